@@ -1,0 +1,227 @@
+package schema
+
+import (
+	"context"
+	"time"
+
+	"entgo.io/ent"
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/entsql"
+	"entgo.io/ent/entql"
+	"entgo.io/ent/schema"
+	"entgo.io/ent/schema/field"
+	"entgo.io/ent/schema/index"
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent/privacy"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/trait"
+)
+
+// now is cut to what both databases keep.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+func key() ent.Field {
+	return field.UUID("id", uuid.UUID{}).Default(id.New).Immutable()
+}
+
+func createdAt() ent.Field { return field.Time("created_at").Default(now).Immutable() }
+
+func updatedAt() ent.Field { return field.Time("updated_at").Default(now).UpdateDefault(now) }
+
+// asJSON keeps a document as text on PostgreSQL too: it is only ever read whole, and jsonb costs a conversion.
+var asJSON = map[string]string{dialect.Postgres: "json"}
+
+// Tenant is a company. Its row is also the lock of its log.
+type Tenant struct{ ent.Schema }
+
+// Fields of Tenant.
+func (Tenant) Fields() []ent.Field {
+	return []ent.Field{
+		key(),
+		field.String("name"),
+		field.String("time_zone").Default("UTC"),
+		field.String("industry").Optional().Nillable(),
+		createdAt(),
+		field.Int64("log_position").Default(0).Comment("The number of the log's last event."),
+		field.Int64("revision").Default(0).Comment("Grows with every transaction that changes what a flush reads."),
+		field.Int64("settings").Default(0).Comment("Grows with every change to campaigns, traits, zone or cubes."),
+		field.Int("cube").Default(0).Comment("The generation of cells that answers; 0 before the first."),
+	}
+}
+
+// Policy of Tenant: a caller sees its own.
+func (Tenant) Policy() ent.Policy {
+	own := privacy.FilterFunc(func(ctx context.Context, f privacy.Filter) error {
+		if auth.IsSystem(ctx) {
+			return privacy.Skip
+		}
+		caller, ok := auth.From(ctx)
+		if !ok {
+			return ErrNoCaller
+		}
+		f.Where(entql.FieldEQ("id", caller.Tenant))
+		return privacy.Skip
+	})
+	return privacy.Policy{Query: privacy.QueryPolicy{own}, Mutation: privacy.MutationPolicy{own}}
+}
+
+// ApiKey is a secret that lets a program in. An operator's belongs to the zero tenant.
+type ApiKey struct{ ent.Schema }
+
+// Mixin of ApiKey.
+func (ApiKey) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Annotations of ApiKey.
+func (ApiKey) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsql.Table("api_keys")}
+}
+
+// Fields of ApiKey.
+func (ApiKey) Fields() []ent.Field {
+	return []ent.Field{
+		key(),
+		field.String("name"),
+		field.String("hint"),
+		field.Bytes("hash").Immutable().Comment("SHA-256 of the secret, which has 256 random bits."),
+		field.JSON("scopes", []auth.Scope{}).SchemaType(asJSON),
+		createdAt(),
+		field.Time("last_used_at").Optional().Nillable(),
+		field.Time("expires_at").Optional().Nillable(),
+		field.Time("revoked_at").Optional().Nillable(),
+	}
+}
+
+// Indexes of ApiKey. The hash is looked up before the tenant is known: the one index that cannot begin with it.
+func (ApiKey) Indexes() []ent.Index { return []ent.Index{index.Fields("hash").Unique()} }
+
+// Campaign is one question, asked of many people, over time.
+type Campaign struct{ ent.Schema }
+
+// Mixin of Campaign.
+func (Campaign) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Fields of Campaign.
+func (Campaign) Fields() []ent.Field {
+	return []ent.Field{
+		key(),
+		field.String("name"),
+		field.String("question"),
+		field.String("follow_up_question"),
+		field.Enum("status").Values("ACTIVE", "PAUSED", "CLOSED").Default("ACTIVE"),
+		createdAt(),
+		updatedAt(),
+	}
+}
+
+// Indexes of Campaign.
+func (Campaign) Indexes() []ent.Index {
+	return []ent.Index{index.Fields("tenant_id", "name").Unique()}
+}
+
+// Contact is somebody who may be asked.
+type Contact struct{ ent.Schema }
+
+// Mixin of Contact.
+func (Contact) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Fields of Contact.
+func (Contact) Fields() []ent.Field {
+	return []ent.Field{
+		key(),
+		field.String("external_id").Optional().Nillable(),
+		field.String("email").Optional().Nillable(),
+		field.String("email_key").Optional().Nillable().Comment("The address in lower case: what it is found by."),
+		field.String("phone").Optional().Nillable(),
+		field.String("name").Optional().Nillable(),
+		field.String("locale").Optional().Nillable(),
+		field.JSON("traits", trait.Values{}),
+		createdAt(),
+		updatedAt(),
+	}
+}
+
+// Indexes of Contact.
+func (Contact) Indexes() []ent.Index {
+	return []ent.Index{
+		index.Fields("tenant_id", "external_id").Unique(),
+		index.Fields("tenant_id", "email_key").Unique(),
+	}
+}
+
+// Trait is something known about people that feedback can be cut by.
+type Trait struct{ ent.Schema }
+
+// Mixin of Trait.
+func (Trait) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Fields of Trait.
+func (Trait) Fields() []ent.Field {
+	return []ent.Field{
+		key(),
+		field.String("key").Immutable(),
+		field.String("label"),
+		field.String("kind").GoType(trait.Kind("")),
+		field.Bool("is_dimension").Default(true),
+		field.JSON("edges", []float64{}).Optional().SchemaType(asJSON),
+		createdAt(),
+		updatedAt(),
+	}
+}
+
+// Indexes of Trait.
+func (Trait) Indexes() []ent.Index {
+	return []ent.Index{index.Fields("tenant_id", "key").Unique()}
+}
+
+// Segment is a group of people worth looking at by itself.
+type Segment struct{ ent.Schema }
+
+// Mixin of Segment.
+func (Segment) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Fields of Segment.
+func (Segment) Fields() []ent.Field {
+	return []ent.Field{
+		key(),
+		field.String("name"),
+		field.JSON("rule", segment.Rule{}).SchemaType(asJSON),
+		createdAt(),
+		updatedAt(),
+	}
+}
+
+// Response is a score that somebody gave. It holds facts only: day, profile and category are derived.
+type Response struct{ ent.Schema }
+
+// Mixin of Response.
+func (Response) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Fields of Response.
+func (Response) Fields() []ent.Field {
+	small := map[string]string{dialect.Postgres: "smallint"}
+	return []ent.Field{
+		key(),
+		field.UUID("campaign_id", uuid.UUID{}).Immutable(),
+		field.UUID("contact_id", uuid.UUID{}).Optional().Nillable(),
+		field.Int("score").SchemaType(small),
+		field.Text("comment").Optional().Nillable(),
+		field.Enum("channel").Values("EMAIL", "LINK", "WIDGET", "API", "IMPORT").Immutable(),
+		field.String("variant").Optional().Nillable(),
+		field.String("locale").Optional().Nillable(),
+		field.JSON("traits", trait.Values{}).SchemaType(asJSON),
+		field.Time("responded_at").Immutable(),
+		field.Time("recorded_at").Immutable(),
+		field.Time("updated_at"),
+	}
+}
+
+// Indexes of Response.
+func (Response) Indexes() []ent.Index {
+	return []ent.Index{
+		index.Fields("tenant_id", "responded_at", "id"),
+		index.Fields("tenant_id", "campaign_id", "responded_at", "id"),
+		index.Fields("tenant_id", "contact_id", "responded_at", "id"),
+	}
+}

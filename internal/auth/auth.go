@@ -1,0 +1,93 @@
+// Package auth knows who is calling and what they may do.
+package auth
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+)
+
+// Scope is what a key may do.
+type Scope string
+
+// The scopes. COLLECT, READ, MANAGE and ADMIN each include those before them; OPERATOR stands apart.
+const (
+	Collect  Scope = "COLLECT"
+	Read     Scope = "READ"
+	Manage   Scope = "MANAGE"
+	Admin    Scope = "ADMIN"
+	Operator Scope = "OPERATOR"
+)
+
+// AllScopes lists the scopes in the order of the schema.
+func AllScopes() []Scope { return []Scope{Collect, Read, Manage, Admin, Operator} }
+
+// ParseScope reads a scope's name.
+func ParseScope(text string) (Scope, error) {
+	if s := Scope(text); slices.Contains(AllScopes(), s) {
+		return s, nil
+	}
+	return "", fmt.Errorf("unknown scope %q: want one of %v", text, AllScopes())
+}
+
+// Includes reports whether a key with scope s may do what needs the scope want.
+func (s Scope) Includes(want Scope) bool {
+	if s == Operator || want == Operator {
+		return s == want
+	}
+	order := AllScopes()
+	return slices.Index(order, s) >= slices.Index(order, want)
+}
+
+// Caller is a key's holder.
+type Caller struct {
+	// Tenant is the zero UUID for an operator.
+	Tenant uuid.UUID
+	// Key is the zero UUID where the program itself is calling.
+	Key    uuid.UUID
+	Scopes []Scope
+}
+
+// May reports whether the caller may do what needs the scope.
+func (c Caller) May(want Scope) bool {
+	return slices.ContainsFunc(c.Scopes, func(s Scope) bool { return s.Includes(want) })
+}
+
+type callerKey struct{}
+
+type systemKey struct{}
+
+// With puts the caller into the context.
+func With(ctx context.Context, c Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// From returns the context's caller, if it has one.
+func From(ctx context.Context) (Caller, bool) {
+	c, ok := ctx.Value(callerKey{}).(Caller)
+	return c, ok
+}
+
+// Tenant returns the caller's tenant; the zero UUID where there is none.
+func Tenant(ctx context.Context) uuid.UUID {
+	c, _ := From(ctx)
+	return c.Tenant
+}
+
+// ForTenant makes the program itself the caller, with all rights within one tenant.
+func ForTenant(ctx context.Context, tenant uuid.UUID) context.Context {
+	return With(ctx, Caller{Tenant: tenant, Scopes: []Scope{Admin}})
+}
+
+// ForSystem lets the program see all tenants: to look up a key before there is a caller, to list tenants.
+func ForSystem(ctx context.Context) context.Context {
+	return context.WithValue(ctx, systemKey{}, true)
+}
+
+// IsSystem reports whether the context came from ForSystem.
+func IsSystem(ctx context.Context) bool {
+	system, _ := ctx.Value(systemKey{}).(bool)
+	return system
+}

@@ -1,0 +1,114 @@
+// Package contact knows the people who may be asked.
+package contact
+
+import (
+	"net/mail"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/trait"
+)
+
+// Limits, in characters.
+const (
+	MaxExternalID = 200
+	MaxName       = 200
+	MaxPhone      = 50
+)
+
+// Input says who somebody is and what is known about them. What is nil is not given.
+type Input struct {
+	ExternalID *string `json:"externalId,omitempty"`
+	Email      *string `json:"email,omitempty"`
+	Phone      *string `json:"phone,omitempty"`
+	Name       *string `json:"name,omitempty"`
+	Locale     *string `json:"locale,omitempty"`
+	// Traits that are nil are removed.
+	Traits trait.Values `json:"traits,omitempty"`
+}
+
+// Validate says what is wrong with the input by itself. Locale and e-mail address are checked where they come in.
+func (in *Input) Validate() apierror.UserErrors {
+	var errs apierror.UserErrors
+	if in.ExternalID == nil && in.Email == nil {
+		errs.Add(apierror.Required, []string{"externalId"}, "A contact needs an externalId or an email to be found by.")
+	}
+	if in.ExternalID != nil && strings.TrimSpace(*in.ExternalID) == "" {
+		errs.Add(apierror.Invalid, []string{"externalId"}, "An externalId must not be empty; leave it out where there is none.")
+	}
+	for _, f := range []struct {
+		field string
+		text  *string
+		max   int
+	}{{"externalId", in.ExternalID, MaxExternalID}, {"name", in.Name, MaxName}, {"phone", in.Phone, MaxPhone}} {
+		if f.text != nil && utf8.RuneCountInString(*f.text) > f.max {
+			errs.Add(apierror.TooLong, []string{f.field}, "At most %d characters.", f.max)
+		}
+	}
+	return errs
+}
+
+// ValidEmail reports whether the text is an e-mail address as in RFC 5321, without a display name.
+func ValidEmail(text string) bool {
+	if len(text) > 254 || strings.ContainsAny(text, "\x00\r\n<>") {
+		return false
+	}
+	a, err := mail.ParseAddress(text)
+	if err != nil || a.Address != text {
+		return false
+	}
+	local, domain, _ := strings.Cut(text, "@")
+	return len(local) <= 64 && domain != "" && !strings.HasPrefix(domain, ".") && !strings.HasSuffix(domain, ".")
+}
+
+// EmailKey is what an address is found by: addresses are compared without regard to case.
+func EmailKey(email string) string { return strings.ToLower(email) }
+
+// New makes a contact of the input; its traits are checked already.
+func New(in *Input, now time.Time) *ent.Contact {
+	c := &ent.Contact{ID: id.New(), Traits: trait.Values{}, CreatedAt: now, UpdatedAt: now}
+	Update(c, in, now)
+	return c
+}
+
+// Update brings a contact up to date with the input, and reports whether that changed anything.
+func Update(c *ent.Contact, in *Input, now time.Time) bool {
+	changed := false
+	set := func(to **string, given *string) {
+		if given != nil && (*to == nil || **to != *given) {
+			*to, changed = given, true
+		}
+	}
+	set(&c.ExternalID, in.ExternalID)
+	set(&c.Email, in.Email)
+	if in.Email != nil {
+		key := EmailKey(*in.Email)
+		set(&c.EmailKey, &key)
+	}
+	set(&c.Phone, in.Phone)
+	set(&c.Name, in.Name)
+	set(&c.Locale, in.Locale)
+	if merged := trait.Merge(c.Traits, in.Traits); !sameTraits(merged, c.Traits) {
+		c.Traits, changed = merged, true
+	}
+	if changed {
+		c.UpdatedAt = now
+	}
+	return changed
+}
+
+func sameTraits(a, b trait.Values) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		if other, ok := b[k]; !ok || other != v {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,292 @@
+package cube
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/calendar"
+	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/trait"
+)
+
+// State is all that a tenant's flushes and reads go by: small, read whole, and good until Settings changes.
+type State struct {
+	Tenant uuid.UUID
+	// Revision changes with every flush and every change of settings, Settings with the latter and with new profiles.
+	Revision, Settings int64
+	// Position is the number of the log's last event.
+	Position int64
+	// Zone is the tenant's time zone; while a change of it is being built, not yet that of Active.
+	Zone      string
+	Campaigns map[uuid.UUID]Campaign
+	// Traits are the definitions by key; while a change is being built, not yet those of Active.
+	Traits   map[string]trait.Definition
+	Segments map[uuid.UUID]Segment
+	// Active answers. Building, which may be nil, is to follow it.
+	Active, Building *Generation
+}
+
+// Campaign is what flushes and reads need to know of one.
+type Campaign struct {
+	Name   string
+	Status string
+}
+
+// Segment is what reads need to know of one.
+type Segment struct {
+	Name string
+	Rule segment.Rule
+}
+
+// Rebuild is how far the next generation is, in responses.
+type Rebuild struct{ Done, Total int }
+
+// Generations are those that writes must keep up to date.
+func (s *State) Generations() []*Generation {
+	if s.Building == nil {
+		return []*Generation{s.Active}
+	}
+	return []*Generation{s.Active, s.Building}
+}
+
+// Today is the current day in the zone that the active generation's days begin in.
+func (s *State) Today(now time.Time) calendar.Day { return calendar.DayOf(now, s.Active.zone) }
+
+// dimensions are those that the definitions ask for, by key.
+func (s *State) dimensions() []trait.Dimension {
+	var dims []trait.Dimension
+	for _, key := range slices.Sorted(maps.Keys(s.Traits)) {
+		if d := s.Traits[key]; d.IsDimension {
+			dims = append(dims, trait.Dimension{Key: d.Key, Kind: d.Kind, Edges: d.Edges})
+		}
+	}
+	return dims
+}
+
+// querier is a transaction or a connection pool.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// Load reads the tenant's state as it stands at one moment.
+func Load(ctx context.Context, db *store.DB, tenant uuid.UUID) (*State, error) {
+	var opts *sql.TxOptions
+	if db.Dialect == store.Postgres {
+		// SQLite's transactions are snapshots anyway.
+		opts = &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+	}
+	tx, err := db.Reader.BeginTx(ctx, opts)
+	if err != nil {
+		return nil, fmt.Errorf("loading the tenant's state: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }() // it has only read
+	return LoadTx(ctx, tx, tenant)
+}
+
+// LoadTx is Load within a transaction that holds the tenant's lock, or sees a snapshot.
+func LoadTx(ctx context.Context, tx querier, tenant uuid.UUID) (*State, error) {
+	s := &State{
+		Tenant:    tenant,
+		Campaigns: map[uuid.UUID]Campaign{},
+		Traits:    map[string]trait.Definition{},
+		Segments:  map[uuid.UUID]Segment{},
+	}
+	if err := s.load(ctx, tx); err != nil {
+		return nil, fmt.Errorf("loading the tenant's state: %w", err)
+	}
+	return s, nil
+}
+
+func (s *State) load(ctx context.Context, tx querier) error {
+	active := int32(-1)
+	err := each(ctx, tx, func(rows *sql.Rows) error {
+		return rows.Scan(&s.Revision, &s.Settings, &s.Position, &s.Zone, &active)
+	}, `SELECT revision, settings, log_position, time_zone, cube FROM tenants WHERE id = $1`, s.Tenant)
+	if err != nil {
+		return err
+	}
+	if active < 0 {
+		return apierror.New(apierror.NotFoundCode, "no such tenant")
+	}
+	err = each(ctx, tx, func(rows *sql.Rows) error {
+		var id uuid.UUID
+		var c Campaign
+		err := rows.Scan(&id, &c.Name, &c.Status)
+		s.Campaigns[id] = c
+		return err
+	}, `SELECT id, name, status FROM campaigns WHERE tenant_id = $1`, s.Tenant)
+	if err != nil {
+		return err
+	}
+	err = each(ctx, tx, func(rows *sql.Rows) error {
+		var d trait.Definition
+		var edges []byte
+		if err := rows.Scan(&d.Key, &d.Label, &d.Kind, &d.IsDimension, &edges); err != nil {
+			return err
+		}
+		if edges != nil {
+			if err := json.Unmarshal(edges, &d.Edges); err != nil {
+				return fmt.Errorf("edges of trait %s: %w", d.Key, err)
+			}
+		}
+		s.Traits[d.Key] = d
+		return nil
+	}, `SELECT key, label, kind, is_dimension, edges FROM traits WHERE tenant_id = $1`, s.Tenant)
+	if err != nil {
+		return err
+	}
+	err = each(ctx, tx, func(rows *sql.Rows) error {
+		var id uuid.UUID
+		var g Segment
+		var rule []byte
+		if err := rows.Scan(&id, &g.Name, &rule); err != nil {
+			return err
+		}
+		if err := json.Unmarshal(rule, &g.Rule); err != nil {
+			return fmt.Errorf("rule of segment %s: %w", id, err)
+		}
+		s.Segments[id] = g
+		return nil
+	}, `SELECT id, name, rule FROM segments WHERE tenant_id = $1`, s.Tenant)
+	if err != nil {
+		return err
+	}
+	return s.loadGenerations(ctx, tx, active)
+}
+
+func (s *State) loadGenerations(ctx context.Context, tx querier, active int32) error {
+	profiles := map[int32][]trait.Profile{}
+	err := each(ctx, tx, func(rows *sql.Rows) error {
+		var generation int32
+		var p trait.Profile
+		var values []byte
+		if err := rows.Scan(&generation, &p.ID, &p.Channel, &p.Variant, &values); err != nil {
+			return err
+		}
+		if err := json.Unmarshal(values, &p.Values); err != nil {
+			return fmt.Errorf("values of profile %d: %w", p.ID, err)
+		}
+		profiles[generation] = append(profiles[generation], p)
+		return nil
+	}, `SELECT cube, id, channel, variant, dimension_values FROM profiles
+		WHERE tenant_id = $1 AND cube >= $2 ORDER BY cube, id`, s.Tenant, active)
+	if err != nil {
+		return err
+	}
+	err = each(ctx, tx, func(rows *sql.Rows) error {
+		var number int32
+		var whole bool
+		var shape []byte
+		var builtTo uuid.NullUUID
+		if err := rows.Scan(&number, &shape, &builtTo, &whole); err != nil {
+			return err
+		}
+		var frozen trait.Shape
+		if err := json.Unmarshal(shape, &frozen); err != nil {
+			return fmt.Errorf("shape of cube %d: %w", number, err)
+		}
+		g, err := newGeneration(number, frozen, profiles[number])
+		if err != nil {
+			return err
+		}
+		g.Whole, g.BuiltTo = whole, builtTo.UUID
+		if number == active {
+			s.Active = g
+		} else {
+			s.Building = g
+		}
+		return nil
+	}, `SELECT generation, shape, built_to, whole FROM cubes
+		WHERE tenant_id = $1 AND generation >= $2 ORDER BY generation`, s.Tenant, active)
+	if err != nil {
+		return err
+	}
+	if s.Active == nil {
+		return fmt.Errorf("cube %d is missing", active)
+	}
+	return nil
+}
+
+// each runs a query and calls scan on every row.
+func each(ctx context.Context, tx querier, scan func(*sql.Rows) error, query string, args ...any) error {
+	rows, err := tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// States keeps the states of the tenants that were asked for last, for readers. They must not be changed.
+type States struct {
+	db     *store.DB
+	states *lru.Cache[uuid.UUID, *State]
+}
+
+// maxStates bounds the memory that states take: one with twenty thousand profiles has some megabytes.
+const maxStates = 64
+
+// NewStates makes an empty cache.
+func NewStates(db *store.DB) *States {
+	states, err := lru.New[uuid.UUID, *State](maxStates)
+	if err != nil {
+		panic(err) // only for a size below 1
+	}
+	return &States{db: db, states: states}
+}
+
+// Get returns the tenant's state as it is now: one small query where it is known, whoever changed it.
+func (c *States) Get(ctx context.Context, tenant uuid.UUID) (*State, error) {
+	settings, err := settingsOf(ctx, c.db, tenant)
+	if err != nil {
+		return nil, err
+	}
+	if s, ok := c.states.Get(tenant); ok && s.Settings == settings {
+		return s, nil
+	}
+	s, err := Load(ctx, c.db, tenant)
+	if err != nil {
+		return nil, err
+	}
+	c.states.Add(tenant, s)
+	return s, nil
+}
+
+func settingsOf(ctx context.Context, db *store.DB, tenant uuid.UUID) (int64, error) {
+	settings := int64(-1)
+	rows, err := db.Query(ctx, `SELECT settings FROM tenants WHERE id = $1`, tenant)
+	if err != nil {
+		return 0, fmt.Errorf("reading the tenant: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := rows.Scan(&settings); err != nil {
+			return 0, fmt.Errorf("reading the tenant: %w", err)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return 0, fmt.Errorf("reading the tenant: %w", err)
+	}
+	if settings < 0 {
+		return 0, apierror.New(apierror.NotFoundCode, "no such tenant")
+	}
+	return settings, nil
+}
+
+// ErrStale says that the tenant's settings changed since the state was read: get it again, and ask again.
+var ErrStale = errors.New("the tenant's settings have changed meanwhile")

@@ -1,0 +1,191 @@
+// Package feedback is the log: everything that changes what people said goes through it, and everything else reads
+// it.
+//
+// Each tenant has one log of events, numbered 1, 2, 3 … without a gap in the order of their commits. Concurrent writes
+// to a log are put together: while one flush commits, the next gathers. A flush reads what it needs, plans in plain
+// Go, and writes the position, contacts, responses, events and cells in one transaction, which takes effect only where
+// nothing that was read has changed meanwhile (tenants.revision).
+package feedback
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/ent/response"
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/contact"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/trait"
+)
+
+// Limits of what is recorded. Lengths are in characters.
+const (
+	MaxComment        = 10_000
+	MaxVariant        = 100
+	MaxIdempotencyKey = 200
+	// MaxBatch is how many items one call may bring.
+	MaxBatch = 1_000
+	// maxAhead is how far a clock may go wrong before what it says is refused.
+	maxAhead = 5 * time.Minute
+)
+
+// earliest is the first instant that an answer may be of.
+var earliest = time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Recording is a response to be recorded.
+type Recording struct {
+	// Campaign is the text of an id.
+	Campaign string           `json:"campaign"`
+	Score    int              `json:"score"`
+	Comment  *string          `json:"comment,omitempty"`
+	Contact  *contact.Input   `json:"contact,omitempty"`
+	Traits   trait.Values     `json:"traits,omitempty"`
+	Channel  response.Channel `json:"channel"`
+	Variant  *string          `json:"variant,omitempty"`
+	Locale   *string          `json:"locale,omitempty"`
+	// RespondedAt where nil is the moment of the flush.
+	RespondedAt    *time.Time `json:"respondedAt,omitempty"`
+	IdempotencyKey *string    `json:"-"`
+}
+
+// Validate says what is wrong with the recording by itself, and parses the campaign's id.
+func (r *Recording) Validate(now time.Time) (campaign uuid.UUID, errs apierror.UserErrors) {
+	campaign, err := id.Campaign.Parse(r.Campaign)
+	if err != nil {
+		errs.Add(apierror.Invalid, []string{"campaign"}, "%v.", err)
+	}
+	errs = append(errs, validateScore(r.Score)...)
+	errs = append(errs, validateComment(r.Comment)...)
+	if r.Contact != nil {
+		errs = append(errs, r.Contact.Validate().Under("contact")...)
+	}
+	if !isChannel(r.Channel) {
+		errs.Add(apierror.Invalid, []string{"channel"}, "There is no channel %q.", r.Channel)
+	}
+	if r.Variant != nil && utf8.RuneCountInString(*r.Variant) > MaxVariant {
+		errs.Add(apierror.TooLong, []string{"variant"}, "At most %d characters.", MaxVariant)
+	}
+	if r.Variant != nil && (*r.Variant == trait.None || *r.Variant == trait.Other) {
+		errs.Add(apierror.Invalid, []string{"variant"}, "%s has a meaning of its own in breakdowns; leave the variant out where there is none.", *r.Variant)
+	}
+	if r.RespondedAt != nil {
+		switch {
+		case r.RespondedAt.Before(earliest):
+			errs.Add(apierror.OutOfRange, []string{"respondedAt"}, "Before %s.", earliest.Format(time.DateOnly))
+		case r.RespondedAt.After(now.Add(maxAhead)):
+			errs.Add(apierror.OutOfRange, []string{"respondedAt"}, "More than five minutes ahead of the server's clock, which shows %s.", now.Format(time.RFC3339))
+		}
+	}
+	if k := r.IdempotencyKey; k != nil {
+		switch {
+		case *k == "":
+			errs.Add(apierror.Invalid, []string{"idempotencyKey"}, "An idempotency key must not be empty; leave it out where there is none.")
+		case utf8.RuneCountInString(*k) > MaxIdempotencyKey:
+			errs.Add(apierror.TooLong, []string{"idempotencyKey"}, "At most %d characters.", MaxIdempotencyKey)
+		}
+	}
+	return campaign, errs
+}
+
+func isChannel(c response.Channel) bool { return response.ChannelValidator(c) == nil }
+
+func validateScore(score int) (errs apierror.UserErrors) {
+	if score < 0 || score > 10 {
+		errs.Add(apierror.OutOfRange, []string{"score"}, "A score is 0 to 10, not %d.", score)
+	}
+	return errs
+}
+
+func validateComment(comment *string) (errs apierror.UserErrors) {
+	if comment == nil {
+		return nil
+	}
+	if n := utf8.RuneCountInString(*comment); n > MaxComment {
+		errs.Add(apierror.TooLong, []string{"comment"}, "At most %d characters, not %d.", MaxComment, n)
+	}
+	return errs
+}
+
+// text is what is kept of a comment: one without a visible character is none.
+func text(comment *string) *string {
+	if comment == nil || strings.TrimSpace(*comment) == "" {
+		return nil
+	}
+	return comment
+}
+
+// name hashes an idempotency key, which may hold an address or a name.
+func name(key string) [sha256.Size]byte { return sha256.Sum256([]byte(key)) }
+
+// content is a keyed hash of what is recorded: without the idempotency key, which isn't stored, nobody can try out
+// what it may have been.
+func (r *Recording) content() ([]byte, error) {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("hashing a response: %w", err)
+	}
+	h := hmac.New(sha256.New, []byte(*r.IdempotencyKey))
+	h.Write(b)
+	return h.Sum(nil), nil
+}
+
+// Amendment changes the score, or adds or changes the comment. What is nil stays; an empty comment removes it.
+type Amendment struct {
+	// ID is the text of the response's id.
+	ID      string
+	Score   *int
+	Comment *string
+}
+
+// Validate says what is wrong with the amendment by itself, and parses the id.
+func (a *Amendment) Validate() (response uuid.UUID, errs apierror.UserErrors) {
+	response, err := id.Response.Parse(a.ID)
+	if err != nil {
+		errs.Add(apierror.Invalid, []string{"id"}, "%v.", err)
+	}
+	if a.Score == nil && a.Comment == nil {
+		errs.Add(apierror.Required, []string{}, "Give a score or a comment.")
+	}
+	if a.Score != nil {
+		errs = append(errs, validateScore(*a.Score)...)
+	}
+	return response, append(errs, validateComment(a.Comment)...)
+}
+
+// EventKind says what happened to a response.
+type EventKind int
+
+// The kinds of events, as they are stored.
+const (
+	Recorded EventKind = 1 + iota
+	Amended
+	Deleted
+)
+
+// Event is an entry of a tenant's log.
+type Event struct {
+	// Position numbers the tenant's events 1, 2, 3 … without a gap, in the order of their commits.
+	Position int64
+	Kind     EventKind
+	At       time.Time
+	Response uuid.UUID
+	Campaign uuid.UUID
+	// Score is nil once the response is deleted; PreviousScore where the event did not change it.
+	Score, PreviousScore *int
+}
+
+// fact is what of a response the cube counts.
+func fact(r *ent.Response) cube.Fact {
+	return cube.Fact{
+		Response: r.ID, Campaign: r.CampaignID, Channel: string(r.Channel), Variant: r.Variant,
+		Traits: r.Traits, RespondedAt: r.RespondedAt, Score: r.Score,
+	}
+}

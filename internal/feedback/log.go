@@ -1,0 +1,380 @@
+package feedback
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/contact"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/store"
+)
+
+const (
+	// maxFlush is how many operations one flush carries out, unless a single call brings more.
+	maxFlush = 1_000
+	// maxQueued is how many may wait in one tenant's queue.
+	maxQueued = 20_000
+	// maxWriters is how many tenants' states are kept between flushes.
+	maxWriters = 256
+	// flushTimeout ends a flush whose database does not answer.
+	flushTimeout = 30 * time.Second
+)
+
+// ErrClosed is returned for what is to be written after Close.
+var ErrClosed = apierror.New(apierror.Overloaded, "The server is stopping; try again.")
+
+// Log writes the tenants' logs.
+type Log struct {
+	db   *store.DB
+	disk disk
+	now  func() time.Time
+
+	mu      sync.Mutex
+	closed  bool
+	writers map[uuid.UUID]*writer
+	running sync.WaitGroup
+}
+
+// disk is the part of a flush that differs between the databases.
+type disk interface {
+	// write carries the plan out, unless the tenant's revision is another by now: then it does nothing and reports
+	// false. It returns the position before the plan's first event.
+	write(ctx context.Context, tenant uuid.UUID, revision int64, p *plan) (base int64, ok bool, err error)
+	close() error
+}
+
+// writer puts one tenant's writes together.
+type writer struct {
+	tenant uuid.UUID
+	// queue and queued (operations in it) are under Log.mu.
+	queue  []*request
+	queued int
+	// active says that a goroutine is flushing the queue. What follows belongs to that goroutine.
+	active bool
+	state  *cube.State
+}
+
+// request is one caller's operations. They go into one flush.
+type request struct {
+	ops  []*operation
+	done chan error
+}
+
+// Config of a Log.
+type Config struct {
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// NewLog makes a Log over a migrated database.
+func NewLog(db *store.DB, cfg Config) (*Log, error) {
+	l := &Log{db: db, now: cfg.Now, writers: map[uuid.UUID]*writer{}}
+	if l.now == nil {
+		l.now = time.Now
+	}
+	if db.Dialect == store.Postgres {
+		d, err := newPostgres(db)
+		if err != nil {
+			return nil, err
+		}
+		l.disk = d
+	} else {
+		l.disk = &sqlite{db: db}
+	}
+	return l, nil
+}
+
+// Close waits until all that was accepted is written, and accepts nothing more.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.running.Wait()
+	return l.disk.close()
+}
+
+// Now is the log's clock, cut to what is stored.
+func (l *Log) Now() time.Time { return l.now().UTC().Truncate(time.Microsecond) }
+
+// Outcome is what became of one item: what it made or changed, or why it was refused.
+type Outcome[T any] struct {
+	Value *T
+	// Errors' fields are relative to the item.
+	Errors apierror.UserErrors
+	// Replayed says that an idempotency key found the value; nothing was recorded.
+	Replayed bool
+}
+
+// Record records responses of the caller's tenant. It returns once they are durable, with an outcome for each; the
+// error is for what could not be tried, or of which it is not known whether it took effect.
+func (l *Log) Record(ctx context.Context, items []Recording) ([]Outcome[ent.Response], error) {
+	now := l.Now()
+	return submit(ctx, l, len(items), func(i int) (*operation, apierror.UserErrors) {
+		campaign, errs := items[i].Validate(now)
+		return &operation{record: &items[i], campaign: campaign}, errs
+	}, func(op *operation) *ent.Response { return op.response })
+}
+
+// Amend changes a response.
+func (l *Log) Amend(ctx context.Context, in Amendment) (Outcome[ent.Response], error) {
+	out, err := submit(ctx, l, 1, func(int) (*operation, apierror.UserErrors) {
+		target, errs := in.Validate()
+		return &operation{amend: &in, target: target}, errs
+	}, func(op *operation) *ent.Response { return op.response })
+	return first(out), err
+}
+
+// Delete takes a response out of everything, for good. The outcome is the response as it was.
+func (l *Log) Delete(ctx context.Context, responseID string) (Outcome[ent.Response], error) {
+	out, err := submit(ctx, l, 1, func(int) (*operation, apierror.UserErrors) {
+		target, errs := parseID(id.Response, responseID)
+		return &operation{delete: true, target: target}, errs
+	}, func(op *operation) *ent.Response { return op.response })
+	return first(out), err
+}
+
+// Erase forgets a contact, and everything but the score in what they answered. The outcome is how many answers.
+func (l *Log) Erase(ctx context.Context, contactID string) (Outcome[int], error) {
+	out, err := submit(ctx, l, 1, func(int) (*operation, apierror.UserErrors) {
+		target, errs := parseID(id.Contact, contactID)
+		return &operation{erase: true, target: target}, errs
+	}, func(op *operation) *int { return &op.erased })
+	return first(out), err
+}
+
+// Upsert creates or updates contacts, each by itself, like Record.
+func (l *Log) Upsert(ctx context.Context, items []contact.Input) ([]Outcome[ent.Contact], error) {
+	return submit(ctx, l, len(items), func(i int) (*operation, apierror.UserErrors) {
+		return &operation{upsert: &items[i]}, items[i].Validate()
+	}, func(op *operation) *ent.Contact { return op.contact })
+}
+
+func parseID(kind id.Kind, text string) (uuid.UUID, apierror.UserErrors) {
+	target, err := kind.Parse(text)
+	if err != nil {
+		return target, apierror.User(apierror.Invalid, []string{"id"}, "%v.", err)
+	}
+	return target, nil
+}
+
+func first[T any](out []Outcome[T]) Outcome[T] {
+	if len(out) == 0 {
+		return Outcome[T]{}
+	}
+	return out[0]
+}
+
+// submit makes operations, has the good ones carried out and collects what became of all.
+func submit[T any](ctx context.Context, l *Log, n int, make func(int) (*operation, apierror.UserErrors), value func(*operation) *T) ([]Outcome[T], error) {
+	caller, ok := auth.From(ctx)
+	if !ok {
+		return nil, apierror.New(apierror.Unauthenticated, "A key is needed.")
+	}
+	var out []Outcome[T]
+	r := &request{done: newDone()}
+	at := []int{}
+	for i := range n {
+		op, errs := make(i)
+		out = append(out, Outcome[T]{Errors: errs})
+		if errs == nil {
+			r.ops = append(r.ops, op)
+			at = append(at, i)
+		}
+	}
+	if len(r.ops) == 0 {
+		return out, nil
+	}
+	if err := l.do(ctx, caller.Tenant, r); err != nil {
+		return nil, err
+	}
+	for i, op := range r.ops {
+		o := Outcome[T]{Errors: op.errs, Replayed: op.replayed}
+		if op.errs == nil {
+			o.Value = value(op)
+		}
+		out[at[i]] = o
+	}
+	return out, nil
+}
+
+func newDone() chan error { return make(chan error, 1) }
+
+// do queues the request and waits for its flush.
+func (l *Log) do(ctx context.Context, tenant uuid.UUID, r *request) error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return ErrClosed
+	}
+	w := l.writers[tenant]
+	if w == nil {
+		l.makeRoom()
+		w = &writer{tenant: tenant}
+		l.writers[tenant] = w
+	}
+	if w.queued > 0 && w.queued+len(r.ops) > maxQueued {
+		l.mu.Unlock()
+		e := apierror.New(apierror.Overloaded, "More comes in than can be written; try again in a second.")
+		e.RetryAfter = time.Second
+		return e
+	}
+	w.queue, w.queued = append(w.queue, r), w.queued+len(r.ops)
+	if !w.active {
+		w.active = true
+		l.running.Add(1)
+		go l.flushAll(context.WithoutCancel(ctx), w)
+	}
+	l.mu.Unlock()
+	select {
+	case err := <-r.done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for a flush: %w", ctx.Err())
+	}
+}
+
+// makeRoom forgets a tenant that is not writing, where there are many.
+func (l *Log) makeRoom() {
+	if len(l.writers) < maxWriters {
+		return
+	}
+	for tenant, w := range l.writers {
+		if !w.active {
+			delete(l.writers, tenant)
+			return
+		}
+	}
+}
+
+// flushAll flushes until the queue is empty. While one flush commits, the next gathers.
+func (l *Log) flushAll(ctx context.Context, w *writer) {
+	defer l.running.Done()
+	for {
+		batch := l.take(w)
+		if batch == nil {
+			return
+		}
+		l.carryOut(ctx, w, batch)
+	}
+}
+
+// take takes the next batch, nil where the queue is empty and the writer has come to rest.
+func (l *Log) take(w *writer) []*request {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, ops := 0, 0
+	for n < len(w.queue) && (n == 0 || ops+len(w.queue[n].ops) <= maxFlush) {
+		ops += len(w.queue[n].ops)
+		n++
+	}
+	if n == 0 {
+		w.queue, w.active = nil, false
+		return nil
+	}
+	batch := w.queue[:n:n]
+	w.queue, w.queued = w.queue[n:], w.queued-ops
+	return batch
+}
+
+// carryOut flushes a batch and tells its callers. What the database refuses as such is tried again one by one, so
+// that a bad item fails alone.
+func (l *Log) carryOut(ctx context.Context, w *writer, batch []*request) {
+	var ops []*operation
+	for _, r := range batch {
+		ops = append(ops, r.ops...)
+	}
+	err := l.flush(ctx, w, ops)
+	if len(ops) > 1 && store.IsRefused(err) {
+		for _, r := range batch {
+			r.done <- l.flushEach(ctx, w, r.ops)
+		}
+		return
+	}
+	for _, r := range batch {
+		r.done <- err
+	}
+}
+
+func (l *Log) flushEach(ctx context.Context, w *writer, ops []*operation) error {
+	for _, op := range ops {
+		err := l.flush(ctx, w, []*operation{op})
+		if store.IsRefused(err) {
+			op.outcome = outcome{errs: apierror.User(apierror.Invalid, []string{}, "The database cannot store this.")}
+			err = nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxTries bounds how often a flush is planned again because other processes were faster.
+const maxTries = 200
+
+func (l *Log) flush(ctx context.Context, w *writer, ops []*operation) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("flushing: panic: %v", p)
+		}
+		if err != nil {
+			w.state = nil // whatever happened: look again
+		}
+	}()
+	for range maxTries {
+		done, err := l.try(ctx, w, ops)
+		if store.IsTransient(err) {
+			err = nil
+		}
+		if err != nil {
+			return fmt.Errorf("flushing: %w", err)
+		}
+		if done {
+			return nil
+		}
+		w.state = nil
+	}
+	return errors.New("flushing: others were faster, again and again")
+}
+
+// try plans and writes once, and reports whether that took effect.
+func (l *Log) try(ctx context.Context, w *writer, ops []*operation) (bool, error) {
+	if w.state == nil {
+		s, err := cube.Load(ctx, l.db, w.tenant)
+		if err != nil {
+			return false, err
+		}
+		w.state = s
+	}
+	s := w.state
+	// Read after the revision is known: what changes in between makes the write do nothing.
+	read, err := l.read(ctx, w.tenant, needsOf(ops))
+	if err != nil {
+		return false, err
+	}
+	p := planFlush(s, read, ops, l.Now())
+	if p.empty() {
+		// What is refused, or was there before, is so only if it was judged by what still holds.
+		return l.current(ctx, s)
+	}
+	base, ok, err := l.disk.write(ctx, w.tenant, s.Revision, &p)
+	if err != nil || !ok {
+		return false, err
+	}
+	s.Revision++
+	if p.change.Grown != nil {
+		s.Settings++
+	}
+	s.Position = base + int64(len(p.events))
+	return true, nil
+}

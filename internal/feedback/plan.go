@@ -1,0 +1,483 @@
+package feedback
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"maps"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/contact"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/trait"
+)
+
+// operation is one thing to be done in a flush, and what became of it. It is refused by itself, never its batch.
+type operation struct {
+	// One of these is set; campaign and target are ids that go with them.
+	record *Recording
+	amend  *Amendment
+	upsert *contact.Input
+	delete bool
+	erase  bool
+
+	campaign, target uuid.UUID
+
+	outcome
+}
+
+type outcome struct {
+	errs     apierror.UserErrors
+	response *ent.Response
+	contact  *ent.Contact
+	// replayed says that the idempotency key had been used before.
+	replayed bool
+	erased   int
+}
+
+// needs is what a flush has to read before it can plan.
+type needs struct {
+	externalIDs, emails []string
+	keys                [][sha256.Size]byte
+	contacts, responses []uuid.UUID
+	// answered are contacts whose responses are all needed.
+	answered []uuid.UUID
+}
+
+func needsOf(ops []*operation) needs {
+	var n needs
+	person := func(in *contact.Input) {
+		if in == nil {
+			return
+		}
+		if in.ExternalID != nil {
+			n.externalIDs = append(n.externalIDs, *in.ExternalID)
+		}
+		if in.Email != nil {
+			n.emails = append(n.emails, contact.EmailKey(*in.Email))
+		}
+	}
+	for _, op := range ops {
+		switch {
+		case op.record != nil:
+			person(op.record.Contact)
+			if op.record.IdempotencyKey != nil {
+				n.keys = append(n.keys, name(*op.record.IdempotencyKey))
+			}
+		case op.upsert != nil:
+			person(op.upsert)
+		case op.erase:
+			n.contacts = append(n.contacts, op.target)
+			n.answered = append(n.answered, op.target)
+		default:
+			n.responses = append(n.responses, op.target)
+		}
+	}
+	return n
+}
+
+// found is what was read.
+type found struct {
+	contacts  []*ent.Contact
+	responses []*ent.Response
+	keys      []namedKey
+}
+
+// namedKey is what an idempotency key named. The response is nil once it is deleted.
+type namedKey struct {
+	key      [sha256.Size]byte
+	response uuid.UUID
+	content  []byte
+	is       *ent.Response
+}
+
+// plan is what a flush writes.
+type plan struct {
+	newContacts, changedContacts   []*ent.Contact
+	goneContacts                   []uuid.UUID
+	newResponses, changedResponses []*ent.Response
+	goneResponses                  []uuid.UUID
+	keys                           []namedKey
+	// events are in order; their positions are not known yet.
+	events []Event
+	change cube.Change
+}
+
+func (p *plan) empty() bool {
+	return len(p.newContacts)+len(p.changedContacts)+len(p.goneContacts)+len(p.events)+len(p.keys) == 0
+}
+
+// person and answer are a contact and a response while a flush is planned.
+type person struct {
+	*ent.Contact
+	stored, changed, gone bool
+}
+
+type answer struct {
+	*ent.Response
+	stored, changed, gone bool
+}
+
+// planner applies operations, one after the other, to what was read. It writes nothing: the database's part of a
+// flush knows no rules.
+type planner struct {
+	state *cube.State
+	now   time.Time
+
+	people     map[uuid.UUID]*person
+	byExternal map[string]*person
+	byEmail    map[string]*person
+	answers    map[uuid.UUID]*answer
+	keys       map[[sha256.Size]byte]namedKey
+
+	// In the order in which they came up.
+	touchedPeople  []*person
+	touchedAnswers []*answer
+	newKeys        []namedKey
+	events         []Event
+	deltas         cube.Deltas
+}
+
+// planFlush plans the operations and notes what becomes of each. The state's dictionaries of profiles grow; whoever
+// does not carry the plan out has to truncate them again.
+func planFlush(state *cube.State, read found, ops []*operation, now time.Time) plan {
+	p := &planner{
+		state: state, now: now,
+		people:     make(map[uuid.UUID]*person, len(read.contacts)),
+		byExternal: make(map[string]*person, len(read.contacts)),
+		byEmail:    make(map[string]*person, len(read.contacts)),
+		answers:    make(map[uuid.UUID]*answer, len(read.responses)),
+		keys:       make(map[[sha256.Size]byte]namedKey, len(read.keys)),
+		deltas:     cube.Deltas{},
+	}
+	for _, c := range read.contacts {
+		if p.people[c.ID] == nil {
+			p.know(&person{Contact: c, stored: true})
+		}
+	}
+	for _, r := range read.responses {
+		if p.answers[r.ID] == nil {
+			p.answers[r.ID] = &answer{Response: r, stored: true}
+		}
+	}
+	for _, k := range read.keys {
+		p.keys[k.key] = k
+	}
+	var known []int
+	for _, g := range state.Generations() {
+		known = append(known, g.Profiles.Len())
+	}
+	for _, op := range ops {
+		op.outcome = outcome{} // a flush may be planned again
+		switch {
+		case op.record != nil:
+			p.record(op)
+		case op.amend != nil:
+			p.amend(op)
+		case op.upsert != nil:
+			p.upsert(op)
+		case op.erase:
+			p.erase(op)
+		case op.delete:
+			p.delete(op)
+		}
+	}
+	var grown []cube.Grown
+	for i, g := range state.Generations() {
+		grown = append(grown, g.Since(known[i])...)
+	}
+	return p.plan(grown)
+}
+
+func (p *planner) plan(grown []cube.Grown) plan {
+	out := plan{keys: p.newKeys, events: p.events, change: cube.Change{Deltas: p.deltas, Grown: grown}}
+	for _, c := range p.touchedPeople {
+		switch {
+		case c.gone && c.stored:
+			out.goneContacts = append(out.goneContacts, c.ID)
+		case c.gone:
+		case c.stored:
+			out.changedContacts = append(out.changedContacts, c.Contact)
+		default:
+			out.newContacts = append(out.newContacts, c.Contact)
+		}
+	}
+	for _, a := range p.touchedAnswers {
+		switch {
+		case a.gone && a.stored:
+			out.goneResponses = append(out.goneResponses, a.ID)
+		case a.gone:
+		case a.stored:
+			out.changedResponses = append(out.changedResponses, a.Response)
+		default:
+			out.newResponses = append(out.newResponses, a.Response)
+		}
+	}
+	return out
+}
+
+func (p *planner) know(c *person) {
+	p.people[c.ID] = c
+	if c.ExternalID != nil {
+		p.byExternal[*c.ExternalID] = c
+	}
+	if c.EmailKey != nil {
+		p.byEmail[*c.EmailKey] = c
+	}
+}
+
+func (p *planner) forget(c *person) {
+	delete(p.people, c.ID)
+	if c.ExternalID != nil {
+		delete(p.byExternal, *c.ExternalID)
+	}
+	if c.EmailKey != nil {
+		delete(p.byEmail, *c.EmailKey)
+	}
+}
+
+// find finds the person that an input means, nil where it is a new one.
+func (p *planner) find(in *contact.Input) (*person, apierror.UserErrors) {
+	var c, holder *person
+	if in.ExternalID != nil {
+		c = p.byExternal[*in.ExternalID]
+	}
+	if in.Email != nil {
+		holder = p.byEmail[contact.EmailKey(*in.Email)]
+	}
+	if holder == nil || holder == c {
+		return c, nil
+	}
+	if c == nil && (in.ExternalID == nil || holder.ExternalID == nil) {
+		return holder, nil
+	}
+	return nil, apierror.User(apierror.Taken, []string{"email"},
+		"The address belongs to another contact, with another externalId.")
+}
+
+// bring makes the person or brings it up to date. Its input is known to be good.
+func (p *planner) bring(c *person, in *contact.Input) *person {
+	if c == nil {
+		c = &person{Contact: contact.New(in, p.now), changed: true}
+		p.touchedPeople = append(p.touchedPeople, c)
+		p.know(c)
+		return c
+	}
+	// What was handed to a caller, or is cached, must not change under it.
+	updated := *c.Contact
+	if !contact.Update(&updated, in, p.now) {
+		return c
+	}
+	p.forget(c)
+	c.Contact = &updated
+	p.know(c)
+	if !c.changed {
+		c.changed = true
+		p.touchedPeople = append(p.touchedPeople, c)
+	}
+	return c
+}
+
+// checkTraits checks kinds, and that nobody comes to have more traits than one may.
+func (p *planner) checkTraits(c *person, in trait.Values) apierror.UserErrors {
+	errs := trait.Check(p.state.Traits, in).Under("traits")
+	if c != nil && len(c.Traits)+len(in) > trait.MaxKeys && len(trait.Merge(c.Traits, in)) > trait.MaxKeys {
+		errs.Add(apierror.TooMany, []string{"traits"}, "At most %d traits a person.", trait.MaxKeys)
+	}
+	return errs
+}
+
+func (p *planner) record(op *operation) {
+	in := op.record
+	var content []byte
+	if in.IdempotencyKey != nil {
+		var err error
+		if content, err = in.content(); err != nil {
+			op.errs = apierror.User(apierror.Invalid, []string{}, "The response cannot be encoded.")
+			return
+		}
+		if k, used := p.keys[name(*in.IdempotencyKey)]; used {
+			p.replay(op, k, content)
+			return
+		}
+	}
+	campaign, ok := p.state.Campaigns[op.campaign]
+	switch {
+	case !ok:
+		op.errs.Add(apierror.NotFound, []string{"campaign"}, "There is no campaign %s.", in.Campaign)
+	case campaign.Status != "ACTIVE":
+		op.errs.Add(apierror.NotAllowed, []string{"campaign"}, "The campaign is %s and takes no responses.", campaign.Status)
+	}
+	op.errs = append(op.errs, trait.Check(p.state.Traits, in.Traits).Under("traits")...)
+	var c *person
+	if in.Contact != nil {
+		var errs apierror.UserErrors
+		c, errs = p.find(in.Contact)
+		op.errs = append(op.errs, errs.Under("contact")...)
+		op.errs = append(op.errs, p.checkTraits(c, in.Contact.Traits).Under("contact")...)
+	}
+	if op.errs != nil {
+		return
+	}
+
+	r := &ent.Response{
+		ID: id.New(), TenantID: p.state.Tenant, CampaignID: op.campaign, Score: in.Score, Comment: text(in.Comment),
+		Channel: in.Channel, Variant: in.Variant, Locale: in.Locale,
+		RespondedAt: p.now, RecordedAt: p.now, UpdatedAt: p.now,
+	}
+	if in.RespondedAt != nil {
+		r.RespondedAt = in.RespondedAt.UTC().Truncate(time.Microsecond)
+	}
+	var known trait.Values
+	if in.Contact != nil {
+		c = p.bring(c, in.Contact)
+		r.ContactID, known = &c.ID, c.Traits
+	}
+	r.Traits = trait.Merge(known, in.Traits)
+	a := &answer{Response: r, changed: true}
+	p.answers[r.ID] = a
+	p.touchedAnswers = append(p.touchedAnswers, a)
+	p.count(r, 1)
+	p.event(Recorded, r, nil)
+	if in.IdempotencyKey != nil {
+		k := namedKey{key: name(*in.IdempotencyKey), response: r.ID, content: content, is: r}
+		p.keys[k.key] = k
+		p.newKeys = append(p.newKeys, k)
+	}
+	op.response = r
+}
+
+// replay gives the first answer again.
+func (p *planner) replay(op *operation, k namedKey, content []byte) {
+	was := k.is
+	if a := p.answers[k.response]; a != nil {
+		was = a.Response
+		if a.gone {
+			was = nil
+		}
+	}
+	switch {
+	case !bytes.Equal(k.content, content):
+		op.errs = apierror.User(apierror.Conflict, []string{"idempotencyKey"}, "The key was used before, for other content.")
+	case was == nil:
+		op.errs = apierror.User(apierror.Conflict, []string{"idempotencyKey"}, "The key was used before, for a response that was deleted.")
+	default:
+		op.response, op.replayed = was, true
+	}
+}
+
+func (p *planner) upsert(op *operation) {
+	c, errs := p.find(op.upsert)
+	op.errs = append(errs, p.checkTraits(c, op.upsert.Traits)...)
+	if op.errs == nil {
+		op.contact = p.bring(c, op.upsert).Contact
+	}
+}
+
+// touch makes the answer one that will be written, with a copy of the response that may be changed.
+func (p *planner) touch(a *answer) {
+	copied := *a.Response
+	a.Response = &copied
+	a.UpdatedAt = p.now
+	if !a.changed {
+		a.changed = true
+		p.touchedAnswers = append(p.touchedAnswers, a)
+	}
+}
+
+func (p *planner) answer(op *operation) *answer {
+	a := p.answers[op.target]
+	if a == nil || a.gone {
+		op.errs = apierror.User(apierror.NotFound, []string{"id"}, "There is no response %s.", id.Response.Format(op.target))
+		return nil
+	}
+	return a
+}
+
+func (p *planner) amend(op *operation) {
+	a := p.answer(op)
+	if a == nil {
+		return
+	}
+	before := a.Response
+	score, comment := before.Score, before.Comment
+	if op.amend.Score != nil {
+		score = *op.amend.Score
+	}
+	if op.amend.Comment != nil {
+		comment = text(op.amend.Comment)
+	}
+	if score != before.Score || !equal(comment, before.Comment) {
+		p.touch(a)
+		a.Score, a.Comment = score, comment
+		var previous *int
+		if score != before.Score {
+			previous = &before.Score
+			p.count(before, -1)
+			p.count(a.Response, 1)
+		}
+		p.event(Amended, a.Response, previous)
+	}
+	op.response = a.Response
+}
+
+func equal(a, b *string) bool { return a == b || a != nil && b != nil && *a == *b }
+
+func (p *planner) delete(op *operation) {
+	a := p.answer(op)
+	if a == nil {
+		return
+	}
+	p.touch(a)
+	a.gone = true
+	p.count(a.Response, -1)
+	p.event(Deleted, a.Response, &a.Score)
+	op.response = a.Response
+}
+
+// erase forgets a person. What was answered keeps its score, and goes to the profile of whom nothing is known.
+func (p *planner) erase(op *operation) {
+	c := p.people[op.target]
+	if c == nil {
+		op.errs = apierror.User(apierror.NotFound, []string{"id"}, "There is no contact %s.", id.Contact.Format(op.target))
+		return
+	}
+	for a := range maps.Values(p.answers) {
+		if a.gone || a.ContactID == nil || *a.ContactID != c.ID {
+			continue
+		}
+		before := a.Response
+		p.touch(a)
+		a.ContactID, a.Comment, a.Locale, a.Traits = nil, nil, nil, trait.Values{}
+		p.count(before, -1)
+		p.count(a.Response, 1)
+		p.event(Amended, a.Response, nil)
+		op.erased++
+	}
+	p.forget(c)
+	c.gone = true
+	if !c.changed {
+		c.changed = true
+		p.touchedPeople = append(p.touchedPeople, c)
+	}
+}
+
+// count adds the response n times in every generation that has taken it in, or is about to.
+func (p *planner) count(r *ent.Response, n int64) {
+	for _, g := range p.state.Generations() {
+		if g.Holds(r.ID) {
+			p.deltas.Count(g, fact(r), n)
+		}
+	}
+}
+
+func (p *planner) event(kind EventKind, r *ent.Response, previous *int) {
+	e := Event{Kind: kind, At: p.now, Response: r.ID, Campaign: r.CampaignID, PreviousScore: previous}
+	if kind != Deleted {
+		e.Score = &r.Score
+	}
+	p.events = append(p.events, e)
+}

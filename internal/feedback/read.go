@@ -1,0 +1,209 @@
+package feedback
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/ent/response"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/store"
+)
+
+const contactColumns = `id, external_id, email, email_key, phone, name, locale, traits, created_at, updated_at`
+
+const responseColumns = `r.id, r.campaign_id, r.contact_id, r.score, r.comment, r.channel, r.variant, r.locale, r.traits,
+	r.responded_at, r.recorded_at, r.updated_at`
+
+// read reads what a flush needs: up to three statements, and none for what it does not need.
+func (l *Log) read(ctx context.Context, tenant uuid.UUID, n needs) (found, error) {
+	var f found
+	for _, part := range []func(context.Context, uuid.UUID, needs, *found) error{l.readContacts, l.readKeys, l.readResponses} {
+		if err := part(ctx, tenant, n, &f); err != nil {
+			return found{}, err
+		}
+	}
+	return f, nil
+}
+
+// union makes one statement of a selection for each list of values that is not empty.
+type union struct {
+	dialect string
+	selects []string
+	args    []any
+}
+
+func (u *union) add(selection, sqlType, list string) {
+	u.args = append(u.args, list)
+	u.selects = append(u.selects, selection+" IN "+store.List(u.dialect, sqlType, fmt.Sprintf("$%d", len(u.args))))
+}
+
+func (l *Log) query(ctx context.Context, u union, scan func(*sql.Rows) error) error {
+	if len(u.selects) == 0 {
+		return nil
+	}
+	rows, err := l.db.Query(ctx, strings.Join(u.selects, " UNION ALL "), u.args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func (l *Log) readContacts(ctx context.Context, tenant uuid.UUID, n needs, f *found) error {
+	u := union{dialect: l.db.Dialect, args: []any{tenant}}
+	const from = `SELECT ` + contactColumns + ` FROM contacts WHERE tenant_id = $1 AND `
+	if n.externalIDs != nil {
+		u.add(from+"external_id", "text", store.Texts(l.db.Dialect, n.externalIDs))
+	}
+	if n.emails != nil {
+		u.add(from+"email_key", "text", store.Texts(l.db.Dialect, n.emails))
+	}
+	if n.contacts != nil {
+		u.add(from+"id", "uuid", store.UUIDs(l.db.Dialect, n.contacts))
+	}
+	err := l.query(ctx, u, func(rows *sql.Rows) error {
+		c := &ent.Contact{TenantID: tenant}
+		var traits []byte
+		err := rows.Scan(&c.ID, &c.ExternalID, &c.Email, &c.EmailKey, &c.Phone, &c.Name, &c.Locale, &traits, &c.CreatedAt, &c.UpdatedAt)
+		if err != nil {
+			return err
+		}
+		f.contacts = append(f.contacts, c)
+		return json.Unmarshal(traits, &c.Traits)
+	})
+	if err != nil {
+		return fmt.Errorf("reading contacts: %w", err)
+	}
+	return nil
+}
+
+func (l *Log) readKeys(ctx context.Context, tenant uuid.UUID, n needs, f *found) error {
+	if n.keys == nil {
+		return nil
+	}
+	texts := make([]string, len(n.keys))
+	for i, k := range n.keys {
+		texts[i] = hex.EncodeToString(k[:])
+	}
+	list := `(SELECT unhex(value) FROM json_each($2))`
+	if l.db.Dialect == store.Postgres {
+		list = `(SELECT decode(unnest($2::text[]), 'hex'))`
+	}
+	rows, err := l.db.Query(ctx, `SELECT k.key, k.response_id, k.content, `+responseColumns+` FROM idempotency_keys k
+		LEFT JOIN responses r ON r.tenant_id = k.tenant_id AND r.id = k.response_id
+		WHERE k.tenant_id = $1 AND k.key IN `+list, tenant, store.Texts(l.db.Dialect, texts))
+	if err != nil {
+		return fmt.Errorf("reading idempotency keys: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var k namedKey
+		var key []byte
+		r, err := scanResponse(rows, tenant, &key, &k.response, &k.content)
+		if err != nil {
+			return fmt.Errorf("reading idempotency keys: %w", err)
+		}
+		copy(k.key[:], key)
+		k.is = r
+		f.keys = append(f.keys, k)
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("reading idempotency keys: %w", err)
+	}
+	return nil
+}
+
+func (l *Log) readResponses(ctx context.Context, tenant uuid.UUID, n needs, f *found) error {
+	u := union{dialect: l.db.Dialect, args: []any{tenant}}
+	const from = `SELECT ` + responseColumns + ` FROM responses r WHERE r.tenant_id = $1 AND r.`
+	if n.responses != nil {
+		u.add(from+"id", "uuid", store.UUIDs(l.db.Dialect, n.responses))
+	}
+	if n.answered != nil {
+		u.add(from+"contact_id", "uuid", store.UUIDs(l.db.Dialect, n.answered))
+	}
+	err := l.query(ctx, u, func(rows *sql.Rows) error {
+		r, err := scanResponse(rows, tenant)
+		f.responses = append(f.responses, r)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("reading responses: %w", err)
+	}
+	return nil
+}
+
+// scanResponse reads responseColumns after the columns of before; nil where an outer join found none.
+func scanResponse(rows *sql.Rows, tenant uuid.UUID, before ...any) (*ent.Response, error) {
+	r := &ent.Response{TenantID: tenant}
+	var id, campaign uuid.NullUUID
+	var score sql.NullInt64
+	var channel sql.NullString
+	var traits []byte
+	var responded, recorded, updated sql.NullTime
+	err := rows.Scan(append(before, &id, &campaign, &r.ContactID, &score, &r.Comment, &channel, &r.Variant, &r.Locale, &traits,
+		&responded, &recorded, &updated)...)
+	if err != nil || !id.Valid {
+		return nil, err
+	}
+	r.ID, r.CampaignID, r.Score, r.Channel = id.UUID, campaign.UUID, int(score.Int64), response.Channel(channel.String)
+	r.RespondedAt, r.RecordedAt, r.UpdatedAt = responded.Time.UTC(), recorded.Time.UTC(), updated.Time.UTC()
+	if err := json.Unmarshal(traits, &r.Traits); err != nil {
+		return nil, fmt.Errorf("traits of response %s: %w", r.ID, err)
+	}
+	return r, nil
+}
+
+// current reports whether the tenant's revision is still that of the state.
+func (l *Log) current(ctx context.Context, s *cube.State) (bool, error) {
+	var revision int64
+	rows, err := l.db.Query(ctx, `SELECT revision FROM tenants WHERE id = $1`, s.Tenant)
+	if err != nil {
+		return false, fmt.Errorf("reading the revision: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := rows.Scan(&revision); err != nil {
+			return false, fmt.Errorf("reading the revision: %w", err)
+		}
+	}
+	return revision == s.Revision, rows.Err()
+}
+
+// MaxEvents is how many events Read gives at once.
+const MaxEvents = 10_000
+
+// Read reads the caller's tenant's log on from a position: the events after it, in order, at most limit of them.
+func Read(ctx context.Context, db *store.DB, after int64, limit int) ([]Event, error) {
+	rows, err := db.Query(ctx, `SELECT position, kind, at, response_id, campaign_id, score, previous_score FROM events
+		WHERE tenant_id = $1 AND position > $2 ORDER BY position LIMIT $3`, auth.Tenant(ctx), after, min(limit, MaxEvents))
+	if err != nil {
+		return nil, fmt.Errorf("reading the log: %w", err)
+	}
+	defer rows.Close()
+	var events []Event
+	for rows.Next() {
+		var e Event
+		if err := rows.Scan(&e.Position, &e.Kind, &e.At, &e.Response, &e.Campaign, &e.Score, &e.PreviousScore); err != nil {
+			return nil, fmt.Errorf("reading the log: %w", err)
+		}
+		e.At = e.At.UTC()
+		events = append(events, e)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("reading the log: %w", err)
+	}
+	return events, nil
+}

@@ -1,0 +1,125 @@
+package feedback
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/internal/store"
+)
+
+// sqlite writes a flush row by row: within the process a statement costs no round trip.
+type sqlite struct {
+	db *store.DB
+}
+
+func (*sqlite) close() error { return nil }
+
+// errStale rolls the transaction back.
+var errStale = errors.New("the tenant's revision is another")
+
+func (d *sqlite) write(ctx context.Context, tenant uuid.UUID, revision int64, p *plan) (base int64, ok bool, err error) {
+	err = d.db.Write(ctx, func(tx *store.Tx) error {
+		grown := 0
+		if p.change.Grown != nil {
+			grown = 1
+		}
+		err := tx.SQL.QueryRowContext(ctx, `UPDATE tenants
+			SET log_position = log_position + $3, revision = revision + 1, settings = settings + $4
+			WHERE id = $1 AND revision = $2 RETURNING log_position - $3`, tenant, revision, len(p.events), grown).Scan(&base)
+		if errors.Is(err, sql.ErrNoRows) {
+			return errStale
+		}
+		if err != nil {
+			return err
+		}
+		if err := d.rows(ctx, tx.SQL, tenant, base, p); err != nil {
+			return err
+		}
+		return p.change.Apply(ctx, d.db.Dialect, tx.SQL, tenant)
+	})
+	if errors.Is(err, errStale) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("writing the flush: %w", err)
+	}
+	return base, true, nil
+}
+
+// batch runs a prepared statement for each row.
+type batch struct {
+	ctx context.Context
+	tx  *sql.Tx
+	err error
+}
+
+func each[T any](b *batch, query string, items []T, args func(i int, item T) []any) {
+	if b.err != nil || len(items) == 0 {
+		return
+	}
+	stmt, err := b.tx.PrepareContext(b.ctx, query)
+	if err != nil {
+		b.err = err
+		return
+	}
+	defer stmt.Close()
+	for i, item := range items {
+		if _, err := stmt.ExecContext(b.ctx, args(i, item)...); err != nil {
+			b.err = err
+			return
+		}
+	}
+}
+
+func insertText(table string, parts []part) string {
+	columns := make([]string, len(parts))
+	for i, p := range parts {
+		columns[i] = p.column
+	}
+	return fmt.Sprintf(`INSERT INTO %s (tenant_id, %s) VALUES (?%s)`, table, strings.Join(columns, ", "), strings.Repeat(", ?", len(parts)))
+}
+
+func updateText(table string, parts []part) string {
+	set := make([]string, len(parts)-1)
+	for i, p := range parts[1:] {
+		set[i] = fmt.Sprintf("%s = $%d", p.column, i+3)
+	}
+	return fmt.Sprintf(`UPDATE %s SET %s WHERE tenant_id = $1 AND id = $2`, table, strings.Join(set, ", "))
+}
+
+func (d *sqlite) rows(ctx context.Context, tx *sql.Tx, tenant uuid.UUID, base int64, p *plan) error {
+	b := &batch{ctx: ctx, tx: tx}
+	contactArgs := func(_ int, c *ent.Contact) []any {
+		return []any{tenant, c.ID, c.ExternalID, c.Email, c.EmailKey, c.Phone, c.Name, c.Locale, encodeTraits(c.Traits), c.CreatedAt, c.UpdatedAt}
+	}
+	each(b, updateText("contacts", contactParts), p.changedContacts, contactArgs)
+	each(b, insertText("contacts", contactParts), p.newContacts, contactArgs)
+	each(b, insertText("responses", responseParts), p.newResponses, func(_ int, r *ent.Response) []any {
+		return []any{
+			tenant, r.ID, r.CampaignID, r.ContactID, r.Score, r.Comment, string(r.Channel), r.Variant, r.Locale, encodeTraits(r.Traits),
+			r.RespondedAt, r.RecordedAt, r.UpdatedAt,
+		}
+	})
+	each(b, updateText("responses", changedParts), p.changedResponses, func(_ int, r *ent.Response) []any {
+		return []any{tenant, r.ID, r.ContactID, r.Score, r.Comment, r.Locale, encodeTraits(r.Traits), r.UpdatedAt}
+	})
+	each(b, `DELETE FROM responses WHERE tenant_id = ? AND id = ?`, p.goneResponses, func(_ int, id uuid.UUID) []any {
+		return []any{tenant, id}
+	})
+	// Last, since what they answered refers to them.
+	each(b, `DELETE FROM contacts WHERE tenant_id = ? AND id = ?`, p.goneContacts, func(_ int, id uuid.UUID) []any {
+		return []any{tenant, id}
+	})
+	each(b, insertText("idempotency_keys", keyParts), p.keys, func(_ int, k namedKey) []any {
+		return []any{tenant, k.key[:], k.response, k.content}
+	})
+	each(b, insertText("events", eventParts), p.events, func(i int, e Event) []any {
+		return []any{tenant, base + int64(i) + 1, int(e.Kind), e.At, e.Response, e.Campaign, e.Score, e.PreviousScore}
+	})
+	return b.err
+}

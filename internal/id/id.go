@@ -1,0 +1,73 @@
+// Package id names things: UUIDv7 in the database, TypeID text in the API.
+package id
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"go.jetify.com/typeid"
+)
+
+// Kind is the prefix of an id's text, which names the type that the id belongs to.
+type Kind string
+
+// The kinds of things that have an id of their own.
+const (
+	Tenant   Kind = "tenant"
+	ApiKey   Kind = "key"
+	Campaign Kind = "camp"
+	Contact  Kind = "cont"
+	Trait    Kind = "trait"
+	Segment  Kind = "seg"
+	Response Kind = "resp"
+)
+
+// ErrMalformed is returned for a text that is no id at all, or the id of another kind of thing.
+var ErrMalformed = errors.New("malformed id")
+
+// New makes a time-ordered id: random (v4) keys cost a third more to insert at ten million rows.
+func New() uuid.UUID { return uuid.Must(uuid.NewV7()) }
+
+// Format writes an id as the API shows it, e.g. `camp_01h455vb4pex5vsknk084sn02q`.
+func (k Kind) Format(u uuid.UUID) string {
+	t, err := typeid.FromUUIDBytesWithPrefix(string(k), u[:])
+	if err != nil {
+		// The prefixes are the constants above and a UUID has 16 bytes: there is nothing left to fail.
+		panic(fmt.Sprintf("formatting %s id: %v", k, err))
+	}
+	return t.String()
+}
+
+// Parse reads an id of this kind. The error wraps ErrMalformed and says what was expected.
+func (k Kind) Parse(text string) (uuid.UUID, error) {
+	kind, u, err := Parse(text)
+	if err != nil {
+		return uuid.UUID{}, fmt.Errorf("%w: want an id that begins with %q", ErrMalformed, k+"_")
+	}
+	if kind != k {
+		return uuid.UUID{}, fmt.Errorf("%w: want an id that begins with %q, not %q", ErrMalformed, k+"_", kind+"_")
+	}
+	return u, nil
+}
+
+// Parse reads an id of any kind. The error wraps ErrMalformed.
+func Parse(text string) (Kind, uuid.UUID, error) {
+	// Longer than any id: don't let a parser chew on a megabyte.
+	if len(text) > 40 {
+		return "", uuid.UUID{}, ErrMalformed
+	}
+	t, err := typeid.FromString(text)
+	if err != nil {
+		return "", uuid.UUID{}, ErrMalformed
+	}
+	u, err := uuid.FromBytes(t.UUIDBytes())
+	if err != nil {
+		return "", uuid.UUID{}, ErrMalformed
+	}
+	switch k := Kind(t.Prefix()); k {
+	case Tenant, ApiKey, Campaign, Contact, Trait, Segment, Response:
+		return k, u, nil
+	}
+	return "", uuid.UUID{}, ErrMalformed
+}

@@ -1,0 +1,98 @@
+package page
+
+import (
+	"entgo.io/ent/dialect/sql"
+)
+
+// idColumn breaks ties, and is the order of lists that have no other.
+const idColumn = "id"
+
+// Order is the order of a list: by a column, and by id in the same direction where that is equal.
+// Rows without a value come last in either direction.
+type Order struct {
+	// List is the name of the list. Its cursors are refused by lists of other names.
+	List string
+	// Column of the table to order by; empty for the id alone.
+	Column string
+	Desc   bool
+	// Nullable says that Column may be null. Orders that are not so can use an index for any page.
+	Nullable bool
+}
+
+// Window is the part of a list that is to be read.
+type Window struct {
+	// Limit is how many rows to read at most: one more than the page has, which tells whether there is a further one.
+	Limit int
+	// Backward says that the page is read from its end.
+	Backward bool
+	// Desc is the direction to read in: the list's own, turned round when reading backwards.
+	Desc bool
+
+	order Order
+	after *Key
+}
+
+// After is the key that the window begins after, in the direction of Desc; false where it begins at the list's end.
+// Reading forwards, nulls are after everything else; reading backwards, before.
+func (w Window) After() (Key, bool) {
+	if w.after == nil {
+		return Key{}, false
+	}
+	return *w.after, true
+}
+
+// Apply adds the window's predicate, order and limit to a selection from a table with a column `id`.
+//
+// With ent it is passed to the query's Where: `client.Campaign.Query().Where(w.Apply).All(ctx)`; or to Modify, with
+// the feature sql/modifier. Within And, Or or Not ent would drop order and limit.
+// The query should have no order, limit or offset of its own, and no other query is to be counted with it.
+func (w Window) Apply(s *sql.Selector) {
+	columns := []string{s.C(idColumn)}
+	if w.order.Column != "" {
+		columns = []string{s.C(w.order.Column), s.C(idColumn)}
+	}
+	if w.after != nil {
+		s.Where(w.beyond(columns))
+	}
+
+	suffix := " ASC"
+	if w.Desc {
+		suffix = " DESC"
+	}
+	for i, column := range columns {
+		s.OrderExprFunc(func(b *sql.Builder) {
+			b.Ident(column).WriteString(suffix)
+			if w.order.Nullable && i < len(columns)-1 {
+				// Said in full, since the databases disagree about what it is otherwise.
+				if w.Backward {
+					b.WriteString(" NULLS FIRST")
+				} else {
+					b.WriteString(" NULLS LAST")
+				}
+			}
+		})
+	}
+	s.Limit(w.Limit)
+}
+
+// beyond is the predicate of the rows after the window's key. It compares row values, which both databases answer
+// by a range of an index on (…, column, id); a comparison with null is never true.
+func (w Window) beyond(columns []string) *sql.Predicate {
+	compare := sql.CompositeGT
+	if w.Desc {
+		compare = sql.CompositeLT
+	}
+	column, id := columns[0], columns[len(columns)-1]
+	switch null := w.after.Value == nil; {
+	case len(columns) == 1:
+		return compare(columns, w.after.ID)
+	case null && w.Backward:
+		return sql.Or(sql.NotNull(column), sql.And(sql.IsNull(column), compare([]string{id}, w.after.ID)))
+	case null:
+		return sql.And(sql.IsNull(column), compare([]string{id}, w.after.ID))
+	case w.order.Nullable && !w.Backward:
+		return sql.Or(compare(columns, w.after.Value, w.after.ID), sql.IsNull(column))
+	default:
+		return compare(columns, w.after.Value, w.after.ID)
+	}
+}

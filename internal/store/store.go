@@ -1,0 +1,302 @@
+// Package store opens the database: SQLite by default, PostgreSQL for production.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"entgo.io/ent/dialect"
+	entsql "entgo.io/ent/dialect/sql"
+	"github.com/google/uuid"
+	"github.com/lib/pq" // the driver "postgres"
+	"github.com/zeroten/zeroten/ent"
+	_ "github.com/zeroten/zeroten/ent/runtime" // the entities' hooks and policies
+	_ "modernc.org/sqlite"                     // the driver "sqlite"
+)
+
+// The two dialects.
+const (
+	SQLite   = dialect.SQLite
+	Postgres = dialect.Postgres
+)
+
+// Options of Open. The zero value is right for production.
+type Options struct {
+	// MaxConns bounds the connections for reading; 0 means 16.
+	MaxConns int
+	// Volatile gives up durability, for databases that are thrown away.
+	Volatile bool
+}
+
+// DB is an open database.
+type DB struct {
+	// Dialect is SQLite or Postgres.
+	Dialect string
+	// Reader serves everything that changes nothing. Writer is for transactions: on SQLite it is one connection,
+	// since there is one writer; on PostgreSQL its plans are generic, since its statements take whole batches.
+	Reader, Writer *sql.DB
+	// Ent reads. Entities are written through Write.
+	Ent *ent.Client
+
+	url      string
+	prepared prepared
+}
+
+// Tx is a transaction that writes.
+type Tx struct {
+	// Ent writes entities within the transaction.
+	Ent *ent.Client
+	// SQL is the same transaction, for SQL by hand and for jobs.
+	SQL *sql.Tx
+}
+
+// ErrUnreachable wraps what went wrong when a database could not be opened at all.
+var ErrUnreachable = errors.New("database unreachable")
+
+// Open connects to `sqlite:///path/to/file.db`, `sqlite://relative.db` or `postgres://…`. It does not migrate.
+func Open(ctx context.Context, databaseURL string, opts Options) (*DB, error) {
+	if opts.MaxConns == 0 {
+		opts.MaxConns = 16
+	}
+	scheme, rest, ok := strings.Cut(databaseURL, "://")
+	if !ok {
+		return nil, fmt.Errorf("database %s: want sqlite:///path/to/file.db or postgres://user@host/name", redact(databaseURL))
+	}
+	var db *DB
+	var err error
+	switch scheme {
+	case "sqlite":
+		db, err = openSQLite(rest, opts)
+	case "postgres", "postgresql":
+		db, err = openPostgres(databaseURL, opts)
+	default:
+		return nil, fmt.Errorf("database %s: unknown scheme %q, want sqlite or postgres", redact(databaseURL), scheme)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening database %s: %w", redact(databaseURL), err)
+	}
+	db.url = databaseURL
+	db.prepared.db = db.Reader
+	db.Ent = ent.NewClient(ent.Driver(entsql.NewDriver(db.Dialect, entsql.Conn{ExecQuerier: &db.prepared})))
+	if err := db.check(ctx); err != nil {
+		_ = db.Close()
+		return nil, fmt.Errorf("opening database %s: %w", redact(databaseURL), err)
+	}
+	return db, nil
+}
+
+func openSQLite(path string, opts Options) (*DB, error) {
+	if path == "" {
+		return nil, errors.New("no file named: want sqlite:///path/to/file.db")
+	}
+	if dir := filepath.Dir(path); dir != "." {
+		if _, err := os.Stat(dir); err != nil {
+			return nil, fmt.Errorf("the folder of the file: %w", err)
+		}
+	}
+	synchronous := "FULL" // NORMAL loses the last commits at power loss, and an answer promises durability
+	if opts.Volatile {
+		synchronous = "OFF"
+	}
+	pragmas := func(q url.Values) string {
+		q.Set("_time_format", "sqlite")
+		for _, p := range []string{"busy_timeout(10000)", "foreign_keys(1)", "synchronous(" + synchronous + ")", "cache_size(-16384)"} {
+			q.Add("_pragma", p)
+		}
+		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+	}
+	writer, err := sql.Open("sqlite", pragmas(url.Values{"_txlock": {"immediate"}, "_pragma": {"journal_mode(WAL)"}}))
+	if err != nil {
+		return nil, err
+	}
+	writer.SetMaxOpenConns(1)
+	reader, err := sql.Open("sqlite", pragmas(url.Values{"_pragma": {"query_only(1)"}}))
+	if err != nil {
+		return nil, errors.Join(err, writer.Close())
+	}
+	// Each SQLite connection has a page cache of its own, and two cores hardly feed more than these.
+	reader.SetMaxOpenConns(min(opts.MaxConns, 8))
+	reader.SetMaxIdleConns(min(opts.MaxConns, 8))
+	return &DB{Dialect: SQLite, Reader: reader, Writer: writer}, nil
+}
+
+func openPostgres(databaseURL string, opts Options) (*DB, error) {
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		// The error of url.Parse repeats the text, password and all.
+		return nil, errors.New("not a URL: want postgres://user:password@host:5432/name?sslmode=require")
+	}
+	q := u.Query()
+	setDefault := func(name, value string) {
+		if !q.Has(name) {
+			q.Set(name, value)
+		}
+	}
+	setDefault("connect_timeout", "5")
+	setDefault("application_name", "zeroten")
+	if opts.Volatile {
+		q.Set("synchronous_commit", "off")
+	}
+	open := func(q url.Values) (*sql.DB, error) {
+		u := *u
+		u.RawQuery = q.Encode()
+		c, err := pq.NewConnector(u.String())
+		if err != nil {
+			return nil, err
+		}
+		return sql.OpenDB(c), nil
+	}
+	reader, err := open(q)
+	if err != nil {
+		return nil, err
+	}
+	reader.SetMaxOpenConns(opts.MaxConns)
+	reader.SetMaxIdleConns(opts.MaxConns)
+	q.Set("plan_cache_mode", "force_generic_plan")
+	writer, err := open(q)
+	if err != nil {
+		return nil, errors.Join(err, reader.Close())
+	}
+	writer.SetMaxOpenConns(8)
+	writer.SetMaxIdleConns(8)
+	return &DB{Dialect: Postgres, Reader: reader, Writer: writer}, nil
+}
+
+// minPostgres is the oldest supported server_version_num.
+const minPostgres = 130000
+
+func (db *DB) check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if db.Dialect == Postgres {
+		var version int
+		if err := db.Writer.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&version); err != nil {
+			return fmt.Errorf("%w: %w", ErrUnreachable, err)
+		}
+		if version < minPostgres {
+			return fmt.Errorf("PostgreSQL %d is too old: want %d or newer", version/10000, minPostgres/10000)
+		}
+		return nil
+	}
+	// Writing nothing tells a read-only file, and reading the schema tells a file that is no database.
+	tx, err := db.Writer.BeginTx(ctx, nil)
+	if err == nil {
+		_, err = tx.ExecContext(ctx, `PRAGMA user_version = 0`)
+		err = errors.Join(err, tx.Rollback())
+	}
+	if err != nil {
+		return fmt.Errorf("%w: is it a SQLite database that may be written? %w", ErrUnreachable, err)
+	}
+	return nil
+}
+
+// Close closes all connections.
+func (db *DB) Close() error {
+	db.prepared.close()
+	err := errors.Join(db.Reader.Close(), db.Writer.Close())
+	if err != nil {
+		return fmt.Errorf("closing the database: %w", err)
+	}
+	return nil
+}
+
+// Name is the database's URL without its password.
+func (db *DB) Name() string { return redact(db.url) }
+
+func redact(databaseURL string) string {
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		return "(no URL)"
+	}
+	return u.Redacted()
+}
+
+// Write runs f in a transaction: committed where f returns nil, rolled back otherwise.
+func (db *DB) Write(ctx context.Context, f func(tx *Tx) error) (err error) {
+	tx, err := db.Writer.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("beginning a transaction: %w", err)
+	}
+	defer func() {
+		// After a commit this does nothing; it also serves a panic.
+		if rollback := tx.Rollback(); rollback != nil && !errors.Is(rollback, sql.ErrTxDone) {
+			err = errors.Join(err, fmt.Errorf("rolling back: %w", rollback))
+		}
+	}()
+	client := ent.NewClient(ent.Driver(entsql.NewDriver(db.Dialect, entsql.Conn{ExecQuerier: tx})))
+	if err := f(&Tx{Ent: client, SQL: tx}); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("committing: %w", err)
+	}
+	return nil
+}
+
+// WriteLocked is Write under the tenant's lock: it stands before or after each flush, and never within one.
+func (db *DB) WriteLocked(ctx context.Context, tenant uuid.UUID, f func(tx *Tx) error) error {
+	return db.writeLocked(ctx, `UPDATE tenants SET revision = revision + 1 WHERE id = $1`, tenant, f)
+}
+
+// WriteSettings is WriteLocked for changes to what the tenant's flushes and reads go by: its campaigns, segments,
+// traits, zone and cubes.
+func (db *DB) WriteSettings(ctx context.Context, tenant uuid.UUID, f func(tx *Tx) error) error {
+	return db.writeLocked(ctx, `UPDATE tenants SET revision = revision + 1, settings = settings + 1 WHERE id = $1`, tenant, f)
+}
+
+func (db *DB) writeLocked(ctx context.Context, lock string, tenant uuid.UUID, f func(tx *Tx) error) error {
+	return db.Write(ctx, func(tx *Tx) error {
+		r, err := tx.SQL.ExecContext(ctx, lock, tenant)
+		if err != nil {
+			return fmt.Errorf("locking the tenant: %w", err)
+		}
+		if n, err := r.RowsAffected(); err != nil || n != 1 {
+			return fmt.Errorf("locking the tenant: %d rows: %w", n, errors.Join(err, sql.ErrNoRows))
+		}
+		return f(tx)
+	})
+}
+
+// Time writes an instant as the dialect's SQL wants it in JSON or an array.
+func (db *DB) Time(t time.Time) string {
+	if db.Dialect == SQLite {
+		// What the driver writes for a time.Time, so that text order is time order.
+		return t.UTC().Format("2006-01-02 15:04:05.999999999-07:00")
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+// IsConflict reports whether err says that a unique constraint was violated.
+func IsConflict(err error) bool {
+	var pqErr *pq.Error
+	if errors.As(err, &pqErr) {
+		return pqErr.Code == "23505"
+	}
+	return err != nil && strings.Contains(err.Error(), "UNIQUE constraint failed")
+}
+
+// IsTransient reports whether the same transaction may well succeed when it is tried again.
+func IsTransient(err error) bool {
+	var pqErr *pq.Error
+	if errors.As(err, &pqErr) {
+		return pqErr.Code == "40001" || pqErr.Code == "40P01"
+	}
+	return false
+}
+
+// IsRefused reports whether the database understood a statement and refused its data, so that it did nothing and will
+// do nothing when it is tried again.
+func IsRefused(err error) bool {
+	var pqErr *pq.Error
+	if errors.As(err, &pqErr) {
+		return pqErr.Code.Class() == "22" || pqErr.Code.Class() == "23"
+	}
+	return err != nil && strings.Contains(err.Error(), "constraint failed")
+}

@@ -1,0 +1,103 @@
+package store
+
+import (
+	"slices"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/entsql"
+	"entgo.io/ent/dialect/sql/schema"
+	"entgo.io/ent/schema/field"
+	"github.com/zeroten/zeroten/ent/migrate"
+)
+
+// Tables is the schema that both dialects' migrations lead to: the entities, and the tables of the log and the cube,
+// which are written and read by hand.
+//
+// Every primary key begins with the tenant, and so do foreign keys: a distributed PostgreSQL can shard by it, and the
+// database itself refuses a reference into another tenant.
+func Tables() []*schema.Table {
+	var tables []*schema.Table
+	for _, t := range migrate.Tables {
+		t := clone(t)
+		if i := slices.IndexFunc(t.Columns, func(c *schema.Column) bool { return c.Name == "tenant_id" }); i >= 0 {
+			// The key's columns stand first and in its order, as atlas reads them back from SQLite.
+			t.PrimaryKey = []*schema.Column{t.Columns[i], t.PrimaryKey[0]}
+			t.Columns = append(slices.Clone(t.PrimaryKey), slices.DeleteFunc(slices.Clone(t.Columns), func(c *schema.Column) bool {
+				return slices.Contains(t.PrimaryKey, c)
+			})...)
+		}
+		tables = append(tables, t)
+	}
+	named := func(name string) *schema.Table {
+		return tables[slices.IndexFunc(tables, func(t *schema.Table) bool { return t.Name == name })]
+	}
+	refer(named("responses"), "campaign_id", named("campaigns"))
+	refer(named("responses"), "contact_id", named("contacts"))
+
+	col := func(name string, t field.Type) *schema.Column { return &schema.Column{Name: name, Type: t} }
+	null := func(c *schema.Column) *schema.Column { c.Nullable = true; return c }
+	of := func(c *schema.Column, postgres string) *schema.Column {
+		c.SchemaType = map[string]string{dialect.Postgres: postgres}
+		return c
+	}
+
+	// The log. An event's campaign stays readable when its response is gone.
+	events := table("events", 2,
+		col("tenant_id", field.TypeUUID), col("position", field.TypeInt64),
+		of(col("kind", field.TypeInt), "smallint"), col("at", field.TypeTime),
+		col("response_id", field.TypeUUID), col("campaign_id", field.TypeUUID),
+		of(null(col("score", field.TypeInt)), "smallint"), of(null(col("previous_score", field.TypeInt)), "smallint"))
+
+	// What an idempotency key named: it outlives the response. Both are hashes, since either may name a person.
+	keys := table("idempotency_keys", 2,
+		col("tenant_id", field.TypeUUID), of(col("key", field.TypeBytes), "bytea"),
+		col("response_id", field.TypeUUID), of(null(col("content", field.TypeBytes)), "bytea"))
+
+	// Generations of cells. tenants.cube names the one that answers; a higher one is being built.
+	cubes := table("cubes", 2,
+		col("tenant_id", field.TypeUUID), col("generation", field.TypeInt32),
+		of(col("shape", field.TypeJSON), "json"),
+		null(col("built_to", field.TypeUUID)), col("whole", field.TypeBool),
+		col("done", field.TypeInt64), col("total", field.TypeInt64))
+
+	profiles := table("profiles", 3,
+		col("tenant_id", field.TypeUUID), col("cube", field.TypeInt32), col("id", field.TypeInt32),
+		&schema.Column{Name: "channel", Type: field.TypeString}, &schema.Column{Name: "variant", Type: field.TypeString},
+		of(col("dimension_values", field.TypeJSON), "json"))
+
+	columns := []*schema.Column{
+		col("tenant_id", field.TypeUUID), col("cube", field.TypeInt32), of(col("grain", field.TypeInt), "smallint"),
+		col("campaign_id", field.TypeUUID), col("start", field.TypeInt32), col("profile_id", field.TypeInt32),
+	}
+	for _, name := range []string{"s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10"} {
+		columns = append(columns, col(name, field.TypeInt32))
+	}
+	cells := table("cells", 6, columns...)
+	return append(tables, events, keys, cubes, profiles, cells)
+}
+
+// table makes a table whose first so many columns are its primary key.
+func table(name string, keyed int, columns ...*schema.Column) *schema.Table {
+	return &schema.Table{Name: name, Columns: columns, PrimaryKey: columns[:keyed]}
+}
+
+func clone(t *schema.Table) *schema.Table {
+	c := &schema.Table{
+		Name: t.Name, Columns: t.Columns, PrimaryKey: t.PrimaryKey, Indexes: t.Indexes,
+		Annotation: &entsql.Annotation{},
+	}
+	return c
+}
+
+// refer adds a foreign key of (tenant_id, column) to another table's primary key.
+func refer(from *schema.Table, column string, to *schema.Table) {
+	find := func(t *schema.Table, name string) *schema.Column {
+		return t.Columns[slices.IndexFunc(t.Columns, func(c *schema.Column) bool { return c.Name == name })]
+	}
+	from.ForeignKeys = append(from.ForeignKeys, &schema.ForeignKey{
+		Symbol:   from.Name + "_" + column,
+		Columns:  []*schema.Column{find(from, "tenant_id"), find(from, column)},
+		RefTable: to, RefColumns: []*schema.Column{find(to, "tenant_id"), find(to, "id")},
+		OnDelete: schema.NoAction, OnUpdate: schema.NoAction,
+	})
+}

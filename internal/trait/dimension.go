@@ -1,0 +1,111 @@
+package trait
+
+import (
+	"sort"
+	"strconv"
+
+	"github.com/zeroten/zeroten/internal/calendar"
+)
+
+// Dimension is a trait as a cube cuts feedback by it, frozen when the cube was begun.
+type Dimension struct {
+	Key   string    `json:"key"`
+	Kind  Kind      `json:"kind"`
+	Edges []float64 `json:"edges,omitempty"`
+}
+
+// Shape is all that decides which cell of a cube a response counts in.
+type Shape struct {
+	// Zone is the IANA name of the time zone that days begin in.
+	Zone       string      `json:"zone"`
+	Dimensions []Dimension `json:"dimensions"`
+}
+
+// Values are the dimension values of somebody of whom v is known, for a response on the day on, in the order of
+// s.Dimensions.
+func (s Shape) Values(v Values, on calendar.Day) []string {
+	values := make([]string, len(s.Dimensions))
+	for i, d := range s.Dimensions {
+		values[i] = d.Value(v, on)
+	}
+	return values
+}
+
+// Value is the dimension value of somebody of whom v is known, for a response on the day on: a TEXT itself, true or
+// false, a NUMBER in shortest decimal, the whole months from a DATE to on; the name of its range where the dimension
+// has edges. It is None where nothing is known, where the value is of another kind, and where a DATE lies after on.
+func (d Dimension) Value(v Values, on calendar.Day) string {
+	var number float64
+	switch value := v[d.Key].(type) {
+	case string:
+		switch d.Kind {
+		case Text:
+			return value
+		case Date:
+			since, err := calendar.ParseDay(value)
+			if err != nil {
+				return None
+			}
+			months := calendar.WholeMonths(since, on)
+			if months < 0 {
+				return None
+			}
+			number = float64(months)
+		default:
+			return None
+		}
+	case bool:
+		if d.Kind != Boolean {
+			return None
+		}
+		return strconv.FormatBool(value)
+	case float64:
+		if d.Kind != Number {
+			return None
+		}
+		number = value
+	default:
+		return None
+	}
+	if len(d.Edges) == 0 {
+		return FormatNumber(number)
+	}
+	return d.rangeName(d.rangeOf(number))
+}
+
+// Ranges are the names of the dimension's ranges, lowest first: `<3`, `3–12`, `≥12` for the edges 3 and 12. A range
+// holds its lower edge. Range i lies between the edges i − 1 and i. Without edges there are none.
+func (d Dimension) Ranges() []string {
+	if len(d.Edges) == 0 {
+		return nil
+	}
+	names := make([]string, len(d.Edges)+1)
+	for i := range names {
+		names[i] = d.rangeName(i)
+	}
+	return names
+}
+
+// rangeOf is how many edges lie at or below number.
+func (d Dimension) rangeOf(number float64) int {
+	return sort.Search(len(d.Edges), func(i int) bool { return d.Edges[i] > number })
+}
+
+func (d Dimension) rangeName(i int) string {
+	switch i {
+	case 0:
+		return "<" + FormatNumber(d.Edges[0])
+	case len(d.Edges):
+		return "≥" + FormatNumber(d.Edges[i-1])
+	}
+	return FormatNumber(d.Edges[i-1]) + "–" + FormatNumber(d.Edges[i])
+}
+
+// FormatNumber writes a number as dimension values and ranges do: the shortest decimal that reads back the same,
+// without exponent and without the sign of −0.
+func FormatNumber(number float64) string {
+	if number == 0 {
+		return "0"
+	}
+	return strconv.FormatFloat(number, 'f', -1, 64)
+}
