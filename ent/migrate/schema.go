@@ -128,6 +128,11 @@ var (
 				Unique:  false,
 				Columns: []*schema.Column{ResponsesColumns[1], ResponsesColumns[3], ResponsesColumns[10], ResponsesColumns[0]},
 			},
+			{
+				Name:    "response_tenant_id_score_id",
+				Unique:  false,
+				Columns: []*schema.Column{ResponsesColumns[1], ResponsesColumns[4], ResponsesColumns[0]},
+			},
 		},
 	}
 	// SegmentsColumns holds the columns for the "segments" table.

@@ -223,5 +223,6 @@ func (Response) Indexes() []ent.Index {
 		index.Fields("tenant_id", "responded_at", "id"),
 		index.Fields("tenant_id", "campaign_id", "responded_at", "id"),
 		index.Fields("tenant_id", "contact_id", "responded_at", "id"),
+		index.Fields("tenant_id", "score", "id"),
 	}
 }

@@ -193,6 +193,10 @@ func TestStart(t *testing.T) {
 		{"2011-12-31", "Pacific/Apia", "2011-12-30T10:00:00Z"},
 		// The clocks went from 00:01 back to 23:01.
 		{"2010-11-07", "America/St_Johns", "2010-11-07T02:30:00Z"},
+		// The end of a leap year, beyond the transitions that zone databases list one by one.
+		{"2044-12-31", "America/New_York", "2044-12-31T05:00:00Z"},
+		{"2045-01-01", "America/New_York", "2045-01-01T05:00:00Z"},
+		{"2045-01-01", "Australia/Sydney", "2044-12-31T13:00:00Z"},
 		{"2026-01-01", "Asia/Kathmandu", "2025-12-31T18:15:00Z"},
 	} {
 		got := day(t, test.day).Start(zone(t, test.zone))

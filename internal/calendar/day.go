@@ -82,6 +82,10 @@ func (d Day) Start(loc *time.Location) time.Time {
 			begins = time.Unix(local, 0).In(loc)
 		}
 		_, end := t.ZoneBounds()
+		if !end.IsZero() && !end.After(t) {
+			// ZoneBounds takes leap years to end a day early (go.dev/issue/81583); the year's last zone lasts to its end.
+			end = time.Date(t.UTC().Year()+1, time.January, 1, 0, 0, 0, 0, time.UTC).In(loc)
+		}
 		if end.IsZero() || begins.Before(end) {
 			return begins
 		}

@@ -11,7 +11,6 @@ import (
 	enttrait "github.com/zeroten/zeroten/ent/trait"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
-	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/trait"
 )
@@ -44,7 +43,7 @@ func (b *Builder) DefineTrait(ctx context.Context, in DefineTraitInput) (*ent.Tr
 		if saved, err = saveTrait(ctx, tx, def); err != nil {
 			return fmt.Errorf("saving trait %s: %w", def.Key, err)
 		}
-		return b.reshape(ctx, tx, tenant)
+		return b.Reshape(ctx, tx, tenant)
 	})
 	if err != nil {
 		return nil, err
@@ -156,36 +155,7 @@ func (b *Builder) DeleteTrait(ctx context.Context, key string) (deleted uuid.UUI
 			return fmt.Errorf("deleting trait %s: %w", key, err)
 		}
 		deleted = old.ID
-		return b.reshape(ctx, tx, tenant)
+		return b.Reshape(ctx, tx, tenant)
 	})
 	return deleted, err
-}
-
-// UpdateTenantInput changes the caller's tenant; what is nil stays.
-type UpdateTenantInput struct {
-	Name, TimeZone, Industry *string
-}
-
-// UpdateTenant changes the caller's tenant. Another zone begins a rebuild, and answers once that is whole.
-func (b *Builder) UpdateTenant(ctx context.Context, in UpdateTenantInput) (*ent.Tenant, error) {
-	tenant := auth.Tenant(ctx)
-	var saved *ent.Tenant
-	err := b.db.WriteSettings(ctx, tenant, func(tx *store.Tx) error {
-		update := tx.Ent.Tenant.UpdateOneID(tenant).SetNillableName(in.Name).SetNillableIndustry(in.Industry)
-		if in.TimeZone != nil {
-			if _, err := calendar.LoadZone(*in.TimeZone); err != nil {
-				return apierror.User(apierror.Invalid, []string{"timeZone"}, "%v.", err)
-			}
-			update.SetTimeZone(*in.TimeZone)
-		}
-		var err error
-		if saved, err = update.Save(ctx); err != nil {
-			return fmt.Errorf("saving the tenant: %w", err)
-		}
-		return b.reshape(ctx, tx, tenant)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return saved, nil
 }

@@ -58,10 +58,10 @@ func swap(ctx context.Context, tx *store.Tx, tenant uuid.UUID, number int32) err
 	return nil
 }
 
-// reshape begins the generation that the tenant's zone and traits now ask for, where the newest has another shape. It
+// Reshape begins the generation that the tenant's zone and traits now ask for, where the newest has another shape. It
 // runs in the transaction that changes them, under the tenant's lock. A tenant with few responses gets it at once, in
 // the same transaction; others by a job.
-func (b *Builder) reshape(ctx context.Context, tx *store.Tx, tenant uuid.UUID) error {
+func (b *Builder) Reshape(ctx context.Context, tx *store.Tx, tenant uuid.UUID) error {
 	s, err := LoadTx(ctx, tx.SQL, tenant)
 	if err != nil {
 		return err

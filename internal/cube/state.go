@@ -267,6 +267,22 @@ func (c *States) Get(ctx context.Context, tenant uuid.UUID) (*State, error) {
 	return s, nil
 }
 
+// maxStale is how often Try asks again. Settings change at every new profile, which is often only in a tenant's youth.
+const maxStale = 20
+
+// Try calls f with the tenant's state, and again with a newer one where f fails with ErrStale.
+func (c *States) Try(ctx context.Context, tenant uuid.UUID, f func(*State) error) error {
+	for try := 1; ; try++ {
+		s, err := c.Get(ctx, tenant)
+		if err != nil {
+			return err
+		}
+		if err := f(s); !errors.Is(err, ErrStale) || try == maxStale {
+			return err
+		}
+	}
+}
+
 func settingsOf(ctx context.Context, db *store.DB, tenant uuid.UUID) (int64, error) {
 	settings := int64(-1)
 	rows, err := db.Query(ctx, `SELECT settings FROM tenants WHERE id = $1`, tenant)

@@ -110,14 +110,20 @@ type table struct {
 }
 
 func (d table) exec(t fataler, query string, args ...any) {
+	t.Helper()
 	if _, err := d.Exec(query, args...); err != nil {
 		t.Fatalf("%s: %v", query, err)
 	}
 }
 
-type fataler interface{ Fatalf(string, ...any) }
+// fataler is what tests and rapid's tests have in common.
+type fataler interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
 
 func (d table) fill(t fataler, rows []row) {
+	t.Helper()
 	d.exec(t, `DELETE FROM things`)
 	if len(rows) == 0 {
 		return
@@ -173,11 +179,13 @@ func open(t *testing.T, driver, address, dialect, schema string) table {
 }
 
 func openSQLite(t *testing.T) table {
+	t.Helper()
 	return open(t, "sqlite", ":memory:", dialect.SQLite, `CREATE TABLE things (id uuid PRIMARY KEY, number integer NOT NULL,
 		instant datetime NOT NULL, text text NOT NULL, maybe integer, whenever datetime)`)
 }
 
 func openPostgres(t *testing.T) table {
+	t.Helper()
 	return open(t, "postgres", pgtest.URL(t), dialect.Postgres, `CREATE TABLE things (id uuid PRIMARY KEY, number bigint NOT NULL,
 		instant timestamptz NOT NULL, text text COLLATE "C" NOT NULL, maybe bigint, whenever timestamptz)`)
 }
@@ -188,6 +196,7 @@ func TestPagesAreTheList(t *testing.T) {
 }
 
 func testPagesAreTheList(t *testing.T, db table) {
+	t.Helper()
 	rapid.Check(t, func(t *rapid.T) {
 		rows := anyRows().Draw(t, "rows")
 		db.fill(t, rows)
@@ -207,6 +216,7 @@ func testPagesAreTheList(t *testing.T, db table) {
 
 // readAll pages through the whole list.
 func readAll(t *rapid.T, db table, o Order, value func(row) any, size int, backward bool, total int) []uuid.UUID {
+	t.Helper()
 	all := []uuid.UUID{}
 	args := Args{First: &size}
 	if backward {

@@ -164,6 +164,7 @@ func startOn(programs string) (cluster, error) {
 	if err != nil {
 		return cluster{}, errors.Join(err, os.RemoveAll(dir))
 	}
+	//nolint:noctx // it ends with the process, and with no context
 	cmd := exec.Command("/bin/sh", "-c", supervise, "sh", programs, dir, strconv.Itoa(port))
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8"}
@@ -223,7 +224,8 @@ func version(dir string) int {
 }
 
 func freePort() (int, error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	var config net.ListenConfig
+	l, err := config.Listen(context.Background(), "tcp4", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}

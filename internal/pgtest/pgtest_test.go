@@ -68,7 +68,7 @@ func TestClusterEndsWithItsProcess(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	dir, err := os.MkdirTemp("/tmp", "zeroten-victim-")
+	dir, err := os.MkdirTemp("/tmp", "zeroten-victim-") //nolint:usetesting // t.TempDir is closed to the cluster's user
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,3 +38,5 @@ CREATE INDEX "response_tenant_id_responded_at_id" ON "responses" ("tenant_id", "
 CREATE INDEX "response_tenant_id_campaign_id_responded_at_id" ON "responses" ("tenant_id", "campaign_id", "responded_at", "id");
 -- Create index "response_tenant_id_contact_id_responded_at_id" to table: "responses"
 CREATE INDEX "response_tenant_id_contact_id_responded_at_id" ON "responses" ("tenant_id", "contact_id", "responded_at", "id");
+-- Create index "response_tenant_id_score_id" to table: "responses"
+CREATE INDEX "response_tenant_id_score_id" ON "responses" ("tenant_id", "score", "id");

@@ -1,0 +1,29 @@
+# What there is to do, one line each. `make` alone shows the list.
+
+# The same version for everybody: its findings change with each.
+GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.DEFAULT_GOAL = help
+.PHONY: help generate run test lint bench verify
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+generate: ## write all generated code anew: ent, gqlgen, the printed SDL
+	go generate ./...
+
+run: ## start the demo on a throw-away database
+	go run . demo
+
+test: ## run all tests with the race detector, on SQLite and PostgreSQL; installs what they need
+	scripts/setup
+	go test -race -timeout 20m $(TESTFLAGS) ./...
+
+lint: ## check the code with golangci-lint; the first time takes two minutes to build it
+	go run $(GOLANGCI_LINT) run ./...
+
+bench: ## measure the goals; the results go to bench/RESULTS.md
+	go run ./bench
+
+verify: ## generate, and fail where that makes a difference
+	scripts/verify

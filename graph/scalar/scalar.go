@@ -1,0 +1,243 @@
+// Package scalar reads and writes the scalars of the API, strictly: no value of one kind passes for another, numbers
+// have the range that GraphQL gives them, and no text holds U+0000, which PostgreSQL cannot store.
+package scalar
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/zeroten/zeroten/internal/calendar"
+	"github.com/zeroten/zeroten/internal/contact"
+	"github.com/zeroten/zeroten/internal/trait"
+	"golang.org/x/text/language"
+)
+
+// Limits of texts, in characters. Fields have limits of their own below that of String.
+const (
+	maxString = 50_000
+	maxID     = 100
+	maxShort  = 64
+	maxLocale = 35
+)
+
+// text checks what holds for every text.
+func text(v any, what string, most int) (string, error) {
+	s, ok := v.(string)
+	if !ok {
+		return "", fmt.Errorf("%s must be a string", what)
+	}
+	if len(s) > most && utf8.RuneCountInString(s) > most {
+		return "", fmt.Errorf("%s has more than %d characters", what, most)
+	}
+	if strings.ContainsRune(s, 0) {
+		return "", fmt.Errorf("%s holds the character U+0000, which cannot be stored", what)
+	}
+	if !utf8.ValidString(s) {
+		return "", fmt.Errorf("%s is not valid UTF-8", what)
+	}
+	return s, nil
+}
+
+// MarshalString writes a String.
+func MarshalString(s string) graphql.Marshaler { return graphql.MarshalString(s) }
+
+// UnmarshalString reads a String.
+func UnmarshalString(v any) (string, error) { return text(v, "a String", maxString) }
+
+// MarshalID writes an ID.
+func MarshalID(s string) graphql.Marshaler { return graphql.MarshalString(s) }
+
+// UnmarshalID reads an ID. Those of this API are texts, never numbers.
+func UnmarshalID(v any) (string, error) { return text(v, "an ID", maxID) }
+
+// MarshalInt writes an Int. A number beyond 32 bits, which the GraphQL specification does not allow, is null with an
+// error.
+func MarshalInt(n int) graphql.ContextMarshaler {
+	return graphql.ContextWriterFunc(func(_ context.Context, w io.Writer) error {
+		if n < math.MinInt32 || n > math.MaxInt32 {
+			return fmt.Errorf("%d does not fit into an Int of 32 bits", n)
+		}
+		_, err := io.WriteString(w, strconv.Itoa(n))
+		return err
+	})
+}
+
+// UnmarshalInt reads an Int: a whole number of 32 bits.
+func UnmarshalInt(_ context.Context, v any) (int, error) {
+	var n int64
+	switch v := v.(type) {
+	case int:
+		n = int64(v)
+	case int32:
+		n = int64(v)
+	case int64:
+		n = v
+	case float64:
+		if v != math.Trunc(v) || math.Abs(v) > math.MaxInt32 {
+			return 0, fmt.Errorf("an Int must be a whole number of 32 bits, not %v", v)
+		}
+		n = int64(v)
+	case json.Number:
+		var err error
+		if n, err = v.Int64(); err != nil {
+			return 0, fmt.Errorf("an Int must be a whole number of 32 bits, not %.20s", v)
+		}
+	default:
+		return 0, fmt.Errorf("an Int must be a number, not %s", kind(v))
+	}
+	if n < math.MinInt32 || n > math.MaxInt32 {
+		return 0, fmt.Errorf("an Int must be a whole number of 32 bits, not %d", n)
+	}
+	return int(n), nil
+}
+
+// MarshalFloat writes a Float.
+func MarshalFloat(f float64) graphql.ContextMarshaler { return graphql.MarshalFloatContext(f) }
+
+// UnmarshalFloat reads a Float: a finite number.
+func UnmarshalFloat(_ context.Context, v any) (float64, error) {
+	switch v := v.(type) {
+	case int:
+		return float64(v), nil
+	case int64:
+		return float64(v), nil
+	case float64:
+		if math.IsInf(v, 0) || math.IsNaN(v) {
+			return 0, errors.New("a Float must be finite")
+		}
+		return v, nil
+	case json.Number:
+		f, err := v.Float64()
+		if err != nil {
+			return 0, fmt.Errorf("a Float must be a finite number, not %.20s", v)
+		}
+		return f, nil
+	}
+	return 0, fmt.Errorf("a Float must be a number, not %s", kind(v))
+}
+
+// MarshalBoolean writes a Boolean.
+func MarshalBoolean(b bool) graphql.Marshaler { return graphql.MarshalBoolean(b) }
+
+// UnmarshalBoolean reads a Boolean.
+func UnmarshalBoolean(v any) (bool, error) {
+	b, ok := v.(bool)
+	if !ok {
+		return false, fmt.Errorf("a Boolean must be true or false, not %s", kind(v))
+	}
+	return b, nil
+}
+
+func kind(v any) string {
+	switch v.(type) {
+	case nil:
+		return "null"
+	case string:
+		return "a string"
+	case bool:
+		return "a boolean"
+	case []any:
+		return "a list"
+	case map[string]any:
+		return "an object"
+	}
+	return "a number"
+}
+
+// MarshalDateTime writes an instant in UTC.
+func MarshalDateTime(t time.Time) graphql.Marshaler {
+	return graphql.WriterFunc(func(w io.Writer) {
+		_, _ = io.WriteString(w, `"`+t.UTC().Format(time.RFC3339Nano)+`"`) // as gqlgen's own: the writer is a buffer
+	})
+}
+
+// UnmarshalDateTime reads an instant: RFC 3339 with an offset.
+func UnmarshalDateTime(v any) (time.Time, error) {
+	s, err := text(v, "a DateTime", maxShort)
+	if err != nil {
+		return time.Time{}, err
+	}
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("a DateTime must be an existing instant as in RFC 3339 with an offset, e.g. 2026-11-22T09:30:00Z, not %q", s)
+	}
+	return t.UTC(), nil
+}
+
+// MarshalDate writes a calendar day.
+func MarshalDate(d calendar.Day) graphql.Marshaler { return graphql.MarshalString(d.String()) }
+
+// UnmarshalDate reads a calendar day.
+func UnmarshalDate(v any) (calendar.Day, error) {
+	s, err := text(v, "a Date", maxShort)
+	if err != nil {
+		return 0, err
+	}
+	d, err := calendar.ParseDay(s)
+	if err != nil {
+		return 0, fmt.Errorf("a Date must be an existing day as in ISO 8601, e.g. 2026-11-22, not %q", s)
+	}
+	return d, nil
+}
+
+// MarshalTimeZone writes a time zone.
+func MarshalTimeZone(s string) graphql.Marshaler { return graphql.MarshalString(s) }
+
+// UnmarshalTimeZone reads a time zone; which ones there are is said by the mutation, as something to mend.
+func UnmarshalTimeZone(v any) (string, error) { return text(v, "a TimeZone", maxShort) }
+
+// MarshalLocale writes a language tag.
+func MarshalLocale(s string) graphql.Marshaler { return graphql.MarshalString(s) }
+
+// UnmarshalLocale reads a language tag.
+func UnmarshalLocale(v any) (string, error) {
+	s, err := text(v, "a Locale", maxLocale)
+	if err != nil {
+		return "", err
+	}
+	if _, err := language.Parse(s); err != nil {
+		return "", fmt.Errorf("a Locale must be a BCP 47 language tag, e.g. pt-BR, not %q", s)
+	}
+	return s, nil
+}
+
+// MarshalEmailAddress writes an e-mail address.
+func MarshalEmailAddress(s string) graphql.Marshaler { return graphql.MarshalString(s) }
+
+// UnmarshalEmailAddress reads an e-mail address.
+func UnmarshalEmailAddress(v any) (string, error) {
+	s, err := text(v, "an EmailAddress", maxString)
+	if err != nil {
+		return "", err
+	}
+	if !contact.ValidEmail(s) {
+		return "", errors.New("an EmailAddress must be as in RFC 5321, e.g. ann@example.com, at most 254 characters, without a display name")
+	}
+	return s, nil
+}
+
+// MarshalTraits writes traits.
+func MarshalTraits(v trait.Values) graphql.Marshaler {
+	return graphql.WriterFunc(func(w io.Writer) {
+		if v == nil {
+			v = trait.Values{}
+		}
+		b, err := json.Marshal(v)
+		if err != nil {
+			b = []byte("null") // texts, finite numbers and booleans can always be written
+		}
+		_, _ = w.Write(b)
+	})
+}
+
+// UnmarshalTraits reads traits.
+func UnmarshalTraits(v any) (trait.Values, error) { return trait.ParseValues(v) }

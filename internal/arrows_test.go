@@ -1,0 +1,224 @@
+package internal_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/zeroten/zeroten"
+
+// levels says how high each room of the house stands. A room is a package with all below it, and its packages may use
+// each other; it may use rooms that stand lower. "" is the program itself.
+var levels = map[string]int{
+	"":                  11,
+	"bench":             11,
+	"examples":          11,
+	"internal/app":      10,
+	"graph":             9,
+	"internal/demo":     9,
+	"internal/importer": 9,
+	"internal/insight":  8,
+	"internal/feedback": 7,
+	"internal/cube":     6,
+	"internal/tenant":   6,
+	"internal/campaign": 6,
+	"internal/contact":  6,
+	"internal/store":    5,
+	"ent":               4,
+	"internal/segment":  3,
+	"internal/trait":    2,
+	"internal/page":     1,
+	"internal/auth":     1,
+	"internal/id":       0,
+	"internal/apierror": 0,
+	"internal/calendar": 0,
+	"internal/nps":      0,
+	"schema":            0,
+
+	// What only tests use.
+	"internal":           0,
+	"internal/pgtest":    0,
+	"internal/storetest": 6,
+}
+
+// besides are the arrows between rooms of one level, from the first to the second: what changes the shape of a cube.
+var besides = map[[2]string]bool{
+	{"internal/contact", "internal/cube"}: true,
+	{"internal/tenant", "internal/cube"}:  true,
+}
+
+// forbidden are packages, with all below them, that no room may use but those named.
+var forbidden = map[string][]string{
+	"database/sql":                      {"internal/feedback", "internal/cube", "internal/store", "ent/migrate", "bench", "internal/pgtest"},
+	"github.com/lib/pq":                 {"internal/feedback", "internal/cube", "internal/store", "bench", "internal/pgtest"},
+	"modernc.org/sqlite":                {"internal/store", "bench"},
+	"testing":                           {"internal/pgtest", "internal/storetest", "ent/enttest"},
+	module + "/internal/pgtest":         {"internal/storetest"},
+	module + "/internal/storetest":      {},
+	module + "/ent/enttest":             {},
+	"github.com/99designs/gqlgen":       {"graph", "internal/app"},
+	"github.com/stretchr/testify":       {},
+	"github.com/riverqueue/river":       {"internal/store", "internal/cube", "internal/feedback", "internal/app"},
+	"entgo.io/ent/dialect/sql/sqlgraph": {"ent"},
+}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+	Module     struct{ Main bool }
+}
+
+// list is what `go list` says about all packages of the module, tests apart: those may use what they like.
+func list(t *testing.T) []listed {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,Module", "./...")
+	cmd.Dir = ".."
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v: %s", err, stderr.String())
+	}
+	var packages []listed
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatalf("reading go list's answer: %v", err)
+		}
+		packages = append(packages, p)
+	}
+}
+
+// within says whether a package is root, or below it.
+func within(pkg, root string) bool {
+	return pkg == root || strings.HasPrefix(pkg, root+"/")
+}
+
+// roomOf finds the room of a package of ours, given without the module's path. Only the listed rooms are found:
+// "internal" and "" are no rooms for what is below them.
+func roomOf(pkg string) (room string, ok bool) {
+	for r := range levels {
+		if pkg == r || (r != "" && r != "internal" && within(pkg, r)) {
+			if len(r) >= len(room) {
+				room, ok = r, true
+			}
+		}
+	}
+	return room, ok
+}
+
+func inModule(pkg string) (path string, ok bool) {
+	if !within(pkg, module) {
+		return "", false
+	}
+	return strings.TrimPrefix(strings.TrimPrefix(pkg, module), "/"), true
+}
+
+// wrong says what is wrong with one package using another, nothing if it may.
+func wrong(from, to string) string {
+	path, _ := inModule(from)
+	for root, homes := range forbidden {
+		// What only describes values to a driver is no SQL.
+		if within(to, root) && to != "database/sql/driver" && !slices.ContainsFunc(homes, func(home string) bool { return within(path, home) }) {
+			if target, ours := inModule(to); ours && within(path, target) {
+				continue
+			}
+			return "is only for " + strings.Join(append(homes, "tests"), ", ")
+		}
+	}
+	target, ours := inModule(to)
+	if !ours {
+		return ""
+	}
+	fromRoom, ok := roomOf(path)
+	if !ok {
+		return "comes from a package that has no place in levels"
+	}
+	toRoom, ok := roomOf(target)
+	switch {
+	case !ok:
+		return "leads to a package that has no place in levels"
+	case fromRoom == toRoom || besides[[2]string{fromRoom, toRoom}]:
+		return ""
+	case levels[toRoom] > levels[fromRoom]:
+		return "points up"
+	case levels[toRoom] == levels[fromRoom]:
+		return "points to a neighbour, and is not in besides"
+	}
+	return ""
+}
+
+func TestArrowsPointDown(t *testing.T) {
+	packages := list(t)
+	if len(packages) < 10 {
+		t.Fatalf("go list found %d packages", len(packages))
+	}
+	for _, p := range packages {
+		path, ours := inModule(p.ImportPath)
+		if _, ok := roomOf(path); !ours || !ok {
+			t.Errorf("%s has no place in levels", p.ImportPath)
+			continue
+		}
+		for _, to := range p.Imports {
+			if reason := wrong(p.ImportPath, to); reason != "" {
+				t.Errorf("%s → %s %s", p.ImportPath, to, reason)
+			}
+		}
+	}
+}
+
+// Statistics are pure: they read nothing, write nothing, and know no other room.
+func TestStatisticsArePure(t *testing.T) {
+	allowed := []string{"cmp", "errors", "fmt", "iter", "math", "slices", "sort", "strconv"}
+	for _, p := range list(t) {
+		if path, _ := inModule(p.ImportPath); !within(path, "internal/nps") {
+			continue
+		}
+		for _, to := range p.Imports {
+			if !slices.ContainsFunc(allowed, func(root string) bool { return to == root || root == "math" && within(to, root) }) {
+				t.Errorf("%s uses %s", p.ImportPath, to)
+			}
+		}
+	}
+}
+
+// The rules above must be able to fail.
+func TestWrong(t *testing.T) {
+	for _, test := range []struct {
+		from, to, want string
+	}{
+		{"internal/insight", module + "/internal/cube", ""},
+		{"internal/cube", module + "/internal/insight", "points up"},
+		{"internal/campaign", module + "/internal/contact", "points to a neighbour"},
+		{"internal/tenant", module + "/internal/cube", ""},
+		{"internal/cube", module + "/internal/tenant", "points to a neighbour"},
+		{"ent/schema", module + "/internal/trait", ""},
+		{"ent/schema", module + "/ent/privacy", ""},
+		{"ent", module + "/internal/store", "points up"},
+		{"graph/generated", module + "/graph/model", ""},
+		{"internal/unheard", module + "/internal/id", "no place"},
+		{"internal/insight", module + "/internal/unheard", "no place"},
+		{"internal/insight", module, "points up"},
+		{"", module + "/internal/app", ""},
+		{"graph", "database/sql", "is only for"},
+		{"graph/generated", "github.com/lib/pq", "is only for"},
+		{"internal/trait", "database/sql/driver", ""},
+		{"internal/cube", "database/sql", ""},
+		{"internal/store/newmigration", "database/sql", ""},
+		{"internal/app", module + "/internal/storetest", "is only for"},
+		{"internal/app", "net/http", ""},
+	} {
+		from := strings.TrimSuffix(module+"/"+test.from, "/")
+		got := wrong(from, test.to)
+		if (got == "") != (test.want == "") || !strings.Contains(got, test.want) {
+			t.Errorf("%s → %s: %q, want %q", from, test.to, got, test.want)
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package contact
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/trait"
+)
+
+// MaxValues is how many values of a trait are counted apart, trait.None and trait.Other aside.
+const MaxValues = 200
+
+// Value is how many contacts hold a value, or a value within a range, of a trait.
+type Value struct {
+	// Value is a dimension value: see trait.Dimension.
+	Value    string
+	Contacts int
+}
+
+// Values says how many contacts of the tenant hold each value of a trait now: most first, equals in the order of their
+// values, what is beyond MaxValues as trait.Other and last. Those of whom it is not known, or known as something of
+// another kind than the trait's, count as trait.None. A DATE counts in whole months to today. A trait that is not
+// defined has no values.
+func Values(ctx context.Context, db *store.DB, s *cube.State, key string) ([]Value, error) {
+	def, defined := s.Traits[key]
+	if !defined {
+		return nil, nil
+	}
+	c := counts{of: map[string]int{}, merge: def.Kind == trait.Date || len(def.Edges) > 0}
+	dim := trait.Dimension{Key: def.Key, Kind: def.Kind, Edges: def.Edges}
+	today := s.Today(time.Now())
+	err := cube.Holders(ctx, db, s.Tenant, key, func(value any, contacts int) error {
+		c.add(dim.Value(trait.Values{key: value}, today), contacts)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.values(), nil
+}
+
+// counts are the contacts of each value. Those to be added are ordered, most first.
+type counts struct {
+	of map[string]int
+	// merge says that many of what is added have one value. Where that is not so, there may be as many values as
+	// contacts, and those that come later than the limit are not kept: none of them has more than any that is.
+	merge       bool
+	none, other int
+}
+
+func (c *counts) add(value string, contacts int) {
+	_, known := c.of[value]
+	switch {
+	case value == trait.None:
+		c.none += contacts
+	case known || c.merge || len(c.of) < MaxValues:
+		c.of[value] += contacts
+	default:
+		c.other += contacts
+	}
+}
+
+func (c *counts) values() []Value {
+	values := make([]Value, 0, len(c.of)+2)
+	for value, contacts := range c.of {
+		values = append(values, Value{value, contacts})
+	}
+	order := func(a, b Value) int {
+		return cmp.Or(cmp.Compare(b.Contacts, a.Contacts), cmp.Compare(a.Value, b.Value))
+	}
+	slices.SortFunc(values, order)
+	for len(values) > MaxValues {
+		c.other += values[len(values)-1].Contacts
+		values = values[:len(values)-1]
+	}
+	if c.none > 0 {
+		values = append(values, Value{trait.None, c.none})
+		slices.SortFunc(values, order)
+	}
+	if c.other > 0 {
+		values = append(values, Value{trait.Other, c.other})
+	}
+	return values
+}

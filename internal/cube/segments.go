@@ -1,0 +1,194 @@
+package cube
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/store"
+)
+
+// MaxSegmentName is how many characters a segment's name has at most.
+const MaxSegmentName = 200
+
+// CreateSegmentInput is a segment to save.
+type CreateSegmentInput struct {
+	Name string
+	Rule segment.Rule
+}
+
+// UpdateSegmentInput says what of a segment changes; what is nil stays.
+type UpdateSegmentInput struct {
+	// ID is the text of the segment's id.
+	ID   string
+	Name *string
+	Rule *segment.Rule
+}
+
+// CreateSegment saves a segment of the caller's tenant. The error is UserErrors for what the caller can mend.
+func CreateSegment(ctx context.Context, db *store.DB, in CreateSegmentInput) (*ent.Segment, error) {
+	var created *ent.Segment
+	tenant := auth.Tenant(ctx)
+	err := db.WriteSettings(ctx, tenant, func(tx *store.Tx) error {
+		err := validateSegment(ctx, tx, tenant, &in.Name, &in.Rule)
+		if err != nil {
+			return err
+		}
+		if created, err = tx.Ent.Segment.Create().SetName(in.Name).SetRule(in.Rule).Save(ctx); err != nil {
+			return fmt.Errorf("saving a segment: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return created, nil
+}
+
+// UpdateSegment changes a segment of the caller's tenant. The error is UserErrors for what the caller can mend.
+func UpdateSegment(ctx context.Context, db *store.DB, in UpdateSegmentInput) (*ent.Segment, error) {
+	target, err := id.Segment.Parse(in.ID)
+	if err != nil {
+		return nil, apierror.User(apierror.Invalid, []string{"id"}, "%v.", err)
+	}
+	var saved *ent.Segment
+	tenant := auth.Tenant(ctx)
+	err = db.WriteSettings(ctx, tenant, func(tx *store.Tx) error {
+		old, err := findSegment(ctx, tx, target)
+		if err != nil {
+			return err
+		}
+		if err := validateSegment(ctx, tx, tenant, in.Name, in.Rule); err != nil {
+			return err
+		}
+		update := tx.Ent.Segment.UpdateOne(old)
+		changed := false
+		if in.Name != nil && *in.Name != old.Name {
+			update.SetName(*in.Name)
+			changed = true
+		}
+		if in.Rule != nil && encode(*in.Rule) != encode(old.Rule) {
+			update.SetRule(*in.Rule)
+			changed = true
+		}
+		if saved = old; !changed {
+			return nil
+		}
+		if saved, err = update.Save(ctx); err != nil {
+			return fmt.Errorf("saving a segment: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return saved, nil
+}
+
+// DeleteSegment deletes a segment of the caller's tenant, named by the text of its id. The error is UserErrors where
+// there is none.
+func DeleteSegment(ctx context.Context, db *store.DB, idText string) (deleted uuid.UUID, err error) {
+	target, err := id.Segment.Parse(idText)
+	if err != nil {
+		return uuid.UUID{}, apierror.User(apierror.Invalid, []string{"id"}, "%v.", err)
+	}
+	err = db.WriteSettings(ctx, auth.Tenant(ctx), func(tx *store.Tx) error {
+		old, err := findSegment(ctx, tx, target)
+		if err != nil {
+			return err
+		}
+		if err := tx.Ent.Segment.DeleteOne(old).Exec(ctx); err != nil {
+			return fmt.Errorf("deleting a segment: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return uuid.UUID{}, err
+	}
+	return target, nil
+}
+
+func findSegment(ctx context.Context, tx *store.Tx, target uuid.UUID) (*ent.Segment, error) {
+	found, err := tx.Ent.Segment.Get(ctx, target)
+	if ent.IsNotFound(err) {
+		return nil, apierror.User(apierror.NotFound, []string{"id"}, "There is no segment %s.", id.Segment.Format(target))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finding a segment: %w", err)
+	}
+	return found, nil
+}
+
+// validateSegment checks what is given against the tenant's definitions, under its lock, so that no trait changes
+// beneath a rule.
+func validateSegment(ctx context.Context, tx *store.Tx, tenant uuid.UUID, name *string, rule *segment.Rule) error {
+	var errs apierror.UserErrors
+	switch {
+	case name == nil:
+	case strings.TrimSpace(*name) == "":
+		errs.Add(apierror.Required, []string{"name"}, "The name must not be empty.")
+	case utf8.RuneCountInString(*name) > MaxSegmentName:
+		errs.Add(apierror.TooLong, []string{"name"}, "At most %d characters.", MaxSegmentName)
+	}
+	if rule != nil {
+		s, err := LoadTx(ctx, tx.SQL, tenant)
+		if err != nil {
+			return err
+		}
+		errs = append(errs, rule.Validate(s.dimensions()).Under("rule")...)
+	}
+	return errs.Err()
+}
+
+// GetSegment finds a segment of the caller's tenant; nil where there is none.
+func GetSegment(ctx context.Context, db *store.DB, id uuid.UUID) (*ent.Segment, error) {
+	found, err := db.Ent.Segment.Get(ctx, id)
+	if ent.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finding a segment: %w", err)
+	}
+	return found, nil
+}
+
+// ListSegments pages through the segments of the caller's tenant, newest first.
+func ListSegments(ctx context.Context, db *store.DB, args page.Args) (*page.Connection[*ent.Segment], error) {
+	list, err := page.Of(ctx, args, page.Order{List: "segments", Desc: true},
+		func(g *ent.Segment) page.Key { return page.Key{ID: g.ID} },
+		func(ctx context.Context, w page.Window) ([]*ent.Segment, error) {
+			return db.Ent.Segment.Query().Where(w.Apply).All(ctx)
+		},
+		func(ctx context.Context) (int, error) { return db.Ent.Segment.Query().Count(ctx) })
+	if err != nil {
+		return nil, fmt.Errorf("listing segments: %w", err)
+	}
+	return list, nil
+}
+
+// Matcher makes a rule ready for the active generation's profiles. Where it was written for dimensions that are still
+// being built, the error is BAD_REQUEST and says how far that is; for any other fault it is UserErrors with fields
+// from the rule.
+func (s *State) Matcher(ctx context.Context, db *store.DB, rule segment.Rule) (*segment.Matcher, error) {
+	m, err := segment.Compile(rule, s.Active.Shape.Dimensions)
+	if err == nil || s.Building == nil || rule.Validate(s.Building.Shape.Dimensions) != nil {
+		return m, err
+	}
+	r, err := progress(ctx, db.Reader, s.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	if r == nil {
+		return nil, ErrStale // built meanwhile
+	}
+	return nil, apierror.BadRequest("Past responses are still being taken in for the traits of this rule: %d of %d so far. Ask again when all are.",
+		r.Done, r.Total)
+}

@@ -1,0 +1,279 @@
+package cube_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/storetest"
+	"github.com/zeroten/zeroten/internal/tenant"
+	"github.com/zeroten/zeroten/internal/trait"
+)
+
+// segmenting makes a tenant with the dimensions plan, a TEXT, and age, a NUMBER cut at 18 and 65, and with a trait
+// note that is no dimension; and a context in which it calls.
+func segmenting(t *testing.T, db *store.DB) context.Context {
+	t.Helper()
+	made, _, err := tenant.Create(t.Context(), db, tenant.CreateInput{Name: "Tenant", TimeZone: "UTC"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := auth.ForTenant(t.Context(), made.ID)
+	b := cube.NewBuilder(db, nil)
+	for _, in := range []cube.DefineTraitInput{
+		{Key: "plan", Kind: trait.Text, IsDimension: true},
+		{Key: "age", Kind: trait.Number, IsDimension: true, Edges: []float64{18, 65}},
+		{Key: "note", Kind: trait.Text},
+	} {
+		if _, err := b.DefineTrait(ctx, in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return ctx
+}
+
+func planIn(values ...string) segment.Rule {
+	return segment.Rule{Trait: &segment.Condition{Key: "plan", In: values}}
+}
+
+// segmentRefusals writes user errors as `CODE field.field`.
+func segmentRefusals(t *testing.T, err error) []string {
+	t.Helper()
+	var errs apierror.UserErrors
+	if !errors.As(err, &errs) {
+		t.Fatalf("got %v, want user errors", err)
+	}
+	var texts []string
+	for _, e := range errs {
+		texts = append(texts, string(e.Code)+" "+strings.Join(e.Field, "."))
+	}
+	return texts
+}
+
+func TestCreateSegment(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := segmenting(t, db)
+		for name, test := range map[string]struct {
+			in   cube.CreateSegmentInput
+			want []string
+		}{
+			"no name":          {cube.CreateSegmentInput{Rule: planIn("gold")}, []string{"REQUIRED name"}},
+			"a long name":      {cube.CreateSegmentInput{Name: strings.Repeat("ü", 201), Rule: planIn("gold")}, []string{"TOO_LONG name"}},
+			"no rule":          {cube.CreateSegmentInput{Name: "n"}, []string{"INVALID rule"}},
+			"name and rule":    {cube.CreateSegmentInput{Name: " "}, []string{"REQUIRED name", "INVALID rule"}},
+			"an unknown key":   {cube.CreateSegmentInput{Name: "n", Rule: segment.Rule{Trait: &segment.Condition{Key: "x", IsKnown: new(true)}}}, []string{"NOT_FOUND rule.trait.key"}},
+			"no dimension":     {cube.CreateSegmentInput{Name: "n", Rule: segment.Rule{Trait: &segment.Condition{Key: "note", IsKnown: new(true)}}}, []string{"NOT_FOUND rule.trait.key"}},
+			"not an edge":      {cube.CreateSegmentInput{Name: "n", Rule: segment.Rule{Any: []segment.Rule{planIn("a"), {Trait: &segment.Condition{Key: "age", AtLeast: new(20.0)}}}}}, []string{"INVALID rule.any.1.trait.atLeast"}},
+			"good":             {cube.CreateSegmentInput{Name: strings.Repeat("ü", 200), Rule: planIn("gold")}, nil},
+			"of the same name": {cube.CreateSegmentInput{Name: strings.Repeat("ü", 200), Rule: segment.Rule{Not: new(planIn("gold"))}}, nil},
+		} {
+			t.Run(name, func(t *testing.T) {
+				created, err := cube.CreateSegment(ctx, db, test.in)
+				if test.want != nil {
+					if got := segmentRefusals(t, err); !slices.Equal(got, test.want) {
+						t.Errorf("got %q, want %q", got, test.want)
+					}
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				found, err := cube.GetSegment(ctx, db, created.ID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if found.Name != test.in.Name || fmt.Sprint(found.Rule.Uses()) != "[plan]" {
+					t.Errorf("got %v", found)
+				}
+				s, err := cube.Load(ctx, db, auth.Tenant(ctx))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if s.Segments[created.ID].Name != test.in.Name {
+					t.Errorf("the state has %v", s.Segments)
+				}
+			})
+		}
+		all, err := cube.ListSegments(ctx, db, page.Args{})
+		if err != nil || len(all.Edges) != 2 {
+			t.Errorf("got %v, %v; want the 2 that were not refused", all, err)
+		}
+	})
+}
+
+func TestUpdateSegment(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx, other := segmenting(t, db), segmenting(t, db)
+		made, err := cube.CreateSegment(ctx, db, cube.CreateSegmentInput{Name: "Gold", Rule: planIn("gold")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, unknown := id.Segment.Format(made.ID), id.Segment.Format(id.New())
+		var messages []string
+		for _, test := range []struct {
+			name string
+			ctx  context.Context
+			in   cube.UpdateSegmentInput
+			want string
+		}{
+			{"another tenant's", other, cube.UpdateSegmentInput{ID: text, Name: new("Mine")}, "NOT_FOUND id"},
+			{"unknown", ctx, cube.UpdateSegmentInput{ID: unknown, Name: new("Mine")}, "NOT_FOUND id"},
+			{"malformed", ctx, cube.UpdateSegmentInput{ID: "seg_", Name: new("Mine")}, "INVALID id"},
+			{"no name", ctx, cube.UpdateSegmentInput{ID: text, Name: new("")}, "REQUIRED name"},
+			{"a bad rule", ctx, cube.UpdateSegmentInput{ID: text, Rule: new(planIn())}, "REQUIRED rule.trait"},
+			{"a rule of nothing", ctx, cube.UpdateSegmentInput{ID: text, Rule: &segment.Rule{All: []segment.Rule{}}}, "REQUIRED rule.all"},
+		} {
+			_, err := cube.UpdateSegment(test.ctx, db, test.in)
+			if got := segmentRefusals(t, err); !slices.Equal(got, []string{test.want}) {
+				t.Errorf("%s: got %q, want %s", test.name, got, test.want)
+			}
+			messages = append(messages, strings.ReplaceAll(err.Error(), test.in.ID, "…"))
+		}
+		if messages[0] != messages[1] {
+			t.Errorf("another tenant's segment: %s; an unknown one: %s", messages[0], messages[1])
+		}
+
+		same, err := cube.UpdateSegment(ctx, db, cube.UpdateSegmentInput{ID: text, Name: new("Gold"), Rule: new(planIn("gold"))})
+		if err != nil || !same.UpdatedAt.Equal(made.UpdatedAt) {
+			t.Errorf("a change to what it is already: %v, %v", same, err)
+		}
+		if _, err := cube.UpdateSegment(ctx, db, cube.UpdateSegmentInput{ID: text, Name: new("Metal")}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := cube.UpdateSegment(ctx, db, cube.UpdateSegmentInput{ID: text, Rule: new(planIn("gold", "silver"))}); err != nil {
+			t.Fatal(err)
+		}
+		found, err := cube.GetSegment(ctx, db, made.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found.Name != "Metal" || !slices.Equal(found.Rule.Trait.In, []string{"gold", "silver"}) || !found.UpdatedAt.After(made.UpdatedAt) {
+			t.Errorf("got %v", found)
+		}
+	})
+}
+
+func TestDeleteSegment(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx, other := segmenting(t, db), segmenting(t, db)
+		made, err := cube.CreateSegment(ctx, db, cube.CreateSegmentInput{Name: "Gold", Rule: planIn("gold")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := id.Segment.Format(made.ID)
+		refuse := func(ctx context.Context, text, want string) string {
+			t.Helper()
+			deleted, err := cube.DeleteSegment(ctx, db, text)
+			if got := segmentRefusals(t, err); !slices.Equal(got, []string{want}) || deleted != (uuid.UUID{}) {
+				t.Errorf("got %q, %v; want %s", got, deleted, want)
+			}
+			return strings.ReplaceAll(err.Error(), text, "…")
+		}
+		if foreign, unknown := refuse(other, text, "NOT_FOUND id"), refuse(ctx, id.Segment.Format(id.New()), "NOT_FOUND id"); foreign != unknown {
+			t.Errorf("another tenant's segment: %s; an unknown one: %s", foreign, unknown)
+		}
+		refuse(ctx, "", "INVALID id")
+		refuse(ctx, id.Campaign.Format(made.ID), "INVALID id")
+		if found, err := cube.GetSegment(other, db, made.ID); found != nil || err != nil {
+			t.Errorf("another tenant got %v, %v", found, err)
+		}
+		deleted, err := cube.DeleteSegment(ctx, db, text)
+		if err != nil || deleted != made.ID {
+			t.Errorf("got %v, %v", deleted, err)
+		}
+		refuse(ctx, text, "NOT_FOUND id")
+		if found, err := cube.GetSegment(ctx, db, made.ID); found != nil || err != nil {
+			t.Errorf("got %v, %v", found, err)
+		}
+	})
+}
+
+func TestListSegments(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx, other := segmenting(t, db), segmenting(t, db)
+		for i := range 5 {
+			if _, err := cube.CreateSegment(ctx, db, cube.CreateSegmentInput{Name: fmt.Sprint(i), Rule: planIn("gold")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var got []string
+		for args := (page.Args{Last: new(2)}); ; {
+			list, err := cube.ListSegments(ctx, db, args)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, g := range slices.Backward(list.Nodes()) {
+				got = append(got, g.Name)
+			}
+			if !list.PageInfo.HasPreviousPage {
+				if n, err := list.TotalCount(ctx); n != 5 || err != nil {
+					t.Errorf("total %d, %v", n, err)
+				}
+				break
+			}
+			args.Before = list.PageInfo.StartCursor
+		}
+		if want := []string{"0", "1", "2", "3", "4"}; !slices.Equal(got, want) {
+			t.Errorf("backwards: got %v, want %v", got, want)
+		}
+		if list, err := cube.ListSegments(other, db, page.Args{}); err != nil || len(list.Edges) != 0 {
+			t.Errorf("another tenant got %v, %v", list, err)
+		}
+	})
+}
+
+func TestMatcher(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := segmenting(t, db)
+		s, err := cube.Load(ctx, db, auth.Tenant(ctx))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := s.Matcher(ctx, db, planIn("gold"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !m.Match([]string{"18–65", "gold"}) || m.Match([]string{"18–65", "silver"}) {
+			t.Error("the rule does not match by age and plan")
+		}
+		regional := segment.Rule{Trait: &segment.Condition{Key: "region", IsKnown: new(true)}}
+		_, err = s.Matcher(ctx, db, regional)
+		if got := segmentRefusals(t, err); !slices.Equal(got, []string{"NOT_FOUND trait.key"}) {
+			t.Errorf("got %q", got)
+		}
+
+		// A generation with a dimension more is on its way.
+		shape := s.Active.Shape
+		shape.Dimensions = append(slices.Clone(shape.Dimensions), trait.Dimension{Key: "region", Kind: trait.Text})
+		building, err := cube.NewGeneration(s.Active.Number+1, shape)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Building = building
+		if _, err := s.Matcher(ctx, db, regional); !errors.Is(err, cube.ErrStale) {
+			t.Errorf("built meanwhile: got %v, want ErrStale", err)
+		}
+		if _, err := db.Writer.ExecContext(ctx, `INSERT INTO cubes (tenant_id, generation, shape, whole, done, total)
+			VALUES ($1, $2, '{}', FALSE, 3, 7)`, auth.Tenant(ctx), building.Number); err != nil {
+			t.Fatal(err)
+		}
+		var bad *apierror.Error
+		if _, err := s.Matcher(ctx, db, regional); !errors.As(err, &bad) || bad.Code != apierror.BadRequestCode || !strings.Contains(bad.Message, "3 of 7") {
+			t.Errorf("got %v, want BAD_REQUEST with 3 of 7", err)
+		}
+		if _, err := s.Matcher(ctx, db, planIn("gold")); err != nil {
+			t.Errorf("a rule of old dimensions: %v", err)
+		}
+	})
+}

@@ -1,0 +1,192 @@
+// Package demo fills a database with the customers of an invented broadband provider and what they have answered over
+// two years, so that there is something to look at before there are answers of one's own.
+//
+// The answers tell stories that are there to be found: gamers on the lowest plan are unhappy, satisfaction falls with
+// tenure, a price rise hurts everybody who was there, the lowest plan most; an outage in the East takes two months to
+// be forgiven; and a better help desk raises what people say after a call at once, and slowly everything else.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"time"
+
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/campaign"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/trait"
+)
+
+// The tenant that Seed fills is to be made with these.
+const (
+	Name     = "Fjordlink Broadband"
+	TimeZone = "Europe/Amsterdam"
+	Industry = "internet-provider"
+)
+
+// Campaigns are the texts of the campaigns' ids.
+type Campaigns struct {
+	// Relationship asks every customer twice a year, and holds most of the answers.
+	Relationship string
+	// SupportCall asks after a call to the help desk, Installation after a connection is made.
+	SupportCall, Installation string
+}
+
+// Demo is what Seed made.
+type Demo struct {
+	Campaigns Campaigns
+	// Answers is how many were recorded.
+	Answers int
+
+	world *world
+}
+
+// Answers are the two years of answers before now, some 60,000, in the order of their respondedAt. For the same now
+// they are the same, each time they are ranged over. None is after now; the days that things happen on depend on the
+// day of now in TimeZone alone.
+func Answers(now time.Time, campaigns Campaigns) iter.Seq[feedback.Recording] {
+	return func(yield func(feedback.Recording) bool) {
+		newWorld(now).answers(campaigns)(yield)
+	}
+}
+
+// Seed fills a new tenant, that of ctx's caller: traits, campaigns, segments and Answers. Each run with the same now
+// is the same, ids apart.
+func Seed(ctx context.Context, log *feedback.Log, builder *cube.Builder, db *store.DB, now time.Time) (Demo, error) {
+	// Traits first: on a tenant without answers there is nothing to rebuild.
+	for _, in := range traits() {
+		if _, err := builder.DefineTrait(ctx, in); err != nil {
+			return Demo{}, fmt.Errorf("defining trait %s: %w", in.Key, err)
+		}
+	}
+	d := Demo{world: newWorld(now)}
+	for _, c := range []struct {
+		id                       *string
+		name, question, followUp string
+	}{
+		{&d.Campaigns.Installation, "Installation",
+			"How likely are you to recommend Fjordlink after the way your connection was installed?", "What should we know about the visit?"},
+		{&d.Campaigns.SupportCall, "Support call",
+			"After your call with our help desk, how likely are you to recommend Fjordlink?", "What could we have done better on the phone?"},
+		{&d.Campaigns.Relationship, "Relationship",
+			"How likely are you to recommend Fjordlink to a friend or a neighbour?", "What is the main reason for your score?"},
+	} {
+		created, err := campaign.Create(ctx, db, campaign.CreateInput{Name: c.name, Question: &c.question, FollowUpQuestion: &c.followUp})
+		if err != nil {
+			return Demo{}, fmt.Errorf("making campaign %s: %w", c.name, err)
+		}
+		*c.id = id.Campaign.Format(created.ID)
+	}
+	for _, in := range segments() {
+		if _, err := cube.CreateSegment(ctx, db, in); err != nil {
+			return Demo{}, fmt.Errorf("making segment %s: %w", in.Name, err)
+		}
+	}
+	for batch := range batches(d.world.answers(d.Campaigns), feedback.MaxBatch) {
+		if err := record(ctx, log, batch); err != nil {
+			return Demo{}, fmt.Errorf("recording answers: %w", err)
+		}
+		d.Answers += len(batch)
+	}
+	return d, nil
+}
+
+// batches gathers items n at a time. What was yielded is not used again.
+func batches[T any](items iter.Seq[T], n int) iter.Seq[[]T] {
+	return func(yield func([]T) bool) {
+		batch := make([]T, 0, n)
+		for item := range items {
+			if batch = append(batch, item); len(batch) < n {
+				continue
+			}
+			if !yield(batch) {
+				return
+			}
+			batch = make([]T, 0, n)
+		}
+		if len(batch) > 0 {
+			yield(batch)
+		}
+	}
+}
+
+// record records the batch, all of it or none that counts.
+func record(ctx context.Context, log *feedback.Log, batch []feedback.Recording) error {
+	out, err := log.Record(ctx, batch)
+	if err != nil {
+		return err
+	}
+	for i, o := range out {
+		if err := o.Errors.Err(); err != nil {
+			return fmt.Errorf("item %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func traits() []cube.DefineTraitInput {
+	in := func(key, label string, kind trait.Kind, isDimension bool, edges ...float64) cube.DefineTraitInput {
+		return cube.DefineTraitInput{Key: key, Label: &label, Kind: kind, IsDimension: isDimension, Edges: edges}
+	}
+	return []cube.DefineTraitInput{
+		in("persona", "Persona", trait.Text, true),
+		in("plan", "Plan", trait.Text, true),
+		in("region", "Region", trait.Text, true),
+		in("customer_since", "Months as a customer", trait.Date, true, 3, 12, 24, 60),
+		in("household", "People in the household", trait.Number, false),
+		in("router", "Router", trait.Text, false),
+	}
+}
+
+func segments() []cube.CreateSegmentInput {
+	in := func(key string, values ...string) segment.Rule {
+		return segment.Rule{Trait: &segment.Condition{Key: key, In: values}}
+	}
+	atLeast := func(months float64) segment.Rule {
+		return segment.Rule{Trait: &segment.Condition{Key: "customer_since", AtLeast: &months}}
+	}
+	below := func(months float64) segment.Rule {
+		return segment.Rule{Trait: &segment.Condition{Key: "customer_since", Below: &months}}
+	}
+	inMax := in("plan", "Max")
+	return []cube.CreateSegmentInput{
+		{Name: "Working from home, not on Max", Rule: segment.Rule{All: []segment.Rule{in("persona", "remote worker"), {Not: &inMax}}}},
+		{Name: "Loyal for five years", Rule: atLeast(60)},
+		{Name: "At risk in the East", Rule: segment.Rule{All: []segment.Rule{
+			in("region", "East"), {Any: []segment.Rule{in("plan", "Basic"), atLeast(24)}},
+		}}},
+		{Name: "New customers", Rule: below(3)},
+		{Name: "Gamers on Basic", Rule: segment.Rule{All: []segment.Rule{in("persona", "gamer"), in("plan", "Basic")}}},
+	}
+}
+
+// Stream goes on where Seed ended: it records an answer each time that every has gone by, until ctx ends, which is no
+// error. An answer that is refused, as by a campaign that somebody paused meanwhile, is passed over, and so is one
+// that the log has no room for. ctx has the tenant's caller; every is more than 0.
+func Stream(ctx context.Context, log *feedback.Log, d Demo, every time.Duration) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	random := rand.New(rand.NewPCG(seed, forStream)) //nolint:gosec // it is to be the same each time
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		_, err := log.Record(ctx, []feedback.Recording{d.world.next(random, log.Now(), d.Campaigns)})
+		var refused *apierror.Error
+		switch {
+		case err == nil || ctx.Err() != nil:
+		case errors.As(err, &refused) && refused.Code == apierror.Overloaded && !errors.Is(err, feedback.ErrClosed):
+		default:
+			return fmt.Errorf("recording an answer: %w", err)
+		}
+	}
+}

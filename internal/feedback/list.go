@@ -1,0 +1,299 @@
+package feedback
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"entgo.io/ent/dialect/sql"
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/ent/predicate"
+	"github.com/zeroten/zeroten/ent/response"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/calendar"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/nps"
+	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/trait"
+)
+
+// OrderField is what a list of responses can be ordered by.
+type OrderField string
+
+// The order fields of the schema.
+const (
+	ByRespondedAt OrderField = "RESPONDED_AT"
+	ByScore       OrderField = "SCORE"
+)
+
+// Direction of an order.
+type Direction string
+
+// The directions of the schema.
+const (
+	Ascending  Direction = "ASC"
+	Descending Direction = "DESC"
+)
+
+// Order of a list of responses. The zero value is newest first.
+type Order struct {
+	Field     OrderField
+	Direction Direction
+}
+
+func (o *Order) page() page.Order {
+	p := page.Order{List: "responses", Column: response.FieldRespondedAt, Desc: true}
+	if o != nil {
+		p.Desc = o.Direction != Ascending
+		if o.Field == ByScore {
+			p.Column = response.FieldScore
+		}
+	}
+	return p
+}
+
+func (o *Order) key(r *ent.Response) page.Key {
+	if o != nil && o.Field == ByScore {
+		return page.Key{Value: r.Score, ID: r.ID}
+	}
+	return page.Key{Value: r.RespondedAt, ID: r.ID}
+}
+
+// List lists the caller's tenant's responses. What the database cannot tell, whether a response is in a segment and
+// what words it holds, is found by reading on; for segments, only on the days that the cube has them on.
+func List(ctx context.Context, db *store.DB, states *cube.States, f Filter, within Within, args page.Args, order *Order, now time.Time) (*page.Connection[*ent.Response], error) {
+	s, err := states.Get(ctx, auth.Tenant(ctx))
+	if err != nil {
+		return nil, err
+	}
+	sel, err := f.Select(s, within, now)
+	if err != nil {
+		return nil, err
+	}
+	where := sel.predicates()
+	fetch := func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
+		rows, err := db.Ent.Response.Query().Where(where...).Where(w.Apply).All(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("listing responses: %w", err)
+		}
+		return rows, nil
+	}
+	sifted := fetch
+	if len(sel.segments)+len(sel.words) > 0 {
+		keep := func(r *ent.Response) bool { return sel.matchesSegments(r) && sel.matchesWords(r) }
+		sifted = func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
+			days, err := sel.days(ctx, db, w.Desc)
+			if err != nil {
+				return nil, err
+			}
+			if days == nil || order.page().Column != response.FieldRespondedAt {
+				return page.Sift(ctx, w, order.key, fetch, keep)
+			}
+			return sel.siftDays(ctx, db, w, days, order.key, keep)
+		}
+	}
+	count := func(ctx context.Context) (n int, err error) {
+		err = states.Try(ctx, auth.Tenant(ctx), func(s *cube.State) error {
+			sel, err := f.Select(s, within, now)
+			if err != nil {
+				return err
+			}
+			n, err = sel.count(ctx, db)
+			return err
+		})
+		return n, err
+	}
+	return page.Of(ctx, args, order.page(), order.key, sifted, count)
+}
+
+// predicates are the parts of the filter that the database can tell.
+func (sel *Selection) predicates() []predicate.Response {
+	var where []predicate.Response
+	if sel.Campaigns != nil {
+		where = append(where, response.CampaignIDIn(sel.Campaigns...))
+	}
+	if sel.channels != nil {
+		channels := make([]response.Channel, len(sel.channels))
+		for i, c := range sel.channels {
+			channels[i] = response.Channel(c)
+		}
+		where = append(where, response.ChannelIn(channels...))
+	}
+	if sel.variants != nil {
+		variant := response.VariantIn(sel.variants...)
+		if slices.Contains(sel.variants, trait.None) {
+			variant = response.Or(variant, response.VariantIsNil())
+		}
+		where = append(where, variant)
+	}
+	if sel.Categories != nil {
+		scores := []int{}
+		for score := range nps.MaxScore + 1 {
+			if slices.Contains(sel.Categories, nps.CategoryOf(score)) {
+				scores = append(scores, score)
+			}
+		}
+		where = append(where, response.ScoreIn(scores...))
+	}
+	where = append(where, sel.between(sel.From, sel.To)...)
+	if sel.hasComment != nil {
+		if *sel.hasComment {
+			where = append(where, response.CommentNotNil())
+		} else {
+			where = append(where, response.CommentIsNil())
+		}
+	}
+	for _, w := range sel.words {
+		if isASCII(w) {
+			// A hint for the database; matchesWords decides.
+			where = append(where, response.CommentContainsFold(w))
+		}
+	}
+	return where
+}
+
+func isASCII(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r >= 0x80 })
+}
+
+// between is the predicate of some days.
+func (sel *Selection) between(from, to calendar.Day) []predicate.Response {
+	var where []predicate.Response
+	zone := sel.state.Active.Zone()
+	if from != cube.Earliest {
+		where = append(where, response.RespondedAtGTE(from.Start(zone).UTC()))
+	}
+	if to != cube.Latest {
+		where = append(where, response.RespondedAtLT((to + 1).Start(zone).UTC()))
+	}
+	return where
+}
+
+// days are those that the cube has responses of the selection on, in the order of reading; nil where it cannot tell.
+func (sel *Selection) days(ctx context.Context, db *store.DB, desc bool) ([]calendar.Day, error) {
+	if len(sel.segments) == 0 {
+		return nil, nil
+	}
+	cells, err := cube.Read(ctx, db, sel.state, sel.query(calendar.Daily))
+	if errors.Is(err, cube.ErrStale) {
+		return nil, nil // reading all days is slower, and right too
+	}
+	if err != nil {
+		return nil, err
+	}
+	days := make([]calendar.Day, 0, len(cells))
+	for _, c := range cells {
+		if h := sel.Keep(c.Histogram); h.Count() > 0 {
+			days = append(days, c.Start)
+		}
+	}
+	slices.Sort(days)
+	if desc {
+		slices.Reverse(days)
+	}
+	return slices.Compact(days), nil
+}
+
+func (sel *Selection) query(by calendar.Interval) cube.Query {
+	return cube.Query{Campaigns: sel.Campaigns, Profiles: sel.Profiles(), From: sel.From, To: sel.To, By: by}
+}
+
+// siftDays sifts run after run of successive days until the window is full.
+func (sel *Selection) siftDays(
+	ctx context.Context, db *store.DB, w page.Window, days []calendar.Day,
+	key func(*ent.Response) page.Key, keep func(*ent.Response) bool,
+) ([]*ent.Response, error) {
+	where := sel.predicates()
+	if after, ok := w.After(); ok {
+		if at, ok := after.Value.(time.Time); ok {
+			start := calendar.DayOf(at, sel.state.Active.Zone())
+			days = slices.DeleteFunc(days, func(d calendar.Day) bool { return w.Desc && d > start || !w.Desc && d < start })
+		}
+	}
+	var kept []*ent.Response
+	full := w.Limit
+	for len(days) > 0 && len(kept) < full {
+		n := 1
+		for n < len(days) && (days[n] == days[n-1]+1 || days[n] == days[n-1]-1) {
+			n++
+		}
+		run := sel.between(min(days[0], days[n-1]), max(days[0], days[n-1]))
+		days = days[n:]
+		w.Limit = full - len(kept)
+		rows, err := page.Sift(ctx, w, key, func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
+			return db.Ent.Response.Query().Where(where...).Where(run...).Where(w.Apply).All(ctx)
+		}, keep)
+		if err != nil {
+			return nil, fmt.Errorf("listing responses: %w", err)
+		}
+		kept = append(kept, rows...)
+	}
+	return kept, nil
+}
+
+// count counts the selection: by the cube where it can tell, whatever the number.
+func (sel *Selection) count(ctx context.Context, db *store.DB) (int, error) {
+	if !sel.NarrowsComments {
+		cells, err := cube.Read(ctx, db, sel.state, sel.query(""))
+		if err != nil {
+			return 0, err
+		}
+		var n int64
+		for _, c := range cells {
+			h := sel.Keep(c.Histogram)
+			n += h.Count()
+		}
+		return int(n), nil
+	}
+	if len(sel.segments)+len(sel.words) == 0 {
+		n, err := db.Ent.Response.Query().Where(sel.predicates()...).Count(ctx)
+		if err != nil {
+			return 0, fmt.Errorf("counting responses: %w", err)
+		}
+		return n, nil
+	}
+	n := 0
+	var after uuid.UUID
+	for {
+		rows, err := db.Ent.Response.Query().Where(sel.predicates()...).Where(response.IDGT(after)).
+			Order(response.ByID(sql.OrderAsc())).Limit(2_000).All(ctx)
+		if err != nil {
+			return 0, fmt.Errorf("counting responses: %w", err)
+		}
+		for _, r := range rows {
+			if sel.matchesSegments(r) && sel.matchesWords(r) {
+				n++
+			}
+		}
+		if len(rows) < 2_000 {
+			return n, nil
+		}
+		after = rows[len(rows)-1].ID
+	}
+}
+
+// OfContact lists what one contact of the caller's tenant answered, newest first.
+func OfContact(ctx context.Context, db *store.DB, contact uuid.UUID, args page.Args) (*page.Connection[*ent.Response], error) {
+	of := response.ContactID(contact)
+	var order *Order
+	p := order.page()
+	p.List = "contact.responses"
+	return page.Of(ctx, args, p, order.key, func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
+		rows, err := db.Ent.Response.Query().Where(of).Where(w.Apply).All(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("listing a contact's responses: %w", err)
+		}
+		return rows, nil
+	}, func(ctx context.Context) (int, error) {
+		n, err := db.Ent.Response.Query().Where(of).Count(ctx)
+		if err != nil {
+			return 0, fmt.Errorf("counting a contact's responses: %w", err)
+		}
+		return n, nil
+	})
+}

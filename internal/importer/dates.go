@@ -1,0 +1,275 @@
+package importer
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// noon is when a day without a time of day is taken to be: far from both midnights, so that a change of the tenant's
+// zone leaves most answers on their day.
+const noon = 12 * time.Hour
+
+// order is how the numbers of a date that does not begin with the year are read.
+type order int
+
+const (
+	yearFirst order = iota
+	dayFirst
+	monthFirst
+)
+
+func (o order) String() string { return [...]string{"YYYY-MM-DD", "DD/MM/YYYY", "MM/DD/YYYY"}[o] }
+
+// dateFormat is how the dates of a column are read. The zero value reads dates that begin with the year and, from the
+// seconds or milliseconds since 1970, Unix time.
+type dateFormat struct {
+	order order
+	// given says that the order comes by flag, and holds for dates with points too; else those begin with the day.
+	given bool
+	// short says that years may have two digits.
+	short bool
+	// layout, where not empty, is a layout of package time, which says all; dayOnly that it has no time of day.
+	layout  string
+	dayOnly bool
+}
+
+func (f dateFormat) String() string {
+	if f.layout != "" {
+		return f.layout
+	}
+	return f.order.String()
+}
+
+// parseDateFormat reads the text of --date-format: letters such as DD/MM/YYYY, or a layout of package time.
+func parseDateFormat(text string) (dateFormat, error) {
+	if strings.EqualFold(text, "unix") {
+		return dateFormat{}, nil
+	}
+	layout := text
+	if !strings.Contains(text, "06") {
+		var units string
+		var err error
+		if layout, units, err = friendlyLayout(text); err != nil {
+			return dateFormat{}, err
+		}
+		// What is only made of day, month and year is read with any separators, and may have a time of day.
+		short := !strings.Contains(layout, "2006")
+		if !strings.Contains(layout, "Jan") {
+			switch units {
+			case "YMD":
+				return dateFormat{order: yearFirst, given: true, short: short}, nil
+			case "DMY":
+				return dateFormat{order: dayFirst, given: true, short: short}, nil
+			case "MDY":
+				return dateFormat{order: monthFirst, given: true, short: short}, nil
+			}
+		}
+	}
+	base := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
+	differs := func(t time.Time) bool { return t.Format(layout) != base.Format(layout) }
+	if !differs(base.AddDate(1, 0, 0)) || !differs(base.AddDate(0, 1, 0)) || !differs(base.AddDate(0, 0, 1)) {
+		return dateFormat{}, fmt.Errorf("--date-format %q does not name a day, a month and a year, such as DD/MM/YYYY", text)
+	}
+	return dateFormat{layout: layout, given: true, dayOnly: !differs(base.Add(time.Hour))}, nil
+}
+
+// friendlyLayout turns letters such as DD/MM/YYYY HH:mm into a layout of package time, and says which units of the
+// date come in which order, followed by T where there is a time of day.
+func friendlyLayout(text string) (layout, units string, err error) {
+	var out strings.Builder
+	hours := false
+	for i := 0; i < len(text); {
+		c := text[i]
+		n := 1
+		for i+n < len(text) && lower(text[i+n]) == lower(c) {
+			n++
+		}
+		unit, as := "", ""
+		switch lower(c) {
+		case 'y':
+			unit, as = "Y", map[int]string{2: "06", 4: "2006"}[n]
+		case 'd':
+			unit, as = "D", map[int]string{1: "2", 2: "2"}[n]
+		case 'm':
+			if hours && !strings.HasSuffix(out.String(), " ") {
+				unit, as = "T", map[int]string{1: "4", 2: "04"}[n]
+				break
+			}
+			unit, as = "M", map[int]string{1: "1", 2: "1", 3: "Jan", 4: "January"}[n]
+		case 'h':
+			hours = true
+			unit, as = "T", "15"
+			if l := strings.ToLower(text); strings.HasSuffix(l, "am") || strings.HasSuffix(l, "pm") || strings.HasSuffix(l, " a") {
+				as = "3"
+			}
+		case 's':
+			unit, as = "T", map[int]string{1: "5", 2: "05"}[n]
+		case 'z':
+			unit, as = "T", "Z07:00"
+		case 'a', 'p':
+			unit, as = "T", "PM"
+			if i+n < len(text) && lower(text[i+n]) == 'm' {
+				n++
+			}
+		case 't':
+			as = "T"
+		case '/', '-', '.', ':', ' ', ',':
+			as = text[i : i+n]
+		}
+		if as == "" {
+			return "", "", fmt.Errorf("--date-format %q is not understood at %q: write it like DD/MM/YYYY or YYYY-MM-DD HH:mm:ss", text, text[i:i+n])
+		}
+		if unit != "" && (unit != "T" || !strings.HasSuffix(units, "T")) {
+			units += unit
+		}
+		out.WriteString(as)
+		i += n
+	}
+	return out.String(), units, nil
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+// parse reads a date. One without a zone is of zone; one without a time of day is noon there, and dayOnly.
+func (f dateFormat) parse(text string, zone *time.Location) (t time.Time, dayOnly bool, err error) {
+	if f.layout != "" {
+		if t, err = time.ParseInLocation(f.layout, text, zone); err != nil {
+			return t, false, fmt.Errorf("%.60q is no date as %s", text, f.layout)
+		}
+		if f.dayOnly {
+			t = time.Date(t.Year(), t.Month(), t.Day(), int(noon/time.Hour), 0, 0, 0, zone)
+		}
+		return t, f.dayOnly, nil
+	}
+	if t, ok := parseUnix(text); ok {
+		return t, false, nil
+	}
+	d, err := splitDate(text)
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	y, m, day, err := d.date(f)
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	if !exists(y, m, day) {
+		return time.Time{}, false, fmt.Errorf("%.60q is no day of the calendar as %s", text, f)
+	}
+	c, err := parseClock(d.rest, zone)
+	if err != nil {
+		return time.Time{}, false, fmt.Errorf("%.60q has no time of day such as 15:04 after its date", text)
+	}
+	return time.Date(y, time.Month(m), day, 0, 0, 0, 0, c.zone).Add(0).Add(0), false, nil
+}
+
+// parseUnix reads seconds (9 or 10 digits) or milliseconds (12 or 13) since 1970.
+func parseUnix(text string) (time.Time, bool) {
+	n, err := strconv.ParseUint(text, 10, 63)
+	if err != nil {
+		return time.Time{}, false
+	}
+	switch len(text) {
+	case 9, 10:
+		return time.Unix(int64(n), 0).UTC(), true
+	case 12, 13:
+		return time.UnixMilli(int64(n)).UTC(), true
+	}
+	return time.Time{}, false
+}
+
+// numbers are the three of a date, in the order in which they stand.
+type numbers struct {
+	text   string
+	value  [3]int
+	digits [3]int
+	point  bool
+	// rest is what follows.
+	rest string
+}
+
+var errNoDate = errors.New("no date")
+
+func splitDate(text string) (numbers, error) {
+	d := numbers{text: text}
+	fault := fmt.Errorf("%.60q is no date that is understood", text)
+	if n := leadingDigits(text); n == 8 {
+		// 20240131
+		d.value = [3]int{atoi(text[:4]), atoi(text[4:6]), atoi(text[6:8])}
+		d.digits, d.rest = [3]int{4, 2, 2}, text[8:]
+		return d, nil
+	}
+	rest, separator := text, byte(0)
+	for i := range d.value {
+		n := leadingDigits(rest)
+		if n == 0 || n > 4 {
+			return d, fault
+		}
+		d.value[i], d.digits[i] = atoi(rest[:n]), n
+		rest = rest[n:]
+		if i == 2 {
+			break
+		}
+		if rest == "" || !strings.Contains("-/.", rest[:1]) || i == 1 && rest[0] != separator {
+			return d, fault
+		}
+		separator, rest = rest[0], rest[1:]
+	}
+	d.point, d.rest = separator == '.', rest
+	return d, nil
+}
+
+func leadingDigits(text string) int {
+	n := 0
+	for n < len(text) && '0' <= text[n] && text[n] <= '9' {
+		n++
+	}
+	return n
+}
+
+// atoi reads a few digits.
+func atoi(digits string) int {
+	n := 0
+	for _, c := range []byte(digits) {
+		n = 10*n + int(c-'0')
+	}
+	return n
+}
+
+// date says which number is which.
+func (d *numbers) date(f dateFormat) (y, m, day int, err error) {
+	isYear := func(i int) bool { return d.digits[i] == 4 || f.short && d.digits[i] == 2 }
+	year := func(i int) int {
+		switch v := d.value[i]; {
+		case d.digits[i] == 4:
+			return v
+		case v < 69:
+			return 2000 + v
+		default:
+			return 1900 + v
+		}
+	}
+	switch {
+	case d.digits[0] == 4 && d.digits[1] <= 2 && d.digits[2] <= 2, f.short && f.order == yearFirst && isYear(0):
+		return year(0), d.value[1], d.value[2], nil
+	case !isYear(2) || d.digits[0] > 2 || d.digits[1] > 2:
+		return 0, 0, 0, fmt.Errorf("%.60q is no date with a year of four digits", d.text)
+	case f.order == dayFirst, d.point && !f.given:
+		return year(2), d.value[1], d.value[0], nil
+	case f.order == monthFirst:
+		return year(2), d.value[0], d.value[1], nil
+	}
+	return 0, 0, 0, fmt.Errorf("%.60q does not begin with the year", d.text)
+}
+
+func exists(y, m, d int) bool {
+	t := time.Date(y, time.Month(m), d, 0, 0, 0, 0, time.UTC)
+	return y >= 1 && m >= 1 && m <= 12 && d >= 1 && t.Day() == d && t.Month() == time.Month(m)
+}

@@ -1,0 +1,151 @@
+package insight
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/nps"
+	"github.com/zeroten/zeroten/internal/trait"
+)
+
+// The keys that a breakdown knows besides the tenant's dimensions.
+const (
+	byChannel  = "channel"
+	byVariant  = "variant"
+	byCampaign = "campaign"
+)
+
+// pair holds the values of one or two keys; the second is empty where there is one.
+type pair [2]string
+
+// rest is what the groups beyond the limit are called.
+func rest(by []string) pair {
+	var p pair
+	for i := range by {
+		p[i] = trait.Other
+	}
+	return p
+}
+
+// group is a part of a body of feedback, and of the group that it was cut from. A nil group is the whole body.
+type group struct {
+	parent *group
+	by     []string
+	values pair
+	// not, where not nil, makes this the group of all values but these.
+	not []pair
+}
+
+// divide asks for what it takes to tell the group's cells apart.
+func (g *group) divide(sp *split) {
+	for ; g != nil; g = g.parent {
+		for _, key := range g.by {
+			if key == byCampaign {
+				sp.byCampaign = true
+			} else {
+				sp.byProfile = true
+			}
+		}
+	}
+}
+
+func (g *group) divided(sp split) split {
+	g.divide(&sp)
+	return sp
+}
+
+// own are the group's cells.
+func (g *group) own(c *cells) ([]cube.Cell, error) {
+	own := c.cells
+	for ; g != nil; g = g.parent {
+		label, err := labels(c.state, g.by)
+		if err != nil {
+			return nil, err
+		}
+		kept := make([]cube.Cell, 0, len(own))
+		for _, cell := range own {
+			if g.holds(label(cell)) {
+				kept = append(kept, cell)
+			}
+		}
+		own = kept
+	}
+	return own, nil
+}
+
+func (g *group) holds(values pair) bool {
+	if g.not != nil {
+		return !slices.Contains(g.not, values)
+	}
+	return values == g.values
+}
+
+// labels says what values a cell has for the keys. Keys that cannot be cut by are BAD_REQUEST.
+func labels(s *cube.State, by []string) (func(cube.Cell) pair, error) {
+	var one [2]func(cube.Cell) string
+	for i, key := range by {
+		label, err := labelOf(s, key)
+		if err != nil {
+			return nil, err
+		}
+		one[i] = label
+	}
+	return func(c cube.Cell) pair {
+		p := pair{one[0](c)}
+		if one[1] != nil {
+			p[1] = one[1](c)
+		}
+		return p
+	}, nil
+}
+
+func labelOf(s *cube.State, key string) (func(cube.Cell) string, error) {
+	profile := func(c cube.Cell) trait.Profile {
+		p, _ := s.Active.Profiles.Get(c.Profile)
+		return p
+	}
+	switch key {
+	case byChannel:
+		return func(c cube.Cell) string { return profile(c).Channel }, nil
+	case byVariant:
+		return func(c cube.Cell) string { return profile(c).Variant }, nil
+	case byCampaign:
+		return func(c cube.Cell) string { return s.Campaigns[c.Campaign].Name }, nil
+	}
+	at := slices.IndexFunc(s.Active.Shape.Dimensions, func(d trait.Dimension) bool { return d.Key == key })
+	def, defined := s.Traits[key]
+	switch {
+	case !defined:
+		return nil, apierror.BadRequest("breakdown: there is no trait %.70q. Besides your traits there are channel, variant and campaign.", key)
+	case !def.IsDimension:
+		return nil, apierror.BadRequest("breakdown: the trait %s is no dimension; make it one with defineTrait.", key)
+	case at < 0:
+		return nil, apierror.BadRequest("breakdown: past responses are still being taken in for the trait %s; its field rebuild says how far that is.", key)
+	}
+	return func(c cube.Cell) string { return profile(c).Values[at] }, nil
+}
+
+// shownFirst orders the groups, most responses first, and puts what is beyond the limit together under rest, which is
+// last. Values that already mean the rest join it.
+func shownFirst(groups map[pair]nps.Histogram, rest pair, limit int) []pair {
+	other, hasOther := groups[rest]
+	delete(groups, rest)
+	order := slices.SortedFunc(maps.Keys(groups), func(a, b pair) int {
+		ha, hb := groups[a], groups[b]
+		return cmp.Or(cmp.Compare(hb.Count(), ha.Count()), slices.Compare(a[:], b[:]))
+	})
+	if len(order) > limit {
+		for _, values := range order[limit:] {
+			other, hasOther = other.Add(groups[values]), true
+		}
+		order = order[:limit]
+	}
+	if hasOther {
+		groups[rest] = other
+		order = append(order, rest)
+	}
+	return order
+}

@@ -1,0 +1,35 @@
+package page
+
+import "context"
+
+// siftChunk is how many rows Sift reads at once.
+const siftChunk = 500
+
+// Sift reads a window of those rows that keep holds for, where the database cannot say so: it reads on in chunks until
+// the window is full. fetch is as for Of.
+func Sift[T any](
+	ctx context.Context, w Window, key func(T) Key,
+	fetch func(ctx context.Context, w Window) ([]T, error), keep func(T) bool,
+) ([]T, error) {
+	want := w.Limit
+	w.Limit = siftChunk
+	var kept []T
+	for {
+		rows, err := fetch(ctx, w)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			if keep(row) {
+				if kept = append(kept, row); len(kept) == want {
+					return kept, nil
+				}
+			}
+		}
+		if len(rows) < w.Limit {
+			return kept, nil
+		}
+		last := key(rows[len(rows)-1])
+		w.after = &last
+	}
+}

@@ -1,0 +1,114 @@
+// Package tenant knows the companies that measure their loyalty, and the keys that let their programs in.
+package tenant
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/calendar"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/store"
+)
+
+// Limits, in characters.
+const (
+	MaxName     = 200
+	MaxIndustry = 100
+	MaxKeyName  = 100
+)
+
+// CreateInput is a tenant to make.
+type CreateInput struct {
+	Name string
+	// TimeZone is an IANA name.
+	TimeZone string
+	// Industry where nil was not named.
+	Industry *string
+}
+
+// Create makes a tenant, its first cube, and its first ADMIN key with the secret that lets its holder in. It is up to
+// the caller of this function who may do so. The error is UserErrors for what can be mended.
+func Create(ctx context.Context, db *store.DB, in CreateInput) (created *ent.Tenant, secret string, err error) {
+	errs := Validate(&in.Name, in.Industry)
+	if _, err := calendar.LoadZone(in.TimeZone); err != nil {
+		errs.Add(apierror.Invalid, []string{"timeZone"}, "%v.", err)
+	}
+	if err := errs.Err(); err != nil {
+		return nil, "", err
+	}
+	err = db.Write(ctx, func(tx *store.Tx) error {
+		var err error
+		created, err = tx.Ent.Tenant.Create().
+			SetName(in.Name).SetTimeZone(in.TimeZone).SetNillableIndustry(in.Industry).Save(auth.ForSystem(ctx))
+		if err != nil {
+			return err
+		}
+		if err := cube.Create(ctx, tx, created.ID, in.TimeZone); err != nil {
+			return err
+		}
+		_, secret, err = createKey(auth.ForTenant(ctx, created.ID), tx, "First ADMIN key", []auth.Scope{auth.Admin}, nil)
+		return err
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("making a tenant: %w", err)
+	}
+	return created, secret, nil
+}
+
+// Validate says what is wrong with a tenant's name and industry; what is nil is not given.
+func Validate(name, industry *string) apierror.UserErrors {
+	var errs apierror.UserErrors
+	if name != nil {
+		validateName(&errs, *name, MaxName)
+	}
+	switch {
+	case industry == nil:
+	case strings.TrimSpace(*industry) == "":
+		errs.Add(apierror.Invalid, []string{"industry"}, "An industry must not be empty; leave it out where there is none.")
+	case utf8.RuneCountInString(*industry) > MaxIndustry:
+		errs.Add(apierror.TooLong, []string{"industry"}, "At most %d characters.", MaxIndustry)
+	}
+	return errs
+}
+
+func validateName(errs *apierror.UserErrors, name string, most int) {
+	switch {
+	case strings.TrimSpace(name) == "":
+		errs.Add(apierror.Required, []string{"name"}, "The name must not be empty.")
+	case utf8.RuneCountInString(name) > most:
+		errs.Add(apierror.TooLong, []string{"name"}, "At most %d characters.", most)
+	}
+}
+
+// Get finds a tenant that the caller may see, its own; nil where there is none.
+func Get(ctx context.Context, db *store.DB, id uuid.UUID) (*ent.Tenant, error) {
+	found, err := db.Ent.Tenant.Get(ctx, id)
+	if ent.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finding a tenant: %w", err)
+	}
+	return found, nil
+}
+
+// List pages through all tenants there are, newest first. It is up to the caller of this function who may do so.
+func List(ctx context.Context, db *store.DB, args page.Args) (*page.Connection[*ent.Tenant], error) {
+	list, err := page.Of(ctx, args, page.Order{List: "tenants", Desc: true},
+		func(t *ent.Tenant) page.Key { return page.Key{ID: t.ID} },
+		func(ctx context.Context, w page.Window) ([]*ent.Tenant, error) {
+			return db.Ent.Tenant.Query().Where(w.Apply).All(auth.ForSystem(ctx))
+		},
+		func(ctx context.Context) (int, error) { return db.Ent.Tenant.Query().Count(auth.ForSystem(ctx)) })
+	if err != nil {
+		return nil, fmt.Errorf("listing tenants: %w", err)
+	}
+	return list, nil
+}

@@ -1,0 +1,47 @@
+package tenant
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/calendar"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/store"
+)
+
+// UpdateInput changes the caller's tenant; what is nil stays.
+type UpdateInput struct {
+	Name, TimeZone, Industry *string
+}
+
+// Update changes the caller's tenant. Another zone begins a rebuild of its cube, and answers once that is whole. The
+// error is UserErrors for what can be mended.
+func Update(ctx context.Context, db *store.DB, builder *cube.Builder, in UpdateInput) (*ent.Tenant, error) {
+	errs := Validate(in.Name, in.Industry)
+	if in.TimeZone != nil {
+		if _, err := calendar.LoadZone(*in.TimeZone); err != nil {
+			errs.Add(apierror.Invalid, []string{"timeZone"}, "%v.", err)
+		}
+	}
+	if err := errs.Err(); err != nil {
+		return nil, err
+	}
+	tenant := auth.Tenant(ctx)
+	var saved *ent.Tenant
+	err := db.WriteSettings(ctx, tenant, func(tx *store.Tx) error {
+		var err error
+		saved, err = tx.Ent.Tenant.UpdateOneID(tenant).SetNillableName(in.Name).
+			SetNillableIndustry(in.Industry).SetNillableTimeZone(in.TimeZone).Save(ctx)
+		if err != nil {
+			return err
+		}
+		return builder.Reshape(ctx, tx, tenant)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("updating the tenant: %w", err)
+	}
+	return saved, nil
+}
