@@ -2,7 +2,10 @@
 
 package ent
 
-import "github.com/zeroten/zeroten/internal/id"
+import (
+	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/nps"
+)
 
 // IsNode marks ApiKey as a Node of the API.
 func (*ApiKey) IsNode() {}
@@ -45,3 +48,6 @@ func (*Trait) IsNode() {}
 
 // NodeID is the id that the API shows.
 func (n *Trait) NodeID() string { return id.Trait.Format(n.ID) }
+
+// Category is that of the score.
+func (r *Response) Category() nps.Category { return nps.CategoryOf(r.Score) }

@@ -7,7 +7,8 @@ package graph
 
 import (
 	"context"
-	"fmt"
+
+	idkind "github.com/zeroten/zeroten/internal/id"
 
 	"github.com/zeroten/zeroten/ent"
 	campaign1 "github.com/zeroten/zeroten/ent/campaign"
@@ -16,51 +17,41 @@ import (
 	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/insight"
+	"github.com/zeroten/zeroten/internal/page"
 )
 
 func (r *campaignResolver) Feedback(ctx context.Context, obj *ent.Campaign, filter *feedback.Filter) (*insight.Feedback, error) {
-	panic(fmt.Errorf("not implemented: Feedback - feedback"))
+	return r.Insight.Feedback(ctx, filterOf(filter), feedback.Within{Campaign: obj.ID})
 }
 
-func (r *campaignResolver) Responses(ctx context.Context, obj *ent.Campaign, first *int, after *string, last *int, before *string, filter *feedback.Filter, orderBy *feedback.Order) (*model.ResponseConnection, error) {
-	panic(fmt.Errorf("not implemented: Responses - responses"))
-}
-
-func (r *campaignConnectionResolver) Edges(ctx context.Context, obj *model.CampaignConnection) ([]model.CampaignEdge, error) {
-	panic(fmt.Errorf("not implemented: Edges - edges"))
-}
-
-func (r *campaignConnectionResolver) Nodes(ctx context.Context, obj *model.CampaignConnection) ([]ent.Campaign, error) {
-	panic(fmt.Errorf("not implemented: Nodes - nodes"))
-}
-
-func (r *campaignConnectionResolver) TotalCount(ctx context.Context, obj *model.CampaignConnection) (int, error) {
-	panic(fmt.Errorf("not implemented: TotalCount - totalCount"))
+func (r *campaignResolver) Responses(ctx context.Context, obj *ent.Campaign, first *int, after *string, last *int, before *string, filter *feedback.Filter, orderBy *feedback.Order) (*page.Connection[*ent.Response], error) {
+	return r.responses(ctx, filter, feedback.Within{Campaign: obj.ID}, page.Args{First: first, After: after, Last: last, Before: before}, orderBy)
 }
 
 func (r *mutationResolver) CreateCampaign(ctx context.Context, input campaign.CreateInput) (*model.CreateCampaignPayload, error) {
-	panic(fmt.Errorf("not implemented: CreateCampaign - createCampaign"))
+	c, err := campaign.Create(ctx, r.DB, input)
+	errs, err := refused(err)
+	return &model.CreateCampaignPayload{Campaign: c, UserErrors: errs}, err
 }
 
 func (r *mutationResolver) UpdateCampaign(ctx context.Context, input campaign.UpdateInput) (*model.UpdateCampaignPayload, error) {
-	panic(fmt.Errorf("not implemented: UpdateCampaign - updateCampaign"))
+	c, err := campaign.Update(ctx, r.DB, input)
+	errs, err := refused(err)
+	return &model.UpdateCampaignPayload{Campaign: c, UserErrors: errs}, err
 }
 
 func (r *queryResolver) Campaign(ctx context.Context, id string) (*ent.Campaign, error) {
-	panic(fmt.Errorf("not implemented: Campaign - campaign"))
+	u, err := parseID(idkind.Campaign, "id", id)
+	if err != nil {
+		return nil, err
+	}
+	return campaign.Get(ctx, r.DB, u)
 }
 
-func (r *queryResolver) Campaigns(ctx context.Context, first *int, after *string, last *int, before *string, status []campaign1.Status) (*model.CampaignConnection, error) {
-	panic(fmt.Errorf("not implemented: Campaigns - campaigns"))
+func (r *queryResolver) Campaigns(ctx context.Context, first *int, after *string, last *int, before *string, status []campaign1.Status) (*page.Connection[*ent.Campaign], error) {
+	return campaign.List(ctx, r.DB, page.Args{First: first, After: after, Last: last, Before: before}, status)
 }
 
 func (r *Resolver) Campaign() generated.CampaignResolver { return &campaignResolver{r} }
 
-func (r *Resolver) CampaignConnection() generated.CampaignConnectionResolver {
-	return &campaignConnectionResolver{r}
-}
-
-type (
-	campaignResolver           struct{ *Resolver }
-	campaignConnectionResolver struct{ *Resolver }
-)
+type campaignResolver struct{ *Resolver }

@@ -9,75 +9,87 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/feedback"
+	idkind "github.com/zeroten/zeroten/internal/id"
+
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/graph/generated"
 	"github.com/zeroten/zeroten/graph/model"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/page"
 )
 
-func (r *contactResolver) Responses(ctx context.Context, obj *ent.Contact, first *int, after *string, last *int, before *string) (*model.ResponseConnection, error) {
-	panic(fmt.Errorf("not implemented: Responses - responses"))
-}
-
-func (r *contactConnectionResolver) Edges(ctx context.Context, obj *model.ContactConnection) ([]model.ContactEdge, error) {
-	panic(fmt.Errorf("not implemented: Edges - edges"))
-}
-
-func (r *contactConnectionResolver) Nodes(ctx context.Context, obj *model.ContactConnection) ([]ent.Contact, error) {
-	panic(fmt.Errorf("not implemented: Nodes - nodes"))
-}
-
-func (r *contactConnectionResolver) TotalCount(ctx context.Context, obj *model.ContactConnection) (int, error) {
-	panic(fmt.Errorf("not implemented: TotalCount - totalCount"))
+func (r *contactResolver) Responses(ctx context.Context, obj *ent.Contact, first *int, after *string, last *int, before *string) (*page.Connection[*ent.Response], error) {
+	return wanting(ctx)(feedback.OfContact(ctx, r.DB, obj.ID, page.Args{First: first, After: after, Last: last, Before: before}))
 }
 
 func (r *mutationResolver) UpsertContacts(ctx context.Context, input model.UpsertContactsInput) (*model.UpsertContactsPayload, error) {
-	panic(fmt.Errorf("not implemented: UpsertContacts - upsertContacts"))
+	if errs := checkBatch("contacts", len(input.Contacts)); errs != nil {
+		return &model.UpsertContactsPayload{Contacts: []*ent.Contact{}, UserErrors: errs}, nil
+	}
+	out, err := r.Log.Upsert(ctx, input.Contacts)
+	contacts, _, errs := collect(out, "contacts")
+	return &model.UpsertContactsPayload{Contacts: contacts, UserErrors: errs}, err
 }
 
 func (r *mutationResolver) EraseContact(ctx context.Context, input model.EraseContactInput) (*model.EraseContactPayload, error) {
-	panic(fmt.Errorf("not implemented: EraseContact - eraseContact"))
+	out, err := r.Log.Erase(ctx, input.ID)
+	n, errs := unwrap(out)
+	return &model.EraseContactPayload{ErasedResponses: deref(n), UserErrors: errs}, err
 }
 
 func (r *mutationResolver) DefineTrait(ctx context.Context, input cube.DefineTraitInput) (*model.DefineTraitPayload, error) {
-	panic(fmt.Errorf("not implemented: DefineTrait - defineTrait"))
+	t, err := r.Builder.DefineTrait(ctx, input)
+	errs, err := refused(err)
+	return &model.DefineTraitPayload{Trait: t, UserErrors: errs}, err
 }
 
 func (r *mutationResolver) DeleteTrait(ctx context.Context, input model.DeleteTraitInput) (*model.DeleteTraitPayload, error) {
-	panic(fmt.Errorf("not implemented: DeleteTrait - deleteTrait"))
+	u, err := r.Builder.DeleteTrait(ctx, input.Key)
+	deleted := idkind.Trait.Format(u)
+	if err != nil {
+		errs, err := refused(err)
+		return &model.DeleteTraitPayload{UserErrors: errs}, err
+	}
+	return &model.DeleteTraitPayload{DeletedID: &deleted, UserErrors: []*apierror.UserError{}}, nil
 }
 
 func (r *queryResolver) Contact(ctx context.Context, id *string, externalID *string, email *string) (*ent.Contact, error) {
-	panic(fmt.Errorf("not implemented: Contact - contact"))
+	return contact.Find(ctx, r.DB, id, externalID, email)
 }
 
-func (r *queryResolver) Contacts(ctx context.Context, first *int, after *string, last *int, before *string, search *string, segment *string) (*model.ContactConnection, error) {
-	panic(fmt.Errorf("not implemented: Contacts - contacts"))
+func (r *queryResolver) Contacts(ctx context.Context, first *int, after *string, last *int, before *string, search *string, segment *string) (*page.Connection[*ent.Contact], error) {
+	return contact.List(ctx, r.DB, r.States, page.Args{First: first, After: after, Last: last, Before: before}, contact.Filter{Search: search, Segment: segment})
 }
 
-func (r *queryResolver) Traits(ctx context.Context) ([]ent.Trait, error) {
-	panic(fmt.Errorf("not implemented: Traits - traits"))
+func (r *queryResolver) Traits(ctx context.Context) ([]*ent.Trait, error) {
+	traits, err := r.DB.Ent.Trait.Query().Order(ent.Asc("key")).All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing traits: %w", err)
+	}
+	return traits, nil
 }
 
-func (r *traitResolver) Values(ctx context.Context, obj *ent.Trait) ([]contact.Value, error) {
-	panic(fmt.Errorf("not implemented: Values - values"))
+func (r *traitResolver) Values(ctx context.Context, obj *ent.Trait) ([]*contact.Value, error) {
+	s, err := r.States.Get(ctx, obj.TenantID)
+	if err != nil {
+		return nil, err
+	}
+	values, err := contact.Values(ctx, r.DB, s, obj.Key)
+	return pointers(values), err
 }
 
 func (r *traitResolver) Rebuild(ctx context.Context, obj *ent.Trait) (*cube.Rebuild, error) {
-	panic(fmt.Errorf("not implemented: Rebuild - rebuild"))
+	return r.Builder.TraitProgress(ctx, obj.TenantID, obj.Key)
 }
 
 func (r *Resolver) Contact() generated.ContactResolver { return &contactResolver{r} }
 
-func (r *Resolver) ContactConnection() generated.ContactConnectionResolver {
-	return &contactConnectionResolver{r}
-}
-
 func (r *Resolver) Trait() generated.TraitResolver { return &traitResolver{r} }
 
 type (
-	contactResolver           struct{ *Resolver }
-	contactConnectionResolver struct{ *Resolver }
-	traitResolver             struct{ *Resolver }
+	contactResolver struct{ *Resolver }
+	traitResolver   struct{ *Resolver }
 )

@@ -7,12 +7,11 @@ package graph
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/insight"
 )
 
 func (r *queryResolver) Feedback(ctx context.Context, filter *feedback.Filter) (*insight.Feedback, error) {
-	panic(fmt.Errorf("not implemented: Feedback - feedback"))
+	return r.Insight.Feedback(ctx, filterOf(filter), feedback.Within{})
 }

@@ -1,8 +1,19 @@
+// Package graph is the API: resolvers that authorize, call a room below and wrap what comes back, and the handler
+// that serves them.
 package graph
 
-// This file will not be regenerated automatically.
-//
-// It serves as dependency injection for your app, add any dependencies you require
-// here.
+import (
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/insight"
+	"github.com/zeroten/zeroten/internal/store"
+)
 
-type Resolver struct{}
+// Resolver has what the resolvers call.
+type Resolver struct {
+	DB      *store.DB
+	Log     *feedback.Log
+	States  *cube.States
+	Builder *cube.Builder
+	Insight *insight.Reader
+}

@@ -7,70 +7,72 @@ package graph
 
 import (
 	"context"
-	"fmt"
+
+	idkind "github.com/zeroten/zeroten/internal/id"
 
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/graph/generated"
 	"github.com/zeroten/zeroten/graph/model"
 	"github.com/zeroten/zeroten/internal/feedback"
-	"github.com/zeroten/zeroten/internal/nps"
+	"github.com/zeroten/zeroten/internal/page"
 )
 
 func (r *mutationResolver) RecordResponse(ctx context.Context, input feedback.Recording) (*model.RecordResponsePayload, error) {
-	panic(fmt.Errorf("not implemented: RecordResponse - recordResponse"))
+	out, err := r.Log.Record(ctx, []feedback.Recording{input})
+	recorded, _, errs := collect(out, "")
+	want(ctx, recorded...)
+	return &model.RecordResponsePayload{Response: only(recorded), UserErrors: errs}, err
 }
 
 func (r *mutationResolver) RecordResponses(ctx context.Context, input model.RecordResponsesInput) (*model.RecordResponsesPayload, error) {
-	panic(fmt.Errorf("not implemented: RecordResponses - recordResponses"))
+	if errs := checkBatch("responses", len(input.Responses)); errs != nil {
+		return &model.RecordResponsesPayload{Responses: []*ent.Response{}, UserErrors: errs}, nil
+	}
+	out, err := r.Log.Record(ctx, input.Responses)
+	recorded, n, errs := collect(out, "responses")
+	want(ctx, recorded...)
+	return &model.RecordResponsesPayload{Responses: recorded, Recorded: n, UserErrors: errs}, err
 }
 
 func (r *mutationResolver) AmendResponse(ctx context.Context, input feedback.Amendment) (*model.AmendResponsePayload, error) {
-	panic(fmt.Errorf("not implemented: AmendResponse - amendResponse"))
+	out, err := r.Log.Amend(ctx, input)
+	amended, errs := unwrap(out)
+	return &model.AmendResponsePayload{Response: amended, UserErrors: errs}, err
 }
 
 func (r *mutationResolver) DeleteResponse(ctx context.Context, input model.DeleteResponseInput) (*model.DeleteResponsePayload, error) {
-	panic(fmt.Errorf("not implemented: DeleteResponse - deleteResponse"))
+	out, err := r.Log.Delete(ctx, input.ID)
+	gone, errs := unwrap(out)
+	if gone == nil {
+		return &model.DeleteResponsePayload{UserErrors: errs}, err
+	}
+	deleted := gone.NodeID()
+	return &model.DeleteResponsePayload{DeletedID: &deleted, UserErrors: errs}, err
 }
 
 func (r *queryResolver) Response(ctx context.Context, id string) (*ent.Response, error) {
-	panic(fmt.Errorf("not implemented: Response - response"))
+	u, err := parseID(idkind.Response, "id", id)
+	if err != nil {
+		return nil, err
+	}
+	return feedback.Get(ctx, r.DB, u)
 }
 
-func (r *queryResolver) Responses(ctx context.Context, first *int, after *string, last *int, before *string, filter *feedback.Filter, orderBy *feedback.Order) (*model.ResponseConnection, error) {
-	panic(fmt.Errorf("not implemented: Responses - responses"))
+func (r *queryResolver) Responses(ctx context.Context, first *int, after *string, last *int, before *string, filter *feedback.Filter, orderBy *feedback.Order) (*page.Connection[*ent.Response], error) {
+	return r.responses(ctx, filter, feedback.Within{}, page.Args{First: first, After: after, Last: last, Before: before}, orderBy)
 }
 
 func (r *responseResolver) Campaign(ctx context.Context, obj *ent.Response) (*ent.Campaign, error) {
-	panic(fmt.Errorf("not implemented: Campaign - campaign"))
+	return loadersOf(ctx).campaigns.load(ctx, obj.CampaignID)
 }
 
 func (r *responseResolver) Contact(ctx context.Context, obj *ent.Response) (*ent.Contact, error) {
-	panic(fmt.Errorf("not implemented: Contact - contact"))
-}
-
-func (r *responseResolver) Category(ctx context.Context, obj *ent.Response) (nps.Category, error) {
-	panic(fmt.Errorf("not implemented: Category - category"))
-}
-
-func (r *responseConnectionResolver) Edges(ctx context.Context, obj *model.ResponseConnection) ([]model.ResponseEdge, error) {
-	panic(fmt.Errorf("not implemented: Edges - edges"))
-}
-
-func (r *responseConnectionResolver) Nodes(ctx context.Context, obj *model.ResponseConnection) ([]ent.Response, error) {
-	panic(fmt.Errorf("not implemented: Nodes - nodes"))
-}
-
-func (r *responseConnectionResolver) TotalCount(ctx context.Context, obj *model.ResponseConnection) (int, error) {
-	panic(fmt.Errorf("not implemented: TotalCount - totalCount"))
+	if obj.ContactID == nil {
+		return nil, nil
+	}
+	return loadersOf(ctx).contacts.load(ctx, *obj.ContactID)
 }
 
 func (r *Resolver) Response() generated.ResponseResolver { return &responseResolver{r} }
 
-func (r *Resolver) ResponseConnection() generated.ResponseConnectionResolver {
-	return &responseConnectionResolver{r}
-}
-
-type (
-	responseResolver           struct{ *Resolver }
-	responseConnectionResolver struct{ *Resolver }
-)
+type responseResolver struct{ *Resolver }

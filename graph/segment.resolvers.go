@@ -7,7 +7,9 @@ package graph
 
 import (
 	"context"
-	"fmt"
+
+	"github.com/zeroten/zeroten/internal/apierror"
+	idkind "github.com/zeroten/zeroten/internal/id"
 
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/graph/generated"
@@ -15,51 +17,47 @@ import (
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/insight"
+	"github.com/zeroten/zeroten/internal/page"
 )
 
 func (r *mutationResolver) CreateSegment(ctx context.Context, input cube.CreateSegmentInput) (*model.CreateSegmentPayload, error) {
-	panic(fmt.Errorf("not implemented: CreateSegment - createSegment"))
+	s, err := cube.CreateSegment(ctx, r.DB, input)
+	errs, err := refused(err)
+	return &model.CreateSegmentPayload{Segment: s, UserErrors: errs}, err
 }
 
 func (r *mutationResolver) UpdateSegment(ctx context.Context, input cube.UpdateSegmentInput) (*model.UpdateSegmentPayload, error) {
-	panic(fmt.Errorf("not implemented: UpdateSegment - updateSegment"))
+	s, err := cube.UpdateSegment(ctx, r.DB, input)
+	errs, err := refused(err)
+	return &model.UpdateSegmentPayload{Segment: s, UserErrors: errs}, err
 }
 
 func (r *mutationResolver) DeleteSegment(ctx context.Context, input model.DeleteSegmentInput) (*model.DeleteSegmentPayload, error) {
-	panic(fmt.Errorf("not implemented: DeleteSegment - deleteSegment"))
+	u, err := cube.DeleteSegment(ctx, r.DB, input.ID)
+	if err != nil {
+		errs, err := refused(err)
+		return &model.DeleteSegmentPayload{UserErrors: errs}, err
+	}
+	deleted := idkind.Segment.Format(u)
+	return &model.DeleteSegmentPayload{DeletedID: &deleted, UserErrors: []*apierror.UserError{}}, nil
 }
 
 func (r *queryResolver) Segment(ctx context.Context, id string) (*ent.Segment, error) {
-	panic(fmt.Errorf("not implemented: Segment - segment"))
+	u, err := parseID(idkind.Segment, "id", id)
+	if err != nil {
+		return nil, err
+	}
+	return cube.GetSegment(ctx, r.DB, u)
 }
 
-func (r *queryResolver) Segments(ctx context.Context, first *int, after *string, last *int, before *string) (*model.SegmentConnection, error) {
-	panic(fmt.Errorf("not implemented: Segments - segments"))
+func (r *queryResolver) Segments(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[*ent.Segment], error) {
+	return cube.ListSegments(ctx, r.DB, page.Args{First: first, After: after, Last: last, Before: before})
 }
 
 func (r *segmentResolver) Feedback(ctx context.Context, obj *ent.Segment, filter *feedback.Filter) (*insight.Feedback, error) {
-	panic(fmt.Errorf("not implemented: Feedback - feedback"))
-}
-
-func (r *segmentConnectionResolver) Edges(ctx context.Context, obj *model.SegmentConnection) ([]model.SegmentEdge, error) {
-	panic(fmt.Errorf("not implemented: Edges - edges"))
-}
-
-func (r *segmentConnectionResolver) Nodes(ctx context.Context, obj *model.SegmentConnection) ([]ent.Segment, error) {
-	panic(fmt.Errorf("not implemented: Nodes - nodes"))
-}
-
-func (r *segmentConnectionResolver) TotalCount(ctx context.Context, obj *model.SegmentConnection) (int, error) {
-	panic(fmt.Errorf("not implemented: TotalCount - totalCount"))
+	return r.Insight.Feedback(ctx, filterOf(filter), feedback.Within{Segment: obj.ID})
 }
 
 func (r *Resolver) Segment() generated.SegmentResolver { return &segmentResolver{r} }
 
-func (r *Resolver) SegmentConnection() generated.SegmentConnectionResolver {
-	return &segmentConnectionResolver{r}
-}
-
-type (
-	segmentResolver           struct{ *Resolver }
-	segmentConnectionResolver struct{ *Resolver }
-)
+type segmentResolver struct{ *Resolver }

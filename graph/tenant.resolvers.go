@@ -7,83 +7,56 @@ package graph
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/graph/generated"
 	"github.com/zeroten/zeroten/graph/model"
+	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/tenant"
 )
 
-func (r *apiKeyConnectionResolver) Edges(ctx context.Context, obj *model.ApiKeyConnection) ([]model.ApiKeyEdge, error) {
-	panic(fmt.Errorf("not implemented: Edges - edges"))
-}
-
-func (r *apiKeyConnectionResolver) Nodes(ctx context.Context, obj *model.ApiKeyConnection) ([]ent.ApiKey, error) {
-	panic(fmt.Errorf("not implemented: Nodes - nodes"))
-}
-
-func (r *apiKeyConnectionResolver) TotalCount(ctx context.Context, obj *model.ApiKeyConnection) (int, error) {
-	panic(fmt.Errorf("not implemented: TotalCount - totalCount"))
-}
-
 func (r *mutationResolver) CreateTenant(ctx context.Context, input tenant.CreateInput) (*model.CreateTenantPayload, error) {
-	panic(fmt.Errorf("not implemented: CreateTenant - createTenant"))
+	t, secret, err := tenant.Create(ctx, r.DB, input)
+	errs, err := refused(err)
+	return &model.CreateTenantPayload{Tenant: t, Secret: given(secret), UserErrors: errs}, err
 }
 
 func (r *mutationResolver) UpdateTenant(ctx context.Context, input tenant.UpdateInput) (*model.UpdateTenantPayload, error) {
-	panic(fmt.Errorf("not implemented: UpdateTenant - updateTenant"))
+	t, err := tenant.Update(ctx, r.DB, r.Builder, input)
+	errs, err := refused(err)
+	return &model.UpdateTenantPayload{Tenant: t, UserErrors: errs}, err
 }
 
 func (r *mutationResolver) CreateAPIKey(ctx context.Context, input tenant.CreateKeyInput) (*model.CreateAPIKeyPayload, error) {
-	panic(fmt.Errorf("not implemented: CreateAPIKey - createApiKey"))
+	key, secret, err := tenant.CreateKey(ctx, r.DB, input)
+	errs, err := refused(err)
+	return &model.CreateAPIKeyPayload{APIKey: key, Secret: given(secret), UserErrors: errs}, err
 }
 
 func (r *mutationResolver) RevokeAPIKey(ctx context.Context, input tenant.RevokeKeyInput) (*model.RevokeAPIKeyPayload, error) {
-	panic(fmt.Errorf("not implemented: RevokeAPIKey - revokeApiKey"))
+	key, err := tenant.RevokeKey(ctx, r.DB, input)
+	errs, err := refused(err)
+	return &model.RevokeAPIKeyPayload{APIKey: key, UserErrors: errs}, err
 }
 
 func (r *queryResolver) Tenant(ctx context.Context) (*ent.Tenant, error) {
-	panic(fmt.Errorf("not implemented: Tenant - tenant"))
+	return tenant.Get(ctx, r.DB, auth.Tenant(ctx))
 }
 
-func (r *queryResolver) APIKeys(ctx context.Context, first *int, after *string, last *int, before *string) (*model.ApiKeyConnection, error) {
-	panic(fmt.Errorf("not implemented: APIKeys - apiKeys"))
+func (r *queryResolver) APIKeys(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[*ent.ApiKey], error) {
+	return tenant.ListKeys(ctx, r.DB, page.Args{First: first, After: after, Last: last, Before: before})
 }
 
-func (r *queryResolver) Tenants(ctx context.Context, first *int, after *string, last *int, before *string) (*model.TenantConnection, error) {
-	panic(fmt.Errorf("not implemented: Tenants - tenants"))
+func (r *queryResolver) Tenants(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[*ent.Tenant], error) {
+	return tenant.List(ctx, r.DB, page.Args{First: first, After: after, Last: last, Before: before})
 }
 
 func (r *tenantResolver) Rebuild(ctx context.Context, obj *ent.Tenant) (*cube.Rebuild, error) {
-	panic(fmt.Errorf("not implemented: Rebuild - rebuild"))
-}
-
-func (r *tenantConnectionResolver) Edges(ctx context.Context, obj *model.TenantConnection) ([]model.TenantEdge, error) {
-	panic(fmt.Errorf("not implemented: Edges - edges"))
-}
-
-func (r *tenantConnectionResolver) Nodes(ctx context.Context, obj *model.TenantConnection) ([]ent.Tenant, error) {
-	panic(fmt.Errorf("not implemented: Nodes - nodes"))
-}
-
-func (r *tenantConnectionResolver) TotalCount(ctx context.Context, obj *model.TenantConnection) (int, error) {
-	panic(fmt.Errorf("not implemented: TotalCount - totalCount"))
-}
-
-func (r *Resolver) ApiKeyConnection() generated.ApiKeyConnectionResolver {
-	return &apiKeyConnectionResolver{r}
+	return r.Builder.Progress(ctx, obj.ID)
 }
 
 func (r *Resolver) Tenant() generated.TenantResolver { return &tenantResolver{r} }
 
-func (r *Resolver) TenantConnection() generated.TenantConnectionResolver {
-	return &tenantConnectionResolver{r}
-}
-
-type (
-	apiKeyConnectionResolver struct{ *Resolver }
-	tenantResolver           struct{ *Resolver }
-	tenantConnectionResolver struct{ *Resolver }
-)
+type tenantResolver struct{ *Resolver }

@@ -46,19 +46,13 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
-	ApiKeyConnection() ApiKeyConnectionResolver
 	Campaign() CampaignResolver
-	CampaignConnection() CampaignConnectionResolver
 	Contact() ContactResolver
-	ContactConnection() ContactConnectionResolver
 	Mutation() MutationResolver
 	Query() QueryResolver
 	Response() ResponseResolver
-	ResponseConnection() ResponseConnectionResolver
 	Segment() SegmentResolver
-	SegmentConnection() SegmentConnectionResolver
 	Tenant() TenantResolver
-	TenantConnection() TenantConnectionResolver
 	Trait() TraitResolver
 }
 
@@ -441,30 +435,12 @@ type ComplexityRoot struct {
 
 // region    ************************** generated!.gotpl **************************
 
-type ApiKeyConnectionResolver interface {
-	Edges(ctx context.Context, obj *model.ApiKeyConnection) ([]model.ApiKeyEdge, error)
-	Nodes(ctx context.Context, obj *model.ApiKeyConnection) ([]ent.ApiKey, error)
-
-	TotalCount(ctx context.Context, obj *model.ApiKeyConnection) (int, error)
-}
 type CampaignResolver interface {
 	Feedback(ctx context.Context, obj *ent.Campaign, filter *feedback.Filter) (*insight.Feedback, error)
-	Responses(ctx context.Context, obj *ent.Campaign, first *int, after *string, last *int, before *string, filter *feedback.Filter, orderBy *feedback.Order) (*model.ResponseConnection, error)
-}
-type CampaignConnectionResolver interface {
-	Edges(ctx context.Context, obj *model.CampaignConnection) ([]model.CampaignEdge, error)
-	Nodes(ctx context.Context, obj *model.CampaignConnection) ([]ent.Campaign, error)
-
-	TotalCount(ctx context.Context, obj *model.CampaignConnection) (int, error)
+	Responses(ctx context.Context, obj *ent.Campaign, first *int, after *string, last *int, before *string, filter *feedback.Filter, orderBy *feedback.Order) (*page.Connection[*ent.Response], error)
 }
 type ContactResolver interface {
-	Responses(ctx context.Context, obj *ent.Contact, first *int, after *string, last *int, before *string) (*model.ResponseConnection, error)
-}
-type ContactConnectionResolver interface {
-	Edges(ctx context.Context, obj *model.ContactConnection) ([]model.ContactEdge, error)
-	Nodes(ctx context.Context, obj *model.ContactConnection) ([]ent.Contact, error)
-
-	TotalCount(ctx context.Context, obj *model.ContactConnection) (int, error)
+	Responses(ctx context.Context, obj *ent.Contact, first *int, after *string, last *int, before *string) (*page.Connection[*ent.Response], error)
 }
 type MutationResolver interface {
 	CreateCampaign(ctx context.Context, input campaign.CreateInput) (*model.CreateCampaignPayload, error)
@@ -490,51 +466,31 @@ type QueryResolver interface {
 	Node(ctx context.Context, id string) (model.Node, error)
 	Nodes(ctx context.Context, ids []string) ([]model.Node, error)
 	Campaign(ctx context.Context, id string) (*ent.Campaign, error)
-	Campaigns(ctx context.Context, first *int, after *string, last *int, before *string, status []campaign1.Status) (*model.CampaignConnection, error)
+	Campaigns(ctx context.Context, first *int, after *string, last *int, before *string, status []campaign1.Status) (*page.Connection[*ent.Campaign], error)
 	Contact(ctx context.Context, id *string, externalID *string, email *string) (*ent.Contact, error)
-	Contacts(ctx context.Context, first *int, after *string, last *int, before *string, search *string, segment *string) (*model.ContactConnection, error)
-	Traits(ctx context.Context) ([]ent.Trait, error)
+	Contacts(ctx context.Context, first *int, after *string, last *int, before *string, search *string, segment *string) (*page.Connection[*ent.Contact], error)
+	Traits(ctx context.Context) ([]*ent.Trait, error)
 	Feedback(ctx context.Context, filter *feedback.Filter) (*insight.Feedback, error)
 	Response(ctx context.Context, id string) (*ent.Response, error)
-	Responses(ctx context.Context, first *int, after *string, last *int, before *string, filter *feedback.Filter, orderBy *feedback.Order) (*model.ResponseConnection, error)
+	Responses(ctx context.Context, first *int, after *string, last *int, before *string, filter *feedback.Filter, orderBy *feedback.Order) (*page.Connection[*ent.Response], error)
 	Segment(ctx context.Context, id string) (*ent.Segment, error)
-	Segments(ctx context.Context, first *int, after *string, last *int, before *string) (*model.SegmentConnection, error)
+	Segments(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[*ent.Segment], error)
 	Tenant(ctx context.Context) (*ent.Tenant, error)
-	APIKeys(ctx context.Context, first *int, after *string, last *int, before *string) (*model.ApiKeyConnection, error)
-	Tenants(ctx context.Context, first *int, after *string, last *int, before *string) (*model.TenantConnection, error)
+	APIKeys(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[*ent.ApiKey], error)
+	Tenants(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[*ent.Tenant], error)
 }
 type ResponseResolver interface {
 	Campaign(ctx context.Context, obj *ent.Response) (*ent.Campaign, error)
 	Contact(ctx context.Context, obj *ent.Response) (*ent.Contact, error)
-
-	Category(ctx context.Context, obj *ent.Response) (nps.Category, error)
-}
-type ResponseConnectionResolver interface {
-	Edges(ctx context.Context, obj *model.ResponseConnection) ([]model.ResponseEdge, error)
-	Nodes(ctx context.Context, obj *model.ResponseConnection) ([]ent.Response, error)
-
-	TotalCount(ctx context.Context, obj *model.ResponseConnection) (int, error)
 }
 type SegmentResolver interface {
 	Feedback(ctx context.Context, obj *ent.Segment, filter *feedback.Filter) (*insight.Feedback, error)
 }
-type SegmentConnectionResolver interface {
-	Edges(ctx context.Context, obj *model.SegmentConnection) ([]model.SegmentEdge, error)
-	Nodes(ctx context.Context, obj *model.SegmentConnection) ([]ent.Segment, error)
-
-	TotalCount(ctx context.Context, obj *model.SegmentConnection) (int, error)
-}
 type TenantResolver interface {
 	Rebuild(ctx context.Context, obj *ent.Tenant) (*cube.Rebuild, error)
 }
-type TenantConnectionResolver interface {
-	Edges(ctx context.Context, obj *model.TenantConnection) ([]model.TenantEdge, error)
-	Nodes(ctx context.Context, obj *model.TenantConnection) ([]ent.Tenant, error)
-
-	TotalCount(ctx context.Context, obj *model.TenantConnection) (int, error)
-}
 type TraitResolver interface {
-	Values(ctx context.Context, obj *ent.Trait) ([]contact.Value, error)
+	Values(ctx context.Context, obj *ent.Trait) ([]*contact.Value, error)
 	Rebuild(ctx context.Context, obj *ent.Trait) (*cube.Rebuild, error)
 }
 
@@ -5340,8 +5296,8 @@ func (ec *executionContext) _AmendResponsePayload_userErrors(ctx context.Context
 			return obj.UserErrors, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []apierror.UserError) graphql.Marshaler {
-			return ec.marshalNUserError2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -5544,7 +5500,7 @@ func (ec *executionContext) fieldContext_ApiKey_revokedAt(_ context.Context, fie
 	return graphql.NewScalarFieldContext("ApiKey", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _ApiKeyConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.ApiKeyConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _ApiKeyConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.ApiKey]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5553,11 +5509,11 @@ func (ec *executionContext) _ApiKeyConnection_edges(ctx context.Context, field g
 			return ec.fieldContext_ApiKeyConnection_edges(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.ApiKeyConnection().Edges(ctx, obj)
+			return obj.Edges, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []model.ApiKeyEdge) graphql.Marshaler {
-			return ec.marshalNApiKeyEdge2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐApiKeyEdgeᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*page.Edge[*ent.ApiKey]) graphql.Marshaler {
+			return ec.marshalNApiKeyEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -5567,8 +5523,8 @@ func (ec *executionContext) fieldContext_ApiKeyConnection_edges(_ context.Contex
 	fc = &graphql.FieldContext{
 		Object:     "ApiKeyConnection",
 		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
+		IsMethod:   false,
+		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_ApiKeyEdge(ctx, field)
 		},
@@ -5576,7 +5532,7 @@ func (ec *executionContext) fieldContext_ApiKeyConnection_edges(_ context.Contex
 	return fc, nil
 }
 
-func (ec *executionContext) _ApiKeyConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.ApiKeyConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _ApiKeyConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.ApiKey]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5585,11 +5541,11 @@ func (ec *executionContext) _ApiKeyConnection_nodes(ctx context.Context, field g
 			return ec.fieldContext_ApiKeyConnection_nodes(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.ApiKeyConnection().Nodes(ctx, obj)
+			return obj.Nodes(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []ent.ApiKey) graphql.Marshaler {
-			return ec.marshalNApiKey2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚐApiKeyᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*ent.ApiKey) graphql.Marshaler {
+			return ec.marshalNApiKey2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐApiKeyᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -5600,7 +5556,7 @@ func (ec *executionContext) fieldContext_ApiKeyConnection_nodes(_ context.Contex
 		Object:     "ApiKeyConnection",
 		Field:      field,
 		IsMethod:   true,
-		IsResolver: true,
+		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_ApiKey(ctx, field)
 		},
@@ -5608,7 +5564,7 @@ func (ec *executionContext) fieldContext_ApiKeyConnection_nodes(_ context.Contex
 	return fc, nil
 }
 
-func (ec *executionContext) _ApiKeyConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.ApiKeyConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _ApiKeyConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.ApiKey]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5640,7 +5596,7 @@ func (ec *executionContext) fieldContext_ApiKeyConnection_pageInfo(_ context.Con
 	return fc, nil
 }
 
-func (ec *executionContext) _ApiKeyConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.ApiKeyConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _ApiKeyConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.ApiKey]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5649,7 +5605,7 @@ func (ec *executionContext) _ApiKeyConnection_totalCount(ctx context.Context, fi
 			return ec.fieldContext_ApiKeyConnection_totalCount(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.ApiKeyConnection().TotalCount(ctx, obj)
+			return obj.TotalCount(ctx)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
@@ -5660,10 +5616,10 @@ func (ec *executionContext) _ApiKeyConnection_totalCount(ctx context.Context, fi
 	)
 }
 func (ec *executionContext) fieldContext_ApiKeyConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("ApiKeyConnection", field, true, true, errors.New("field of type Int does not have child fields"))
+	return graphql.NewScalarFieldContext("ApiKeyConnection", field, true, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _ApiKeyEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.ApiKeyEdge) (ret graphql.Marshaler) {
+func (ec *executionContext) _ApiKeyEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*ent.ApiKey]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5686,7 +5642,7 @@ func (ec *executionContext) fieldContext_ApiKeyEdge_cursor(_ context.Context, fi
 	return graphql.NewScalarFieldContext("ApiKeyEdge", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _ApiKeyEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.ApiKeyEdge) (ret graphql.Marshaler) {
+func (ec *executionContext) _ApiKeyEdge_node(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*ent.ApiKey]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5959,11 +5915,11 @@ func (ec *executionContext) _Campaign_responses(ctx context.Context, field graph
 			directive1 := func(ctx context.Context) (any, error) {
 				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
 				if err != nil {
-					var zeroVal *model.ResponseConnection
+					var zeroVal *page.Connection[*ent.Response]
 					return zeroVal, err
 				}
 				if ec.Directives.Requires == nil {
-					var zeroVal *model.ResponseConnection
+					var zeroVal *page.Connection[*ent.Response]
 					return zeroVal, errors.New("directive requires is not implemented")
 				}
 				return ec.Directives.Requires(ctx, obj, directive0, scope)
@@ -5972,8 +5928,8 @@ func (ec *executionContext) _Campaign_responses(ctx context.Context, field graph
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.ResponseConnection) graphql.Marshaler {
-			return ec.marshalNResponseConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐResponseConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[*ent.Response]) graphql.Marshaler {
+			return ec.marshalNResponseConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -6003,7 +5959,7 @@ func (ec *executionContext) fieldContext_Campaign_responses(ctx context.Context,
 	return fc, nil
 }
 
-func (ec *executionContext) _CampaignConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.CampaignConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _CampaignConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Campaign]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6012,11 +5968,11 @@ func (ec *executionContext) _CampaignConnection_edges(ctx context.Context, field
 			return ec.fieldContext_CampaignConnection_edges(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.CampaignConnection().Edges(ctx, obj)
+			return obj.Edges, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []model.CampaignEdge) graphql.Marshaler {
-			return ec.marshalNCampaignEdge2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐCampaignEdgeᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*page.Edge[*ent.Campaign]) graphql.Marshaler {
+			return ec.marshalNCampaignEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -6026,8 +5982,8 @@ func (ec *executionContext) fieldContext_CampaignConnection_edges(_ context.Cont
 	fc = &graphql.FieldContext{
 		Object:     "CampaignConnection",
 		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
+		IsMethod:   false,
+		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_CampaignEdge(ctx, field)
 		},
@@ -6035,7 +5991,7 @@ func (ec *executionContext) fieldContext_CampaignConnection_edges(_ context.Cont
 	return fc, nil
 }
 
-func (ec *executionContext) _CampaignConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.CampaignConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _CampaignConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Campaign]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6044,11 +6000,11 @@ func (ec *executionContext) _CampaignConnection_nodes(ctx context.Context, field
 			return ec.fieldContext_CampaignConnection_nodes(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.CampaignConnection().Nodes(ctx, obj)
+			return obj.Nodes(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []ent.Campaign) graphql.Marshaler {
-			return ec.marshalNCampaign2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚐCampaignᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*ent.Campaign) graphql.Marshaler {
+			return ec.marshalNCampaign2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐCampaignᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -6059,7 +6015,7 @@ func (ec *executionContext) fieldContext_CampaignConnection_nodes(_ context.Cont
 		Object:     "CampaignConnection",
 		Field:      field,
 		IsMethod:   true,
-		IsResolver: true,
+		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Campaign(ctx, field)
 		},
@@ -6067,7 +6023,7 @@ func (ec *executionContext) fieldContext_CampaignConnection_nodes(_ context.Cont
 	return fc, nil
 }
 
-func (ec *executionContext) _CampaignConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.CampaignConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _CampaignConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Campaign]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6099,7 +6055,7 @@ func (ec *executionContext) fieldContext_CampaignConnection_pageInfo(_ context.C
 	return fc, nil
 }
 
-func (ec *executionContext) _CampaignConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.CampaignConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _CampaignConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Campaign]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6108,7 +6064,7 @@ func (ec *executionContext) _CampaignConnection_totalCount(ctx context.Context, 
 			return ec.fieldContext_CampaignConnection_totalCount(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.CampaignConnection().TotalCount(ctx, obj)
+			return obj.TotalCount(ctx)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
@@ -6119,10 +6075,10 @@ func (ec *executionContext) _CampaignConnection_totalCount(ctx context.Context, 
 	)
 }
 func (ec *executionContext) fieldContext_CampaignConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("CampaignConnection", field, true, true, errors.New("field of type Int does not have child fields"))
+	return graphql.NewScalarFieldContext("CampaignConnection", field, true, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _CampaignEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.CampaignEdge) (ret graphql.Marshaler) {
+func (ec *executionContext) _CampaignEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*ent.Campaign]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6145,7 +6101,7 @@ func (ec *executionContext) fieldContext_CampaignEdge_cursor(_ context.Context, 
 	return graphql.NewScalarFieldContext("CampaignEdge", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _CampaignEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.CampaignEdge) (ret graphql.Marshaler) {
+func (ec *executionContext) _CampaignEdge_node(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*ent.Campaign]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6546,11 +6502,11 @@ func (ec *executionContext) _Contact_responses(ctx context.Context, field graphq
 			directive1 := func(ctx context.Context) (any, error) {
 				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
 				if err != nil {
-					var zeroVal *model.ResponseConnection
+					var zeroVal *page.Connection[*ent.Response]
 					return zeroVal, err
 				}
 				if ec.Directives.Requires == nil {
-					var zeroVal *model.ResponseConnection
+					var zeroVal *page.Connection[*ent.Response]
 					return zeroVal, errors.New("directive requires is not implemented")
 				}
 				return ec.Directives.Requires(ctx, obj, directive0, scope)
@@ -6559,8 +6515,8 @@ func (ec *executionContext) _Contact_responses(ctx context.Context, field graphq
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.ResponseConnection) graphql.Marshaler {
-			return ec.marshalNResponseConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐResponseConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[*ent.Response]) graphql.Marshaler {
+			return ec.marshalNResponseConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -6590,7 +6546,7 @@ func (ec *executionContext) fieldContext_Contact_responses(ctx context.Context, 
 	return fc, nil
 }
 
-func (ec *executionContext) _ContactConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.ContactConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _ContactConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Contact]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6599,11 +6555,11 @@ func (ec *executionContext) _ContactConnection_edges(ctx context.Context, field 
 			return ec.fieldContext_ContactConnection_edges(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.ContactConnection().Edges(ctx, obj)
+			return obj.Edges, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []model.ContactEdge) graphql.Marshaler {
-			return ec.marshalNContactEdge2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐContactEdgeᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*page.Edge[*ent.Contact]) graphql.Marshaler {
+			return ec.marshalNContactEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -6613,8 +6569,8 @@ func (ec *executionContext) fieldContext_ContactConnection_edges(_ context.Conte
 	fc = &graphql.FieldContext{
 		Object:     "ContactConnection",
 		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
+		IsMethod:   false,
+		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_ContactEdge(ctx, field)
 		},
@@ -6622,7 +6578,7 @@ func (ec *executionContext) fieldContext_ContactConnection_edges(_ context.Conte
 	return fc, nil
 }
 
-func (ec *executionContext) _ContactConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.ContactConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _ContactConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Contact]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6631,11 +6587,11 @@ func (ec *executionContext) _ContactConnection_nodes(ctx context.Context, field 
 			return ec.fieldContext_ContactConnection_nodes(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.ContactConnection().Nodes(ctx, obj)
+			return obj.Nodes(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []ent.Contact) graphql.Marshaler {
-			return ec.marshalNContact2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚐContactᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*ent.Contact) graphql.Marshaler {
+			return ec.marshalNContact2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐContactᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -6646,7 +6602,7 @@ func (ec *executionContext) fieldContext_ContactConnection_nodes(_ context.Conte
 		Object:     "ContactConnection",
 		Field:      field,
 		IsMethod:   true,
-		IsResolver: true,
+		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Contact(ctx, field)
 		},
@@ -6654,7 +6610,7 @@ func (ec *executionContext) fieldContext_ContactConnection_nodes(_ context.Conte
 	return fc, nil
 }
 
-func (ec *executionContext) _ContactConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.ContactConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _ContactConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Contact]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6686,7 +6642,7 @@ func (ec *executionContext) fieldContext_ContactConnection_pageInfo(_ context.Co
 	return fc, nil
 }
 
-func (ec *executionContext) _ContactConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.ContactConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _ContactConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Contact]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6695,7 +6651,7 @@ func (ec *executionContext) _ContactConnection_totalCount(ctx context.Context, f
 			return ec.fieldContext_ContactConnection_totalCount(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.ContactConnection().TotalCount(ctx, obj)
+			return obj.TotalCount(ctx)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
@@ -6706,10 +6662,10 @@ func (ec *executionContext) _ContactConnection_totalCount(ctx context.Context, f
 	)
 }
 func (ec *executionContext) fieldContext_ContactConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("ContactConnection", field, true, true, errors.New("field of type Int does not have child fields"))
+	return graphql.NewScalarFieldContext("ContactConnection", field, true, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _ContactEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.ContactEdge) (ret graphql.Marshaler) {
+func (ec *executionContext) _ContactEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*ent.Contact]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6732,7 +6688,7 @@ func (ec *executionContext) fieldContext_ContactEdge_cursor(_ context.Context, f
 	return graphql.NewScalarFieldContext("ContactEdge", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _ContactEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.ContactEdge) (ret graphql.Marshaler) {
+func (ec *executionContext) _ContactEdge_node(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*ent.Contact]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -6831,8 +6787,8 @@ func (ec *executionContext) _CreateApiKeyPayload_userErrors(ctx context.Context,
 			return obj.UserErrors, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []apierror.UserError) graphql.Marshaler {
-			return ec.marshalNUserError2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -6895,8 +6851,8 @@ func (ec *executionContext) _CreateCampaignPayload_userErrors(ctx context.Contex
 			return obj.UserErrors, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []apierror.UserError) graphql.Marshaler {
-			return ec.marshalNUserError2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -6959,8 +6915,8 @@ func (ec *executionContext) _CreateSegmentPayload_userErrors(ctx context.Context
 			return obj.UserErrors, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []apierror.UserError) graphql.Marshaler {
-			return ec.marshalNUserError2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -7046,8 +7002,8 @@ func (ec *executionContext) _CreateTenantPayload_userErrors(ctx context.Context,
 			return obj.UserErrors, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []apierror.UserError) graphql.Marshaler {
-			return ec.marshalNUserError2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -7110,8 +7066,8 @@ func (ec *executionContext) _DefineTraitPayload_userErrors(ctx context.Context, 
 			return obj.UserErrors, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []apierror.UserError) graphql.Marshaler {
-			return ec.marshalNUserError2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -7165,8 +7121,8 @@ func (ec *executionContext) _DeleteResponsePayload_userErrors(ctx context.Contex
 			return obj.UserErrors, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []apierror.UserError) graphql.Marshaler {
-			return ec.marshalNUserError2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -7220,8 +7176,8 @@ func (ec *executionContext) _DeleteSegmentPayload_userErrors(ctx context.Context
 			return obj.UserErrors, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []apierror.UserError) graphql.Marshaler {
-			return ec.marshalNUserError2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -7275,8 +7231,8 @@ func (ec *executionContext) _DeleteTraitPayload_userErrors(ctx context.Context, 
 			return obj.UserErrors, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []apierror.UserError) graphql.Marshaler {
-			return ec.marshalNUserError2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -7330,8 +7286,8 @@ func (ec *executionContext) _EraseContactPayload_userErrors(ctx context.Context,
 			return obj.UserErrors, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []apierror.UserError) graphql.Marshaler {
-			return ec.marshalNUserError2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -9038,11 +8994,11 @@ func (ec *executionContext) _Query_campaigns(ctx context.Context, field graphql.
 			directive1 := func(ctx context.Context) (any, error) {
 				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
 				if err != nil {
-					var zeroVal *model.CampaignConnection
+					var zeroVal *page.Connection[*ent.Campaign]
 					return zeroVal, err
 				}
 				if ec.Directives.Requires == nil {
-					var zeroVal *model.CampaignConnection
+					var zeroVal *page.Connection[*ent.Campaign]
 					return zeroVal, errors.New("directive requires is not implemented")
 				}
 				return ec.Directives.Requires(ctx, nil, directive0, scope)
@@ -9051,8 +9007,8 @@ func (ec *executionContext) _Query_campaigns(ctx context.Context, field graphql.
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.CampaignConnection) graphql.Marshaler {
-			return ec.marshalNCampaignConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐCampaignConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[*ent.Campaign]) graphql.Marshaler {
+			return ec.marshalNCampaignConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -9162,11 +9118,11 @@ func (ec *executionContext) _Query_contacts(ctx context.Context, field graphql.C
 			directive1 := func(ctx context.Context) (any, error) {
 				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
 				if err != nil {
-					var zeroVal *model.ContactConnection
+					var zeroVal *page.Connection[*ent.Contact]
 					return zeroVal, err
 				}
 				if ec.Directives.Requires == nil {
-					var zeroVal *model.ContactConnection
+					var zeroVal *page.Connection[*ent.Contact]
 					return zeroVal, errors.New("directive requires is not implemented")
 				}
 				return ec.Directives.Requires(ctx, nil, directive0, scope)
@@ -9175,8 +9131,8 @@ func (ec *executionContext) _Query_contacts(ctx context.Context, field graphql.C
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.ContactConnection) graphql.Marshaler {
-			return ec.marshalNContactConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐContactConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[*ent.Contact]) graphql.Marshaler {
+			return ec.marshalNContactConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -9223,11 +9179,11 @@ func (ec *executionContext) _Query_traits(ctx context.Context, field graphql.Col
 			directive1 := func(ctx context.Context) (any, error) {
 				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
 				if err != nil {
-					var zeroVal []ent.Trait
+					var zeroVal []*ent.Trait
 					return zeroVal, err
 				}
 				if ec.Directives.Requires == nil {
-					var zeroVal []ent.Trait
+					var zeroVal []*ent.Trait
 					return zeroVal, errors.New("directive requires is not implemented")
 				}
 				return ec.Directives.Requires(ctx, nil, directive0, scope)
@@ -9236,8 +9192,8 @@ func (ec *executionContext) _Query_traits(ctx context.Context, field graphql.Col
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v []ent.Trait) graphql.Marshaler {
-			return ec.marshalNTrait2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚐTraitᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*ent.Trait) graphql.Marshaler {
+			return ec.marshalNTrait2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐTraitᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -9398,11 +9354,11 @@ func (ec *executionContext) _Query_responses(ctx context.Context, field graphql.
 			directive1 := func(ctx context.Context) (any, error) {
 				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
 				if err != nil {
-					var zeroVal *model.ResponseConnection
+					var zeroVal *page.Connection[*ent.Response]
 					return zeroVal, err
 				}
 				if ec.Directives.Requires == nil {
-					var zeroVal *model.ResponseConnection
+					var zeroVal *page.Connection[*ent.Response]
 					return zeroVal, errors.New("directive requires is not implemented")
 				}
 				return ec.Directives.Requires(ctx, nil, directive0, scope)
@@ -9411,8 +9367,8 @@ func (ec *executionContext) _Query_responses(ctx context.Context, field graphql.
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.ResponseConnection) graphql.Marshaler {
-			return ec.marshalNResponseConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐResponseConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[*ent.Response]) graphql.Marshaler {
+			return ec.marshalNResponseConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -9522,11 +9478,11 @@ func (ec *executionContext) _Query_segments(ctx context.Context, field graphql.C
 			directive1 := func(ctx context.Context) (any, error) {
 				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
 				if err != nil {
-					var zeroVal *model.SegmentConnection
+					var zeroVal *page.Connection[*ent.Segment]
 					return zeroVal, err
 				}
 				if ec.Directives.Requires == nil {
-					var zeroVal *model.SegmentConnection
+					var zeroVal *page.Connection[*ent.Segment]
 					return zeroVal, errors.New("directive requires is not implemented")
 				}
 				return ec.Directives.Requires(ctx, nil, directive0, scope)
@@ -9535,8 +9491,8 @@ func (ec *executionContext) _Query_segments(ctx context.Context, field graphql.C
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.SegmentConnection) graphql.Marshaler {
-			return ec.marshalNSegmentConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐSegmentConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[*ent.Segment]) graphql.Marshaler {
+			return ec.marshalNSegmentConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -9634,11 +9590,11 @@ func (ec *executionContext) _Query_apiKeys(ctx context.Context, field graphql.Co
 			directive1 := func(ctx context.Context) (any, error) {
 				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "ADMIN")
 				if err != nil {
-					var zeroVal *model.ApiKeyConnection
+					var zeroVal *page.Connection[*ent.ApiKey]
 					return zeroVal, err
 				}
 				if ec.Directives.Requires == nil {
-					var zeroVal *model.ApiKeyConnection
+					var zeroVal *page.Connection[*ent.ApiKey]
 					return zeroVal, errors.New("directive requires is not implemented")
 				}
 				return ec.Directives.Requires(ctx, nil, directive0, scope)
@@ -9647,8 +9603,8 @@ func (ec *executionContext) _Query_apiKeys(ctx context.Context, field graphql.Co
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.ApiKeyConnection) graphql.Marshaler {
-			return ec.marshalNApiKeyConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐApiKeyConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[*ent.ApiKey]) graphql.Marshaler {
+			return ec.marshalNApiKeyConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -9696,11 +9652,11 @@ func (ec *executionContext) _Query_tenants(ctx context.Context, field graphql.Co
 			directive1 := func(ctx context.Context) (any, error) {
 				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "OPERATOR")
 				if err != nil {
-					var zeroVal *model.TenantConnection
+					var zeroVal *page.Connection[*ent.Tenant]
 					return zeroVal, err
 				}
 				if ec.Directives.Requires == nil {
-					var zeroVal *model.TenantConnection
+					var zeroVal *page.Connection[*ent.Tenant]
 					return zeroVal, errors.New("directive requires is not implemented")
 				}
 				return ec.Directives.Requires(ctx, nil, directive0, scope)
@@ -9709,8 +9665,8 @@ func (ec *executionContext) _Query_tenants(ctx context.Context, field graphql.Co
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *model.TenantConnection) graphql.Marshaler {
-			return ec.marshalNTenantConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐTenantConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[*ent.Tenant]) graphql.Marshaler {
+			return ec.marshalNTenantConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -9906,8 +9862,8 @@ func (ec *executionContext) _RecordResponsePayload_userErrors(ctx context.Contex
 			return obj.UserErrors, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []apierror.UserError) graphql.Marshaler {
-			return ec.marshalNUserError2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -9993,8 +9949,8 @@ func (ec *executionContext) _RecordResponsesPayload_userErrors(ctx context.Conte
 			return obj.UserErrors, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []apierror.UserError) graphql.Marshaler {
-			return ec.marshalNUserError2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -10150,7 +10106,7 @@ func (ec *executionContext) _Response_category(ctx context.Context, field graphq
 			return ec.fieldContext_Response_category(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.Response().Category(ctx, obj)
+			return obj.Category(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v nps.Category) graphql.Marshaler {
@@ -10161,7 +10117,7 @@ func (ec *executionContext) _Response_category(ctx context.Context, field graphq
 	)
 }
 func (ec *executionContext) fieldContext_Response_category(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("Response", field, true, true, errors.New("field of type Category does not have child fields"))
+	return graphql.NewScalarFieldContext("Response", field, true, false, errors.New("field of type Category does not have child fields"))
 }
 
 func (ec *executionContext) _Response_comment(ctx context.Context, field graphql.CollectedField, obj *ent.Response) (ret graphql.Marshaler) {
@@ -10366,7 +10322,7 @@ func (ec *executionContext) fieldContext_Response_updatedAt(_ context.Context, f
 	return graphql.NewScalarFieldContext("Response", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _ResponseConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.ResponseConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _ResponseConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Response]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -10375,11 +10331,11 @@ func (ec *executionContext) _ResponseConnection_edges(ctx context.Context, field
 			return ec.fieldContext_ResponseConnection_edges(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.ResponseConnection().Edges(ctx, obj)
+			return obj.Edges, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []model.ResponseEdge) graphql.Marshaler {
-			return ec.marshalNResponseEdge2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐResponseEdgeᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*page.Edge[*ent.Response]) graphql.Marshaler {
+			return ec.marshalNResponseEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -10389,8 +10345,8 @@ func (ec *executionContext) fieldContext_ResponseConnection_edges(_ context.Cont
 	fc = &graphql.FieldContext{
 		Object:     "ResponseConnection",
 		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
+		IsMethod:   false,
+		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_ResponseEdge(ctx, field)
 		},
@@ -10398,7 +10354,7 @@ func (ec *executionContext) fieldContext_ResponseConnection_edges(_ context.Cont
 	return fc, nil
 }
 
-func (ec *executionContext) _ResponseConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.ResponseConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _ResponseConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Response]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -10407,11 +10363,11 @@ func (ec *executionContext) _ResponseConnection_nodes(ctx context.Context, field
 			return ec.fieldContext_ResponseConnection_nodes(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.ResponseConnection().Nodes(ctx, obj)
+			return obj.Nodes(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []ent.Response) graphql.Marshaler {
-			return ec.marshalNResponse2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚐResponseᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*ent.Response) graphql.Marshaler {
+			return ec.marshalNResponse2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐResponseᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -10422,7 +10378,7 @@ func (ec *executionContext) fieldContext_ResponseConnection_nodes(_ context.Cont
 		Object:     "ResponseConnection",
 		Field:      field,
 		IsMethod:   true,
-		IsResolver: true,
+		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Response(ctx, field)
 		},
@@ -10430,7 +10386,7 @@ func (ec *executionContext) fieldContext_ResponseConnection_nodes(_ context.Cont
 	return fc, nil
 }
 
-func (ec *executionContext) _ResponseConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.ResponseConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _ResponseConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Response]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -10462,7 +10418,7 @@ func (ec *executionContext) fieldContext_ResponseConnection_pageInfo(_ context.C
 	return fc, nil
 }
 
-func (ec *executionContext) _ResponseConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.ResponseConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _ResponseConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Response]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -10471,7 +10427,7 @@ func (ec *executionContext) _ResponseConnection_totalCount(ctx context.Context, 
 			return ec.fieldContext_ResponseConnection_totalCount(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.ResponseConnection().TotalCount(ctx, obj)
+			return obj.TotalCount(ctx)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
@@ -10482,10 +10438,10 @@ func (ec *executionContext) _ResponseConnection_totalCount(ctx context.Context, 
 	)
 }
 func (ec *executionContext) fieldContext_ResponseConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("ResponseConnection", field, true, true, errors.New("field of type Int does not have child fields"))
+	return graphql.NewScalarFieldContext("ResponseConnection", field, true, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _ResponseEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.ResponseEdge) (ret graphql.Marshaler) {
+func (ec *executionContext) _ResponseEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*ent.Response]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -10508,7 +10464,7 @@ func (ec *executionContext) fieldContext_ResponseEdge_cursor(_ context.Context, 
 	return graphql.NewScalarFieldContext("ResponseEdge", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _ResponseEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.ResponseEdge) (ret graphql.Marshaler) {
+func (ec *executionContext) _ResponseEdge_node(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*ent.Response]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -10584,8 +10540,8 @@ func (ec *executionContext) _RevokeApiKeyPayload_userErrors(ctx context.Context,
 			return obj.UserErrors, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []apierror.UserError) graphql.Marshaler {
-			return ec.marshalNUserError2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -11142,7 +11098,7 @@ func (ec *executionContext) fieldContext_Segment_feedback(ctx context.Context, f
 	return fc, nil
 }
 
-func (ec *executionContext) _SegmentConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.SegmentConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _SegmentConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Segment]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -11151,11 +11107,11 @@ func (ec *executionContext) _SegmentConnection_edges(ctx context.Context, field 
 			return ec.fieldContext_SegmentConnection_edges(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.SegmentConnection().Edges(ctx, obj)
+			return obj.Edges, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []model.SegmentEdge) graphql.Marshaler {
-			return ec.marshalNSegmentEdge2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐSegmentEdgeᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*page.Edge[*ent.Segment]) graphql.Marshaler {
+			return ec.marshalNSegmentEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -11165,8 +11121,8 @@ func (ec *executionContext) fieldContext_SegmentConnection_edges(_ context.Conte
 	fc = &graphql.FieldContext{
 		Object:     "SegmentConnection",
 		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
+		IsMethod:   false,
+		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_SegmentEdge(ctx, field)
 		},
@@ -11174,7 +11130,7 @@ func (ec *executionContext) fieldContext_SegmentConnection_edges(_ context.Conte
 	return fc, nil
 }
 
-func (ec *executionContext) _SegmentConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.SegmentConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _SegmentConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Segment]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -11183,11 +11139,11 @@ func (ec *executionContext) _SegmentConnection_nodes(ctx context.Context, field 
 			return ec.fieldContext_SegmentConnection_nodes(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.SegmentConnection().Nodes(ctx, obj)
+			return obj.Nodes(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []ent.Segment) graphql.Marshaler {
-			return ec.marshalNSegment2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚐSegmentᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*ent.Segment) graphql.Marshaler {
+			return ec.marshalNSegment2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐSegmentᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -11198,7 +11154,7 @@ func (ec *executionContext) fieldContext_SegmentConnection_nodes(_ context.Conte
 		Object:     "SegmentConnection",
 		Field:      field,
 		IsMethod:   true,
-		IsResolver: true,
+		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Segment(ctx, field)
 		},
@@ -11206,7 +11162,7 @@ func (ec *executionContext) fieldContext_SegmentConnection_nodes(_ context.Conte
 	return fc, nil
 }
 
-func (ec *executionContext) _SegmentConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.SegmentConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _SegmentConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Segment]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -11238,7 +11194,7 @@ func (ec *executionContext) fieldContext_SegmentConnection_pageInfo(_ context.Co
 	return fc, nil
 }
 
-func (ec *executionContext) _SegmentConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.SegmentConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _SegmentConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Segment]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -11247,7 +11203,7 @@ func (ec *executionContext) _SegmentConnection_totalCount(ctx context.Context, f
 			return ec.fieldContext_SegmentConnection_totalCount(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.SegmentConnection().TotalCount(ctx, obj)
+			return obj.TotalCount(ctx)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
@@ -11258,10 +11214,10 @@ func (ec *executionContext) _SegmentConnection_totalCount(ctx context.Context, f
 	)
 }
 func (ec *executionContext) fieldContext_SegmentConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("SegmentConnection", field, true, true, errors.New("field of type Int does not have child fields"))
+	return graphql.NewScalarFieldContext("SegmentConnection", field, true, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _SegmentEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.SegmentEdge) (ret graphql.Marshaler) {
+func (ec *executionContext) _SegmentEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*ent.Segment]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -11284,7 +11240,7 @@ func (ec *executionContext) fieldContext_SegmentEdge_cursor(_ context.Context, f
 	return graphql.NewScalarFieldContext("SegmentEdge", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _SegmentEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.SegmentEdge) (ret graphql.Marshaler) {
+func (ec *executionContext) _SegmentEdge_node(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*ent.Segment]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -11591,7 +11547,7 @@ func (ec *executionContext) fieldContext_Tenant_rebuild(_ context.Context, field
 	return fc, nil
 }
 
-func (ec *executionContext) _TenantConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.TenantConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _TenantConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Tenant]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -11600,11 +11556,11 @@ func (ec *executionContext) _TenantConnection_edges(ctx context.Context, field g
 			return ec.fieldContext_TenantConnection_edges(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.TenantConnection().Edges(ctx, obj)
+			return obj.Edges, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []model.TenantEdge) graphql.Marshaler {
-			return ec.marshalNTenantEdge2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐTenantEdgeᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*page.Edge[*ent.Tenant]) graphql.Marshaler {
+			return ec.marshalNTenantEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -11614,8 +11570,8 @@ func (ec *executionContext) fieldContext_TenantConnection_edges(_ context.Contex
 	fc = &graphql.FieldContext{
 		Object:     "TenantConnection",
 		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
+		IsMethod:   false,
+		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_TenantEdge(ctx, field)
 		},
@@ -11623,7 +11579,7 @@ func (ec *executionContext) fieldContext_TenantConnection_edges(_ context.Contex
 	return fc, nil
 }
 
-func (ec *executionContext) _TenantConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.TenantConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _TenantConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Tenant]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -11632,11 +11588,11 @@ func (ec *executionContext) _TenantConnection_nodes(ctx context.Context, field g
 			return ec.fieldContext_TenantConnection_nodes(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.TenantConnection().Nodes(ctx, obj)
+			return obj.Nodes(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []ent.Tenant) graphql.Marshaler {
-			return ec.marshalNTenant2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚐTenantᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*ent.Tenant) graphql.Marshaler {
+			return ec.marshalNTenant2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐTenantᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -11647,7 +11603,7 @@ func (ec *executionContext) fieldContext_TenantConnection_nodes(_ context.Contex
 		Object:     "TenantConnection",
 		Field:      field,
 		IsMethod:   true,
-		IsResolver: true,
+		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Tenant(ctx, field)
 		},
@@ -11655,7 +11611,7 @@ func (ec *executionContext) fieldContext_TenantConnection_nodes(_ context.Contex
 	return fc, nil
 }
 
-func (ec *executionContext) _TenantConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.TenantConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _TenantConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Tenant]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -11687,7 +11643,7 @@ func (ec *executionContext) fieldContext_TenantConnection_pageInfo(_ context.Con
 	return fc, nil
 }
 
-func (ec *executionContext) _TenantConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.TenantConnection) (ret graphql.Marshaler) {
+func (ec *executionContext) _TenantConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Tenant]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -11696,7 +11652,7 @@ func (ec *executionContext) _TenantConnection_totalCount(ctx context.Context, fi
 			return ec.fieldContext_TenantConnection_totalCount(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.TenantConnection().TotalCount(ctx, obj)
+			return obj.TotalCount(ctx)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
@@ -11707,10 +11663,10 @@ func (ec *executionContext) _TenantConnection_totalCount(ctx context.Context, fi
 	)
 }
 func (ec *executionContext) fieldContext_TenantConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("TenantConnection", field, true, true, errors.New("field of type Int does not have child fields"))
+	return graphql.NewScalarFieldContext("TenantConnection", field, true, false, errors.New("field of type Int does not have child fields"))
 }
 
-func (ec *executionContext) _TenantEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.TenantEdge) (ret graphql.Marshaler) {
+func (ec *executionContext) _TenantEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*ent.Tenant]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -11733,7 +11689,7 @@ func (ec *executionContext) fieldContext_TenantEdge_cursor(_ context.Context, fi
 	return graphql.NewScalarFieldContext("TenantEdge", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _TenantEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.TenantEdge) (ret graphql.Marshaler) {
+func (ec *executionContext) _TenantEdge_node(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*ent.Tenant]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -11920,11 +11876,11 @@ func (ec *executionContext) _Trait_values(ctx context.Context, field graphql.Col
 			directive1 := func(ctx context.Context) (any, error) {
 				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
 				if err != nil {
-					var zeroVal []contact.Value
+					var zeroVal []*contact.Value
 					return zeroVal, err
 				}
 				if ec.Directives.Requires == nil {
-					var zeroVal []contact.Value
+					var zeroVal []*contact.Value
 					return zeroVal, errors.New("directive requires is not implemented")
 				}
 				return ec.Directives.Requires(ctx, obj, directive0, scope)
@@ -11933,8 +11889,8 @@ func (ec *executionContext) _Trait_values(ctx context.Context, field graphql.Col
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v []contact.Value) graphql.Marshaler {
-			return ec.marshalNTraitValue2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcontactᚐValueᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*contact.Value) graphql.Marshaler {
+			return ec.marshalNTraitValue2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcontactᚐValueᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -12323,8 +12279,8 @@ func (ec *executionContext) _UpdateCampaignPayload_userErrors(ctx context.Contex
 			return obj.UserErrors, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []apierror.UserError) graphql.Marshaler {
-			return ec.marshalNUserError2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -12387,8 +12343,8 @@ func (ec *executionContext) _UpdateSegmentPayload_userErrors(ctx context.Context
 			return obj.UserErrors, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []apierror.UserError) graphql.Marshaler {
-			return ec.marshalNUserError2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -12451,8 +12407,8 @@ func (ec *executionContext) _UpdateTenantPayload_userErrors(ctx context.Context,
 			return obj.UserErrors, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []apierror.UserError) graphql.Marshaler {
-			return ec.marshalNUserError2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -12515,8 +12471,8 @@ func (ec *executionContext) _UpsertContactsPayload_userErrors(ctx context.Contex
 			return obj.UserErrors, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []apierror.UserError) graphql.Marshaler {
-			return ec.marshalNUserError2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -14979,7 +14935,7 @@ func (ec *executionContext) _ApiKey(ctx context.Context, sel ast.SelectionSet, o
 
 var apiKeyConnectionImplementors = []string{"ApiKeyConnection"}
 
-func (ec *executionContext) _ApiKeyConnection(ctx context.Context, sel ast.SelectionSet, obj *model.ApiKeyConnection) graphql.Marshaler {
+func (ec *executionContext) _ApiKeyConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[*ent.ApiKey]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, apiKeyConnectionImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -14990,81 +14946,15 @@ func (ec *executionContext) _ApiKeyConnection(ctx context.Context, sel ast.Selec
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("ApiKeyConnection")
 		case "edges":
-			field := field
-
-			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
-				defer func() {
-					if r := recover(); r != nil {
-						ec.Error(ctx, ec.Recover(ctx, r))
-					}
-				}()
-				res = ec._ApiKeyConnection_edges(ctx, field, obj)
-				if res == graphql.Null {
-					atomic.AddUint32(&fs.Invalids, 1)
-				}
-				return res
+			out.Values[i] = ec._ApiKeyConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
-
-			if field.IsDeferred() {
-				deferredFieldSet.AddField(field)
-				fieldIndex := len(deferredFieldSet.Values) - 1
-				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
-					return innerFunc(ctx, deferredFieldSet)
-				})
-
-				for _, deferrable := range field.Deferrables {
-					view, ok := deferLabelToView[deferrable.Label]
-					if !ok {
-						view = deferredFieldSet.NewView()
-						deferLabelToView[deferrable.Label] = view
-					}
-					view.AddIndices(fieldIndex)
-				}
-
-				// don't run the out.Concurrently() call below
-				out.Values[i] = graphql.Null
-				continue
-			}
-
-			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "nodes":
-			field := field
-
-			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
-				defer func() {
-					if r := recover(); r != nil {
-						ec.Error(ctx, ec.Recover(ctx, r))
-					}
-				}()
-				res = ec._ApiKeyConnection_nodes(ctx, field, obj)
-				if res == graphql.Null {
-					atomic.AddUint32(&fs.Invalids, 1)
-				}
-				return res
+			out.Values[i] = ec._ApiKeyConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
-
-			if field.IsDeferred() {
-				deferredFieldSet.AddField(field)
-				fieldIndex := len(deferredFieldSet.Values) - 1
-				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
-					return innerFunc(ctx, deferredFieldSet)
-				})
-
-				for _, deferrable := range field.Deferrables {
-					view, ok := deferLabelToView[deferrable.Label]
-					if !ok {
-						view = deferredFieldSet.NewView()
-						deferLabelToView[deferrable.Label] = view
-					}
-					view.AddIndices(fieldIndex)
-				}
-
-				// don't run the out.Concurrently() call below
-				out.Values[i] = graphql.Null
-				continue
-			}
-
-			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "pageInfo":
 			out.Values[i] = ec._ApiKeyConnection_pageInfo(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -15131,7 +15021,7 @@ func (ec *executionContext) _ApiKeyConnection(ctx context.Context, sel ast.Selec
 
 var apiKeyEdgeImplementors = []string{"ApiKeyEdge"}
 
-func (ec *executionContext) _ApiKeyEdge(ctx context.Context, sel ast.SelectionSet, obj *model.ApiKeyEdge) graphql.Marshaler {
+func (ec *executionContext) _ApiKeyEdge(ctx context.Context, sel ast.SelectionSet, obj *page.Edge[*ent.ApiKey]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, apiKeyEdgeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -15318,7 +15208,7 @@ func (ec *executionContext) _Campaign(ctx context.Context, sel ast.SelectionSet,
 
 var campaignConnectionImplementors = []string{"CampaignConnection"}
 
-func (ec *executionContext) _CampaignConnection(ctx context.Context, sel ast.SelectionSet, obj *model.CampaignConnection) graphql.Marshaler {
+func (ec *executionContext) _CampaignConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[*ent.Campaign]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, campaignConnectionImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -15329,81 +15219,15 @@ func (ec *executionContext) _CampaignConnection(ctx context.Context, sel ast.Sel
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("CampaignConnection")
 		case "edges":
-			field := field
-
-			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
-				defer func() {
-					if r := recover(); r != nil {
-						ec.Error(ctx, ec.Recover(ctx, r))
-					}
-				}()
-				res = ec._CampaignConnection_edges(ctx, field, obj)
-				if res == graphql.Null {
-					atomic.AddUint32(&fs.Invalids, 1)
-				}
-				return res
+			out.Values[i] = ec._CampaignConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
-
-			if field.IsDeferred() {
-				deferredFieldSet.AddField(field)
-				fieldIndex := len(deferredFieldSet.Values) - 1
-				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
-					return innerFunc(ctx, deferredFieldSet)
-				})
-
-				for _, deferrable := range field.Deferrables {
-					view, ok := deferLabelToView[deferrable.Label]
-					if !ok {
-						view = deferredFieldSet.NewView()
-						deferLabelToView[deferrable.Label] = view
-					}
-					view.AddIndices(fieldIndex)
-				}
-
-				// don't run the out.Concurrently() call below
-				out.Values[i] = graphql.Null
-				continue
-			}
-
-			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "nodes":
-			field := field
-
-			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
-				defer func() {
-					if r := recover(); r != nil {
-						ec.Error(ctx, ec.Recover(ctx, r))
-					}
-				}()
-				res = ec._CampaignConnection_nodes(ctx, field, obj)
-				if res == graphql.Null {
-					atomic.AddUint32(&fs.Invalids, 1)
-				}
-				return res
+			out.Values[i] = ec._CampaignConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
-
-			if field.IsDeferred() {
-				deferredFieldSet.AddField(field)
-				fieldIndex := len(deferredFieldSet.Values) - 1
-				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
-					return innerFunc(ctx, deferredFieldSet)
-				})
-
-				for _, deferrable := range field.Deferrables {
-					view, ok := deferLabelToView[deferrable.Label]
-					if !ok {
-						view = deferredFieldSet.NewView()
-						deferLabelToView[deferrable.Label] = view
-					}
-					view.AddIndices(fieldIndex)
-				}
-
-				// don't run the out.Concurrently() call below
-				out.Values[i] = graphql.Null
-				continue
-			}
-
-			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "pageInfo":
 			out.Values[i] = ec._CampaignConnection_pageInfo(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -15470,7 +15294,7 @@ func (ec *executionContext) _CampaignConnection(ctx context.Context, sel ast.Sel
 
 var campaignEdgeImplementors = []string{"CampaignEdge"}
 
-func (ec *executionContext) _CampaignEdge(ctx context.Context, sel ast.SelectionSet, obj *model.CampaignEdge) graphql.Marshaler {
+func (ec *executionContext) _CampaignEdge(ctx context.Context, sel ast.SelectionSet, obj *page.Edge[*ent.Campaign]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, campaignEdgeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -15629,7 +15453,7 @@ func (ec *executionContext) _Contact(ctx context.Context, sel ast.SelectionSet, 
 
 var contactConnectionImplementors = []string{"ContactConnection"}
 
-func (ec *executionContext) _ContactConnection(ctx context.Context, sel ast.SelectionSet, obj *model.ContactConnection) graphql.Marshaler {
+func (ec *executionContext) _ContactConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[*ent.Contact]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, contactConnectionImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -15640,81 +15464,15 @@ func (ec *executionContext) _ContactConnection(ctx context.Context, sel ast.Sele
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("ContactConnection")
 		case "edges":
-			field := field
-
-			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
-				defer func() {
-					if r := recover(); r != nil {
-						ec.Error(ctx, ec.Recover(ctx, r))
-					}
-				}()
-				res = ec._ContactConnection_edges(ctx, field, obj)
-				if res == graphql.Null {
-					atomic.AddUint32(&fs.Invalids, 1)
-				}
-				return res
+			out.Values[i] = ec._ContactConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
-
-			if field.IsDeferred() {
-				deferredFieldSet.AddField(field)
-				fieldIndex := len(deferredFieldSet.Values) - 1
-				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
-					return innerFunc(ctx, deferredFieldSet)
-				})
-
-				for _, deferrable := range field.Deferrables {
-					view, ok := deferLabelToView[deferrable.Label]
-					if !ok {
-						view = deferredFieldSet.NewView()
-						deferLabelToView[deferrable.Label] = view
-					}
-					view.AddIndices(fieldIndex)
-				}
-
-				// don't run the out.Concurrently() call below
-				out.Values[i] = graphql.Null
-				continue
-			}
-
-			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "nodes":
-			field := field
-
-			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
-				defer func() {
-					if r := recover(); r != nil {
-						ec.Error(ctx, ec.Recover(ctx, r))
-					}
-				}()
-				res = ec._ContactConnection_nodes(ctx, field, obj)
-				if res == graphql.Null {
-					atomic.AddUint32(&fs.Invalids, 1)
-				}
-				return res
+			out.Values[i] = ec._ContactConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
-
-			if field.IsDeferred() {
-				deferredFieldSet.AddField(field)
-				fieldIndex := len(deferredFieldSet.Values) - 1
-				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
-					return innerFunc(ctx, deferredFieldSet)
-				})
-
-				for _, deferrable := range field.Deferrables {
-					view, ok := deferLabelToView[deferrable.Label]
-					if !ok {
-						view = deferredFieldSet.NewView()
-						deferLabelToView[deferrable.Label] = view
-					}
-					view.AddIndices(fieldIndex)
-				}
-
-				// don't run the out.Concurrently() call below
-				out.Values[i] = graphql.Null
-				continue
-			}
-
-			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "pageInfo":
 			out.Values[i] = ec._ContactConnection_pageInfo(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -15781,7 +15539,7 @@ func (ec *executionContext) _ContactConnection(ctx context.Context, sel ast.Sele
 
 var contactEdgeImplementors = []string{"ContactEdge"}
 
-func (ec *executionContext) _ContactEdge(ctx context.Context, sel ast.SelectionSet, obj *model.ContactEdge) graphql.Marshaler {
+func (ec *executionContext) _ContactEdge(ctx context.Context, sel ast.SelectionSet, obj *page.Edge[*ent.Contact]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, contactEdgeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -17315,43 +17073,10 @@ func (ec *executionContext) _Response(ctx context.Context, sel ast.SelectionSet,
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "category":
-			field := field
-
-			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
-				defer func() {
-					if r := recover(); r != nil {
-						ec.Error(ctx, ec.Recover(ctx, r))
-					}
-				}()
-				res = ec._Response_category(ctx, field, obj)
-				if res == graphql.Null {
-					atomic.AddUint32(&fs.Invalids, 1)
-				}
-				return res
+			out.Values[i] = ec._Response_category(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
-
-			if field.IsDeferred() {
-				deferredFieldSet.AddField(field)
-				fieldIndex := len(deferredFieldSet.Values) - 1
-				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
-					return innerFunc(ctx, deferredFieldSet)
-				})
-
-				for _, deferrable := range field.Deferrables {
-					view, ok := deferLabelToView[deferrable.Label]
-					if !ok {
-						view = deferredFieldSet.NewView()
-						deferLabelToView[deferrable.Label] = view
-					}
-					view.AddIndices(fieldIndex)
-				}
-
-				// don't run the out.Concurrently() call below
-				out.Values[i] = graphql.Null
-				continue
-			}
-
-			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "comment":
 			out.Values[i] = ec._Response_comment(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -17415,7 +17140,7 @@ func (ec *executionContext) _Response(ctx context.Context, sel ast.SelectionSet,
 
 var responseConnectionImplementors = []string{"ResponseConnection"}
 
-func (ec *executionContext) _ResponseConnection(ctx context.Context, sel ast.SelectionSet, obj *model.ResponseConnection) graphql.Marshaler {
+func (ec *executionContext) _ResponseConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[*ent.Response]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, responseConnectionImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -17426,81 +17151,15 @@ func (ec *executionContext) _ResponseConnection(ctx context.Context, sel ast.Sel
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("ResponseConnection")
 		case "edges":
-			field := field
-
-			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
-				defer func() {
-					if r := recover(); r != nil {
-						ec.Error(ctx, ec.Recover(ctx, r))
-					}
-				}()
-				res = ec._ResponseConnection_edges(ctx, field, obj)
-				if res == graphql.Null {
-					atomic.AddUint32(&fs.Invalids, 1)
-				}
-				return res
+			out.Values[i] = ec._ResponseConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
-
-			if field.IsDeferred() {
-				deferredFieldSet.AddField(field)
-				fieldIndex := len(deferredFieldSet.Values) - 1
-				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
-					return innerFunc(ctx, deferredFieldSet)
-				})
-
-				for _, deferrable := range field.Deferrables {
-					view, ok := deferLabelToView[deferrable.Label]
-					if !ok {
-						view = deferredFieldSet.NewView()
-						deferLabelToView[deferrable.Label] = view
-					}
-					view.AddIndices(fieldIndex)
-				}
-
-				// don't run the out.Concurrently() call below
-				out.Values[i] = graphql.Null
-				continue
-			}
-
-			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "nodes":
-			field := field
-
-			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
-				defer func() {
-					if r := recover(); r != nil {
-						ec.Error(ctx, ec.Recover(ctx, r))
-					}
-				}()
-				res = ec._ResponseConnection_nodes(ctx, field, obj)
-				if res == graphql.Null {
-					atomic.AddUint32(&fs.Invalids, 1)
-				}
-				return res
+			out.Values[i] = ec._ResponseConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
-
-			if field.IsDeferred() {
-				deferredFieldSet.AddField(field)
-				fieldIndex := len(deferredFieldSet.Values) - 1
-				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
-					return innerFunc(ctx, deferredFieldSet)
-				})
-
-				for _, deferrable := range field.Deferrables {
-					view, ok := deferLabelToView[deferrable.Label]
-					if !ok {
-						view = deferredFieldSet.NewView()
-						deferLabelToView[deferrable.Label] = view
-					}
-					view.AddIndices(fieldIndex)
-				}
-
-				// don't run the out.Concurrently() call below
-				out.Values[i] = graphql.Null
-				continue
-			}
-
-			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "pageInfo":
 			out.Values[i] = ec._ResponseConnection_pageInfo(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -17567,7 +17226,7 @@ func (ec *executionContext) _ResponseConnection(ctx context.Context, sel ast.Sel
 
 var responseEdgeImplementors = []string{"ResponseEdge"}
 
-func (ec *executionContext) _ResponseEdge(ctx context.Context, sel ast.SelectionSet, obj *model.ResponseEdge) graphql.Marshaler {
+func (ec *executionContext) _ResponseEdge(ctx context.Context, sel ast.SelectionSet, obj *page.Edge[*ent.Response]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, responseEdgeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -17918,7 +17577,7 @@ func (ec *executionContext) _Segment(ctx context.Context, sel ast.SelectionSet, 
 
 var segmentConnectionImplementors = []string{"SegmentConnection"}
 
-func (ec *executionContext) _SegmentConnection(ctx context.Context, sel ast.SelectionSet, obj *model.SegmentConnection) graphql.Marshaler {
+func (ec *executionContext) _SegmentConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[*ent.Segment]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, segmentConnectionImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -17929,81 +17588,15 @@ func (ec *executionContext) _SegmentConnection(ctx context.Context, sel ast.Sele
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("SegmentConnection")
 		case "edges":
-			field := field
-
-			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
-				defer func() {
-					if r := recover(); r != nil {
-						ec.Error(ctx, ec.Recover(ctx, r))
-					}
-				}()
-				res = ec._SegmentConnection_edges(ctx, field, obj)
-				if res == graphql.Null {
-					atomic.AddUint32(&fs.Invalids, 1)
-				}
-				return res
+			out.Values[i] = ec._SegmentConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
-
-			if field.IsDeferred() {
-				deferredFieldSet.AddField(field)
-				fieldIndex := len(deferredFieldSet.Values) - 1
-				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
-					return innerFunc(ctx, deferredFieldSet)
-				})
-
-				for _, deferrable := range field.Deferrables {
-					view, ok := deferLabelToView[deferrable.Label]
-					if !ok {
-						view = deferredFieldSet.NewView()
-						deferLabelToView[deferrable.Label] = view
-					}
-					view.AddIndices(fieldIndex)
-				}
-
-				// don't run the out.Concurrently() call below
-				out.Values[i] = graphql.Null
-				continue
-			}
-
-			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "nodes":
-			field := field
-
-			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
-				defer func() {
-					if r := recover(); r != nil {
-						ec.Error(ctx, ec.Recover(ctx, r))
-					}
-				}()
-				res = ec._SegmentConnection_nodes(ctx, field, obj)
-				if res == graphql.Null {
-					atomic.AddUint32(&fs.Invalids, 1)
-				}
-				return res
+			out.Values[i] = ec._SegmentConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
-
-			if field.IsDeferred() {
-				deferredFieldSet.AddField(field)
-				fieldIndex := len(deferredFieldSet.Values) - 1
-				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
-					return innerFunc(ctx, deferredFieldSet)
-				})
-
-				for _, deferrable := range field.Deferrables {
-					view, ok := deferLabelToView[deferrable.Label]
-					if !ok {
-						view = deferredFieldSet.NewView()
-						deferLabelToView[deferrable.Label] = view
-					}
-					view.AddIndices(fieldIndex)
-				}
-
-				// don't run the out.Concurrently() call below
-				out.Values[i] = graphql.Null
-				continue
-			}
-
-			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "pageInfo":
 			out.Values[i] = ec._SegmentConnection_pageInfo(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -18070,7 +17663,7 @@ func (ec *executionContext) _SegmentConnection(ctx context.Context, sel ast.Sele
 
 var segmentEdgeImplementors = []string{"SegmentEdge"}
 
-func (ec *executionContext) _SegmentEdge(ctx context.Context, sel ast.SelectionSet, obj *model.SegmentEdge) graphql.Marshaler {
+func (ec *executionContext) _SegmentEdge(ctx context.Context, sel ast.SelectionSet, obj *page.Edge[*ent.Segment]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, segmentEdgeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -18262,7 +17855,7 @@ func (ec *executionContext) _Tenant(ctx context.Context, sel ast.SelectionSet, o
 
 var tenantConnectionImplementors = []string{"TenantConnection"}
 
-func (ec *executionContext) _TenantConnection(ctx context.Context, sel ast.SelectionSet, obj *model.TenantConnection) graphql.Marshaler {
+func (ec *executionContext) _TenantConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[*ent.Tenant]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, tenantConnectionImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -18273,81 +17866,15 @@ func (ec *executionContext) _TenantConnection(ctx context.Context, sel ast.Selec
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("TenantConnection")
 		case "edges":
-			field := field
-
-			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
-				defer func() {
-					if r := recover(); r != nil {
-						ec.Error(ctx, ec.Recover(ctx, r))
-					}
-				}()
-				res = ec._TenantConnection_edges(ctx, field, obj)
-				if res == graphql.Null {
-					atomic.AddUint32(&fs.Invalids, 1)
-				}
-				return res
+			out.Values[i] = ec._TenantConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
-
-			if field.IsDeferred() {
-				deferredFieldSet.AddField(field)
-				fieldIndex := len(deferredFieldSet.Values) - 1
-				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
-					return innerFunc(ctx, deferredFieldSet)
-				})
-
-				for _, deferrable := range field.Deferrables {
-					view, ok := deferLabelToView[deferrable.Label]
-					if !ok {
-						view = deferredFieldSet.NewView()
-						deferLabelToView[deferrable.Label] = view
-					}
-					view.AddIndices(fieldIndex)
-				}
-
-				// don't run the out.Concurrently() call below
-				out.Values[i] = graphql.Null
-				continue
-			}
-
-			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "nodes":
-			field := field
-
-			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
-				defer func() {
-					if r := recover(); r != nil {
-						ec.Error(ctx, ec.Recover(ctx, r))
-					}
-				}()
-				res = ec._TenantConnection_nodes(ctx, field, obj)
-				if res == graphql.Null {
-					atomic.AddUint32(&fs.Invalids, 1)
-				}
-				return res
+			out.Values[i] = ec._TenantConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
-
-			if field.IsDeferred() {
-				deferredFieldSet.AddField(field)
-				fieldIndex := len(deferredFieldSet.Values) - 1
-				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
-					return innerFunc(ctx, deferredFieldSet)
-				})
-
-				for _, deferrable := range field.Deferrables {
-					view, ok := deferLabelToView[deferrable.Label]
-					if !ok {
-						view = deferredFieldSet.NewView()
-						deferLabelToView[deferrable.Label] = view
-					}
-					view.AddIndices(fieldIndex)
-				}
-
-				// don't run the out.Concurrently() call below
-				out.Values[i] = graphql.Null
-				continue
-			}
-
-			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "pageInfo":
 			out.Values[i] = ec._TenantConnection_pageInfo(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -18414,7 +17941,7 @@ func (ec *executionContext) _TenantConnection(ctx context.Context, sel ast.Selec
 
 var tenantEdgeImplementors = []string{"TenantEdge"}
 
-func (ec *executionContext) _TenantEdge(ctx context.Context, sel ast.SelectionSet, obj *model.TenantEdge) graphql.Marshaler {
+func (ec *executionContext) _TenantEdge(ctx context.Context, sel ast.SelectionSet, obj *page.Edge[*ent.Tenant]) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, tenantEdgeImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -19423,15 +18950,11 @@ func (ec *executionContext) marshalNAmendResponsePayload2ᚖgithubᚗcomᚋzerot
 	return ec._AmendResponsePayload(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNApiKey2githubᚗcomᚋzerotenᚋzerotenᚋentᚐApiKey(ctx context.Context, sel ast.SelectionSet, v ent.ApiKey) graphql.Marshaler {
-	return ec._ApiKey(ctx, sel, &v)
-}
-
-func (ec *executionContext) marshalNApiKey2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚐApiKeyᚄ(ctx context.Context, sel ast.SelectionSet, v []ent.ApiKey) graphql.Marshaler {
+func (ec *executionContext) marshalNApiKey2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐApiKeyᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.ApiKey) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNApiKey2githubᚗcomᚋzerotenᚋzerotenᚋentᚐApiKey(ctx, sel, v[i])
+		return ec.marshalNApiKey2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐApiKey(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -19453,7 +18976,7 @@ func (ec *executionContext) marshalNApiKey2ᚖgithubᚗcomᚋzerotenᚋzeroten�
 	return ec._ApiKey(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNApiKeyConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐApiKeyConnection(ctx context.Context, sel ast.SelectionSet, v *model.ApiKeyConnection) graphql.Marshaler {
+func (ec *executionContext) marshalNApiKeyConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx context.Context, sel ast.SelectionSet, v *page.Connection[*ent.ApiKey]) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -19463,15 +18986,11 @@ func (ec *executionContext) marshalNApiKeyConnection2ᚖgithubᚗcomᚋzeroten�
 	return ec._ApiKeyConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNApiKeyEdge2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐApiKeyEdge(ctx context.Context, sel ast.SelectionSet, v model.ApiKeyEdge) graphql.Marshaler {
-	return ec._ApiKeyEdge(ctx, sel, &v)
-}
-
-func (ec *executionContext) marshalNApiKeyEdge2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐApiKeyEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []model.ApiKeyEdge) graphql.Marshaler {
+func (ec *executionContext) marshalNApiKeyEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*page.Edge[*ent.ApiKey]) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNApiKeyEdge2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐApiKeyEdge(ctx, sel, v[i])
+		return ec.marshalNApiKeyEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -19481,6 +19000,16 @@ func (ec *executionContext) marshalNApiKeyEdge2ᚕgithubᚗcomᚋzerotenᚋzerot
 	}
 
 	return ret
+}
+
+func (ec *executionContext) marshalNApiKeyEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx context.Context, sel ast.SelectionSet, v *page.Edge[*ent.ApiKey]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ApiKeyEdge(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNBoolean2bool(ctx context.Context, v any) (bool, error) {
@@ -19499,15 +19028,11 @@ func (ec *executionContext) marshalNBoolean2bool(ctx context.Context, sel ast.Se
 	return res
 }
 
-func (ec *executionContext) marshalNCampaign2githubᚗcomᚋzerotenᚋzerotenᚋentᚐCampaign(ctx context.Context, sel ast.SelectionSet, v ent.Campaign) graphql.Marshaler {
-	return ec._Campaign(ctx, sel, &v)
-}
-
-func (ec *executionContext) marshalNCampaign2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚐCampaignᚄ(ctx context.Context, sel ast.SelectionSet, v []ent.Campaign) graphql.Marshaler {
+func (ec *executionContext) marshalNCampaign2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐCampaignᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Campaign) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNCampaign2githubᚗcomᚋzerotenᚋzerotenᚋentᚐCampaign(ctx, sel, v[i])
+		return ec.marshalNCampaign2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐCampaign(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -19529,7 +19054,7 @@ func (ec *executionContext) marshalNCampaign2ᚖgithubᚗcomᚋzerotenᚋzeroten
 	return ec._Campaign(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNCampaignConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐCampaignConnection(ctx context.Context, sel ast.SelectionSet, v *model.CampaignConnection) graphql.Marshaler {
+func (ec *executionContext) marshalNCampaignConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx context.Context, sel ast.SelectionSet, v *page.Connection[*ent.Campaign]) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -19539,15 +19064,11 @@ func (ec *executionContext) marshalNCampaignConnection2ᚖgithubᚗcomᚋzeroten
 	return ec._CampaignConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNCampaignEdge2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐCampaignEdge(ctx context.Context, sel ast.SelectionSet, v model.CampaignEdge) graphql.Marshaler {
-	return ec._CampaignEdge(ctx, sel, &v)
-}
-
-func (ec *executionContext) marshalNCampaignEdge2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐCampaignEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []model.CampaignEdge) graphql.Marshaler {
+func (ec *executionContext) marshalNCampaignEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*page.Edge[*ent.Campaign]) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNCampaignEdge2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐCampaignEdge(ctx, sel, v[i])
+		return ec.marshalNCampaignEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -19557,6 +19078,16 @@ func (ec *executionContext) marshalNCampaignEdge2ᚕgithubᚗcomᚋzerotenᚋzer
 	}
 
 	return ret
+}
+
+func (ec *executionContext) marshalNCampaignEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx context.Context, sel ast.SelectionSet, v *page.Edge[*ent.Campaign]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CampaignEdge(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNCampaignStatus2githubᚗcomᚋzerotenᚋzerotenᚋentᚋcampaignᚐStatus(ctx context.Context, v any) (campaign1.Status, error) {
@@ -19610,15 +19141,21 @@ func (ec *executionContext) marshalNChannel2githubᚗcomᚋzerotenᚋzerotenᚋe
 	return res
 }
 
-func (ec *executionContext) marshalNContact2githubᚗcomᚋzerotenᚋzerotenᚋentᚐContact(ctx context.Context, sel ast.SelectionSet, v ent.Contact) graphql.Marshaler {
-	return ec._Contact(ctx, sel, &v)
-}
-
-func (ec *executionContext) marshalNContact2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚐContactᚄ(ctx context.Context, sel ast.SelectionSet, v []ent.Contact) graphql.Marshaler {
+func (ec *executionContext) marshalNContact2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐContact(ctx context.Context, sel ast.SelectionSet, v []*ent.Contact) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNContact2githubᚗcomᚋzerotenᚋzerotenᚋentᚐContact(ctx, sel, v[i])
+		return ec.marshalOContact2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐContact(ctx, sel, v[i])
+	})
+
+	return ret
+}
+
+func (ec *executionContext) marshalNContact2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐContactᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Contact) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNContact2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐContact(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -19626,16 +19163,6 @@ func (ec *executionContext) marshalNContact2ᚕgithubᚗcomᚋzerotenᚋzeroten�
 			return graphql.Null
 		}
 	}
-
-	return ret
-}
-
-func (ec *executionContext) marshalNContact2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐContact(ctx context.Context, sel ast.SelectionSet, v []*ent.Contact) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return ec.marshalOContact2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐContact(ctx, sel, v[i])
-	})
 
 	return ret
 }
@@ -19650,7 +19177,7 @@ func (ec *executionContext) marshalNContact2ᚖgithubᚗcomᚋzerotenᚋzeroten�
 	return ec._Contact(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNContactConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐContactConnection(ctx context.Context, sel ast.SelectionSet, v *model.ContactConnection) graphql.Marshaler {
+func (ec *executionContext) marshalNContactConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx context.Context, sel ast.SelectionSet, v *page.Connection[*ent.Contact]) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -19660,15 +19187,11 @@ func (ec *executionContext) marshalNContactConnection2ᚖgithubᚗcomᚋzeroten�
 	return ec._ContactConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNContactEdge2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐContactEdge(ctx context.Context, sel ast.SelectionSet, v model.ContactEdge) graphql.Marshaler {
-	return ec._ContactEdge(ctx, sel, &v)
-}
-
-func (ec *executionContext) marshalNContactEdge2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐContactEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []model.ContactEdge) graphql.Marshaler {
+func (ec *executionContext) marshalNContactEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*page.Edge[*ent.Contact]) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNContactEdge2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐContactEdge(ctx, sel, v[i])
+		return ec.marshalNContactEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -19678,6 +19201,16 @@ func (ec *executionContext) marshalNContactEdge2ᚕgithubᚗcomᚋzerotenᚋzero
 	}
 
 	return ret
+}
+
+func (ec *executionContext) marshalNContactEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx context.Context, sel ast.SelectionSet, v *page.Edge[*ent.Contact]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ContactEdge(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNContactInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcontactᚐInput(ctx context.Context, v any) (contact.Input, error) {
@@ -20122,15 +19655,21 @@ func (ec *executionContext) marshalNRecordResponsesPayload2ᚖgithubᚗcomᚋzer
 	return ec._RecordResponsesPayload(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNResponse2githubᚗcomᚋzerotenᚋzerotenᚋentᚐResponse(ctx context.Context, sel ast.SelectionSet, v ent.Response) graphql.Marshaler {
-	return ec._Response(ctx, sel, &v)
-}
-
-func (ec *executionContext) marshalNResponse2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚐResponseᚄ(ctx context.Context, sel ast.SelectionSet, v []ent.Response) graphql.Marshaler {
+func (ec *executionContext) marshalNResponse2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐResponse(ctx context.Context, sel ast.SelectionSet, v []*ent.Response) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNResponse2githubᚗcomᚋzerotenᚋzerotenᚋentᚐResponse(ctx, sel, v[i])
+		return ec.marshalOResponse2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐResponse(ctx, sel, v[i])
+	})
+
+	return ret
+}
+
+func (ec *executionContext) marshalNResponse2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐResponseᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Response) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNResponse2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐResponse(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -20138,16 +19677,6 @@ func (ec *executionContext) marshalNResponse2ᚕgithubᚗcomᚋzerotenᚋzeroten
 			return graphql.Null
 		}
 	}
-
-	return ret
-}
-
-func (ec *executionContext) marshalNResponse2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐResponse(ctx context.Context, sel ast.SelectionSet, v []*ent.Response) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return ec.marshalOResponse2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐResponse(ctx, sel, v[i])
-	})
 
 	return ret
 }
@@ -20162,7 +19691,7 @@ func (ec *executionContext) marshalNResponse2ᚖgithubᚗcomᚋzerotenᚋzeroten
 	return ec._Response(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNResponseConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐResponseConnection(ctx context.Context, sel ast.SelectionSet, v *model.ResponseConnection) graphql.Marshaler {
+func (ec *executionContext) marshalNResponseConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx context.Context, sel ast.SelectionSet, v *page.Connection[*ent.Response]) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -20172,15 +19701,11 @@ func (ec *executionContext) marshalNResponseConnection2ᚖgithubᚗcomᚋzeroten
 	return ec._ResponseConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNResponseEdge2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐResponseEdge(ctx context.Context, sel ast.SelectionSet, v model.ResponseEdge) graphql.Marshaler {
-	return ec._ResponseEdge(ctx, sel, &v)
-}
-
-func (ec *executionContext) marshalNResponseEdge2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐResponseEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []model.ResponseEdge) graphql.Marshaler {
+func (ec *executionContext) marshalNResponseEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*page.Edge[*ent.Response]) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNResponseEdge2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐResponseEdge(ctx, sel, v[i])
+		return ec.marshalNResponseEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -20190,6 +19715,16 @@ func (ec *executionContext) marshalNResponseEdge2ᚕgithubᚗcomᚋzerotenᚋzer
 	}
 
 	return ret
+}
+
+func (ec *executionContext) marshalNResponseEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx context.Context, sel ast.SelectionSet, v *page.Edge[*ent.Response]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ResponseEdge(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNResponseOrderField2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐOrderField(ctx context.Context, v any) (feedback.OrderField, error) {
@@ -20291,15 +19826,11 @@ func (ec *executionContext) marshalNScoreChange2ᚖgithubᚗcomᚋzerotenᚋzero
 	return ec._ScoreChange(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNSegment2githubᚗcomᚋzerotenᚋzerotenᚋentᚐSegment(ctx context.Context, sel ast.SelectionSet, v ent.Segment) graphql.Marshaler {
-	return ec._Segment(ctx, sel, &v)
-}
-
-func (ec *executionContext) marshalNSegment2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚐSegmentᚄ(ctx context.Context, sel ast.SelectionSet, v []ent.Segment) graphql.Marshaler {
+func (ec *executionContext) marshalNSegment2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐSegmentᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Segment) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNSegment2githubᚗcomᚋzerotenᚋzerotenᚋentᚐSegment(ctx, sel, v[i])
+		return ec.marshalNSegment2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐSegment(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -20321,7 +19852,7 @@ func (ec *executionContext) marshalNSegment2ᚖgithubᚗcomᚋzerotenᚋzeroten�
 	return ec._Segment(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNSegmentConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐSegmentConnection(ctx context.Context, sel ast.SelectionSet, v *model.SegmentConnection) graphql.Marshaler {
+func (ec *executionContext) marshalNSegmentConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx context.Context, sel ast.SelectionSet, v *page.Connection[*ent.Segment]) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -20331,15 +19862,11 @@ func (ec *executionContext) marshalNSegmentConnection2ᚖgithubᚗcomᚋzeroten�
 	return ec._SegmentConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNSegmentEdge2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐSegmentEdge(ctx context.Context, sel ast.SelectionSet, v model.SegmentEdge) graphql.Marshaler {
-	return ec._SegmentEdge(ctx, sel, &v)
-}
-
-func (ec *executionContext) marshalNSegmentEdge2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐSegmentEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []model.SegmentEdge) graphql.Marshaler {
+func (ec *executionContext) marshalNSegmentEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*page.Edge[*ent.Segment]) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNSegmentEdge2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐSegmentEdge(ctx, sel, v[i])
+		return ec.marshalNSegmentEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -20349,6 +19876,16 @@ func (ec *executionContext) marshalNSegmentEdge2ᚕgithubᚗcomᚋzerotenᚋzero
 	}
 
 	return ret
+}
+
+func (ec *executionContext) marshalNSegmentEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx context.Context, sel ast.SelectionSet, v *page.Edge[*ent.Segment]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SegmentEdge(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNSegmentRule2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsegmentᚐRule(ctx context.Context, sel ast.SelectionSet, v segment.Rule) graphql.Marshaler {
@@ -20405,15 +19942,11 @@ func (ec *executionContext) marshalNString2ᚕstringᚄ(ctx context.Context, sel
 	return ret
 }
 
-func (ec *executionContext) marshalNTenant2githubᚗcomᚋzerotenᚋzerotenᚋentᚐTenant(ctx context.Context, sel ast.SelectionSet, v ent.Tenant) graphql.Marshaler {
-	return ec._Tenant(ctx, sel, &v)
-}
-
-func (ec *executionContext) marshalNTenant2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚐTenantᚄ(ctx context.Context, sel ast.SelectionSet, v []ent.Tenant) graphql.Marshaler {
+func (ec *executionContext) marshalNTenant2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐTenantᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Tenant) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNTenant2githubᚗcomᚋzerotenᚋzerotenᚋentᚐTenant(ctx, sel, v[i])
+		return ec.marshalNTenant2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐTenant(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -20435,7 +19968,7 @@ func (ec *executionContext) marshalNTenant2ᚖgithubᚗcomᚋzerotenᚋzeroten�
 	return ec._Tenant(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNTenantConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐTenantConnection(ctx context.Context, sel ast.SelectionSet, v *model.TenantConnection) graphql.Marshaler {
+func (ec *executionContext) marshalNTenantConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx context.Context, sel ast.SelectionSet, v *page.Connection[*ent.Tenant]) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -20445,15 +19978,11 @@ func (ec *executionContext) marshalNTenantConnection2ᚖgithubᚗcomᚋzeroten�
 	return ec._TenantConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNTenantEdge2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐTenantEdge(ctx context.Context, sel ast.SelectionSet, v model.TenantEdge) graphql.Marshaler {
-	return ec._TenantEdge(ctx, sel, &v)
-}
-
-func (ec *executionContext) marshalNTenantEdge2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐTenantEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []model.TenantEdge) graphql.Marshaler {
+func (ec *executionContext) marshalNTenantEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*page.Edge[*ent.Tenant]) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNTenantEdge2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐTenantEdge(ctx, sel, v[i])
+		return ec.marshalNTenantEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -20463,6 +19992,16 @@ func (ec *executionContext) marshalNTenantEdge2ᚕgithubᚗcomᚋzerotenᚋzerot
 	}
 
 	return ret
+}
+
+func (ec *executionContext) marshalNTenantEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx context.Context, sel ast.SelectionSet, v *page.Edge[*ent.Tenant]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._TenantEdge(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNTimeZone2string(ctx context.Context, v any) (string, error) {
@@ -20481,15 +20020,11 @@ func (ec *executionContext) marshalNTimeZone2string(ctx context.Context, sel ast
 	return res
 }
 
-func (ec *executionContext) marshalNTrait2githubᚗcomᚋzerotenᚋzerotenᚋentᚐTrait(ctx context.Context, sel ast.SelectionSet, v ent.Trait) graphql.Marshaler {
-	return ec._Trait(ctx, sel, &v)
-}
-
-func (ec *executionContext) marshalNTrait2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚐTraitᚄ(ctx context.Context, sel ast.SelectionSet, v []ent.Trait) graphql.Marshaler {
+func (ec *executionContext) marshalNTrait2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐTraitᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Trait) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNTrait2githubᚗcomᚋzerotenᚋzerotenᚋentᚐTrait(ctx, sel, v[i])
+		return ec.marshalNTrait2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐTrait(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -20499,6 +20034,16 @@ func (ec *executionContext) marshalNTrait2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋ
 	}
 
 	return ret
+}
+
+func (ec *executionContext) marshalNTrait2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐTrait(ctx context.Context, sel ast.SelectionSet, v *ent.Trait) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Trait(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNTraitKind2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋtraitᚐKind(ctx context.Context, v any) (trait.Kind, error) {
@@ -20518,15 +20063,11 @@ func (ec *executionContext) marshalNTraitKind2githubᚗcomᚋzerotenᚋzeroten�
 	return res
 }
 
-func (ec *executionContext) marshalNTraitValue2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcontactᚐValue(ctx context.Context, sel ast.SelectionSet, v contact.Value) graphql.Marshaler {
-	return ec._TraitValue(ctx, sel, &v)
-}
-
-func (ec *executionContext) marshalNTraitValue2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcontactᚐValueᚄ(ctx context.Context, sel ast.SelectionSet, v []contact.Value) graphql.Marshaler {
+func (ec *executionContext) marshalNTraitValue2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcontactᚐValueᚄ(ctx context.Context, sel ast.SelectionSet, v []*contact.Value) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNTraitValue2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcontactᚐValue(ctx, sel, v[i])
+		return ec.marshalNTraitValue2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcontactᚐValue(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -20536,6 +20077,16 @@ func (ec *executionContext) marshalNTraitValue2ᚕgithubᚗcomᚋzerotenᚋzerot
 	}
 
 	return ret
+}
+
+func (ec *executionContext) marshalNTraitValue2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcontactᚐValue(ctx context.Context, sel ast.SelectionSet, v *contact.Value) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._TraitValue(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNTraits2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋtraitᚐValues(ctx context.Context, v any) (trait.Values, error) {
@@ -20646,15 +20197,11 @@ func (ec *executionContext) marshalNUpsertContactsPayload2ᚖgithubᚗcomᚋzero
 	return ec._UpsertContactsPayload(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNUserError2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserError(ctx context.Context, sel ast.SelectionSet, v apierror.UserError) graphql.Marshaler {
-	return ec._UserError(ctx, sel, &v)
-}
-
-func (ec *executionContext) marshalNUserError2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx context.Context, sel ast.SelectionSet, v []apierror.UserError) graphql.Marshaler {
+func (ec *executionContext) marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx context.Context, sel ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNUserError2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserError(ctx, sel, v[i])
+		return ec.marshalNUserError2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserError(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -20664,6 +20211,16 @@ func (ec *executionContext) marshalNUserError2ᚕgithubᚗcomᚋzerotenᚋzerote
 	}
 
 	return ret
+}
+
+func (ec *executionContext) marshalNUserError2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserError(ctx context.Context, sel ast.SelectionSet, v *apierror.UserError) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._UserError(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNUserErrorCode2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorCode(ctx context.Context, v any) (apierror.UserErrorCode, error) {

@@ -6,8 +6,6 @@ import (
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
-	"github.com/zeroten/zeroten/internal/contact"
-	"github.com/zeroten/zeroten/internal/feedback"
 )
 
 // What became of `amendResponse`.
@@ -15,7 +13,7 @@ type AmendResponsePayload struct {
 	// The response as it is now; null where the change was refused.
 	Response *ent.Response `json:"response,omitempty"`
 	// Why it was refused; empty where it was not.
-	UserErrors []apierror.UserError `json:"userErrors"`
+	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
 // What became of `createApiKey`.
@@ -25,7 +23,7 @@ type CreateAPIKeyPayload struct {
 	// The secret itself. Shown this once. Null where the key was refused.
 	Secret *string `json:"secret,omitempty"`
 	// Why it was refused; empty where it was not.
-	UserErrors []apierror.UserError `json:"userErrors"`
+	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
 // What became of `createCampaign`.
@@ -33,7 +31,7 @@ type CreateCampaignPayload struct {
 	// The new campaign; null where it was refused.
 	Campaign *ent.Campaign `json:"campaign,omitempty"`
 	// Why it was refused; empty where it was not.
-	UserErrors []apierror.UserError `json:"userErrors"`
+	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
 // What became of `createSegment`.
@@ -41,7 +39,7 @@ type CreateSegmentPayload struct {
 	// The new segment; null where it was refused.
 	Segment *ent.Segment `json:"segment,omitempty"`
 	// Why it was refused; empty where it was not.
-	UserErrors []apierror.UserError `json:"userErrors"`
+	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
 // What became of `createTenant`.
@@ -51,7 +49,7 @@ type CreateTenantPayload struct {
 	// The secret of its first ADMIN key. Shown this once. Null where the tenant was refused.
 	Secret *string `json:"secret,omitempty"`
 	// Why it was refused; empty where it was not.
-	UserErrors []apierror.UserError `json:"userErrors"`
+	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
 // What became of `defineTrait`.
@@ -59,7 +57,7 @@ type DefineTraitPayload struct {
 	// The trait as it is now; null where the change was refused.
 	Trait *ent.Trait `json:"trait,omitempty"`
 	// Why it was refused; empty where it was not.
-	UserErrors []apierror.UserError `json:"userErrors"`
+	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
 // A response to delete.
@@ -73,7 +71,7 @@ type DeleteResponsePayload struct {
 	// The id of the response that is gone; null where nothing was deleted.
 	DeletedID *string `json:"deletedId,omitempty"`
 	// Why nothing was deleted; empty where it was.
-	UserErrors []apierror.UserError `json:"userErrors"`
+	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
 // A segment to delete.
@@ -87,7 +85,7 @@ type DeleteSegmentPayload struct {
 	// The id of the segment that is gone; null where nothing was deleted.
 	DeletedID *string `json:"deletedId,omitempty"`
 	// Why nothing was deleted; empty where it was.
-	UserErrors []apierror.UserError `json:"userErrors"`
+	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
 // A trait to delete.
@@ -101,7 +99,7 @@ type DeleteTraitPayload struct {
 	// The id of the trait that is gone; null where nothing was deleted.
 	DeletedID *string `json:"deletedId,omitempty"`
 	// Why nothing was deleted; empty where it was.
-	UserErrors []apierror.UserError `json:"userErrors"`
+	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
 // A person to forget.
@@ -115,7 +113,7 @@ type EraseContactPayload struct {
 	// How many responses were theirs; 0 where nobody was erased.
 	ErasedResponses int `json:"erasedResponses"`
 	// Why nobody was erased; empty where somebody was.
-	UserErrors []apierror.UserError `json:"userErrors"`
+	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
 // What became of `recordResponse`.
@@ -123,13 +121,7 @@ type RecordResponsePayload struct {
 	// The response as recorded; null where it was refused.
 	Response *ent.Response `json:"response,omitempty"`
 	// Why it was refused; empty where it was not.
-	UserErrors []apierror.UserError `json:"userErrors"`
-}
-
-// Responses to record.
-type RecordResponsesInput struct {
-	// 1 to 1,000 of them.
-	Responses []feedback.Recording `json:"responses"`
+	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
 // What became of `recordResponses`, item by item.
@@ -139,7 +131,7 @@ type RecordResponsesPayload struct {
 	// How many were recorded now, without those that an idempotency key found to be there already.
 	Recorded int `json:"recorded"`
 	// Why items were refused, each with its index in `field`; empty where none was.
-	UserErrors []apierror.UserError `json:"userErrors"`
+	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
 // What became of `revokeApiKey`.
@@ -147,7 +139,7 @@ type RevokeAPIKeyPayload struct {
 	// The key as it is now; null where there is none.
 	APIKey *ent.ApiKey `json:"apiKey,omitempty"`
 	// Why nothing was revoked; empty where it was.
-	UserErrors []apierror.UserError `json:"userErrors"`
+	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
 // What became of `updateCampaign`.
@@ -155,7 +147,7 @@ type UpdateCampaignPayload struct {
 	// The campaign as it is now; null where the change was refused.
 	Campaign *ent.Campaign `json:"campaign,omitempty"`
 	// Why it was refused; empty where it was not.
-	UserErrors []apierror.UserError `json:"userErrors"`
+	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
 // What became of `updateSegment`.
@@ -163,7 +155,7 @@ type UpdateSegmentPayload struct {
 	// The segment as it is now; null where the change was refused.
 	Segment *ent.Segment `json:"segment,omitempty"`
 	// Why it was refused; empty where it was not.
-	UserErrors []apierror.UserError `json:"userErrors"`
+	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
 // What became of `updateTenant`.
@@ -171,13 +163,7 @@ type UpdateTenantPayload struct {
 	// The tenant as it is now; null where the change was refused.
 	Tenant *ent.Tenant `json:"tenant,omitempty"`
 	// Why it was refused; empty where it was not.
-	UserErrors []apierror.UserError `json:"userErrors"`
-}
-
-// People to create or update.
-type UpsertContactsInput struct {
-	// 1 to 1,000 of them.
-	Contacts []contact.Input `json:"contacts"`
+	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
 // What became of `upsertContacts`, item by item.
@@ -185,7 +171,7 @@ type UpsertContactsPayload struct {
 	// As in the input, null where an item was refused.
 	Contacts []*ent.Contact `json:"contacts"`
 	// Why items were refused, each with its index in `field`; empty where none was.
-	UserErrors []apierror.UserError `json:"userErrors"`
+	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
 // The caller: a key or a token, and the tenant that it belongs to.

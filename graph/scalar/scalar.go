@@ -5,7 +5,6 @@ package scalar
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -29,20 +28,28 @@ const (
 	maxLocale = 35
 )
 
+// Error says what is wrong with a value; it is about the value alone, and safe to show.
+type Error string
+
+// Error is the text.
+func (e Error) Error() string { return string(e) }
+
+func fault(format string, args ...any) error { return Error(fmt.Sprintf(format, args...)) }
+
 // text checks what holds for every text.
 func text(v any, what string, most int) (string, error) {
 	s, ok := v.(string)
 	if !ok {
-		return "", fmt.Errorf("%s must be a string", what)
+		return "", fault("%s must be a string", what)
 	}
 	if len(s) > most && utf8.RuneCountInString(s) > most {
-		return "", fmt.Errorf("%s has more than %d characters", what, most)
+		return "", fault("%s has more than %d characters", what, most)
 	}
 	if strings.ContainsRune(s, 0) {
-		return "", fmt.Errorf("%s holds the character U+0000, which cannot be stored", what)
+		return "", fault("%s holds the character U+0000, which cannot be stored", what)
 	}
 	if !utf8.ValidString(s) {
-		return "", fmt.Errorf("%s is not valid UTF-8", what)
+		return "", fault("%s is not valid UTF-8", what)
 	}
 	return s, nil
 }
@@ -83,19 +90,19 @@ func UnmarshalInt(_ context.Context, v any) (int, error) {
 		n = v
 	case float64:
 		if v != math.Trunc(v) || math.Abs(v) > math.MaxInt32 {
-			return 0, fmt.Errorf("an Int must be a whole number of 32 bits, not %v", v)
+			return 0, fault("an Int must be a whole number of 32 bits, not %v", v)
 		}
 		n = int64(v)
 	case json.Number:
 		var err error
 		if n, err = v.Int64(); err != nil {
-			return 0, fmt.Errorf("an Int must be a whole number of 32 bits, not %.20s", v)
+			return 0, fault("an Int must be a whole number of 32 bits, not %.20s", v)
 		}
 	default:
-		return 0, fmt.Errorf("an Int must be a number, not %s", kind(v))
+		return 0, fault("an Int must be a number, not %s", kind(v))
 	}
 	if n < math.MinInt32 || n > math.MaxInt32 {
-		return 0, fmt.Errorf("an Int must be a whole number of 32 bits, not %d", n)
+		return 0, fault("an Int must be a whole number of 32 bits, not %d", n)
 	}
 	return int(n), nil
 }
@@ -112,17 +119,17 @@ func UnmarshalFloat(_ context.Context, v any) (float64, error) {
 		return float64(v), nil
 	case float64:
 		if math.IsInf(v, 0) || math.IsNaN(v) {
-			return 0, errors.New("a Float must be finite")
+			return 0, fault("a Float must be finite")
 		}
 		return v, nil
 	case json.Number:
 		f, err := v.Float64()
 		if err != nil {
-			return 0, fmt.Errorf("a Float must be a finite number, not %.20s", v)
+			return 0, fault("a Float must be a finite number, not %.20s", v)
 		}
 		return f, nil
 	}
-	return 0, fmt.Errorf("a Float must be a number, not %s", kind(v))
+	return 0, fault("a Float must be a number, not %s", kind(v))
 }
 
 // MarshalBoolean writes a Boolean.
@@ -132,7 +139,7 @@ func MarshalBoolean(b bool) graphql.Marshaler { return graphql.MarshalBoolean(b)
 func UnmarshalBoolean(v any) (bool, error) {
 	b, ok := v.(bool)
 	if !ok {
-		return false, fmt.Errorf("a Boolean must be true or false, not %s", kind(v))
+		return false, fault("a Boolean must be true or false, not %s", kind(v))
 	}
 	return b, nil
 }
@@ -168,7 +175,7 @@ func UnmarshalDateTime(v any) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("a DateTime must be an existing instant as in RFC 3339 with an offset, e.g. 2026-11-22T09:30:00Z, not %q", s)
+		return time.Time{}, fault("a DateTime must be an existing instant as in RFC 3339 with an offset, e.g. 2026-11-22T09:30:00Z, not %q", s)
 	}
 	return t.UTC(), nil
 }
@@ -184,7 +191,7 @@ func UnmarshalDate(v any) (calendar.Day, error) {
 	}
 	d, err := calendar.ParseDay(s)
 	if err != nil {
-		return 0, fmt.Errorf("a Date must be an existing day as in ISO 8601, e.g. 2026-11-22, not %q", s)
+		return 0, fault("a Date must be an existing day as in ISO 8601, e.g. 2026-11-22, not %q", s)
 	}
 	return d, nil
 }
@@ -205,7 +212,7 @@ func UnmarshalLocale(v any) (string, error) {
 		return "", err
 	}
 	if _, err := language.Parse(s); err != nil {
-		return "", fmt.Errorf("a Locale must be a BCP 47 language tag, e.g. pt-BR, not %q", s)
+		return "", fault("a Locale must be a BCP 47 language tag, e.g. pt-BR, not %q", s)
 	}
 	return s, nil
 }
@@ -220,7 +227,7 @@ func UnmarshalEmailAddress(v any) (string, error) {
 		return "", err
 	}
 	if !contact.ValidEmail(s) {
-		return "", errors.New("an EmailAddress must be as in RFC 5321, e.g. ann@example.com, at most 254 characters, without a display name")
+		return "", fault("an EmailAddress must be as in RFC 5321, e.g. ann@example.com, at most 254 characters, without a display name")
 	}
 	return s, nil
 }

@@ -174,3 +174,9 @@ func List(ctx context.Context, db *store.DB, args page.Args, status []entcampaig
 	}
 	return list, nil
 }
+
+// A page of campaigns, as the API has it.
+type (
+	Connection = page.Connection[*ent.Campaign]
+	Edge       = page.Edge[*ent.Campaign]
+)

@@ -274,3 +274,9 @@ func (s *selection) scan(ctx context.Context, query func() *ent.ContactQuery, de
 		after = &rows[len(rows)-1].ID
 	}
 }
+
+// A page of contacts, as the API has it.
+type (
+	Connection = page.Connection[*ent.Contact]
+	Edge       = page.Edge[*ent.Contact]
+)

@@ -287,3 +287,28 @@ func progress(ctx context.Context, tx querier, tenant uuid.UUID) (*Rebuild, erro
 	}
 	return found, nil
 }
+
+// TraitProgress is how far the tenant's rebuild is, if it takes past responses in for this trait.
+func (b *Builder) TraitProgress(ctx context.Context, tenant uuid.UUID, key string) (*Rebuild, error) {
+	found, err := b.Progress(ctx, tenant)
+	if found == nil || err != nil {
+		return nil, err
+	}
+	s, err := Load(ctx, b.db, tenant)
+	if err != nil || s.Building == nil {
+		return nil, err
+	}
+	if encode(s.Active.dimension(key)) == encode(s.Building.dimension(key)) {
+		return nil, nil
+	}
+	return found, nil
+}
+
+func (g *Generation) dimension(key string) *trait.Dimension {
+	for i := range g.Shape.Dimensions {
+		if g.Shape.Dimensions[i].Key == key {
+			return &g.Shape.Dimensions[i]
+		}
+	}
+	return nil
+}

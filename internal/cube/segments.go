@@ -192,3 +192,9 @@ func (s *State) Matcher(ctx context.Context, db *store.DB, rule segment.Rule) (*
 	return nil, apierror.BadRequest("Past responses are still being taken in for the traits of this rule: %d of %d so far. Ask again when all are.",
 		r.Done, r.Total)
 }
+
+// A page of segments, as the API has it.
+type (
+	SegmentConnection = page.Connection[*ent.Segment]
+	SegmentEdge       = page.Edge[*ent.Segment]
+)

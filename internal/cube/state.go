@@ -80,17 +80,12 @@ type querier interface {
 
 // Load reads the tenant's state as it stands at one moment.
 func Load(ctx context.Context, db *store.DB, tenant uuid.UUID) (*State, error) {
-	var opts *sql.TxOptions
-	if db.Dialect == store.Postgres {
-		// SQLite's transactions are snapshots anyway.
-		opts = &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
-	}
-	tx, err := db.Reader.BeginTx(ctx, opts)
-	if err != nil {
-		return nil, fmt.Errorf("loading the tenant's state: %w", err)
-	}
-	defer func() { _ = tx.Rollback() }() // it has only read
-	return LoadTx(ctx, tx, tenant)
+	var s *State
+	err := db.Snapshot(ctx, func(tx *store.Tx) (err error) {
+		s, err = LoadTx(ctx, tx.SQL, tenant)
+		return err
+	})
+	return s, err
 }
 
 // LoadTx is Load within a transaction that holds the tenant's lock, or sees a snapshot.

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"math/rand/v2"
 	"time"
 
 	"github.com/zeroten/zeroten/internal/apierror"
@@ -50,7 +49,8 @@ type Demo struct {
 
 // Answers are the two years of answers before now, some 60,000, in the order of their respondedAt. For the same now
 // they are the same, each time they are ranged over. None is after now; the days that things happen on depend on the
-// day of now in TimeZone alone.
+// day of now in TimeZone alone. A contact comes with name, address and traits in their first answer, and from then on
+// with their externalId and what has changed.
 func Answers(now time.Time, campaigns Campaigns) iter.Seq[feedback.Recording] {
 	return func(yield func(feedback.Recording) bool) {
 		newWorld(now).answers(campaigns)(yield)
@@ -89,7 +89,7 @@ func Seed(ctx context.Context, log *feedback.Log, builder *cube.Builder, db *sto
 			return Demo{}, fmt.Errorf("making segment %s: %w", in.Name, err)
 		}
 	}
-	for batch := range batches(d.world.answers(d.Campaigns), feedback.MaxBatch) {
+	for batch := range ahead(batches(d.world.answers(d.Campaigns), feedback.MaxBatch)) {
 		if err := record(ctx, log, batch); err != nil {
 			return Demo{}, fmt.Errorf("recording answers: %w", err)
 		}
@@ -117,7 +117,30 @@ func batches[T any](items iter.Seq[T], n int) iter.Seq[[]T] {
 	}
 }
 
-// record records the batch, all of it or none that counts.
+// ahead makes the next items while one is in use.
+func ahead[T any](items iter.Seq[T]) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		ready, done := make(chan T, 1), make(chan struct{})
+		defer close(done)
+		go func() {
+			defer close(ready)
+			for item := range items {
+				select {
+				case ready <- item:
+				case <-done:
+					return
+				}
+			}
+		}()
+		for item := range ready {
+			if !yield(item) {
+				return
+			}
+		}
+	}
+}
+
+// record records the batch; that an item is refused is an error.
 func record(ctx context.Context, log *feedback.Log, batch []feedback.Recording) error {
 	out, err := log.Record(ctx, batch)
 	if err != nil {
@@ -173,7 +196,7 @@ func segments() []cube.CreateSegmentInput {
 func Stream(ctx context.Context, log *feedback.Log, d Demo, every time.Duration) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	random := rand.New(rand.NewPCG(seed, forStream)) //nolint:gosec // it is to be the same each time
+	random := stream(forStream)
 	for {
 		select {
 		case <-ctx.Done():

@@ -3,6 +3,9 @@ package demo
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -10,41 +13,173 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/tenant"
+	"github.com/zeroten/zeroten/internal/trait"
 )
 
-func seeded(t testing.TB, db *store.DB, now time.Time) (context.Context, *feedback.Log, Demo) {
+// house is a database with an empty tenant to be seeded.
+type house struct {
+	ctx     context.Context //nolint:containedctx // it names the tenant
+	db      *store.DB
+	log     *feedback.Log
+	builder *cube.Builder
+	// called is what the log's clock calls each time.
+	called func()
+}
+
+func build(t testing.TB, db *store.DB, now time.Time) *house {
 	t.Helper()
 	industry := Industry
 	made, _, err := tenant.Create(t.Context(), db, tenant.CreateInput{Name: Name, TimeZone: TimeZone, Industry: &industry})
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, err := feedback.NewLog(db, feedback.Config{Now: func() time.Time { return now }})
+	h := &house{ctx: auth.ForTenant(t.Context(), made.ID), db: db, called: func() {}}
+	h.log, err = feedback.NewLog(db, feedback.Config{Now: func() time.Time {
+		h.called()
+		return now
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := log.Close(); err != nil {
+		if err := h.log.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	builder := cube.NewBuilder(db, func() *river.Client[*sql.Tx] {
+	h.builder = cube.NewBuilder(db, func() *river.Client[*sql.Tx] {
 		t.Error("a job is asked for: there was something to rebuild")
 		return nil
 	})
-	ctx := auth.ForTenant(t.Context(), made.ID)
-	d, err := Seed(ctx, log, builder, db, now)
+	return h
+}
+
+// total is what the cube counts in all, and in each campaign.
+func (h *house) total(t testing.TB) (all nps.Histogram, by map[string]int64) {
+	t.Helper()
+	state, err := cube.Load(h.ctx, h.db, auth.Tenant(h.ctx))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ctx, log, d
+	cells, err := cube.Read(h.ctx, h.db, state, cube.Query{From: cube.Earliest, To: cube.Latest, ByCampaign: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	by = map[string]int64{}
+	for _, c := range cells {
+		for score, n := range c.Histogram {
+			all[score] += n
+		}
+		by[id.Campaign.Format(c.Campaign)] += c.Histogram.Count()
+	}
+	return all, by
+}
+
+func TestSeed(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		now := nows[0]
+		h := build(t, db, now)
+		d, err := Seed(h.ctx, h.log, h.builder, db, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		var want nps.Histogram
+		answers, named := 0, map[string]int64{}
+		for r := range Answers(now, d.Campaigns) {
+			want[r.Score]++
+			named[r.Campaign]++
+			answers++
+		}
+		if got, by := h.total(t); got != want || d.Answers != answers || len(by) != 3 || by[d.Campaigns.SupportCall] != named[d.Campaigns.SupportCall] {
+			t.Errorf("the cube counts %v, %v; there are %d answers: %v, %v", got, by, answers, want, named)
+		}
+
+		state, err := cube.Load(h.ctx, db, auth.Tenant(h.ctx))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if state.Position != int64(answers) || state.Building != nil || len(state.Active.Shape.Dimensions) != 4 || len(state.Traits) != 6 {
+			t.Errorf("the log is at %d, the cube is cut by %v", state.Position, state.Active.Shape.Dimensions)
+		}
+		var names []string
+		for _, g := range state.Segments {
+			names = append(names, g.Name)
+			m, err := state.Matcher(h.ctx, db, g.Rule)
+			if err != nil {
+				t.Fatalf("segment %s: %v", g.Name, err)
+			}
+			if !slices.ContainsFunc(state.Active.Profiles.All(), func(p trait.Profile) bool { return m.Match(p.Values) }) {
+				t.Errorf("nobody is in segment %s", g.Name)
+			}
+		}
+		if len(names) != 5 || !slices.Contains(names, "Gamers on Basic") {
+			t.Errorf("segments %q", names)
+		}
+
+		// Some more come, until it is enough.
+		ctx, cancel := context.WithCancel(h.ctx)
+		defer cancel()
+		var asked atomic.Int32
+		h.called = func() {
+			if asked.Add(1) == 20 {
+				cancel()
+			}
+		}
+		if err := Stream(ctx, h.log, d, time.Microsecond); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.log.Close(); err != nil {
+			t.Fatal(err)
+		}
+		all, _ := h.total(t)
+		if more := all.Count() - int64(answers); more < 2 || more > 20 {
+			t.Errorf("%d more came", more)
+		}
+		if err := Stream(h.ctx, h.log, d, time.Microsecond); !errors.Is(err, feedback.ErrClosed) {
+			t.Errorf("a closed log gives %v", err)
+		}
+	})
+}
+
+// What comes later is as good as what came before.
+func TestNextIsGood(t *testing.T) {
+	w := newWorld(nows[0])
+	random := stream(forStream)
+	named := map[string]int{}
+	for i := range 5_000 {
+		now := nows[0].Add(time.Duration(i) * time.Minute)
+		r := w.next(random, now, campaigns)
+		if _, errs := r.Validate(now); errs != nil || r.RespondedAt != nil || (r.Contact == nil) == (r.Traits == nil) {
+			t.Fatalf("%+v: %v", r, errs)
+		}
+		named[r.Campaign]++
+	}
+	if len(named) != 3 || named[campaigns.Relationship] < 3_000 {
+		t.Errorf("campaigns %v", named)
+	}
+}
+
+func TestSeedFails(t *testing.T) {
+	db := storetest.Open(t, storetest.SQLite(t))
+	h := build(t, db, nows[0])
+	ctx, cancel := context.WithCancel(h.ctx)
+	var asked atomic.Int32
+	h.called = func() {
+		if asked.Add(1) == 3 {
+			cancel()
+		}
+	}
+	if d, err := Seed(ctx, h.log, h.builder, db, nows[0]); !errors.Is(err, context.Canceled) || d.Answers != 0 {
+		t.Errorf("seeding while ctx ends gives %+v, %v", d.Campaigns, err)
+	}
 }
 
 func BenchmarkSeed(b *testing.B) {
-	now := time.Date(2026, 3, 15, 10, 0, 0, 0, time.UTC)
 	for b.Loop() {
 		db, err := store.Open(b.Context(), storetest.SQLite(b), store.Options{Volatile: true})
 		if err != nil {
@@ -53,7 +188,19 @@ func BenchmarkSeed(b *testing.B) {
 		if _, err := db.Migrate(b.Context()); err != nil {
 			b.Fatal(err)
 		}
-		seeded(b, db, now)
-		db.Close()
+		h := build(b, db, nows[0])
+		if _, err := Seed(h.ctx, h.log, h.builder, db, nows[0]); err != nil {
+			b.Fatal(err)
+		}
+		if err := errors.Join(h.log.Close(), db.Close()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkAnswers(b *testing.B) {
+	for b.Loop() {
+		for range Answers(nows[0], campaigns) {
+		}
 	}
 }

@@ -17,20 +17,29 @@ import (
 	"github.com/zeroten/zeroten/internal/trait"
 )
 
-// seed and the streams of chance. Each kind of chance has its own stream, so that a change to one leaves the others.
+// Each kind of chance has its own stream, so that a change to one leaves the others as they are.
 const (
-	seed        = 0x5eed_0_10
-	forPeople   = 1
-	forMoments  = 2
-	forAnswers  = 3
-	forStream   = 4
+	forPeople = 1 + iota
+	forMoments
+	forAnswers
+	forStream
+)
+
+func stream(of uint64) *rand.Rand {
+	const seed = 0x5eed
+	return rand.New(rand.NewPCG(seed, of)) //nolint:gosec // it is to be the same each time
+}
+
+// How much there is of everything.
+const (
 	veterans    = 11_800 // customers from before the first day
 	newcomers   = 6_500  // customers who came since
 	strangers   = 6_000  // answers that nobody's name is known of
-	answerShare = 0.635   // of those who are asked about the relationship
-	nobody      = -1
-	secondsADay = 24 * 60 * 60
+	answerShare = 0.635  // of those who are asked about the relationship
 )
+
+// nobody stands for the customer where no name is known.
+const nobody = -1
 
 // customer is somebody who may answer.
 type customer struct {
@@ -61,6 +70,22 @@ func (c *customer) traitsOn(on calendar.Day) trait.Values {
 	return trait.Merge(c.known, trait.Values{"plan": plans[plus]})
 }
 
+// introduced says who answers on the day, with all that is known.
+func (c *customer) introduced(on calendar.Day) *contact.Input {
+	who := *c.who
+	who.Traits = c.traitsOn(on)
+	return &who
+}
+
+// again says who answers on the day, with what has changed since they answered on the day before.
+func (c *customer) again(before, on calendar.Day) *contact.Input {
+	who := &contact.Input{ExternalID: c.who.ExternalID}
+	if before < c.upgraded && on >= c.upgraded {
+		who.Traits = trait.Values{"plan": plans[plus]}
+	}
+	return who
+}
+
 // moment is when somebody answers.
 type moment struct {
 	at     int64 // Unix time in seconds
@@ -77,7 +102,7 @@ type world struct {
 
 func newWorld(now time.Time) *world {
 	w := &world{story: newStory(now), now: now.Unix()}
-	random := rand.New(rand.NewPCG(seed, forPeople)) //nolint:gosec // it is to be the same each time
+	random := stream(forPeople)
 	days := float64(w.last - w.first)
 	w.customers = make([]customer, 0, veterans+newcomers)
 	for i := range veterans + newcomers {
@@ -159,7 +184,7 @@ func (c *customer) introduce(random *rand.Rand, number int) {
 
 // moments are when answers are given, in order.
 func (w *world) moments() []moment {
-	random := rand.New(rand.NewPCG(seed, forMoments)) //nolint:gosec // it is to be the same each time
+	random := stream(forMoments)
 	var found []moment
 	midnights := make([]int64, w.last-w.first+1)
 	for i := range midnights {
@@ -233,16 +258,27 @@ func (w *world) untilNow(all []moment) []moment {
 
 func (w *world) answers(campaigns Campaigns) iter.Seq[feedback.Recording] {
 	return func(yield func(feedback.Recording) bool) {
-		random := rand.New(rand.NewPCG(seed, forAnswers)) //nolint:gosec // it is to be the same each time
+		random := stream(forAnswers)
+		answered := make([]calendar.Day, len(w.customers)) // 0, which is long ago, is not yet
 		for _, m := range w.moments() {
 			at := time.Unix(m.at, 0).UTC()
-			var c *customer
+			on := calendar.DayOf(at, w.zone)
+			var r feedback.Recording
 			if m.who == nobody {
-				c = w.stranger(random, at)
+				c := w.stranger(random, at)
+				r = w.answer(random, c, m.survey, on, campaigns)
+				r.Traits = c.known
 			} else {
-				c = &w.customers[m.who]
+				c := &w.customers[m.who]
+				r = w.answer(random, c, m.survey, on, campaigns)
+				// Who is known needs no more than a name, and costs the log less.
+				if before := answered[m.who]; before != 0 {
+					r.Contact = c.again(before, on)
+				} else {
+					r.Contact = c.introduced(on)
+				}
+				answered[m.who] = on
 			}
-			r := w.answer(random, c, m.survey, calendar.DayOf(at, w.zone), campaigns)
 			r.RespondedAt = &at
 			if !yield(r) {
 				return
@@ -262,21 +298,24 @@ func (w *world) stranger(random *rand.Rand, at time.Time) *customer {
 
 // next is an answer of somebody at a moment after the story.
 func (w *world) next(random *rand.Rand, now time.Time, campaigns Campaigns) feedback.Recording {
-	day := calendar.DayOf(now, w.zone)
-	var c *customer
-	if random.IntN(100) < 10 {
-		c = w.stranger(random, now)
-	} else {
-		c = &w.customers[random.IntN(len(w.customers))]
-	}
+	on := calendar.DayOf(now, w.zone)
 	about := survey(pick(random, 82, 18))
-	if c.who != nil && day < c.since+14 {
+	if random.IntN(100) < 10 {
+		c := w.stranger(random, now)
+		r := w.answer(random, c, about, on, campaigns)
+		r.Traits = c.known
+		return r
+	}
+	c := &w.customers[random.IntN(len(w.customers))]
+	if on < c.since+14 {
 		about = installation
 	}
-	return w.answer(random, c, about, day, campaigns)
+	r := w.answer(random, c, about, on, campaigns)
+	r.Contact = c.introduced(on)
+	return r
 }
 
-// answer is what the customer says.
+// answer is what the customer says, but for who they are.
 func (w *world) answer(random *rand.Rand, c *customer, about survey, on calendar.Day, campaigns Campaigns) feedback.Recording {
 	r := feedback.Recording{Campaign: about.in(campaigns)}
 	feeling := w.mood(c, about, on)
@@ -311,16 +350,6 @@ func (w *world) answer(random *rand.Rand, c *customer, about survey, on calendar
 	if random.IntN(100) < [...]int{bad: 42, mixed: 22, good: 29}[toneOf(r.Score)] {
 		text := w.comment(random, c, about, on, feeling, r.Score)
 		r.Comment = &text
-	}
-	switch {
-	case c.who == nil:
-		r.Traits = c.traitsOn(on)
-	case on >= c.upgraded:
-		who := *c.who
-		who.Traits = c.traitsOn(on)
-		r.Contact = &who
-	default:
-		r.Contact = c.who
 	}
 	return r
 }

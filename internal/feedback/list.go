@@ -297,3 +297,21 @@ func OfContact(ctx context.Context, db *store.DB, contact uuid.UUID, args page.A
 		return n, nil
 	})
 }
+
+// A page of responses, as the API has it.
+type (
+	Connection = page.Connection[*ent.Response]
+	Edge = page.Edge[*ent.Response]
+)
+
+// Get finds a response of the caller's tenant; nil where there is none.
+func Get(ctx context.Context, db *store.DB, id uuid.UUID) (*ent.Response, error) {
+	r, err := db.Ent.Response.Query().Where(response.ID(id)).Only(ctx)
+	if ent.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading a response: %w", err)
+	}
+	return r, nil
+}

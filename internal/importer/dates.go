@@ -1,7 +1,6 @@
 package importer
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -163,11 +162,14 @@ func (f dateFormat) parse(text string, zone *time.Location) (t time.Time, dayOnl
 	if !exists(y, m, day) {
 		return time.Time{}, false, fmt.Errorf("%.60q is no day of the calendar as %s", text, f)
 	}
-	c, err := parseClock(d.rest, zone)
-	if err != nil {
+	if strings.TrimSpace(d.rest) == "" {
+		return time.Date(y, time.Month(m), day, int(noon/time.Hour), 0, 0, 0, zone), true, nil
+	}
+	c, ok := parseClock(d.rest, zone)
+	if !ok {
 		return time.Time{}, false, fmt.Errorf("%.60q has no time of day such as 15:04 after its date", text)
 	}
-	return time.Date(y, time.Month(m), day, 0, 0, 0, 0, c.zone).Add(0).Add(0), false, nil
+	return time.Date(y, time.Month(m), day, c.hour, c.minute, c.second, c.nano, c.zone), false, nil
 }
 
 // parseUnix reads seconds (9 or 10 digits) or milliseconds (12 or 13) since 1970.
@@ -194,8 +196,6 @@ type numbers struct {
 	// rest is what follows.
 	rest string
 }
-
-var errNoDate = errors.New("no date")
 
 func splitDate(text string) (numbers, error) {
 	d := numbers{text: text}
@@ -272,4 +272,163 @@ func (d *numbers) date(f dateFormat) (y, m, day int, err error) {
 func exists(y, m, d int) bool {
 	t := time.Date(y, time.Month(m), d, 0, 0, 0, 0, time.UTC)
 	return y >= 1 && m >= 1 && m <= 12 && d >= 1 && t.Day() == d && t.Month() == time.Month(m)
+}
+
+// clock is a time of day.
+type clock struct {
+	hour, minute, second, nano int
+	zone                       *time.Location
+}
+
+// parseClock reads what follows a date: T or a space, 15:04, seconds and their fractions, AM or PM, and a zone as Z or
+// +02:00, the last four where they are given.
+func parseClock(text string, zone *time.Location) (c clock, ok bool) {
+	text = strings.ToUpper(strings.TrimSpace(strings.TrimPrefix(strings.TrimPrefix(text, "T"), "t")))
+	number := func(most int) (n int, ok bool) {
+		digits := leadingDigits(text)
+		if digits == 0 || digits > 2 {
+			return 0, false
+		}
+		n, text = atoi(text[:digits]), text[digits:]
+		return n, n <= most
+	}
+	if c.hour, ok = number(23); !ok || !strings.HasPrefix(text, ":") {
+		return c, false
+	}
+	text = text[1:]
+	if c.minute, ok = number(59); !ok {
+		return c, false
+	}
+	if strings.HasPrefix(text, ":") {
+		text = text[1:]
+		if c.second, ok = number(59); !ok {
+			return c, false
+		}
+		if strings.HasPrefix(text, ".") || strings.HasPrefix(text, ",") {
+			n := leadingDigits(text[1:])
+			if n == 0 {
+				return c, false
+			}
+			c.nano = atoi((text[1:1+n] + "000000000")[:9])
+			text = text[1+n:]
+		}
+	}
+	text = strings.TrimLeft(text, " ")
+	if half, found := strings.CutSuffix(text[:min(2, len(text))], "M"); found && (half == "A" || half == "P") {
+		if c.hour < 1 || c.hour > 12 {
+			return c, false
+		}
+		c.hour %= 12
+		if half == "P" {
+			c.hour += 12
+		}
+		text = strings.TrimLeft(text[2:], " ")
+	}
+	c.zone, ok = parseOffset(text, zone)
+	return c, ok
+}
+
+// parseOffset reads Z, UTC, GMT, +02, +0200 and +02:00; nothing means zone.
+func parseOffset(text string, zone *time.Location) (*time.Location, bool) {
+	switch text {
+	case "":
+		return zone, true
+	case "Z", "UTC", "GMT":
+		return time.UTC, true
+	}
+	digits := strings.Replace(text[1:], ":", "", 1)
+	if text[0] != '+' && text[0] != '-' || leadingDigits(digits) != len(digits) || len(digits) != 2 && len(digits) != 4 {
+		return nil, false
+	}
+	hours, minutes := atoi(digits[:2]), 0
+	if len(digits) == 4 {
+		minutes = atoi(digits[2:])
+	}
+	if hours > 23 || minutes > 59 {
+		return nil, false
+	}
+	seconds := hours*3600 + minutes*60
+	if text[0] == '-' {
+		seconds = -seconds
+	}
+	return time.FixedZone("", seconds), true
+}
+
+// sighting is a date that was seen.
+type sighting struct {
+	text string
+	line int
+}
+
+// dateGuess gathers what the dates of a column can be.
+type dateGuess struct {
+	// first is the first date of all.
+	first sighting
+	// read are those that are plain anyway, same those whose day and month are the same number, wrong those that can't
+	// be read.
+	read, same, wrong int
+	// Of the others: those that are only good with the day or the month first, and those that are good either way,
+	// and two different days. The first of each is kept.
+	days, months, both                int
+	firstDay, firstMonth, firstOfBoth sighting
+	firstWrong                        sighting
+}
+
+func (g *dateGuess) see(text string, line int) {
+	at := sighting{text, line}
+	if g.first.line == 0 {
+		g.first = at
+	}
+	_, _, plain := dateFormat{}.parse(text, time.UTC)
+	if plain == nil {
+		g.read++
+		return
+	}
+	day, _, asDay := dateFormat{order: dayFirst}.parse(text, time.UTC)
+	month, _, asMonth := dateFormat{order: monthFirst}.parse(text, time.UTC)
+	note := func(n *int, first *sighting) {
+		if *n++; *n == 1 {
+			*first = at
+		}
+	}
+	switch {
+	case asDay == nil && asMonth == nil:
+		if day.Equal(month) {
+			g.same++
+			return
+		}
+		note(&g.both, &g.firstOfBoth)
+	case asDay == nil:
+		note(&g.days, &g.firstDay)
+	case asMonth == nil:
+		note(&g.months, &g.firstMonth)
+	default:
+		note(&g.wrong, &g.firstWrong)
+	}
+}
+
+// format decides how the column's dates are read. Where they can be read in two ways, or in none, it says so.
+func (g *dateGuess) format(column string) (dateFormat, error) {
+	const flag = "say which it is with --date-format DD/MM/YYYY or --date-format MM/DD/YYYY"
+	switch {
+	case g.days > 0 && g.months > 0:
+		return dateFormat{}, fmt.Errorf("the dates of the column %q contradict each other: %q (line %d) can only be DD/MM/YYYY, %q (line %d) only MM/DD/YYYY; %s",
+			column, g.firstDay.text, g.firstDay.line, g.firstMonth.text, g.firstMonth.line, flag)
+	case g.days > 0:
+		return dateFormat{order: dayFirst}, nil
+	case g.months > 0:
+		return dateFormat{order: monthFirst}, nil
+	case g.both > 0:
+		const as = "2 January 2006"
+		day, _, _ := dateFormat{order: dayFirst}.parse(g.firstOfBoth.text, time.UTC)
+		month, _, _ := dateFormat{order: monthFirst}.parse(g.firstOfBoth.text, time.UTC)
+		return dateFormat{}, fmt.Errorf("the dates of the column %q can be read in two ways: %q (line %d) is %s as DD/MM/YYYY, and %s as MM/DD/YYYY; %s",
+			column, g.firstOfBoth.text, g.firstOfBoth.line, day.Format(as), month.Format(as), flag)
+	case g.same > 0:
+		return dateFormat{order: dayFirst}, nil
+	case g.read == 0 && g.wrong > 0:
+		return dateFormat{}, fmt.Errorf("the column %q holds no dates that are understood, such as %.60q (line %d); say how they are written with --date-format, such as DD/MM/YYYY HH:mm",
+			column, g.firstWrong.text, g.firstWrong.line)
+	}
+	return dateFormat{}, nil
 }

@@ -62,9 +62,29 @@ func decode(from io.Reader, e encoding) io.Reader {
 	case utf16BE:
 		return transform.NewReader(from, unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM).NewDecoder())
 	case windows1252:
-		return transform.NewReader(from, charmap.Windows1252.NewDecoder())
+		return transform.NewReader(from, &windows1252Decoder{})
 	}
 	return from
+}
+
+// windows1252Decoder turns Windows-1252 into UTF-8.
+type windows1252Decoder struct{ transform.NopResetter }
+
+func (*windows1252Decoder) Transform(dst, src []byte, _ bool) (nDst, nSrc int, err error) {
+	for _, b := range src {
+		r := rune(b)
+		if b >= utf8.RuneSelf {
+			if r = charmap.Windows1252.DecodeByte(b); r == utf8.RuneError {
+				r = rune(b)
+			}
+		}
+		if nDst+utf8.RuneLen(r) > len(dst) {
+			return nDst, nSrc, transform.ErrShortDst
+		}
+		nDst += utf8.EncodeRune(dst[nDst:], r)
+		nSrc++
+	}
+	return nDst, nSrc, nil
 }
 
 // recognise finds the encoding of a file without a byte order mark, reading all of it.

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
 )
 
@@ -75,4 +76,13 @@ func AppendText(b []byte, text string) []byte {
 	}
 	b = append(b, text...)
 	return append(b, '"')
+}
+
+// WriteIDs writes List of the ids into a statement that is being built, with one parameter.
+func WriteIDs(b *sql.Builder, ids []uuid.UUID) {
+	if b.Dialect() == Postgres {
+		b.WriteString("(SELECT unnest(").Arg(UUIDs(Postgres, ids)).WriteString("::uuid[]))")
+		return
+	}
+	b.WriteString("(SELECT value FROM json_each(").Arg(UUIDs(SQLite, ids)).WriteString("))")
 }

@@ -230,7 +230,7 @@ func (db *DB) Write(ctx context.Context, f func(tx *Tx) error) (err error) {
 			err = errors.Join(err, fmt.Errorf("rolling back: %w", rollback))
 		}
 	}()
-	client := ent.NewClient(ent.Driver(entsql.NewDriver(db.Dialect, entsql.Conn{ExecQuerier: tx})))
+	client := ent.NewClient(ent.Driver(within{entsql.NewDriver(db.Dialect, entsql.Conn{ExecQuerier: tx})}))
 	if err := f(&Tx{Ent: client, SQL: tx}); err != nil {
 		return err
 	}
@@ -238,6 +238,26 @@ func (db *DB) Write(ctx context.Context, f func(tx *Tx) error) (err error) {
 		return fmt.Errorf("committing: %w", err)
 	}
 	return nil
+}
+
+// within is a driver whose transactions are the one that it is in: ent begins one to update a single row.
+type within struct{ *entsql.Driver }
+
+func (d within) Tx(context.Context) (dialect.Tx, error) { return dialect.NopTx(d), nil }
+
+// Snapshot runs f in a transaction that sees the database as it is at one moment, and changes nothing.
+func (db *DB) Snapshot(ctx context.Context, f func(tx *Tx) error) error {
+	var opts *sql.TxOptions
+	if db.Dialect == Postgres {
+		// SQLite's transactions are snapshots anyway.
+		opts = &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+	}
+	tx, err := db.Reader.BeginTx(ctx, opts)
+	if err != nil {
+		return fmt.Errorf("beginning a snapshot: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }() // it has only read
+	return f(&Tx{Ent: db.Ent, SQL: tx})
 }
 
 // WriteLocked is Write under the tenant's lock: it stands before or after each flush, and never within one.

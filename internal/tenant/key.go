@@ -195,3 +195,9 @@ func ListKeys(ctx context.Context, db *store.DB, args page.Args) (*page.Connecti
 	}
 	return list, nil
 }
+
+// A page of API keys, as the API has it.
+type (
+	KeyConnection = page.Connection[*ent.ApiKey]
+	KeyEdge       = page.Edge[*ent.ApiKey]
+)

@@ -112,3 +112,9 @@ func List(ctx context.Context, db *store.DB, args page.Args) (*page.Connection[*
 	}
 	return list, nil
 }
+
+// A page of tenants, as the API has it.
+type (
+	Connection = page.Connection[*ent.Tenant]
+	Edge       = page.Edge[*ent.Tenant]
+)

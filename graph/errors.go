@@ -1,0 +1,76 @@
+package graph
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/google/uuid"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/zeroten/zeroten/graph/scalar"
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/id"
+)
+
+// refused gives a mutation's payload what its caller can mend, with fields from the root; other errors are passed on.
+func refused(err error) ([]*apierror.UserError, error) {
+	var errs apierror.UserErrors
+	if errors.As(err, &errs) {
+		return userErrors(errs.Under("input")), nil
+	}
+	return []*apierror.UserError{}, err
+}
+
+func userErrors(errs apierror.UserErrors) []*apierror.UserError {
+	return pointers(errs)
+}
+
+// parseID reads an argument that is an id of some kind of thing.
+func parseID(kind id.Kind, argument, text string) (uuid.UUID, error) {
+	u, err := kind.Parse(text)
+	if err != nil {
+		return u, apierror.BadRequest("%s: %v.", argument, err)
+	}
+	return u, nil
+}
+
+// present shows callers our own errors, and what the executor says about their documents; all else is logged with an
+// id, and the id is shown.
+func present(log *slog.Logger) graphql.ErrorPresenterFunc {
+	return func(ctx context.Context, err error) *gqlerror.Error {
+		shown := &gqlerror.Error{Path: graphql.GetPath(ctx), Extensions: map[string]any{}}
+		var fromExecutor *gqlerror.Error
+		var known *apierror.Error
+		var mendable apierror.UserErrors
+		var value scalar.Error
+		wrapped := errors.As(err, &fromExecutor)
+		if wrapped {
+			shown.Path, shown.Locations = fromExecutor.Path, fromExecutor.Locations
+		}
+		switch {
+		case errors.As(err, &known):
+			shown.Message = known.Message
+			noteStatus(ctx, known)
+		case errors.As(err, &mendable):
+			known = apierror.BadRequest("%v", mendable)
+			shown.Message = known.Message
+		case wrapped && (fromExecutor.Err == nil || errors.As(err, &value)):
+			// From the parser, the validator or the scalars: about the document and its variables alone.
+			known = apierror.BadRequest("%s", fromExecutor.Message)
+			shown.Message = known.Message
+		case ctx.Err() != nil:
+			known = apierror.New(apierror.Overloaded, "The request was given up before it was done.")
+			shown.Message = known.Message
+		default:
+			incident := rand.Text()[:12]
+			log.ErrorContext(ctx, "internal error", "incident", incident, "error", err.Error(), "path", shown.Path.String())
+			known = apierror.New(apierror.Internal, "Something went wrong on our side; it is logged as %s.", incident)
+			shown.Message = known.Message
+			shown.Extensions["incident"] = incident
+		}
+		shown.Extensions["code"] = string(known.Code)
+		return shown
+	}
+}

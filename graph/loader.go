@@ -1,0 +1,116 @@
+package graph
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"entgo.io/ent/dialect/sql"
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/ent/campaign"
+	"github.com/zeroten/zeroten/ent/contact"
+	"github.com/zeroten/zeroten/internal/store"
+)
+
+// loader reads entities by id within one request. Whoever has read a page says first which ids may be asked for, and
+// the first that is asked for brings all of them: one statement, and no waiting for others to come.
+type loader[T any] struct {
+	fetch func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*T, error)
+
+	mu     sync.Mutex
+	wanted map[uuid.UUID]struct{}
+	loaded map[uuid.UUID]*load[T]
+}
+
+// load is one statement, under way or done.
+type load[T any] struct {
+	done  chan struct{}
+	found map[uuid.UUID]*T
+	err   error
+}
+
+func newLoader[T any](fetch func(context.Context, []uuid.UUID) (map[uuid.UUID]*T, error)) *loader[T] {
+	return &loader[T]{fetch: fetch, wanted: map[uuid.UUID]struct{}{}, loaded: map[uuid.UUID]*load[T]{}}
+}
+
+func (l *loader[T]) want(id uuid.UUID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.loaded[id] == nil {
+		l.wanted[id] = struct{}{}
+	}
+}
+
+// load gives the entity, nil where there is none that the caller may see.
+func (l *loader[T]) load(ctx context.Context, id uuid.UUID) (*T, error) {
+	l.mu.Lock()
+	p := l.loaded[id]
+	if p != nil {
+		l.mu.Unlock()
+		select {
+		case <-p.done:
+			return p.found[id], p.err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	p = &load[T]{done: make(chan struct{})}
+	l.wanted[id] = struct{}{}
+	ids := make([]uuid.UUID, 0, len(l.wanted))
+	for id := range l.wanted {
+		ids = append(ids, id)
+		l.loaded[id] = p
+	}
+	clear(l.wanted)
+	l.mu.Unlock()
+	defer close(p.done)
+	p.found, p.err = l.fetch(ctx, ids)
+	return p.found[id], p.err
+}
+
+type loaders struct {
+	campaigns *loader[ent.Campaign]
+	contacts  *loader[ent.Contact]
+}
+
+type loadersKey struct{}
+
+// withLoaders gives a request its loaders.
+func withLoaders(ctx context.Context, db *store.DB) context.Context {
+	among := func(ids []uuid.UUID) func(*sql.Selector) {
+		return func(s *sql.Selector) {
+			// One parameter whatever the number, so that the statement stays prepared.
+			s.Where(sql.P(func(b *sql.Builder) {
+				b.Ident(s.C("id")).WriteString(" IN ")
+				store.WriteIDs(b, ids)
+			}))
+		}
+	}
+	return context.WithValue(ctx, loadersKey{}, &loaders{
+		campaigns: newLoader(func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*ent.Campaign, error) {
+			rows, err := db.Ent.Campaign.Query().Where(campaign.And(among(ids))).All(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("loading campaigns: %w", err)
+			}
+			return byID(rows, func(c *ent.Campaign) uuid.UUID { return c.ID }), nil
+		}),
+		contacts: newLoader(func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*ent.Contact, error) {
+			rows, err := db.Ent.Contact.Query().Where(contact.And(among(ids))).All(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("loading contacts: %w", err)
+			}
+			return byID(rows, func(c *ent.Contact) uuid.UUID { return c.ID }), nil
+		}),
+	})
+}
+
+func byID[T any](rows []*T, id func(*T) uuid.UUID) map[uuid.UUID]*T {
+	found := make(map[uuid.UUID]*T, len(rows))
+	for _, r := range rows {
+		found[id(r)] = r
+	}
+	return found
+}
+
+func loadersOf(ctx context.Context) *loaders { return ctx.Value(loadersKey{}).(*loaders) }

@@ -1,0 +1,103 @@
+package graph
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/ent/apikey"
+	"github.com/zeroten/zeroten/ent/campaign"
+	"github.com/zeroten/zeroten/ent/contact"
+	"github.com/zeroten/zeroten/ent/response"
+	segment "github.com/zeroten/zeroten/ent/segment"
+	"github.com/zeroten/zeroten/ent/tenant"
+	trait "github.com/zeroten/zeroten/ent/trait"
+	"github.com/zeroten/zeroten/graph/model"
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/id"
+)
+
+func (r *Resolver) viewer(ctx context.Context) (*model.Viewer, error) {
+	caller, ok := auth.From(ctx)
+	if !ok {
+		return nil, errNoKey()
+	}
+	v := &model.Viewer{Scopes: caller.Scopes}
+	if caller.Tenant != uuid.Nil {
+		t, err := r.DB.Ent.Tenant.Get(ctx, caller.Tenant)
+		if err != nil {
+			return nil, fmt.Errorf("reading the caller's tenant: %w", err)
+		}
+		v.Tenant = t
+	}
+	return v, nil
+}
+
+// nodes finds things by ids of all kinds: one statement a kind. Where there is none, or none that the caller may see,
+// there is nil.
+func (r *Resolver) nodes(ctx context.Context, ids []string) ([]model.Node, error) {
+	const most = 100
+	if len(ids) > most {
+		return nil, apierror.BadRequest("ids: at most %d at a time, not %d.", most, len(ids))
+	}
+	wanted := map[id.Kind][]uuid.UUID{}
+	for i, text := range ids {
+		kind, u, err := id.Parse(text)
+		if err != nil {
+			return nil, apierror.BadRequest("ids.%d: %v: %.40q.", i, err, text)
+		}
+		wanted[kind] = append(wanted[kind], u)
+	}
+	found := map[string]model.Node{}
+	for kind, of := range wanted {
+		if err := r.find(ctx, kind, of, found); err != nil {
+			return nil, fmt.Errorf("reading nodes: %w", err)
+		}
+	}
+	nodes := make([]model.Node, len(ids))
+	for i, text := range ids {
+		nodes[i] = found[text]
+	}
+	return nodes, nil
+}
+
+func (r *Resolver) find(ctx context.Context, kind id.Kind, ids []uuid.UUID, found map[string]model.Node) error {
+	db := r.DB.Ent
+	switch kind {
+	case id.Campaign:
+		return add(ctx, found, db.Campaign.Query().Where(campaign.IDIn(ids...)).All)
+	case id.Contact:
+		return add(ctx, found, db.Contact.Query().Where(contact.IDIn(ids...)).All)
+	case id.Trait:
+		return add(ctx, found, db.Trait.Query().Where(trait.IDIn(ids...)).All)
+	case id.Segment:
+		return add(ctx, found, db.Segment.Query().Where(segment.IDIn(ids...)).All)
+	case id.Tenant:
+		return add(ctx, found, db.Tenant.Query().Where(tenant.IDIn(ids...)).All)
+	case id.Response:
+		return add(ctx, found, func(ctx context.Context) ([]*ent.Response, error) {
+			rows, err := db.Response.Query().Where(response.IDIn(ids...)).All(ctx)
+			want(ctx, rows...)
+			return rows, err
+		})
+	case id.ApiKey:
+		if caller, _ := auth.From(ctx); !caller.May(auth.Admin) {
+			return nil // as if there were none: the root field asks for ADMIN too
+		}
+		return add(ctx, found, db.ApiKey.Query().Where(apikey.IDIn(ids...)).All)
+	}
+	return nil
+}
+
+func add[T interface {
+	model.Node
+	NodeID() string
+}](ctx context.Context, found map[string]model.Node, query func(context.Context) ([]T, error)) error {
+	rows, err := query(ctx)
+	for _, n := range rows {
+		found[n.NodeID()] = n
+	}
+	return err
+}

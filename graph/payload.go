@@ -1,0 +1,110 @@
+package graph
+
+import (
+	"context"
+
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/page"
+)
+
+// checkBatch says what is wrong with the size of a batch.
+func checkBatch(field string, n int) []*apierror.UserError {
+	switch {
+	case n == 0:
+		return userErrors(apierror.User(apierror.Required, []string{"input", field}, "Give at least one."))
+	case n > feedback.MaxBatch:
+		return userErrors(apierror.User(apierror.TooMany, []string{"input", field}, "At most %d at a time, not %d: send the rest in further calls.", feedback.MaxBatch, n))
+	}
+	return nil
+}
+
+// collect lays the outcomes of a batch out as its payload has them: values in the order of the input, how many are
+// new, and errors with their item's index below field. With no field the input is the one item itself.
+func collect[T any](out []feedback.Outcome[T], field string) (values []*T, fresh int, errs []*apierror.UserError) {
+	values, errs = make([]*T, len(out)), []*apierror.UserError{}
+	for i, o := range out {
+		values[i] = o.Value
+		if o.Value != nil && !o.Replayed {
+			fresh++
+		}
+		prefix := []string{"input"}
+		if field != "" {
+			prefix = append(prefix, field, apierror.Index(i))
+		}
+		errs = append(errs, userErrors(o.Errors.Under(prefix...))...)
+	}
+	return values, fresh, errs
+}
+
+func unwrap[T any](out feedback.Outcome[T]) (*T, []*apierror.UserError) {
+	return out.Value, userErrors(out.Errors.Under("input"))
+}
+
+func only[T any](values []*T) *T {
+	if len(values) == 0 {
+		return nil
+	}
+	return values[0]
+}
+
+// given is nil for a text that there is none of.
+func given(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+func deref(n *int) int {
+	if n == nil {
+		return 0
+	}
+	return *n
+}
+
+func filterOf(filter *feedback.Filter) feedback.Filter {
+	if filter == nil {
+		return feedback.Filter{}
+	}
+	return *filter
+}
+
+func (r *Resolver) responses(ctx context.Context, filter *feedback.Filter, within feedback.Within, args page.Args, order *feedback.Order) (*feedback.Connection, error) {
+	return wanting(ctx)(feedback.List(ctx, r.DB, r.States, filterOf(filter), within, args, order, r.Log.Now()))
+}
+
+// wanting tells the loaders of a page's rows.
+func wanting(ctx context.Context) func(*feedback.Connection, error) (*feedback.Connection, error) {
+	return func(c *feedback.Connection, err error) (*feedback.Connection, error) {
+		if err != nil {
+			return nil, err
+		}
+		want(ctx, c.Nodes()...)
+		return c, nil
+	}
+}
+
+// want tells the loaders what may be asked for of these responses.
+func want(ctx context.Context, responses ...*ent.Response) {
+	l := loadersOf(ctx)
+	for _, r := range responses {
+		if r == nil {
+			continue
+		}
+		l.campaigns.want(r.CampaignID)
+		if r.ContactID != nil {
+			l.contacts.want(*r.ContactID)
+		}
+	}
+}
+
+// pointers are what generated code takes lists of structs by.
+func pointers[T any](values []T) []*T {
+	list := make([]*T, len(values))
+	for i := range values {
+		list[i] = &values[i]
+	}
+	return list
+}

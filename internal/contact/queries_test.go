@@ -1,0 +1,338 @@
+package contact_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/contact"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/storetest"
+	"github.com/zeroten/zeroten/internal/tenant"
+	"github.com/zeroten/zeroten/internal/trait"
+)
+
+// newTenant makes a tenant with these traits, and a context in which it calls.
+func newTenant(t *testing.T, db *store.DB, traits ...cube.DefineTraitInput) context.Context {
+	t.Helper()
+	made, _, err := tenant.Create(t.Context(), db, tenant.CreateInput{Name: "Tenant", TimeZone: "UTC"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := auth.ForTenant(t.Context(), made.ID)
+	b := cube.NewBuilder(db, nil)
+	for _, in := range traits {
+		if _, err := b.DefineTrait(ctx, in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return ctx
+}
+
+// person is a contact to be; what is empty is not given.
+type person struct {
+	name, email, externalID string
+	traits                  trait.Values
+}
+
+// add makes contacts, the first of them the oldest.
+func add(t *testing.T, ctx context.Context, db *store.DB, people ...person) []*ent.Contact {
+	t.Helper()
+	given := func(text string) *string {
+		if text == "" {
+			return nil
+		}
+		return &text
+	}
+	var all []*ent.Contact
+	err := db.Write(ctx, func(tx *store.Tx) error {
+		for chunk := range slices.Chunk(people, 500) {
+			var creates []*ent.ContactCreate
+			for _, p := range chunk {
+				if p.traits == nil {
+					p.traits = trait.Values{}
+				}
+				create := tx.Ent.Contact.Create().SetNillableName(given(p.name)).SetNillableEmail(given(p.email)).
+					SetNillableExternalID(given(p.externalID)).SetTraits(p.traits)
+				if p.email != "" {
+					create.SetEmailKey(contact.EmailKey(p.email))
+				}
+				creates = append(creates, create)
+			}
+			made, err := tx.Ent.Contact.CreateBulk(creates...).Save(ctx)
+			if err != nil {
+				return err
+			}
+			all = append(all, made...)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func wantCode(t *testing.T, err error, want apierror.Code) {
+	t.Helper()
+	var e *apierror.Error
+	if !errors.As(err, &e) || e.Code != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestFindAndGet(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx, other := newTenant(t, db), newTenant(t, db)
+		ada := add(t, ctx, db, person{name: "Ada", email: "Ada@Example.org", externalID: "A-1"}, person{externalID: "a-1"})[0]
+		text := id.Contact.Format(ada.ID)
+		for _, test := range []struct {
+			name                  string
+			id, externalID, email *string
+			found                 bool
+		}{
+			{"by id", &text, nil, nil, true},
+			{"by external id", nil, new("A-1"), nil, true},
+			{"by e-mail", nil, nil, new("Ada@Example.org"), true},
+			{"by e-mail in capitals", nil, nil, new("ADA@EXAMPLE.ORG"), true},
+			{"by another id", new(id.Contact.Format(id.New())), nil, nil, false},
+			{"by another external id", nil, new("A-2"), nil, false},
+			{"by no external id", nil, new(""), nil, false},
+			{"by another e-mail", nil, nil, new("ada@example.com"), false},
+		} {
+			t.Run(test.name, func(t *testing.T) {
+				c, err := contact.Find(ctx, db, test.id, test.externalID, test.email)
+				if err != nil || (c != nil) != test.found || (c != nil && c.ID != ada.ID) {
+					t.Errorf("got %v, %v", c, err)
+				}
+				if c, err := contact.Find(other, db, test.id, test.externalID, test.email); c != nil || err != nil {
+					t.Errorf("another tenant got %v, %v", c, err)
+				}
+			})
+		}
+		for name, by := range map[string][3]*string{
+			"nothing":           {},
+			"two":               {&text, new("A-1"), nil},
+			"three":             {&text, new("A-1"), new("ada@example.org")},
+			"no id":             {new("Ada"), nil, nil},
+			"a segment's id":    {new(id.Segment.Format(ada.ID)), nil, nil},
+			"a long externalId": {nil, new(strings.Repeat("x", 201)), nil},
+		} {
+			t.Run(name, func(t *testing.T) {
+				_, err := contact.Find(ctx, db, by[0], by[1], by[2])
+				wantCode(t, err, apierror.BadRequestCode)
+			})
+		}
+		if c, err := contact.Get(ctx, db, ada.ID); err != nil || *c.Name != "Ada" {
+			t.Errorf("got %v, %v", c, err)
+		}
+		if c, err := contact.Get(other, db, ada.ID); c != nil || err != nil {
+			t.Errorf("another tenant got %v, %v", c, err)
+		}
+	})
+}
+
+// names reads a list page by page, forwards and backwards, and checks that both are the same and that the total is.
+func names(t *testing.T, ctx context.Context, db *store.DB, states *cube.States, size int, f contact.Filter) []string {
+	t.Helper()
+	name := func(c *ent.Contact) string {
+		if c.Name == nil {
+			return "-"
+		}
+		return *c.Name
+	}
+	var forwards, backwards []string
+	for args := (page.Args{First: &size}); ; {
+		list, err := contact.List(ctx, db, states, args, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range list.Nodes() {
+			forwards = append(forwards, name(c))
+		}
+		if !list.PageInfo.HasNextPage {
+			break
+		}
+		args.After = list.PageInfo.EndCursor
+	}
+	for args := (page.Args{Last: &size}); ; {
+		list, err := contact.List(ctx, db, states, args, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range slices.Backward(list.Nodes()) {
+			backwards = append(backwards, name(c))
+		}
+		if !list.PageInfo.HasPreviousPage {
+			if n, err := list.TotalCount(ctx); err != nil || n != len(forwards) {
+				t.Errorf("total %d, %v; want %d", n, err, len(forwards))
+			}
+			break
+		}
+		args.Before = list.PageInfo.StartCursor
+	}
+	slices.Reverse(backwards)
+	if !slices.Equal(forwards, backwards) {
+		t.Errorf("forwards %v, backwards %v", forwards, backwards)
+	}
+	return forwards
+}
+
+func TestSearch(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx, other := newTenant(t, db), newTenant(t, db)
+		add(t, ctx, db,
+			person{name: "Ada", email: "ada@example.org"},
+			person{name: "Émile Zola", externalID: "C_1"},
+			person{name: "emile", externalID: "CX1"},
+			person{name: "100%", externalID: `a\b`},
+			person{name: "100 %", email: "ÉMILE@example.org"},
+			person{name: "Müller", externalID: "ADAM"},
+			person{name: "MÜLLER-LÜDENSCHEIDT"},
+			person{name: "Mller"},
+			person{name: "nobody"},
+		)
+		add(t, other, db, person{name: "Ada of another tenant"})
+		states := cube.NewStates(db)
+		for search, want := range map[string][]string{
+			"":           {"nobody", "Mller", "MÜLLER-LÜDENSCHEIDT", "Müller", "100 %", "100%", "emile", "Émile Zola", "Ada"},
+			"ada":        {"Müller", "Ada"},
+			"ADA":        {"Müller", "Ada"},
+			"EXAMPLE.":   {"100 %", "Ada"},
+			"0%":         {"100%"},
+			"%":          {"100 %", "100%"},
+			"c_1":        {"Émile Zola"},
+			`\`:          {"100%"},
+			`a\b`:        {"100%"},
+			"émile":      {"100 %", "Émile Zola"},
+			"ÉMILE Z":    {"Émile Zola"},
+			"müLLer":     {"MÜLLER-LÜDENSCHEIDT", "Müller"},
+			"Ü":          {"MÜLLER-LÜDENSCHEIDT", "Müller"},
+			"müller-lü":  {"MÜLLER-LÜDENSCHEIDT"},
+			"' OR 1=1":   nil,
+			"Adaadaadae": nil,
+		} {
+			t.Run(search, func(t *testing.T) {
+				if got := names(t, ctx, db, states, 2, contact.Filter{Search: &search}); !slices.Equal(got, want) {
+					t.Errorf("got %q, want %q", got, want)
+				}
+			})
+		}
+		_, err := contact.List(ctx, db, states, page.Args{}, contact.Filter{Search: new(strings.Repeat("x", 201))})
+		wantCode(t, err, apierror.BadRequestCode)
+		_, err = contact.List(ctx, db, states, page.Args{After: new("x")}, contact.Filter{})
+		wantCode(t, err, apierror.BadRequestCode)
+	})
+}
+
+func TestListBySegment(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		traits := []cube.DefineTraitInput{
+			{Key: "plan", Kind: trait.Text, IsDimension: true},
+			{Key: "age", Kind: trait.Number, IsDimension: true, Edges: []float64{18, 65}},
+		}
+		ctx, other := newTenant(t, db, traits...), newTenant(t, db, traits...)
+		save := func(name string, rule segment.Rule) string {
+			t.Helper()
+			g, err := cube.CreateSegment(ctx, db, cube.CreateSegmentInput{Name: name, Rule: rule})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return id.Segment.Format(g.ID)
+		}
+		gold := save("gold", segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"gold"}}})
+		adult := save("adult", segment.Rule{Trait: &segment.Condition{Key: "age", AtLeast: new(18.0)}})
+		unknown := save("unknown", segment.Rule{Trait: &segment.Condition{Key: "age", IsKnown: new(false)}})
+
+		// More than one chunk, and few in the segments.
+		people := make([]person, 2_345)
+		wants := map[string][]string{}
+		for i := range people {
+			p := &people[i]
+			p.name, p.traits = fmt.Sprint(i), trait.Values{"plan": "silver", "age": 17.0}
+			if i%500 == 0 {
+				p.traits["plan"] = "gold"
+				wants[gold] = append(wants[gold], p.name)
+			}
+			if i%800 == 1 {
+				p.traits["age"] = 18.0
+				wants[adult] = append(wants[adult], p.name)
+			}
+			if i == 77 {
+				p.traits["age"] = "17"
+				wants[unknown] = append(wants[unknown], p.name)
+			}
+		}
+		add(t, ctx, db, people...)
+		add(t, other, db, person{name: "Ada", traits: trait.Values{"plan": "gold"}})
+
+		states := cube.NewStates(db)
+		for which, want := range wants {
+			slices.Reverse(want)
+			if got := names(t, ctx, db, states, 2, contact.Filter{Segment: &which}); !slices.Equal(got, want) {
+				t.Errorf("got %v, want %v", got, want)
+			}
+		}
+		if got := names(t, ctx, db, states, 2, contact.Filter{Segment: &gold, Search: new("00")}); !slices.Equal(got, []string{"2000", "1500", "1000", "500"}) {
+			t.Errorf("segment and search: got %v", got)
+		}
+
+		_, err := contact.List(other, db, states, page.Args{}, contact.Filter{Segment: &gold})
+		wantCode(t, err, apierror.NotFoundCode)
+		none := id.Segment.Format(id.New())
+		_, unknownErr := contact.List(ctx, db, states, page.Args{}, contact.Filter{Segment: &none})
+		wantCode(t, unknownErr, apierror.NotFoundCode)
+		if a, b := strings.ReplaceAll(err.Error(), gold, "…"), strings.ReplaceAll(unknownErr.Error(), none, "…"); a != b {
+			t.Errorf("another tenant's segment: %s; an unknown one: %s", a, b)
+		}
+		_, err = contact.List(ctx, db, states, page.Args{}, contact.Filter{Segment: new("gold")})
+		wantCode(t, err, apierror.BadRequestCode)
+	})
+}
+
+// Values that the cube no longer keeps apart are (other) for contacts as they are for responses.
+func TestListBySegmentBeyondTheDictionary(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := newTenant(t, db, cube.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: true})
+		g, err := cube.CreateSegment(ctx, db, cube.CreateSegmentInput{
+			Name: "other", Rule: segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{trait.Other}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		add(t, ctx, db, person{name: "known", traits: trait.Values{"plan": "p7"}}, person{name: "late", traits: trait.Values{"plan": "p201"}})
+		states := cube.NewStates(db)
+		text := id.Segment.Format(g.ID)
+		if got := names(t, ctx, db, states, 2, contact.Filter{Segment: &text}); got != nil {
+			t.Errorf("before: got %v, want nobody", got)
+		}
+		err = db.WriteSettings(ctx, auth.Tenant(ctx), func(tx *store.Tx) error {
+			s, err := cube.LoadTx(ctx, tx.SQL, auth.Tenant(ctx))
+			if err != nil {
+				return err
+			}
+			for i := range trait.MaxValues {
+				if _, err := tx.SQL.ExecContext(ctx, `INSERT INTO profiles (tenant_id, cube, id, channel, variant, dimension_values)
+					VALUES ($1, $2, $3, 'API', '(none)', $4)`, s.Tenant, s.Active.Number, i+1, fmt.Sprintf(`["p%d"]`, i)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := names(t, ctx, db, states, 2, contact.Filter{Segment: &text}); !slices.Equal(got, []string{"late"}) {
+			t.Errorf("got %v, want late", got)
+		}
+	})
+}

@@ -1,0 +1,113 @@
+package contact_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/calendar"
+	"github.com/zeroten/zeroten/internal/contact"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/storetest"
+	"github.com/zeroten/zeroten/internal/trait"
+)
+
+func TestValues(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := newTenant(t, db,
+			cube.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: true},
+			cube.DefineTraitInput{Key: "note", Kind: trait.Text},
+			cube.DefineTraitInput{Key: "size", Kind: trait.Number, IsDimension: true},
+			cube.DefineTraitInput{Key: "age", Kind: trait.Number, IsDimension: true, Edges: []float64{18, 65}},
+			cube.DefineTraitInput{Key: "fibre", Kind: trait.Boolean},
+			cube.DefineTraitInput{Key: "since", Kind: trait.Date, IsDimension: true},
+			cube.DefineTraitInput{Key: "tenure", Kind: trait.Date, IsDimension: true, Edges: []float64{12}},
+			cube.DefineTraitInput{Key: "nobody", Kind: trait.Text},
+		)
+		other := newTenant(t, db)
+		add(t, other, db, person{name: "Ada", traits: trait.Values{"plan": "gold"}})
+
+		today := calendar.DayOf(time.Now(), time.UTC)
+		yearAgo := calendar.Monthly.Add(today, -13).String()
+		add(t, ctx, db,
+			person{traits: trait.Values{"plan": "gold", "size": 3.0, "age": 17.5, "fibre": true, "since": today.String(), "tenure": today.String()}},
+			person{traits: trait.Values{"plan": "gold", "size": 3.0, "age": 18.0, "fibre": false, "since": today.Add(-1).String(), "tenure": yearAgo}},
+			person{traits: trait.Values{"plan": "gold", "size": "3", "age": 64.0, "fibre": "true", "since": today.Add(40).String()}},
+			person{traits: trait.Values{"plan": "silver", "size": 0.5, "age": 65.0, "fibre": 1.0, "since": "2020-02-30"}},
+			person{traits: trait.Values{"plan": `a "b" ü \`, "size": 12345678.0}},
+			person{traits: trait.Values{"plan": 3.0, "size": true}},
+			person{},
+		)
+		s, err := cube.Load(ctx, db, auth.Tenant(ctx))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for key, want := range map[string][]contact.Value{
+			"plan":   {{"gold", 3}, {"(none)", 2}, {`a "b" ü \`, 1}, {"silver", 1}},
+			"note":   {{"(none)", 7}},
+			"nobody": {{"(none)", 7}},
+			"size":   {{"(none)", 3}, {"3", 2}, {"0.5", 1}, {"12345678", 1}},
+			"age":    {{"(none)", 3}, {"18–65", 2}, {"<18", 1}, {"≥65", 1}},
+			"fibre":  {{"(none)", 5}, {"false", 1}, {"true", 1}},
+			"since":  {{"(none)", 5}, {"0", 2}},
+			"tenure": {{"(none)", 5}, {"<12", 1}, {"≥12", 1}},
+			"x":      nil,
+			"$.plan": nil,
+		} {
+			got, err := contact.Values(ctx, db, s, key)
+			if err != nil || !slices.Equal(got, want) {
+				t.Errorf("%s: got %v, %v; want %v", key, got, err, want)
+			}
+		}
+	})
+}
+
+func TestValuesBeyondTheLimit(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := newTenant(t, db,
+			cube.DefineTraitInput{Key: "city", Kind: trait.Text},
+			cube.DefineTraitInput{Key: "since", Kind: trait.Date},
+		)
+		today := calendar.DayOf(time.Now(), time.UTC)
+		var people []person
+		for i := range 250 {
+			city := fmt.Sprintf("c%03d", i)
+			since := calendar.Monthly.Start(calendar.Monthly.Add(today, -i)).String()
+			people = append(people, person{traits: trait.Values{"city": city, "since": since}})
+			if i < 10 {
+				people = append(people, person{traits: trait.Values{"city": city, "since": since}})
+			}
+		}
+		people = append(people, person{})
+		add(t, ctx, db, people...)
+		s, err := cube.Load(ctx, db, auth.Tenant(ctx))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range []string{"city", "since"} {
+			got, err := contact.Values(ctx, db, s, key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got) != contact.MaxValues+2 {
+				t.Fatalf("%s: %d values, want %d, (none) and (other)", key, len(got), contact.MaxValues)
+			}
+			total := 0
+			for i, v := range got {
+				total += v.Contacts
+				if i > 0 && i < len(got)-1 && got[i-1].Contacts < v.Contacts {
+					t.Errorf("%s: %v before %v", key, got[i-1], v)
+				}
+			}
+			if last := got[len(got)-1]; last != (contact.Value{Value: trait.Other, Contacts: 50}) || total != len(people) || got[9].Contacts != 2 {
+				t.Errorf("%s: last %v, total %d of %d", key, last, total, len(people))
+			}
+			if !slices.Contains(got, contact.Value{Value: trait.None, Contacts: 1}) {
+				t.Errorf("%s: nobody is unknown", key)
+			}
+		}
+	})
+}
