@@ -1,0 +1,157 @@
+// Package app puts the rooms together: what server.go starts, and end-to-end tests alike.
+package app
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/insight"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/tenant"
+)
+
+// Config of an App.
+type Config struct {
+	// Database is `sqlite:///path/to/file.db` or `postgres://…`.
+	Database string
+	// Volatile gives up durability, for databases that are thrown away.
+	Volatile bool
+	Log      *slog.Logger
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// App is an open, migrated database with all that works on it.
+type App struct {
+	DB      *store.DB
+	Log     *feedback.Log
+	States  *cube.States
+	Builder *cube.Builder
+	Insight *insight.Reader
+	Keys    *tenant.Keys
+
+	jobs    *river.Client[*sql.Tx]
+	working bool
+	log     *slog.Logger
+}
+
+const (
+	// jobTimeout is longer than a job's own slice of time.
+	jobTimeout = 30 * time.Second
+	// rescueAfter is when the job of a killed process is taken up again, if no new process has done so at its start.
+	rescueAfter = 45 * time.Second
+)
+
+// Open opens and migrates the database.
+func Open(ctx context.Context, cfg Config) (a *App, err error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	db, err := store.Open(ctx, cfg.Database, store.Options{Volatile: cfg.Volatile})
+	if err != nil {
+		return nil, err
+	}
+	a = &App{DB: db, log: cfg.Log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+	ran, err := db.Migrate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(ran) > 0 {
+		cfg.Log.Info("migrated", "database", db.Name(), "migrations", ran)
+	}
+	if a.Log, err = feedback.NewLog(db, feedback.Config{Now: cfg.Now}); err != nil {
+		return nil, err
+	}
+	a.States = cube.NewStates(db)
+	a.Builder = cube.NewBuilder(db, func() *river.Client[*sql.Tx] { return a.jobs })
+	a.Insight = insight.NewReader(db, a.States, cfg.Now)
+	a.Keys = tenant.NewKeys(db)
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &cube.Worker{Builder: a.Builder})
+	var driver riverdriver.Driver[*sql.Tx] = riversqlite.New(db.Writer)
+	if db.Dialect == store.Postgres {
+		driver = riverdatabasesql.New(db.Writer)
+	}
+	a.jobs, err = river.NewClient(driver, &river.Config{
+		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 2}},
+		Workers: workers, JobTimeout: jobTimeout, RescueStuckJobsAfter: rescueAfter,
+		Logger: slog.New(quiet{cfg.Log.Handler()}),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("preparing jobs: %w", err)
+	}
+	return a, nil
+}
+
+// Work begins to work jobs, those first that a stopped process left behind.
+func (a *App) Work(ctx context.Context) error {
+	if err := a.jobs.Start(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("starting jobs: %w", err)
+	}
+	a.working = true
+	return a.Builder.Resume(ctx)
+}
+
+// Close stops jobs, writes what was accepted, and closes the database.
+func (a *App) Close() error {
+	var errs []error
+	if a.working {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := a.jobs.StopAndCancel(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stopping jobs: %w", err))
+		}
+	}
+	if a.Log != nil {
+		errs = append(errs, a.Log.Close())
+	}
+	if a.Keys != nil {
+		a.Keys.Close()
+	}
+	return errors.Join(append(errs, a.DB.Close())...)
+}
+
+// First makes a tenant on an empty database and returns the secret of its ADMIN key; nothing where there are tenants.
+func (a *App) First(ctx context.Context) (secret string, err error) {
+	n, err := a.DB.Ent.Tenant.Query().Count(auth.ForSystem(ctx))
+	if err != nil {
+		return "", fmt.Errorf("counting tenants: %w", err)
+	}
+	if n > 0 {
+		return "", nil
+	}
+	_, secret, err = tenant.Create(ctx, a.DB, tenant.CreateInput{Name: "My company", TimeZone: "UTC"})
+	return secret, err
+}
+
+// As returns a context whose caller is the program itself, in the tenant of this id or name; where none is named, in
+// the only one that there is.
+func (a *App) As(ctx context.Context, named string) (context.Context, uuid.UUID, error) {
+	id, err := tenant.Choose(ctx, a.DB, named)
+	return auth.ForTenant(ctx, id), id, err
+}
+
+// quiet lets River's warnings and errors through: that it starts, polls and stops is of no interest.
+type quiet struct{ slog.Handler }
+
+// Enabled reports whether the level is a warning or above.
+func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && q.Handler.Enabled(ctx, level)
+}

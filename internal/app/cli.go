@@ -1,0 +1,112 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/zeroten/zeroten/graph"
+)
+
+// CLI is the program's command line. Every setting is a flag and an environment variable.
+type CLI struct {
+	Globals `embed:""`
+
+	Serve   ServeCmd   `cmd:"" default:"withargs" help:"Serve the API (the default)."`
+	Demo    DemoCmd    `cmd:"" help:"Serve a demo: a throw-away database with two years of answers, and more coming."`
+	Import  ImportCmd  `cmd:"" help:"Import a CSV file into a campaign."`
+	Key     KeyCmd     `cmd:"" help:"Create, list and revoke API keys."`
+	Tenant  TenantCmd  `cmd:"" help:"Create and list tenants."`
+	Migrate MigrateCmd `cmd:"" help:"Bring the database's schema up to date."`
+	Doctor  DoctorCmd  `cmd:"" help:"Count everything again and say what differs."`
+}
+
+// Globals are the settings that every command has.
+type Globals struct {
+	Database string     `env:"DATABASE_URL" default:"sqlite://zeroten.db" placeholder:"URL" help:"The database: sqlite:///path/to/file.db or postgres://user@host/name (default ${default})."`
+	LogLevel slog.Level `env:"ZEROTEN_LOG_LEVEL" default:"INFO" placeholder:"LEVEL" help:"Log what is at least this: DEBUG, INFO, WARN or ERROR (default ${default})."`
+
+	// Out and Err are where commands write.
+	Out io.Writer `kong:"-"`
+	Err io.Writer `kong:"-"`
+	// Ready, where not nil, is called with a server's address once it listens.
+	Ready func(address string) `kong:"-"`
+}
+
+func (g *Globals) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(g.Err, &slog.HandlerOptions{Level: g.LogLevel}))
+}
+
+func (g *Globals) open(ctx context.Context) (*App, error) {
+	return Open(ctx, Config{Database: g.Database, Log: g.logger()})
+}
+
+// with opens the database, calls f and closes it.
+func (g *Globals) with(ctx context.Context, f func(*App) error) (err error) {
+	a, err := g.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	return f(a)
+}
+
+func (g *Globals) print(format string, args ...any) error {
+	_, err := fmt.Fprintf(g.Out, format, args...)
+	return err
+}
+
+// ListenFlag is where a server listens.
+type ListenFlag struct {
+	Listen string `env:"ZEROTEN_LISTEN" default:":8080" placeholder:"ADDRESS" help:"Listen on this address, e.g. 127.0.0.1:8080 (default ${default})."`
+}
+
+// url is what to type into a browser.
+func url(s *Server) string {
+	address := s.Addr.String()
+	if rest, ok := strings.CutPrefix(address, "[::]"); ok {
+		address = "localhost" + rest
+	}
+	return "http://" + address
+}
+
+// ServeCmd is `zeroten serve`.
+type ServeCmd struct {
+	ListenFlag `embed:""`
+}
+
+// Run serves until the context is done.
+func (c *ServeCmd) Run(ctx context.Context, g *Globals) error {
+	return g.with(ctx, func(a *App) error {
+		s, err := a.Listen(ctx, c.Listen, graph.Playground{})
+		if err != nil {
+			return err
+		}
+		secret, err := a.First(ctx)
+		if err != nil {
+			return err
+		}
+		if secret != "" {
+			if err := g.print("Made a first tenant. Its ADMIN key, shown this once:\n\n    %s\n\n", secret); err != nil {
+				return err
+			}
+		}
+		if err := a.Work(ctx); err != nil {
+			return err
+		}
+		if err := g.print("Zeroten serves %s on %s/graphql, and the playground on %s/playground\n", a.DB.Name(), url(s), url(s)); err != nil {
+			return err
+		}
+		return g.wait(ctx, s)
+	})
+}
+
+func (g *Globals) wait(ctx context.Context, s *Server) error {
+	if g.Ready != nil {
+		g.Ready(s.Addr.String())
+	}
+	return s.Wait(ctx)
+}

@@ -1,0 +1,78 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/zeroten/zeroten/graph"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/demo"
+	"github.com/zeroten/zeroten/internal/tenant"
+)
+
+// DemoCmd is `zeroten demo`.
+type DemoCmd struct {
+	ListenFlag `embed:""`
+	Every      time.Duration `env:"ZEROTEN_DEMO_EVERY" default:"400ms" help:"Record one more answer so often; 0 for none (default ${default})."`
+}
+
+// Run serves the demo until the context is done, and throws its database away.
+func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
+	dir, err := os.MkdirTemp("", "zeroten-demo-")
+	if err != nil {
+		return fmt.Errorf("making a place for the demo: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	a, err := Open(ctx, Config{Database: "sqlite://" + filepath.Join(dir, "demo.db"), Volatile: true, Log: g.logger()})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	if err := g.print("Making two years of answers …\n"); err != nil {
+		return err
+	}
+	began := time.Now()
+	as, d, secret, err := a.Seed(ctx, time.Now())
+	if err != nil {
+		return err
+	}
+	s, err := a.Listen(ctx, c.Listen, graph.Playground{Secret: secret, Variables: map[string]any{"campaign": d.Campaigns.Relationship}})
+	if err != nil {
+		return err
+	}
+	if err := a.Work(ctx); err != nil {
+		return err
+	}
+	err = g.print("%d answers in %.1f s. Explore them in the playground:\n\n    %s/playground\n\nor with any client at %s/graphql and the header\n\n    Authorization: Bearer %s\n\n",
+		d.Answers, time.Since(began).Seconds(), url(s), url(s), secret)
+	if err != nil {
+		return err
+	}
+	if c.Every <= 0 {
+		return g.wait(ctx, s)
+	}
+	streamed := make(chan error, 1)
+	as, stop := context.WithCancel(as)
+	go func() { streamed <- demo.Stream(as, a.Log, d, c.Every) }()
+	err = g.wait(ctx, s)
+	stop()
+	if stream := <-streamed; !errors.Is(stream, context.Canceled) {
+		err = errors.Join(err, stream)
+	}
+	return err
+}
+
+// Seed makes the demo's tenant and its answers before now. The context that it returns has the tenant's caller.
+func (a *App) Seed(ctx context.Context, now time.Time) (context.Context, demo.Demo, string, error) {
+	t, secret, err := tenant.Create(ctx, a.DB, tenant.CreateInput{Name: demo.Name, TimeZone: demo.TimeZone, Industry: new(demo.Industry)})
+	if err != nil {
+		return nil, demo.Demo{}, "", err
+	}
+	ctx = auth.ForTenant(ctx, t.ID)
+	d, err := demo.Seed(ctx, a.Log, a.Builder, a.DB, now)
+	return ctx, d, secret, err
+}

@@ -1,0 +1,94 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/store"
+)
+
+// MigrateCmd is `zeroten migrate`.
+type MigrateCmd struct{}
+
+// Run migrates.
+func (*MigrateCmd) Run(ctx context.Context, g *Globals) (err error) {
+	db, err := store.Open(ctx, g.Database, store.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	ran, err := db.Migrate(ctx)
+	if err != nil {
+		return err
+	}
+	if len(ran) == 0 {
+		return g.print("%s is up to date\n", db.Name())
+	}
+	return g.print("%s: ran %s\n", db.Name(), strings.Join(ran, ", "))
+}
+
+// DoctorCmd is `zeroten doctor`.
+type DoctorCmd struct {
+	Repair bool `env:"ZEROTEN_REPAIR" help:"Mend what can be mended."`
+}
+
+// errSick makes the program fail where something is wrong.
+var errSick = errors.New("the database is not as it should be")
+
+// Run checks every tenant. It does not migrate, so that it can say what is missing.
+func (c *DoctorCmd) Run(ctx context.Context, g *Globals) (err error) {
+	db, err := store.Open(ctx, g.Database, store.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	pending, err := db.Pending(ctx)
+	if err != nil {
+		return err
+	}
+	if len(pending) > 0 {
+		return fmt.Errorf("%s lacks migrations (run `zeroten migrate`): %s", db.Name(), strings.Join(pending, ", "))
+	}
+	tenants, err := db.Ent.Tenant.Query().Order(ent.Asc("id")).All(auth.ForSystem(ctx))
+	if err != nil {
+		return fmt.Errorf("listing tenants: %w", err)
+	}
+	sick := false
+	for _, t := range tenants {
+		faults, err := check(auth.ForTenant(ctx, t.ID), db, t.ID, c.Repair)
+		if err != nil {
+			return err
+		}
+		for _, f := range faults {
+			state := "wrong"
+			if f.Mended {
+				state = "mended"
+			} else {
+				sick = true
+			}
+			if err := g.print("%s %s: %s: %s\n", t.NodeID(), t.Name, state, f.What); err != nil {
+				return err
+			}
+		}
+	}
+	if sick {
+		return errSick
+	}
+	return g.print("%s: reachable, migrated, %d tenants, nothing wrong\n", db.Name(), len(tenants))
+}
+
+func check(ctx context.Context, db *store.DB, t uuid.UUID, repair bool) ([]cube.Fault, error) {
+	faults, err := feedback.Check(ctx, db, t, repair)
+	if err != nil {
+		return nil, err
+	}
+	cells, err := cube.Check(ctx, db, t, repair)
+	return append(faults, cells...), err
+}

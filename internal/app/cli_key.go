@@ -1,0 +1,167 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/tenant"
+)
+
+// TenantFlag names a tenant.
+type TenantFlag struct {
+	Tenant string `env:"ZEROTEN_TENANT" placeholder:"NAME" help:"The tenant, by id or name; not needed where there is one."`
+}
+
+// KeyCmd is `zeroten key`.
+type KeyCmd struct {
+	Create KeyCreateCmd `cmd:"" help:"Create a key; prints nothing but its secret, this once."`
+	List   KeyListCmd   `cmd:"" help:"List the keys."`
+	Revoke KeyRevokeCmd `cmd:"" help:"Revoke a key; takes effect everywhere within a second."`
+}
+
+// KeyCreateCmd is `zeroten key create`.
+type KeyCreateCmd struct {
+	TenantFlag `embed:""`
+	Scope      []string      `env:"ZEROTEN_KEY_SCOPE" default:"READ" help:"What it may do: COLLECT, READ, MANAGE, ADMIN, or OPERATOR for a key that belongs to no tenant (default ${default})."`
+	Name       string        `env:"ZEROTEN_KEY_NAME" default:"From the command line" help:"What it is for."`
+	Expires    time.Duration `env:"ZEROTEN_KEY_EXPIRES" help:"When it expires, from now, e.g. 720h; never by default."`
+}
+
+// Run makes a key and prints its secret.
+func (c *KeyCreateCmd) Run(ctx context.Context, g *Globals) error {
+	return g.with(ctx, func(a *App) error {
+		secret, err := c.create(ctx, a)
+		if err != nil {
+			return err
+		}
+		return g.print("%s\n", secret)
+	})
+}
+
+func (c *KeyCreateCmd) create(ctx context.Context, a *App) (secret string, err error) {
+	in := tenant.CreateKeyInput{Name: c.Name}
+	for _, text := range c.Scope {
+		scope, err := auth.ParseScope(strings.ToUpper(text))
+		if err != nil {
+			return "", err
+		}
+		in.Scopes = append(in.Scopes, scope)
+	}
+	if slices.Contains(in.Scopes, auth.Operator) {
+		if len(in.Scopes) > 1 || c.Tenant != "" || c.Expires != 0 {
+			return "", errors.New("an operator's key has no other scope, belongs to no tenant and does not expire")
+		}
+		_, secret, err = tenant.CreateOperatorKey(ctx, a.DB, c.Name)
+		return secret, err
+	}
+	if c.Expires != 0 {
+		in.ExpiresAt = new(time.Now().Add(c.Expires))
+	}
+	ctx, _, err = a.As(ctx, c.Tenant)
+	if err != nil {
+		return "", err
+	}
+	_, secret, err = tenant.CreateKey(ctx, a.DB, in)
+	return secret, err
+}
+
+// KeyListCmd is `zeroten key list`.
+type KeyListCmd struct {
+	TenantFlag `embed:""`
+}
+
+// Run lists a tenant's keys.
+func (c *KeyListCmd) Run(ctx context.Context, g *Globals) error {
+	return g.with(ctx, func(a *App) error {
+		ctx, _, err := a.As(ctx, c.Tenant)
+		if err != nil {
+			return err
+		}
+		keys, err := a.DB.Ent.ApiKey.Query().Order(ent.Asc("id")).All(ctx)
+		if err != nil {
+			return fmt.Errorf("listing keys: %w", err)
+		}
+		for _, key := range keys {
+			state := "valid"
+			switch {
+			case key.RevokedAt != nil:
+				state = "revoked " + key.RevokedAt.Format(time.RFC3339)
+			case key.ExpiresAt != nil:
+				state = "expires " + key.ExpiresAt.Format(time.RFC3339)
+			}
+			if err := g.print("%s  %s…  %v  %s  %s\n", key.NodeID(), key.Hint, key.Scopes, state, key.Name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// KeyRevokeCmd is `zeroten key revoke`.
+type KeyRevokeCmd struct {
+	TenantFlag `embed:""`
+	ID         string `arg:"" help:"The key's id, from list."`
+}
+
+// Run revokes a key.
+func (c *KeyRevokeCmd) Run(ctx context.Context, g *Globals) error {
+	return g.with(ctx, func(a *App) error {
+		ctx, _, err := a.As(ctx, c.Tenant)
+		if err != nil {
+			return err
+		}
+		key, err := tenant.RevokeKey(ctx, a.DB, tenant.RevokeKeyInput{ID: c.ID})
+		if err != nil {
+			return err
+		}
+		return g.print("revoked %s\n", key.NodeID())
+	})
+}
+
+// TenantCmd is `zeroten tenant`.
+type TenantCmd struct {
+	Create TenantCreateCmd `cmd:"" help:"Create a tenant; prints the secret of its ADMIN key, this once."`
+	List   TenantListCmd   `cmd:"" help:"List the tenants."`
+}
+
+// TenantCreateCmd is `zeroten tenant create`.
+type TenantCreateCmd struct {
+	Name     string `arg:"" help:"The company's name."`
+	TimeZone string `env:"ZEROTEN_TIME_ZONE" default:"UTC" help:"Where its days begin: an IANA name (default ${default})."`
+}
+
+// Run makes a tenant and prints its first secret.
+func (c *TenantCreateCmd) Run(ctx context.Context, g *Globals) error {
+	return g.with(ctx, func(a *App) error {
+		_, secret, err := tenant.Create(ctx, a.DB, tenant.CreateInput{Name: c.Name, TimeZone: c.TimeZone})
+		if err != nil {
+			return err
+		}
+		return g.print("%s\n", secret)
+	})
+}
+
+// TenantListCmd is `zeroten tenant list`.
+type TenantListCmd struct{}
+
+// Run lists all tenants.
+func (*TenantListCmd) Run(ctx context.Context, g *Globals) error {
+	return g.with(ctx, func(a *App) error {
+		tenants, err := a.DB.Ent.Tenant.Query().Order(ent.Asc("id")).All(auth.ForSystem(ctx))
+		if err != nil {
+			return fmt.Errorf("listing tenants: %w", err)
+		}
+		for _, t := range tenants {
+			if err := g.print("%s  %s  %s\n", t.NodeID(), t.TimeZone, t.Name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
