@@ -267,7 +267,7 @@ func (w *world) answers(campaigns Campaigns) iter.Seq[feedback.Recording] {
 			if m.who == nobody {
 				c := w.stranger(random, at)
 				r = w.answer(random, c, m.survey, on, campaigns)
-				r.Traits = c.known
+				r.Traits = c.traitsOn(on)
 			} else {
 				c := &w.customers[m.who]
 				r = w.answer(random, c, m.survey, on, campaigns)
@@ -303,7 +303,7 @@ func (w *world) next(random *rand.Rand, now time.Time, campaigns Campaigns) feed
 	if random.IntN(100) < 10 {
 		c := w.stranger(random, now)
 		r := w.answer(random, c, about, on, campaigns)
-		r.Traits = c.known
+		r.Traits = c.traitsOn(on)
 		return r
 	}
 	c := &w.customers[random.IntN(len(w.customers))]

@@ -2,7 +2,6 @@ package importer
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -174,15 +173,14 @@ func (f dateFormat) parse(text string, zone *time.Location) (t time.Time, dayOnl
 
 // parseUnix reads seconds (9 or 10 digits) or milliseconds (12 or 13) since 1970.
 func parseUnix(text string) (time.Time, bool) {
-	n, err := strconv.ParseUint(text, 10, 63)
-	if err != nil {
+	if leadingDigits(text) != len(text) {
 		return time.Time{}, false
 	}
 	switch len(text) {
 	case 9, 10:
-		return time.Unix(int64(n), 0).UTC(), true
+		return time.Unix(int64(atoi(text)), 0).UTC(), true
 	case 12, 13:
-		return time.UnixMilli(int64(n)).UTC(), true
+		return time.UnixMilli(int64(atoi(text))).UTC(), true
 	}
 	return time.Time{}, false
 }
@@ -199,7 +197,7 @@ type numbers struct {
 
 func splitDate(text string) (numbers, error) {
 	d := numbers{text: text}
-	fault := fmt.Errorf("%.60q is no date that is understood", text)
+	fault := func() error { return fmt.Errorf("%.60q is no date that is understood", text) }
 	if n := leadingDigits(text); n == 8 {
 		// 20240131
 		d.value = [3]int{atoi(text[:4]), atoi(text[4:6]), atoi(text[6:8])}
@@ -210,7 +208,7 @@ func splitDate(text string) (numbers, error) {
 	for i := range d.value {
 		n := leadingDigits(rest)
 		if n == 0 || n > 4 {
-			return d, fault
+			return d, fault()
 		}
 		d.value[i], d.digits[i] = atoi(rest[:n]), n
 		rest = rest[n:]
@@ -218,7 +216,7 @@ func splitDate(text string) (numbers, error) {
 			break
 		}
 		if rest == "" || !strings.Contains("-/.", rest[:1]) || i == 1 && rest[0] != separator {
-			return d, fault
+			return d, fault()
 		}
 		separator, rest = rest[0], rest[1:]
 	}
@@ -234,7 +232,7 @@ func leadingDigits(text string) int {
 	return n
 }
 
-// atoi reads a few digits.
+// atoi reads up to 18 digits.
 func atoi(digits string) int {
 	n := 0
 	for _, c := range []byte(digits) {
@@ -379,18 +377,21 @@ func (g *dateGuess) see(text string, line int) {
 	if g.first.line == 0 {
 		g.first = at
 	}
-	_, _, plain := dateFormat{}.parse(text, time.UTC)
-	if plain == nil {
-		g.read++
-		return
-	}
-	day, _, asDay := dateFormat{order: dayFirst}.parse(text, time.UTC)
-	month, _, asMonth := dateFormat{order: monthFirst}.parse(text, time.UTC)
 	note := func(n *int, first *sighting) {
 		if *n++; *n == 1 {
 			*first = at
 		}
 	}
+	if len(text) < len("1/1/2024") || leadingDigits(text) == 0 {
+		note(&g.wrong, &g.firstWrong)
+		return
+	}
+	if _, _, plain := (dateFormat{}).parse(text, time.UTC); plain == nil {
+		g.read++
+		return
+	}
+	day, _, asDay := dateFormat{order: dayFirst}.parse(text, time.UTC)
+	month, _, asMonth := dateFormat{order: monthFirst}.parse(text, time.UTC)
 	switch {
 	case asDay == nil && asMonth == nil:
 		if day.Equal(month) {

@@ -91,15 +91,19 @@ func (g *traitGuess) see(text string, line int) {
 	if _, ok := truths[strings.ToLower(text)]; ok && len(text) > 1 {
 		g.booleans++
 	}
-	if _, err := calendar.ParseDay(text); err == nil {
-		g.days++
+	if len(text) == len(time.DateOnly) && text[4] == '-' {
+		if _, err := calendar.ParseDay(text); err == nil {
+			g.days++
+		}
 	}
 	g.dates.see(text, line)
 	if !g.many {
 		if g.distinct == nil {
 			g.distinct = map[string]struct{}{}
 		}
-		g.distinct[strings.Clone(text)] = struct{}{}
+		if _, known := g.distinct[text]; !known {
+			g.distinct[strings.Clone(text)] = struct{}{} // and not the whole row with it
+		}
 		g.many = len(g.distinct) > maxDistinct
 	}
 }
