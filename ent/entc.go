@@ -1,6 +1,6 @@
 //go:build ignore
 
-// Generates ent/ from ent/schema.
+// Generates ent/ from ent/schema; runs in the root of the repository.
 package main
 
 import (
@@ -11,11 +11,11 @@ import (
 )
 
 func main() {
-	err := entc.Generate("./schema", &gen.Config{
-		Target:   ".",
+	err := entc.Generate("./ent/schema", &gen.Config{
+		Target:   "./ent",
 		Package:  "github.com/zeroten/zeroten/ent",
 		Features: []gen.Feature{gen.FeaturePrivacy, gen.FeatureEntQL, gen.FeatureModifier},
-	}, entc.TemplateDir("./template"))
+	}, entc.TemplateDir("./ent/template"))
 	if err != nil {
 		log.Fatal("generating ent: ", err)
 	}

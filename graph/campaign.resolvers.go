@@ -8,14 +8,13 @@ package graph
 import (
 	"context"
 
-	idkind "github.com/zeroten/zeroten/internal/id"
-
 	"github.com/zeroten/zeroten/ent"
 	campaign1 "github.com/zeroten/zeroten/ent/campaign"
 	"github.com/zeroten/zeroten/graph/generated"
 	"github.com/zeroten/zeroten/graph/model"
 	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/feedback"
+	idkind "github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/page"
 )

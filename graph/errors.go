@@ -16,8 +16,7 @@ import (
 
 // refused gives a mutation's payload what its caller can mend, with fields from the root; other errors are passed on.
 func refused(err error) ([]*apierror.UserError, error) {
-	var errs apierror.UserErrors
-	if errors.As(err, &errs) {
+	if errs, ok := errors.AsType[apierror.UserErrors](err); ok {
 		return userErrors(errs.Under("input")), nil
 	}
 	return []*apierror.UserError{}, err

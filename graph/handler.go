@@ -46,7 +46,7 @@ func Handler(r *Resolver, authenticate Authenticate, log *slog.Logger) http.Hand
 	server.SetDisableSuggestion(true)
 	server.Use(extension.Introspection{})
 	server.SetErrorPresenter(present(log))
-	server.SetRecoverFunc(func(ctx context.Context, p any) error {
+	server.SetRecoverFunc(func(_ context.Context, p any) error {
 		return fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 	})
 	server.AroundOperations(func(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -31,7 +32,7 @@ func (p Playground) Handler(endpoint string) http.Handler {
 	}
 	options = append(options, playground.WithStoragePrefix("zeroten:"))
 	page := httptest.NewRecorder()
-	playground.Handler("Zeroten playground", endpoint, options...)(page, httptest.NewRequest(http.MethodGet, "/playground", nil))
+	playground.Handler("Zeroten playground", endpoint, options...)(page, httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/playground", nil))
 
 	// The page has no option for tabs; GraphiQL itself has.
 	const mark = "inputValueDeprecation: true"

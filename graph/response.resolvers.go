@@ -8,12 +8,11 @@ package graph
 import (
 	"context"
 
-	idkind "github.com/zeroten/zeroten/internal/id"
-
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/graph/generated"
 	"github.com/zeroten/zeroten/graph/model"
 	"github.com/zeroten/zeroten/internal/feedback"
+	idkind "github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/page"
 )
 

@@ -8,14 +8,13 @@ package graph
 import (
 	"context"
 
-	"github.com/zeroten/zeroten/internal/apierror"
-	idkind "github.com/zeroten/zeroten/internal/id"
-
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/graph/generated"
 	"github.com/zeroten/zeroten/graph/model"
+	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
+	idkind "github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/page"
 )

@@ -17,7 +17,7 @@ const module = "github.com/zeroten/zeroten"
 var levels = map[string]int{
 	"":                  11,
 	"bench":             11,
-	"examples":          11,
+	"examples":          0,
 	"internal/app":      10,
 	"graph":             9,
 	"internal/demo":     9,
@@ -54,7 +54,7 @@ var besides = map[[2]string]bool{
 
 // forbidden are packages, with all below them, that no room may use but those named.
 var forbidden = map[string][]string{
-	"database/sql":                      {"internal/feedback", "internal/cube", "internal/store", "ent/migrate", "bench", "internal/pgtest"},
+	"database/sql":                      {"internal/feedback", "internal/cube", "internal/store", "ent/migrate", "internal/app", "bench", "internal/pgtest"},
 	"github.com/lib/pq":                 {"internal/feedback", "internal/cube", "internal/store", "bench", "internal/pgtest"},
 	"modernc.org/sqlite":                {"internal/store", "bench"},
 	"testing":                           {"internal/pgtest", "internal/storetest", "ent/enttest"},

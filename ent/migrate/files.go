@@ -1,3 +1,4 @@
+// Package migrate has the schema as ent sees it, and the versioned SQL of each dialect.
 package migrate
 
 import (

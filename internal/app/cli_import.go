@@ -35,7 +35,7 @@ type ImportCmd struct {
 	DateFormat string   `placeholder:"FORMAT" env:"ZEROTEN_IMPORT_DATE_FORMAT" help:"How dates are written, e.g. DD/MM/YYYY; guessed where there is only one way to read them."`
 	On         string   `placeholder:"DATE" env:"ZEROTEN_IMPORT_ON" help:"The day of all answers, e.g. 2026-11-22, where no column says."`
 	Encoding   string   `placeholder:"NAME" env:"ZEROTEN_IMPORT_ENCODING" help:"utf-8, utf-16le, utf-16be or windows-1252; recognised by default."`
-	Comma      string   `placeholder:"CHARACTER" env:"ZEROTEN_IMPORT_COMMA" help:"What separates fields; guessed by default."`
+	Delimiter  string   `placeholder:"CHARACTER" env:"ZEROTEN_IMPORT_DELIMITER" help:"What separates fields; guessed by default."`
 	Rejects    string   `placeholder:"FILE" env:"ZEROTEN_IMPORT_REJECTS" help:"Where rows that are wrong go to; FILE.rejects.csv by default."`
 	DryRun     bool     `env:"ZEROTEN_IMPORT_DRY_RUN" help:"Say how the file would be read, and import nothing."`
 }
@@ -68,9 +68,9 @@ func (c *ImportCmd) run(ctx context.Context, g *Globals, a *App, t uuid.UUID) er
 	if err != nil {
 		return err
 	}
-	comma, size := utf8.DecodeRuneInString(c.Comma)
-	if size != len(c.Comma) {
-		return fmt.Errorf("--comma %q: want one character", c.Comma)
+	comma, size := utf8.DecodeRuneInString(c.Delimiter)
+	if size != len(c.Delimiter) {
+		return fmt.Errorf("--delimiter %q: want one character", c.Delimiter)
 	}
 	if size == 0 {
 		comma = 0

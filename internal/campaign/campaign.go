@@ -175,8 +175,8 @@ func List(ctx context.Context, db *store.DB, args page.Args, status []entcampaig
 	return list, nil
 }
 
-// A page of campaigns, as the API has it.
-type (
-	Connection = page.Connection[*ent.Campaign]
-	Edge       = page.Edge[*ent.Campaign]
-)
+// Connection is a page of campaigns, as the API has it.
+type Connection = page.Connection[*ent.Campaign]
+
+// Edge is a row of such a page.
+type Edge = page.Edge[*ent.Campaign]

@@ -275,8 +275,8 @@ func (s *selection) scan(ctx context.Context, query func() *ent.ContactQuery, de
 	}
 }
 
-// A page of contacts, as the API has it.
-type (
-	Connection = page.Connection[*ent.Contact]
-	Edge       = page.Edge[*ent.Contact]
-)
+// Connection is a page of contacts, as the API has it.
+type Connection = page.Connection[*ent.Contact]
+
+// Edge is a row of such a page.
+type Edge = page.Edge[*ent.Contact]

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/internal/nps"
@@ -110,10 +111,11 @@ func (c Change) Postgres(first int) (ctes string, args []any) {
 	), new_cells AS (
 		INSERT INTO cells AS c (tenant_id, campaign_id, cube, grain, start, profile_id, `+histogramColumns+`)
 		SELECT $1, u.* FROM head, unnest(%s::uuid[], %s::int[], %s::smallint[]`, p(0), p(1), p(2), p(3), p(4), p(5), p(6), p(7))
+	rest := make([]string, 0, len(args))
 	for i := 8; i < len(args); i++ {
-		ctes += ", " + p(i) + "::int[]"
+		rest = append(rest, p(i)+"::int[]")
 	}
-	return ctes + `) AS u ` + addHistogram + `)`, args
+	return ctes + ", " + strings.Join(rest, ", ") + `) AS u ` + addHistogram + `)`, args
 }
 
 // Apply makes the change within a transaction.

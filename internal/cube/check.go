@@ -3,6 +3,7 @@ package cube
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -42,11 +43,21 @@ func Check(ctx context.Context, db *store.DB, tenant uuid.UUID, repair bool) ([]
 }
 
 func checkCells(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID, repair bool) ([]Fault, error) {
+	var faults []Fault
 	s, err := LoadTx(ctx, tx.SQL, tenant)
+	for broken := (*brokenError)(nil); errors.As(err, &broken); s, err = LoadTx(ctx, tx.SQL, tenant) {
+		faults = append(faults, Fault{What: broken.Error()})
+		if !repair {
+			return faults, nil
+		}
+		// Cells mean nothing without the profiles that they were counted under: count from nothing.
+		if err := empty(ctx, tx, tenant, broken.generation); err != nil {
+			return nil, err
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	var faults []Fault
 	var known []int
 	for _, g := range s.Generations() {
 		known = append(known, g.Profiles.Len())

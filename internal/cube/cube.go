@@ -67,10 +67,22 @@ func newGeneration(number int32, shape trait.Shape, profiles []trait.Profile) (*
 	}
 	p, err := trait.NewProfiles(len(shape.Dimensions), profiles)
 	if err != nil {
-		return nil, fmt.Errorf("cube %d: %w", number, err)
+		return nil, &brokenError{number, err}
 	}
 	return &Generation{Number: number, Shape: shape, Profiles: p, zone: zone}, nil
 }
+
+// brokenError says that a generation's profiles are not what was once written.
+type brokenError struct {
+	generation int32
+	err        error
+}
+
+func (e *brokenError) Error() string {
+	return fmt.Sprintf("the profiles of cube %d are broken: %v", e.generation, e.err)
+}
+
+func (e *brokenError) Unwrap() error { return e.err }
 
 // Zone is where the generation's days begin.
 func (g *Generation) Zone() *time.Location { return g.zone }

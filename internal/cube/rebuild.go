@@ -17,6 +17,9 @@ import (
 
 // Builder builds the next generation of a tenant's cells.
 type Builder struct {
+	// Chunk is how many responses are taken in under one lock of the tenant: 1 or more, and 2,000 from NewBuilder.
+	Chunk int
+
 	db   *store.DB
 	jobs func() *river.Client[*sql.Tx]
 }
@@ -24,7 +27,7 @@ type Builder struct {
 // NewBuilder makes a Builder. The client is asked for when a job is to be inserted, since the client's workers need
 // the Builder first.
 func NewBuilder(db *store.DB, jobs func() *river.Client[*sql.Tx]) *Builder {
-	return &Builder{db: db, jobs: jobs}
+	return &Builder{Chunk: chunk, db: db, jobs: jobs}
 }
 
 // chunk is how many responses are taken in under one lock of the tenant: some tens of milliseconds of waiting for
@@ -93,9 +96,13 @@ func (b *Builder) Reshape(ctx context.Context, tx *store.Tx, tenant uuid.UUID) e
 	if err != nil {
 		return err
 	}
-	if total <= chunk {
-		_, err := b.take(ctx, tx, tenant, g)
-		return err
+	if total <= b.Chunk {
+		for done := false; !done; {
+			if done, err = b.take(ctx, tx, tenant, g); err != nil {
+				return err
+			}
+		}
+		return sweep(ctx, tx, tenant)
 	}
 	if _, err := b.jobs().InsertTx(ctx, tx.SQL, RebuildArgs{Tenant: tenant}, nil); err != nil {
 		return fmt.Errorf("inserting the job: %w", err)
@@ -108,7 +115,7 @@ func (b *Builder) take(ctx context.Context, tx *store.Tx, tenant uuid.UUID, g *G
 	known := g.Profiles.Len()
 	change := Change{Deltas: Deltas{}}
 	n := 0
-	err = scanFacts(ctx, tx.SQL, tenant, g.BuiltTo, chunk, func(f Fact) {
+	err = scanFacts(ctx, tx.SQL, tenant, g.BuiltTo, b.Chunk, func(f Fact) {
 		change.Deltas.Count(g, f, 1)
 		g.BuiltTo = f.Response
 		n++
@@ -125,7 +132,7 @@ func (b *Builder) take(ctx context.Context, tx *store.Tx, tenant uuid.UUID, g *G
 	if err != nil {
 		return false, fmt.Errorf("noting progress: %w", err)
 	}
-	if n == chunk {
+	if n == b.Chunk {
 		return false, nil
 	}
 	return true, swap(ctx, tx, tenant, g.Number)
@@ -152,12 +159,20 @@ func scanFacts(ctx context.Context, tx querier, tenant, after uuid.UUID, limit i
 	return nil
 }
 
-// drop forgets a generation that does not answer.
-func drop(ctx context.Context, tx *store.Tx, tenant uuid.UUID, number int32) error {
+// empty forgets a generation's cells and profiles.
+func empty(ctx context.Context, tx *store.Tx, tenant uuid.UUID, number int32) error {
 	for _, table := range []string{"cells", "profiles"} {
 		if _, err := tx.SQL.ExecContext(ctx, `DELETE FROM `+table+` WHERE tenant_id = $1 AND cube = $2`, tenant, number); err != nil {
 			return fmt.Errorf("dropping the %s of a cube: %w", table, err)
 		}
+	}
+	return nil
+}
+
+// drop forgets a generation that does not answer.
+func drop(ctx context.Context, tx *store.Tx, tenant uuid.UUID, number int32) error {
+	if err := empty(ctx, tx, tenant, number); err != nil {
+		return err
 	}
 	if _, err := tx.SQL.ExecContext(ctx, `DELETE FROM cubes WHERE tenant_id = $1 AND generation = $2`, tenant, number); err != nil {
 		return fmt.Errorf("dropping a cube: %w", err)
@@ -165,8 +180,9 @@ func drop(ctx context.Context, tx *store.Tx, tenant uuid.UUID, number int32) err
 	return nil
 }
 
-// step takes one chunk in, under the tenant's lock.
-func (b *Builder) step(ctx context.Context, tenant uuid.UUID) (done bool, err error) {
+// Step takes one chunk into the tenant's next generation, under the tenant's lock, and reports whether that was the
+// last, or there is no such generation.
+func (b *Builder) Step(ctx context.Context, tenant uuid.UUID) (done bool, err error) {
 	err = b.db.WriteLocked(ctx, tenant, func(tx *store.Tx) error {
 		s, err := LoadTx(ctx, tx.SQL, tenant)
 		if err != nil {
@@ -192,33 +208,31 @@ func (b *Builder) Rebuild(ctx context.Context, tenant uuid.UUID) error {
 			return fmt.Errorf("rebuilding cells: %w", err)
 		}
 		var err error
-		if done, err = b.step(ctx, tenant); err != nil {
+		if done, err = b.Step(ctx, tenant); err != nil {
 			return err
 		}
 	}
-	return b.sweep(ctx, tenant)
+	return b.db.Write(ctx, func(tx *store.Tx) error { return sweep(ctx, tx, tenant) })
 }
 
 // sweep forgets the generations before the one that answers. Who reads one just now notices by the settings.
-func (b *Builder) sweep(ctx context.Context, tenant uuid.UUID) error {
-	return b.db.Write(ctx, func(tx *store.Tx) error {
-		var old []int32
-		err := each(ctx, tx.SQL, func(rows *sql.Rows) error {
-			var n int32
-			err := rows.Scan(&n)
-			old = append(old, n)
+func sweep(ctx context.Context, tx *store.Tx, tenant uuid.UUID) error {
+	var old []int32
+	err := each(ctx, tx.SQL, func(rows *sql.Rows) error {
+		var n int32
+		err := rows.Scan(&n)
+		old = append(old, n)
+		return err
+	}, `SELECT generation FROM cubes WHERE tenant_id = $1 AND generation < (SELECT cube FROM tenants WHERE id = $1)`, tenant)
+	if err != nil {
+		return fmt.Errorf("finding old cubes: %w", err)
+	}
+	for _, n := range old {
+		if err := drop(ctx, tx, tenant, n); err != nil {
 			return err
-		}, `SELECT generation FROM cubes WHERE tenant_id = $1 AND generation < (SELECT cube FROM tenants WHERE id = $1)`, tenant)
-		if err != nil {
-			return fmt.Errorf("finding old cubes: %w", err)
 		}
-		for _, n := range old {
-			if err := drop(ctx, tx, tenant, n); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // RebuildArgs is the job that builds a tenant's next generation.

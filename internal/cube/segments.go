@@ -193,8 +193,8 @@ func (s *State) Matcher(ctx context.Context, db *store.DB, rule segment.Rule) (*
 		r.Done, r.Total)
 }
 
-// A page of segments, as the API has it.
-type (
-	SegmentConnection = page.Connection[*ent.Segment]
-	SegmentEdge       = page.Edge[*ent.Segment]
-)
+// SegmentConnection is a page of segments, as the API has it.
+type SegmentConnection = page.Connection[*ent.Segment]
+
+// SegmentEdge is a row of such a page.
+type SegmentEdge = page.Edge[*ent.Segment]

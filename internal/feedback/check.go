@@ -12,13 +12,19 @@ import (
 )
 
 // Check reads a tenant's whole log and says where it has gaps, or does not lead to the responses as they are. With
-// repair it mends what can be known: the position, and events that responses lack.
+// repair it mends what can be known: the position, events that responses lack, which go into the gaps there are, and
+// what the log's reader would otherwise have wrong for good.
 func Check(ctx context.Context, db *store.DB, tenant uuid.UUID, repair bool) ([]cube.Fault, error) {
 	var faults []cube.Fault
 	check := func(tx *store.Tx) error {
-		var err error
-		faults, err = checkLog(ctx, tx.SQL, tenant, repair)
-		return err
+		c := checker{ctx: ctx, tx: tx.SQL, tenant: tenant, repair: repair}
+		for _, part := range []func() error{c.position, c.missing, c.gaps, c.last} {
+			if err := part(); err != nil {
+				return err
+			}
+		}
+		faults = c.faults
+		return nil
 	}
 	var err error
 	if repair {
@@ -32,64 +38,136 @@ func Check(ctx context.Context, db *store.DB, tenant uuid.UUID, repair bool) ([]
 	return faults, nil
 }
 
-func checkLog(ctx context.Context, tx *sql.Tx, tenant uuid.UUID, repair bool) ([]cube.Fault, error) {
-	var faults []cube.Fault
-	var position, first, last, count int64
-	err := tx.QueryRowContext(ctx, `SELECT t.log_position, coalesce(min(e.position), 1), coalesce(max(e.position), 0), count(e.position)
-		FROM tenants t LEFT JOIN events e ON e.tenant_id = t.id WHERE t.id = $1 GROUP BY t.log_position`, tenant).
-		Scan(&position, &first, &last, &count)
+type checker struct {
+	ctx    context.Context
+	tx     *sql.Tx
+	tenant uuid.UUID
+	repair bool
+	faults []cube.Fault
+}
+
+// fault notes a fault, and says whether it is to be mended.
+func (c *checker) fault(format string, args ...any) bool {
+	c.faults = append(c.faults, cube.Fault{What: fmt.Sprintf(format, args...), Mended: c.repair})
+	return c.repair
+}
+
+func (c *checker) rows(scan func(*sql.Rows) error, query string, args ...any) error {
+	rows, err := c.tx.QueryContext(c.ctx, query, args...)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if first != 1 || count != last {
-		faults = append(faults, cube.Fault{What: fmt.Sprintf("the log has gaps: %d events from %d to %d; only a backup knows what was there", count, first, last)})
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
 	}
-	if position != last {
-		faults = append(faults, cube.Fault{What: fmt.Sprintf("the log's position is %d, but its last event is %d", position, last), Mended: repair})
-		if repair {
-			if _, err := tx.ExecContext(ctx, `UPDATE tenants SET log_position = $2 WHERE id = $1`, tenant, last); err != nil {
-				return nil, err
+	return rows.Err()
+}
+
+// position compares the log's position with its last event.
+func (c *checker) position() error {
+	var position, last int64
+	err := c.tx.QueryRowContext(c.ctx, `SELECT log_position, (SELECT coalesce(max(position), 0) FROM events WHERE tenant_id = $1)
+		FROM tenants WHERE id = $1`, c.tenant).Scan(&position, &last)
+	if err != nil || position == last || !c.fault("the log's position is %d, but its last event is %d", position, last) {
+		return err
+	}
+	return c.move(last)
+}
+
+func (c *checker) move(position int64) error {
+	_, err := c.tx.ExecContext(c.ctx, `UPDATE tenants SET log_position = $2 WHERE id = $1`, c.tenant, position)
+	return err
+}
+
+// gap is a range of positions that no event has.
+type gap struct{ first, last int64 }
+
+func (c *checker) findGaps() (found []gap, last int64, err error) {
+	err = c.rows(func(rows *sql.Rows) error {
+		var at int64
+		if err := rows.Scan(&at); err != nil {
+			return err
+		}
+		if at != last+1 {
+			found = append(found, gap{last + 1, at - 1})
+		}
+		last = at
+		return nil
+	}, `SELECT position FROM events WHERE tenant_id = $1 ORDER BY position`, c.tenant)
+	return found, last, err
+}
+
+// gaps says which events are missing.
+func (c *checker) gaps() error {
+	found, _, err := c.findGaps()
+	for _, g := range found {
+		c.faults = append(c.faults, cube.Fault{What: fmt.Sprintf("the log has no events %d to %d; only a backup knows what was there", g.first, g.last)})
+	}
+	return err
+}
+
+// missing finds responses that no event tells of. All that the event of their recording says is known.
+func (c *checker) missing() error {
+	var lost []Event
+	err := c.rows(func(rows *sql.Rows) error {
+		var e Event
+		err := rows.Scan(&e.Response, &e.Campaign, &e.Score, &e.At)
+		lost = append(lost, e)
+		return err
+	}, `SELECT id, campaign_id, score, recorded_at FROM responses WHERE tenant_id = $1
+		AND id NOT IN (SELECT response_id FROM events WHERE tenant_id = $1) ORDER BY id`, c.tenant)
+	if err != nil || len(lost) == 0 || !c.fault("%d responses have no event", len(lost)) {
+		return err
+	}
+	gaps, last, err := c.findGaps()
+	if err != nil {
+		return err
+	}
+	for _, e := range lost {
+		var position int64
+		if len(gaps) > 0 {
+			position = gaps[0].first
+			if gaps[0].first++; gaps[0].first > gaps[0].last {
+				gaps = gaps[1:]
 			}
+		} else {
+			last++
+			position = last
 		}
-	}
-	for _, c := range []struct{ what, query, mend string }{
-		{
-			"%d responses have no event",
-			`SELECT count(*) FROM responses r WHERE r.tenant_id = $1
-			AND r.id NOT IN (SELECT response_id FROM events WHERE tenant_id = $1)`,
-			`INSERT INTO events (tenant_id, position, kind, at, response_id, campaign_id, score)
-			SELECT $1, (SELECT log_position FROM tenants WHERE id = $1) + row_number() OVER (ORDER BY r.id), 1, $2, r.id, r.campaign_id, r.score
-			FROM responses r WHERE r.tenant_id = $1 AND r.id NOT IN (SELECT response_id FROM events WHERE tenant_id = $1)`,
-		},
-		{
-			"%d responses are not what the last event of each says",
-			`SELECT count(*) FROM (
-				SELECT response_id, kind, score, row_number() OVER (PARTITION BY response_id ORDER BY position DESC) AS n
-				FROM events WHERE tenant_id = $1) e
-			LEFT JOIN responses r ON r.tenant_id = $1 AND r.id = e.response_id
-			WHERE e.n = 1 AND ((e.kind = 3) <> (r.id IS NULL) OR r.score <> e.score)`,
-			"",
-		},
-	} {
-		var n int64
-		if err := tx.QueryRowContext(ctx, c.query, tenant).Scan(&n); err != nil {
-			return nil, err
-		}
-		if n == 0 {
-			continue
-		}
-		mended := repair && c.mend != ""
-		faults = append(faults, cube.Fault{What: fmt.Sprintf(c.what, n), Mended: mended})
-		if !mended {
-			continue
-		}
-		if _, err := tx.ExecContext(ctx, c.mend, tenant, time.Now().UTC().Truncate(time.Microsecond)); err != nil {
-			return nil, err
-		}
-		_, err := tx.ExecContext(ctx, `UPDATE tenants SET log_position = (SELECT max(position) FROM events WHERE tenant_id = $1) WHERE id = $1`, tenant)
+		_, err := c.tx.ExecContext(c.ctx, `INSERT INTO events (tenant_id, position, kind, at, response_id, campaign_id, score)
+			VALUES ($1, $2, $3, $4, $5, $6, $7)`, c.tenant, position, int(Recorded), e.At, e.Response, e.Campaign, e.Score)
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return faults, nil
+	return c.move(last)
+}
+
+// last compares each response with what its last event says.
+func (c *checker) last() error {
+	const differing = ` FROM (
+			SELECT response_id, campaign_id, kind, score, row_number() OVER (PARTITION BY response_id ORDER BY position DESC) AS n
+			FROM events WHERE tenant_id = $1) e
+		LEFT JOIN responses r ON r.tenant_id = $1 AND r.id = e.response_id
+		WHERE e.n = 1 AND ((e.kind = 3) <> (r.id IS NULL) OR r.score <> e.score)`
+	var n int64
+	if err := c.tx.QueryRowContext(c.ctx, `SELECT count(*)`+differing, c.tenant).Scan(&n); err != nil {
+		return err
+	}
+	if n == 0 || !c.fault("%d responses are not what the last event of each says", n) {
+		return nil
+	}
+	// One more event for each, so that who has read the log already learns of it too.
+	_, err := c.tx.ExecContext(c.ctx, `INSERT INTO events (tenant_id, position, kind, at, response_id, campaign_id, score, previous_score)
+		SELECT $1, (SELECT log_position FROM tenants WHERE id = $1) + row_number() OVER (ORDER BY e.response_id),
+			CASE WHEN r.id IS NULL THEN 3 WHEN e.kind = 3 THEN 1 ELSE 2 END, $2, e.response_id, e.campaign_id, r.score, e.score`+differing,
+		c.tenant, time.Now().UTC().Truncate(time.Microsecond))
+	if err != nil {
+		return err
+	}
+	_, err = c.tx.ExecContext(c.ctx, `UPDATE tenants SET log_position = log_position + $2 WHERE id = $1`, c.tenant, n)
+	return err
 }

@@ -155,8 +155,7 @@ func (sel *Selection) addRule(rule segment.Rule, name string) error {
 	if s.Building != nil && rule.Validate(s.Building.Shape.Dimensions) == nil {
 		return apierror.BadRequest("%s: past responses are still being taken in for a trait that it uses; see Trait.rebuild for how far that is, and ask again.", name)
 	}
-	var errs apierror.UserErrors
-	if errors.As(err, &errs) {
+	if errs, ok := errors.AsType[apierror.UserErrors](err); ok {
 		return apierror.BadRequest("%s: %v", name, errs)
 	}
 	return fmt.Errorf("compiling %s: %w", name, err)

@@ -167,11 +167,30 @@ func (sel *Selection) between(from, to calendar.Day) []predicate.Response {
 	zone := sel.state.Active.Zone()
 	if from != cube.Earliest {
 		where = append(where, response.RespondedAtGTE(from.Start(zone).UTC()))
+		if back, again, ok := beginsTwice(from, zone); ok {
+			where = append(where, response.Or(response.RespondedAtLT(back), response.RespondedAtGTE(again)))
+		}
 	}
 	if to != cube.Latest {
-		where = append(where, response.RespondedAtLT((to + 1).Start(zone).UTC()))
+		before := response.RespondedAtLT((to + 1).Start(zone).UTC())
+		if back, again, ok := beginsTwice(to+1, zone); ok {
+			before = response.Or(before, response.And(response.RespondedAtGTE(back), response.RespondedAtLT(again)))
+		}
+		where = append(where, before)
 	}
 	return where
+}
+
+// beginsTwice reports whether clocks were set back over the day's midnight, as in St John's until 2011: from back until
+// again they showed the day before once more.
+func beginsTwice(d calendar.Day, zone *time.Location) (back, again time.Time, ok bool) {
+	_, back = d.Start(zone).ZoneBounds()
+	if back.IsZero() || calendar.DayOf(back, zone) >= d {
+		return back, again, false
+	}
+	y, m, day := d.Date()
+	_, offset := back.Zone()
+	return back.UTC(), time.Date(y, m, day, 0, 0, -offset, 0, time.UTC), true
 }
 
 // days are those that the cube has responses of the selection on, in the order of reading; nil where it cannot tell.
@@ -298,11 +317,11 @@ func OfContact(ctx context.Context, db *store.DB, contact uuid.UUID, args page.A
 	})
 }
 
-// A page of responses, as the API has it.
-type (
-	Connection = page.Connection[*ent.Response]
-	Edge = page.Edge[*ent.Response]
-)
+// Connection is a page of responses, as the API has it.
+type Connection = page.Connection[*ent.Response]
+
+// Edge is a row of such a page.
+type Edge = page.Edge[*ent.Response]
 
 // Get finds a response of the caller's tenant; nil where there is none.
 func Get(ctx context.Context, db *store.DB, id uuid.UUID) (*ent.Response, error) {

@@ -36,6 +36,8 @@ type Log struct {
 	db   *store.DB
 	disk disk
 	now  func() time.Time
+	// maxQueued bounds each tenant's queue, in operations.
+	maxQueued int
 
 	mu      sync.Mutex
 	closed  bool
@@ -76,7 +78,7 @@ type Config struct {
 
 // NewLog makes a Log over a migrated database.
 func NewLog(db *store.DB, cfg Config) (*Log, error) {
-	l := &Log{db: db, now: cfg.Now, writers: map[uuid.UUID]*writer{}}
+	l := &Log{db: db, now: cfg.Now, maxQueued: maxQueued, writers: map[uuid.UUID]*writer{}}
 	if l.now == nil {
 		l.now = time.Now
 	}
@@ -173,7 +175,7 @@ func first[T any](out []Outcome[T]) Outcome[T] {
 }
 
 // submit makes operations, has the good ones carried out and collects what became of all.
-func submit[T any](ctx context.Context, l *Log, n int, make func(int) (*operation, apierror.UserErrors), value func(*operation) *T) ([]Outcome[T], error) {
+func submit[T any](ctx context.Context, l *Log, n int, operationOf func(int) (*operation, apierror.UserErrors), value func(*operation) *T) ([]Outcome[T], error) {
 	caller, ok := auth.From(ctx)
 	if !ok {
 		return nil, apierror.New(apierror.Unauthenticated, "A key is needed.")
@@ -182,7 +184,7 @@ func submit[T any](ctx context.Context, l *Log, n int, make func(int) (*operatio
 	r := &request{done: newDone()}
 	at := []int{}
 	for i := range n {
-		op, errs := make(i)
+		op, errs := operationOf(i)
 		out = append(out, Outcome[T]{Errors: errs})
 		if errs == nil {
 			r.ops = append(r.ops, op)
@@ -220,7 +222,7 @@ func (l *Log) do(ctx context.Context, tenant uuid.UUID, r *request) error {
 		w = &writer{tenant: tenant}
 		l.writers[tenant] = w
 	}
-	if w.queued > 0 && w.queued+len(r.ops) > maxQueued {
+	if w.queued > 0 && w.queued+len(r.ops) > l.maxQueued {
 		l.mu.Unlock()
 		e := apierror.New(apierror.Overloaded, "More comes in than can be written; try again in a second.")
 		e.RetryAfter = time.Second
@@ -292,7 +294,7 @@ func (l *Log) carryOut(ctx context.Context, w *writer, batch []*request) {
 		ops = append(ops, r.ops...)
 	}
 	err := l.flush(ctx, w, ops)
-	if len(ops) > 1 && store.IsRefused(err) {
+	if store.IsRefused(err) {
 		for _, r := range batch {
 			r.done <- l.flushEach(ctx, w, r.ops)
 		}

@@ -325,7 +325,7 @@ func (p *planner) record(op *operation) {
 
 	r := &ent.Response{
 		ID: id.New(), TenantID: p.state.Tenant, CampaignID: op.campaign, Score: in.Score, Comment: text(in.Comment),
-		Channel: in.Channel, Variant: in.Variant, Locale: in.Locale,
+		Channel: in.Channel, Variant: text(in.Variant), Locale: in.Locale,
 		RespondedAt: p.now, RecordedAt: p.now, UpdatedAt: p.now,
 	}
 	if in.RespondedAt != nil {
@@ -371,8 +371,9 @@ func (p *planner) replay(op *operation, k namedKey, content []byte) {
 
 func (p *planner) upsert(op *operation) {
 	c, errs := p.find(op.upsert)
-	op.errs = append(errs, p.checkTraits(c, op.upsert.Traits)...)
-	if op.errs == nil {
+	errs = append(errs, p.checkTraits(c, op.upsert.Traits)...)
+	op.errs = errs
+	if errs == nil {
 		op.contact = p.bring(c, op.upsert).Contact
 	}
 }

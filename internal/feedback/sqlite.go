@@ -23,6 +23,8 @@ func (*sqlite) close() error { return nil }
 var errStale = errors.New("the tenant's revision is another")
 
 func (d *sqlite) write(ctx context.Context, tenant uuid.UUID, revision int64, p *plan) (base int64, ok bool, err error) {
+	// The driver watches a context that can end by a goroutine for each statement, which costs a quarter of the time.
+	ctx = context.WithoutCancel(ctx)
 	err = d.db.Write(ctx, func(tx *store.Tx) error {
 		grown := 0
 		if p.change.Grown != nil {

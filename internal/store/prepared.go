@@ -31,7 +31,7 @@ func (p *prepared) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if other := p.stmts[query]; other != nil {
-		return other, s.Close()
+		return other, s.Close() // somebody else was faster
 	}
 	if p.stmts == nil {
 		p.stmts = make(map[string]*sql.Stmt)

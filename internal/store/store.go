@@ -6,6 +6,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -101,13 +103,17 @@ func openSQLite(path string, opts Options) (*DB, error) {
 			return nil, fmt.Errorf("the folder of the file: %w", err)
 		}
 	}
-	synchronous := "FULL" // NORMAL loses the last commits at power loss, and an answer promises durability
+	if err := looksLikeSQLite(path); err != nil {
+		return nil, err
+	}
+	// NORMAL loses the last commits at power loss, and an answer promises durability.
+	settings := []string{"busy_timeout(10000)", "foreign_keys(1)", "synchronous(FULL)", "cache_size(-16384)"}
 	if opts.Volatile {
-		synchronous = "OFF"
+		settings = []string{"busy_timeout(10000)", "foreign_keys(1)", "synchronous(OFF)", "cache_size(-65536)", "wal_autocheckpoint(8000)"}
 	}
 	pragmas := func(q url.Values) string {
 		q.Set("_time_format", "sqlite")
-		for _, p := range []string{"busy_timeout(10000)", "foreign_keys(1)", "synchronous(" + synchronous + ")", "cache_size(-16384)"} {
+		for _, p := range settings {
 			q.Add("_pragma", p)
 		}
 		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
@@ -125,6 +131,29 @@ func openSQLite(path string, opts Options) (*DB, error) {
 	reader.SetMaxOpenConns(min(opts.MaxConns, 8))
 	reader.SetMaxIdleConns(min(opts.MaxConns, 8))
 	return &DB{Dialect: SQLite, Reader: reader, Writer: writer}, nil
+}
+
+// looksLikeSQLite refuses other files before SQLite opens them, which would leave files of its own beside them.
+func looksLikeSQLite(path string) (err error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	const magic = "SQLite format 3\x00"
+	head := make([]byte, len(magic))
+	switch n, err := io.ReadFull(f, head); {
+	case errors.Is(err, io.EOF):
+		return nil // an empty file becomes a database
+	case n < len(magic) && !errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	case string(head) != magic:
+		return fmt.Errorf("%w: the file is not a database", ErrUnreachable)
+	}
+	return nil
 }
 
 func openPostgres(databaseURL string, opts Options) (*DB, error) {
@@ -295,8 +324,7 @@ func (db *DB) Time(t time.Time) string {
 
 // IsConflict reports whether err says that a unique constraint was violated.
 func IsConflict(err error) bool {
-	var pqErr *pq.Error
-	if errors.As(err, &pqErr) {
+	if pqErr, ok := errors.AsType[*pq.Error](err); ok {
 		return pqErr.Code == "23505"
 	}
 	return err != nil && strings.Contains(err.Error(), "UNIQUE constraint failed")
@@ -304,8 +332,7 @@ func IsConflict(err error) bool {
 
 // IsTransient reports whether the same transaction may well succeed when it is tried again.
 func IsTransient(err error) bool {
-	var pqErr *pq.Error
-	if errors.As(err, &pqErr) {
+	if pqErr, ok := errors.AsType[*pq.Error](err); ok {
 		return pqErr.Code == "40001" || pqErr.Code == "40P01"
 	}
 	return false
@@ -314,8 +341,7 @@ func IsTransient(err error) bool {
 // IsRefused reports whether the database understood a statement and refused its data, so that it did nothing and will
 // do nothing when it is tried again.
 func IsRefused(err error) bool {
-	var pqErr *pq.Error
-	if errors.As(err, &pqErr) {
+	if pqErr, ok := errors.AsType[*pq.Error](err); ok {
 		return pqErr.Code.Class() == "22" || pqErr.Code.Class() == "23"
 	}
 	return err != nil && strings.Contains(err.Error(), "constraint failed")

@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -38,5 +39,5 @@ func Choose(ctx context.Context, db *store.DB, named string) (uuid.UUID, error) 
 	case named != "":
 		return uuid.Nil, fmt.Errorf("there is no tenant %q", named)
 	}
-	return uuid.Nil, fmt.Errorf("there is no tenant yet: make one with `zeroten tenant create NAME`")
+	return uuid.Nil, errors.New("there is no tenant yet: make one with `zeroten tenant create NAME`")
 }

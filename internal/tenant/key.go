@@ -196,8 +196,8 @@ func ListKeys(ctx context.Context, db *store.DB, args page.Args) (*page.Connecti
 	return list, nil
 }
 
-// A page of API keys, as the API has it.
-type (
-	KeyConnection = page.Connection[*ent.ApiKey]
-	KeyEdge       = page.Edge[*ent.ApiKey]
-)
+// KeyConnection is a page of API keys, as the API has it.
+type KeyConnection = page.Connection[*ent.ApiKey]
+
+// KeyEdge is a row of such a page.
+type KeyEdge = page.Edge[*ent.ApiKey]

@@ -113,8 +113,8 @@ func List(ctx context.Context, db *store.DB, args page.Args) (*page.Connection[*
 	return list, nil
 }
 
-// A page of tenants, as the API has it.
-type (
-	Connection = page.Connection[*ent.Tenant]
-	Edge       = page.Edge[*ent.Tenant]
-)
+// Connection is a page of tenants, as the API has it.
+type Connection = page.Connection[*ent.Tenant]
+
+// Edge is a row of such a page.
+type Edge = page.Edge[*ent.Tenant]

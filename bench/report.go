@@ -1,0 +1,192 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"modernc.org/sqlite"
+)
+
+// sample is what the rounds gave.
+type sample []float64
+
+func (s sample) median() float64 {
+	sorted := slices.Sorted(slices.Values(s))
+	n := len(sorted)
+	if n == 0 {
+		return 0
+	}
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+// number writes three digits or more: 0.123, 12.3, 12 345.
+func number(x float64) string {
+	switch {
+	case x >= 1_000:
+		text := strconv.FormatFloat(x, 'f', 0, 64)
+		for i := len(text) - 3; i > 0; i -= 3 {
+			text = text[:i] + "," + text[i:]
+		}
+		return text
+	case x >= 100:
+		return strconv.FormatFloat(x, 'f', 0, 64)
+	case x >= 10:
+		return strconv.FormatFloat(x, 'f', 1, 64)
+	case x >= 1:
+		return strconv.FormatFloat(x, 'f', 2, 64)
+	}
+	return strconv.FormatFloat(x, 'f', 3, 64)
+}
+
+func (s sample) String() string {
+	switch {
+	case len(s) == 0:
+		return "–"
+	case len(s) == 1:
+		return number(s[0])
+	}
+	return fmt.Sprintf("%s (%s–%s)", number(s.median()), number(slices.Min(s)), number(slices.Max(s)))
+}
+
+// line is a line of the results.
+type line struct {
+	section, what, unit string
+	ours                sample
+	// beside is what the rival is.
+	beside string
+	rival  sample
+	// ratio is ours to the rival's, where not 0.
+	ratio float64
+	goal  string
+	// reached where nil has no goal.
+	reached *bool
+	limit   string
+}
+
+type report struct{ lines []line }
+
+func (r *report) add(l line) {
+	r.lines = append(r.lines, l)
+	say("%s: %v %s", l.what, l.ours, l.unit)
+	if l.rival != nil {
+		say("    %s: %v %s", l.beside, l.rival, l.unit)
+	}
+}
+
+func (l line) cells() []string {
+	ratio, reached := "", ""
+	if l.ratio != 0 {
+		ratio = number(l.ratio) + " ×"
+	}
+	if l.reached != nil {
+		reached = map[bool]string{true: "yes", false: "**no**"}[*l.reached]
+	}
+	beside := ""
+	if l.rival != nil {
+		beside = l.beside + ": " + l.rival.String()
+	}
+	return []string{l.what, l.unit, l.ours.String(), beside, ratio, l.goal, reached}
+}
+
+var header = []string{"what", "unit", "Zeroten: median (least–most)", "beside it", "ratio", "goal", "reached"}
+
+// publish prints the table, and keeps that of a whole run.
+func (b *bench) publish(ctx context.Context) error {
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, strings.Join(header, "\t"))
+	for _, l := range b.report.lines {
+		fmt.Fprintln(table, strings.Join(l.cells(), "\t"))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if b.quick || b.profile != "" || !b.wants("a") || !b.wants("b") || !b.wants("c") || !b.wants("d") || !b.wants("e") || !b.wants("f") {
+		return nil
+	}
+	var out strings.Builder
+	fmt.Fprintf(&out, "# Results of `make bench`\n\n")
+	for _, fact := range b.facts(ctx) {
+		fmt.Fprintf(&out, "- %s\n", fact)
+	}
+	section := ""
+	for _, l := range b.report.lines {
+		if l.section != section {
+			section = l.section
+			fmt.Fprintf(&out, "\n## %s\n\n| %s |\n|%s\n", section, strings.Join(header, " | "), strings.Repeat(" --- |", len(header)))
+		}
+		fmt.Fprintf(&out, "| %s |\n", strings.Join(l.cells(), " | "))
+	}
+	fmt.Fprintf(&out, "\n## What limits\n\n")
+	for _, l := range b.report.lines {
+		if l.limit != "" {
+			fmt.Fprintf(&out, "- **%s**: %s\n", l.what, l.limit)
+		}
+	}
+	return os.WriteFile(filepath.Join(b.root, "bench", "RESULTS.md"), []byte(out.String()), 0o644)
+}
+
+// facts say what was measured, on what.
+func (b *bench) facts(ctx context.Context) []string {
+	output := func(name string, args ...string) string {
+		cmd := exec.CommandContext(ctx, name, args...)
+		cmd.Dir = b.root
+		out, err := cmd.Output()
+		if err != nil {
+			return "unknown"
+		}
+		return strings.TrimSpace(string(out))
+	}
+	commit := output("git", "rev-parse", "--short", "HEAD")
+	if output("git", "status", "--porcelain", "--untracked-files=no") != "" {
+		commit += ", with changes"
+	}
+	postgres, err := b.pg.psql(ctx, "postgres", "-c", "SHOW server_version")
+	if err != nil {
+		postgres = err.Error()
+	}
+	return []string{
+		"Date: " + time.Now().UTC().Format(time.DateOnly),
+		"Commit: " + commit,
+		fmt.Sprintf("Machine: %s, %d cores, %s of memory, Linux %s; server, database and load share it", cpu(), runtime.NumCPU(), memory(), output("uname", "-r")),
+		fmt.Sprintf("Go %s, PostgreSQL %s (%s), SQLite %s", strings.TrimPrefix(runtime.Version(), "go"), postgres, strings.Join(settings, ", "), sqliteVersion()),
+		fmt.Sprintf("%d rounds of each measurement, those of rivals in turn; rounds of load take %.0f s; the median of the rounds stands first, least and most in brackets", b.rounds, b.seconds),
+		fmt.Sprintf("Recording: %s contacts known before, found by external id; each response brings four traits, three of them dimensions with %d profiles, and three in ten a comment of %d characters",
+			number(float64(b.people)), plans*regions*personas, len(remark)),
+	}
+}
+
+func field(path, key string) string {
+	file, err := os.Open(path)
+	if err != nil {
+		return "unknown"
+	}
+	defer file.Close()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		if name, value, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(name) == key {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown"
+}
+
+func cpu() string { return field("/proc/cpuinfo", "model name") }
+
+func memory() string {
+	kB, err := strconv.ParseFloat(strings.TrimSuffix(field("/proc/meminfo", "MemTotal"), " kB"), 64)
+	if err != nil {
+		return "unknown"
+	}
+	return fmt.Sprintf("%.0f GiB", kB/1024/1024)
+}

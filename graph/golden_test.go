@@ -1,0 +1,301 @@
+package graph_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/zeroten/zeroten/graph"
+	"github.com/zeroten/zeroten/internal/auth"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// golden is a document below testdata, and the answers to its operations, which are asked in their order.
+//
+// In documents and variables, names such as <camp:Relationship> stand for ids of a filled tenant, and in the answers
+// for any id, instant of the test's own clock, secret or cursor. Those that have no name get one by the order in which
+// they first come up, and later operations of the same document may use it. A document that begins with `# as: READ`
+// is asked with a key of that scope, by default ADMIN; `# as: nobody` means none.
+type golden struct {
+	path      string
+	text      string
+	doc       *ast.QueryDocument
+	variables string
+}
+
+// goldens reads all documents and validates them against the schema.
+func goldens(t *testing.T) []golden {
+	t.Helper()
+	schema := graph.Schema(&graph.Resolver{}).Schema()
+	var all []golden
+	err := filepath.WalkDir("testdata", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".graphql" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		g := golden{path: strings.TrimSuffix(path, ".graphql"), text: string(text), variables: "{}"}
+		if v, err := os.ReadFile(g.path + ".variables.json"); err == nil {
+			g.variables = string(v)
+		}
+		doc, errs := gqlparser.LoadQueryWithRules(schema, g.text, nil)
+		if errs != nil && !strings.Contains(path, "invalid") {
+			return fmt.Errorf("%s: %w", path, errs)
+		}
+		g.doc = doc
+		all = append(all, g)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+var asked = regexp.MustCompile(`^# as: (\w+)`)
+
+// scope is the scope of the key that the document is asked with, and empty for none.
+func (g golden) scope() auth.Scope {
+	switch m := asked.FindStringSubmatch(g.text); {
+	case m == nil:
+		return auth.Admin
+	case m[1] == "nobody":
+		return ""
+	default:
+		return auth.Scope(m[1])
+	}
+}
+
+// mutates reports whether the document changes anything, and so must have a tenant to itself.
+func (g golden) mutates() bool {
+	return g.doc != nil && slices.ContainsFunc(g.doc.Operations, func(op *ast.OperationDefinition) bool { return op.Operation == ast.Mutation })
+}
+
+func TestGolden(t *testing.T) {
+	cases := goldens(t)
+	each(t, func(t *testing.T, h *house) {
+		read := h.fill(t, h.found(t, "Fjordlink"))
+		for _, g := range cases {
+			t.Run(strings.TrimPrefix(g.path, "testdata/"), func(t *testing.T) {
+				c := read
+				if g.mutates() {
+					c = h.fill(t, h.found(t, "Fjordlink"))
+				}
+				got := g.run(t, h, c)
+				if *update && strings.Contains(t.Name(), "/sqlite/") {
+					if err := os.WriteFile(g.path+".json", got, 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				want, err := os.ReadFile(g.path + ".json")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(got, want) {
+					t.Errorf("got\n%s\nwant\n%s", got, want)
+				}
+			})
+		}
+	})
+}
+
+// run asks each operation and lays the answers out.
+func (g golden) run(t *testing.T, h *house, c *company) []byte {
+	t.Helper()
+	names := newNames(c)
+	var out bytes.Buffer
+	several := g.doc != nil && len(g.doc.Operations) > 1
+	operations := ast.OperationList{{}}
+	if g.doc != nil {
+		operations = g.doc.Operations
+	}
+	for _, op := range operations {
+		request := map[string]any{"query": names.resolve(t, g.text), "variables": json.RawMessage(names.resolve(t, g.variables))}
+		if op.Name != "" {
+			request["operationName"] = op.Name
+		}
+		body, err := json.Marshal(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := h.post(t, c.secrets[g.scope()], string(body))
+		if want := map[bool]int{true: 200, false: 422}[g.doc != nil]; a.status != want {
+			t.Errorf("status %d, want %d", a.status, want)
+		}
+		discreet(t, a)
+		if several {
+			fmt.Fprintf(&out, "// %s\n", op.Name)
+		}
+		if err := json.Indent(&out, []byte(names.hide(a.text)), "", "  "); err != nil {
+			t.Fatal(err)
+		}
+		out.WriteString("\n")
+	}
+	return out.Bytes()
+}
+
+// leaks is what no error may tell: the database's language and messages, the program's types, its stack and files.
+var leaks = regexp.MustCompile(`(?i)\b(select|insert|update|delete) .*\b(from|into|set|where)\b|pq:|sqlstate|sqlite|postgres|sql:|\bent[:.]|constraint|` +
+	`interface ?\{|map\[|uuid\.|\*[a-z]+\.[A-Z]|\b(strconv|json|time|runtime)\.[A-Z]|nil pointer|goroutine|\.go:\d|%!`)
+
+// discreet checks that errors tell nothing of what is behind the API, and that none of them is our own fault.
+func discreet(t testing.TB, a answer) {
+	t.Helper()
+	for _, e := range a.Errors {
+		if e.Extensions.Code == "" || e.Extensions.Code == "INTERNAL" || leaks.MatchString(e.Message) {
+			t.Errorf("this must not be shown: %s: %s", e.Extensions.Code, e.Message)
+		}
+	}
+	var payloads map[string]struct{ UserErrors []struct{ Message string } }
+	if json.Unmarshal(a.Data, &payloads) != nil {
+		return // not of that form
+	}
+	for _, p := range payloads {
+		for _, e := range p.UserErrors {
+			if leaks.MatchString(e.Message) {
+				t.Errorf("this must not be shown: %s", e.Message)
+			}
+		}
+	}
+}
+
+// names gives what differs from run to run a name that does not.
+type names struct {
+	byText, byName map[string]string
+	began          time.Time
+}
+
+func newNames(c *company) *names {
+	n := &names{byText: map[string]string{}, byName: map[string]string{}, began: time.Now()}
+	for name, id := range c.ids {
+		n.byText[id], n.byName["<"+name+">"] = "<"+name+">", id
+	}
+	return n
+}
+
+var (
+	placeholder = regexp.MustCompile(`<[a-z]+:[^>]+>`)
+	varying     = regexp.MustCompile(`\b(?:camp|cont|key|resp|seg|tenant|trait)_[0-9a-z]{26}\b|\bz10_[\w-]{4,43}|"[A-Za-z0-9_-]{34,}"|\d{4}-\d\d-\d\dT[0-9:.]+Z`)
+)
+
+func (n *names) resolve(t *testing.T, text string) string {
+	t.Helper()
+	return placeholder.ReplaceAllStringFunc(text, func(name string) string {
+		real, ok := n.byName[name]
+		if !ok {
+			t.Fatalf("%s names nothing so far; there are %v", name, slices.Sorted(maps.Keys(n.byName)))
+		}
+		return real
+	})
+}
+
+func (n *names) hide(text string) string {
+	return varying.ReplaceAllStringFunc(text, func(found string) string {
+		if at, err := time.Parse(time.RFC3339, found); err == nil {
+			// A tenant is filled up to a minute before its document is asked.
+			if at.Before(n.began.Add(-time.Hour)) || at.After(time.Now()) || at.Equal(clock) {
+				return found
+			}
+			return "<now>"
+		}
+		quoted := strings.HasPrefix(found, `"`)
+		found = strings.Trim(found, `"`)
+		name, known := n.byText[found]
+		if !known {
+			kind, _, _ := strings.Cut(found, "_")
+			switch {
+			case kind == "z10" && len(found) == 8:
+				kind = "hint"
+			case kind == "z10":
+				kind = "secret"
+			case quoted:
+				kind = "cursor"
+			}
+			for i := 1; ; i++ {
+				name = fmt.Sprintf("<%s:%d>", kind, i)
+				if _, taken := n.byName[name]; !taken {
+					break
+				}
+			}
+			n.byText[found], n.byName[name] = name, found
+		}
+		if quoted {
+			return `"` + name + `"`
+		}
+		return name
+	})
+}
+
+// Every field and every argument of the schema is in some golden document, and so is every field of its inputs.
+func TestGoldenCoversSchema(t *testing.T) {
+	used := map[string]bool{}
+	var input func(v *ast.Value)
+	input = func(v *ast.Value) {
+		for _, child := range v.Children {
+			if v.Kind == ast.ObjectValue && v.Definition != nil {
+				used[v.Definition.Name+"."+child.Name] = true
+			}
+			input(child.Value)
+		}
+	}
+	var walk func(set ast.SelectionSet)
+	walk = func(set ast.SelectionSet) {
+		for _, s := range set {
+			switch s := s.(type) {
+			case *ast.Field:
+				name := s.ObjectDefinition.Name + "." + s.Name
+				used[name] = true
+				for _, a := range s.Arguments {
+					used[name+"("+a.Name+":)"] = true
+					input(a.Value)
+				}
+				walk(s.SelectionSet)
+			case *ast.InlineFragment:
+				walk(s.SelectionSet)
+			case *ast.FragmentSpread:
+				walk(s.Definition.SelectionSet)
+			}
+		}
+	}
+	for _, g := range goldens(t) {
+		if g.doc == nil {
+			continue
+		}
+		for _, op := range g.doc.Operations {
+			walk(op.SelectionSet)
+		}
+	}
+	for _, d := range graph.Schema(&graph.Resolver{}).Schema().Types {
+		if d.BuiltIn || d.Kind == ast.Interface {
+			continue
+		}
+		for _, f := range d.Fields {
+			if strings.HasPrefix(f.Name, "__") {
+				continue
+			}
+			if !used[d.Name+"."+f.Name] {
+				t.Errorf("no golden document has %s.%s", d.Name, f.Name)
+			}
+			for _, a := range f.Arguments {
+				if name := fmt.Sprintf("%s.%s(%s:)", d.Name, f.Name, a.Name); !used[name] {
+					t.Errorf("no golden document has %s", name)
+				}
+			}
+		}
+	}
+}

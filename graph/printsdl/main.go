@@ -1,0 +1,71 @@
+// Command printsdl writes the SDL as the server serves it: one file, types by name, without the directives that only
+// tell the generator how to write code.
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/formatter"
+	"github.com/zeroten/zeroten/graph"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "printsdl:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) != 1 {
+		return errors.New("want the file to write")
+	}
+	text := sdl(graph.Schema(&graph.Resolver{}).Schema())
+	if err := os.WriteFile(args[0], text, 0o644); err != nil {
+		return fmt.Errorf("writing the SDL: %w", err)
+	}
+	return nil
+}
+
+// sdl prints the schema, and takes out of it what it does not print.
+func sdl(s *ast.Schema) []byte {
+	for name := range s.Directives {
+		if forGenerator(name) {
+			delete(s.Directives, name)
+		}
+	}
+	strip := func(list *ast.DirectiveList) {
+		var kept ast.DirectiveList
+		for _, d := range *list {
+			if !forGenerator(d.Name) {
+				kept = append(kept, d)
+			}
+		}
+		*list = kept
+	}
+	for _, def := range s.Types {
+		strip(&def.Directives)
+		for _, f := range def.Fields {
+			strip(&f.Directives)
+			for _, a := range f.Arguments {
+				strip(&a.Directives)
+			}
+		}
+		for _, v := range def.EnumValues {
+			strip(&v.Directives)
+		}
+	}
+	var b bytes.Buffer
+	formatter.NewFormatter(&b, formatter.WithIndent("  ")).FormatSchema(s)
+	return b.Bytes()
+}
+
+// forGenerator reports whether a directive is one of gqlgen's own, such as goModel or goField.
+func forGenerator(directive string) bool {
+	return strings.HasPrefix(directive, "go") && len(directive) > 2 && strings.ToUpper(directive[2:3]) == directive[2:3]
+}

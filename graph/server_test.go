@@ -1,0 +1,270 @@
+package graph_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	entcampaign "github.com/zeroten/zeroten/ent/campaign"
+	"github.com/zeroten/zeroten/ent/response"
+	"github.com/zeroten/zeroten/graph"
+	"github.com/zeroten/zeroten/internal/app"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/campaign"
+	"github.com/zeroten/zeroten/internal/contact"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/storetest"
+	"github.com/zeroten/zeroten/internal/tenant"
+	"github.com/zeroten/zeroten/internal/trait"
+)
+
+// clock is what the servers' clock shows, always.
+var clock = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// house is the program as it is served, on a database of its own.
+type house struct {
+	*app.App
+
+	url      string
+	log      *bytes.Buffer
+	operator string
+}
+
+// each runs the test against a server on each database.
+func each(t *testing.T, test func(t *testing.T, h *house)) {
+	t.Helper()
+	storetest.EachURL(t, func(t *testing.T, databaseURL string) { test(t, open(t, databaseURL)) })
+}
+
+func open(t *testing.T, databaseURL string) *house {
+	t.Helper()
+	h := &house{log: &bytes.Buffer{}}
+	var err error
+	h.App, err = app.Open(t.Context(), app.Config{
+		Database: databaseURL, Volatile: true, Log: slog.New(slog.NewTextHandler(h.log, nil)), Now: func() time.Time { return clock },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := h.Listen(t.Context(), "127.0.0.1:0", graph.Playground{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.url = "http://" + s.Addr.String() + "/graphql"
+	ctx, stop := context.WithCancel(context.Background())
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Wait(ctx) }()
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		stop()
+		if err := errors.Join(<-stopped, h.Close()); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("the server's log:\n%s", h.log)
+		}
+	})
+	if _, h.operator, err = tenant.CreateOperatorKey(t.Context(), h.DB, "Operator"); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// answer is what the server answered.
+type answer struct {
+	status int
+	header http.Header
+	// text is the whole body, the rest what it says.
+	text   string
+	Data   json.RawMessage
+	Errors []struct {
+		Message    string
+		Path       []any
+		Extensions struct{ Code string }
+	}
+}
+
+// codes are those of the errors, in order.
+func (a answer) codes() []string {
+	var codes []string
+	for _, e := range a.Errors {
+		codes = append(codes, e.Extensions.Code)
+	}
+	return codes
+}
+
+// ask posts a document with a key, or none where the secret is empty.
+func (h *house) ask(t testing.TB, secret, query string, variables map[string]any) answer {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h.post(t, secret, string(body))
+}
+
+func (h *house) post(t testing.TB, secret, body string) answer {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if secret != "" {
+		req.Header.Set("Authorization", "Bearer "+secret)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := answer{status: resp.StatusCode, header: resp.Header, text: string(text)}
+	if err := json.Unmarshal(text, &a); err != nil {
+		t.Fatalf("%s answers no JSON: %v: %s", body, err, text)
+	}
+	return a
+}
+
+// company is a tenant with a key of each scope, and what fill put into it.
+type company struct {
+	ctx     context.Context //nolint:containedctx // it names the tenant
+	secrets map[auth.Scope]string
+	// ids are the ids of what it has, by names such as `camp:Relationship`.
+	ids map[string]string
+}
+
+func (h *house) found(t testing.TB, name string) *company {
+	t.Helper()
+	made, secret, err := tenant.Create(t.Context(), h.DB, tenant.CreateInput{Name: name, TimeZone: "Europe/Amsterdam", Industry: new("internet-provider")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &company{
+		ctx:     auth.ForTenant(t.Context(), made.ID),
+		secrets: map[auth.Scope]string{auth.Admin: secret, auth.Operator: h.operator},
+		ids:     map[string]string{"tenant:own": made.NodeID()},
+	}
+	for _, scope := range []auth.Scope{auth.Collect, auth.Read, auth.Manage} {
+		key, secret, err := tenant.CreateKey(c.ctx, h.DB, tenant.CreateKeyInput{Name: string(scope), Scopes: []auth.Scope{scope}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.secrets[scope], c.ids["key:"+string(scope)] = secret, key.NodeID()
+	}
+	return c
+}
+
+// fill gives a new tenant campaigns, traits, segments, contacts and two years of responses, always the same.
+func (h *house) fill(t testing.TB, c *company) *company {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, in := range []cube.DefineTraitInput{
+		{Key: "persona", Kind: trait.Text, IsDimension: true},
+		{Key: "plan", Label: new("Plan"), Kind: trait.Text, IsDimension: true},
+		{Key: "fibre", Kind: trait.Boolean, IsDimension: true},
+		{Key: "household", Kind: trait.Number, IsDimension: true, Edges: []float64{2, 4}},
+		{Key: "since", Label: new("Months as a customer"), Kind: trait.Date, IsDimension: true, Edges: []float64{3, 12, 24, 60}},
+		{Key: "router", Kind: trait.Text},
+	} {
+		made, err := h.Builder.DefineTrait(c.ctx, in)
+		must(err)
+		c.ids["trait:"+in.Key] = made.NodeID()
+	}
+	for _, name := range []string{"Relationship", "Support", "Paused", "Closed"} {
+		made, err := campaign.Create(c.ctx, h.DB, campaign.CreateInput{Name: name})
+		must(err)
+		c.ids["camp:"+name] = made.NodeID()
+	}
+	months := 24.0
+	for name, rule := range map[string]segment.Rule{
+		"Gamers": {All: []segment.Rule{
+			{Trait: &segment.Condition{Key: "persona", In: []string{"gamer"}}},
+			{Trait: &segment.Condition{Key: "plan", In: []string{"Basic", "Plus"}}},
+		}},
+		"Loyal": {Trait: &segment.Condition{Key: "since", AtLeast: &months}},
+	} {
+		made, err := cube.CreateSegment(c.ctx, h.DB, cube.CreateSegmentInput{Name: name, Rule: rule})
+		must(err)
+		c.ids["seg:"+name] = made.NodeID()
+	}
+
+	out, err := h.Log.Record(c.ctx, answers(c))
+	must(err)
+	for i, o := range out {
+		must(o.Errors.Err())
+		c.ids[fmt.Sprintf("resp:%02d", i)] = o.Value.NodeID()
+		if o.Value.ContactID != nil {
+			c.ids[fmt.Sprintf("cont:c%02d", i%people)] = id.Contact.Format(*o.Value.ContactID)
+		}
+	}
+	for name, status := range map[string]entcampaign.Status{"Paused": entcampaign.StatusPAUSED, "Closed": entcampaign.StatusCLOSED} {
+		_, err := campaign.Update(c.ctx, h.DB, campaign.UpdateInput{ID: c.ids["camp:"+name], Status: &status})
+		must(err)
+	}
+	return c
+}
+
+// people is how many contacts a filled tenant has.
+const people = 12
+
+// answers are 96 answers over two years, the newest first, from twelve people and some whom nobody knows.
+func answers(c *company) []feedback.Recording {
+	var all []feedback.Recording
+	for i := range 96 {
+		at := clock.Add(-time.Duration(i)*182*time.Hour - time.Hour)
+		r := feedback.Recording{
+			Campaign: c.ids["camp:Relationship"], Score: (i*i + 7*i + 9) % 11, RespondedAt: &at,
+			Channel: []response.Channel{"EMAIL", "LINK", "WIDGET", "API", "IMPORT"}[i%5],
+		}
+		if i%4 == 1 {
+			r.Campaign = c.ids["camp:Support"]
+		}
+		if i%32 == 30 {
+			r.Campaign = c.ids["camp:Closed"]
+		}
+		if i%3 > 0 {
+			r.Variant = new([]string{"", "A", "B"}[i%3])
+		}
+		if i%4 < 2 {
+			r.Comment = new([]string{"Too slow in the evening.", "The technician was très kind.", "Slow, but the price is fair."}[i%3])
+		}
+		switch n := i % people; n {
+		case people - 1:
+			r.Traits = trait.Values{"plan": "Basic"}
+		default:
+			in := contact.Input{ExternalID: new(fmt.Sprintf("c%02d", n)), Traits: trait.Values{
+				"persona": []string{"gamer", "family", "senior"}[n%3], "plan": []string{"Basic", "Plus", "Max", "Basic"}[n%4],
+				"since": fmt.Sprintf("%d-03-15", 2012+n), "router": fmt.Sprintf("R%d", n),
+			}}
+			if n%2 == 0 {
+				in.Email, in.Name, in.Traits["household"] = new(fmt.Sprintf("C%02d@example.com", n)), new([]string{"Åsa", "Ben"}[n/2%2]), float64(1+n%5)
+			}
+			if n%3 == 0 {
+				in.Traits["fibre"], in.Locale, in.Phone = n%2 == 0, new("nl-NL"), new("+31 20 1234567")
+			}
+			r.Contact = &in
+		}
+		all = append(all, r)
+	}
+	return all
+}
