@@ -130,7 +130,7 @@ func (c *cluster) client(ctx context.Context, program string, args ...string) (s
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("%s: %w: %s", program, err, stderr.String())
+		return "", fmt.Errorf("%s: %w: %s", program, err, stderr.String()[:min(stderr.Len(), 2_000)])
 	}
 	return strings.TrimSpace(stdout.String()), nil
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"database/sql"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,8 +16,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"modernc.org/sqlite"
 )
 
 // sample is what the rounds gave.
@@ -189,4 +188,16 @@ func memory() string {
 		return "unknown"
 	}
 	return fmt.Sprintf("%.0f GiB", kB/1024/1024)
+}
+
+func sqliteVersion() (version string) {
+	db, err := sql.Open("sqlite", ":memory:")
+	if err != nil {
+		return err.Error()
+	}
+	defer db.Close()
+	if err := db.QueryRow(`SELECT sqlite_version()`).Scan(&version); err != nil { //nolint:noctx // in memory
+		return err.Error()
+	}
+	return version
 }

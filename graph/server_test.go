@@ -196,16 +196,16 @@ func (h *house) fill(t testing.TB, c *company) *company {
 		c.ids["camp:"+name] = made.NodeID()
 	}
 	months := 24.0
-	for name, rule := range map[string]segment.Rule{
-		"Gamers": {All: []segment.Rule{
+	for _, in := range []cube.CreateSegmentInput{
+		{Name: "Gamers", Rule: segment.Rule{All: []segment.Rule{
 			{Trait: &segment.Condition{Key: "persona", In: []string{"gamer"}}},
 			{Trait: &segment.Condition{Key: "plan", In: []string{"Basic", "Plus"}}},
-		}},
-		"Loyal": {Trait: &segment.Condition{Key: "since", AtLeast: &months}},
+		}}},
+		{Name: "Loyal", Rule: segment.Rule{Trait: &segment.Condition{Key: "since", AtLeast: &months}}},
 	} {
-		made, err := cube.CreateSegment(c.ctx, h.DB, cube.CreateSegmentInput{Name: name, Rule: rule})
+		made, err := cube.CreateSegment(c.ctx, h.DB, in)
 		must(err)
-		c.ids["seg:"+name] = made.NodeID()
+		c.ids["seg:"+in.Name] = made.NodeID()
 	}
 
 	out, err := h.Log.Record(c.ctx, answers(c))

@@ -30,57 +30,91 @@ func rest(by []string) pair {
 	return p
 }
 
-// group is a part of a body of feedback, and of the group that it was cut from. A nil group is the whole body.
+// cut is one division of a body of feedback, or of a group, by one or two keys.
+type cut struct {
+	of *group
+	by pair
+}
+
+func cutOf(of *group, by []string) cut {
+	c := cut{of: of}
+	copy(c.by[:], by)
+	return c
+}
+
+func (c cut) keys() []string {
+	if c.by[1] == "" {
+		return c.by[:1]
+	}
+	return c.by[:]
+}
+
+// divide asks for what it takes to tell the cut's groups apart.
+func (c cut) divide(sp *split) {
+	for _, key := range c.keys() {
+		if key == byCampaign {
+			sp.byCampaign = true
+		} else {
+			sp.byProfile = true
+		}
+	}
+	c.of.divide(sp)
+}
+
+// group is a part of a body of feedback: one of a cut. A nil group is the whole body.
 type group struct {
-	parent *group
-	by     []string
+	cut    cut
 	values pair
 	// not, where not nil, makes this the group of all values but these.
 	not []pair
 }
 
-// divide asks for what it takes to tell the group's cells apart.
 func (g *group) divide(sp *split) {
-	for ; g != nil; g = g.parent {
-		for _, key := range g.by {
-			if key == byCampaign {
-				sp.byCampaign = true
-			} else {
-				sp.byProfile = true
-			}
-		}
+	if g != nil {
+		g.cut.divide(sp)
 	}
-}
-
-func (g *group) divided(sp split) split {
-	g.divide(&sp)
-	return sp
 }
 
 // own are the group's cells.
 func (g *group) own(c *cells) ([]cube.Cell, error) {
-	own := c.cells
-	for ; g != nil; g = g.parent {
-		label, err := labels(c.state, g.by)
-		if err != nil {
-			return nil, err
-		}
-		kept := make([]cube.Cell, 0, len(own))
-		for _, cell := range own {
-			if g.holds(label(cell)) {
-				kept = append(kept, cell)
-			}
-		}
-		own = kept
+	if g == nil {
+		return c.cells, nil
 	}
-	return own, nil
+	parts, err := c.cut(g.cut)
+	if err != nil || g.not == nil {
+		return parts[g.values], err
+	}
+	var rest []cube.Cell
+	for values, part := range parts {
+		if !slices.Contains(g.not, values) {
+			rest = append(rest, part...)
+		}
+	}
+	return rest, nil
 }
 
-func (g *group) holds(values pair) bool {
-	if g.not != nil {
-		return !slices.Contains(g.not, values)
+// cut divides the cells, once for all groups of the cut.
+func (c *cells) cut(by cut) (map[pair][]cube.Cell, error) {
+	own, err := by.of.own(c)
+	if err != nil {
+		return nil, err
 	}
-	return values == g.values
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if parts, ok := c.parts[by]; ok {
+		return parts, nil
+	}
+	label, err := labels(c.state, by.keys())
+	if err != nil {
+		return nil, err
+	}
+	parts := map[pair][]cube.Cell{}
+	for _, cell := range own {
+		values := label(cell)
+		parts[values] = append(parts[values], cell)
+	}
+	c.parts[by] = parts
+	return parts, nil
 }
 
 // labels says what values a cell has for the keys. Keys that cannot be cut by are BAD_REQUEST.

@@ -81,6 +81,9 @@ type split struct {
 type cells struct {
 	state *cube.State
 	cells []cube.Cell
+
+	mu    sync.Mutex
+	parts map[cut]map[pair][]cube.Cell
 }
 
 func (s *source) load(ctx context.Context, sp split) (*cells, error) {
@@ -111,7 +114,7 @@ func (s *source) read(ctx context.Context, sp split) (*cells, error) {
 		for i := range found {
 			found[i].Histogram = sel.Keep(found[i].Histogram)
 		}
-		out = &cells{state: state, cells: found}
+		out = &cells{state: state, cells: found, parts: map[cut]map[pair][]cube.Cell{}}
 		return nil
 	})
 	return out, err
@@ -280,34 +283,33 @@ func (f *Feedback) Breakdown(ctx context.Context, by []string, limit int) ([]*Fe
 	if len(by) < 1 || len(by) > 2 || len(by) == 2 && by[0] == by[1] {
 		return nil, apierror.BadRequest("breakdown: by takes one or two keys, not the same twice.")
 	}
-	cut := &group{parent: f.group, by: by}
-	c, err := f.source.load(ctx, cut.divided(split{from: f.source.from}))
+	if slices.Contains(by, "") {
+		return nil, apierror.BadRequest("breakdown: a key must not be empty.")
+	}
+	into := cutOf(f.group, by)
+	sp := split{from: f.source.from}
+	into.divide(&sp)
+	c, err := f.source.load(ctx, sp)
 	if err != nil {
 		return nil, err
 	}
-	label, err := labels(c.state, by)
+	parts, err := c.cut(into)
 	if err != nil {
 		return nil, err
 	}
-	own, err := f.group.own(c)
-	if err != nil {
-		return nil, err
-	}
-
 	var all nps.Histogram
 	byValues := map[pair]nps.Histogram{}
-	for _, cell := range own {
-		if cell.Histogram != (nps.Histogram{}) {
-			values := label(cell)
-			byValues[values] = byValues[values].Add(cell.Histogram)
-			all = all.Add(cell.Histogram)
+	for values, part := range parts {
+		if h := sum(part); h != (nps.Histogram{}) {
+			byValues[values] = h
+			all = all.Add(h)
 		}
 	}
 	shown := shownFirst(byValues, rest(by), limit)
 	groups := make([]*FeedbackGroup, 0, len(shown))
 	for _, values := range shown {
 		h := byValues[values]
-		g := &group{parent: f.group, by: by, values: values}
+		g := &group{cut: into, values: values}
 		if values == rest(by) {
 			g.not = shown[:len(shown)-1]
 		}

@@ -1,0 +1,440 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/zeroten/zeroten/graph"
+	"github.com/zeroten/zeroten/internal/app"
+	"github.com/zeroten/zeroten/internal/calendar"
+	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/store"
+)
+
+// question is one of a dashboard, and the SQL that would answer it from the responses.
+type question struct {
+	name, query string
+	// where narrows, and byTraits groups, in SQL; where both are empty the months are counted by a covering index.
+	where    string
+	byTraits bool
+}
+
+var questions = []question{
+	{name: "12-month trend", query: `feedback(filter: $filter) { trend { start score { nps responses interval { low high } } } }`},
+	{
+		name: "12-month trend of a segment", query: `feedback(filter: $filter) { trend { start score { nps responses interval { low high } } } }`,
+		where: ` AND traits->>'plan' IN ('plan-1', 'plan-2') AND traits->>'region' IN ('region-1', 'region-4', 'region-7')`,
+	},
+	{
+		name: "breakdown of 12 months by two traits", byTraits: true,
+		query: `feedback(filter: $filter) { breakdown(by: ["plan", "region"]) { values share score { nps responses } versusRest { difference significant } } }`,
+	},
+}
+
+var segmentRule = map[string]any{"all": []any{
+	map[string]any{"trait": map[string]any{"key": "plan", "in": []string{"plan-1", "plan-2"}}},
+	map[string]any{"trait": map[string]any{"key": "region", "in": []string{"region-1", "region-4", "region-7"}}},
+}}
+
+// year is the last twelve of the months that the answers are of.
+func year() (bounds []calendar.Day, err error) {
+	_, to, _, err := span()
+	for n := range 13 {
+		bounds = append(bounds, calendar.Monthly.Add(to+1, n-12))
+	}
+	return bounds, err
+}
+
+func (q question) body(w world) ([]byte, error) {
+	bounds, err := year()
+	if err != nil {
+		return nil, err
+	}
+	filter := map[string]any{"campaigns": []string{id.Campaign.Format(w.campaign)}, "from": bounds[0].String(), "to": (bounds[12] - 1).String()}
+	if q.where != "" {
+		filter["where"] = segmentRule
+	}
+	return body(`query ($filter: FeedbackFilter!) { `+q.query+` }`, map[string]any{"filter": filter})
+}
+
+// sql is the best that we found for the question over the responses: a count for each range between month bounds.
+func (q question) sql(w world) (text string, args []any, err error) {
+	bounds, err := year()
+	if err != nil {
+		return "", nil, err
+	}
+	where, err := calendar.LoadZone(zone)
+	if err != nil {
+		return "", nil, err
+	}
+	args = []any{w.tenant, w.campaign}
+	for _, b := range bounds {
+		args = append(args, b.Start(where).UTC())
+	}
+	const counts = `count(*), count(*) FILTER (WHERE score >= 9), count(*) FILTER (WHERE score <= 6) FROM responses WHERE tenant_id = $1 AND campaign_id = $2`
+	if q.byTraits {
+		args = []any{w.tenant, w.campaign, args[2], args[14]}
+		return `SELECT traits->>'plan', traits->>'region', ` + counts + ` AND responded_at >= $3 AND responded_at < $4 GROUP BY 1, 2`, args, nil
+	}
+	var months []string
+	for n := range 12 {
+		months = append(months, fmt.Sprintf(`SELECT '', '%02d', %s AND responded_at >= $%d AND responded_at < $%d%s`, n, counts, n+3, n+4, q.where))
+	}
+	return strings.Join(months, " UNION ALL "), args, nil
+}
+
+// ask puts a request to the handler within this process, and returns how long it took.
+func ask(ctx context.Context, h http.Handler, w world, request []byte) (answer []byte, took time.Duration, err error) {
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/graphql", bytes.NewReader(request))
+	r.Header.Set("Authorization", "Bearer "+w.secret)
+	r.Header.Set("Content-Type", "application/json")
+	to := httptest.NewRecorder()
+	began := time.Now()
+	h.ServeHTTP(to, r)
+	took = time.Since(began)
+	if answer = to.Body.Bytes(); to.Code != http.StatusOK || bytes.Contains(answer, []byte(`"errors"`)) {
+		return nil, 0, fmt.Errorf("the server answered %d %s", to.Code, answer)
+	}
+	return answer, took, nil
+}
+
+func handler(a *app.App) http.Handler {
+	return graph.Handler(&graph.Resolver{DB: a.DB, Log: a.Log, States: a.States, Builder: a.Builder, Insight: a.Insight},
+		a.Keys.Authenticate, slog.New(slog.DiscardHandler))
+}
+
+// counted is how many responses an answer speaks of, part by part in its order.
+func counted(answer []byte) (parts []int, total int, err error) {
+	type score struct{ Responses int }
+	var found struct {
+		Data struct {
+			Feedback struct {
+				Trend, Breakdown []struct{ Score score }
+			}
+		}
+	}
+	err = json.Unmarshal(answer, &found)
+	f := found.Data.Feedback
+	for _, p := range append(f.Trend, f.Breakdown...) {
+		parts, total = append(parts, p.Score.Responses), total+p.Score.Responses
+	}
+	return parts, total, err
+}
+
+// asked is what a question took, in milliseconds: in the server, over HTTP, and in SQL over the responses.
+type asked struct{ server, http, sql sample }
+
+// trends asks the questions of a world and checks that the cube's answers are those of the responses.
+func (b *bench) trends(ctx context.Context, w world) (map[string]*asked, error) {
+	out := map[string]*asked{}
+	err := w.with(ctx, func(ctx context.Context, a *app.App) error {
+		_, err := a.DB.Writer.ExecContext(ctx, `CREATE INDEX bench_covering ON responses (tenant_id, campaign_id, responded_at, score)`)
+		if err != nil {
+			return err
+		}
+		vacuum := `VACUUM (ANALYZE) responses`
+		if a.DB.Dialect == store.SQLite {
+			vacuum = `ANALYZE`
+		}
+		if _, err := a.DB.Writer.ExecContext(ctx, vacuum); err != nil {
+			return err
+		}
+		h := handler(a)
+		for _, q := range questions {
+			if out[q.name], err = b.trend(ctx, a, h, w, q); err != nil {
+				return fmt.Errorf("%s: %w", q.name, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	s, err := b.serve(ctx, w.url, fmt.Sprintf("c-trends-%d", w.answers))
+	if err != nil {
+		return nil, err
+	}
+	for _, q := range questions {
+		request, err := q.body(w)
+		if err != nil {
+			return nil, errors.Join(err, s.stop())
+		}
+		for range b.rounds {
+			got, err := load{
+				Port: s.port, Key: w.secret, Connections: 1, Seconds: min(1, b.seconds), Expect: `{"data":{`, Bodies: [][]byte{request},
+			}.run(ctx)
+			if err != nil {
+				return nil, errors.Join(err, s.stop())
+			}
+			out[q.name].http = append(out[q.name].http, got.P50)
+		}
+	}
+	return out, s.stop()
+}
+
+func (b *bench) trend(ctx context.Context, a *app.App, h http.Handler, w world, q question) (*asked, error) {
+	request, err := q.body(w)
+	if err != nil {
+		return nil, err
+	}
+	text, args, err := q.sql(w)
+	if err != nil {
+		return nil, err
+	}
+	stmt, err := a.DB.Reader.PrepareContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	defer stmt.Close()
+	const each = 40
+	out := &asked{}
+	for round := range b.rounds + 1 { // the first warms up
+		var took sample
+		var answer []byte
+		for range each {
+			var one time.Duration
+			if answer, one, err = ask(ctx, h, w, request); err != nil {
+				return nil, err
+			}
+			took = append(took, float64(one)/1e6)
+		}
+		_, total, err := counted(answer)
+		if err != nil {
+			return nil, err
+		}
+		began := time.Now()
+		rows, err := sum(ctx, stmt, args)
+		if err != nil {
+			return nil, err
+		}
+		if round > 0 {
+			out.server = append(out.server, took.median())
+			out.sql = append(out.sql, float64(time.Since(began))/1e6)
+		}
+		if rows != total || total == 0 {
+			return nil, fmt.Errorf("the cube counts %d responses, SQL %d", total, rows)
+		}
+	}
+	say("  %s of %d responses: %v ms, over HTTP …, SQL %v ms", q.name, w.answers, out.server, out.sql)
+	return out, nil
+}
+
+// sum reads all rows and adds up their counts.
+func sum(ctx context.Context, stmt *sql.Stmt, args []any) (total int, err error) {
+	rows, err := stmt.QueryContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var x, y string
+		var n, promoters, detractors int
+		if err := rows.Scan(&x, &y, &n, &promoters, &detractors); err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	return total, rows.Err()
+}
+
+// history measures lines c, d and e on databases with two years of answers.
+func (b *bench) history(ctx context.Context) error {
+	small, err := b.pouredWorld(ctx, "bench_small", b.small)
+	if err != nil {
+		return err
+	}
+	// Doctor counts everything again: what was poured is what recording would have made.
+	if err := b.doctor(ctx, small); err != nil {
+		return err
+	}
+	if b.wants("d") {
+		if err := b.read(ctx, small); err != nil {
+			return err
+		}
+	}
+	if b.wants("e") {
+		if err := b.start(ctx, small); err != nil {
+			return err
+		}
+	}
+	if !b.wants("c") {
+		return nil
+	}
+	few, err := b.trends(ctx, small)
+	if err != nil {
+		return err
+	}
+	large, err := b.pouredWorld(ctx, "bench_large", b.size)
+	if err != nil {
+		return err
+	}
+	many, err := b.trends(ctx, large)
+	if err != nil {
+		return err
+	}
+	b.reportTrends(few, many)
+	return nil
+}
+
+func (b *bench) pouredWorld(ctx context.Context, database string, n int) (world, error) {
+	say("loading %d responses into PostgreSQL", n)
+	url, err := b.pg.create(ctx, database)
+	if err != nil {
+		return world{}, err
+	}
+	w, err := settle(ctx, url, b.people)
+	if err != nil {
+		return w, err
+	}
+	began := time.Now()
+	err = w.pour(ctx, n)
+	say("  took %.0f s", time.Since(began).Seconds())
+	return w, err
+}
+
+func (b *bench) doctor(ctx context.Context, w world) error {
+	out, err := b.zeroten(ctx, w, "doctor")
+	if err != nil {
+		return fmt.Errorf("the database is not as recording would have made it: %w: %s", err, out)
+	}
+	return nil
+}
+
+func (b *bench) reportTrends(few, many map[string]*asked) {
+	const section = "PostgreSQL: trends"
+	for _, q := range questions {
+		f, m := few[q.name], many[q.name]
+		for _, size := range []struct {
+			n     int
+			asked *asked
+		}{{b.small, f}, {b.size, m}} {
+			l := line{
+				section: section, what: fmt.Sprintf("%s, %s responses, in the server", q.name, number(float64(size.n))), unit: "ms",
+				ours: size.asked.server, beside: "SQL over the responses", rival: size.asked.sql,
+				ratio: size.asked.sql.median() / size.asked.server.median(),
+			}
+			if size.n == b.size {
+				if q.where == "" && !q.byTraits {
+					l.goal, l.reached = "≤ 3 ms and ≥ 200 × faster than SQL", new(l.ours.median() <= 3 && l.ratio >= 200)
+				} else {
+					l.goal, l.reached = "≤ 15 ms", new(l.ours.median() <= 15)
+				}
+			}
+			b.report.add(l)
+			b.report.add(line{section: section, what: fmt.Sprintf("%s, %s responses, over HTTP", q.name, number(float64(size.n))), unit: "ms", ours: size.asked.http})
+		}
+		ratio := m.server.median() / f.server.median()
+		b.report.add(line{
+			section: section, what: q.name + ": " + number(float64(b.size)) + " responses to " + number(float64(b.small)), unit: "×",
+			ours: sample{ratio}, goal: "≤ 1.2 × the time", reached: new(ratio <= 1.2),
+			limit: "the number of cells that it reads, which is the same; a small campaign lacks some profiles",
+		})
+	}
+}
+
+// start measures line e.
+func (b *bench) start(ctx context.Context, w world) error {
+	const section = "PostgreSQL: start and memory"
+	say("starting")
+	var starts, idle sample
+	for range b.rounds {
+		s, err := b.serve(ctx, w.url, "e-start")
+		if err != nil {
+			return err
+		}
+		time.Sleep(2 * time.Second) // what River and the pools do at first is over
+		rss, err := s.memory("VmRSS")
+		if err = errors.Join(err, s.stop()); err != nil {
+			return err
+		}
+		starts, idle = append(starts, s.started.Seconds()*1e3), append(idle, rss)
+	}
+	b.report.add(line{section: section, what: "start on an existing database, to the first answer", unit: "ms", ours: starts, goal: "≤ 1 s", reached: new(starts.median() <= 1_000)})
+	b.report.add(line{section: section, what: "memory when idle", unit: "MiB", ours: idle, goal: "≤ 60 MiB", reached: new(idle.median() <= 60)})
+	return nil
+}
+
+// sqlite measures line f.
+func (b *bench) sqlite(ctx context.Context) error {
+	say("SQLite: %d contacts", b.people)
+	const section = "SQLite"
+	w, err := settle(ctx, "sqlite://"+b.temp+"/record.db", b.people)
+	if err != nil {
+		return err
+	}
+	r := &recorder{bench: b, world: w, count: func(ctx context.Context) (n int, err error) {
+		err = w.with(ctx, func(ctx context.Context, a *app.App) error {
+			return a.DB.Reader.QueryRowContext(ctx, `SELECT count(*) FROM responses`).Scan(&n)
+		})
+		return n, err
+	}}
+	var single, bulk sample
+	var most float64
+	err = r.served(ctx, "f-sqlite", func() error {
+		many, err := w.bulks(false)
+		if err != nil {
+			return err
+		}
+		for round := range b.rounds {
+			one, err := w.singles(round)
+			if err != nil {
+				return err
+			}
+			rate, err := r.round(ctx, 64, 1, one, b.seconds)
+			if err != nil {
+				return err
+			}
+			single = append(single, rate)
+			if rate, err = r.round(ctx, 4, 1_000, many, b.seconds); err != nil {
+				return err
+			}
+			bulk = append(bulk, rate)
+		}
+		most, err = r.server.memory("VmHWM")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	b.report.add(line{section: section, what: "recordResponse, one a request, 64 connections", unit: "responses/s", ours: single,
+		limit: "one writer: SQLite's driver, translated from C, runs one statement after the other"})
+	b.report.add(line{section: section, what: "recordResponses, 1,000 a request, 4 connections", unit: "responses/s", ours: bulk})
+	b.report.add(line{section: section, what: "memory at most, under both", unit: "MiB", ours: sample{most}})
+	for _, n := range []int{b.small, b.small * 10} {
+		say("recording %d responses into SQLite", n)
+		w, err := settle(ctx, fmt.Sprintf("sqlite://%s/history-%d.db", b.temp, n), b.people)
+		if err != nil {
+			return err
+		}
+		if err := w.record(ctx, n); err != nil {
+			return err
+		}
+		found, err := b.trends(ctx, w)
+		if err != nil {
+			return err
+		}
+		for _, q := range questions {
+			f := found[q.name]
+			b.report.add(line{
+				section: section, what: fmt.Sprintf("%s, %s responses, in the server", q.name, number(float64(n))), unit: "ms", ours: f.server,
+				beside: "SQL over the responses", rival: f.sql, ratio: f.sql.median() / f.server.median(),
+			})
+		}
+		if err := os.Remove(strings.TrimPrefix(w.url, "sqlite://")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
