@@ -10,8 +10,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -34,12 +36,24 @@ type loaded struct {
 	Seconds          float64
 	// P50 and P99 are in milliseconds.
 	P50, P99 float64
+	// Server, Database and Load are the processor time that each took for a request, in microseconds.
+	Server, Database, Load float64
+}
+
+// cost says where the processors' time went.
+func (l loaded) cost() string {
+	text := fmt.Sprintf("processor time a request: the server %s µs", number(l.Server))
+	if l.Database > 0 {
+		text += fmt.Sprintf(", PostgreSQL %s µs", number(l.Database))
+	}
+	return text + fmt.Sprintf(", the load %s µs", number(l.Load))
 }
 
 func (l loaded) perSecond() float64 { return float64(l.Requests) / l.Seconds }
 
-// run has the load made by a process of its own.
-func (l load) run(ctx context.Context) (out loaded, err error) {
+// drive has the load made by a process of its own, on the server.
+func (b *bench) drive(ctx context.Context, s *server, l load) (out loaded, err error) {
+	l.Port = s.port
 	self, err := os.Executable()
 	if err != nil {
 		return out, err
@@ -52,16 +66,56 @@ func (l load) run(ctx context.Context) (out loaded, err error) {
 		return out, err
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = &in, &answer, os.Stderr
+	server, database := processorTime(s.cmd.Process.Pid), processorTime(b.pg.server.Process.Pid)
 	if err := cmd.Run(); err != nil {
 		return out, fmt.Errorf("making load: %w", err)
 	}
+	server, database = processorTime(s.cmd.Process.Pid)-server, processorTime(b.pg.server.Process.Pid)-database
 	if err := gob.NewDecoder(&answer).Decode(&out); err != nil {
 		return out, fmt.Errorf("making load: %w", err)
 	}
 	if out.Errors > 0 {
 		return out, fmt.Errorf("%d of %d requests failed, the first with %s", out.Errors, out.Requests+out.Errors, out.FirstError)
 	}
+	each := func(d time.Duration) float64 { return float64(d) / 1e3 / float64(out.Requests) }
+	out.Server, out.Load = each(server), each(cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
+	if s.postgres {
+		out.Database = each(database)
+	}
+	say("  %s requests/s, p50 %s ms, p99 %s ms; %s", number(out.perSecond()), number(out.P50), number(out.P99), out.cost())
 	return out, nil
+}
+
+// processorTime is what a process and its children have used so far; 0 of one that is gone.
+func processorTime(pid int) (used time.Duration) {
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return 0
+	}
+	for _, path := range stats {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has just ended
+		}
+		// After the name, which may hold anything: state, ppid, … from field 3 on; proc_pid_stat(5).
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		own := strings.HasPrefix(string(text), strconv.Itoa(pid)+" ")
+		if len(fields) < 15 || !own && fields[1] != strconv.Itoa(pid) {
+			continue
+		}
+		count := 2
+		if own {
+			count = 4 // with children that have ended
+		}
+		for _, f := range fields[11 : 11+count] {
+			ticks, err := strconv.Atoi(f)
+			if err != nil {
+				continue
+			}
+			used += time.Duration(ticks) * 10 * time.Millisecond
+		}
+	}
+	return used
 }
 
 func loadMain(in io.Reader, out io.Writer) error {
@@ -69,7 +123,7 @@ func loadMain(in io.Reader, out io.Writer) error {
 	if err := gob.NewDecoder(in).Decode(&l); err != nil {
 		return err
 	}
-	result, err := l.drive()
+	result, err := l.make()
 	if err != nil {
 		return err
 	}
@@ -83,8 +137,8 @@ type connection struct {
 	answer []byte
 }
 
-// drive works on plain sockets with epoll, since every microsecond spent here is taken from what is measured.
-func (l load) drive() (out loaded, err error) {
+// make works on plain sockets with epoll, since every microsecond spent here is taken from what is measured.
+func (l load) make() (out loaded, err error) {
 	requests := make([][]byte, len(l.Bodies))
 	for i, body := range l.Bodies {
 		requests[i] = fmt.Appendf(nil, "POST /graphql HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",

@@ -71,6 +71,8 @@ type recorder struct {
 	count func(context.Context) (int, error)
 	// last is how many responses the last round recorded.
 	last int
+	// cost says where the processors' time went in it.
+	cost string
 }
 
 // round records for a while and returns responses a second. It fails where the database has not just those that were
@@ -84,7 +86,7 @@ func (r *recorder) round(ctx context.Context, connections, each int, bodies [][]
 	if each > 1 {
 		expect = fmt.Sprintf(`"recorded":%d`, each)
 	}
-	out, err := load{Port: r.server.port, Key: r.world.secret, Connections: connections, Seconds: seconds, Expect: expect, Bodies: bodies}.run(ctx)
+	out, err := r.drive(ctx, r.server, load{Key: r.world.secret, Connections: connections, Seconds: seconds, Expect: expect, Bodies: bodies})
 	if err != nil {
 		return 0, fmt.Errorf("recording: %w", err)
 	}
@@ -95,8 +97,7 @@ func (r *recorder) round(ctx context.Context, connections, each int, bodies [][]
 	if after-before != out.Requests*each {
 		return 0, fmt.Errorf("recording: %d responses were acknowledged and %d are there", out.Requests*each, after-before)
 	}
-	r.last = after - before
-	say("  %s/s, p50 %s ms, p99 %s ms", number(out.perSecond()*float64(each)), number(out.P50), number(out.P99))
+	r.last, r.cost = after-before, out.cost()
 	return out.perSecond() * float64(each), nil
 }
 
@@ -264,7 +265,7 @@ func (r *recorder) singly(ctx context.Context) error {
 		section: "PostgreSQL: recording", what: "recordResponse, one a request, 64 connections", unit: "responses/s",
 		ours: ours, beside: "pgbench, prepared single-row INSERT, 64 clients", rival: rival, ratio: ratio,
 		goal: "≥ 1.0 × pgbench", reached: new(ratio >= 1),
-		limit: "processor time: server, PostgreSQL and load share the cores; the server's goes into GraphQL's executor, the decoding of variables, and sockets",
+		limit: r.cost,
 	})
 	r.report.add(line{
 		section: "PostgreSQL: recording", what: "memory at most, under that load", unit: "MiB", ours: sample{most},
@@ -275,6 +276,7 @@ func (r *recorder) singly(ctx context.Context) error {
 
 func (r *recorder) bulkily(ctx context.Context) error {
 	var ours, rival, past sample
+	var cost string
 	err := r.served(ctx, "b-bulk", func() error {
 		now, err := r.world.bulks(false)
 		if err != nil {
@@ -292,7 +294,7 @@ func (r *recorder) bulkily(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			ours = append(ours, rate)
+			ours, cost = append(ours, rate), r.cost
 			if rate, err = r.copyRows(ctx, min(r.last, 100_000)); err != nil {
 				return err
 			}
@@ -319,11 +321,11 @@ func (r *recorder) bulkily(ctx context.Context) error {
 		section: "PostgreSQL: recording", what: "recordResponses, 1,000 a request, 4 connections", unit: "responses/s",
 		ours: ours, beside: "COPY of the same rows, with indexes and foreign keys", rival: rival, ratio: ratio,
 		goal: "≥ 0.5 × COPY", reached: new(ratio >= 0.5),
-		limit: "processor time: half in PostgreSQL, for indexes, foreign keys, contacts read and events; half in the server, for JSON and GraphQL's variables",
+		limit: cost,
 	})
 	r.report.add(line{
 		section: "PostgreSQL: recording", what: "the same, each response of another day of two years", unit: "responses/s", ours: past,
-		limit: "each response changes four cells of its own, where those of one day share theirs",
+		limit: r.cost + "; each response changes four cells of its own, where those of one day share theirs",
 	})
 	return nil
 }

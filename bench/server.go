@@ -41,7 +41,8 @@ type server struct {
 	cmd  *exec.Cmd
 	port int
 	// started is how long it took from the start to the first answer.
-	started time.Duration
+	started  time.Duration
+	postgres bool
 }
 
 var address = regexp.MustCompile(`http://127\.0\.0\.1:(\d+)`)
@@ -65,7 +66,7 @@ func (b *bench) serve(ctx context.Context, database, name string) (*server, erro
 	if err != nil {
 		return nil, err
 	}
-	s := &server{cmd: cmd}
+	s := &server{cmd: cmd, postgres: strings.HasPrefix(database, "postgres")}
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting zeroten: %w", err)

@@ -60,7 +60,7 @@ func (r *queryResolver) Contact(ctx context.Context, id *string, externalID *str
 }
 
 func (r *queryResolver) Contacts(ctx context.Context, first *int, after *string, last *int, before *string, search *string, segment *string) (*page.Connection[*ent.Contact], error) {
-	return contact.List(ctx, r.DB, r.States, page.Args{First: first, After: after, Last: last, Before: before}, contact.Filter{Search: search, Segment: segment})
+	return contact.List(ctx, r.DB, r.States, page.Args{First: first, After: after, Last: last, Before: before}, contact.Filter{Search: search, Segment: segment}, r.Log.Now())
 }
 
 func (r *queryResolver) Traits(ctx context.Context) ([]*ent.Trait, error) {
@@ -76,7 +76,7 @@ func (r *traitResolver) Values(ctx context.Context, obj *ent.Trait) ([]*contact.
 	if err != nil {
 		return nil, err
 	}
-	values, err := contact.Values(ctx, r.DB, s, obj.Key)
+	values, err := contact.Values(ctx, r.DB, s, obj.Key, r.Log.Now())
 	return pointers(values), err
 }
 

@@ -79,13 +79,7 @@ type loadersKey struct{}
 // withLoaders gives a request its loaders.
 func withLoaders(ctx context.Context, db *store.DB) context.Context {
 	among := func(ids []uuid.UUID) func(*sql.Selector) {
-		return func(s *sql.Selector) {
-			// One parameter whatever the number, so that the statement stays prepared.
-			s.Where(sql.P(func(b *sql.Builder) {
-				b.Ident(s.C("id")).WriteString(" IN ")
-				store.WriteIDs(b, ids)
-			}))
-		}
+		return func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }
 	}
 	return context.WithValue(ctx, loadersKey{}, &loaders{
 		campaigns: newLoader(func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*ent.Campaign, error) {

@@ -36,8 +36,8 @@ func (r *Resolver) viewer(ctx context.Context) (*model.Viewer, error) {
 }
 
 // nodes finds things by ids of all kinds: one statement a kind. Where there is none, or none that the caller may see,
-// there is nil.
-func (r *Resolver) nodes(ctx context.Context, ids []string) ([]model.Node, error) {
+// there is nil. argument names where the i-th id was given.
+func (r *Resolver) nodes(ctx context.Context, ids []string, argument func(i int) string) ([]model.Node, error) {
 	const most = 100
 	if len(ids) > most {
 		return nil, apierror.BadRequest("ids: at most %d at a time, not %d.", most, len(ids))
@@ -46,7 +46,7 @@ func (r *Resolver) nodes(ctx context.Context, ids []string) ([]model.Node, error
 	for i, text := range ids {
 		kind, u, err := id.Parse(text)
 		if err != nil {
-			return nil, apierror.BadRequest("ids.%d: %v: %.40q.", i, err, text)
+			return nil, apierror.BadRequest("%s: %v: %.40q.", argument(i), err, text)
 		}
 		wanted[kind] = append(wanted[kind], u)
 	}

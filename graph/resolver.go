@@ -13,6 +13,7 @@ import (
 type Resolver struct {
 	DB      *store.DB
 	Log     *feedback.Log
+	Finder  *feedback.Finder
 	States  *cube.States
 	Builder *cube.Builder
 	Insight *insight.Reader

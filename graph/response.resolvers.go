@@ -54,7 +54,7 @@ func (r *queryResolver) Response(ctx context.Context, id string) (*ent.Response,
 	if err != nil {
 		return nil, err
 	}
-	return feedback.Get(ctx, r.DB, u)
+	return r.Finder.Get(ctx, u)
 }
 
 func (r *queryResolver) Responses(ctx context.Context, first *int, after *string, last *int, before *string, filter *feedback.Filter, orderBy *feedback.Order) (*page.Connection[*ent.Response], error) {

@@ -35,11 +35,14 @@ type UserError struct {
 // UserErrors is all that is wrong with one input. As an error it is never empty.
 type UserErrors []UserError
 
-// Error joins all messages.
+// Error joins all messages, each after its field.
 func (e UserErrors) Error() string {
 	texts := make([]string, len(e))
 	for i, u := range e {
-		texts[i] = strings.Join(u.Field, ".") + ": " + u.Message
+		texts[i] = u.Message
+		if len(u.Field) > 0 {
+			texts[i] = strings.Join(u.Field, ".") + ": " + u.Message
+		}
 	}
 	return strings.Join(texts, "; ")
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/zeroten/zeroten/graph"
+	"github.com/zeroten/zeroten/internal/feedback"
 )
 
 // Server serves an App over HTTP.
@@ -31,7 +32,7 @@ func (a *App) Listen(ctx context.Context, address string, playground graph.Playg
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", graph.Handler(&graph.Resolver{
-		DB: a.DB, Log: a.Log, States: a.States, Builder: a.Builder, Insight: a.Insight,
+		DB: a.DB, Log: a.Log, Finder: feedback.NewFinder(a.DB), States: a.States, Builder: a.Builder, Insight: a.Insight,
 	}, a.Keys.Authenticate, a.log))
 	mux.Handle("GET /playground", playground.Handler("/graphql"))
 	mux.Handle("GET /{$}", http.RedirectHandler("/playground", http.StatusFound))

@@ -81,7 +81,7 @@ type Filter struct {
 
 // List pages through the contacts of the caller's tenant, newest first. The error is NOT_FOUND where there is no such
 // segment, and BAD_REQUEST where its dimensions are still being built, and for what cannot be meant.
-func List(ctx context.Context, db *store.DB, states *cube.States, args page.Args, filter Filter) (*page.Connection[*ent.Contact], error) {
+func List(ctx context.Context, db *store.DB, states *cube.States, args page.Args, filter Filter, now time.Time) (*page.Connection[*ent.Contact], error) {
 	s := selection{db: db}
 	if filter.Search != nil && *filter.Search != "" {
 		if utf8.RuneCountInString(*filter.Search) > MaxSearch {
@@ -90,7 +90,7 @@ func List(ctx context.Context, db *store.DB, states *cube.States, args page.Args
 		s.search(*filter.Search)
 	}
 	if filter.Segment != nil {
-		if err := s.segment(ctx, states, *filter.Segment); err != nil {
+		if err := s.segment(ctx, states, *filter.Segment, now); err != nil {
 			return nil, err
 		}
 	}
@@ -160,7 +160,7 @@ func (s *selection) search(text string) {
 func fold(text string) string { return strings.ToLower(strings.ToUpper(text)) }
 
 // segment looks for those who are in a saved segment, by the dimensions that answer just now.
-func (s *selection) segment(ctx context.Context, states *cube.States, idText string) error {
+func (s *selection) segment(ctx context.Context, states *cube.States, idText string, now time.Time) error {
 	target, err := id.Segment.Parse(idText)
 	if err != nil {
 		return apierror.BadRequest("segment: %v.", err)
@@ -181,7 +181,7 @@ func (s *selection) segment(ctx context.Context, states *cube.States, idText str
 		if err != nil {
 			return fmt.Errorf("segment %s: %w", idText, err)
 		}
-		today := state.Today(time.Now())
+		today := state.Today(now)
 		s.tests = append(s.tests, func(c *ent.Contact) bool {
 			values := state.Active.Shape.Values(c.Traits, today)
 			for i, value := range values {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/apierror"
@@ -153,7 +154,7 @@ func names(t *testing.T, ctx context.Context, db *store.DB, states *cube.States,
 	}
 	var forwards, backwards []string
 	for args := (page.Args{First: &size}); ; {
-		list, err := contact.List(ctx, db, states, args, f)
+		list, err := contact.List(ctx, db, states, args, f, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -166,7 +167,7 @@ func names(t *testing.T, ctx context.Context, db *store.DB, states *cube.States,
 		args.After = list.PageInfo.EndCursor
 	}
 	for args := (page.Args{Last: &size}); ; {
-		list, err := contact.List(ctx, db, states, args, f)
+		list, err := contact.List(ctx, db, states, args, f, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,9 +229,9 @@ func TestSearch(t *testing.T) {
 				}
 			})
 		}
-		_, err := contact.List(ctx, db, states, page.Args{}, contact.Filter{Search: new(strings.Repeat("x", 201))})
+		_, err := contact.List(ctx, db, states, page.Args{}, contact.Filter{Search: new(strings.Repeat("x", 201))}, time.Now())
 		wantCode(t, err, apierror.BadRequestCode)
-		_, err = contact.List(ctx, db, states, page.Args{After: new("x")}, contact.Filter{})
+		_, err = contact.List(ctx, db, states, page.Args{After: new("x")}, contact.Filter{}, time.Now())
 		wantCode(t, err, apierror.BadRequestCode)
 	})
 }
@@ -287,15 +288,15 @@ func TestListBySegment(t *testing.T) {
 			t.Errorf("segment and search: got %v", got)
 		}
 
-		_, err := contact.List(other, db, states, page.Args{}, contact.Filter{Segment: &gold})
+		_, err := contact.List(other, db, states, page.Args{}, contact.Filter{Segment: &gold}, time.Now())
 		wantCode(t, err, apierror.NotFoundCode)
 		none := id.Segment.Format(id.New())
-		_, unknownErr := contact.List(ctx, db, states, page.Args{}, contact.Filter{Segment: &none})
+		_, unknownErr := contact.List(ctx, db, states, page.Args{}, contact.Filter{Segment: &none}, time.Now())
 		wantCode(t, unknownErr, apierror.NotFoundCode)
 		if a, b := strings.ReplaceAll(err.Error(), gold, "…"), strings.ReplaceAll(unknownErr.Error(), none, "…"); a != b {
 			t.Errorf("another tenant's segment: %s; an unknown one: %s", a, b)
 		}
-		_, err = contact.List(ctx, db, states, page.Args{}, contact.Filter{Segment: new("gold")})
+		_, err = contact.List(ctx, db, states, page.Args{}, contact.Filter{Segment: new("gold")}, time.Now())
 		wantCode(t, err, apierror.BadRequestCode)
 	})
 }

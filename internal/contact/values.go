@@ -23,16 +23,16 @@ type Value struct {
 
 // Values says how many contacts of the tenant hold each value of a trait now: most first, equals in the order of their
 // values, what is beyond MaxValues as trait.Other and last. Those of whom it is not known, or known as something of
-// another kind than the trait's, count as trait.None. A DATE counts in whole months to today. A trait that is not
+// another kind than the trait's, count as trait.None. A DATE counts in whole months to now. A trait that is not
 // defined has no values.
-func Values(ctx context.Context, db *store.DB, s *cube.State, key string) ([]Value, error) {
+func Values(ctx context.Context, db *store.DB, s *cube.State, key string, now time.Time) ([]Value, error) {
 	def, defined := s.Traits[key]
 	if !defined {
 		return nil, nil
 	}
 	c := counts{of: map[string]int{}, merge: def.Kind == trait.Date || len(def.Edges) > 0}
 	dim := trait.Dimension{Key: def.Key, Kind: def.Kind, Edges: def.Edges}
-	today := s.Today(time.Now())
+	today := s.Today(now)
 	err := cube.Holders(ctx, db, s.Tenant, key, func(value any, contacts int) error {
 		c.add(dim.Value(trait.Values{key: value}, today), contacts)
 		return nil

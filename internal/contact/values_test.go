@@ -57,7 +57,7 @@ func TestValues(t *testing.T) {
 			"x":      nil,
 			"$.plan": nil,
 		} {
-			got, err := contact.Values(ctx, db, s, key)
+			got, err := contact.Values(ctx, db, s, key, time.Now())
 			if err != nil || !slices.Equal(got, want) {
 				t.Errorf("%s: got %v, %v; want %v", key, got, err, want)
 			}
@@ -88,7 +88,7 @@ func TestValuesBeyondTheLimit(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, key := range []string{"city", "since"} {
-			got, err := contact.Values(ctx, db, s, key)
+			got, err := contact.Values(ctx, db, s, key, time.Now())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -322,15 +322,3 @@ type Connection = page.Connection[*ent.Response]
 
 // Edge is a row of such a page.
 type Edge = page.Edge[*ent.Response]
-
-// Get finds a response of the caller's tenant; nil where there is none.
-func Get(ctx context.Context, db *store.DB, id uuid.UUID) (*ent.Response, error) {
-	r, err := db.Ent.Response.Query().Where(response.ID(id)).Only(ctx)
-	if ent.IsNotFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading a response: %w", err)
-	}
-	return r, nil
-}

@@ -13,11 +13,12 @@ type Score struct{ responses nps.Histogram }
 
 // NPS is the score in points, −100 to 100; nil where nobody answered.
 func (s *Score) NPS() *float64 {
-	score, ok := s.responses.Counts().Score()
-	if !ok {
+	n := s.responses.Count()
+	if n == 0 {
 		return nil
 	}
-	score *= points
+	// One division, so that it is as near as a float64 gets.
+	score := points * float64(s.responses.Promoters()-s.responses.Detractors()) / float64(n)
 	return &score
 }
 
@@ -87,6 +88,6 @@ func compare(a, b nps.Histogram) *ScoreChange {
 	if !ok {
 		return &ScoreChange{}
 	}
-	difference := d.Difference * points
+	difference := *(&Score{a}).NPS() - *(&Score{b}).NPS()
 	return &ScoreChange{Difference: &difference, Interval: inPoints(d.Interval), PValue: &d.P, Significant: d.Significant()}
 }

@@ -78,11 +78,15 @@ func AppendText(b []byte, text string) []byte {
 	return append(b, '"')
 }
 
-// WriteIDs writes List of the ids into a statement that is being built, with one parameter.
-func WriteIDs(b *sql.Builder, ids []uuid.UUID) {
-	if b.Dialect() == Postgres {
-		b.WriteString("(SELECT unnest(").Arg(UUIDs(Postgres, ids)).WriteString("::uuid[]))")
-		return
-	}
-	b.WriteString("(SELECT value FROM json_each(").Arg(UUIDs(SQLite, ids)).WriteString("))")
+// IDIn is the predicate that a row's id is among these. It has one parameter whatever their number, so that the
+// statement stays prepared.
+func IDIn(s *sql.Selector, ids []uuid.UUID) *sql.Predicate {
+	return sql.P(func(b *sql.Builder) {
+		b.Ident(s.C("id")).WriteString(" IN ")
+		if b.Dialect() == Postgres {
+			b.WriteString("(SELECT unnest(").Arg(UUIDs(Postgres, ids)).WriteString("::uuid[]))")
+			return
+		}
+		b.WriteString("(SELECT value FROM json_each(").Arg(UUIDs(SQLite, ids)).WriteString("))")
+	})
 }

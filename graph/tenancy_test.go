@@ -1,0 +1,377 @@
+package graph_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/graph"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/page"
+)
+
+// recipe asks for something by an id that stands at {{id}}, and by all that has to be beside it. Names such as
+// <camp:Support> are ids of the caller's own.
+type recipe struct {
+	kinds []id.Kind
+	scope auth.Scope
+	text  string
+}
+
+func of(kind id.Kind, scope auth.Scope, text string) recipe { return recipe{[]id.Kind{kind}, scope, text} }
+
+const wrong = ` userErrors { field message code }`
+
+// allKinds are those of everything that is a Node.
+var allKinds = []id.Kind{id.ApiKey, id.Campaign, id.Contact, id.Response, id.Segment, id.Tenant, id.Trait}
+
+// filters are the recipes of a field that takes a FeedbackFilter; %s is where the filter goes.
+func filters(argument, text string) map[string]recipe {
+	return map[string]recipe{
+		argument + ".campaigns": of(id.Campaign, auth.Read, fmt.Sprintf(text, `{ campaigns: ["{{id}}"] }`)),
+		argument + ".segment":   of(id.Segment, auth.Read, fmt.Sprintf(text, `{ segment: "{{id}}" }`)),
+	}
+}
+
+// recipes are by the place of the id: the field, and the way through its arguments.
+func recipes() map[string]recipe {
+	all := map[string]recipe{
+		"Query.node(id)":         {allKinds, auth.Admin, `{ node(id: "{{id}}") { __typename id ... on Response { score } } }`},
+		"Query.nodes(ids)":       {allKinds, auth.Admin, `{ nodes(ids: ["<camp:Support>", "{{id}}"]) { __typename id } }`},
+		"Query.campaign(id)":     of(id.Campaign, auth.Read, `{ campaign(id: "{{id}}") { id name feedback { score { responses } } responses { totalCount } } }`),
+		"Query.contact(id)":      of(id.Contact, auth.Read, `{ contact(id: "{{id}}") { id email responses { totalCount } } }`),
+		"Query.response(id)":     of(id.Response, auth.Read, `{ response(id: "{{id}}") { id score comment campaign { id } contact { id } } }`),
+		"Query.segment(id)":      of(id.Segment, auth.Read, `{ segment(id: "{{id}}") { id name feedback { score { responses } } } }`),
+		"Query.contacts(segment)": of(id.Segment, auth.Read, `{ contacts(segment: "{{id}}") { totalCount nodes { id } } }`),
+
+		"Mutation.updateCampaign(input.id)": of(id.Campaign, auth.Manage, `mutation { updateCampaign(input: { id: "{{id}}", name: "Theirs", question: "?", followUpQuestion: "??", status: CLOSED }) { campaign { id name }`+wrong+` } }`),
+		"Mutation.updateSegment(input.id)":  of(id.Segment, auth.Manage, `mutation { updateSegment(input: { id: "{{id}}", name: "Theirs", rule: { trait: { key: "plan", isKnown: true } } }) { segment { id name }`+wrong+` } }`),
+		"Mutation.deleteSegment(input.id)":  of(id.Segment, auth.Manage, `mutation { deleteSegment(input: { id: "{{id}}" }) { deletedId`+wrong+` } }`),
+		"Mutation.amendResponse(input.id)":  of(id.Response, auth.Manage, `mutation { amendResponse(input: { id: "{{id}}", score: 1, comment: "theirs" }) { response { id score comment }`+wrong+` } }`),
+		"Mutation.deleteResponse(input.id)": of(id.Response, auth.Manage, `mutation { deleteResponse(input: { id: "{{id}}" }) { deletedId`+wrong+` } }`),
+		"Mutation.eraseContact(input.id)":   of(id.Contact, auth.Admin, `mutation { eraseContact(input: { id: "{{id}}" }) { erasedResponses`+wrong+` } }`),
+		"Mutation.revokeApiKey(input.id)":   of(id.ApiKey, auth.Admin, `mutation { revokeApiKey(input: { id: "{{id}}" }) { apiKey { id name revokedAt }`+wrong+` } }`),
+
+		"Mutation.recordResponse(input.campaign)":            of(id.Campaign, auth.Collect, `mutation { recordResponse(input: { campaign: "{{id}}", score: 1 }) { response { score campaign { name } }`+wrong+` } }`),
+		"Mutation.recordResponses(input.responses.campaign)": of(id.Campaign, auth.Collect, `mutation { recordResponses(input: { responses: [{ campaign: "{{id}}", score: 1 }] }) { recorded responses { score }`+wrong+` } }`),
+	}
+	for argument, text := range map[string]string{
+		"Query.feedback(filter":     `{ feedback(filter: %s) { score { responses } } }`,
+		"Query.responses(filter":    `{ responses(filter: %s) { totalCount nodes { id } } }`,
+		"Campaign.feedback(filter":  `{ campaign(id: "<camp:Support>") { feedback(filter: %s) { score { responses } } } }`,
+		"Campaign.responses(filter": `{ campaign(id: "<camp:Support>") { responses(filter: %s) { totalCount } } }`,
+		"Segment.feedback(filter":   `{ segment(id: "<seg:Loyal>") { feedback(filter: %s) { score { responses } } } }`,
+		"Feedback.compareTo(filter": `{ feedback { compareTo(filter: %s) { difference } } }`,
+	} {
+		for name, r := range filters(argument, text) {
+			all[name+")"] = r
+		}
+	}
+	return all
+}
+
+// list is a paged field: the order of its cursors, and how to read it.
+type list struct {
+	order page.Order
+	scope auth.Scope
+	// text has the paging arguments at %s.
+	text string
+}
+
+func lists() map[string]list {
+	const body = ` { edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage } totalCount }`
+	responses := page.Order{List: "responses", Column: "responded_at", Desc: true}
+	ofContact := responses
+	ofContact.List = "contact.responses"
+	return map[string]list{
+		"Query.campaigns":    {page.Order{List: "campaigns", Desc: true}, auth.Read, `{ campaigns(%s)` + body + ` }`},
+		"Query.contacts":     {page.Order{List: "contacts", Desc: true}, auth.Read, `{ contacts(%s)` + body + ` }`},
+		"Query.segments":     {page.Order{List: "segments", Desc: true}, auth.Read, `{ segments(%s)` + body + ` }`},
+		"Query.apiKeys":      {page.Order{List: "apiKeys", Desc: true}, auth.Admin, `{ apiKeys(%s)` + body + ` }`},
+		"Query.responses":    {responses, auth.Read, `{ responses(%s)` + body + ` }`},
+		"Campaign.responses": {responses, auth.Read, `{ campaign(id: "<camp:Support>") { responses(%s)` + body + ` } }`},
+		"Contact.responses":  {ofContact, auth.Read, `{ contact(id: "<cont:c01>") { responses(%s)` + body + ` } }`},
+		// For operators, who see all tenants.
+		"Query.tenants": {order: page.Order{List: "tenants", Desc: true}, scope: auth.Operator},
+	}
+}
+
+// idPlaces are the places of the schema where an id or a cursor goes in.
+func idPlaces() (ids, cursors []string) {
+	schema := graph.Schema(&graph.Resolver{}).Schema()
+	var walk func(place string, typ *ast.Type, seen []string)
+	walk = func(place string, typ *ast.Type, seen []string) {
+		def := schema.Types[typ.Name()]
+		switch {
+		case def.Name == "ID":
+			ids = append(ids, place+")")
+		case def.Kind == ast.InputObject && !slices.Contains(seen, def.Name):
+			for _, f := range def.Fields {
+				walk(place+"."+f.Name, f.Type, append(slices.Clone(seen), def.Name))
+			}
+		}
+	}
+	for _, def := range schema.Types {
+		if def.Kind != ast.Object || def.BuiltIn || strings.HasPrefix(def.Name, "__") {
+			continue
+		}
+		for _, f := range def.Fields {
+			if strings.HasPrefix(f.Name, "__") {
+				continue
+			}
+			for _, a := range f.Arguments {
+				walk(def.Name+"."+f.Name+"("+a.Name, a.Type, nil)
+				if a.Name == "after" {
+					cursors = append(cursors, def.Name+"."+f.Name)
+				}
+			}
+		}
+	}
+	slices.Sort(ids)
+	slices.Sort(cursors)
+	return ids, cursors
+}
+
+// A field that takes an id must say here how to ask for another tenant's by it.
+func TestEveryIDHasARecipe(t *testing.T) {
+	ids, cursors := idPlaces()
+	if got := slices.Sorted(maps.Keys(recipes())); !slices.Equal(got, ids) {
+		t.Errorf("recipes are for\n%q, ids go into\n%q", got, ids)
+	}
+	if got := slices.Sorted(maps.Keys(lists())); !slices.Equal(got, cursors) {
+		t.Errorf("lists are\n%q, cursors go into\n%q", got, cursors)
+	}
+	var entities []string
+	client := reflect.TypeFor[ent.Client]()
+	for f := range client.Fields() {
+		if strings.HasSuffix(f.Type.String(), "Client") && f.IsExported() {
+			entities = append(entities, f.Name)
+		}
+	}
+	if len(entities) != len(allKinds) {
+		t.Errorf("there are the entities %q, and ids of the kinds %q", entities, allKinds)
+	}
+}
+
+var named = regexp.MustCompile(`<[a-z]+:[^>]+>`)
+
+// own puts the company's own ids in.
+func (c *company) own(text string) string {
+	return named.ReplaceAllStringFunc(text, func(name string) string { return c.ids[strings.Trim(name, "<>")] })
+}
+
+// any is the id of something of the kind that the company has.
+func (c *company) any(t *testing.T, kind id.Kind) string {
+	t.Helper()
+	for _, name := range slices.Sorted(maps.Keys(c.ids)) {
+		if strings.HasPrefix(c.ids[name], string(kind)+"_") {
+			return c.ids[name]
+		}
+	}
+	t.Fatalf("the company has no %s", kind)
+	return ""
+}
+
+// What another tenant has cannot be told from what does not exist.
+func TestTenantsAreApart(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		them, us := h.fill(t, h.found(t, "Them")), h.fill(t, h.found(t, "Us"))
+		before := h.contents(t, them.ctx)
+		ask := func(t *testing.T, c *company, r recipe, id string) (answer, string) {
+			a := h.ask(t, c.secrets[r.scope], strings.ReplaceAll(c.own(r.text), "{{id}}", id), nil)
+			discreet(t, a)
+			return a, fmt.Sprint(a.status, strings.ReplaceAll(a.text, id, "…"))
+		}
+		every := recipes()
+		for _, place := range slices.Sorted(maps.Keys(every)) {
+			r := every[place]
+			for _, kind := range r.kinds {
+				t.Run(place+string(kind), func(t *testing.T) {
+					foreign := them.any(t, kind)
+					_, theirs := ask(t, us, r, foreign)
+					_, nobodys := ask(t, us, r, kind.Format(id.New()))
+					if theirs != nobodys {
+						t.Errorf("another tenant's id gives\n%s\nan unknown one\n%s", theirs, nobodys)
+					}
+				})
+			}
+		}
+		// What has no id of its own in the API, but a name.
+		for name, r := range map[string]recipe{
+			"contact by external id": of("", auth.Read, `{ contact(externalId: "{{id}}") { id } }`),
+			"contact by address":     of("", auth.Read, `{ contact(email: "{{id}}@example.com") { id } }`),
+			"contacts by search":     of("", auth.Read, `{ contacts(search: "{{id}}") { totalCount } }`),
+			"trait by key":           of("", auth.Manage, `mutation { deleteTrait(input: { key: "{{id}}" }) { deletedId`+wrong+` } }`),
+			"campaign by name":       of("", auth.Manage, `mutation { createCampaign(input: { name: "{{id}}" }) { campaign { name }`+wrong+` } }`),
+			"breakdown by trait":     of("", auth.Read, `{ feedback { breakdown(by: ["{{id}}"]) { values } } }`),
+			"idempotency key":        of("", auth.Collect, `mutation { recordResponse(input: { campaign: "<camp:Support>", score: 7, idempotencyKey: "{{id}}" }) { response { score }`+wrong+` } }`),
+			"contact of a response":  of("", auth.Manage, `mutation { recordResponse(input: { campaign: "<camp:Support>", score: 7, contact: { externalId: "{{id}}" } }) { response { score contact { name email traits } }`+wrong+` } }`),
+		} {
+			t.Run(name, func(t *testing.T) {
+				if _, made := ask(t, them, of("", auth.Manage, `mutation {
+					recordResponse(input: { campaign: "<camp:Support>", score: 3, idempotencyKey: "secret", contact: { externalId: "secret", email: "secret@example.com", name: "Secret" } }) {`+wrong+` }
+					defineTrait(input: { key: "secret", kind: TEXT }) {`+wrong+` } }`), ""); strings.Contains(made, "message") {
+					t.Fatal(made)
+				}
+				_, theirs := ask(t, us, r, "secret")
+				_, nobodys := ask(t, us, r, "nobody")
+				if theirs != nobodys {
+					t.Errorf("another tenant's name gives\n%s\nan unknown one\n%s", theirs, nobodys)
+				}
+			})
+			before = h.contents(t, them.ctx)
+		}
+		if after := h.contents(t, them.ctx); after != before {
+			t.Errorf("the other tenant had\n%s\nand has\n%s", before, after)
+		}
+	})
+}
+
+// The recipes are no use if they ask in a way that finds nothing anyway.
+func TestRecipesFindOnesOwn(t *testing.T) {
+	h := open(t, "sqlite://"+t.TempDir()+"/zeroten.db")
+	every := recipes()
+	for _, place := range slices.Sorted(maps.Keys(every)) {
+		r := every[place]
+		c := h.fill(t, h.found(t, "Own"))
+		for _, kind := range r.kinds {
+			own := c.any(t, kind)
+			if kind == id.Campaign {
+				own = c.ids["camp:Support"]
+			}
+			unknown := kind.Format(id.New())
+			nobodys := h.ask(t, c.secrets[r.scope], strings.ReplaceAll(c.own(r.text), "{{id}}", unknown), nil)
+			found := h.ask(t, c.secrets[r.scope], strings.ReplaceAll(c.own(r.text), "{{id}}", own), nil)
+			if len(found.Errors) > 0 || strings.Contains(found.text, "message") {
+				t.Errorf("%s finds nothing: %s", place, found.text)
+			}
+			if strings.ReplaceAll(found.text, own, "…") == strings.ReplaceAll(nobodys.text, unknown, "…") {
+				t.Errorf("%s answers the same whether there is such a %s or not: %s", place, kind, found.text)
+			}
+		}
+	}
+}
+
+// Another tenant's cursor is a place in the list, and nothing more.
+func TestForeignCursors(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		us := h.fill(t, h.found(t, "Us"))
+		them := h.fill(t, h.found(t, "Them"))
+		for place, l := range lists() {
+			if l.text == "" {
+				continue
+			}
+			t.Run(place, func(t *testing.T) {
+				var theirs []string
+				a := h.ask(t, them.secrets[l.scope], them.own(fmt.Sprintf(l.text, "first: 1")), nil)
+				for _, m := range regexp.MustCompile(`"cursor":"([^"]+)"`).FindAllStringSubmatch(a.text, -1) {
+					theirs = append(theirs, m[1])
+				}
+				if len(theirs) != 1 || len(a.Errors) > 0 {
+					t.Fatalf("no cursor in %s", a.text)
+				}
+				nobodys := cursor(t, l.order)
+				for _, argument := range []string{`first: 100, after: %q`, `last: 100, before: %q`} {
+					text := us.own(fmt.Sprintf(l.text, argument))
+					foreign := h.ask(t, us.secrets[l.scope], fmt.Sprintf(text, theirs[0]), nil)
+					unknown := h.ask(t, us.secrets[l.scope], fmt.Sprintf(text, nobodys), nil)
+					if len(foreign.Errors) > 0 || foreign.text != unknown.text {
+						t.Errorf("%s: another tenant's cursor gives\n%s\none of nothing\n%s", argument, foreign.text, unknown.text)
+					}
+					for name, id := range them.ids {
+						if strings.Contains(foreign.text, id) {
+							t.Errorf("%s: their %s is shown: %s", argument, name, foreign.text)
+						}
+					}
+				}
+			})
+		}
+	})
+}
+
+// cursor makes a cursor of the list's, as of a thing that never was, and came after all others.
+func cursor(t *testing.T, order page.Order) string {
+	t.Helper()
+	k := page.Key{ID: id.New()}
+	if order.Column != "" {
+		k.Value = clock.Add(-60 * 60 * 1e9) // that of the newest answer
+	}
+	made, err := page.Of(t.Context(), page.Args{}, order, func(struct{}) page.Key { return k },
+		func(context.Context, page.Window) ([]struct{}, error) { return make([]struct{}, 1), nil }, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made.Edges[0].Cursor
+}
+
+// contents is everything that the database holds of a tenant, but when its keys were used.
+func (h *house) contents(t *testing.T, ctx context.Context) string {
+	t.Helper()
+	tables := map[string]string{"tenants": "id"}
+	rows, err := h.DB.Reader.QueryContext(ctx, map[string]string{
+		"sqlite3":  `SELECT m.name, p.name FROM sqlite_master m, pragma_table_info(m.name) p WHERE m.type = 'table' AND p.name = 'tenant_id'`,
+		"postgres": `SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public' AND column_name = 'tenant_id'`,
+	}[h.DB.Dialect])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var table, column string
+		if err := rows.Scan(&table, &column); err != nil {
+			t.Fatal(err)
+		}
+		tables[table] = column
+	}
+	if err := rows.Err(); err != nil || len(tables) < 10 {
+		t.Fatalf("the tables are %v, %v", tables, err)
+	}
+	var all []string
+	for _, table := range slices.Sorted(maps.Keys(tables)) {
+		all = append(all, h.rows(t, ctx, table, tables[table])...)
+	}
+	return strings.Join(all, "\n")
+}
+
+func (h *house) rows(t *testing.T, ctx context.Context, table, column string) []string {
+	t.Helper()
+	rows, err := h.DB.Reader.QueryContext(ctx, fmt.Sprintf(`SELECT * FROM %s WHERE %s = $1`, table, column), auth.Tenant(ctx))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for rows.Next() {
+		values, into := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			t.Fatal(err)
+		}
+		text := table
+		for i, name := range columns {
+			if name != "last_used_at" {
+				text += fmt.Sprintf(" %s=%v", name, values[i])
+			}
+		}
+		all = append(all, text)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(all)
+	return all
+}

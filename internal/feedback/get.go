@@ -1,0 +1,52 @@
+package feedback
+
+import (
+	"context"
+	"fmt"
+
+	"entgo.io/ent/dialect/sql"
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/store"
+)
+
+// Finder finds responses by id.
+type Finder struct {
+	gather *store.Gather[owned, *ent.Response]
+}
+
+// owned is an id and whose it is.
+type owned struct{ tenant, id uuid.UUID }
+
+// NewFinder makes a Finder.
+func NewFinder(db *store.DB) *Finder {
+	return &Finder{gather: store.NewGather(func(ctx context.Context, keys []owned) (map[owned]*ent.Response, error) {
+		byTenant := map[uuid.UUID][]uuid.UUID{}
+		for _, k := range keys {
+			byTenant[k.tenant] = append(byTenant[k.tenant], k.id)
+		}
+		found := make(map[owned]*ent.Response, len(keys))
+		for tenant, ids := range byTenant {
+			rows, err := db.Ent.Response.Query().Where(func(s *sql.Selector) {
+				s.Where(store.IDIn(s, ids))
+			}).All(auth.ForTenant(ctx, tenant))
+			if err != nil {
+				return nil, fmt.Errorf("reading responses: %w", err)
+			}
+			for _, r := range rows {
+				found[owned{tenant, r.ID}] = r
+			}
+		}
+		return found, nil
+	})}
+}
+
+// Get finds a response of the caller's tenant; nil where there is none.
+func (f *Finder) Get(ctx context.Context, id uuid.UUID) (*ent.Response, error) {
+	caller, ok := auth.From(ctx)
+	if !ok {
+		return nil, nil
+	}
+	return f.gather.Get(ctx, owned{caller.Tenant, id})
+}
