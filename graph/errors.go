@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"regexp"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
@@ -57,7 +58,7 @@ func present(log *slog.Logger) graphql.ErrorPresenterFunc {
 			shown.Message = known.Message
 		case wrapped && (fromExecutor.Err == nil || errors.As(err, &value)):
 			// From the parser, the validator or the scalars: about the document and its variables alone.
-			known = apierror.BadRequest("%s", fromExecutor.Message)
+			known = apierror.BadRequest("%s", plain(fromExecutor.Message))
 			shown.Message = known.Message
 		case ctx.Err() != nil:
 			known = apierror.New(apierror.Overloaded, "The request was given up before it was done.")
@@ -72,4 +73,26 @@ func present(log *slog.Logger) graphql.ErrorPresenterFunc {
 		shown.Extensions["code"] = string(known.Code)
 		return shown
 	}
+}
+
+// mismatch is what the validator says of a variable's value. It calls numbers strings, as it holds them.
+var mismatch = regexp.MustCompile(`^cannot use \S+ as (\w+)$`)
+
+// plain says in words what the validator says of a value.
+func plain(message string) string {
+	m := mismatch.FindStringSubmatch(message)
+	if m == nil {
+		return message
+	}
+	want, known := map[string]string{
+		"Int":     "a whole number of 32 bits, without quotes",
+		"Float":   "a number, without quotes",
+		"Boolean": "true or false, without quotes",
+		"String":  "a text in quotes",
+		"ID":      "a text in quotes",
+	}[m[1]]
+	if !known {
+		want = "a value of type " + m[1]
+	}
+	return "want " + want
 }

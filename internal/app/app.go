@@ -26,6 +26,8 @@ import (
 type Config struct {
 	// Database is `sqlite:///path/to/file.db` or `postgres://…`.
 	Database string
+	// Existing refuses a SQLite file that is not there yet.
+	Existing bool
 	// Volatile gives up durability, for databases that are thrown away.
 	Volatile bool
 	Log      *slog.Logger
@@ -59,7 +61,7 @@ func Open(ctx context.Context, cfg Config) (a *App, err error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	db, err := store.Open(ctx, cfg.Database, store.Options{Volatile: cfg.Volatile})
+	db, err := store.Open(ctx, cfg.Database, store.Options{Volatile: cfg.Volatile, Existing: cfg.Existing})
 	if err != nil {
 		return nil, err
 	}

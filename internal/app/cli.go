@@ -40,13 +40,19 @@ func (g *Globals) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(g.Err, &slog.HandlerOptions{Level: g.LogLevel}))
 }
 
-func (g *Globals) open(ctx context.Context) (*App, error) {
-	return Open(ctx, Config{Database: g.Database, Log: g.logger()})
+// with opens the database, which is made where it is not there yet, calls f and closes it.
+func (g *Globals) with(ctx context.Context, f func(*App) error) error {
+	return g.using(ctx, Config{}, f)
 }
 
-// with opens the database, calls f and closes it.
-func (g *Globals) with(ctx context.Context, f func(*App) error) (err error) {
-	a, err := g.open(ctx)
+// withExisting is with for commands that have no use for a new database.
+func (g *Globals) withExisting(ctx context.Context, f func(*App) error) error {
+	return g.using(ctx, Config{Existing: true}, f)
+}
+
+func (g *Globals) using(ctx context.Context, cfg Config, f func(*App) error) (err error) {
+	cfg.Database, cfg.Log = g.Database, g.logger()
+	a, err := Open(ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ var errSick = errors.New("the database is not as it should be")
 
 // Run checks every tenant. It does not migrate, so that it can say what is missing.
 func (c *DoctorCmd) Run(ctx context.Context, g *Globals) (err error) {
-	db, err := store.Open(ctx, g.Database, store.Options{})
+	db, err := store.Open(ctx, g.Database, store.Options{Existing: true})
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (c *DoctorCmd) Run(ctx context.Context, g *Globals) (err error) {
 	if sick {
 		return errSick
 	}
-	return g.print("%s: reachable, migrated, %d tenants, nothing wrong\n", db.Name(), len(tenants))
+	return g.print("%s: reachable, migrated, nothing wrong; tenants: %d\n", db.Name(), len(tenants))
 }
 
 func check(ctx context.Context, db *store.DB, t uuid.UUID, repair bool) ([]cube.Fault, error) {

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 	"unicode/utf8"
 
+	"github.com/zeroten/zeroten/internal/auth"
 	campaigns "github.com/zeroten/zeroten/internal/campaign"
+	"github.com/zeroten/zeroten/internal/trait"
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
@@ -31,7 +34,7 @@ type ImportCmd struct {
 	Name       string   `placeholder:"COLUMN" env:"ZEROTEN_IMPORT_NAME" help:"The column of people's names."`
 	Variant    string   `placeholder:"COLUMN" env:"ZEROTEN_IMPORT_VARIANT" help:"The column of variants."`
 	Locale     string   `placeholder:"COLUMN" env:"ZEROTEN_IMPORT_LOCALE" help:"The column of language tags."`
-	Trait      []string `placeholder:"COLUMN" env:"ZEROTEN_IMPORT_TRAIT" help:"A column that holds a trait, as COLUMN, COLUMN=key or COLUMN=key:KIND; may be given several times. Traits that are not defined yet become dimensions."`
+	Trait      []string `placeholder:"COLUMN" env:"ZEROTEN_IMPORT_TRAIT" help:"A column that holds a trait, as COLUMN, COLUMN:KIND, COLUMN=key or COLUMN=key:KIND; may be given several times. Traits that are not defined yet become dimensions."`
 	DateFormat string   `placeholder:"FORMAT" env:"ZEROTEN_IMPORT_DATE_FORMAT" help:"How dates are written, e.g. DD/MM/YYYY; guessed where there is only one way to read them."`
 	On         string   `placeholder:"DATE" env:"ZEROTEN_IMPORT_ON" help:"The day of all answers, e.g. 2026-11-22, where no column says."`
 	Encoding   string   `placeholder:"NAME" env:"ZEROTEN_IMPORT_ENCODING" help:"utf-8, utf-16le, utf-16be or windows-1252; recognised by default."`
@@ -43,14 +46,25 @@ type ImportCmd struct {
 // errInterrupted makes the program fail, so that scripts notice.
 var errInterrupted = errors.New("interrupted; the same command goes on where this one stopped")
 
-// Run imports the file.
+// Run imports the file. Nothing is made before the file is understood.
 func (c *ImportCmd) Run(ctx context.Context, g *Globals) error {
 	return g.with(ctx, func(a *App) error {
-		secret, err := a.First(ctx)
+		state, err := c.state(ctx, a)
 		if err != nil {
 			return err
 		}
-		if secret != "" {
+		plan, err := c.plan(ctx, state)
+		if err != nil {
+			return err
+		}
+		if err := g.print("%s\n", plan.Describe()); err != nil || c.DryRun {
+			return err
+		}
+		if state == nil {
+			secret, err := a.First(ctx)
+			if err != nil {
+				return err
+			}
 			if err := g.print("Made a first tenant. Its ADMIN key, shown this once:\n\n    %s\n\n", secret); err != nil {
 				return err
 			}
@@ -59,33 +73,46 @@ func (c *ImportCmd) Run(ctx context.Context, g *Globals) error {
 		if err != nil {
 			return err
 		}
-		return c.run(ctx, g, a, t)
+		return c.run(ctx, g, a, t, plan)
 	})
 }
 
-func (c *ImportCmd) run(ctx context.Context, g *Globals, a *App, t uuid.UUID) error {
-	state, err := cube.Load(ctx, a.DB, t)
+// state is that of the tenant; nil on an empty database.
+func (c *ImportCmd) state(ctx context.Context, a *App) (*cube.State, error) {
+	n, err := a.DB.Ent.Tenant.Query().Count(auth.ForSystem(ctx))
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("counting tenants: %w", err)
 	}
+	if n == 0 && c.Tenant == "" {
+		return nil, nil
+	}
+	ctx, t, err := a.As(ctx, c.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	return cube.Load(ctx, a.DB, t)
+}
+
+func (c *ImportCmd) plan(ctx context.Context, state *cube.State) (*importer.Plan, error) {
 	comma, size := utf8.DecodeRuneInString(c.Delimiter)
 	if size != len(c.Delimiter) {
-		return fmt.Errorf("--delimiter %q: want one character", c.Delimiter)
+		return nil, fmt.Errorf("--delimiter %q: want one character", c.Delimiter)
 	}
 	if size == 0 {
 		comma = 0
 	}
-	plan, err := importer.Prepare(ctx, importer.Options{
+	zone, defined := time.UTC, map[string]trait.Definition(nil)
+	if state != nil {
+		zone, defined = state.Active.Zone(), state.Traits
+	}
+	return importer.Prepare(ctx, importer.Options{
 		Path: c.File, Score: c.Score, Comment: c.Comment, Date: c.Date, Contact: c.Contact, Email: c.Email, Name: c.Name,
-		Variant: c.Variant, Locale: c.Locale, Traits: c.Trait, Defined: state.Traits, DateFormat: c.DateFormat, On: c.On,
-		Zone: state.Active.Zone(), Encoding: c.Encoding, Comma: comma, Rejects: c.Rejects,
+		Variant: c.Variant, Locale: c.Locale, Traits: c.Trait, Defined: defined, DateFormat: c.DateFormat, On: c.On,
+		Zone: zone, Encoding: c.Encoding, Comma: comma, Rejects: c.Rejects,
 	})
-	if err != nil {
-		return err
-	}
-	if err := g.print("%s\n", plan.Describe()); err != nil || c.DryRun {
-		return err
-	}
+}
+
+func (c *ImportCmd) run(ctx context.Context, g *Globals, a *App, t uuid.UUID, plan *importer.Plan) error {
 	name := c.Campaign
 	if name == "" {
 		name = strings.TrimSuffix(filepath.Base(c.File), filepath.Ext(c.File))
@@ -95,9 +122,6 @@ func (c *ImportCmd) run(ctx context.Context, g *Globals, a *App, t uuid.UUID) er
 		return err
 	}
 	plan.Campaign = into.NodeID()
-	if err := a.Work(ctx); err != nil {
-		return err
-	}
 	if err := plan.Define(ctx, func(ctx context.Context, in cube.DefineTraitInput) error {
 		_, err := a.Builder.DefineTrait(ctx, in)
 		return err
@@ -118,16 +142,21 @@ func (c *ImportCmd) run(ctx context.Context, g *Globals, a *App, t uuid.UUID) er
 	if result.Interrupted {
 		return errInterrupted
 	}
-	return nil
+	// New traits take in what was there before; no server need be running for that.
+	return a.Builder.Rebuild(ctx, t)
 }
 
 // campaignNamed finds a campaign by id or name, and makes it where there is none of the name.
 func (a *App) campaignNamed(ctx context.Context, named string) (*ent.Campaign, error) {
 	q := a.DB.Ent.Campaign.Query().Where(campaign.Name(named))
-	if u, err := id.Campaign.Parse(named); err == nil {
+	u, notID := id.Campaign.Parse(named)
+	if notID == nil {
 		q = a.DB.Ent.Campaign.Query().Where(campaign.ID(u))
 	}
 	c, err := q.Only(ctx)
+	if ent.IsNotFound(err) && notID == nil {
+		return nil, fmt.Errorf("there is no campaign %s", named)
+	}
 	if ent.IsNotFound(err) {
 		return campaigns.Create(ctx, a.DB, campaigns.CreateInput{Name: named})
 	}

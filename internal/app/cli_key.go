@@ -71,15 +71,29 @@ func (c *KeyCreateCmd) create(ctx context.Context, a *App) (secret string, err e
 	return secret, err
 }
 
+// Holder says whose keys are meant.
+type Holder struct {
+	TenantFlag `embed:""`
+	Operator   bool `env:"ZEROTEN_OPERATOR" help:"The operators' keys, which belong to no tenant."`
+}
+
+func (h *Holder) as(ctx context.Context, a *App) (context.Context, error) {
+	if h.Operator {
+		return auth.With(ctx, auth.Caller{Scopes: []auth.Scope{auth.Operator}}), nil
+	}
+	ctx, _, err := a.As(ctx, h.Tenant)
+	return ctx, err
+}
+
 // KeyListCmd is `zeroten key list`.
 type KeyListCmd struct {
-	TenantFlag `embed:""`
+	Holder `embed:""`
 }
 
 // Run lists a tenant's keys.
 func (c *KeyListCmd) Run(ctx context.Context, g *Globals) error {
-	return g.with(ctx, func(a *App) error {
-		ctx, _, err := a.As(ctx, c.Tenant)
+	return g.withExisting(ctx, func(a *App) error {
+		ctx, err := c.as(ctx, a)
 		if err != nil {
 			return err
 		}
@@ -105,14 +119,14 @@ func (c *KeyListCmd) Run(ctx context.Context, g *Globals) error {
 
 // KeyRevokeCmd is `zeroten key revoke`.
 type KeyRevokeCmd struct {
-	TenantFlag `embed:""`
-	ID         string `arg:"" help:"The key's id, from list."`
+	Holder `embed:""`
+	ID     string `arg:"" help:"The key's id, from list."`
 }
 
 // Run revokes a key.
 func (c *KeyRevokeCmd) Run(ctx context.Context, g *Globals) error {
-	return g.with(ctx, func(a *App) error {
-		ctx, _, err := a.As(ctx, c.Tenant)
+	return g.withExisting(ctx, func(a *App) error {
+		ctx, err := c.as(ctx, a)
 		if err != nil {
 			return err
 		}
@@ -152,7 +166,7 @@ type TenantListCmd struct{}
 
 // Run lists all tenants.
 func (*TenantListCmd) Run(ctx context.Context, g *Globals) error {
-	return g.with(ctx, func(a *App) error {
+	return g.withExisting(ctx, func(a *App) error {
 		tenants, err := a.DB.Ent.Tenant.Query().Order(ent.Asc("id")).All(auth.ForSystem(ctx))
 		if err != nil {
 			return fmt.Errorf("listing tenants: %w", err)

@@ -33,6 +33,8 @@ const (
 type Options struct {
 	// MaxConns bounds the connections for reading; 0 means 16.
 	MaxConns int
+	// Existing refuses a SQLite file that is not there yet, instead of making it.
+	Existing bool
 	// Volatile gives up durability, for databases that are thrown away.
 	Volatile bool
 }
@@ -103,7 +105,7 @@ func openSQLite(path string, opts Options) (*DB, error) {
 			return nil, fmt.Errorf("the folder of the file: %w", err)
 		}
 	}
-	if err := looksLikeSQLite(path); err != nil {
+	if err := looksLikeSQLite(path, opts.Existing); err != nil {
 		return nil, err
 	}
 	// NORMAL loses the last commits at power loss, and an answer promises durability.
@@ -134,9 +136,9 @@ func openSQLite(path string, opts Options) (*DB, error) {
 }
 
 // looksLikeSQLite refuses other files before SQLite opens them, which would leave files of its own beside them.
-func looksLikeSQLite(path string) (err error) {
+func looksLikeSQLite(path string, mustExist bool) (err error) {
 	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) && !mustExist {
 		return nil
 	}
 	if err != nil {
