@@ -66,9 +66,10 @@ func Open(ctx context.Context, cfg Config) (a *App, err error) {
 		return nil, err
 	}
 	a = &App{DB: db, log: cfg.Log}
+	opened := a
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, a.Close())
+			err = errors.Join(err, opened.Close())
 		}
 	}()
 	ran, err := db.Migrate(ctx)
