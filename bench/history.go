@@ -19,6 +19,7 @@ import (
 	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/internal/app"
 	"github.com/zeroten/zeroten/internal/calendar"
+	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/store"
 )
@@ -111,8 +112,9 @@ func ask(ctx context.Context, h http.Handler, w world, request []byte) (answer [
 }
 
 func handler(a *app.App) http.Handler {
-	return graph.Handler(&graph.Resolver{DB: a.DB, Log: a.Log, States: a.States, Builder: a.Builder, Insight: a.Insight},
-		a.Keys.Authenticate, slog.New(slog.DiscardHandler))
+	return graph.Handler(&graph.Resolver{
+		DB: a.DB, Log: a.Log, Finder: feedback.NewFinder(a.DB), States: a.States, Builder: a.Builder, Insight: a.Insight,
+	}, a.Keys.Authenticate, slog.New(slog.DiscardHandler))
 }
 
 // counted is how many responses an answer speaks of, part by part in its order.

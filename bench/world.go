@@ -34,8 +34,10 @@ type world struct {
 	url, secret      string
 	tenant, campaign uuid.UUID
 	people           int
-	// answers are how many responses it has, spread over the 24 whole months before first.Add(…) in order of time.
+	// answers are how many responses it has, spread evenly over the 24 whole months before this one, in the order of the log.
 	answers int
+	// loading gives up durability: what is loaded before a measurement can be loaded again.
+	loading bool
 }
 
 const zone = "Europe/Amsterdam"
@@ -95,13 +97,9 @@ func (w world) recording(i int, at *time.Time) feedback.Recording {
 	}
 }
 
-func (w world) open(ctx context.Context) (*app.App, error) {
-	return app.Open(ctx, app.Config{Database: w.url, Log: slog.New(slog.DiscardHandler)})
-}
-
 // with opens the world's database in this process.
 func (w world) with(ctx context.Context, f func(context.Context, *app.App) error) (err error) {
-	a, err := w.open(ctx)
+	a, err := app.Open(ctx, app.Config{Database: w.url, Volatile: w.loading, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
@@ -111,7 +109,8 @@ func (w world) with(ctx context.Context, f func(context.Context, *app.App) error
 
 // settle makes a world on an empty database.
 func settle(ctx context.Context, url string, people int) (w world, err error) {
-	w = world{url: url, people: people}
+	w = world{url: url, people: people, loading: true}
+	defer func() { w.loading = false }()
 	err = w.with(ctx, func(ctx context.Context, a *app.App) error {
 		t, secret, err := tenant.Create(ctx, a.DB, tenant.CreateInput{Name: "Bench", TimeZone: zone})
 		if err != nil {
@@ -166,7 +165,8 @@ func (w *world) record(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	w.answers = n
+	w.answers, w.loading = n, true
+	defer func() { w.loading = false }()
 	return w.with(ctx, func(ctx context.Context, a *app.App) error {
 		for i := 0; i < n; {
 			var batch []feedback.Recording

@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/http"
 	"regexp"
+	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
@@ -57,8 +60,11 @@ func present(log *slog.Logger) graphql.ErrorPresenterFunc {
 			known = apierror.BadRequest("%v", mendable)
 			shown.Message = known.Message
 		case wrapped && (fromExecutor.Err == nil || errors.As(err, &value)):
-			// From the parser, the validator or the scalars: about the document and its variables alone.
+			// From the transport, the parser, the validator or the scalars: about the request alone.
 			known = apierror.BadRequest("%s", plain(fromExecutor.Message))
+			if strings.HasPrefix(fromExecutor.Message, unreadable) {
+				setStatus(ctx, http.StatusRequestEntityTooLarge)
+			}
 			shown.Message = known.Message
 		case ctx.Err() != nil:
 			known = apierror.New(apierror.Overloaded, "The request was given up before it was done.")
@@ -78,8 +84,20 @@ func present(log *slog.Logger) graphql.ErrorPresenterFunc {
 // mismatch is what the validator says of a variable's value. It calls numbers strings, as it holds them.
 var mismatch = regexp.MustCompile(`^cannot use \S+ as (\w+)$`)
 
-// plain says in words what the validator says of a value.
+// What gqlgen's transport says of a body, before it repeats all of it.
+const (
+	undecodable = "json request body could not be decoded"
+	unreadable  = "could not read request body"
+)
+
+// plain says in words what the transport says of a body, and the validator of a value.
 func plain(message string) string {
+	switch {
+	case strings.HasPrefix(message, undecodable):
+		return "The body must be a JSON object with the document as query, and its variables, if it has any, as an object."
+	case strings.HasPrefix(message, unreadable):
+		return fmt.Sprintf("The body could not be read to its end; it may have %d MiB.", maxBody>>20)
+	}
 	m := mismatch.FindStringSubmatch(message)
 	if m == nil {
 		return message

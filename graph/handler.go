@@ -150,6 +150,12 @@ func noteStatus(ctx context.Context, err *apierror.Error) {
 	}
 }
 
+func setStatus(ctx context.Context, status int) {
+	if s, ok := ctx.Value(statusKey{}).(*statusWriter); ok {
+		s.status = status
+	}
+}
+
 // WriteHeader writes the noted status instead of an ordinary one.
 func (s *statusWriter) WriteHeader(status int) {
 	if s.wrote {
@@ -158,7 +164,9 @@ func (s *statusWriter) WriteHeader(status int) {
 	s.wrote = true
 	if s.status != 0 {
 		status = s.status
-		s.Header().Set("Retry-After", strconv.Itoa(s.retryAfter))
+		if s.retryAfter > 0 {
+			s.Header().Set("Retry-After", strconv.Itoa(s.retryAfter))
+		}
 	}
 	s.ResponseWriter.WriteHeader(status)
 }

@@ -298,7 +298,15 @@ func (sel *Selection) matchesWords(r *ent.Response) bool {
 }
 
 func words(text string) []string {
-	return strings.FieldsFunc(strings.ToLower(text), func(r rune) bool {
+	return strings.FieldsFunc(strings.Map(lower, text), func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r)
 	})
+}
+
+// lower is the small letter, but never an ASCII one of another: databases do not take İ for an i.
+func lower(r rune) rune {
+	if l := unicode.ToLower(r); l >= utf8.RuneSelf || r < utf8.RuneSelf {
+		return l
+	}
+	return r
 }

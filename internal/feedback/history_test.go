@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"slices"
@@ -93,8 +94,9 @@ func newProcess(t *testing.T, url string, chunk int) *process {
 // TestHistories does random things to a tenant, some of them at once and in two processes, and compares all that is
 // derived from the responses with a recount of them.
 func TestHistories(t *testing.T) {
+	fewer(t)
 	storetest.EachURL(t, func(t *testing.T, url string) {
-		processes := [2]*process{newProcess(t, url, 3), newProcess(t, url, 3)}
+		processes := [2]*process{newProcess(t, url, 12), newProcess(t, url, 3)}
 		rapid.Check(t, func(rt *rapid.T) {
 			h := newHistory(rt, processes)
 			for range rapid.IntRange(1, 6).Draw(rt, "rounds") {
@@ -115,6 +117,22 @@ func TestHistories(t *testing.T) {
 			}
 		})
 	})
+}
+
+// fewer lets rapid try less often than by default: a history takes as long as a hundred tries of most properties. Who
+// asks for another number by a flag gets that.
+func fewer(t *testing.T) {
+	checks := flag.Lookup("rapid.checks")
+	if checks.Value.String() != checks.DefValue {
+		return
+	}
+	set := func(n string) {
+		if err := checks.Value.Set(n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("40")
+	t.Cleanup(func() { set(checks.DefValue) })
 }
 
 // history is one tenant's, and what is known to have been acknowledged.
@@ -187,7 +205,7 @@ func drawAct(rt *rapid.T) act {
 		return drawRecord(rt, 1, 1)
 	case pick < 42:
 		return drawRecord(rt, 2, 8)
-	case pick < 44:
+	case pick < 43:
 		return drawMany(rt)
 	case pick < 54:
 		return drawAmend(rt, n)
@@ -952,6 +970,56 @@ func (h *history) verifyLists(rt *rapid.T, s *cube.State, rows []counted) {
 		slices.Sort(want)
 		if !slices.Equal(got, want) {
 			rt.Fatalf("on %s in %s there are %v, want %v", date, s.Active.Shape.Zone, got, want)
+		}
+	}
+	for _, asc := range []bool{false, true} {
+		order := &feedback.Order{Field: feedback.ByRespondedAt, Direction: feedback.Descending}
+		if asc {
+			order.Direction = feedback.Ascending
+		}
+		i := slices.IndexFunc(s.Active.Shape.Dimensions, func(d trait.Dimension) bool { return d.Key == "plan" && d.Kind == trait.Text })
+		if i < 0 {
+			return
+		}
+		rule := segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"3", "4", "p70", "(none)"}}}
+		var want []string
+		for _, c := range slices.SortedFunc(slices.Values(rows), func(a, b counted) int {
+			order := cmp.Or(a.RespondedAt.Compare(b.RespondedAt), cmp.Compare(a.ID.String(), b.ID.String()))
+			if !asc {
+				order = -order
+			}
+			return order
+		}) {
+			if slices.Contains(rule.Trait.In, c.values[i]) {
+				want = append(want, c.NodeID())
+			}
+		}
+		p := h.processes[0]
+		for _, backward := range []bool{false, true} {
+			args, got := page.Args{First: new(7)}, []string{}
+			if backward {
+				args = page.Args{Last: new(7)}
+			}
+			for more := true; more; {
+				list, err := feedback.List(h.ctx, p.db, p.states, feedback.Filter{Where: &rule}, feedback.Within{}, args, order, clock())
+				if err != nil {
+					rt.Fatal(err)
+				}
+				var ids []string
+				for _, r := range list.Nodes() {
+					ids = append(ids, r.NodeID())
+				}
+				if backward {
+					got = append(ids, got...)
+					more, args.Before = list.PageInfo.HasPreviousPage, list.PageInfo.StartCursor
+				} else {
+					got = append(got, ids...)
+					more, args.After = list.PageInfo.HasNextPage, list.PageInfo.EndCursor
+				}
+			}
+			if !slices.Equal(got, want) {
+				rt.Fatalf("of a segment, ascending %t, backwards %t, there are %v, want %v", asc, backward, got, want)
+			}
 		}
 	}
 }

@@ -284,7 +284,11 @@ func (p *planner) bring(c *person, in *contact.Input) *person {
 // checkTraits checks kinds, and that nobody comes to have more traits than one may.
 func (p *planner) checkTraits(c *person, in trait.Values) apierror.UserErrors {
 	errs := trait.Check(p.state.Traits, in).Under("traits")
-	if c != nil && len(c.Traits)+len(in) > trait.MaxKeys && len(trait.Merge(c.Traits, in)) > trait.MaxKeys {
+	var known trait.Values
+	if c != nil {
+		known = c.Traits
+	}
+	if len(known)+len(in) > trait.MaxKeys && len(trait.Merge(known, in)) > trait.MaxKeys {
 		errs.Add(apierror.TooMany, []string{"traits"}, "At most %d traits a person.", trait.MaxKeys)
 	}
 	return errs
@@ -311,7 +315,7 @@ func (p *planner) record(op *operation) {
 	case campaign.Status != "ACTIVE":
 		op.errs.Add(apierror.NotAllowed, []string{"campaign"}, "The campaign is %s and takes no responses.", campaign.Status)
 	}
-	op.errs = append(op.errs, trait.Check(p.state.Traits, in.Traits).Under("traits")...)
+	op.errs = append(op.errs, p.checkTraits(nil, in.Traits)...)
 	var c *person
 	if in.Contact != nil {
 		var errs apierror.UserErrors

@@ -1,0 +1,143 @@
+package examples_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zeroten/zeroten/examples"
+	"github.com/zeroten/zeroten/graph"
+	"github.com/zeroten/zeroten/internal/app"
+	"github.com/zeroten/zeroten/internal/storetest"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// now is when the demo ends.
+var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// The examples, one after the other, on the demo's data.
+func TestExamples(t *testing.T) {
+	files, err := fs.Glob(examples.Files, "*.graphql")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("the examples are %v, %v", files, err)
+	}
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		address, secret, campaign := serve(t, url)
+		for _, name := range files {
+			t.Run(name, func(t *testing.T) {
+				text, err := fs.ReadFile(examples.Files, name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := ask(t, address, secret, string(text), map[string]any{"campaign": campaign})
+				golden := filepath.Join("testdata", strings.TrimSuffix(name, ".graphql")+".json")
+				if *update && strings.Contains(t.Name(), "/sqlite/") {
+					if err := os.WriteFile(golden, got, 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				want, err := os.ReadFile(golden)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(got, want) {
+					t.Errorf("got\n%s\nwant\n%s", got, want)
+				}
+			})
+		}
+	})
+}
+
+// serve serves the demo's data, and gives the address, the secret of a key, and a campaign.
+func serve(t *testing.T, url string) (address, secret, campaign string) {
+	t.Helper()
+	a, err := app.Open(t.Context(), app.Config{
+		Database: url, Volatile: true, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, d, secret, err := a.Seed(t.Context(), now)
+	if err != nil {
+		t.Fatal(errors.Join(err, a.Close()))
+	}
+	s, err := a.Listen(t.Context(), "127.0.0.1:0", graph.Playground{})
+	if err != nil {
+		t.Fatal(errors.Join(err, a.Close()))
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Wait(ctx) }()
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		stop()
+		if err := errors.Join(<-stopped, a.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return "http://" + s.Addr.String() + "/graphql", secret, d.Campaigns.Relationship
+}
+
+// What differs from run to run, and how to show it: ids, and cursors, which hold ids; and the last digits of numbers,
+// on which not all processors agree.
+var (
+	ids     = regexp.MustCompile(`\b(camp|cont|key|resp|seg|tenant|trait)_[0-9a-z]{26}\b`)
+	cursors = regexp.MustCompile(`"endCursor":"[^"]+"`)
+	long    = regexp.MustCompile(`-?\d+\.\d{8,}(e-?\d+)?`)
+)
+
+func short(number []byte) []byte {
+	f, err := strconv.ParseFloat(string(number), 64)
+	if err != nil {
+		return number
+	}
+	return strconv.AppendFloat(nil, f, 'g', 9, 64)
+}
+
+func ask(t *testing.T, address, secret, query string, variables map[string]any) []byte {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+secret)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusOK || bytes.Contains(text, []byte(`"errors"`)) || bytes.Contains(text, []byte(`"message"`)) {
+		t.Errorf("%d: %s", resp.StatusCode, text)
+	}
+	var out bytes.Buffer
+	text = ids.ReplaceAll(text, []byte("${1}_…"))
+	text = cursors.ReplaceAll(text, []byte(`"endCursor":"…"`))
+	if err := json.Indent(&out, long.ReplaceAllFunc(text, short), "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	out.WriteString("\n")
+	return out.Bytes()
+}

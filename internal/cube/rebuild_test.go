@@ -1,0 +1,286 @@
+package cube_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/campaign"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/storetest"
+	"github.com/zeroten/zeroten/internal/tenant"
+	"github.com/zeroten/zeroten/internal/trait"
+)
+
+// halting works a rebuild until some chunks are in, says so, and goes no further.
+type halting struct {
+	river.WorkerDefaults[cube.RebuildArgs]
+	builder *cube.Builder
+	chunks  int
+	halted  chan error
+}
+
+// Work is that of a river.Worker.
+func (w *halting) Work(ctx context.Context, job *river.Job[cube.RebuildArgs]) error {
+	for range w.chunks {
+		done, err := w.builder.Step(ctx, job.Args.Tenant)
+		if err == nil && done {
+			err = fmt.Errorf("the rebuild is done after %d chunks at most", w.chunks)
+		}
+		if err != nil {
+			w.halted <- err
+			return err
+		}
+	}
+	w.halted <- nil
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func newJobs[W river.Worker[cube.RebuildArgs]](t *testing.T, db *store.DB, worker W) *river.Client[*sql.Tx] {
+	t.Helper()
+	var driver riverdriver.Driver[*sql.Tx] = riversqlite.New(db.Writer)
+	if db.Dialect == store.Postgres {
+		driver = riverdatabasesql.New(db.Writer)
+	}
+	workers := river.NewWorkers()
+	river.AddWorker(workers, worker)
+	jobs, err := river.NewClient(driver, &river.Config{
+		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 2}},
+		Workers: workers, FetchPollInterval: 100 * time.Millisecond, TestOnly: true, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return jobs
+}
+
+// recorder is a tenant with responses to rebuild from.
+type recorder struct {
+	t        *testing.T
+	db       *store.DB
+	log      *feedback.Log
+	ctx      context.Context
+	tenant   uuid.UUID
+	campaign string
+	count    int
+}
+
+func newRecorder(t *testing.T, db *store.DB) *recorder {
+	t.Helper()
+	made, _, err := tenant.Create(t.Context(), db, tenant.CreateInput{Name: "Tenant", TimeZone: "UTC"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &recorder{t: t, db: db, ctx: auth.ForTenant(t.Context(), made.ID), tenant: made.ID}
+	c, err := campaign.Create(r.ctx, db, campaign.CreateInput{Name: "Campaign"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.campaign = id.Campaign.Format(c.ID)
+	if r.log, err = feedback.NewLog(db, feedback.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.log.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+func (r *recorder) record(n int) {
+	r.t.Helper()
+	items := make([]feedback.Recording, n)
+	for i := range items {
+		items[i] = feedback.Recording{Campaign: r.campaign, Score: i % 11, Channel: "API", Traits: trait.Values{"plan": fmt.Sprint(i % 3)}}
+	}
+	out, err := r.log.Record(r.ctx, items)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, o := range out {
+		if o.Value == nil {
+			r.t.Fatal(o.Errors)
+		}
+	}
+	r.count += n
+}
+
+// plans counts the active cube's responses by plan; nil where it is not cut by it.
+func (r *recorder) plans() map[string]int64 {
+	r.t.Helper()
+	s, err := cube.Load(r.ctx, r.db, r.tenant)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	cells, err := cube.Read(r.ctx, r.db, s, cube.Query{From: cube.Earliest, To: cube.Latest, ByProfile: true})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	total := int64(0)
+	var counts map[string]int64
+	for _, c := range cells {
+		n := c.Histogram.Count()
+		total += n
+		if len(s.Active.Shape.Dimensions) == 0 {
+			continue
+		}
+		if counts == nil {
+			counts = map[string]int64{}
+		}
+		counts[s.Active.Profiles.All()[c.Profile-1].Values[0]] += n
+	}
+	if total != int64(r.count) {
+		r.t.Errorf("the cube counts %d responses, want %d", total, r.count)
+	}
+	if faults, err := cube.Check(r.ctx, r.db, r.tenant, false); err != nil || len(faults) > 0 {
+		r.t.Errorf("the doctor finds %v, %v", faults, err)
+	}
+	return counts
+}
+
+// TestRebuildSurvivesRestart stops the process midway in a rebuild, and another one finishes it.
+func TestRebuildSurvivesRestart(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		const chunk, chunks, responses = 7, 3, 100
+		r := newRecorder(t, db)
+		r.record(responses)
+
+		var jobs *river.Client[*sql.Tx]
+		first := cube.NewBuilder(db, func() *river.Client[*sql.Tx] { return jobs })
+		first.Chunk = chunk
+		worker := &halting{builder: first, chunks: chunks, halted: make(chan error, 10)}
+		jobs = newJobs(t, db, worker)
+		if err := jobs.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := first.DefineTrait(r.ctx, cube.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: true}); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-worker.halted; err != nil {
+			t.Fatal(err)
+		}
+		if err := jobs.StopAndCancel(context.WithoutCancel(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		// As if the process had been killed: nobody has noted that the job is no longer at work.
+		if _, err := db.Writer.ExecContext(t.Context(), `UPDATE river_job SET state = 'running', finalized_at = NULL`); err != nil {
+			t.Fatal(err)
+		}
+
+		progress, err := first.TraitProgress(r.ctx, r.tenant, "plan")
+		if err != nil || progress == nil || *progress != (cube.Rebuild{Done: chunk * chunks, Total: responses}) {
+			t.Errorf("got the progress %v, %v; want %d of %d", progress, err, chunk*chunks, responses)
+		}
+		if other, err := first.TraitProgress(r.ctx, r.tenant, "age"); other != nil || err != nil {
+			t.Errorf("another trait's progress is %v, %v", other, err)
+		}
+		r.record(5)
+		if got := r.plans(); got != nil {
+			t.Errorf("midway the cube is cut by plan: %v", got)
+		}
+
+		second := cube.NewBuilder(db, func() *river.Client[*sql.Tx] { return jobs })
+		second.Chunk = chunk
+		jobs = newJobs(t, db, &cube.Worker{Builder: second})
+		completed, unsubscribe := jobs.Subscribe(river.EventKindJobCompleted, river.EventKindJobFailed)
+		defer unsubscribe()
+		if err := jobs.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := second.Resume(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if e := <-completed; e.Kind != river.EventKindJobCompleted || e.Job.Kind != (cube.RebuildArgs{}).Kind() {
+			t.Errorf("got %s of %s: %v", e.Kind, e.Job.Kind, e.Job.Errors)
+		}
+		if err := jobs.Stop(context.WithoutCancel(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		if progress, err := second.TraitProgress(r.ctx, r.tenant, "plan"); progress != nil || err != nil {
+			t.Errorf("once it is done the progress is %v, %v", progress, err)
+		}
+		if got := r.plans(); len(got) != 3 || got["0"] != 34+2 || got["1"] != 33+2 || got["2"] != 33+1 {
+			t.Errorf("got %v by plan", got)
+		}
+		// Nothing is left to resume, and nothing of the old cube.
+		var cubes, cells int
+		err = db.Reader.QueryRowContext(t.Context(), `SELECT (SELECT count(*) FROM cubes), (SELECT count(DISTINCT cube) FROM cells)`).Scan(&cubes, &cells)
+		if err != nil || cubes != 1 || cells != 1 {
+			t.Errorf("%d cubes, and cells of %d, are left: %v", cubes, cells, err)
+		}
+	})
+}
+
+// TestReshape changes a tenant's mind while the next generation is being built, with as many responses as go into
+// whole chunks, and with none.
+func TestReshape(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		jobs := newJobs(t, db, &cube.Worker{})
+		builder := cube.NewBuilder(db, func() *river.Client[*sql.Tx] { return jobs })
+		builder.Chunk = 10
+		for _, n := range []int{0, 1, 9, 10, 11, 20} {
+			r := newRecorder(t, db)
+			if n > 0 {
+				r.record(n)
+			}
+			define := func(isDimension bool) {
+				t.Helper()
+				if _, err := builder.DefineTrait(r.ctx, cube.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: isDimension}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			building := func() bool {
+				t.Helper()
+				progress, err := builder.Progress(r.ctx, r.tenant)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return progress != nil
+			}
+			define(true)
+			if building() != (n > builder.Chunk) {
+				t.Errorf("%d responses: building is %t", n, building())
+			}
+			if _, err := builder.Step(r.ctx, r.tenant); err != nil {
+				t.Fatal(err)
+			}
+			r.plans()
+			define(false)
+			if n > 0 && n <= builder.Chunk && building() {
+				t.Errorf("%d responses: still building", n)
+			}
+			define(true)
+			if _, err := tenant.Update(r.ctx, db, builder, tenant.UpdateInput{TimeZone: new("Asia/Kathmandu")}); err != nil {
+				t.Fatal(err)
+			}
+			if err := builder.Rebuild(r.ctx, r.tenant); err != nil {
+				t.Fatal(err)
+			}
+			counts := r.plans()
+			s, err := cube.Load(r.ctx, db, r.tenant)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Building != nil || s.Active.Shape.Zone != "Asia/Kathmandu" || len(s.Active.Shape.Dimensions) != 1 {
+				t.Errorf("%d responses: the cube's shape is %v, building %v", n, s.Active.Shape, s.Building)
+			}
+			if len(counts) != min(n, 3) {
+				t.Errorf("%d responses: got %v by plan", n, counts)
+			}
+		}
+	})
+}
