@@ -26,16 +26,8 @@ import (
 // build builds the program, where other users can run it too.
 func build(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "zeroten-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // for others to run it
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	program := filepath.Join(dir, "zeroten")
@@ -208,7 +200,7 @@ func testWrongSettings(t *testing.T, program string) {
 func testReadOnlyDatabase(t *testing.T, program string) {
 	t.Helper()
 	dir := filepath.Join(filepath.Dir(program), "data")
-	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // for others to read
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "zeroten.db")
@@ -219,7 +211,7 @@ func testReadOnlyDatabase(t *testing.T, program string) {
 		}
 	}
 	t.Cleanup(func() {
-		if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // so that it can be removed
+		if err := os.Chmod(dir, 0o755); err != nil {
 			t.Error(err)
 		}
 	})

@@ -70,7 +70,7 @@ func call(v reflect.Value, method string, args ...any) (reflect.Value, error) {
 	}
 	out := m.Call(in)
 	if last := out[len(out)-1]; last.Type() == reflect.TypeFor[error]() {
-		err, _ := last.Interface().(error)
+		err, _ := reflect.TypeAssert[error](last)
 		return out[0], err
 	}
 	return out[0], nil

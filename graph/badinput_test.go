@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -27,9 +28,7 @@ func TestBadInput(t *testing.T) {
 	long := func(n int) string { return strings.Repeat("ü", n) }
 	response := func(more map[string]any) map[string]any {
 		input := map[string]any{"campaign": "<camp:Support>", "score": 5}
-		for k, v := range more {
-			input[k] = v
-		}
+		maps.Copy(input, more)
 		return input
 	}
 	many := make([]any, feedback.MaxBatch+1)
@@ -111,7 +110,7 @@ func TestBadInput(t *testing.T) {
 	}
 	each(t, func(t *testing.T, h *house) {
 		c := h.fill(t, h.found(t, "Fjordlink"))
-		before := h.contents(t, c.ctx)
+		before := h.contents(c.ctx, t)
 		for name, test := range cases {
 			t.Run(name, func(t *testing.T) {
 				body, err := json.Marshal(map[string]any{"query": test.document, "variables": map[string]any{"input": test.input}})
@@ -126,7 +125,7 @@ func TestBadInput(t *testing.T) {
 				}
 			})
 		}
-		if after := h.contents(t, c.ctx); after != before {
+		if after := h.contents(c.ctx, t); after != before {
 			t.Errorf("something was changed: there was\n%s\nand is\n%s", before, after)
 		}
 	})

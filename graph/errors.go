@@ -68,6 +68,7 @@ func present(log *slog.Logger) graphql.ErrorPresenterFunc {
 			shown.Message = known.Message
 		case ctx.Err() != nil:
 			known = apierror.New(apierror.Overloaded, "The request was given up before it was done.")
+			noteStatus(ctx, known)
 			shown.Message = known.Message
 		default:
 			incident := rand.Text()[:12]

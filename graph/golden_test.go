@@ -239,11 +239,11 @@ var (
 func (n *names) resolve(t *testing.T, text string) string {
 	t.Helper()
 	return placeholder.ReplaceAllStringFunc(text, func(name string) string {
-		real, ok := n.byName[name]
+		text, ok := n.byName[name]
 		if !ok {
 			t.Fatalf("%s names nothing so far; there are %v", name, slices.Sorted(maps.Keys(n.byName)))
 		}
-		return real
+		return text
 	})
 }
 

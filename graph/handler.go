@@ -11,6 +11,8 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
@@ -18,6 +20,7 @@ import (
 	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/99designs/gqlgen/graphql/handler/transport"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/zeroten/zeroten/graph/generated"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
@@ -26,9 +29,13 @@ import (
 // Limits of a request.
 const (
 	// maxBody is enough for a thousand responses with comments.
-	maxBody = 8 << 20
-	// maxTokens also bounds how deep the parser recurses.
-	maxTokens = 15_000
+	maxBody = 4 << 20
+	// maxDocument and maxTokens bound what it costs to parse and to validate a document, which is quadratic in equal
+	// fields, and what the cache holds. Batches belong into variables.
+	maxDocument = 16 << 10
+	maxTokens   = 1_000
+	// timeout ends the database's work for a request.
+	timeout = 60 * time.Second
 	// maxCached is how many parsed documents are kept.
 	maxCached = 500
 )
@@ -45,6 +52,7 @@ func Handler(r *Resolver, authenticate Authenticate, log *slog.Logger) http.Hand
 	server.SetParserTokenLimit(maxTokens)
 	server.SetDisableSuggestion(true)
 	server.Use(extension.Introspection{})
+	server.Use(documentLimit{})
 	server.SetErrorPresenter(present(log))
 	server.SetRecoverFunc(func(_ context.Context, p any) error {
 		return fmt.Errorf("panic: %v\n%s", p, debug.Stack())
@@ -52,8 +60,16 @@ func Handler(r *Resolver, authenticate Authenticate, log *slog.Logger) http.Hand
 	server.AroundOperations(func(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 		return next(withLoaders(ctx, r.DB))
 	})
+	server.AroundRootFields(func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
+		if graphql.GetOperationContext(ctx).Operation.Operation == ast.Mutation {
+			// What the mutation before this one changed must not be remembered.
+			ctx = withLoaders(ctx, r.DB)
+		}
+		return next(ctx)
+	})
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		ctx := req.Context()
+		ctx, cancel := context.WithTimeout(req.Context(), timeout)
+		defer cancel()
 		if secret, ok := bearer(req); ok {
 			caller, err := authenticate(ctx, secret)
 			if err != nil {
@@ -68,6 +84,23 @@ func Handler(r *Resolver, authenticate Authenticate, log *slog.Logger) http.Hand
 		s := &statusWriter{ResponseWriter: w}
 		server.ServeHTTP(s, req.WithContext(context.WithValue(ctx, statusKey{}, s)))
 	})
+}
+
+// documentLimit refuses documents that are too long, before they are parsed.
+type documentLimit struct{}
+
+// ExtensionName names it.
+func (documentLimit) ExtensionName() string { return "DocumentLimit" }
+
+// Validate has nothing to check.
+func (documentLimit) Validate(graphql.ExecutableSchema) error { return nil }
+
+// MutateOperationParameters refuses.
+func (documentLimit) MutateOperationParameters(_ context.Context, request *graphql.RawParams) *gqlerror.Error {
+	if len(request.Query) > maxDocument {
+		return gqlerror.Errorf("the document has %d bytes, at most %d are allowed: put data into variables", len(request.Query), maxDocument)
+	}
+	return nil
 }
 
 // Schema is the executable schema, with its directives enforced.
@@ -134,17 +167,21 @@ func refuse(w http.ResponseWriter, log *slog.Logger, err error) {
 // once they are known.
 type statusWriter struct {
 	http.ResponseWriter
+	wrote bool
+
+	mu         sync.Mutex // errors of one request may be presented at the same time
 	status     int
 	retryAfter int
-	wrote      bool
 }
 
 type statusKey struct{}
 
-// noteStatus remembers what status an error calls for. Errors are presented one at a time.
+// noteStatus remembers what status an error calls for.
 func noteStatus(ctx context.Context, err *apierror.Error) {
 	s, ok := ctx.Value(statusKey{}).(*statusWriter)
 	if ok && err.Code == apierror.Overloaded {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		s.status = http.StatusServiceUnavailable
 		s.retryAfter = max(1, int(math.Ceil(err.RetryAfter.Seconds())))
 	}
@@ -152,6 +189,8 @@ func noteStatus(ctx context.Context, err *apierror.Error) {
 
 func setStatus(ctx context.Context, status int) {
 	if s, ok := ctx.Value(statusKey{}).(*statusWriter); ok {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		s.status = status
 	}
 }
@@ -162,6 +201,8 @@ func (s *statusWriter) WriteHeader(status int) {
 		return
 	}
 	s.wrote = true
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.status != 0 {
 		status = s.status
 		if s.retryAfter > 0 {

@@ -4,19 +4,14 @@ import (
 	"context"
 	"fmt"
 
+	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
-	"github.com/zeroten/zeroten/ent/apikey"
-	"github.com/zeroten/zeroten/ent/campaign"
-	"github.com/zeroten/zeroten/ent/contact"
-	"github.com/zeroten/zeroten/ent/response"
-	segment "github.com/zeroten/zeroten/ent/segment"
-	"github.com/zeroten/zeroten/ent/tenant"
-	trait "github.com/zeroten/zeroten/ent/trait"
 	"github.com/zeroten/zeroten/graph/model"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/store"
 )
 
 func (r *Resolver) viewer(ctx context.Context) (*model.Viewer, error) {
@@ -67,18 +62,18 @@ func (r *Resolver) find(ctx context.Context, kind id.Kind, ids []uuid.UUID, foun
 	db := r.DB.Ent
 	switch kind {
 	case id.Campaign:
-		return add(ctx, found, db.Campaign.Query().Where(campaign.IDIn(ids...)).All)
+		return add(ctx, found, db.Campaign.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All)
 	case id.Contact:
-		return add(ctx, found, db.Contact.Query().Where(contact.IDIn(ids...)).All)
+		return add(ctx, found, db.Contact.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All)
 	case id.Trait:
-		return add(ctx, found, db.Trait.Query().Where(trait.IDIn(ids...)).All)
+		return add(ctx, found, db.Trait.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All)
 	case id.Segment:
-		return add(ctx, found, db.Segment.Query().Where(segment.IDIn(ids...)).All)
+		return add(ctx, found, db.Segment.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All)
 	case id.Tenant:
-		return add(ctx, found, db.Tenant.Query().Where(tenant.IDIn(ids...)).All)
+		return add(ctx, found, db.Tenant.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All)
 	case id.Response:
 		return add(ctx, found, func(ctx context.Context) ([]*ent.Response, error) {
-			rows, err := db.Response.Query().Where(response.IDIn(ids...)).All(ctx)
+			rows, err := db.Response.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All(ctx)
 			want(ctx, rows...)
 			return rows, err
 		})
@@ -86,7 +81,7 @@ func (r *Resolver) find(ctx context.Context, kind id.Kind, ids []uuid.UUID, foun
 		if caller, _ := auth.From(ctx); !caller.May(auth.Admin) {
 			return nil // as if there were none: the root field asks for ADMIN too
 		}
-		return add(ctx, found, db.ApiKey.Query().Where(apikey.IDIn(ids...)).All)
+		return add(ctx, found, db.ApiKey.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All)
 	}
 	return nil
 }

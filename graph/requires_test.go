@@ -66,7 +66,7 @@ func TestRootFieldsAreGuarded(t *testing.T) {
 	s := graph.Schema(&graph.Resolver{}).Schema()
 	each(t, func(t *testing.T, h *house) {
 		c := h.fill(t, h.found(t, "Fjordlink"))
-		before := h.contents(t, c.ctx)
+		before := h.contents(c.ctx, t)
 		for _, root := range []*ast.Definition{s.Query, s.Mutation} {
 			for _, f := range root.Fields {
 				name := root.Name + "." + f.Name
@@ -92,7 +92,7 @@ func TestRootFieldsAreGuarded(t *testing.T) {
 				}
 			}
 		}
-		if after := h.contents(t, c.ctx); after != before {
+		if after := h.contents(c.ctx, t); after != before {
 			t.Errorf("what was forbidden was done: there was\n%s\nand is\n%s", before, after)
 		}
 		// Those with the scope get in.

@@ -26,7 +26,7 @@ func run(args []string) error {
 		return errors.New("want the file to write")
 	}
 	text := sdl(graph.Schema(&graph.Resolver{}).Schema())
-	if err := os.WriteFile(args[0], text, 0o644); err != nil {
+	if err := os.WriteFile(args[0], text, 0o600); err != nil {
 		return fmt.Errorf("writing the SDL: %w", err)
 	}
 	return nil

@@ -177,7 +177,10 @@ func UnmarshalDateTime(v any) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, fault("a DateTime must be an existing instant as in RFC 3339 with an offset, e.g. 2026-11-22T09:30:00Z, not %q", s)
 	}
-	return t.UTC(), nil
+	if t = t.UTC(); t.Year() < 1 || t.Year() > 9999 {
+		return time.Time{}, fault("a DateTime must be within the years 1 to 9999 in UTC, not %q", s)
+	}
+	return t, nil
 }
 
 // MarshalDate writes a calendar day.

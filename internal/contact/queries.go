@@ -114,19 +114,19 @@ type selection struct {
 // are looked at here.
 func (s *selection) search(text string) {
 	pattern := []byte{'%'}
-	english := true
+	english, wild := true, true // wild: the pattern ends with a wildcard
 	for _, r := range text {
 		switch {
 		case r > unicode.MaxASCII:
-			if pattern[len(pattern)-1] != '%' {
+			if !wild {
 				pattern = append(pattern, '%')
 			}
-			english = false
+			english, wild = false, true
 			continue
 		case r == '%' || r == '_' || r == '\\':
 			pattern = append(pattern, '\\')
 		}
-		pattern = append(pattern, byte(r))
+		pattern, wild = append(pattern, byte(r)), false
 	}
 	pattern = append(pattern, '%')
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/store"
@@ -31,6 +32,9 @@ type Query struct {
 	// By is Daily, Monthly, or empty for no division by time. Monthly gives days where a bound cuts a month.
 	By calendar.Interval
 }
+
+// maxCells bounds the memory that one reading takes, at some 130 bytes each.
+const maxCells = 1_000_000
 
 // Cell is a sum of cells; what was not kept apart is zero.
 type Cell struct {
@@ -95,6 +99,9 @@ func Read(ctx context.Context, db *store.DB, s *State, q Query) ([]Cell, error) 
 			&h[0], &h[1], &h[2], &h[3], &h[4], &h[5], &h[6], &h[7], &h[8], &h[9], &h[10])
 		if err != nil {
 			return nil, fmt.Errorf("reading cells: %w", err)
+		}
+		if len(cells) == maxCells {
+			return nil, apierror.New(apierror.TooComplex, "This would read more than %d cells: narrow the filter, take a longer interval, or break down by less.", maxCells)
 		}
 		cells = append(cells, c)
 	}

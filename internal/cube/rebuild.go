@@ -212,7 +212,36 @@ func (b *Builder) Rebuild(ctx context.Context, tenant uuid.UUID) error {
 			return err
 		}
 	}
-	return b.db.Write(ctx, func(tx *store.Tx) error { return sweep(ctx, tx, tenant) })
+	return b.sweep(ctx, tenant)
+}
+
+// sweepChunk is how many rows one transaction deletes, so that nobody waits long for the writer.
+const sweepChunk = 5_000
+
+// sweep forgets the generations before the one that answers, piece by piece, and then all that is left of them. Who
+// reads one just now notices by the settings.
+func (b *Builder) sweep(ctx context.Context, tenant uuid.UUID) error {
+	for {
+		var n int64
+		err := b.db.Write(ctx, func(tx *store.Tx) error {
+			r, err := tx.SQL.ExecContext(ctx, `DELETE FROM cells WHERE (tenant_id, cube, grain, campaign_id, start, profile_id) IN (
+				SELECT tenant_id, cube, grain, campaign_id, start, profile_id FROM cells
+				WHERE tenant_id = $1 AND cube IN (
+					SELECT generation FROM cubes WHERE tenant_id = $1 AND generation < (SELECT cube FROM tenants WHERE id = $1))
+				LIMIT $2)`, tenant, sweepChunk)
+			if err != nil {
+				return fmt.Errorf("sweeping cells: %w", err)
+			}
+			n, err = r.RowsAffected()
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if n < sweepChunk {
+			return b.db.Write(ctx, func(tx *store.Tx) error { return sweep(ctx, tx, tenant) })
+		}
+	}
 }
 
 // sweep forgets the generations before the one that answers. Who reads one just now notices by the settings.
@@ -258,7 +287,8 @@ func (w *Worker) Work(ctx context.Context, job *river.Job[RebuildArgs]) error {
 	ctx, cancel := context.WithTimeout(auth.ForTenant(ctx, job.Args.Tenant), slice)
 	defer cancel()
 	err := w.Rebuild(ctx, job.Args.Tenant)
-	if errors.Is(err, context.DeadlineExceeded) {
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		// The driver has errors of its own for a statement that was cut off.
 		return river.JobSnooze(0)
 	}
 	return err

@@ -272,8 +272,14 @@ func (c *States) Try(ctx context.Context, tenant uuid.UUID, f func(*State) error
 		if err != nil {
 			return err
 		}
-		if err := f(s); !errors.Is(err, ErrStale) || try == maxStale {
+		err = f(s)
+		if !errors.Is(err, ErrStale) {
 			return err
+		}
+		if try == maxStale {
+			busy := apierror.New(apierror.Overloaded, "The tenant's profiles are changing faster than they can be read; try again in a second.")
+			busy.RetryAfter = time.Second
+			return busy
 		}
 	}
 }

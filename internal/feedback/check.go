@@ -18,7 +18,7 @@ func Check(ctx context.Context, db *store.DB, tenant uuid.UUID, repair bool) ([]
 	var faults []cube.Fault
 	check := func(tx *store.Tx) error {
 		c := checker{ctx: ctx, tx: tx.SQL, tenant: tenant, repair: repair}
-		for _, part := range []func() error{c.position, c.missing, c.gaps, c.last} {
+		for _, part := range []func() error{c.missing, c.position, c.gaps, c.last} {
 			if err := part(); err != nil {
 				return err
 			}
@@ -66,15 +66,28 @@ func (c *checker) rows(scan func(*sql.Rows) error, query string, args ...any) er
 	return rows.Err()
 }
 
-// position compares the log's position with its last event.
+// position compares the log's position with its last event. It is only ever mended forwards: a number that was given
+// out once must not be given out again, since readers may have passed it.
 func (c *checker) position() error {
 	var position, last int64
 	err := c.tx.QueryRowContext(c.ctx, `SELECT log_position, (SELECT coalesce(max(position), 0) FROM events WHERE tenant_id = $1)
 		FROM tenants WHERE id = $1`, c.tenant).Scan(&position, &last)
-	if err != nil || position == last || !c.fault("the log's position is %d, but its last event is %d", position, last) {
+	switch {
+	case err != nil || position == last:
 		return err
+	case position > last:
+		c.lost(gap{last + 1, position})
+		return nil
+	}
+	if !c.fault("the log's position is %d, but its last event is %d", position, last) {
+		return nil
 	}
 	return c.move(last)
+}
+
+// lost notes events that only a backup can bring back.
+func (c *checker) lost(g gap) {
+	c.faults = append(c.faults, cube.Fault{What: fmt.Sprintf("the log has no events %d to %d; only a backup knows what was there", g.first, g.last)})
 }
 
 func (c *checker) move(position int64) error {
@@ -104,7 +117,7 @@ func (c *checker) findGaps() (found []gap, last int64, err error) {
 func (c *checker) gaps() error {
 	found, _, err := c.findGaps()
 	for _, g := range found {
-		c.faults = append(c.faults, cube.Fault{What: fmt.Sprintf("the log has no events %d to %d; only a backup knows what was there", g.first, g.last)})
+		c.lost(g)
 	}
 	return err
 }
@@ -143,7 +156,8 @@ func (c *checker) missing() error {
 			return err
 		}
 	}
-	return c.move(last)
+	_, err = c.tx.ExecContext(c.ctx, `UPDATE tenants SET log_position = $2 WHERE id = $1 AND log_position < $2`, c.tenant, last)
+	return err
 }
 
 // last compares each response with what its last event says.

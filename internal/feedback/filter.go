@@ -168,6 +168,9 @@ func (f *Filter) selectDays(sel *Selection, _ Within, now time.Time) error {
 	if f.To != nil {
 		sel.To = *f.To
 	}
+	if sel.To >= calendar.MaxDay {
+		sel.To = cube.Latest // the day after has five digits in its year, which SQLite would sort first
+	}
 	if f.Last != nil {
 		if f.From != nil {
 			return apierror.BadRequest("filter: give from or last, not both.")

@@ -47,11 +47,17 @@ type Order struct {
 }
 
 func (o *Order) page() page.Order {
-	p := page.Order{List: "responses", Column: response.FieldRespondedAt, Desc: true}
+	p := page.Order{List: "responses", Column: response.FieldRespondedAt, Desc: true, Accepts: func(v any) bool {
+		_, ok := v.(time.Time)
+		return ok
+	}}
 	if o != nil {
 		p.Desc = o.Direction != Ascending
 		if o.Field == ByScore {
-			p.Column = response.FieldScore
+			p.Column, p.Accepts = response.FieldScore, func(v any) bool {
+				score, ok := v.(int64)
+				return ok && score >= 0 && score <= nps.MaxScore
+			}
 		}
 	}
 	return p

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -327,7 +328,7 @@ func (l *Log) flush(ctx context.Context, w *writer, ops []*operation) (err error
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("flushing: panic: %v", p)
+			err = fmt.Errorf("flushing: panic: %v\n%s", p, debug.Stack())
 		}
 		if err != nil {
 			w.state = nil // whatever happened: look again

@@ -405,6 +405,37 @@ func TestUpsert(t *testing.T) {
 	})
 }
 
+// TestRefusedTogether records what the database refuses in one statement and takes one by one: addresses that change
+// hands, and each response with a profile of its own.
+func TestRefusedTogether(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		f := newFixture(t, db)
+		var items []feedback.Recording
+		for i, in := range []contacts.Input{
+			{ExternalID: new("a"), Email: new("a@example.org")}, {ExternalID: new("b"), Email: new("b@example.org")},
+			{ExternalID: new("a"), Email: new("x@example.org")}, {ExternalID: new("b"), Email: new("a@example.org")},
+			{ExternalID: new("a"), Email: new("b@example.org")}, {ExternalID: new("c"), Email: new("x@example.org")},
+		} {
+			items = append(items, f.with(func(r *feedback.Recording) { r.Contact, r.Variant = &in, new(fmt.Sprint(i)) }))
+		}
+		for _, batch := range [][]feedback.Recording{items[:2], items[2:]} {
+			out, err := f.log.Record(f.ctx, batch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, o := range out {
+				if o.Errors != nil {
+					t.Errorf("%d: %v", i, o.Errors)
+				}
+			}
+		}
+		if got := refusals(f.try(items[0]).Errors); got != "TAKEN contact.email" {
+			t.Errorf("got %q", got)
+		}
+		f.holds(6, 3, 6)
+	})
+}
+
 func TestAmendAndDelete(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		f, other := newFixture(t, db), newFixture(t, db)
@@ -881,6 +912,53 @@ func TestGivenUp(t *testing.T) {
 		n, err := db.Ent.Response.Query().Count(f.ctx)
 		if err != nil || n != 1 && n != 3 {
 			t.Errorf("%d responses, %v; want 1 or 3", n, err)
+		}
+	})
+}
+
+func TestSearch(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		f := newFixture(t, db)
+		states := cube.NewStates(db)
+		comments := []string{"Great SERVICE, très bien", "no service; it can't stay 50%_off", "\u0130stanbul: 36 \u212aelvin", "ΣΟΦΙΑ שלום", "naïve"}
+		for _, c := range comments {
+			f.record(f.with(func(r *feedback.Recording) { r.Comment = &c }))
+		}
+		f.record(f.recording())
+		for search, want := range map[string][]string{
+			"serv":        {comments[0], comments[1]},
+			"BIEN gre":    {comments[0]},
+			"TRÈS":        {comments[0]},
+			"ervice":      {},
+			"service bad": {},
+			"50":          {comments[1]},
+			"can_t":       {comments[1]},
+			"%o":          {comments[1]},
+			"\u0130stan":  {comments[2]},
+			"istan":       {},
+			"kelvin":      {},
+			"36":          {comments[2]},
+			"σοφ":         {comments[3]},
+			"שלום":        {comments[3]},
+			"naïve":       {comments[4]},
+			"n":           {comments[1], comments[4]},
+		} {
+			list, err := feedback.List(f.ctx, db, states, feedback.Filter{Search: &search}, feedback.Within{}, page.Args{}, nil, clock())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := []string{}
+			for _, r := range list.Nodes() {
+				got = append(got, *r.Comment)
+			}
+			slices.Sort(got)
+			slices.Sort(want)
+			if !slices.Equal(got, want) {
+				t.Errorf("%q finds %q, want %q", search, got, want)
+			}
+			if n, err := list.TotalCount(f.ctx); err != nil || n != len(want) {
+				t.Errorf("%q: %d are counted, %v; want %d", search, n, err, len(want))
+			}
 		}
 	})
 }

@@ -296,6 +296,12 @@ func (p *planner) checkTraits(c *person, in trait.Values) apierror.UserErrors {
 
 func (p *planner) record(op *operation) {
 	in := op.record
+	campaign, ok := p.state.Campaigns[op.campaign]
+	if !ok {
+		// Nothing more is said: who may only record must not learn who is known.
+		op.errs.Add(apierror.NotFound, []string{"campaign"}, "There is no campaign %s.", in.Campaign)
+		return
+	}
 	var content []byte
 	if in.IdempotencyKey != nil {
 		var err error
@@ -308,12 +314,9 @@ func (p *planner) record(op *operation) {
 			return
 		}
 	}
-	campaign, ok := p.state.Campaigns[op.campaign]
-	switch {
-	case !ok:
-		op.errs.Add(apierror.NotFound, []string{"campaign"}, "There is no campaign %s.", in.Campaign)
-	case campaign.Status != "ACTIVE":
+	if campaign.Status != "ACTIVE" {
 		op.errs.Add(apierror.NotAllowed, []string{"campaign"}, "The campaign is %s and takes no responses.", campaign.Status)
+		return
 	}
 	op.errs = append(op.errs, p.checkTraits(nil, in.Traits)...)
 	var c *person

@@ -151,6 +151,9 @@ func (o Order) allows(k Key) error {
 	if o.Column == "" {
 		return fmt.Errorf("a value of type %T in an order by id alone", k.Value)
 	}
+	if o.Accepts != nil && !o.Accepts(k.Value) {
+		return fmt.Errorf("a value of type %T that %s cannot have", k.Value, o.Column)
+	}
 	return nil
 }
 

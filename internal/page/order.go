@@ -15,6 +15,8 @@ type Order struct {
 	// Column of the table to order by; empty for the id alone.
 	Column string
 	Desc   bool
+	// Accepts, where not nil, says which values the column can have, since anybody can write a cursor.
+	Accepts func(value any) bool
 	// Nullable says that Column may be null. Orders that are not so can use an index for any page.
 	Nullable bool
 }

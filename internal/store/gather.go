@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"sync"
+	"time"
 )
 
 // Gather puts lookups by key together that come at the same time, as a flush does with writes: while some are under
@@ -66,11 +69,25 @@ func (g *Gather[K, V]) start() {
 		for k := range r.keys {
 			keys = append(keys, k)
 		}
-		r.found, r.err = g.fetch(r.ctx, keys)
+		g.lookUp(r, keys)
 		close(r.done)
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.running--
 		g.start()
 	}()
+}
+
+// patience is how long a lookup may take: it must not hold others up for ever.
+const patience = 20 * time.Second
+
+func (g *Gather[K, V]) lookUp(r *round[K, V], keys []K) {
+	ctx, cancel := context.WithTimeout(r.ctx, patience)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			r.err = fmt.Errorf("looking up: panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	r.found, r.err = g.fetch(ctx, keys)
 }

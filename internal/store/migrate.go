@@ -33,7 +33,7 @@ func (db *DB) Migrate(ctx context.Context) ([]string, error) {
 	return ran, nil
 }
 
-func (db *DB) migrate(ctx context.Context) (ran []string, err error) {
+func (db *DB) migrate(ctx context.Context) (ran []string, failed error) {
 	// River's migrations are idempotent but take transactions of their own, so that one lock has to span several.
 	if db.Dialect == Postgres {
 		conn, err := db.Writer.Conn(ctx)
@@ -46,7 +46,7 @@ func (db *DB) migrate(ctx context.Context) (ran []string, err error) {
 		}
 		defer func() {
 			_, unlock := conn.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, migrationLock)
-			err = errors.Join(err, unlock)
+			failed = errors.Join(failed, unlock)
 		}()
 	}
 	pending, err := db.Pending(ctx)

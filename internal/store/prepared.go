@@ -3,53 +3,86 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"sync"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 )
 
-// prepared keeps a prepared statement for each text, since lib/pq spends two round trips on a statement with
-// parameters that is not prepared, and since ent writes the same few texts again and again.
+// prepared keeps prepared statements by their text, those used last, since lib/pq spends two round trips on a
+// statement with parameters that is not prepared, and since ent writes the same texts again and again.
 type prepared struct {
-	db    *sql.DB
-	mu    sync.RWMutex
-	stmts map[string]*sql.Stmt
+	db *sql.DB
+
+	mu    sync.Mutex
+	stmts *lru.Cache[string, *held]
 }
 
-// maxPrepared bounds the texts; what comes later runs unprepared. Lists of ids are arrays, so texts are few.
+// held is a statement and how many are just using it. One that is no longer kept is closed by whoever uses it last.
+type held struct {
+	*sql.Stmt
+	users int
+	gone  bool
+}
+
+// maxPrepared bounds the texts, and with them what each connection holds.
 const maxPrepared = 256
 
-func (p *prepared) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
-	p.mu.RLock()
-	s, full := p.stmts[query], len(p.stmts) >= maxPrepared
-	p.mu.RUnlock()
-	if s != nil || full {
-		return s, nil
+func newPrepared(db *sql.DB) (*prepared, error) {
+	p := &prepared{db: db}
+	var err error
+	p.stmts, err = lru.NewWithEvict(maxPrepared, func(_ string, h *held) {
+		if h.gone = true; h.users == 0 {
+			_ = h.Close() // nobody needs it any more
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("preparing to keep statements: %w", err)
 	}
-	s, err := p.db.PrepareContext(ctx, query)
+	return p, nil
+}
+
+// take gives the statement to a user, who gives it back by release.
+func (p *prepared) take(ctx context.Context, query string) (*held, error) {
+	p.mu.Lock()
+	if h, ok := p.stmts.Get(query); ok {
+		h.users++
+		p.mu.Unlock()
+		return h, nil
+	}
+	p.mu.Unlock()
+	stmt, err := p.db.PrepareContext(ctx, query)
 	if err != nil {
 		return nil, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if other := p.stmts[query]; other != nil {
-		return other, s.Close() // somebody else was faster
+	h, ok := p.stmts.Get(query)
+	if ok { // somebody else was faster
+		h.users++
+		return h, stmt.Close()
 	}
-	if p.stmts == nil {
-		p.stmts = make(map[string]*sql.Stmt)
+	h = &held{Stmt: stmt, users: 1}
+	p.stmts.Add(query, h)
+	return h, nil
+}
+
+func (p *prepared) release(h *held) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if h.users--; h.users == 0 && h.gone {
+		_ = h.Close() // nobody needs it any more; rows that are still read keep what they need
 	}
-	p.stmts[query] = s
-	return s, nil
 }
 
 // QueryContext is that of sql.DB.
 func (p *prepared) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	s, err := p.stmt(ctx, query)
+	h, err := p.take(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	if s == nil {
-		return p.db.QueryContext(ctx, query, args...)
-	}
-	return s.QueryContext(ctx, args...)
+	defer p.release(h)
+	return h.QueryContext(ctx, args...)
 }
 
 // ExecContext is that of sql.DB.
@@ -60,13 +93,10 @@ func (p *prepared) ExecContext(ctx context.Context, query string, args ...any) (
 func (p *prepared) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, s := range p.stmts {
-		_ = s.Close() // the connections are about to be closed
-	}
-	p.stmts = nil
+	p.stmts.Purge()
 }
 
-// Query runs a statement of few texts, prepared once, on the reading connections.
+// Query runs a statement, prepared once, on the reading connections.
 func (db *DB) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	return db.prepared.QueryContext(ctx, query, args...)
 }

@@ -50,7 +50,7 @@ type DB struct {
 	Ent *ent.Client
 
 	url      string
-	prepared prepared
+	prepared *prepared
 }
 
 // Tx is a transaction that writes.
@@ -87,8 +87,10 @@ func Open(ctx context.Context, databaseURL string, opts Options) (*DB, error) {
 		return nil, fmt.Errorf("opening database %s: %w", redact(databaseURL), err)
 	}
 	db.url = databaseURL
-	db.prepared.db = db.Reader
-	db.Ent = ent.NewClient(ent.Driver(entsql.NewDriver(db.Dialect, entsql.Conn{ExecQuerier: &db.prepared})))
+	if db.prepared, err = newPrepared(db.Reader); err != nil {
+		return nil, errors.Join(err, db.Reader.Close(), db.Writer.Close())
+	}
+	db.Ent = ent.NewClient(ent.Driver(entsql.NewDriver(db.Dialect, entsql.Conn{ExecQuerier: db.prepared})))
 	if err := db.check(ctx); err != nil {
 		_ = db.Close()
 		return nil, fmt.Errorf("opening database %s: %w", redact(databaseURL), err)
@@ -109,7 +111,7 @@ func openSQLite(path string, opts Options) (*DB, error) {
 		return nil, err
 	}
 	// NORMAL loses the last commits at power loss, and an answer promises durability.
-	settings := []string{"busy_timeout(10000)", "foreign_keys(1)", "synchronous(FULL)", "cache_size(-16384)"}
+	settings := []string{"busy_timeout(10000)", "foreign_keys(1)", "synchronous(FULL)", "cache_size(-16384)", "secure_delete(1)"}
 	if opts.Volatile {
 		settings = []string{"busy_timeout(10000)", "foreign_keys(1)", "synchronous(OFF)", "cache_size(-65536)", "wal_autocheckpoint(8000)"}
 	}
@@ -313,15 +315,6 @@ func (db *DB) writeLocked(ctx context.Context, lock string, tenant uuid.UUID, f 
 		}
 		return f(tx)
 	})
-}
-
-// Time writes an instant as the dialect's SQL wants it in JSON or an array.
-func (db *DB) Time(t time.Time) string {
-	if db.Dialect == SQLite {
-		// What the driver writes for a time.Time, so that text order is time order.
-		return t.UTC().Format("2006-01-02 15:04:05.999999999-07:00")
-	}
-	return t.UTC().Format(time.RFC3339Nano)
 }
 
 // IsConflict reports whether err says that a unique constraint was violated.
