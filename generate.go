@@ -4,4 +4,4 @@ package main
 //
 //go:generate go run ./ent/entc.go
 //go:generate go run github.com/99designs/gqlgen
-//go:generate go run ./graph/printsdl docs/schema.graphql
+//go:generate go run ./graph/printsdl

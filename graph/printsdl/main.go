@@ -1,10 +1,9 @@
-// Command printsdl writes the SDL as the server serves it: one file, types by name, without the directives that only
-// tell the generator how to write code.
+// Command printsdl writes the SDL as the server serves it to docs: one file, types by name, without the directives that
+// only tell the generator how to write code.
 package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -14,22 +13,14 @@ import (
 	"github.com/zeroten/zeroten/graph"
 )
 
+// file is where it goes, from the root of the repository.
+const file = "docs/schema.graphql"
+
 func main() {
-	if err := run(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "printsdl:", err)
+	if err := os.WriteFile(file, sdl(graph.Schema(&graph.Resolver{}).Schema()), 0o600); err != nil {
+		fmt.Fprintln(os.Stderr, "printsdl: writing the SDL:", err)
 		os.Exit(1)
 	}
-}
-
-func run(args []string) error {
-	if len(args) != 1 {
-		return errors.New("want the file to write")
-	}
-	text := sdl(graph.Schema(&graph.Resolver{}).Schema())
-	if err := os.WriteFile(args[0], text, 0o600); err != nil {
-		return fmt.Errorf("writing the SDL: %w", err)
-	}
-	return nil
 }
 
 // sdl prints the schema, and takes out of it what it does not print.

@@ -131,10 +131,10 @@ func (q Query) statement(dialect string, s *State) (string, []any) {
 	}
 	where := ""
 	if q.Campaigns != nil {
-		where += " AND campaign_id IN " + store.List(dialect, "uuid", arg(store.UUIDs(dialect, q.Campaigns)))
+		where += " AND " + store.In(dialect, "campaign_id", "uuid", arg(store.UUIDs(dialect, q.Campaigns)))
 	}
 	if q.Profiles != nil {
-		where += " AND profile_id IN " + store.List(dialect, "int", arg(store.Ints(dialect, q.Profiles)))
+		where += " AND " + store.In(dialect, "profile_id", "int", arg(store.Ints(dialect, q.Profiles)))
 	}
 	day, month := DayTotal, MonthTotal
 	if q.Profiles != nil || q.ByProfile {

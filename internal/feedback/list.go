@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -73,13 +74,16 @@ func (o *Order) key(r *ent.Response) page.Key {
 // List lists the caller's tenant's responses. What the database cannot tell, whether a response is in a segment and
 // what words it holds, is found by reading on; for segments, only on the days that the cube has them on.
 func List(ctx context.Context, db *store.DB, states *cube.States, f Filter, within Within, args page.Args, order *Order, now time.Time) (*page.Connection[*ent.Response], error) {
-	s, err := states.Get(ctx, auth.Tenant(ctx))
-	if err != nil {
-		return nil, err
-	}
-	sel, err := f.Select(s, within, now)
-	if err != nil {
-		return nil, err
+	sel := &Selection{From: cube.Earliest, To: cube.Latest}
+	if !reflect.DeepEqual(f, Filter{}) || within != (Within{}) {
+		// What isn't narrowed needs no state, and so no statement of its own.
+		s, err := states.Get(ctx, auth.Tenant(ctx))
+		if err != nil {
+			return nil, err
+		}
+		if sel, err = f.Select(s, within, now); err != nil {
+			return nil, err
+		}
 	}
 	where := sel.predicates()
 	fetch := func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
@@ -170,6 +174,9 @@ func isASCII(text string) bool {
 // between is the predicate of some days.
 func (sel *Selection) between(from, to calendar.Day) []predicate.Response {
 	var where []predicate.Response
+	if from == cube.Earliest && to == cube.Latest {
+		return nil
+	}
 	zone := sel.state.Active.Zone()
 	if from != cube.Earliest {
 		where = append(where, response.RespondedAtGTE(from.Start(zone).UTC()))
@@ -237,7 +244,8 @@ func (sel *Selection) siftDays(
 	if after, ok := w.After(); ok {
 		if at, ok := after.Value.(time.Time); ok {
 			start := calendar.DayOf(at, sel.state.Active.Zone())
-			days = slices.DeleteFunc(days, func(d calendar.Day) bool { return w.Desc && d > start || !w.Desc && d < start })
+			// A day more, since a day may begin twice.
+			days = slices.DeleteFunc(days, func(d calendar.Day) bool { return w.Desc && d > start+1 || !w.Desc && d < start-1 })
 		}
 	}
 	var kept []*ent.Response

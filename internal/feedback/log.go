@@ -20,7 +20,7 @@ import (
 
 const (
 	// maxFlush is how many operations one flush carries out, unless a single call brings more.
-	maxFlush = 1_000
+	maxFlush = 4_000
 	// maxQueued is how many may wait in one tenant's queue.
 	maxQueued = 20_000
 	// maxWriters is how many tenants' states are kept between flushes.
@@ -84,11 +84,7 @@ func NewLog(db *store.DB, cfg Config) (*Log, error) {
 		l.now = time.Now
 	}
 	if db.Dialect == store.Postgres {
-		d, err := newPostgres(db)
-		if err != nil {
-			return nil, err
-		}
-		l.disk = d
+		l.disk = newPostgres(db)
 	} else {
 		l.disk = &sqlite{db: db}
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,7 +23,10 @@ import (
 // that all hang on the one that takes the position. Where the revision is another that one yields no row, and nothing
 // happens.
 type postgres struct {
-	flush *sql.Stmt
+	db *store.DB
+
+	mu    sync.Mutex
+	flush map[uint]*sql.Stmt
 }
 
 // The columns of each part, and of which type the arrays are that they are unnested from.
@@ -87,35 +91,158 @@ func (a *arrays) delete(table string) string {
 		table, a.unnest([]part{{"id", "uuid"}}))
 }
 
-func flushText() string {
+// section is one part of the statement: its text, and what it writes.
+type section struct {
+	name string
+	// text is given the section's parameters.
+	text func(*arrays) string
+	rows func(*plan) int
+	args func(*plan) []string
+}
+
+// sections are in the order of their parameters. A flush leaves out those that write nothing: each costs something even
+// so, and a plan that was made when a table was empty may read all of it.
+var sections = []section{
+	{
+		"new_contacts", func(a *arrays) string { return a.insert("contacts", contactParts) },
+		func(p *plan) int { return len(p.newContacts) }, func(p *plan) []string { return contactArgs(p.newContacts) },
+	},
+	{
+		"changed_contacts", func(a *arrays) string { return a.update("contacts", contactParts) },
+		func(p *plan) int { return len(p.changedContacts) }, func(p *plan) []string { return contactArgs(p.changedContacts) },
+	},
+	{
+		"gone_contacts", func(a *arrays) string { return a.delete("contacts") },
+		func(p *plan) int { return len(p.goneContacts) },
+		func(p *plan) []string { return []string{store.UUIDs(store.Postgres, p.goneContacts)} },
+	},
+	{
+		"new_responses", func(a *arrays) string { return a.insert("responses", responseParts) },
+		func(p *plan) int { return len(p.newResponses) },
+		func(p *plan) []string {
+			return columns(responseParts, len(p.newResponses), func(i int) []any {
+				r := p.newResponses[i]
+				return []any{
+					r.ID, r.CampaignID, r.ContactID, r.Score, r.Comment, string(r.Channel), r.Variant, r.Locale, r.Traits,
+					r.RespondedAt, r.RecordedAt, r.UpdatedAt,
+				}
+			})
+		},
+	},
+	{
+		"changed_responses", func(a *arrays) string { return a.update("responses", changedParts) },
+		func(p *plan) int { return len(p.changedResponses) },
+		func(p *plan) []string {
+			return columns(changedParts, len(p.changedResponses), func(i int) []any {
+				r := p.changedResponses[i]
+				return []any{r.ID, r.ContactID, r.Score, r.Comment, r.Locale, r.Traits, r.UpdatedAt}
+			})
+		},
+	},
+	{
+		"gone_responses", func(a *arrays) string { return a.delete("responses") },
+		func(p *plan) int { return len(p.goneResponses) },
+		func(p *plan) []string { return []string{store.UUIDs(store.Postgres, p.goneResponses)} },
+	},
+	{
+		"new_keys", func(a *arrays) string { return a.insert("idempotency_keys", keyParts) },
+		func(p *plan) int { return len(p.keys) },
+		func(p *plan) []string {
+			return columns(keyParts, len(p.keys), func(i int) []any {
+				k := p.keys[i]
+				return []any{k.key[:], k.response, k.content}
+			})
+		},
+	},
+	{
+		"new_events", func(a *arrays) string { return a.insert("events", eventParts) },
+		func(p *plan) int { return len(p.events) },
+		func(p *plan) []string {
+			return columns(eventParts, len(p.events), func(i int) []any {
+				e := p.events[i]
+				return []any{i + 1, int(e.Kind), e.At, e.Response, e.Campaign, e.Score, e.PreviousScore}
+			})
+		},
+	},
+}
+
+func contactArgs(contacts []*ent.Contact) []string {
+	return columns(contactParts, len(contacts), func(i int) []any {
+		c := contacts[i]
+		return []any{c.ID, c.ExternalID, c.Email, c.EmailKey, c.Phone, c.Name, c.Locale, c.Traits, c.CreatedAt, c.UpdatedAt}
+	})
+}
+
+// columns turns rows into an array for each column.
+func columns(parts []part, n int, row func(int) []any) []string {
+	arrays := make([]array, len(parts))
+	for i := range arrays {
+		arrays[i] = make(array, 0, 2+n*24)
+	}
+	for i := range n {
+		for j, v := range row(i) {
+			arrays[j].add(v)
+		}
+	}
+	texts := make([]string, len(parts))
+	for i, a := range arrays {
+		texts[i] = a.String()
+	}
+	return texts
+}
+
+// written says which sections write something, bit by bit.
+func written(p *plan) (mask uint) {
+	for i, s := range sections {
+		if s.rows(p) > 0 {
+			mask |= 1 << i
+		}
+	}
+	return mask
+}
+
+// flushText is the statement with the sections of the mask, and the cells.
+func flushText(mask uint) string {
 	a := &arrays{n: 4}
-	ctes := []string{
-		`head AS (
-			UPDATE tenants SET log_position = log_position + $3, revision = revision + 1, settings = settings + $4
-			WHERE id = $1 AND revision = $2 RETURNING log_position - $3 AS base)`,
-		`new_contacts AS (` + a.insert("contacts", contactParts) + `)`,
-		`changed_contacts AS (` + a.update("contacts", contactParts) + `)`,
-		`gone_contacts AS (` + a.delete("contacts") + `)`,
-		`new_responses AS (` + a.insert("responses", responseParts) + `)`,
-		`changed_responses AS (` + a.update("responses", changedParts) + `)`,
-		`gone_responses AS (` + a.delete("responses") + `)`,
-		`new_keys AS (` + a.insert("idempotency_keys", keyParts) + `)`,
-		`new_events AS (` + a.insert("events", eventParts) + `)`,
+	ctes := []string{`head AS (
+		UPDATE tenants SET log_position = log_position + $3, revision = revision + 1, settings = settings + $4
+		WHERE id = $1 AND revision = $2 RETURNING log_position - $3 AS base)`}
+	for i, s := range sections {
+		if mask&(1<<i) != 0 {
+			ctes = append(ctes, s.name+` AS (`+s.text(a)+`)`)
+		}
 	}
 	cells, _ := cube.Change{}.Postgres(a.n + 1)
 	return `WITH ` + strings.Join(append(ctes, cells), ",\n") + ` SELECT base FROM head`
 }
 
-func newPostgres(db *store.DB) (*postgres, error) {
-	flush, err := db.Writer.Prepare(flushText())
+// statement is the prepared statement for a mask; there are as many as come up, some ten.
+func (d *postgres) statement(ctx context.Context, mask uint) (*sql.Stmt, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if stmt := d.flush[mask]; stmt != nil {
+		return stmt, nil
+	}
+	stmt, err := d.db.Writer.PrepareContext(ctx, flushText(mask))
 	if err != nil {
 		return nil, fmt.Errorf("preparing the flush: %w", err)
 	}
-	return &postgres{flush: flush}, nil
+	d.flush[mask] = stmt
+	return stmt, nil
+}
+
+func newPostgres(db *store.DB) *postgres {
+	return &postgres{db: db, flush: map[uint]*sql.Stmt{}}
 }
 
 func (d *postgres) close() error {
-	if err := d.flush.Close(); err != nil {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var errs []error
+	for _, stmt := range d.flush {
+		errs = append(errs, stmt.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("closing the flush: %w", err)
 	}
 	return nil
@@ -126,62 +253,22 @@ func (d *postgres) write(ctx context.Context, tenant uuid.UUID, revision int64, 
 	if p.change.Grown != nil {
 		grown = 1
 	}
+	mask := written(p)
+	flush, err := d.statement(ctx, mask)
+	if err != nil {
+		return 0, false, err
+	}
 	args := []any{tenant, revision, len(p.events), grown}
-	add := func(columns []array) {
-		for _, c := range columns {
-			args = append(args, c.String())
+	for i, s := range sections {
+		if mask&(1<<i) == 0 {
+			continue
+		}
+		for _, column := range s.args(p) {
+			args = append(args, column)
 		}
 	}
-
-	contacts := makeArrays(contactParts)
-	for _, c := range p.newContacts {
-		addContact(contacts, c)
-	}
-	add(contacts)
-	contacts = makeArrays(contactParts)
-	for _, c := range p.changedContacts {
-		addContact(contacts, c)
-	}
-	add(contacts)
-	args = append(args, store.UUIDs(store.Postgres, p.goneContacts))
-
-	responses := makeArrays(responseParts)
-	for _, r := range p.newResponses {
-		for i, v := range [...]any{
-			r.ID, r.CampaignID, r.ContactID, r.Score, r.Comment, string(r.Channel), r.Variant, r.Locale, r.Traits,
-			r.RespondedAt, r.RecordedAt, r.UpdatedAt,
-		} {
-			responses[i].add(v)
-		}
-	}
-	add(responses)
-	responses = makeArrays(changedParts)
-	for _, r := range p.changedResponses {
-		for i, v := range [...]any{r.ID, r.ContactID, r.Score, r.Comment, r.Locale, r.Traits, r.UpdatedAt} {
-			responses[i].add(v)
-		}
-	}
-	add(responses)
-	args = append(args, store.UUIDs(store.Postgres, p.goneResponses))
-
-	keys := makeArrays(keyParts)
-	for _, k := range p.keys {
-		keys[0].add(k.key[:])
-		keys[1].add(k.response)
-		keys[2].add(k.content)
-	}
-	add(keys)
-
-	events := makeArrays(eventParts)
-	for n, e := range p.events {
-		for i, v := range [...]any{n + 1, int(e.Kind), e.At, e.Response, e.Campaign, e.Score, e.PreviousScore} {
-			events[i].add(v)
-		}
-	}
-	add(events)
-
 	_, cells := p.change.Postgres(0)
-	err = d.flush.QueryRowContext(ctx, append(args, cells...)...).Scan(&base)
+	err = flush.QueryRowContext(ctx, append(args, cells...)...).Scan(&base)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, false, nil
 	}
@@ -191,18 +278,8 @@ func (d *postgres) write(ctx context.Context, tenant uuid.UUID, revision int64, 
 	return base, true, nil
 }
 
-func addContact(to []array, c *ent.Contact) {
-	for i, v := range [...]any{
-		c.ID, c.ExternalID, c.Email, c.EmailKey, c.Phone, c.Name, c.Locale, c.Traits, c.CreatedAt, c.UpdatedAt,
-	} {
-		to[i].add(v)
-	}
-}
-
 // array is the text of a PostgreSQL array.
 type array []byte
-
-func makeArrays(parts []part) []array { return make([]array, len(parts)) }
 
 // String closes the array.
 func (a array) String() string {

@@ -39,9 +39,9 @@ type union struct {
 	args    []any
 }
 
-func (u *union) add(selection, sqlType, list string) {
+func (u *union) add(selection, column, sqlType, list string) {
 	u.args = append(u.args, list)
-	u.selects = append(u.selects, selection+" IN "+store.List(u.dialect, sqlType, fmt.Sprintf("$%d", len(u.args))))
+	u.selects = append(u.selects, selection+store.In(u.dialect, column, sqlType, fmt.Sprintf("$%d", len(u.args))))
 }
 
 func (l *Log) query(ctx context.Context, u union, scan func(*sql.Rows) error) error {
@@ -65,13 +65,13 @@ func (l *Log) readContacts(ctx context.Context, tenant uuid.UUID, n needs, f *fo
 	u := union{dialect: l.db.Dialect, args: []any{tenant}}
 	const from = `SELECT ` + contactColumns + ` FROM contacts WHERE tenant_id = $1 AND `
 	if n.externalIDs != nil {
-		u.add(from+"external_id", "text", store.Texts(l.db.Dialect, n.externalIDs))
+		u.add(from, "external_id", "text", store.Texts(l.db.Dialect, n.externalIDs))
 	}
 	if n.emails != nil {
-		u.add(from+"email_key", "text", store.Texts(l.db.Dialect, n.emails))
+		u.add(from, "email_key", "text", store.Texts(l.db.Dialect, n.emails))
 	}
 	if n.contacts != nil {
-		u.add(from+"id", "uuid", store.UUIDs(l.db.Dialect, n.contacts))
+		u.add(from, "id", "uuid", store.UUIDs(l.db.Dialect, n.contacts))
 	}
 	err := l.query(ctx, u, func(rows *sql.Rows) error {
 		c := &ent.Contact{TenantID: tenant}
@@ -97,13 +97,16 @@ func (l *Log) readKeys(ctx context.Context, tenant uuid.UUID, n needs, f *found)
 	for i, k := range n.keys {
 		texts[i] = hex.EncodeToString(k[:])
 	}
-	list := `(SELECT unhex(value) FROM json_each($2))`
+	among := `k.key IN (SELECT unhex(value) FROM json_each($2))`
 	if l.db.Dialect == store.Postgres {
-		list = `(SELECT decode(unnest($2::text[]), 'hex'))`
+		for i := range texts {
+			texts[i] = `\x` + texts[i]
+		}
+		among = `k.key = ANY($2::bytea[])`
 	}
 	rows, err := l.db.Query(ctx, `SELECT k.key, k.response_id, k.content, `+responseColumns+` FROM idempotency_keys k
 		LEFT JOIN responses r ON r.tenant_id = k.tenant_id AND r.id = k.response_id
-		WHERE k.tenant_id = $1 AND k.key IN `+list, tenant, store.Texts(l.db.Dialect, texts))
+		WHERE k.tenant_id = $1 AND `+among, tenant, store.Texts(l.db.Dialect, texts))
 	if err != nil {
 		return fmt.Errorf("reading idempotency keys: %w", err)
 	}
@@ -127,12 +130,12 @@ func (l *Log) readKeys(ctx context.Context, tenant uuid.UUID, n needs, f *found)
 
 func (l *Log) readResponses(ctx context.Context, tenant uuid.UUID, n needs, f *found) error {
 	u := union{dialect: l.db.Dialect, args: []any{tenant}}
-	const from = `SELECT ` + responseColumns + ` FROM responses r WHERE r.tenant_id = $1 AND r.`
+	const from = `SELECT ` + responseColumns + ` FROM responses r WHERE r.tenant_id = $1 AND `
 	if n.responses != nil {
-		u.add(from+"id", "uuid", store.UUIDs(l.db.Dialect, n.responses))
+		u.add(from, "r.id", "uuid", store.UUIDs(l.db.Dialect, n.responses))
 	}
 	if n.answered != nil {
-		u.add(from+"contact_id", "uuid", store.UUIDs(l.db.Dialect, n.answered))
+		u.add(from, "r.contact_id", "uuid", store.UUIDs(l.db.Dialect, n.answered))
 	}
 	err := l.query(ctx, u, func(rows *sql.Rows) error {
 		r, err := scanResponse(rows, tenant)

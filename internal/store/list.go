@@ -10,16 +10,16 @@ import (
 	"github.com/google/uuid"
 )
 
-// List is a subquery of the elements of a parameter made by UUIDs, Ints or Texts, for use after IN. One parameter
-// whatever the length: the statement's text stays the same, and no limit of parameters is met.
-func List(dialect, sqlType, param string) string {
+// In is the condition that an expression is among the elements of a parameter made by UUIDs, Ints or Texts. One
+// parameter whatever the number: the statement's text stays the same, and no limit of parameters is met.
+func In(dialect, expression, sqlType, param string) string {
 	if dialect == Postgres {
-		return fmt.Sprintf("(SELECT unnest(%s::%s[]))", param, sqlType)
+		return fmt.Sprintf("%s = ANY(%s::%s[])", expression, param, sqlType)
 	}
-	return fmt.Sprintf("(SELECT value FROM json_each(%s))", param)
+	return fmt.Sprintf("%s IN (SELECT value FROM json_each(%s))", expression, param)
 }
 
-// UUIDs writes ids as a parameter for List.
+// UUIDs writes ids as a parameter for In.
 func UUIDs(dialect string, ids []uuid.UUID) string {
 	return list(dialect, len(ids), func(b []byte, i int) []byte {
 		if dialect == Postgres {
@@ -29,12 +29,12 @@ func UUIDs(dialect string, ids []uuid.UUID) string {
 	})
 }
 
-// Ints writes numbers as a parameter for List.
+// Ints writes numbers as a parameter for In.
 func Ints[T ~int | ~int32 | ~int64](dialect string, numbers []T) string {
 	return list(dialect, len(numbers), func(b []byte, i int) []byte { return strconv.AppendInt(b, int64(numbers[i]), 10) })
 }
 
-// Texts writes texts as a parameter for List.
+// Texts writes texts as a parameter for In.
 func Texts(dialect string, texts []string) string {
 	if dialect == SQLite {
 		b, err := json.Marshal(texts)
@@ -82,11 +82,11 @@ func AppendText(b []byte, text string) []byte {
 // statement stays prepared.
 func IDIn(s *sql.Selector, ids []uuid.UUID) *sql.Predicate {
 	return sql.P(func(b *sql.Builder) {
-		b.Ident(s.C("id")).WriteString(" IN ")
+		b.Ident(s.C("id"))
 		if b.Dialect() == Postgres {
-			b.WriteString("(SELECT unnest(").Arg(UUIDs(Postgres, ids)).WriteString("::uuid[]))")
+			b.WriteString(" = ANY(").Arg(UUIDs(Postgres, ids)).WriteString("::uuid[])")
 			return
 		}
-		b.WriteString("(SELECT value FROM json_each(").Arg(UUIDs(SQLite, ids)).WriteString("))")
+		b.WriteString(" IN (SELECT value FROM json_each(").Arg(UUIDs(SQLite, ids)).WriteString("))")
 	})
 }
