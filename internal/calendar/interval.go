@@ -86,7 +86,7 @@ func (i Interval) Add(d Day, n int) Day {
 	return min(firstOf(month)+Day(day-1), firstOf(month+1)-1)
 }
 
-// Count is how many intervals the days from from to to touch, both included: 0 where to lies before from.
+// Count is how many intervals a range of days touches, both ends included: 0 where it ends before it begins.
 func (i Interval) Count(from, to Day) int {
 	if to < from {
 		return 0

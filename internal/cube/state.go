@@ -34,6 +34,8 @@ type State struct {
 	Segments map[uuid.UUID]Segment
 	// Active answers. Building, which may be nil, is to follow it.
 	Active, Building *Generation
+	// Rebuild is how far Building is; States.Get brings it up to date.
+	Rebuild Rebuild
 }
 
 // Campaign is what flushes and reads need to know of one.
@@ -251,15 +253,24 @@ func (c *States) Get(ctx context.Context, tenant uuid.UUID) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s, ok := c.states.Get(tenant); ok && s.Settings == settings {
+	s, ok := c.states.Get(tenant)
+	if !ok || s.Settings != settings {
+		if s, err = Load(ctx, c.db, tenant); err != nil {
+			return nil, err
+		}
+		c.states.Add(tenant, s)
+	}
+	if s.Building == nil {
 		return s, nil
 	}
-	s, err := Load(ctx, c.db, tenant)
-	if err != nil {
-		return nil, err
+	// Progress changes without the settings.
+	r, err := progress(ctx, c.db.Reader, tenant)
+	if err != nil || r == nil {
+		return s, err
 	}
-	c.states.Add(tenant, s)
-	return s, nil
+	now := *s
+	now.Rebuild = *r
+	return &now, nil
 }
 
 // maxStale is how often Try asks again. Settings change at every new profile, which is often only in a tenant's youth.

@@ -153,7 +153,8 @@ func (sel *Selection) addRule(rule segment.Rule, name string) error {
 		return nil
 	}
 	if s.Building != nil && rule.Validate(s.Building.Shape.Dimensions) == nil {
-		return apierror.BadRequest("%s: past responses are still being taken in for a trait that it uses; see Trait.rebuild for how far that is, and ask again.", name)
+		return apierror.BadRequest("%s: past responses are still being taken in for a trait that it uses: %d of %d so far. Ask again when all are.",
+			name, s.Rebuild.Done, s.Rebuild.Total)
 	}
 	if errs, ok := errors.AsType[apierror.UserErrors](err); ok {
 		return apierror.BadRequest("%s: %v", name, errs)

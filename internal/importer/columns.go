@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -146,7 +147,7 @@ func (c *columns) names() string {
 func (c *columns) choose(o *Options) error {
 	named := [roles]string{o.Score, o.Comment, o.Date, o.Contact, o.Email, o.Name, o.Variant, o.Locale}
 	if named[score] == "-" {
-		return fmt.Errorf("--score: an answer needs a score")
+		return errors.New("--score: an answer needs a score")
 	}
 	taken := map[int]bool{}
 	for r := range roles {

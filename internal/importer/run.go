@@ -373,7 +373,7 @@ func (r *run) key(fields []string) string {
 	add := func(text string) {
 		binary.BigEndian.PutUint64(n[:], uint64(len(text)))
 		h.Write(n[:])
-		io.WriteString(h, text)
+		h.Write([]byte(text))
 	}
 	add(r.Campaign)
 	binary.BigEndian.PutUint64(n[:], uint64(r.number))

@@ -157,7 +157,8 @@ func labelOf(s *cube.State, key string) (func(cube.Cell) string, error) {
 	case !def.IsDimension:
 		return nil, apierror.BadRequest("breakdown: the trait %s is no dimension; make it one with defineTrait.", key)
 	case at < 0:
-		return nil, apierror.BadRequest("breakdown: past responses are still being taken in for the trait %s; its field rebuild says how far that is.", key)
+		return nil, apierror.BadRequest("breakdown: past responses are still being taken in for the trait %s: %d of %d so far. Ask again when all are.",
+			key, s.Rebuild.Done, s.Rebuild.Total)
 	}
 	return func(c cube.Cell) string { return profile(c).Values[at] }, nil
 }

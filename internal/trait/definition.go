@@ -25,7 +25,7 @@ const (
 const (
 	// MaxDimensions is how many of a tenant's traits are dimensions at most.
 	MaxDimensions = 16
-	// MaxEdges is how many edges a trait is cut at at most.
+	// MaxEdges is the most edges that a trait is cut at.
 	MaxEdges = 50
 	// MaxLabel is how many characters a label has at most.
 	MaxLabel = 200
