@@ -23,6 +23,11 @@ type DemoCmd struct {
 
 // Run serves the demo until the context is done, and throws its database away.
 func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
+	listener, err := listen(ctx, c.Listen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close() // the server closes it itself; this is for when there is none
 	dir, err := os.MkdirTemp("", "zeroten-demo-")
 	if err != nil {
 		return fmt.Errorf("making a place for the demo: %w", err)
@@ -43,15 +48,12 @@ func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := a.Listen(ctx, c.Listen, graph.Playground{Secret: secret, Variables: map[string]any{"campaign": d.Campaigns.Relationship}})
-	if err != nil {
-		return err
-	}
+	s := a.serve(listener, graph.Playground{Secret: secret, Variables: map[string]any{"campaign": d.Campaigns.Relationship}})
 	if err := a.Work(ctx); err != nil {
 		return err
 	}
-	err = g.print("%d answers in %.1f s. Explore them in the playground:\n\n    %s/playground\n\nor with any client at %s/graphql and the header\n\n    Authorization: Bearer %s\n\n",
-		d.Answers, time.Since(began).Seconds(), url(s), url(s), secret)
+	err = g.print("%d answers in %.1f s. Explore them in the playground:\n\n    %s/playground\n\nor with any client at %s/graphql and the header\n\n    Authorization: Bearer %s\n\n%s",
+		d.Answers, time.Since(began).Seconds(), url(s), url(s), secret, c.more())
 	if err != nil {
 		return err
 	}
@@ -67,6 +69,14 @@ func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
 		err = errors.Join(err, stream)
 	}
 	return err
+}
+
+// more says that answers go on coming, so that nobody wonders why the counts grow.
+func (c *DemoCmd) more() string {
+	if c.Every <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("More answers come in, one every %s.\n", c.Every)
 }
 
 // Seed makes the demo's tenant and its answers before now. The context that it returns has the tenant's caller.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"time"
@@ -48,6 +49,9 @@ var errInterrupted = errors.New("interrupted; the same command goes on where thi
 
 // Run imports the file. Nothing is made before the file is understood.
 func (c *ImportCmd) Run(ctx context.Context, g *Globals) error {
+	if c.DryRun {
+		return c.dryRun(ctx, g)
+	}
 	return g.with(ctx, func(a *App) error {
 		state, err := c.state(ctx, a)
 		if err != nil {
@@ -57,7 +61,7 @@ func (c *ImportCmd) Run(ctx context.Context, g *Globals) error {
 		if err != nil {
 			return err
 		}
-		if err := g.print("%s\n", plan.Describe()); err != nil || c.DryRun {
+		if err := g.print("%s\n", plan.Describe()); err != nil {
 			return err
 		}
 		if state == nil {
@@ -75,6 +79,23 @@ func (c *ImportCmd) Run(ctx context.Context, g *Globals) error {
 		}
 		return c.run(ctx, g, a, t, plan)
 	})
+}
+
+// dryRun says how the file would be read. A database that is not there yet is not made.
+func (c *ImportCmd) dryRun(ctx context.Context, g *Globals) error {
+	var state *cube.State
+	err := g.withExisting(ctx, func(a *App) (err error) {
+		state, err = c.state(ctx, a)
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	plan, err := c.plan(ctx, state)
+	if err != nil {
+		return err
+	}
+	return g.print("%s\n", plan.Describe())
 }
 
 // state is that of the tenant; nil on an empty database.

@@ -26,10 +26,23 @@ const stopTimeout = 8 * time.Second
 
 // Listen begins to serve on the address, e.g. `127.0.0.1:8080`; with port 0 on a free one.
 func (a *App) Listen(ctx context.Context, address string, playground graph.Playground) (*Server, error) {
+	listener, err := listen(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	return a.serve(listener, playground), nil
+}
+
+// listen takes the address, so that nobody else can.
+func listen(ctx context.Context, address string) (net.Listener, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("listening on %s: %w", address, err)
+		return nil, fmt.Errorf("listening on %s: %w (choose another with --listen)", address, err)
 	}
+	return listener, nil
+}
+
+func (a *App) serve(listener net.Listener, playground graph.Playground) *Server {
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", graph.Handler(&graph.Resolver{
 		DB: a.DB, Log: a.Log, Finder: feedback.NewFinder(a.DB), States: a.States, Builder: a.Builder, Insight: a.Insight,
@@ -48,7 +61,7 @@ func (a *App) Listen(ctx context.Context, address string, playground graph.Playg
 		served: make(chan error, 1),
 	}
 	go func() { s.served <- s.http.Serve(listener) }()
-	return s, nil
+	return s
 }
 
 // Wait waits until the context is done, or serving fails, and then stops: requests in flight are answered first.
