@@ -18951,7 +18951,7 @@ func (ec *executionContext) marshalNAmendResponsePayload2ᚖgithubᚗcomᚋzerot
 }
 
 func (ec *executionContext) marshalNApiKey2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐApiKeyᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.ApiKey) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNApiKey2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐApiKey(ctx, sel, v[i])
@@ -18987,7 +18987,7 @@ func (ec *executionContext) marshalNApiKeyConnection2ᚖgithubᚗcomᚋzeroten�
 }
 
 func (ec *executionContext) marshalNApiKeyEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*page.Edge[*ent.ApiKey]) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNApiKeyEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx, sel, v[i])
@@ -19029,7 +19029,7 @@ func (ec *executionContext) marshalNBoolean2bool(ctx context.Context, sel ast.Se
 }
 
 func (ec *executionContext) marshalNCampaign2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐCampaignᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Campaign) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNCampaign2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐCampaign(ctx, sel, v[i])
@@ -19065,7 +19065,7 @@ func (ec *executionContext) marshalNCampaignConnection2ᚖgithubᚗcomᚋzeroten
 }
 
 func (ec *executionContext) marshalNCampaignEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*page.Edge[*ent.Campaign]) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNCampaignEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx, sel, v[i])
@@ -19142,7 +19142,7 @@ func (ec *executionContext) marshalNChannel2githubᚗcomᚋzerotenᚋzerotenᚋe
 }
 
 func (ec *executionContext) marshalNContact2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐContact(ctx context.Context, sel ast.SelectionSet, v []*ent.Contact) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalOContact2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐContact(ctx, sel, v[i])
@@ -19152,7 +19152,7 @@ func (ec *executionContext) marshalNContact2ᚕᚖgithubᚗcomᚋzerotenᚋzerot
 }
 
 func (ec *executionContext) marshalNContact2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐContactᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Contact) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNContact2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐContact(ctx, sel, v[i])
@@ -19188,7 +19188,7 @@ func (ec *executionContext) marshalNContactConnection2ᚖgithubᚗcomᚋzeroten�
 }
 
 func (ec *executionContext) marshalNContactEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*page.Edge[*ent.Contact]) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNContactEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx, sel, v[i])
@@ -19415,7 +19415,7 @@ func (ec *executionContext) unmarshalNFeedbackFilter2githubᚗcomᚋzerotenᚋze
 }
 
 func (ec *executionContext) marshalNFeedbackGroup2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐFeedbackGroupᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.FeedbackGroup) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNFeedbackGroup2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐFeedbackGroup(ctx, sel, v[i])
@@ -19581,7 +19581,7 @@ func (ec *executionContext) marshalNIntervalMethod2githubᚗcomᚋzerotenᚋzero
 }
 
 func (ec *executionContext) marshalNNode2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐNode(ctx context.Context, sel ast.SelectionSet, v []model.Node) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalONode2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐNode(ctx, sel, v[i])
@@ -19656,7 +19656,7 @@ func (ec *executionContext) marshalNRecordResponsesPayload2ᚖgithubᚗcomᚋzer
 }
 
 func (ec *executionContext) marshalNResponse2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐResponse(ctx context.Context, sel ast.SelectionSet, v []*ent.Response) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalOResponse2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐResponse(ctx, sel, v[i])
@@ -19666,7 +19666,7 @@ func (ec *executionContext) marshalNResponse2ᚕᚖgithubᚗcomᚋzerotenᚋzero
 }
 
 func (ec *executionContext) marshalNResponse2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐResponseᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Response) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNResponse2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐResponse(ctx, sel, v[i])
@@ -19702,7 +19702,7 @@ func (ec *executionContext) marshalNResponseConnection2ᚖgithubᚗcomᚋzeroten
 }
 
 func (ec *executionContext) marshalNResponseEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*page.Edge[*ent.Response]) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNResponseEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx, sel, v[i])
@@ -19791,7 +19791,7 @@ func (ec *executionContext) unmarshalNScope2ᚕgithubᚗcomᚋzerotenᚋzeroten�
 }
 
 func (ec *executionContext) marshalNScope2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScopeᚄ(ctx context.Context, sel ast.SelectionSet, v []auth.Scope) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, sel, v[i])
@@ -19827,7 +19827,7 @@ func (ec *executionContext) marshalNScoreChange2ᚖgithubᚗcomᚋzerotenᚋzero
 }
 
 func (ec *executionContext) marshalNSegment2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐSegmentᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Segment) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNSegment2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐSegment(ctx, sel, v[i])
@@ -19863,7 +19863,7 @@ func (ec *executionContext) marshalNSegmentConnection2ᚖgithubᚗcomᚋzeroten�
 }
 
 func (ec *executionContext) marshalNSegmentEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*page.Edge[*ent.Segment]) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNSegmentEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx, sel, v[i])
@@ -19943,7 +19943,7 @@ func (ec *executionContext) marshalNString2ᚕstringᚄ(ctx context.Context, sel
 }
 
 func (ec *executionContext) marshalNTenant2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐTenantᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Tenant) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTenant2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐTenant(ctx, sel, v[i])
@@ -19979,7 +19979,7 @@ func (ec *executionContext) marshalNTenantConnection2ᚖgithubᚗcomᚋzeroten�
 }
 
 func (ec *executionContext) marshalNTenantEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*page.Edge[*ent.Tenant]) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTenantEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx, sel, v[i])
@@ -20021,7 +20021,7 @@ func (ec *executionContext) marshalNTimeZone2string(ctx context.Context, sel ast
 }
 
 func (ec *executionContext) marshalNTrait2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐTraitᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Trait) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTrait2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐTrait(ctx, sel, v[i])
@@ -20064,7 +20064,7 @@ func (ec *executionContext) marshalNTraitKind2githubᚗcomᚋzerotenᚋzeroten�
 }
 
 func (ec *executionContext) marshalNTraitValue2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcontactᚐValueᚄ(ctx context.Context, sel ast.SelectionSet, v []*contact.Value) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTraitValue2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcontactᚐValue(ctx, sel, v[i])
@@ -20112,7 +20112,7 @@ func (ec *executionContext) marshalNTraits2githubᚗcomᚋzerotenᚋzerotenᚋin
 }
 
 func (ec *executionContext) marshalNTrendPoint2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐTrendPointᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.TrendPoint) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTrendPoint2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐTrendPoint(ctx, sel, v[i])
@@ -20198,7 +20198,7 @@ func (ec *executionContext) marshalNUpsertContactsPayload2ᚖgithubᚗcomᚋzero
 }
 
 func (ec *executionContext) marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx context.Context, sel ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNUserError2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserError(ctx, sel, v[i])
@@ -20255,7 +20255,7 @@ func (ec *executionContext) marshalN__Directive2githubᚗcomᚋ99designsᚋgqlge
 }
 
 func (ec *executionContext) marshalN__Directive2ᚕgithubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐDirectiveᚄ(ctx context.Context, sel ast.SelectionSet, v []introspection.Directive) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__Directive2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐDirective(ctx, sel, v[i])
@@ -20301,7 +20301,7 @@ func (ec *executionContext) unmarshalN__DirectiveLocation2ᚕstringᚄ(ctx conte
 }
 
 func (ec *executionContext) marshalN__DirectiveLocation2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__DirectiveLocation2string(ctx, sel, v[i])
@@ -20329,7 +20329,7 @@ func (ec *executionContext) marshalN__InputValue2githubᚗcomᚋ99designsᚋgqlg
 }
 
 func (ec *executionContext) marshalN__InputValue2ᚕgithubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐInputValueᚄ(ctx context.Context, sel ast.SelectionSet, v []introspection.InputValue) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__InputValue2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐInputValue(ctx, sel, v[i])
@@ -20349,7 +20349,7 @@ func (ec *executionContext) marshalN__Type2githubᚗcomᚋ99designsᚋgqlgenᚋg
 }
 
 func (ec *executionContext) marshalN__Type2ᚕgithubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐTypeᚄ(ctx context.Context, sel ast.SelectionSet, v []introspection.Type) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__Type2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐType(ctx, sel, v[i])
@@ -20455,7 +20455,7 @@ func (ec *executionContext) marshalOCampaignStatus2ᚕgithubᚗcomᚋzerotenᚋz
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNCampaignStatus2githubᚗcomᚋzerotenᚋzerotenᚋentᚋcampaignᚐStatus(ctx, sel, v[i])
@@ -20510,7 +20510,7 @@ func (ec *executionContext) marshalOCategory2ᚕgithubᚗcomᚋzerotenᚋzeroten
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNCategory2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋnpsᚐCategory(ctx, sel, v[i])
@@ -20546,7 +20546,7 @@ func (ec *executionContext) marshalOChannel2ᚕgithubᚗcomᚋzerotenᚋzeroten�
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNChannel2githubᚗcomᚋzerotenᚋzerotenᚋentᚋresponseᚐChannel(ctx, sel, v[i])
@@ -20840,7 +20840,7 @@ func (ec *executionContext) marshalOSegmentRule2ᚕgithubᚗcomᚋzerotenᚋzero
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNSegmentRule2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsegmentᚐRule(ctx, sel, v[i])
@@ -21009,7 +21009,7 @@ func (ec *executionContext) marshalO__EnumValue2ᚕgithubᚗcomᚋ99designsᚋgq
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__EnumValue2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐEnumValue(ctx, sel, v[i])
@@ -21028,7 +21028,7 @@ func (ec *executionContext) marshalO__Field2ᚕgithubᚗcomᚋ99designsᚋgqlgen
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__Field2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐField(ctx, sel, v[i])
@@ -21047,7 +21047,7 @@ func (ec *executionContext) marshalO__InputValue2ᚕgithubᚗcomᚋ99designsᚋg
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__InputValue2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐInputValue(ctx, sel, v[i])
@@ -21073,7 +21073,7 @@ func (ec *executionContext) marshalO__Type2ᚕgithubᚗcomᚋ99designsᚋgqlgen�
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__Type2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐType(ctx, sel, v[i])
