@@ -87,7 +87,7 @@ type ServeCmd struct {
 }
 
 // collectLess trades memory for time, where the environment does not say otherwise: a server that answers within a
-// millisecond keeps little and makes much garbage. With it the processor time of a request is some 40 % less.
+// millisecond keeps little and makes much garbage. With it the server spent about a third less processor time on a request.
 func collectLess() {
 	const most = 120 << 20
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
