@@ -7,7 +7,7 @@ GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 RACE = -race -gcflags='modernc.org/...=-race=false -d=checkptr=0'
 
 .DEFAULT_GOAL = help
-.PHONY: help generate run test lint bench verify
+.PHONY: help generate run test clients lint bench torture verify
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,11 +22,18 @@ test: ## run all tests with the race detector, on SQLite and PostgreSQL; install
 	scripts/setup
 	go test $(RACE) -timeout 20m $(TESTFLAGS) ./...
 
+clients: ## test the protocols with public JavaScript clients, and a page in a real browser; installs what they need
+	scripts/setup clients
+	clients/run
+
 lint: ## check the code with golangci-lint; the first time takes two minutes to build it
 	go run $(GOLANGCI_LINT) run ./...
 
 bench: ## measure the goals; the results go to bench/RESULTS.md
 	go run ./bench
+
+torture: ## kill, cut and fill up everything under load, and count; the summary goes to docs/reliability.md
+	go run ./torture
 
 verify: ## generate, and fail where that makes a difference
 	scripts/verify

@@ -9,17 +9,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
 	"time"
 
-	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/internal/app"
 	"github.com/zeroten/zeroten/internal/calendar"
-	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/store"
 )
@@ -117,12 +114,6 @@ func ask(ctx context.Context, h http.Handler, w world, request []byte) (answer [
 	return answer, took, nil
 }
 
-func handler(a *app.App) http.Handler {
-	return graph.Handler(&graph.Resolver{
-		DB: a.DB, Log: a.Log, Finder: feedback.NewFinder(a.DB), States: a.States, Builder: a.Builder, Insight: a.Insight,
-	}, a.Keys.Authenticate, slog.New(slog.DiscardHandler))
-}
-
 // counted is how many responses an answer speaks of.
 func counted(answer []byte) (total int, err error) {
 	type score struct{ Responses int }
@@ -159,7 +150,10 @@ func (b *bench) trends(ctx context.Context, w world) (map[string]*asked, error) 
 		if _, err := a.DB.Writer.ExecContext(ctx, vacuum); err != nil {
 			return err
 		}
-		h := handler(a)
+		h, err := a.API(app.Edge{})
+		if err != nil {
+			return err
+		}
 		for _, q := range questions {
 			if out[q.name], err = b.trend(ctx, a, h, w, q); err != nil {
 				return fmt.Errorf("%s: %w", q.name, err)
@@ -177,19 +171,19 @@ func (b *bench) trends(ctx context.Context, w world) (map[string]*asked, error) 
 	for _, q := range questions {
 		request, err := q.body(w)
 		if err != nil {
-			return nil, errors.Join(err, s.stop())
+			return nil, errors.Join(err, s.Stop())
 		}
 		for range b.rounds {
 			got, err := b.drive(ctx, s, load{
 				Key: w.secret, Connections: 1, Seconds: min(1, b.seconds), Expect: `{"data":{`, Bodies: [][]byte{request},
 			})
 			if err != nil {
-				return nil, errors.Join(err, s.stop())
+				return nil, errors.Join(err, s.Stop())
 			}
 			out[q.name].http = append(out[q.name].http, got.P50)
 		}
 	}
-	return out, s.stop()
+	return out, s.Stop()
 }
 
 // times asks a question 40 times and returns the median in milliseconds, and how many responses the answer counts.
@@ -259,7 +253,14 @@ func (b *bench) ratios(ctx context.Context, small, large world) (map[string]samp
 	out := map[string]sample{}
 	err := small.with(ctx, func(ctx context.Context, few *app.App) error {
 		return large.with(ctx, func(_ context.Context, many *app.App) error {
-			fewHandler, manyHandler := handler(few), handler(many)
+			fewHandler, err := few.API(app.Edge{})
+			if err != nil {
+				return err
+			}
+			manyHandler, err := many.API(app.Edge{})
+			if err != nil {
+				return err
+			}
 			for _, q := range questions {
 				fewBody, err := q.body(small)
 				if err != nil {
@@ -353,7 +354,7 @@ func (b *bench) history(ctx context.Context) error {
 
 func (b *bench) pouredWorld(ctx context.Context, database string, n int) (world, error) {
 	say("loading %d responses into PostgreSQL", n)
-	url, err := b.pg.create(ctx, database)
+	url, err := b.pg.Create(ctx, database)
 	if err != nil {
 		return world{}, err
 	}
@@ -417,11 +418,11 @@ func (b *bench) start(ctx context.Context, w world) error {
 			return err
 		}
 		time.Sleep(2 * time.Second) // what River and the pools do at first is over
-		rss, err := s.memory("VmRSS")
-		if err = errors.Join(err, s.stop()); err != nil {
+		rss, err := s.Memory("VmRSS")
+		if err = errors.Join(err, s.Stop()); err != nil {
 			return err
 		}
-		starts, idle = append(starts, s.started.Seconds()*1e3), append(idle, rss)
+		starts, idle = append(starts, s.Started.Seconds()*1e3), append(idle, rss)
 	}
 	b.report.add(line{section: section, what: "start on an existing database, to the first answer", unit: "ms", ours: starts, goal: "≤ 1 s", reached: new(starts.median() <= 1_000)})
 	b.report.add(line{section: section, what: "memory when idle", unit: "MiB", ours: idle, goal: "≤ 60 MiB", reached: new(idle.median() <= 60)})
@@ -465,7 +466,7 @@ func (b *bench) sqlite(ctx context.Context) error {
 			}
 			bulk = append(bulk, rate)
 		}
-		most, err = r.server.memory("VmHWM")
+		most, err = r.server.Memory("VmHWM")
 		return err
 	})
 	if err != nil {

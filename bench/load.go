@@ -53,7 +53,7 @@ func (l loaded) perSecond() float64 { return float64(l.Requests) / l.Seconds }
 
 // drive has the load made by a process of its own, on the server.
 func (b *bench) drive(ctx context.Context, s *server, l load) (out loaded, err error) {
-	l.Port = s.port
+	l.Port = s.Port
 	self, err := os.Executable()
 	if err != nil {
 		return out, err
@@ -66,11 +66,11 @@ func (b *bench) drive(ctx context.Context, s *server, l load) (out loaded, err e
 		return out, err
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = &in, &answer, os.Stderr
-	server, database := processorTime(s.cmd.Process.Pid), processorTime(b.pg.server.Process.Pid)
+	server, database := processorTime(s.PID()), processorTime(b.pg.PID())
 	if err := cmd.Run(); err != nil {
 		return out, fmt.Errorf("making load: %w", err)
 	}
-	server, database = processorTime(s.cmd.Process.Pid)-server, processorTime(b.pg.server.Process.Pid)-database
+	server, database = processorTime(s.PID())-server, processorTime(b.pg.PID())-database
 	if err := gob.NewDecoder(&answer).Decode(&out); err != nil {
 		return out, fmt.Errorf("making load: %w", err)
 	}

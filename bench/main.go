@@ -23,7 +23,12 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/zeroten/zeroten/internal/lab"
 )
+
+// allLines are those of a complete run.
+const allLines = "a,b,c,d,e,f,g"
 
 // options are what the flags say.
 type options struct {
@@ -43,9 +48,10 @@ type bench struct {
 	options
 	// root is the module's directory, temp one that is gone afterwards.
 	root, temp string
-	server     []string
-	pg         *cluster
-	report     report
+	// binary is the program as users run it.
+	binary string
+	pg     *lab.Cluster
+	report report
 }
 
 func main() {
@@ -64,12 +70,15 @@ func run(ctx context.Context, args []string) error {
 	if len(args) > 0 && args[0] == "load" {
 		return loadMain(os.Stdin, os.Stdout)
 	}
+	if len(args) > 0 && args[0] == "listen" {
+		return listenMain(os.Stdin, os.Stdout)
+	}
 	if len(args) == 3 && args[0] == "serve" {
 		return serveProfiled(ctx, args[1], args[2])
 	}
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.StringVar(&o.only, "only", "a,b,c,d,e,f", "the lines to measure: a recording, b recording in bulk, c trends, d reading, e start and memory, f SQLite")
+	flags.StringVar(&o.only, "only", allLines, "the lines to measure: a recording, b recording in bulk, c trends, d reading, e start and memory, f SQLite, g live")
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds of each measurement")
 	flags.Float64Var(&o.seconds, "seconds", 10, "how long a round of load is")
 	flags.IntVar(&o.size, "size", 10_000_000, "responses of the large campaign; the small one has a hundredth")
@@ -104,19 +113,19 @@ func measure(ctx context.Context, o options) (err error) {
 	if err := os.Chmod(b.temp, 0o755); err != nil { // PostgreSQL, as another user, goes through it
 		return err
 	}
-	if err := b.build(ctx); err != nil {
+	if b.binary, err = lab.Build(ctx, b.root, b.temp); err != nil {
 		return err
 	}
-	if b.pg, err = startCluster(ctx, b.root, filepath.Join(b.temp, "pg")); err != nil {
+	if b.pg, err = lab.StartCluster(ctx, b.root, filepath.Join(b.temp, "pg")); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.pg.stop()) }()
+	defer func() { err = errors.Join(err, b.pg.Stop()) }()
 	began := time.Now()
 	for _, step := range []struct {
 		lines string
 		do    func(context.Context) error
 	}{
-		{"a,b", b.recordPostgres}, {"c,d,e", b.history}, {"f", b.sqlite},
+		{"a,b", b.recordPostgres}, {"c,d,e", b.history}, {"f", b.sqlite}, {"g", b.live},
 	} {
 		if !b.wants(strings.Split(step.lines, ",")...) {
 			continue

@@ -22,7 +22,7 @@ const (
 
 // zeroten runs a command of the program on a world's database.
 func (b *bench) zeroten(ctx context.Context, w world, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, b.server[0], args...)
+	cmd := exec.CommandContext(ctx, b.binary, args...)
 	cmd.Env = append(os.Environ(), "DATABASE_URL="+w.url)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
@@ -34,7 +34,11 @@ func (b *bench) read(ctx context.Context, w world) error {
 	say("reading")
 	var ones, pages [][]byte
 	err := w.with(ctx, func(ctx context.Context, a *app.App) (err error) {
-		ones, pages, err = requests(ctx, handler(a), w)
+		h, err := a.API(app.Edge{})
+		if err != nil {
+			return err
+		}
+		ones, pages, err = requests(ctx, h, w)
 		return err
 	})
 	if err != nil {
@@ -59,13 +63,13 @@ func (b *bench) read(ctx context.Context, w world) error {
 		}{{ones, `"response":{"id":"resp_`, &one, &oneCost}, {pages, `"nodes":[{"id":"resp_`, &page, &pageCost}} {
 			got, err := b.drive(ctx, s, load{Key: w.secret, Connections: 64, Seconds: b.seconds / 2, Expect: part.expect, Bodies: part.bodies})
 			if err != nil {
-				return errors.Join(err, s.stop())
+				return errors.Join(err, s.Stop())
 			}
 			*part.rates, *part.cost = append(*part.rates, got.perSecond()), got.cost()
 		}
 	}
-	most, err := s.memory("VmHWM")
-	if err = errors.Join(err, s.stop()); err != nil {
+	most, err := s.Memory("VmHWM")
+	if err = errors.Join(err, s.Stop()); err != nil {
 		return err
 	}
 	b.report.add(line{
@@ -127,15 +131,18 @@ func requests(ctx context.Context, h http.Handler, w world) (ones, pages [][]byt
 
 // statements counts what the list sends to PostgreSQL, by PostgreSQL's own log.
 func (b *bench) statements(ctx context.Context, w world) (counts sample, err error) {
-	if _, err := b.pg.psql(ctx, "postgres", "-c", `ALTER DATABASE bench_small SET log_statement = 'all'`); err != nil {
+	if _, err := b.pg.PSQL(ctx, "postgres", "-c", `ALTER DATABASE bench_small SET log_statement = 'all'`); err != nil {
 		return nil, err
 	}
 	defer func() {
-		_, reset := b.pg.psql(ctx, "postgres", "-c", `ALTER DATABASE bench_small RESET log_statement`)
+		_, reset := b.pg.PSQL(ctx, "postgres", "-c", `ALTER DATABASE bench_small RESET log_statement`)
 		err = errors.Join(err, reset)
 	}()
 	err = w.with(ctx, func(ctx context.Context, a *app.App) error {
-		h := handler(a)
+		h, err := a.API(app.Edge{})
+		if err != nil {
+			return err
+		}
 		for _, first := range []int{10, 50, 100} {
 			request, err := body(list, map[string]any{"first": first})
 			if err != nil {
@@ -164,6 +171,6 @@ func (b *bench) statements(ctx context.Context, w world) (counts sample, err err
 
 // logged is how many statements PostgreSQL has logged.
 func (b *bench) logged() (int, error) {
-	text, err := os.ReadFile(b.pg.log())
+	text, err := os.ReadFile(b.pg.Log())
 	return strings.Count(string(text), "LOG:  execute ") + strings.Count(string(text), "LOG:  statement: "), err
 }

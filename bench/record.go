@@ -135,7 +135,7 @@ VALUES ('%s', lpad(to_hex(nextval('rival_ids')), 32, '0')::uuid, '%s', lpad(to_h
 	if err := os.WriteFile(script, []byte(text), 0o644); err != nil {
 		return 0, err
 	}
-	out, err := b.pg.client(ctx, "pgbench", "-n", "-M", "prepared", "-c", "64", "-j", "2", "-f", script,
+	out, err := b.pg.Client(ctx, "pgbench", "-n", "-M", "prepared", "-c", "64", "-j", "2", "-f", script,
 		"-T", strconv.Itoa(max(1, int(b.seconds))), recordDatabase)
 	if err != nil {
 		return 0, err
@@ -152,16 +152,16 @@ const recordDatabase = "bench_record"
 // copyRows copies what the last recordings wrote, again, into an equal table, and returns rows a second.
 func (b *bench) copyRows(ctx context.Context, rows int) (float64, error) {
 	file := filepath.Join(b.temp, "rows")
-	_, err := b.pg.psql(ctx, recordDatabase, "-c",
+	_, err := b.pg.PSQL(ctx, recordDatabase, "-c",
 		fmt.Sprintf(`\copy (SELECT * FROM (SELECT * FROM responses ORDER BY id DESC LIMIT %d) r ORDER BY id) TO '%s'`, rows, file))
 	if err != nil {
 		return 0, err
 	}
-	if err := b.pg.checkpoint(ctx); err != nil {
+	if err := b.pg.Checkpoint(ctx); err != nil {
 		return 0, err
 	}
 	began := time.Now()
-	if _, err := b.pg.psql(ctx, recordDatabase, "-c", fmt.Sprintf(`\copy rival_bulk FROM '%s'`, file)); err != nil {
+	if _, err := b.pg.PSQL(ctx, recordDatabase, "-c", fmt.Sprintf(`\copy rival_bulk FROM '%s'`, file)); err != nil {
 		return 0, err
 	}
 	took := time.Since(began).Seconds()
@@ -171,7 +171,7 @@ func (b *bench) copyRows(ctx context.Context, rows int) (float64, error) {
 // recordPostgres measures lines a and b.
 func (b *bench) recordPostgres(ctx context.Context) (err error) {
 	say("recording on PostgreSQL: %d contacts", b.people)
-	url, err := b.pg.create(ctx, recordDatabase)
+	url, err := b.pg.Create(ctx, recordDatabase)
 	if err != nil {
 		return err
 	}
@@ -183,11 +183,11 @@ func (b *bench) recordPostgres(ctx context.Context) (err error) {
 	if err := os.WriteFile(file, []byte(rivalTables), 0o644); err != nil {
 		return err
 	}
-	if _, err := b.pg.psql(ctx, recordDatabase, "-f", file); err != nil {
+	if _, err := b.pg.PSQL(ctx, recordDatabase, "-f", file); err != nil {
 		return err
 	}
 	r := &recorder{bench: b, world: w, count: func(ctx context.Context) (int, error) {
-		text, err := b.pg.psql(ctx, recordDatabase, "-c", `SELECT count(*) FROM responses`)
+		text, err := b.pg.PSQL(ctx, recordDatabase, "-c", `SELECT count(*) FROM responses`)
 		if err != nil {
 			return 0, err
 		}
@@ -212,7 +212,7 @@ func (r *recorder) served(ctx context.Context, name string, f func() error) (err
 		return err
 	}
 	err = f()
-	if stop := r.server.stop(); err == nil {
+	if stop := r.server.Stop(); err == nil {
 		err = stop
 	}
 	return err
@@ -233,7 +233,7 @@ func (r *recorder) singly(ctx context.Context) error {
 				}
 				continue
 			}
-			if err := r.pg.checkpoint(ctx); err != nil {
+			if err := r.pg.Checkpoint(ctx); err != nil {
 				return err
 			}
 			rate, err := r.round(ctx, 64, 1, bodies, r.seconds)
@@ -241,7 +241,7 @@ func (r *recorder) singly(ctx context.Context) error {
 				return err
 			}
 			ours = append(ours, rate)
-			if err := r.pg.checkpoint(ctx); err != nil {
+			if err := r.pg.Checkpoint(ctx); err != nil {
 				return err
 			}
 			if rate, err = r.pgbench(ctx, r.world); err != nil {
@@ -251,7 +251,7 @@ func (r *recorder) singly(ctx context.Context) error {
 			rival = append(rival, rate)
 		}
 		var err error
-		most, err = r.server.memory("VmHWM")
+		most, err = r.server.Memory("VmHWM")
 		return err
 	})
 	if err != nil {
@@ -284,7 +284,7 @@ func (r *recorder) bulkily(ctx context.Context) error {
 			return err
 		}
 		for range r.rounds {
-			if err := r.pg.checkpoint(ctx); err != nil {
+			if err := r.pg.Checkpoint(ctx); err != nil {
 				return err
 			}
 			rate, err := r.round(ctx, 4, feedback.MaxBatch, now, r.seconds)
@@ -299,7 +299,7 @@ func (r *recorder) bulkily(ctx context.Context) error {
 			rival = append(rival, rate)
 		}
 		for range r.rounds {
-			if err := r.pg.checkpoint(ctx); err != nil {
+			if err := r.pg.Checkpoint(ctx); err != nil {
 				return err
 			}
 			rate, err := r.round(ctx, 4, feedback.MaxBatch, then, r.seconds/2)

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/zeroten/zeroten/internal/lab"
 )
 
 // sample is what the rounds gave.
@@ -111,7 +113,8 @@ func (b *bench) publish(ctx context.Context) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	if b.quick || b.profile != "" || !b.wants("a") || !b.wants("b") || !b.wants("c") || !b.wants("d") || !b.wants("e") || !b.wants("f") {
+	complete := !slices.ContainsFunc(strings.Split(allLines, ","), func(l string) bool { return !b.wants(l) })
+	if b.quick || b.profile != "" || !complete {
 		return nil
 	}
 	var out strings.Builder
@@ -151,7 +154,7 @@ func (b *bench) facts(ctx context.Context) []string {
 	if output("git", "status", "--porcelain", "--untracked-files=no") != "" {
 		commit += ", with changes"
 	}
-	postgres, err := b.pg.psql(ctx, "postgres", "-c", "SHOW server_version")
+	postgres, err := b.pg.PSQL(ctx, "postgres", "-c", "SHOW server_version")
 	if err != nil {
 		postgres = err.Error()
 	}
@@ -159,7 +162,7 @@ func (b *bench) facts(ctx context.Context) []string {
 		"Date: " + time.Now().UTC().Format(time.DateOnly),
 		"Commit: " + commit,
 		fmt.Sprintf("Machine: %s, %d cores, %s of memory, Linux %s; server, database and load share it", cpu(), runtime.NumCPU(), memory(), output("uname", "-r")),
-		fmt.Sprintf("Go %s, PostgreSQL %s (%s), SQLite %s", strings.TrimPrefix(runtime.Version(), "go"), postgres, strings.Join(settings, ", "), sqliteVersion()),
+		fmt.Sprintf("Go %s, PostgreSQL %s (%s), SQLite %s", strings.TrimPrefix(runtime.Version(), "go"), postgres, strings.Join(lab.Settings, ", "), sqliteVersion()),
 		fmt.Sprintf("%d rounds of each measurement, those of rivals in turn; rounds of load take %.0f s; the median of the rounds stands first, least and most in brackets", b.rounds, b.seconds),
 		fmt.Sprintf("Recording: %s contacts known before, found by external id; each response brings four traits, three of them dimensions with %d profiles, and three in ten a comment of %d characters",
 			number(float64(b.people)), plans*regions*personas, len(remark)),

@@ -18,6 +18,7 @@ import (
 	"github.com/zeroten/zeroten/ent/response"
 
 	entsegment "github.com/zeroten/zeroten/ent/segment"
+	"github.com/zeroten/zeroten/ent/signingkey"
 	"github.com/zeroten/zeroten/ent/tenant"
 
 	enttrait "github.com/zeroten/zeroten/ent/trait"
@@ -86,6 +87,7 @@ func checkColumn(t, c string) error {
 			contact.Table:    contact.ValidColumn,
 			response.Table:   response.ValidColumn,
 			entsegment.Table: entsegment.ValidColumn,
+			signingkey.Table: signingkey.ValidColumn,
 			tenant.Table:     tenant.ValidColumn,
 			enttrait.Table:   enttrait.ValidColumn,
 		})

@@ -8,6 +8,7 @@ import (
 	"github.com/zeroten/zeroten/ent/contact"
 	"github.com/zeroten/zeroten/ent/response"
 	entsegment "github.com/zeroten/zeroten/ent/segment"
+	"github.com/zeroten/zeroten/ent/signingkey"
 	"github.com/zeroten/zeroten/ent/tenant"
 	enttrait "github.com/zeroten/zeroten/ent/trait"
 
@@ -19,7 +20,7 @@ import (
 
 // schemaGraph holds a representation of ent/schema at runtime.
 var schemaGraph = func() *sqlgraph.Schema {
-	graph := &sqlgraph.Schema{Nodes: make([]*sqlgraph.Node, 7)}
+	graph := &sqlgraph.Schema{Nodes: make([]*sqlgraph.Node, 8)}
 	graph.Nodes[0] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   apikey.Table,
@@ -130,6 +131,22 @@ var schemaGraph = func() *sqlgraph.Schema {
 	}
 	graph.Nodes[5] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
+			Table:   signingkey.Table,
+			Columns: signingkey.Columns,
+			ID: &sqlgraph.FieldSpec{
+				Type:   field.TypeUUID,
+				Column: signingkey.FieldID,
+			},
+		},
+		Type: "SigningKey",
+		Fields: map[string]*sqlgraph.FieldSpec{
+			signingkey.FieldTenantID:  {Type: field.TypeUUID, Column: signingkey.FieldTenantID},
+			signingkey.FieldSecret:    {Type: field.TypeBytes, Column: signingkey.FieldSecret},
+			signingkey.FieldCreatedAt: {Type: field.TypeTime, Column: signingkey.FieldCreatedAt},
+		},
+	}
+	graph.Nodes[6] = &sqlgraph.Node{
+		NodeSpec: sqlgraph.NodeSpec{
 			Table:   tenant.Table,
 			Columns: tenant.Columns,
 			ID: &sqlgraph.FieldSpec{
@@ -139,17 +156,18 @@ var schemaGraph = func() *sqlgraph.Schema {
 		},
 		Type: "Tenant",
 		Fields: map[string]*sqlgraph.FieldSpec{
-			tenant.FieldName:        {Type: field.TypeString, Column: tenant.FieldName},
-			tenant.FieldTimeZone:    {Type: field.TypeString, Column: tenant.FieldTimeZone},
-			tenant.FieldIndustry:    {Type: field.TypeString, Column: tenant.FieldIndustry},
-			tenant.FieldCreatedAt:   {Type: field.TypeTime, Column: tenant.FieldCreatedAt},
-			tenant.FieldLogPosition: {Type: field.TypeInt64, Column: tenant.FieldLogPosition},
-			tenant.FieldRevision:    {Type: field.TypeInt64, Column: tenant.FieldRevision},
-			tenant.FieldSettings:    {Type: field.TypeInt64, Column: tenant.FieldSettings},
-			tenant.FieldCube:        {Type: field.TypeInt, Column: tenant.FieldCube},
+			tenant.FieldName:           {Type: field.TypeString, Column: tenant.FieldName},
+			tenant.FieldTimeZone:       {Type: field.TypeString, Column: tenant.FieldTimeZone},
+			tenant.FieldIndustry:       {Type: field.TypeString, Column: tenant.FieldIndustry},
+			tenant.FieldAllowedOrigins: {Type: field.TypeJSON, Column: tenant.FieldAllowedOrigins},
+			tenant.FieldCreatedAt:      {Type: field.TypeTime, Column: tenant.FieldCreatedAt},
+			tenant.FieldLogPosition:    {Type: field.TypeInt64, Column: tenant.FieldLogPosition},
+			tenant.FieldRevision:       {Type: field.TypeInt64, Column: tenant.FieldRevision},
+			tenant.FieldSettings:       {Type: field.TypeInt64, Column: tenant.FieldSettings},
+			tenant.FieldCube:           {Type: field.TypeInt, Column: tenant.FieldCube},
 		},
 	}
-	graph.Nodes[6] = &sqlgraph.Node{
+	graph.Nodes[7] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   enttrait.Table,
 			Columns: enttrait.Columns,
@@ -595,6 +613,61 @@ func (f *SegmentFilter) WhereUpdatedAt(p entql.TimeP) {
 }
 
 // addPredicate implements the predicateAdder interface.
+func (_q *SigningKeyQuery) addPredicate(pred func(s *sql.Selector)) {
+	_q.predicates = append(_q.predicates, pred)
+}
+
+// Filter returns a Filter implementation to apply filters on the SigningKeyQuery builder.
+func (_q *SigningKeyQuery) Filter() *SigningKeyFilter {
+	return &SigningKeyFilter{config: _q.config, predicateAdder: _q}
+}
+
+// addPredicate implements the predicateAdder interface.
+func (m *SigningKeyMutation) addPredicate(pred func(s *sql.Selector)) {
+	m.predicates = append(m.predicates, pred)
+}
+
+// Filter returns an entql.Where implementation to apply filters on the SigningKeyMutation builder.
+func (m *SigningKeyMutation) Filter() *SigningKeyFilter {
+	return &SigningKeyFilter{config: m.config, predicateAdder: m}
+}
+
+// SigningKeyFilter provides a generic filtering capability at runtime for SigningKeyQuery.
+type SigningKeyFilter struct {
+	predicateAdder
+	config
+}
+
+// Where applies the entql predicate on the query filter.
+func (f *SigningKeyFilter) Where(p entql.P) {
+	f.addPredicate(func(s *sql.Selector) {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[5].Type, p, s); err != nil {
+			s.AddError(err)
+		}
+	})
+}
+
+// WhereID applies the entql [16]byte predicate on the id field.
+func (f *SigningKeyFilter) WhereID(p entql.ValueP) {
+	f.Where(p.Field(signingkey.FieldID))
+}
+
+// WhereTenantID applies the entql [16]byte predicate on the tenant_id field.
+func (f *SigningKeyFilter) WhereTenantID(p entql.ValueP) {
+	f.Where(p.Field(signingkey.FieldTenantID))
+}
+
+// WhereSecret applies the entql []byte predicate on the secret field.
+func (f *SigningKeyFilter) WhereSecret(p entql.BytesP) {
+	f.Where(p.Field(signingkey.FieldSecret))
+}
+
+// WhereCreatedAt applies the entql time.Time predicate on the created_at field.
+func (f *SigningKeyFilter) WhereCreatedAt(p entql.TimeP) {
+	f.Where(p.Field(signingkey.FieldCreatedAt))
+}
+
+// addPredicate implements the predicateAdder interface.
 func (_q *TenantQuery) addPredicate(pred func(s *sql.Selector)) {
 	_q.predicates = append(_q.predicates, pred)
 }
@@ -623,7 +696,7 @@ type TenantFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *TenantFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[5].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[6].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -647,6 +720,11 @@ func (f *TenantFilter) WhereTimeZone(p entql.StringP) {
 // WhereIndustry applies the entql string predicate on the industry field.
 func (f *TenantFilter) WhereIndustry(p entql.StringP) {
 	f.Where(p.Field(tenant.FieldIndustry))
+}
+
+// WhereAllowedOrigins applies the entql json.RawMessage predicate on the allowed_origins field.
+func (f *TenantFilter) WhereAllowedOrigins(p entql.BytesP) {
+	f.Where(p.Field(tenant.FieldAllowedOrigins))
 }
 
 // WhereCreatedAt applies the entql time.Time predicate on the created_at field.
@@ -703,7 +781,7 @@ type TraitFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *TraitFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[6].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[7].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})

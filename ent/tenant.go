@@ -3,6 +3,7 @@
 package ent
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -24,6 +25,8 @@ type Tenant struct {
 	TimeZone string `json:"time_zone,omitempty"`
 	// Industry holds the value of the "industry" field.
 	Industry *string `json:"industry,omitempty"`
+	// Web origins whose pages may call the API in a browser.
+	AllowedOrigins []string `json:"allowed_origins,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt time.Time `json:"created_at,omitempty"`
 	// The number of the log's last event.
@@ -42,6 +45,8 @@ func (*Tenant) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
+		case tenant.FieldAllowedOrigins:
+			values[i] = new([]byte)
 		case tenant.FieldLogPosition, tenant.FieldRevision, tenant.FieldSettings, tenant.FieldCube:
 			values[i] = new(sql.NullInt64)
 		case tenant.FieldName, tenant.FieldTimeZone, tenant.FieldIndustry:
@@ -89,6 +94,14 @@ func (_m *Tenant) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.Industry = new(string)
 				*_m.Industry = value.String
+			}
+		case tenant.FieldAllowedOrigins:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field allowed_origins", values[i])
+			} else if value != nil && len(*value) > 0 {
+				if err := json.Unmarshal(*value, &_m.AllowedOrigins); err != nil {
+					return fmt.Errorf("unmarshal field allowed_origins: %w", err)
+				}
 			}
 		case tenant.FieldCreatedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -166,6 +179,9 @@ func (_m *Tenant) String() string {
 		builder.WriteString("industry=")
 		builder.WriteString(*v)
 	}
+	builder.WriteString(", ")
+	builder.WriteString("allowed_origins=")
+	builder.WriteString(fmt.Sprintf("%v", _m.AllowedOrigins))
 	builder.WriteString(", ")
 	builder.WriteString("created_at=")
 	builder.WriteString(_m.CreatedAt.Format(time.ANSIC))

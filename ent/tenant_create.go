@@ -55,6 +55,12 @@ func (_c *TenantCreate) SetNillableIndustry(v *string) *TenantCreate {
 	return _c
 }
 
+// SetAllowedOrigins sets the "allowed_origins" field.
+func (_c *TenantCreate) SetAllowedOrigins(v []string) *TenantCreate {
+	_c.mutation.SetAllowedOrigins(v)
+	return _c
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (_c *TenantCreate) SetCreatedAt(v time.Time) *TenantCreate {
 	_c.mutation.SetCreatedAt(v)
@@ -282,6 +288,10 @@ func (_c *TenantCreate) createSpec() (*Tenant, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Industry(); ok {
 		_spec.SetField(tenant.FieldIndustry, field.TypeString, value)
 		_node.Industry = &value
+	}
+	if value, ok := _c.mutation.AllowedOrigins(); ok {
+		_spec.SetField(tenant.FieldAllowedOrigins, field.TypeJSON, value)
+		_node.AllowedOrigins = value
 	}
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(tenant.FieldCreatedAt, field.TypeTime, value)

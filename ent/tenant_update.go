@@ -9,6 +9,7 @@ import (
 
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
+	"entgo.io/ent/dialect/sql/sqljson"
 	"entgo.io/ent/schema/field"
 	"github.com/zeroten/zeroten/ent/predicate"
 	"github.com/zeroten/zeroten/ent/tenant"
@@ -73,6 +74,24 @@ func (_u *TenantUpdate) SetNillableIndustry(v *string) *TenantUpdate {
 // ClearIndustry clears the value of the "industry" field.
 func (_u *TenantUpdate) ClearIndustry() *TenantUpdate {
 	_u.mutation.ClearIndustry()
+	return _u
+}
+
+// SetAllowedOrigins sets the "allowed_origins" field.
+func (_u *TenantUpdate) SetAllowedOrigins(v []string) *TenantUpdate {
+	_u.mutation.SetAllowedOrigins(v)
+	return _u
+}
+
+// AppendAllowedOrigins appends value to the "allowed_origins" field.
+func (_u *TenantUpdate) AppendAllowedOrigins(v []string) *TenantUpdate {
+	_u.mutation.AppendAllowedOrigins(v)
+	return _u
+}
+
+// ClearAllowedOrigins clears the value of the "allowed_origins" field.
+func (_u *TenantUpdate) ClearAllowedOrigins() *TenantUpdate {
+	_u.mutation.ClearAllowedOrigins()
 	return _u
 }
 
@@ -219,6 +238,17 @@ func (_u *TenantUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if _u.mutation.IndustryCleared() {
 		_spec.ClearField(tenant.FieldIndustry, field.TypeString)
 	}
+	if value, ok := _u.mutation.AllowedOrigins(); ok {
+		_spec.SetField(tenant.FieldAllowedOrigins, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedAllowedOrigins(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, tenant.FieldAllowedOrigins, value)
+		})
+	}
+	if _u.mutation.AllowedOriginsCleared() {
+		_spec.ClearField(tenant.FieldAllowedOrigins, field.TypeJSON)
+	}
 	if value, ok := _u.mutation.LogPosition(); ok {
 		_spec.SetField(tenant.FieldLogPosition, field.TypeInt64, value)
 	}
@@ -310,6 +340,24 @@ func (_u *TenantUpdateOne) SetNillableIndustry(v *string) *TenantUpdateOne {
 // ClearIndustry clears the value of the "industry" field.
 func (_u *TenantUpdateOne) ClearIndustry() *TenantUpdateOne {
 	_u.mutation.ClearIndustry()
+	return _u
+}
+
+// SetAllowedOrigins sets the "allowed_origins" field.
+func (_u *TenantUpdateOne) SetAllowedOrigins(v []string) *TenantUpdateOne {
+	_u.mutation.SetAllowedOrigins(v)
+	return _u
+}
+
+// AppendAllowedOrigins appends value to the "allowed_origins" field.
+func (_u *TenantUpdateOne) AppendAllowedOrigins(v []string) *TenantUpdateOne {
+	_u.mutation.AppendAllowedOrigins(v)
+	return _u
+}
+
+// ClearAllowedOrigins clears the value of the "allowed_origins" field.
+func (_u *TenantUpdateOne) ClearAllowedOrigins() *TenantUpdateOne {
+	_u.mutation.ClearAllowedOrigins()
 	return _u
 }
 
@@ -485,6 +533,17 @@ func (_u *TenantUpdateOne) sqlSave(ctx context.Context) (_node *Tenant, err erro
 	}
 	if _u.mutation.IndustryCleared() {
 		_spec.ClearField(tenant.FieldIndustry, field.TypeString)
+	}
+	if value, ok := _u.mutation.AllowedOrigins(); ok {
+		_spec.SetField(tenant.FieldAllowedOrigins, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedAllowedOrigins(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, tenant.FieldAllowedOrigins, value)
+		})
+	}
+	if _u.mutation.AllowedOriginsCleared() {
+		_spec.ClearField(tenant.FieldAllowedOrigins, field.TypeJSON)
 	}
 	if value, ok := _u.mutation.LogPosition(); ok {
 		_spec.SetField(tenant.FieldLogPosition, field.TypeInt64, value)

@@ -22,6 +22,8 @@ type Tx struct {
 	Response *ResponseClient
 	// Segment is the client for interacting with the Segment builders.
 	Segment *SegmentClient
+	// SigningKey is the client for interacting with the SigningKey builders.
+	SigningKey *SigningKeyClient
 	// Tenant is the client for interacting with the Tenant builders.
 	Tenant *TenantClient
 	// Trait is the client for interacting with the Trait builders.
@@ -162,6 +164,7 @@ func (tx *Tx) init() {
 	tx.Contact = NewContactClient(tx.config)
 	tx.Response = NewResponseClient(tx.config)
 	tx.Segment = NewSegmentClient(tx.config)
+	tx.SigningKey = NewSigningKeyClient(tx.config)
 	tx.Tenant = NewTenantClient(tx.config)
 	tx.Trait = NewTraitClient(tx.config)
 }

@@ -75,7 +75,7 @@ func serve(t *testing.T, url string) (address, secret, campaign string) {
 	if err != nil {
 		t.Fatal(errors.Join(err, a.Close()))
 	}
-	s, err := a.Listen(t.Context(), "127.0.0.1:0", graph.Playground{})
+	s, err := a.Listen(t.Context(), "127.0.0.1:0", app.Edge{}, graph.Playground{})
 	if err != nil {
 		t.Fatal(errors.Join(err, a.Close()))
 	}

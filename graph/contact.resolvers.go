@@ -13,6 +13,7 @@ import (
 	"github.com/zeroten/zeroten/graph/generated"
 	"github.com/zeroten/zeroten/graph/model"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
@@ -21,7 +22,7 @@ import (
 )
 
 func (r *contactResolver) Responses(ctx context.Context, obj *ent.Contact, first *int, after *string, last *int, before *string) (*page.Connection[*ent.Response], error) {
-	return wanting(ctx)(feedback.OfContact(ctx, r.DB, obj.ID, page.Args{First: first, After: after, Last: last, Before: before}))
+	return wanting(ctx)(feedback.OfContact(ctx, r.DB, r.States, obj.ID, page.Args{First: first, After: after, Last: last, Before: before}))
 }
 
 func (r *mutationResolver) UpsertContacts(ctx context.Context, input model.UpsertContactsInput) (*model.UpsertContactsPayload, error) {
@@ -56,11 +57,11 @@ func (r *mutationResolver) DeleteTrait(ctx context.Context, input model.DeleteTr
 }
 
 func (r *queryResolver) Contact(ctx context.Context, id *string, externalID *string, email *string) (*ent.Contact, error) {
-	return contact.Find(ctx, r.DB, id, externalID, email)
+	return contact.Find(ctx, r.DB, r.visible(ctx), id, externalID, email)
 }
 
 func (r *queryResolver) Contacts(ctx context.Context, first *int, after *string, last *int, before *string, search *string, segment *string) (*page.Connection[*ent.Contact], error) {
-	return contact.List(ctx, r.DB, r.States, page.Args{First: first, After: after, Last: last, Before: before}, contact.Filter{Search: search, Segment: segment}, r.Log.Now())
+	return contact.List(ctx, r.DB, r.States, r.visible(ctx), page.Args{First: first, After: after, Last: last, Before: before}, contact.Filter{Search: search, Segment: segment}, r.Log.Now())
 }
 
 func (r *queryResolver) Traits(ctx context.Context) ([]*ent.Trait, error) {
@@ -72,6 +73,9 @@ func (r *queryResolver) Traits(ctx context.Context) ([]*ent.Trait, error) {
 }
 
 func (r *traitResolver) Values(ctx context.Context, obj *ent.Trait) ([]*contact.Value, error) {
+	if !auth.Narrowed(ctx).IsZero() {
+		return nil, apierror.New(apierror.Forbidden, "Values count all the tenant's contacts: a narrowed token may not read them.")
+	}
 	s, err := r.States.Get(ctx, obj.TenantID)
 	if err != nil {
 		return nil, err
@@ -81,6 +85,9 @@ func (r *traitResolver) Values(ctx context.Context, obj *ent.Trait) ([]*contact.
 }
 
 func (r *traitResolver) Rebuild(ctx context.Context, obj *ent.Trait) (*cube.Rebuild, error) {
+	if !auth.Narrowed(ctx).IsZero() {
+		return nil, nil // it tells how many responses there are in all
+	}
 	return r.Builder.TraitProgress(ctx, obj.TenantID, obj.Key)
 }
 

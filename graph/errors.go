@@ -4,11 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net/http"
+	"math"
 	"regexp"
-	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
@@ -16,6 +14,7 @@ import (
 	"github.com/zeroten/zeroten/graph/scalar"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/store"
 )
 
 // refused gives a mutation's payload what its caller can mend, with fields from the root; other errors are passed on.
@@ -41,7 +40,7 @@ func parseID(kind id.Kind, argument, text string) (uuid.UUID, error) {
 
 // present shows callers our own errors, and what the executor says about their documents; all else is logged with an
 // id, and the id is shown.
-func present(log *slog.Logger) graphql.ErrorPresenterFunc {
+func present(log *slog.Logger, panicked func(edge string)) graphql.ErrorPresenterFunc {
 	return func(ctx context.Context, err error) *gqlerror.Error {
 		shown := &gqlerror.Error{Path: graphql.GetPath(ctx), Extensions: map[string]any{}}
 		var fromExecutor *gqlerror.Error
@@ -55,22 +54,25 @@ func present(log *slog.Logger) graphql.ErrorPresenterFunc {
 		switch {
 		case errors.As(err, &known):
 			shown.Message = known.Message
-			noteStatus(ctx, known)
 		case errors.As(err, &mendable):
 			known = apierror.BadRequest("%v", mendable)
 			shown.Message = known.Message
 		case wrapped && (fromExecutor.Err == nil || errors.As(err, &value)):
 			// From the transport, the parser, the validator or the scalars: about the request alone.
 			known = apierror.BadRequest("%s", plain(fromExecutor.Message))
-			if strings.HasPrefix(fromExecutor.Message, unreadable) {
-				setStatus(ctx, http.StatusRequestEntityTooLarge)
-			}
 			shown.Message = known.Message
+		case store.Explain(err) != nil:
+			known = store.Explain(err)
+			shown.Message = known.Message
+			log.WarnContext(ctx, "the database refuses", "error", err.Error(), "path", shown.Path.String())
 		case ctx.Err() != nil:
 			known = apierror.New(apierror.Overloaded, "The request was given up before it was done.")
-			noteStatus(ctx, known)
+			errors.As(context.Cause(ctx), &known) // the database went away, or the right to ask
 			shown.Message = known.Message
 		default:
+			if errors.Is(err, errPanic) && panicked != nil {
+				panicked("graph")
+			}
 			incident := rand.Text()[:12]
 			log.ErrorContext(ctx, "internal error", "incident", incident, "error", err.Error(), "path", shown.Path.String())
 			known = apierror.New(apierror.Internal, "Something went wrong on our side; it is logged as %s.", incident)
@@ -78,6 +80,9 @@ func present(log *slog.Logger) graphql.ErrorPresenterFunc {
 			shown.Extensions["incident"] = incident
 		}
 		shown.Extensions["code"] = string(known.Code)
+		if known.Code == apierror.Overloaded || known.Code == apierror.RateLimited {
+			shown.Extensions["retryAfter"] = max(1, int(math.Ceil(known.RetryAfter.Seconds())))
+		}
 		return shown
 	}
 }
@@ -85,20 +90,8 @@ func present(log *slog.Logger) graphql.ErrorPresenterFunc {
 // mismatch is what the validator says of a variable's value. It calls numbers strings, as it holds them.
 var mismatch = regexp.MustCompile(`^cannot use \S+ as (\w+)$`)
 
-// What gqlgen's transport says of a body, before it repeats all of it.
-const (
-	undecodable = "json request body could not be decoded"
-	unreadable  = "could not read request body"
-)
-
-// plain says in words what the transport says of a body, and the validator of a value.
+// plain says in words what the validator says of a value.
 func plain(message string) string {
-	switch {
-	case strings.HasPrefix(message, undecodable):
-		return "The body must be a JSON object with the document as query, and its variables, if it has any, as an object."
-	case strings.HasPrefix(message, unreadable):
-		return fmt.Sprintf("The body could not be read to its end; it may have %d MiB.", maxBody>>20)
-	}
 	m := mismatch.FindStringSubmatch(message)
 	if m == nil {
 		return message

@@ -76,7 +76,8 @@ type loaders struct {
 
 type loadersKey struct{}
 
-// withLoaders gives a request its loaders.
+// withLoaders gives a request its loaders. They are asked by responses that there are for the caller: then there are
+// the campaign and the contact too, whatever the caller is narrowed to.
 func withLoaders(ctx context.Context, db *store.DB) context.Context {
 	among := func(ids []uuid.UUID) func(*sql.Selector) {
 		return func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }

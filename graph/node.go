@@ -10,6 +10,8 @@ import (
 	"github.com/zeroten/zeroten/graph/model"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/contact"
+	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/store"
 )
@@ -64,7 +66,9 @@ func (r *Resolver) find(ctx context.Context, kind id.Kind, ids []uuid.UUID, foun
 	case id.Campaign:
 		return add(ctx, found, db.Campaign.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All)
 	case id.Contact:
-		return add(ctx, found, db.Contact.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All)
+		return add(ctx, found, func(ctx context.Context) ([]*ent.Contact, error) {
+			return contact.Among(ctx, r.DB, r.visible(ctx), ids)
+		})
 	case id.Trait:
 		return add(ctx, found, db.Trait.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All)
 	case id.Segment:
@@ -74,8 +78,21 @@ func (r *Resolver) find(ctx context.Context, kind id.Kind, ids []uuid.UUID, foun
 	case id.Response:
 		return add(ctx, found, func(ctx context.Context) ([]*ent.Response, error) {
 			rows, err := db.Response.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All(ctx)
-			want(ctx, rows...)
-			return rows, err
+			if err != nil {
+				return nil, err
+			}
+			visible, err := feedback.Visible(ctx, r.States, rows)
+			if err != nil {
+				return nil, err
+			}
+			var seen []*ent.Response
+			for i, row := range rows {
+				if visible[i] {
+					seen = append(seen, row)
+				}
+			}
+			want(ctx, seen...)
+			return seen, nil
 		})
 	case id.ApiKey:
 		if caller, _ := auth.From(ctx); !caller.May(auth.Admin) {
@@ -84,6 +101,17 @@ func (r *Resolver) find(ctx context.Context, kind id.Kind, ids []uuid.UUID, foun
 		return add(ctx, found, db.ApiKey.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All)
 	}
 	return nil
+}
+
+// visible tells which contacts there are for a caller who is narrowed to a segment; it is nil for others, for whom the
+// database can tell.
+func (r *Resolver) visible(ctx context.Context) contact.Visible {
+	if auth.Narrowed(ctx).Segment == uuid.Nil {
+		return nil
+	}
+	return func(ctx context.Context, contacts []uuid.UUID) (map[uuid.UUID]bool, error) {
+		return feedback.VisibleContacts(ctx, r.DB, r.States, contacts)
+	}
 }
 
 func add[T interface {

@@ -6,6 +6,7 @@ import (
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/insight"
+	"github.com/zeroten/zeroten/internal/live"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
@@ -17,4 +18,7 @@ type Resolver struct {
 	States  *cube.States
 	Builder *cube.Builder
 	Insight *insight.Reader
+	Live    *live.Hub
+
+	scores scores
 }

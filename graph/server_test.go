@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -57,7 +59,7 @@ func open(t *testing.T, databaseURL string) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := h.Listen(t.Context(), "127.0.0.1:0", graph.Playground{})
+	s, err := h.Listen(t.Context(), "127.0.0.1:0", app.Edge{}, graph.Playground{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +87,7 @@ func open(t *testing.T, databaseURL string) *house {
 type answer struct {
 	status int
 	header http.Header
-	// text is the whole body, the rest what it says.
+	// text is the whole body but for the cost, the rest what it says.
 	text   string
 	Data   json.RawMessage
 	Errors []struct {
@@ -93,7 +95,13 @@ type answer struct {
 		Path       []any
 		Extensions struct{ Code string }
 	}
+	Extensions struct {
+		Cost *struct{ Requested, Actual, Available, RestoreRate float64 }
+	}
 }
+
+// costs are what answers say of the caller's bucket, which is another at every moment.
+var costs = regexp.MustCompile(`,"extensions":\{"cost":\{[^}]*\}\}`)
 
 // codes are those of the errors, in order.
 func (a answer) codes() []string {
@@ -111,16 +119,52 @@ func (h *house) ask(t testing.TB, secret, query string, variables map[string]any
 	if err != nil {
 		t.Fatal(err)
 	}
+	if strings.HasPrefix(strings.TrimSpace(query), "subscription") {
+		return h.first(t, secret, string(body))
+	}
 	return h.post(t, secret, string(body))
 }
 
-func (h *house) post(t testing.TB, secret, body string) answer {
+// first posts a subscription and gives its first event, or why there is none.
+func (h *house) first(t testing.TB, secret, body string) answer {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.url, strings.NewReader(body))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	resp := h.send(ctx, t, secret, body, "text/event-stream")
+	defer resp.Body.Close()
+	a := answer{status: resp.StatusCode, header: resp.Header}
+	if !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.text = string(text)
+	}
+	for lines := bufio.NewScanner(resp.Body); a.text == "" && lines.Scan(); {
+		a.text = strings.TrimSpace(strings.TrimPrefix(lines.Text(), "data:"))
+		if a.text == lines.Text() {
+			a.text = ""
+		}
+	}
+	if a.text == "" {
+		return a // complete, with no event
+	}
+	if err := json.Unmarshal([]byte(a.text), &a); err != nil {
+		t.Fatalf("%s answers no JSON: %v: %s", body, err, a.text)
+	}
+	return a
+}
+
+func (h *house) send(ctx context.Context, t testing.TB, secret, body, accept string) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if accept != "" {
+		req.Header.Set("Accept", accept)
+	}
 	if secret != "" {
 		req.Header.Set("Authorization", "Bearer "+secret)
 	}
@@ -128,16 +172,33 @@ func (h *house) post(t testing.TB, secret, body string) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return resp
+}
+
+func (h *house) post(t testing.TB, secret, body string) answer {
+	t.Helper()
+	resp := h.send(t.Context(), t, secret, body, "")
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := answer{status: resp.StatusCode, header: resp.Header, text: string(text)}
+	a := answer{status: resp.StatusCode, header: resp.Header, text: costs.ReplaceAllString(string(text), "")}
 	if err := json.Unmarshal(text, &a); err != nil {
 		t.Fatalf("%s answers no JSON: %v: %s", body, err, text)
 	}
 	return a
+}
+
+// token makes an access token by a key; the narrowing is the rest of the input.
+func (h *house) token(t testing.TB, secret, narrowing string) string {
+	t.Helper()
+	a := h.ask(t, secret, fmt.Sprintf(`mutation { createAccessToken(input: { scopes: [READ] %s }) { token userErrors { field message } } }`, narrowing), nil)
+	var data struct{ CreateAccessToken struct{ Token string } }
+	if err := json.Unmarshal(a.Data, &data); err != nil || data.CreateAccessToken.Token == "" {
+		t.Fatalf("no token: %v %s", err, a.text)
+	}
+	return data.CreateAccessToken.Token
 }
 
 // company is a tenant with a key of each scope, and what fill put into it.

@@ -62,6 +62,9 @@ func recipes() map[string]recipe {
 		"Mutation.eraseContact(input.id)":   of(id.Contact, auth.Admin, `mutation { eraseContact(input: { id: "{{id}}" }) { erasedResponses`+wrong+` } }`),
 		"Mutation.revokeApiKey(input.id)":   of(id.ApiKey, auth.Admin, `mutation { revokeApiKey(input: { id: "{{id}}" }) { apiKey { id name revokedAt }`+wrong+` } }`),
 
+		"Mutation.createAccessToken(input.campaigns)": of(id.Campaign, auth.Read, `mutation { createAccessToken(input: { scopes: [READ], campaigns: ["{{id}}"] }) { token`+wrong+` } }`),
+		"Mutation.createAccessToken(input.segment)":   of(id.Segment, auth.Read, `mutation { createAccessToken(input: { scopes: [READ], segment: "{{id}}" }) { token`+wrong+` } }`),
+
 		"Mutation.recordResponse(input.campaign)":            of(id.Campaign, auth.Collect, `mutation { recordResponse(input: { campaign: "{{id}}", score: 1 }) { response { score campaign { name } }`+wrong+` } }`),
 		"Mutation.recordResponses(input.responses.campaign)": of(id.Campaign, auth.Collect, `mutation { recordResponses(input: { responses: [{ campaign: "{{id}}", score: 1 }] }) { recorded responses { score }`+wrong+` } }`),
 	}
@@ -72,6 +75,9 @@ func recipes() map[string]recipe {
 		"Campaign.responses(filter": `{ campaign(id: "<camp:Support>") { responses(filter: %s) { totalCount } } }`,
 		"Segment.feedback(filter":   `{ segment(id: "<seg:Loyal>") { feedback(filter: %s) { score { responses } } } }`,
 		"Feedback.compareTo(filter": `{ feedback { compareTo(filter: %s) { difference } } }`,
+
+		"Subscription.feedbackReceived(filter": `subscription { feedbackReceived(filter: %s, after: "", limit: 1) { kind responseId response { id } } }`,
+		"Subscription.scoreChanged(filter":     `subscription { scoreChanged(filter: %s) { responses } }`,
 	} {
 		for name, r := range filters(argument, text) {
 			all[name+")"] = r
@@ -101,6 +107,8 @@ func lists() map[string]list {
 		"Query.responses":    {responses, auth.Read, `{ responses(%s)` + body + ` }`},
 		"Campaign.responses": {responses, auth.Read, `{ campaign(id: "<camp:Support>") { responses(%s)` + body + ` } }`},
 		"Contact.responses":  {ofContact, auth.Read, `{ contact(id: "<cont:c01>") { responses(%s)` + body + ` } }`},
+		// Its cursors are positions of the log, and name nothing.
+		"Subscription.feedbackReceived": {scope: auth.Read},
 		// For operators, who see all tenants.
 		"Query.tenants": {order: page.Order{List: "tenants", Desc: true}, scope: auth.Operator},
 	}
@@ -158,8 +166,9 @@ func TestEveryIDHasARecipe(t *testing.T) {
 			entities = append(entities, f.Name)
 		}
 	}
-	if len(entities) != len(allKinds) {
-		t.Errorf("there are the entities %q, and ids of the kinds %q", entities, allKinds)
+	// Nobody is ever shown a signing key.
+	if shown := slices.DeleteFunc(entities, func(e string) bool { return e == "SigningKey" }); len(shown) != len(allKinds) {
+		t.Errorf("there are the entities %q, and ids of the kinds %q", shown, allKinds)
 	}
 }
 
@@ -235,6 +244,47 @@ func TestTenantsAreApart(t *testing.T) {
 		}
 		if after := h.contents(them.ctx, t); after != named {
 			t.Errorf("the other tenant had\n%s\nand has\n%s", named, after)
+		}
+	})
+}
+
+// For whoever is narrowed, what is outside cannot be told from what does not exist, whatever way it is asked for.
+func TestNarrowedAreApart(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		us := h.fill(t, h.found(t, "Us"))
+		for _, narrowed := range []struct {
+			name, by string
+			// outside are ids of ours that there are not for the token's holder.
+			outside []string
+		}{
+			{"campaign", us.own(`campaigns: ["<camp:Support>"]`), []string{"camp:Relationship", "resp:00", "resp:02", "cont:c02", "cont:c04"}},
+			{"segment", us.own(`segment: "<seg:Gamers>"`), []string{"seg:Loyal", "resp:01", "resp:11", "cont:c01", "cont:c06"}},
+		} {
+			token := h.token(t, us.secrets[auth.Admin], narrowed.by)
+			every := recipes()
+			for _, place := range slices.Sorted(maps.Keys(every)) {
+				r := every[place]
+				if strings.HasPrefix(place, "Mutation.") {
+					continue // a narrowed token can only read
+				}
+				text := strings.ReplaceAll(r.text, "<seg:Loyal>", "<seg:Gamers>")
+				ask := func(id string) string {
+					a := h.ask(t, token, strings.ReplaceAll(us.own(text), "{{id}}", id), nil)
+					discreet(t, a)
+					return fmt.Sprint(a.status, strings.ReplaceAll(a.text, id, "…"))
+				}
+				for _, name := range narrowed.outside {
+					kind := id.Kind(strings.SplitN(us.ids[name], "_", 2)[0])
+					if !slices.Contains(r.kinds, kind) {
+						continue
+					}
+					t.Run(narrowed.name+" "+place+" "+name, func(t *testing.T) {
+						if outside, nobodys := ask(us.ids[name]), ask(kind.Format(id.New())); outside != nobodys {
+							t.Errorf("an id from outside gives\n%s\nan unknown one\n%s", outside, nobodys)
+						}
+					})
+				}
+			}
 		}
 	})
 }

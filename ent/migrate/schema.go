@@ -150,12 +150,26 @@ var (
 		Columns:    SegmentsColumns,
 		PrimaryKey: []*schema.Column{SegmentsColumns[0]},
 	}
+	// SigningKeysColumns holds the columns for the "signing_keys" table.
+	SigningKeysColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "tenant_id", Type: field.TypeUUID},
+		{Name: "secret", Type: field.TypeBytes},
+		{Name: "created_at", Type: field.TypeTime},
+	}
+	// SigningKeysTable holds the schema information for the "signing_keys" table.
+	SigningKeysTable = &schema.Table{
+		Name:       "signing_keys",
+		Columns:    SigningKeysColumns,
+		PrimaryKey: []*schema.Column{SigningKeysColumns[0]},
+	}
 	// TenantsColumns holds the columns for the "tenants" table.
 	TenantsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
 		{Name: "name", Type: field.TypeString},
 		{Name: "time_zone", Type: field.TypeString, Default: "UTC"},
 		{Name: "industry", Type: field.TypeString, Nullable: true},
+		{Name: "allowed_origins", Type: field.TypeJSON, Nullable: true, SchemaType: map[string]string{"postgres": "json"}},
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "log_position", Type: field.TypeInt64, Default: 0},
 		{Name: "revision", Type: field.TypeInt64, Default: 0},
@@ -200,6 +214,7 @@ var (
 		ContactsTable,
 		ResponsesTable,
 		SegmentsTable,
+		SigningKeysTable,
 		TenantsTable,
 		TraitsTable,
 	}
@@ -208,5 +223,8 @@ var (
 func init() {
 	APIKeysTable.Annotation = &entsql.Annotation{
 		Table: "api_keys",
+	}
+	SigningKeysTable.Annotation = &entsql.Annotation{
+		Table: "signing_keys",
 	}
 }

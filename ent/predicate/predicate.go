@@ -21,6 +21,9 @@ type Response func(*sql.Selector)
 // Segment is the predicate function for entsegment builders.
 type Segment func(*sql.Selector)
 
+// SigningKey is the predicate function for signingkey builders.
+type SigningKey func(*sql.Selector)
+
 // Tenant is the predicate function for tenant builders.
 type Tenant func(*sql.Selector)
 

@@ -13,6 +13,7 @@ import (
 	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/ent/schema"
 	entsegment "github.com/zeroten/zeroten/ent/segment"
+	"github.com/zeroten/zeroten/ent/signingkey"
 	"github.com/zeroten/zeroten/ent/tenant"
 	enttrait "github.com/zeroten/zeroten/ent/trait"
 
@@ -153,6 +154,29 @@ func init() {
 	entsegmentDescID := entsegmentFields[0].Descriptor()
 	// entsegment.DefaultID holds the default value on creation for the id field.
 	entsegment.DefaultID = entsegmentDescID.Default.(func() uuid.UUID)
+	signingkeyMixin := schema.SigningKey{}.Mixin()
+	signingkey.Policy = privacy.NewPolicies(signingkeyMixin[0], schema.SigningKey{})
+	signingkey.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := signingkey.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	signingkeyMixinHooks0 := signingkeyMixin[0].Hooks()
+
+	signingkey.Hooks[1] = signingkeyMixinHooks0[0]
+	signingkeyFields := schema.SigningKey{}.Fields()
+	_ = signingkeyFields
+	// signingkeyDescCreatedAt is the schema descriptor for created_at field.
+	signingkeyDescCreatedAt := signingkeyFields[2].Descriptor()
+	// signingkey.DefaultCreatedAt holds the default value on creation for the created_at field.
+	signingkey.DefaultCreatedAt = signingkeyDescCreatedAt.Default.(func() time.Time)
+	// signingkeyDescID is the schema descriptor for id field.
+	signingkeyDescID := signingkeyFields[0].Descriptor()
+	// signingkey.DefaultID holds the default value on creation for the id field.
+	signingkey.DefaultID = signingkeyDescID.Default.(func() uuid.UUID)
 	tenant.Policy = privacy.NewPolicies(schema.Tenant{})
 	tenant.Hooks[0] = func(next ent.Mutator) ent.Mutator {
 		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
@@ -169,23 +193,23 @@ func init() {
 	// tenant.DefaultTimeZone holds the default value on creation for the time_zone field.
 	tenant.DefaultTimeZone = tenantDescTimeZone.Default.(string)
 	// tenantDescCreatedAt is the schema descriptor for created_at field.
-	tenantDescCreatedAt := tenantFields[4].Descriptor()
+	tenantDescCreatedAt := tenantFields[5].Descriptor()
 	// tenant.DefaultCreatedAt holds the default value on creation for the created_at field.
 	tenant.DefaultCreatedAt = tenantDescCreatedAt.Default.(func() time.Time)
 	// tenantDescLogPosition is the schema descriptor for log_position field.
-	tenantDescLogPosition := tenantFields[5].Descriptor()
+	tenantDescLogPosition := tenantFields[6].Descriptor()
 	// tenant.DefaultLogPosition holds the default value on creation for the log_position field.
 	tenant.DefaultLogPosition = tenantDescLogPosition.Default.(int64)
 	// tenantDescRevision is the schema descriptor for revision field.
-	tenantDescRevision := tenantFields[6].Descriptor()
+	tenantDescRevision := tenantFields[7].Descriptor()
 	// tenant.DefaultRevision holds the default value on creation for the revision field.
 	tenant.DefaultRevision = tenantDescRevision.Default.(int64)
 	// tenantDescSettings is the schema descriptor for settings field.
-	tenantDescSettings := tenantFields[7].Descriptor()
+	tenantDescSettings := tenantFields[8].Descriptor()
 	// tenant.DefaultSettings holds the default value on creation for the settings field.
 	tenant.DefaultSettings = tenantDescSettings.Default.(int64)
 	// tenantDescCube is the schema descriptor for cube field.
-	tenantDescCube := tenantFields[8].Descriptor()
+	tenantDescCube := tenantFields[9].Descriptor()
 	// tenant.DefaultCube holds the default value on creation for the cube field.
 	tenant.DefaultCube = tenantDescCube.Default.(int)
 	// tenantDescID is the schema descriptor for id field.

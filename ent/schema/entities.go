@@ -7,11 +7,13 @@ import (
 	"entgo.io/ent"
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/entsql"
+	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/entql"
 	"entgo.io/ent/schema"
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
 	"github.com/google/uuid"
+	zeroten "github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/ent/privacy"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/id"
@@ -43,6 +45,8 @@ func (Tenant) Fields() []ent.Field {
 		field.String("name"),
 		field.String("time_zone").Default("UTC"),
 		field.String("industry").Optional().Nillable(),
+		field.JSON("allowed_origins", []string{}).Optional().SchemaType(asJSON).
+			Comment("Web origins whose pages may call the API in a browser."),
 		createdAt(),
 		field.Int64("log_position").Default(0).Comment("The number of the log's last event."),
 		field.Int64("revision").Default(0).Comment("Grows with every transaction that changes what a flush reads."),
@@ -96,11 +100,36 @@ func (ApiKey) Fields() []ent.Field {
 // Indexes of ApiKey. The hash is looked up before the tenant is known: the one index that cannot begin with it.
 func (ApiKey) Indexes() []ent.Index { return []ent.Index{index.Fields("hash").Unique()} }
 
+// SigningKey signs the access tokens that a tenant's keys give out. A new one takes its place every day.
+type SigningKey struct{ ent.Schema }
+
+// Mixin of SigningKey.
+func (SigningKey) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Annotations of SigningKey.
+func (SigningKey) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsql.Table("signing_keys")}
+}
+
+// Fields of SigningKey.
+func (SigningKey) Fields() []ent.Field {
+	return []ent.Field{
+		key(),
+		field.Bytes("secret").Immutable().Sensitive().Comment("256 random bits."),
+		createdAt(),
+	}
+}
+
 // Campaign is one question, asked of many people, over time.
 type Campaign struct{ ent.Schema }
 
 // Mixin of Campaign.
 func (Campaign) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Policy of Campaign: who is narrowed to campaigns has only those.
+func (Campaign) Policy() ent.Policy {
+	return narrowed(func(n auth.Narrowing) entql.P { return inCampaigns("id", n) })
+}
 
 // Fields of Campaign.
 func (Campaign) Fields() []ent.Field {
@@ -125,6 +154,32 @@ type Contact struct{ ent.Schema }
 
 // Mixin of Contact.
 func (Contact) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Policy of Contact: for who is narrowed there are those alone who gave a response, in one of the caller's campaigns. Of
+// what segment that is the database cannot tell. Nobody who is narrowed changes contacts through here.
+func (Contact) Policy() ent.Policy {
+	return privacy.Policy{Query: privacy.QueryPolicy{privacy.ContactQueryRuleFunc(func(ctx context.Context, q *zeroten.ContactQuery) error {
+		if n := auth.Narrowed(ctx); !n.IsZero() && !auth.IsSystem(ctx) {
+			q.Where(func(s *sql.Selector) { s.Where(sql.Exists(responsesOf(s, n))) })
+		}
+		return privacy.Skip
+	})}}
+}
+
+// responsesOf selects a contact's responses in the caller's campaigns.
+func responsesOf(contacts *sql.Selector, n auth.Narrowing) *sql.Selector {
+	r := sql.Dialect(contacts.Dialect()).Table("responses").As("narrowed")
+	from := sql.Dialect(contacts.Dialect()).Select(r.C("id")).From(r).Where(sql.And(
+		sql.ColumnsEQ(r.C("tenant_id"), contacts.C("tenant_id")), sql.ColumnsEQ(r.C("contact_id"), contacts.C("id"))))
+	if n.Campaigns != nil {
+		campaigns := make([]any, len(n.Campaigns))
+		for i, c := range n.Campaigns {
+			campaigns[i] = c
+		}
+		from.Where(sql.In(r.C("campaign_id"), campaigns...))
+	}
+	return from
+}
 
 // Fields of Contact.
 func (Contact) Fields() []ent.Field {
@@ -181,6 +236,16 @@ type Segment struct{ ent.Schema }
 // Mixin of Segment.
 func (Segment) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
 
+// Policy of Segment: who is narrowed to one has only that.
+func (Segment) Policy() ent.Policy {
+	return narrowed(func(n auth.Narrowing) entql.P {
+		if n.Segment == uuid.Nil {
+			return nil
+		}
+		return entql.FieldEQ("id", n.Segment)
+	})
+}
+
 // Fields of Segment.
 func (Segment) Fields() []ent.Field {
 	return []ent.Field{
@@ -197,6 +262,11 @@ type Response struct{ ent.Schema }
 
 // Mixin of Response.
 func (Response) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Policy of Response: who is narrowed to campaigns has only theirs. What segment they are in the database cannot tell.
+func (Response) Policy() ent.Policy {
+	return narrowed(func(n auth.Narrowing) entql.P { return inCampaigns("campaign_id", n) })
+}
 
 // Fields of Response.
 func (Response) Fields() []ent.Field {

@@ -61,6 +61,34 @@ func onlyOwn(ctx context.Context, f privacy.Filter) error {
 	return privacy.Skip
 }
 
+// narrowed is a policy that adds what the caller is narrowed to; Owned's own applies besides. So whatever query forgets
+// to ask is narrowed all the same, by all that the database can tell.
+func narrowed(predicate func(auth.Narrowing) entql.P) ent.Policy {
+	filter := privacy.FilterFunc(func(ctx context.Context, f privacy.Filter) error {
+		if auth.IsSystem(ctx) {
+			return privacy.Skip
+		}
+		if p := predicate(auth.Narrowed(ctx)); p != nil {
+			f.Where(p)
+		}
+		return privacy.Skip
+	})
+	return privacy.Policy{Query: privacy.QueryPolicy{filter}, Mutation: privacy.MutationPolicy{filter}}
+}
+
+// inCampaigns is the predicate that a field names one of the caller's campaigns; nil where those are all.
+func inCampaigns(field string, n auth.Narrowing) entql.P {
+	if n.Campaigns == nil {
+		return nil
+	}
+	// A list must have an element, and there is no zero id.
+	ids := []any{uuid.Nil}
+	for _, c := range n.Campaigns {
+		ids = append(ids, c)
+	}
+	return entql.FieldIn(field, ids...)
+}
+
 func setTenant(next ent.Mutator) ent.Mutator {
 	return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
 		if !m.Op().Is(ent.OpCreate) {

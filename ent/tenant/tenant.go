@@ -21,6 +21,8 @@ const (
 	FieldTimeZone = "time_zone"
 	// FieldIndustry holds the string denoting the industry field in the database.
 	FieldIndustry = "industry"
+	// FieldAllowedOrigins holds the string denoting the allowed_origins field in the database.
+	FieldAllowedOrigins = "allowed_origins"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
 	// FieldLogPosition holds the string denoting the log_position field in the database.
@@ -41,6 +43,7 @@ var Columns = []string{
 	FieldName,
 	FieldTimeZone,
 	FieldIndustry,
+	FieldAllowedOrigins,
 	FieldCreatedAt,
 	FieldLogPosition,
 	FieldRevision,

@@ -300,6 +300,16 @@ func IndustryContainsFold(v string) predicate.Tenant {
 	return predicate.Tenant(sql.FieldContainsFold(FieldIndustry, v))
 }
 
+// AllowedOriginsIsNil applies the IsNil predicate on the "allowed_origins" field.
+func AllowedOriginsIsNil() predicate.Tenant {
+	return predicate.Tenant(sql.FieldIsNull(FieldAllowedOrigins))
+}
+
+// AllowedOriginsNotNil applies the NotNil predicate on the "allowed_origins" field.
+func AllowedOriginsNotNil() predicate.Tenant {
+	return predicate.Tenant(sql.FieldNotNull(FieldAllowedOrigins))
+}
+
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
 func CreatedAtEQ(v time.Time) predicate.Tenant {
 	return predicate.Tenant(sql.FieldEQ(FieldCreatedAt, v))

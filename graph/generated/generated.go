@@ -52,6 +52,7 @@ type ResolverRoot interface {
 	Query() QueryResolver
 	Response() ResponseResolver
 	Segment() SegmentResolver
+	Subscription() SubscriptionResolver
 	Tenant() TenantResolver
 	Trait() TraitResolver
 }
@@ -138,6 +139,12 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	CreateAccessTokenPayload struct {
+		ExpiresAt  func(childComplexity int) int
+		Token      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	CreateApiKeyPayload struct {
 		APIKey     func(childComplexity int) int
 		Secret     func(childComplexity int) int
@@ -192,6 +199,15 @@ type ComplexityRoot struct {
 		Trend     func(childComplexity int, interval calendar.Interval, rolling int) int
 	}
 
+	FeedbackEvent struct {
+		At            func(childComplexity int) int
+		Cursor        func(childComplexity int) int
+		Kind          func(childComplexity int) int
+		PreviousScore func(childComplexity int) int
+		Response      func(childComplexity int) int
+		ResponseID    func(childComplexity int) int
+	}
+
 	FeedbackGroup struct {
 		Feedback   func(childComplexity int) int
 		Score      func(childComplexity int) int
@@ -201,23 +217,24 @@ type ComplexityRoot struct {
 	}
 
 	Mutation struct {
-		AmendResponse   func(childComplexity int, input feedback.Amendment) int
-		CreateAPIKey    func(childComplexity int, input tenant.CreateKeyInput) int
-		CreateCampaign  func(childComplexity int, input campaign.CreateInput) int
-		CreateSegment   func(childComplexity int, input cube.CreateSegmentInput) int
-		CreateTenant    func(childComplexity int, input tenant.CreateInput) int
-		DefineTrait     func(childComplexity int, input cube.DefineTraitInput) int
-		DeleteResponse  func(childComplexity int, input model.DeleteResponseInput) int
-		DeleteSegment   func(childComplexity int, input model.DeleteSegmentInput) int
-		DeleteTrait     func(childComplexity int, input model.DeleteTraitInput) int
-		EraseContact    func(childComplexity int, input model.EraseContactInput) int
-		RecordResponse  func(childComplexity int, input feedback.Recording) int
-		RecordResponses func(childComplexity int, input model.RecordResponsesInput) int
-		RevokeAPIKey    func(childComplexity int, input tenant.RevokeKeyInput) int
-		UpdateCampaign  func(childComplexity int, input campaign.UpdateInput) int
-		UpdateSegment   func(childComplexity int, input cube.UpdateSegmentInput) int
-		UpdateTenant    func(childComplexity int, input tenant.UpdateInput) int
-		UpsertContacts  func(childComplexity int, input model.UpsertContactsInput) int
+		AmendResponse     func(childComplexity int, input feedback.Amendment) int
+		CreateAPIKey      func(childComplexity int, input tenant.CreateKeyInput) int
+		CreateAccessToken func(childComplexity int, input tenant.CreateTokenInput) int
+		CreateCampaign    func(childComplexity int, input campaign.CreateInput) int
+		CreateSegment     func(childComplexity int, input cube.CreateSegmentInput) int
+		CreateTenant      func(childComplexity int, input tenant.CreateInput) int
+		DefineTrait       func(childComplexity int, input cube.DefineTraitInput) int
+		DeleteResponse    func(childComplexity int, input model.DeleteResponseInput) int
+		DeleteSegment     func(childComplexity int, input model.DeleteSegmentInput) int
+		DeleteTrait       func(childComplexity int, input model.DeleteTraitInput) int
+		EraseContact      func(childComplexity int, input model.EraseContactInput) int
+		RecordResponse    func(childComplexity int, input feedback.Recording) int
+		RecordResponses   func(childComplexity int, input model.RecordResponsesInput) int
+		RevokeAPIKey      func(childComplexity int, input tenant.RevokeKeyInput) int
+		UpdateCampaign    func(childComplexity int, input campaign.UpdateInput) int
+		UpdateSegment     func(childComplexity int, input cube.UpdateSegmentInput) int
+		UpdateTenant      func(childComplexity int, input tenant.UpdateInput) int
+		UpsertContacts    func(childComplexity int, input model.UpsertContactsInput) int
 	}
 
 	PageInfo struct {
@@ -346,13 +363,19 @@ type ComplexityRoot struct {
 		Trait func(childComplexity int) int
 	}
 
+	Subscription struct {
+		FeedbackReceived func(childComplexity int, filter *feedback.Filter, after *string, limit *int) int
+		ScoreChanged     func(childComplexity int, filter *feedback.Filter, every int) int
+	}
+
 	Tenant struct {
-		CreatedAt func(childComplexity int) int
-		Industry  func(childComplexity int) int
-		Name      func(childComplexity int) int
-		NodeID    func(childComplexity int) int
-		Rebuild   func(childComplexity int) int
-		TimeZone  func(childComplexity int) int
+		AllowedOrigins func(childComplexity int) int
+		CreatedAt      func(childComplexity int) int
+		Industry       func(childComplexity int) int
+		Name           func(childComplexity int) int
+		NodeID         func(childComplexity int) int
+		Rebuild        func(childComplexity int) int
+		TimeZone       func(childComplexity int) int
 	}
 
 	TenantConnection struct {
@@ -459,6 +482,7 @@ type MutationResolver interface {
 	CreateTenant(ctx context.Context, input tenant.CreateInput) (*model.CreateTenantPayload, error)
 	UpdateTenant(ctx context.Context, input tenant.UpdateInput) (*model.UpdateTenantPayload, error)
 	CreateAPIKey(ctx context.Context, input tenant.CreateKeyInput) (*model.CreateAPIKeyPayload, error)
+	CreateAccessToken(ctx context.Context, input tenant.CreateTokenInput) (*model.CreateAccessTokenPayload, error)
 	RevokeAPIKey(ctx context.Context, input tenant.RevokeKeyInput) (*model.RevokeAPIKeyPayload, error)
 }
 type QueryResolver interface {
@@ -485,6 +509,10 @@ type ResponseResolver interface {
 }
 type SegmentResolver interface {
 	Feedback(ctx context.Context, obj *ent.Segment, filter *feedback.Filter) (*insight.Feedback, error)
+}
+type SubscriptionResolver interface {
+	FeedbackReceived(ctx context.Context, filter *feedback.Filter, after *string, limit *int) (<-chan *feedback.Entry, error)
+	ScoreChanged(ctx context.Context, filter *feedback.Filter, every int) (<-chan *insight.Score, error)
 }
 type TenantResolver interface {
 	Rebuild(ctx context.Context, obj *ent.Tenant) (*cube.Rebuild, error)
@@ -819,6 +847,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ContactEdge.Node(childComplexity), true
 
+	case "CreateAccessTokenPayload.expiresAt":
+		if e.ComplexityRoot.CreateAccessTokenPayload.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateAccessTokenPayload.ExpiresAt(childComplexity), true
+	case "CreateAccessTokenPayload.token":
+		if e.ComplexityRoot.CreateAccessTokenPayload.Token == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateAccessTokenPayload.Token(childComplexity), true
+	case "CreateAccessTokenPayload.userErrors":
+		if e.ComplexityRoot.CreateAccessTokenPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateAccessTokenPayload.UserErrors(childComplexity), true
+
 	case "CreateApiKeyPayload.apiKey":
 		if e.ComplexityRoot.CreateApiKeyPayload.APIKey == nil {
 			break
@@ -988,6 +1035,43 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Feedback.Trend(childComplexity, args["interval"].(calendar.Interval), args["rolling"].(int)), true
 
+	case "FeedbackEvent.at":
+		if e.ComplexityRoot.FeedbackEvent.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FeedbackEvent.At(childComplexity), true
+	case "FeedbackEvent.cursor":
+		if e.ComplexityRoot.FeedbackEvent.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FeedbackEvent.Cursor(childComplexity), true
+	case "FeedbackEvent.kind":
+		if e.ComplexityRoot.FeedbackEvent.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FeedbackEvent.Kind(childComplexity), true
+	case "FeedbackEvent.previousScore":
+		if e.ComplexityRoot.FeedbackEvent.PreviousScore == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FeedbackEvent.PreviousScore(childComplexity), true
+	case "FeedbackEvent.response":
+		if e.ComplexityRoot.FeedbackEvent.Response == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FeedbackEvent.Response(childComplexity), true
+	case "FeedbackEvent.responseId":
+		if e.ComplexityRoot.FeedbackEvent.ResponseID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FeedbackEvent.ResponseID(childComplexity), true
+
 	case "FeedbackGroup.feedback":
 		if e.ComplexityRoot.FeedbackGroup.Feedback == nil {
 			break
@@ -1041,6 +1125,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateAPIKey(childComplexity, args["input"].(tenant.CreateKeyInput)), true
+	case "Mutation.createAccessToken":
+		if e.ComplexityRoot.Mutation.CreateAccessToken == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createAccessToken_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateAccessToken(childComplexity, args["input"].(tenant.CreateTokenInput)), true
 	case "Mutation.createCampaign":
 		if e.ComplexityRoot.Mutation.CreateCampaign == nil {
 			break
@@ -1767,6 +1862,35 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SegmentRule.Trait(childComplexity), true
 
+	case "Subscription.feedbackReceived":
+		if e.ComplexityRoot.Subscription.FeedbackReceived == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_feedbackReceived_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.FeedbackReceived(childComplexity, args["filter"].(*feedback.Filter), args["after"].(*string), args["limit"].(*int)), true
+	case "Subscription.scoreChanged":
+		if e.ComplexityRoot.Subscription.ScoreChanged == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_scoreChanged_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.ScoreChanged(childComplexity, args["filter"].(*feedback.Filter), args["every"].(int)), true
+
+	case "Tenant.allowedOrigins":
+		if e.ComplexityRoot.Tenant.AllowedOrigins == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Tenant.AllowedOrigins(childComplexity), true
 	case "Tenant.createdAt":
 		if e.ComplexityRoot.Tenant.CreatedAt == nil {
 			break
@@ -2060,6 +2184,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
 		ec.unmarshalInputAmendResponseInput,
 		ec.unmarshalInputContactInput,
+		ec.unmarshalInputCreateAccessTokenInput,
 		ec.unmarshalInputCreateApiKeyInput,
 		ec.unmarshalInputCreateCampaignInput,
 		ec.unmarshalInputCreateSegmentInput,
@@ -2124,6 +2249,23 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			ctx = graphql.WithUnmarshalerMap(ctx, inputUnmarshalMap)
 			data := ec._Mutation(ctx, opCtx.Operation.SelectionSet)
 			var buf bytes.Buffer
+			data.MarshalGQL(&buf)
+
+			return &graphql.Response{
+				Data: buf.Bytes(),
+			}
+		}
+	case ast.Subscription:
+		next := ec._Subscription(ctx, opCtx.Operation.SelectionSet)
+
+		var buf bytes.Buffer
+		return func(ctx context.Context) *graphql.Response {
+			buf.Reset()
+			data := next(ctx)
+
+			if data == nil {
+				return nil
+			}
 			data.MarshalGQL(&buf)
 
 			return &graphql.Response{
@@ -2359,11 +2501,15 @@ type Trait implements Node {
   then each number, or number of months, is a value of its own.
   """
   edges: [Float!]
-  "How many people of the tenant hold each value now, most first, at most 200; ` + "`" + `(other)` + "`" + ` beyond the limit, ` + "`" + `(none)` + "`" + ` where unknown."
+  """
+  How many people of the tenant hold each value now, most first, at most 200; ` + "`" + `(other)` + "`" + ` beyond the limit, ` + "`" + `(none)` + "`" + ` where
+  unknown. FORBIDDEN for a token that is narrowed: ` + "`" + `breakdown` + "`" + ` has the values of its part.
+  """
   values: [TraitValue!]! @requires(scope: READ)
   """
   How far a change of this trait is: past responses are being taken in, from what was known when they were given, and
-  until all are there the dimensions before the change answer. Null unless past responses are just being taken in.
+  until all are there the dimensions before the change answer. Null unless past responses are just being taken in, and for
+  a token that is narrowed.
   """
   rebuild: Rebuild
 }
@@ -2777,6 +2923,61 @@ extend type Query {
     "Which of it; all where left out."
     filter: FeedbackFilter
   ): Feedback! @requires(scope: READ)
+}
+`, BuiltIn: false},
+	{Name: "../../schema/live.graphql", Input: `"What is told while it happens, over a WebSocket (` + "`" + `graphql-transport-ws` + "`" + `) or server-sent events."
+type Subscription {
+  """
+  Every response as it is recorded, amended or deleted, in the order of the tenant's log, none left out and none twice.
+  With ` + "`" + `after` + "`" + ` it first gives what came after that cursor, then goes on live: after a lost connection, pass the last cursor seen;
+  the empty string stands for the beginning of the log. With ` + "`" + `limit` + "`" + ` it completes after so many events: a way to read on in portions.
+
+  An event is told to those whose filter its response passes as it is now, or whose ` + "`" + `categories` + "`" + ` its score before was in.
+  Of a response that is deleted by then all but its words is still known: ` + "`" + `search` + "`" + ` and ` + "`" + `hasComment` + "`" + ` do not narrow its events.
+  """
+  feedbackReceived(
+    "Which feedback; all of the tenant's where left out."
+    filter: FeedbackFilter
+    "A cursor of an event that this subscription gave, or the empty string; from now on where left out. One that is malformed, or beyond the log's end, is BAD_REQUEST."
+    after: String
+    "Completes after so many events, 1 to 10,000; else BAD_REQUEST. Does not end by itself where left out."
+    limit: Int
+  ): FeedbackEvent! @requires(scope: READ)
+  """
+  The score of some feedback: at once, and again whenever it has changed, at most once in ` + "`" + `every` + "`" + ` milliseconds (100 to 60,000).
+  """
+  scoreChanged(
+    "Which feedback; all of the tenant's where left out. ` + "`" + `search` + "`" + ` and ` + "`" + `hasComment` + "`" + ` are BAD_REQUEST, as on every score."
+    filter: FeedbackFilter
+    "The least time between two scores in milliseconds, 100 to 60,000; else BAD_REQUEST. What changes in between is told together."
+    every: Int! = 1000
+  ): Score! @requires(scope: READ)
+}
+
+"An entry of the tenant's log: what happened to a response."
+type FeedbackEvent {
+  "Where this stands in the tenant's log; opaque."
+  cursor: String!
+  "What happened."
+  kind: FeedbackEventKind!
+  "When it happened."
+  at: DateTime!
+  "The response that it happened to."
+  responseId: ID!
+  "As it is now; null once it is deleted."
+  response: Response
+  "The score before, where this event changed it."
+  previousScore: Int
+}
+
+"What may happen to a response."
+enum FeedbackEventKind {
+  "It came in."
+  RECORDED
+  "Its score or comment was changed, or its contact erased."
+  AMENDED
+  "It was taken out of everything."
+  DELETED
 }
 `, BuiltIn: false},
 	{Name: "../../schema/response.graphql", Input: `"A score that somebody gave, and what they said about it. One person may answer many times."
@@ -3356,11 +3557,17 @@ type Tenant implements Node {
   timeZone: TimeZone!
   "The industry that benchmarks are chosen from, e.g. ` + "`" + `internet-provider` + "`" + `. Null where none was named."
   industry: String
+  """
+  Web origins whose pages may call the API from a browser, e.g. ` + "`" + `https://dashboard.example` + "`" + `, besides those that the
+  server allows to all.
+  """
+  allowedOrigins: [String!]!
   "When it was created."
   createdAt: DateTime!
   """
   How far a change of the time zone is: past responses are being put on their days in the new zone, and until all are
-  there, scores and trends are answered in the old one. Null unless past responses are just being taken in.
+  there, scores and trends are answered in the old one. Null unless past responses are just being taken in, and for a
+  token that is narrowed.
   """
   rebuild: Rebuild
 }
@@ -3437,11 +3644,19 @@ extend type Mutation {
     "What changes."
     input: UpdateTenantInput!
   ): UpdateTenantPayload! @requires(scope: ADMIN)
-  "Makes a key to the caller's tenant."
+  "Makes a key to the caller's tenant. Only keys make keys: for a token it is FORBIDDEN."
   createApiKey(
     "The key to make."
     input: CreateApiKeyInput!
   ): CreateApiKeyPayload! @requires(scope: ADMIN)
+  """
+  Makes a token that a backend can hand to its page or to a partner: signed, for a while, with the caller's rights or
+  less, and narrowed where wanted. It ends with the key that gave it out. Only keys make tokens: for a token it is FORBIDDEN.
+  """
+  createAccessToken(
+    "The token to make."
+    input: CreateAccessTokenInput!
+  ): CreateAccessTokenPayload! @requires(scope: COLLECT)
   "Takes effect everywhere within a second, open subscriptions included. Revoking a key again changes nothing."
   revokeApiKey(
     "The key to revoke."
@@ -3477,6 +3692,11 @@ input UpdateTenantInput {
   timeZone: TimeZone
   "The industry that benchmarks are chosen from, e.g. ` + "`" + `internet-provider` + "`" + `; at most 100 characters."
   industry: String
+  """
+  At most 50 origins, each a scheme (https, or http) and a host, with a port where it is not the scheme's own, and no path:
+  ` + "`" + `https://dashboard.example` + "`" + `. They take the place of those before. Takes effect within seconds.
+  """
+  allowedOrigins: [String!]
 }
 
 "What became of ` + "`" + `updateTenant` + "`" + `."
@@ -3503,6 +3723,34 @@ type CreateApiKeyPayload {
   apiKey: ApiKey
   "The secret itself. Shown this once. Null where the key was refused."
   secret: String
+  "Why it was refused; empty where it was not."
+  userErrors: [UserError!]!
+}
+
+"A token to make."
+input CreateAccessTokenInput {
+  """
+  What its holder may do: one scope at least, each of them one that the caller has itself (else NOT_ALLOWED). A token that
+  is narrowed may have READ alone, or, narrowed to campaigns, COLLECT alone.
+  """
+  scopes: [Scope!]!
+  """
+  For its holder there are only these campaigns, and what was said in them: 1 to 100. Contacts who answered in none of
+  them do not exist. All where left out.
+  """
+  campaigns: [ID!]
+  "For its holder there is only the feedback in this saved segment, and the contacts that it came from. All where left out."
+  segment: ID
+  "From now on, in seconds: 1 to 86,400, a day."
+  expiresIn: Int! = 3600
+}
+
+"What became of ` + "`" + `createAccessToken` + "`" + `."
+type CreateAccessTokenPayload {
+  "The token, sent as ` + "`" + `Authorization: Bearer …` + "`" + ` like a key. Null where it was refused."
+  token: String
+  "From this instant on it lets nobody in. Null where it was refused."
+  expiresAt: DateTime
   "Why it was refused; empty where it was not."
   userErrors: [UserError!]!
 }
@@ -3722,6 +3970,18 @@ func (ec *executionContext) childFields_ContactEdge(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type ContactEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateAccessTokenPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "token":
+		return ec.fieldContext_CreateAccessTokenPayload_token(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_CreateAccessTokenPayload_expiresAt(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateAccessTokenPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateAccessTokenPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateApiKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "apiKey":
@@ -3828,6 +4088,24 @@ func (ec *executionContext) childFields_Feedback(ctx context.Context, field grap
 		return ec.fieldContext_Feedback_compareTo(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Feedback", field.Name)
+}
+
+func (ec *executionContext) childFields_FeedbackEvent(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_FeedbackEvent_cursor(ctx, field)
+	case "kind":
+		return ec.fieldContext_FeedbackEvent_kind(ctx, field)
+	case "at":
+		return ec.fieldContext_FeedbackEvent_at(ctx, field)
+	case "responseId":
+		return ec.fieldContext_FeedbackEvent_responseId(ctx, field)
+	case "response":
+		return ec.fieldContext_FeedbackEvent_response(ctx, field)
+	case "previousScore":
+		return ec.fieldContext_FeedbackEvent_previousScore(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FeedbackEvent", field.Name)
 }
 
 func (ec *executionContext) childFields_FeedbackGroup(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4070,6 +4348,8 @@ func (ec *executionContext) childFields_Tenant(ctx context.Context, field graphq
 		return ec.fieldContext_Tenant_timeZone(ctx, field)
 	case "industry":
 		return ec.fieldContext_Tenant_industry(ctx, field)
+	case "allowedOrigins":
+		return ec.fieldContext_Tenant_allowedOrigins(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Tenant_createdAt(ctx, field)
 	case "rebuild":
@@ -4528,6 +4808,20 @@ func (ec *executionContext) field_Mutation_amendResponse_args(ctx context.Contex
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (feedback.Amendment, error) {
 			return ec.unmarshalNAmendResponseInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐAmendment(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_createAccessToken_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (tenant.CreateTokenInput, error) {
+			return ec.unmarshalNCreateAccessTokenInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋtenantᚐCreateTokenInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5189,6 +5483,58 @@ func (ec *executionContext) field_Segment_feedback_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["filter"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_feedbackReceived_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*feedback.Filter, error) {
+			return ec.unmarshalOFeedbackFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "limit",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["limit"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_scoreChanged_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*feedback.Filter, error) {
+			return ec.unmarshalOFeedbackFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "every",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["every"] = arg1
 	return args, nil
 }
 
@@ -6720,6 +7066,84 @@ func (ec *executionContext) fieldContext_ContactEdge_node(_ context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _CreateAccessTokenPayload_token(ctx context.Context, field graphql.CollectedField, obj *model.CreateAccessTokenPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateAccessTokenPayload_token(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Token, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateAccessTokenPayload_token(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CreateAccessTokenPayload", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _CreateAccessTokenPayload_expiresAt(ctx context.Context, field graphql.CollectedField, obj *model.CreateAccessTokenPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateAccessTokenPayload_expiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateAccessTokenPayload_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CreateAccessTokenPayload", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _CreateAccessTokenPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.CreateAccessTokenPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateAccessTokenPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreateAccessTokenPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateAccessTokenPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _CreateApiKeyPayload_apiKey(ctx context.Context, field graphql.CollectedField, obj *model.CreateAPIKeyPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -7468,6 +7892,153 @@ func (ec *executionContext) fieldContext_Feedback_compareTo(ctx context.Context,
 		return fc, err
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _FeedbackEvent_cursor(ctx context.Context, field graphql.CollectedField, obj *feedback.Entry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FeedbackEvent_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FeedbackEvent_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FeedbackEvent", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _FeedbackEvent_kind(ctx context.Context, field graphql.CollectedField, obj *feedback.Entry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FeedbackEvent_kind(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v feedback.EventKind) graphql.Marshaler {
+			return ec.marshalNFeedbackEventKind2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐEventKind(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FeedbackEvent_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FeedbackEvent", field, false, false, errors.New("field of type FeedbackEventKind does not have child fields"))
+}
+
+func (ec *executionContext) _FeedbackEvent_at(ctx context.Context, field graphql.CollectedField, obj *feedback.Entry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FeedbackEvent_at(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.At, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FeedbackEvent_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FeedbackEvent", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _FeedbackEvent_responseId(ctx context.Context, field graphql.CollectedField, obj *feedback.Entry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FeedbackEvent_responseId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ResponseID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FeedbackEvent_responseId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FeedbackEvent", field, true, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _FeedbackEvent_response(ctx context.Context, field graphql.CollectedField, obj *feedback.Entry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FeedbackEvent_response(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Response, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Response) graphql.Marshaler {
+			return ec.marshalOResponse2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐResponse(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_FeedbackEvent_response(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "FeedbackEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Response(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _FeedbackEvent_previousScore(ctx context.Context, field graphql.CollectedField, obj *feedback.Entry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FeedbackEvent_previousScore(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PreviousScore, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_FeedbackEvent_previousScore(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FeedbackEvent", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
 func (ec *executionContext) _FeedbackGroup_values(ctx context.Context, field graphql.CollectedField, obj *insight.FeedbackGroup) (ret graphql.Marshaler) {
@@ -8598,6 +9169,68 @@ func (ec *executionContext) fieldContext_Mutation_createApiKey(ctx context.Conte
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_createApiKey_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_createAccessToken(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createAccessToken(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateAccessToken(ctx, fc.Args["input"].(tenant.CreateTokenInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "COLLECT")
+				if err != nil {
+					var zeroVal *model.CreateAccessTokenPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.CreateAccessTokenPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CreateAccessTokenPayload) graphql.Marshaler {
+			return ec.marshalNCreateAccessTokenPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐCreateAccessTokenPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createAccessToken(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreateAccessTokenPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createAccessToken_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -11400,6 +12033,130 @@ func (ec *executionContext) fieldContext_SegmentRule_trait(_ context.Context, fi
 	return fc, nil
 }
 
+func (ec *executionContext) _Subscription_feedbackReceived(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_feedbackReceived(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().FeedbackReceived(ctx, fc.Args["filter"].(*feedback.Filter), fc.Args["after"].(*string), fc.Args["limit"].(*int))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *feedback.Entry
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *feedback.Entry
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *feedback.Entry) graphql.Marshaler {
+			return ec.marshalNFeedbackEvent2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐEntry(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_feedbackReceived(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_FeedbackEvent(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_feedbackReceived_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Subscription_scoreChanged(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_scoreChanged(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().ScoreChanged(ctx, fc.Args["filter"].(*feedback.Filter), fc.Args["every"].(int))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *insight.Score
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *insight.Score
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Score) graphql.Marshaler {
+			return ec.marshalNScore2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScore(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_scoreChanged(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Score(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_scoreChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Tenant_id(ctx context.Context, field graphql.CollectedField, obj *ent.Tenant) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11489,6 +12246,29 @@ func (ec *executionContext) _Tenant_industry(ctx context.Context, field graphql.
 	)
 }
 func (ec *executionContext) fieldContext_Tenant_industry(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Tenant", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Tenant_allowedOrigins(ctx context.Context, field graphql.CollectedField, obj *ent.Tenant) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Tenant_allowedOrigins(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AllowedOrigins, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Tenant_allowedOrigins(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Tenant", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
@@ -13783,6 +14563,61 @@ func (ec *executionContext) unmarshalInputContactInput(ctx context.Context, obj 
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputCreateAccessTokenInput(ctx context.Context, obj any) (tenant.CreateTokenInput, error) {
+	var it tenant.CreateTokenInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["expiresIn"]; !present {
+		asMap["expiresIn"] = 3600
+	}
+
+	fieldsInOrder := [...]string{"scopes", "campaigns", "segment", "expiresIn"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "scopes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("scopes"))
+			data, err := ec.unmarshalNScope2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScopeᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Scopes = data
+		case "campaigns":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("campaigns"))
+			data, err := ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Campaigns = data
+		case "segment":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("segment"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Segment = data
+		case "expiresIn":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expiresIn"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ExpiresIn = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputCreateApiKeyInput(ctx context.Context, obj any) (tenant.CreateKeyInput, error) {
 	var it tenant.CreateKeyInput
 	if obj == nil {
@@ -14698,7 +15533,7 @@ func (ec *executionContext) unmarshalInputUpdateTenantInput(ctx context.Context,
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "timeZone", "industry"}
+	fieldsInOrder := [...]string{"name", "timeZone", "industry", "allowedOrigins"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -14726,6 +15561,13 @@ func (ec *executionContext) unmarshalInputUpdateTenantInput(ctx context.Context,
 				return it, err
 			}
 			it.Industry = data
+		case "allowedOrigins":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("allowedOrigins"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.AllowedOrigins = data
 		}
 	}
 	return it, nil
@@ -15580,6 +16422,54 @@ func (ec *executionContext) _ContactEdge(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
+var createAccessTokenPayloadImplementors = []string{"CreateAccessTokenPayload"}
+
+func (ec *executionContext) _CreateAccessTokenPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateAccessTokenPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createAccessTokenPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreateAccessTokenPayload")
+		case "token":
+			out.Values[i] = ec._CreateAccessTokenPayload_token(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "expiresAt":
+			out.Values[i] = ec._CreateAccessTokenPayload_expiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CreateAccessTokenPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var createApiKeyPayloadImplementors = []string{"CreateApiKeyPayload"}
 
 func (ec *executionContext) _CreateApiKeyPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateAPIKeyPayload) graphql.Marshaler {
@@ -16162,6 +17052,69 @@ func (ec *executionContext) _Feedback(ctx context.Context, sel ast.SelectionSet,
 	return out
 }
 
+var feedbackEventImplementors = []string{"FeedbackEvent"}
+
+func (ec *executionContext) _FeedbackEvent(ctx context.Context, sel ast.SelectionSet, obj *feedback.Entry) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, feedbackEventImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("FeedbackEvent")
+		case "cursor":
+			out.Values[i] = ec._FeedbackEvent_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "kind":
+			out.Values[i] = ec._FeedbackEvent_kind(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "at":
+			out.Values[i] = ec._FeedbackEvent_at(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "responseId":
+			out.Values[i] = ec._FeedbackEvent_responseId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "response":
+			out.Values[i] = ec._FeedbackEvent_response(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "previousScore":
+			out.Values[i] = ec._FeedbackEvent_previousScore(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var feedbackGroupImplementors = []string{"FeedbackGroup"}
 
 func (ec *executionContext) _FeedbackGroup(ctx context.Context, sel ast.SelectionSet, obj *insight.FeedbackGroup) graphql.Marshaler {
@@ -16348,6 +17301,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "createApiKey":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_createApiKey(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "createAccessToken":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createAccessToken(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -17757,6 +18717,28 @@ func (ec *executionContext) _SegmentRule(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
+var subscriptionImplementors = []string{"Subscription"}
+
+func (ec *executionContext) _Subscription(ctx context.Context, sel ast.SelectionSet) func(ctx context.Context) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, subscriptionImplementors)
+	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{
+		Object: "Subscription",
+	})
+	if len(fields) != 1 {
+		graphql.AddErrorf(ctx, "must subscribe to exactly one stream")
+		return nil
+	}
+
+	switch fields[0].Name {
+	case "feedbackReceived":
+		return ec._Subscription_feedbackReceived(ctx, fields[0])
+	case "scoreChanged":
+		return ec._Subscription_scoreChanged(ctx, fields[0])
+	default:
+		panic("unknown field " + strconv.Quote(fields[0].Name))
+	}
+}
+
 var tenantImplementors = []string{"Tenant", "Node"}
 
 func (ec *executionContext) _Tenant(ctx context.Context, sel ast.SelectionSet, obj *ent.Tenant) graphql.Marshaler {
@@ -17787,6 +18769,11 @@ func (ec *executionContext) _Tenant(ctx context.Context, sel ast.SelectionSet, o
 		case "industry":
 			out.Values[i] = ec._Tenant_industry(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "allowedOrigins":
+			out.Values[i] = ec._Tenant_allowedOrigins(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "createdAt":
@@ -19232,6 +20219,21 @@ func (ec *executionContext) unmarshalNContactInput2ᚕgithubᚗcomᚋzerotenᚋz
 	return res, nil
 }
 
+func (ec *executionContext) unmarshalNCreateAccessTokenInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋtenantᚐCreateTokenInput(ctx context.Context, v any) (tenant.CreateTokenInput, error) {
+	res, err := ec.unmarshalInputCreateAccessTokenInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCreateAccessTokenPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐCreateAccessTokenPayload(ctx context.Context, sel ast.SelectionSet, v *model.CreateAccessTokenPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CreateAccessTokenPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNCreateApiKeyInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋtenantᚐCreateKeyInput(ctx context.Context, v any) (tenant.CreateKeyInput, error) {
 	res, err := ec.unmarshalInputCreateApiKeyInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -19408,6 +20410,46 @@ func (ec *executionContext) marshalNFeedback2ᚖgithubᚗcomᚋzerotenᚋzeroten
 	}
 	return ec._Feedback(ctx, sel, v)
 }
+
+func (ec *executionContext) marshalNFeedbackEvent2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐEntry(ctx context.Context, sel ast.SelectionSet, v *feedback.Entry) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._FeedbackEvent(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNFeedbackEventKind2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐEventKind(ctx context.Context, v any) (feedback.EventKind, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := unmarshalNFeedbackEventKind2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐEventKind[tmp]
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNFeedbackEventKind2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐEventKind(ctx context.Context, sel ast.SelectionSet, v feedback.EventKind) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalString(marshalNFeedbackEventKind2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐEventKind[v])
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+var (
+	unmarshalNFeedbackEventKind2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐEventKind = map[string]feedback.EventKind{
+		"RECORDED": feedback.Recorded,
+		"AMENDED":  feedback.Amended,
+		"DELETED":  feedback.Deleted,
+	}
+	marshalNFeedbackEventKind2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐEventKind = map[feedback.EventKind]string{
+		feedback.Recorded: "RECORDED",
+		feedback.Amended:  "AMENDED",
+		feedback.Deleted:  "DELETED",
+	}
+)
 
 func (ec *executionContext) unmarshalNFeedbackFilter2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐFilter(ctx context.Context, v any) (feedback.Filter, error) {
 	res, err := ec.unmarshalInputFeedbackFilter(ctx, v)

@@ -3,6 +3,8 @@
 package model
 
 import (
+	"time"
+
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
@@ -12,6 +14,16 @@ import (
 type AmendResponsePayload struct {
 	// The response as it is now; null where the change was refused.
 	Response *ent.Response `json:"response,omitempty"`
+	// Why it was refused; empty where it was not.
+	UserErrors []*apierror.UserError `json:"userErrors"`
+}
+
+// What became of `createAccessToken`.
+type CreateAccessTokenPayload struct {
+	// The token, sent as `Authorization: Bearer …` like a key. Null where it was refused.
+	Token *string `json:"token,omitempty"`
+	// From this instant on it lets nobody in. Null where it was refused.
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 	// Why it was refused; empty where it was not.
 	UserErrors []*apierror.UserError `json:"userErrors"`
 }
@@ -140,6 +152,10 @@ type RevokeAPIKeyPayload struct {
 	APIKey *ent.ApiKey `json:"apiKey,omitempty"`
 	// Why nothing was revoked; empty where it was.
 	UserErrors []*apierror.UserError `json:"userErrors"`
+}
+
+// What is told while it happens, over a WebSocket (`graphql-transport-ws`) or server-sent events.
+type Subscription struct {
 }
 
 // What became of `updateCampaign`.

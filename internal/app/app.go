@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,6 +19,8 @@ import (
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/insight"
+	"github.com/zeroten/zeroten/internal/live"
+	"github.com/zeroten/zeroten/internal/observe"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/tenant"
 )
@@ -31,6 +34,8 @@ type Config struct {
 	// Volatile gives up durability, for databases that are thrown away.
 	Volatile bool
 	Log      *slog.Logger
+	// Getenv, where not nil, looks OpenTelemetry's settings up.
+	Getenv func(string) string
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -43,10 +48,17 @@ type App struct {
 	Builder *cube.Builder
 	Insight *insight.Reader
 	Keys    *tenant.Keys
+	Watcher *tenant.Watcher
+	Live    *live.Hub
+	Observe *observe.Observer
 
-	jobs    *river.Client[*sql.Tx]
-	working bool
-	log     *slog.Logger
+	// lagging, where not nil, says which of the log's readers are too far behind to be of use.
+	lagging func() error
+
+	jobs        *river.Client[*sql.Tx]
+	working     bool
+	connections atomic.Int64
+	log         *slog.Logger
 }
 
 const (
@@ -54,6 +66,11 @@ const (
 	jobTimeout = 30 * time.Second
 	// rescueAfter is when the job of a killed process is taken up again, if no new process has done so at its start.
 	rescueAfter = 45 * time.Second
+	// watchEvery is how often it is asked whether those who hold a connection open are still let in; with what Keys
+	// believes meanwhile it stays below a second.
+	watchEvery = 400 * time.Millisecond
+	// jobsTimeout is how long jobs may take to stop.
+	jobsTimeout = 2 * time.Second
 )
 
 // Open opens and migrates the database.
@@ -79,13 +96,19 @@ func Open(ctx context.Context, cfg Config) (a *App, err error) {
 	if len(ran) > 0 {
 		cfg.Log.Info("migrated", "database", db.Name(), "migrations", ran)
 	}
-	if a.Log, err = feedback.NewLog(db, feedback.Config{Now: cfg.Now}); err != nil {
+	if a.Observe, err = observe.New(ctx, observe.Config{Log: cfg.Log, Getenv: cfg.Getenv}); err != nil {
 		return nil, err
 	}
 	a.States = cube.NewStates(db)
+	a.Live = live.NewHub(db, a.States, live.Config{Now: cfg.Now, Log: cfg.Log})
+	a.Log, err = feedback.NewLog(db, feedback.Config{Now: cfg.Now, Observe: a.Observe.Flush, Flushed: a.Live.Flushed})
+	if err != nil {
+		return nil, err
+	}
 	a.Builder = cube.NewBuilder(db, func() *river.Client[*sql.Tx] { return a.jobs })
 	a.Insight = insight.NewReader(db, a.States, cfg.Now)
 	a.Keys = tenant.NewKeys(db)
+	a.Watcher = tenant.NewWatcher(a.Keys, watchEvery)
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &cube.Worker{Builder: a.Builder})
 	var driver riverdriver.Driver[*sql.Tx] = riversqlite.New(db.Writer)
@@ -100,11 +123,23 @@ func Open(ctx context.Context, cfg Config) (a *App, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing jobs: %w", err)
 	}
+	a.lagging = a.readersLag
+	a.measure()
 	return a, nil
 }
 
 // Work begins to work jobs, those first that a stopped process left behind.
 func (a *App) Work(ctx context.Context) error {
+	err := a.DB.Monitor(func(err error) {
+		if err != nil {
+			a.log.Error("the database is away", "error", err.Error())
+			return
+		}
+		a.log.Info("the database is back")
+	})
+	if err != nil {
+		return err
+	}
 	if err := a.jobs.Start(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("starting jobs: %w", err)
 	}
@@ -116,7 +151,7 @@ func (a *App) Work(ctx context.Context) error {
 func (a *App) Close() error {
 	var errs []error
 	if a.working {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), jobsTimeout)
 		defer cancel()
 		if err := a.jobs.StopAndCancel(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("stopping jobs: %w", err))
@@ -125,8 +160,21 @@ func (a *App) Close() error {
 	if a.Log != nil {
 		errs = append(errs, a.Log.Close())
 	}
+	if a.Live != nil {
+		a.Live.Close()
+	}
+	if a.Watcher != nil {
+		a.Watcher.Close()
+	}
 	if a.Keys != nil {
 		a.Keys.Close()
+	}
+	if a.Observe != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if err := a.Observe.Shutdown(ctx); err != nil {
+			a.log.Warn("sending the last traces", "error", err.Error())
+		}
 	}
 	return errors.Join(append(errs, a.DB.Close())...)
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/zeroten/zeroten/graph"
+	"github.com/zeroten/zeroten/internal/observe"
 )
 
 // CLI is the program's command line. Every setting is a flag and an environment variable.
@@ -38,8 +40,8 @@ type Globals struct {
 	Ready func(address string) `kong:"-"`
 }
 
-func (g *Globals) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(g.Err, &slog.HandlerOptions{Level: g.LogLevel}))
+func (g *Globals) logger(format string) *slog.Logger {
+	return observe.NewLogger(g.Err, format == "json", g.LogLevel)
 }
 
 // with opens the database, which is made where it is not there yet, calls f and closes it.
@@ -53,7 +55,10 @@ func (g *Globals) withExisting(ctx context.Context, f func(*App) error) error {
 }
 
 func (g *Globals) using(ctx context.Context, cfg Config, f func(*App) error) (err error) {
-	cfg.Database, cfg.Log = g.Database, g.logger()
+	cfg.Database = g.Database
+	if cfg.Log == nil {
+		cfg.Log = g.logger("text")
+	}
 	a, err := Open(ctx, cfg)
 	if err != nil {
 		return err
@@ -84,6 +89,7 @@ func url(s *Server) string {
 // ServeCmd is `zeroten serve`.
 type ServeCmd struct {
 	ListenFlag `embed:""`
+	Edge       `embed:""`
 }
 
 // collectLess trades memory for time, where the environment does not say otherwise: a server that answers within a
@@ -99,8 +105,8 @@ func collectLess() {
 // Run serves until the context is done.
 func (c *ServeCmd) Run(ctx context.Context, g *Globals) error {
 	collectLess()
-	return g.with(ctx, func(a *App) error {
-		s, err := a.Listen(ctx, c.Listen, graph.Playground{})
+	return g.using(ctx, Config{Log: g.logger(cmp.Or(c.LogFormat, "json")), Getenv: os.Getenv}, func(a *App) error {
+		s, err := a.Listen(ctx, c.Listen, c.Edge, graph.Playground{})
 		if err != nil {
 			return err
 		}

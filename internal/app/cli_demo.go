@@ -18,12 +18,13 @@ import (
 // DemoCmd is `zeroten demo`.
 type DemoCmd struct {
 	ListenFlag `embed:""`
+	Edge       `embed:""`
 	Every      time.Duration `env:"ZEROTEN_DEMO_EVERY" default:"400ms" help:"Record one more answer so often; 0 for none (default ${default})."`
 }
 
 // Run serves the demo until the context is done, and throws its database away.
 func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
-	listener, err := listen(ctx, c.Listen)
+	listener, err := listen(ctx, c.Listen, "--listen")
 	if err != nil {
 		return err
 	}
@@ -33,7 +34,7 @@ func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
 		return fmt.Errorf("making a place for the demo: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	a, err := Open(ctx, Config{Database: "sqlite://" + filepath.Join(dir, "demo.db"), Volatile: true, Log: g.logger()})
+	a, err := Open(ctx, Config{Database: "sqlite://" + filepath.Join(dir, "demo.db"), Volatile: true, Log: g.logger(c.LogFormat), Getenv: os.Getenv})
 	if err != nil {
 		return err
 	}
@@ -48,7 +49,10 @@ func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
 	if err != nil {
 		return err
 	}
-	s := a.serve(listener, graph.Playground{Secret: secret, Variables: map[string]any{"campaign": d.Campaigns.Relationship}})
+	s, err := a.serve(ctx, listener, c.Edge, graph.Playground{Secret: secret, Variables: map[string]any{"campaign": d.Campaigns.Relationship}})
+	if err != nil {
+		return err
+	}
 	if err := a.Work(ctx); err != nil {
 		return err
 	}

@@ -6,75 +6,122 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/zeroten/zeroten/graph"
-	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/observe"
+	"golang.org/x/net/netutil"
 )
 
 // Server serves an App over HTTP.
 type Server struct {
-	// Addr is where it listens.
-	Addr net.Addr
+	// Addr is where it listens, MetricsAddr where its metrics are; nil where they are not served.
+	Addr, MetricsAddr net.Addr
 
-	http   *http.Server
-	served chan error
+	http, metrics *http.Server
+	served        chan error
+	stopping      *atomic.Bool
+	drain         func(context.Context) error
 }
 
-// stopTimeout is how long requests in flight may take when the server stops.
-const stopTimeout = 8 * time.Second
+const (
+	// stopTimeout is how long requests in flight may take when the server stops.
+	stopTimeout = 6 * time.Second
+	// writeTimeout is how long an answer may take, streams apart.
+	writeTimeout = 90 * time.Second
+)
 
 // Listen begins to serve on the address, e.g. `127.0.0.1:8080`; with port 0 on a free one.
-func (a *App) Listen(ctx context.Context, address string, playground graph.Playground) (*Server, error) {
-	listener, err := listen(ctx, address)
+func (a *App) Listen(ctx context.Context, address string, edge Edge, playground graph.Playground) (*Server, error) {
+	listener, err := listen(ctx, address, "--listen")
 	if err != nil {
 		return nil, err
 	}
-	return a.serve(listener, playground), nil
+	s, err := a.serve(ctx, listener, edge, playground)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	return s, nil
 }
 
-// listen takes the address, so that nobody else can.
-func listen(ctx context.Context, address string) (net.Listener, error) {
+// listen takes the address, so that nobody else can. flag is how to choose another.
+func listen(ctx context.Context, address, flag string) (net.Listener, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("listening on %s: %w (choose another with --listen)", address, err)
+		return nil, fmt.Errorf("listening on %s: %w (choose another with %s)", address, err, flag)
 	}
 	return listener, nil
 }
 
-func (a *App) serve(listener net.Listener, playground graph.Playground) *Server {
+// serve serves on the listener, which is closed when the server stops.
+func (a *App) serve(ctx context.Context, listener net.Listener, edge Edge, playground graph.Playground) (*Server, error) {
+	if err := edge.check(); err != nil {
+		return nil, err
+	}
+	s := &Server{Addr: listener.Addr(), served: make(chan error, 2), stopping: &atomic.Bool{}}
+	api, err := a.API(edge)
+	if err != nil {
+		return nil, err
+	}
+	s.drain = api.Shutdown
+	if edge.MetricsListen != "" {
+		metrics, err := listen(ctx, edge.MetricsListen, "--metrics-listen")
+		if err != nil {
+			return nil, err
+		}
+		mux := http.NewServeMux()
+		mux.Handle("GET /metrics", a.Observe.Handler())
+		s.MetricsAddr, s.metrics = metrics.Addr(), a.httpServer(mux)
+		go func() { s.served <- s.metrics.Serve(metrics) }()
+	}
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", graph.Handler(&graph.Resolver{
-		DB: a.DB, Log: a.Log, Finder: feedback.NewFinder(a.DB), States: a.States, Builder: a.Builder, Insight: a.Insight,
-	}, a.Keys.Authenticate, a.log))
+	mux.Handle("/graphql", api)
 	mux.Handle("GET /playground", playground.Handler("/graphql"))
 	mux.Handle("GET /{$}", http.RedirectHandler("/playground", http.StatusFound))
-	s := &Server{
-		Addr: listener.Addr(),
-		http: &http.Server{
-			Handler:           mux,
-			ReadHeaderTimeout: 10 * time.Second,
-			ReadTimeout:       60 * time.Second,
-			WriteTimeout:      90 * time.Second,
-			IdleTimeout:       120 * time.Second,
-		},
-		served: make(chan error, 1),
-	}
-	go func() { s.served <- s.http.Serve(listener) }()
-	return s
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { health{OK: true}.write(w) })
+	mux.Handle("GET /readyz", &readiness{app: a, stopping: s.stopping})
+	s.http = a.httpServer(a.Observe.Requests(mux, isProbe))
+	s.http.ConnState = a.countConnection
+	go func() { s.served <- s.http.Serve(netutil.LimitListener(listener, edge.MaxConnections)) }()
+	return s, nil
 }
 
-// Wait waits until the context is done, or serving fails, and then stops: requests in flight are answered first.
+func (a *App) httpServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       60 * time.Second,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       120 * time.Second,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          observe.ErrorLog(a.log),
+	}
+}
+
+// Wait waits until the context is done, or serving fails, and then stops: nothing new is taken, sockets and streams are
+// told to come back, and requests in flight are answered.
 func (s *Server) Wait(ctx context.Context) error {
+	var failed error
 	select {
 	case err := <-s.served:
-		return fmt.Errorf("serving: %w", err)
+		failed = fmt.Errorf("serving: %w", err)
 	case <-ctx.Done():
 	}
+	s.stopping.Store(true)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
+	drained := make(chan error, 1)
+	s.http.RegisterOnShutdown(func() { drained <- s.drain(ctx) })
+	errs := []error{failed}
 	if err := s.http.Shutdown(ctx); err != nil {
-		return errors.Join(fmt.Errorf("stopping: %w", err), s.http.Close())
+		errs = append(errs, fmt.Errorf("stopping: %w", err), s.http.Close())
 	}
-	return nil
+	if err := <-drained; err != nil {
+		errs = append(errs, fmt.Errorf("ending sockets and streams: %w", err))
+	}
+	if s.metrics != nil {
+		errs = append(errs, s.metrics.Close())
+	}
+	return errors.Join(errs...)
 }

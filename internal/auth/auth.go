@@ -41,13 +41,40 @@ func (s Scope) Includes(want Scope) bool {
 	return slices.Index(order, s) >= slices.Index(order, want)
 }
 
-// Caller is a key's holder.
+// Caller is the holder of a key, or of a token that a key gave out.
 type Caller struct {
 	// Tenant is the zero UUID for an operator.
 	Tenant uuid.UUID
-	// Key is the zero UUID where the program itself is calling.
+	// Key is the zero UUID where the program itself is calling. A token's is the key that gave it out.
 	Key    uuid.UUID
 	Scopes []Scope
+	// Token says that it is a token's holder.
+	Token bool
+	// Narrowing is what part of the tenant's feedback there is for the caller.
+	Narrowing Narrowing
+}
+
+// Narrowing is a part of a tenant's feedback: for whoever is narrowed to it there is nothing else. The zero value is
+// all of it.
+type Narrowing struct {
+	// Campaigns, where not nil, are the only ones that there are.
+	Campaigns []uuid.UUID
+	// Segment, where not the zero UUID, is the saved segment that responses are in.
+	Segment uuid.UUID
+}
+
+// IsZero reports whether nothing is narrowed.
+func (n Narrowing) IsZero() bool { return n.Campaigns == nil && n.Segment == uuid.Nil }
+
+// Campaign reports whether there is this campaign.
+func (n Narrowing) Campaign(campaign uuid.UUID) bool {
+	return n.Campaigns == nil || slices.Contains(n.Campaigns, campaign)
+}
+
+// Narrowed is what the context's caller is narrowed to.
+func Narrowed(ctx context.Context) Narrowing {
+	c, _ := From(ctx)
+	return c.Narrowing
 }
 
 // May reports whether the caller may do what needs the scope.

@@ -280,6 +280,9 @@ func TestListAndGet(t *testing.T) {
 			{"paused and closed", ctx, statuses[1:], []string{"5", "4", "2", "1"}},
 			{"none", ctx, []entcampaign.Status{}, nil},
 			{"another tenant's", other, nil, nil},
+			{"narrowed", narrowed(ctx, ids[0], ids[5], ids[6], id.New()), nil, []string{"6", "1", "0"}},
+			{"narrowed and active", narrowed(ctx, ids[0], ids[5], ids[6]), statuses[:1], []string{"6", "0"}},
+			{"narrowed to none", narrowed(ctx), nil, nil},
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				var got []string
@@ -311,11 +314,25 @@ func TestListAndGet(t *testing.T) {
 		if c, err := campaign.Get(ctx, db, ids[0]); err != nil || c.Name != "6" {
 			t.Errorf("got %v, %v", c, err)
 		}
+		if c, err := campaign.Get(narrowed(ctx, ids[1]), db, ids[1]); err != nil || c.Name != "5" {
+			t.Errorf("narrowed to it: got %v, %v", c, err)
+		}
+		if c, err := campaign.Get(narrowed(ctx, ids[1]), db, ids[0]); c != nil || err != nil {
+			t.Errorf("narrowed to another one: got %v, %v", c, err)
+		}
 		if c, err := campaign.Get(other, db, ids[0]); c != nil || err != nil {
 			t.Errorf("another tenant got %v, %v", c, err)
 		}
 		if c, err := campaign.Get(t.Context(), db, ids[0]); c != nil || err == nil {
 			t.Errorf("nobody got %v, %v", c, err)
 		}
+	})
+}
+
+// narrowed is the context of a caller of the same tenant for whom there are these campaigns.
+func narrowed(ctx context.Context, campaigns ...uuid.UUID) context.Context {
+	return auth.With(ctx, auth.Caller{
+		Tenant: auth.Tenant(ctx), Scopes: []auth.Scope{auth.Read}, Token: true,
+		Narrowing: auth.Narrowing{Campaigns: append([]uuid.UUID{}, campaigns...)},
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -24,15 +25,30 @@ import (
 // MaxSearch is how many characters a text to search for has at most.
 const MaxSearch = 200
 
-// Get finds a contact of the caller's tenant; nil where there is none.
-func Get(ctx context.Context, db *store.DB, id uuid.UUID) (*ent.Contact, error) {
-	return only(ctx, db.Ent.Contact.Query().Where(entcontact.ID(id)))
+// Visible says which of the contacts there are for a caller who is narrowed to a segment; those that there are not may
+// be missing. A nil one is for all others: the database can tell what they are narrowed to.
+type Visible func(ctx context.Context, contacts []uuid.UUID) (map[uuid.UUID]bool, error)
+
+// only keeps those contacts that there are.
+func (v Visible) only(ctx context.Context, contacts []*ent.Contact) ([]*ent.Contact, error) {
+	if v == nil || len(contacts) == 0 {
+		return contacts, nil
+	}
+	ids := make([]uuid.UUID, len(contacts))
+	for i, c := range contacts {
+		ids[i] = c.ID
+	}
+	visible, err := v(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(contacts, func(c *ent.Contact) bool { return !visible[c.ID] }), nil
 }
 
 // Find finds a contact of the caller's tenant by exactly one of the text of its id, its external id and its e-mail
-// address; nil where there is none. The error is BAD_REQUEST where not exactly one is given, and for what can be no
-// id.
-func Find(ctx context.Context, db *store.DB, idText, externalID, email *string) (*ent.Contact, error) {
+// address; nil where there is none for the caller. The error is BAD_REQUEST where not exactly one is given, and for
+// what can be no id.
+func Find(ctx context.Context, db *store.DB, visible Visible, idText, externalID, email *string) (*ent.Contact, error) {
 	given := 0
 	for _, text := range []*string{idText, externalID, email} {
 		if text != nil {
@@ -57,16 +73,32 @@ func Find(ctx context.Context, db *store.DB, idText, externalID, email *string) 
 	default:
 		q.Where(entcontact.EmailKey(EmailKey(*email)))
 	}
-	return only(ctx, q)
+	return only(ctx, q, visible)
 }
 
-func only(ctx context.Context, q *ent.ContactQuery) (*ent.Contact, error) {
+// Among finds those of the contacts that there are for the caller.
+func Among(ctx context.Context, db *store.DB, visible Visible, ids []uuid.UUID) ([]*ent.Contact, error) {
+	found, err := db.Ent.Contact.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All(ctx)
+	if err == nil {
+		found, err = visible.only(ctx, found)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finding contacts: %w", err)
+	}
+	return found, nil
+}
+
+func only(ctx context.Context, q *ent.ContactQuery, visible Visible) (*ent.Contact, error) {
 	c, err := q.Only(ctx)
 	if ent.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("finding a contact: %w", err)
+	}
+	found, err := visible.only(ctx, []*ent.Contact{c})
+	if err != nil || len(found) == 0 {
+		return nil, err
 	}
 	return c, nil
 }
@@ -79,10 +111,10 @@ type Filter struct {
 	Segment *string
 }
 
-// List pages through the contacts of the caller's tenant, newest first. The error is NOT_FOUND where there is no such
-// segment, and BAD_REQUEST where its dimensions are still being built, and for what cannot be meant.
-func List(ctx context.Context, db *store.DB, states *cube.States, args page.Args, filter Filter, now time.Time) (*page.Connection[*ent.Contact], error) {
-	s := selection{db: db}
+// List pages through the contacts that there are for the caller, newest first. The error is NOT_FOUND where there is no
+// such segment, and BAD_REQUEST where its dimensions are still being built, and for what cannot be meant.
+func List(ctx context.Context, db *store.DB, states *cube.States, visible Visible, args page.Args, filter Filter, now time.Time) (*page.Connection[*ent.Contact], error) {
+	s := selection{db: db, visible: visible}
 	if filter.Search != nil && *filter.Search != "" {
 		if utf8.RuneCountInString(*filter.Search) > MaxSearch {
 			return nil, apierror.BadRequest("search: at most %d characters.", MaxSearch)
@@ -106,9 +138,13 @@ func List(ctx context.Context, db *store.DB, states *cube.States, args page.Args
 type selection struct {
 	db *store.DB
 	// where is for the database. It may let more pass than tests do.
-	where func(*sql.Selector)
-	tests []func(*ent.Contact) bool
+	where   func(*sql.Selector)
+	tests   []func(*ent.Contact) bool
+	visible Visible
 }
+
+// sieves reports whether there is more to tell than the database can.
+func (s *selection) sieves() bool { return s.tests != nil || s.visible != nil }
 
 // search looks for a text. The databases know capitals of English letters alone, each in its own way; so other letters
 // are looked at here.
@@ -171,7 +207,7 @@ func (s *selection) segment(ctx context.Context, states *cube.States, idText str
 			return err
 		}
 		saved, ok := state.Segments[target]
-		if !ok {
+		if only := auth.Narrowed(ctx).Segment; !ok || only != uuid.Nil && only != target {
 			return apierror.New(apierror.NotFoundCode, "There is no segment %s.", idText)
 		}
 		matcher, err := state.Matcher(ctx, s.db, saved.Rule)
@@ -211,7 +247,7 @@ func (s *selection) holds(c *ent.Contact) bool {
 }
 
 func (s *selection) fetch(ctx context.Context, w page.Window) ([]*ent.Contact, error) {
-	if s.tests == nil {
+	if !s.sieves() {
 		return s.query().Where(w.Apply).All(ctx)
 	}
 	var after *uuid.UUID
@@ -227,7 +263,7 @@ func (s *selection) fetch(ctx context.Context, w page.Window) ([]*ent.Contact, e
 }
 
 func (s *selection) count(ctx context.Context) (int, error) {
-	if s.tests == nil {
+	if !s.sieves() {
 		return s.query().Count(ctx)
 	}
 	n := 0
@@ -263,15 +299,22 @@ func (s *selection) scan(ctx context.Context, query func() *ent.ContactQuery, de
 		if err != nil {
 			return err
 		}
+		last := len(rows) < chunk
+		if !last {
+			after = &rows[len(rows)-1].ID
+		}
+		rows = slices.DeleteFunc(rows, func(c *ent.Contact) bool { return !s.holds(c) })
+		if rows, err = s.visible.only(ctx, rows); err != nil {
+			return err
+		}
 		for _, c := range rows {
-			if s.holds(c) && !f(c) {
+			if !f(c) {
 				return nil
 			}
 		}
-		if len(rows) < chunk {
+		if last {
 			return nil
 		}
-		after = &rows[len(rows)-1].ID
 	}
 }
 

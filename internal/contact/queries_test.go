@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
@@ -112,11 +113,11 @@ func TestFindAndGet(t *testing.T) {
 			{"by another e-mail", nil, nil, new("ada@example.com"), false},
 		} {
 			t.Run(test.name, func(t *testing.T) {
-				c, err := contact.Find(ctx, db, test.id, test.externalID, test.email)
+				c, err := contact.Find(ctx, db, nil, test.id, test.externalID, test.email)
 				if err != nil || (c != nil) != test.found || (c != nil && c.ID != ada.ID) {
 					t.Errorf("got %v, %v", c, err)
 				}
-				if c, err := contact.Find(other, db, test.id, test.externalID, test.email); c != nil || err != nil {
+				if c, err := contact.Find(other, db, nil, test.id, test.externalID, test.email); c != nil || err != nil {
 					t.Errorf("another tenant got %v, %v", c, err)
 				}
 			})
@@ -130,21 +131,21 @@ func TestFindAndGet(t *testing.T) {
 			"a long externalId": {nil, new(strings.Repeat("x", 201)), nil},
 		} {
 			t.Run(name, func(t *testing.T) {
-				_, err := contact.Find(ctx, db, by[0], by[1], by[2])
+				_, err := contact.Find(ctx, db, nil, by[0], by[1], by[2])
 				wantCode(t, err, apierror.BadRequestCode)
 			})
 		}
-		if c, err := contact.Get(ctx, db, ada.ID); err != nil || *c.Name != "Ada" {
+		if c, err := contact.Find(ctx, db, nil, new(ada.NodeID()), nil, nil); err != nil || *c.Name != "Ada" {
 			t.Errorf("got %v, %v", c, err)
 		}
-		if c, err := contact.Get(other, db, ada.ID); c != nil || err != nil {
+		if c, err := contact.Find(other, db, nil, new(ada.NodeID()), nil, nil); c != nil || err != nil {
 			t.Errorf("another tenant got %v, %v", c, err)
 		}
 	})
 }
 
 // names reads a list page by page, forwards and backwards, and checks that both are the same and that the total is.
-func names(t *testing.T, ctx context.Context, db *store.DB, states *cube.States, size int, f contact.Filter) []string {
+func names(t *testing.T, ctx context.Context, db *store.DB, states *cube.States, size int, f contact.Filter, visible ...contact.Visible) []string {
 	t.Helper()
 	name := func(c *ent.Contact) string {
 		if c.Name == nil {
@@ -152,9 +153,10 @@ func names(t *testing.T, ctx context.Context, db *store.DB, states *cube.States,
 		}
 		return *c.Name
 	}
+	visible = append(visible, nil)
 	var forwards, backwards []string
 	for args := (page.Args{First: &size}); ; {
-		list, err := contact.List(ctx, db, states, args, f, time.Now())
+		list, err := contact.List(ctx, db, states, visible[0], args, f, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +169,7 @@ func names(t *testing.T, ctx context.Context, db *store.DB, states *cube.States,
 		args.After = list.PageInfo.EndCursor
 	}
 	for args := (page.Args{Last: &size}); ; {
-		list, err := contact.List(ctx, db, states, args, f, time.Now())
+		list, err := contact.List(ctx, db, states, visible[0], args, f, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -229,9 +231,9 @@ func TestSearch(t *testing.T) {
 				}
 			})
 		}
-		_, err := contact.List(ctx, db, states, page.Args{}, contact.Filter{Search: new(strings.Repeat("x", 201))}, time.Now())
+		_, err := contact.List(ctx, db, states, nil, page.Args{}, contact.Filter{Search: new(strings.Repeat("x", 201))}, time.Now())
 		wantCode(t, err, apierror.BadRequestCode)
-		_, err = contact.List(ctx, db, states, page.Args{After: new("x")}, contact.Filter{}, time.Now())
+		_, err = contact.List(ctx, db, states, nil, page.Args{After: new("x")}, contact.Filter{}, time.Now())
 		wantCode(t, err, apierror.BadRequestCode)
 	})
 }
@@ -288,15 +290,15 @@ func TestListBySegment(t *testing.T) {
 			t.Errorf("segment and search: got %v", got)
 		}
 
-		_, err := contact.List(other, db, states, page.Args{}, contact.Filter{Segment: &gold}, time.Now())
+		_, err := contact.List(other, db, states, nil, page.Args{}, contact.Filter{Segment: &gold}, time.Now())
 		wantCode(t, err, apierror.NotFoundCode)
 		none := id.Segment.Format(id.New())
-		_, unknownErr := contact.List(ctx, db, states, page.Args{}, contact.Filter{Segment: &none}, time.Now())
+		_, unknownErr := contact.List(ctx, db, states, nil, page.Args{}, contact.Filter{Segment: &none}, time.Now())
 		wantCode(t, unknownErr, apierror.NotFoundCode)
 		if a, b := strings.ReplaceAll(err.Error(), gold, "…"), strings.ReplaceAll(unknownErr.Error(), none, "…"); a != b {
 			t.Errorf("another tenant's segment: %s; an unknown one: %s", a, b)
 		}
-		_, err = contact.List(ctx, db, states, page.Args{}, contact.Filter{Segment: new("gold")}, time.Now())
+		_, err = contact.List(ctx, db, states, nil, page.Args{}, contact.Filter{Segment: new("gold")}, time.Now())
 		wantCode(t, err, apierror.BadRequestCode)
 	})
 }
@@ -334,6 +336,126 @@ func TestListBySegmentBeyondTheDictionary(t *testing.T) {
 		}
 		if got := names(t, ctx, db, states, 2, contact.Filter{Segment: &text}); !slices.Equal(got, []string{"late"}) {
 			t.Errorf("got %v, want late", got)
+		}
+	})
+}
+
+// narrowed is the context of a caller of the same tenant who is narrowed.
+func narrowed(ctx context.Context, n auth.Narrowing) context.Context {
+	return auth.With(ctx, auth.Caller{Tenant: auth.Tenant(ctx), Scopes: []auth.Scope{auth.Read}, Token: true, Narrowing: n})
+}
+
+func TestNarrowed(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := newTenant(t, db, cube.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: true})
+		states := cube.NewStates(db)
+		gold := cube.CreateSegmentInput{Name: "Gold", Rule: segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"gold"}}}}
+		saved, err := cube.CreateSegment(ctx, db, gold)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gold.Name = "Other"
+		other, err := cube.CreateSegment(ctx, db, gold)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// More than are looked at in one go: of every four, one answered in the first campaign, one in the second, one in
+		// both, and one nowhere.
+		var people []person
+		for i := range 2_200 {
+			people = append(people, person{name: fmt.Sprintf("P%04d", i), externalID: fmt.Sprint(i), traits: trait.Values{"plan": []string{"gold", "basic", "none"}[i%3]}})
+		}
+		contacts := add(t, ctx, db, people...)
+		var campaigns []uuid.UUID
+		err = db.Write(ctx, func(tx *store.Tx) error {
+			for _, name := range []string{"A", "B"} {
+				c, err := tx.Ent.Campaign.Create().SetName(name).SetQuestion("?").SetFollowUpQuestion("?").Save(ctx)
+				if err != nil {
+					return err
+				}
+				campaigns = append(campaigns, c.ID)
+			}
+			var all []*ent.ResponseCreate
+			for i, c := range contacts {
+				for j, campaign := range campaigns {
+					if i%4 == j || i%4 == 2 {
+						all = append(all, tx.Ent.Response.Create().SetCampaignID(campaign).SetContactID(c.ID).SetScore(9).SetChannel("API").
+							SetTraits(trait.Values{}).SetRespondedAt(time.Now()).SetRecordedAt(time.Now()).SetUpdatedAt(time.Now()))
+					}
+				}
+			}
+			for chunk := range slices.Chunk(all, 500) {
+				if _, err := tx.Ent.Response.CreateBulk(chunk...).Save(ctx); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		even := func(_ context.Context, ids []uuid.UUID) (map[uuid.UUID]bool, error) {
+			visible := map[uuid.UUID]bool{}
+			for i, c := range contacts {
+				if i%2 == 0 && slices.Contains(ids, c.ID) {
+					visible[c.ID] = true
+				}
+			}
+			return visible, nil
+		}
+		for name, test := range map[string]struct {
+			narrowing auth.Narrowing
+			visible   contact.Visible
+			is        func(i int) bool
+		}{
+			"to a campaign":               {auth.Narrowing{Campaigns: campaigns[:1]}, nil, func(i int) bool { return i%4 == 0 || i%4 == 2 }},
+			"to both":                     {auth.Narrowing{Campaigns: campaigns}, nil, func(i int) bool { return i%4 < 3 }},
+			"to none":                     {auth.Narrowing{Campaigns: []uuid.UUID{}}, nil, func(int) bool { return false }},
+			"to a segment":                {auth.Narrowing{Segment: saved.ID}, even, func(i int) bool { return i%2 == 0 }},
+			"to a segment and a campaign": {auth.Narrowing{Segment: saved.ID, Campaigns: campaigns[1:]}, even, func(i int) bool { return i%4 == 2 }},
+		} {
+			t.Run(name, func(t *testing.T) {
+				ctx := narrowed(ctx, test.narrowing)
+				expect := func(also func(i int) bool) []string {
+					var want []string
+					for i := range slices.Backward(people) {
+						if test.is(i) && also(i) {
+							want = append(want, people[i].name)
+						}
+					}
+					return want
+				}
+				for filter, f := range map[string]struct {
+					filter contact.Filter
+					also   func(i int) bool
+				}{
+					"all":     {contact.Filter{}, func(int) bool { return true }},
+					"search":  {contact.Filter{Search: new("p00")}, func(i int) bool { return i < 100 }},
+					"segment": {contact.Filter{Segment: new(saved.NodeID())}, func(i int) bool { return i%3 == 0 }},
+				} {
+					if got, want := names(t, ctx, db, states, 100, f.filter, test.visible), expect(f.also); !slices.Equal(got, want) {
+						t.Errorf("%s: got %d, want %d: %v", filter, len(got), len(want), got)
+					}
+				}
+				for i, c := range contacts[:8] {
+					for _, by := range [][2]*string{{new(c.NodeID()), nil}, {nil, c.ExternalID}} {
+						found, err := contact.Find(ctx, db, test.visible, by[0], by[1], nil)
+						if err != nil || (found != nil) != test.is(i) {
+							t.Errorf("contact %d: got %v, %v", i, found, err)
+						}
+					}
+					among, err := contact.Among(ctx, db, test.visible, []uuid.UUID{c.ID, id.New()})
+					if err != nil || (len(among) == 1) != test.is(i) {
+						t.Errorf("contact %d: among %v, %v", i, among, err)
+					}
+				}
+				_, err := contact.List(ctx, db, states, test.visible, page.Args{}, contact.Filter{Segment: new(other.NodeID())}, time.Now())
+				if test.narrowing.Segment != uuid.Nil {
+					wantCode(t, err, apierror.NotFoundCode)
+				} else if err != nil {
+					t.Error(err)
+				}
+			})
 		}
 	})
 }

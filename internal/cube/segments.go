@@ -148,7 +148,7 @@ func validateSegment(ctx context.Context, tx *store.Tx, tenant uuid.UUID, name *
 	return errs.Err()
 }
 
-// GetSegment finds a segment of the caller's tenant; nil where there is none.
+// GetSegment finds a segment of the caller's tenant; nil where there is none for the caller.
 func GetSegment(ctx context.Context, db *store.DB, id uuid.UUID) (*ent.Segment, error) {
 	found, err := db.Ent.Segment.Get(ctx, id)
 	if ent.IsNotFound(err) {
@@ -160,7 +160,7 @@ func GetSegment(ctx context.Context, db *store.DB, id uuid.UUID) (*ent.Segment, 
 	return found, nil
 }
 
-// ListSegments pages through the segments of the caller's tenant, newest first.
+// ListSegments pages through the segments that there are for the caller, newest first.
 func ListSegments(ctx context.Context, db *store.DB, args page.Args) (*page.Connection[*ent.Segment], error) {
 	list, err := page.Of(ctx, args, page.Order{List: "segments", Desc: true},
 		func(g *ent.Segment) page.Key { return page.Key{ID: g.ID} },
@@ -189,8 +189,11 @@ func (s *State) Matcher(ctx context.Context, db *store.DB, rule segment.Rule) (*
 	if r == nil {
 		return nil, ErrStale // built meanwhile
 	}
-	return nil, apierror.BadRequest("Past responses are still being taken in for the traits of this rule: %d of %d so far. Ask again when all are.",
-		r.Done, r.Total)
+	soFar := fmt.Sprintf(": %d of %d so far", r.Done, r.Total)
+	if !auth.Narrowed(ctx).IsZero() {
+		soFar = "" // they would learn how many there are in all
+	}
+	return nil, apierror.BadRequest("Past responses are still being taken in for the traits of this rule%s. Ask again when all are.", soFar)
 }
 
 // SegmentConnection is a page of segments, as the API has it.

@@ -233,6 +233,49 @@ func TestListSegments(t *testing.T) {
 	})
 }
 
+func TestNarrowedSegments(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := segmenting(t, db)
+		var ids []uuid.UUID
+		for i := range 3 {
+			made, err := cube.CreateSegment(ctx, db, cube.CreateSegmentInput{Name: fmt.Sprint(i), Rule: planIn("gold")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, made.ID)
+		}
+		for name, test := range map[string]struct {
+			narrowing auth.Narrowing
+			want      []string
+		}{
+			"to a segment":           {auth.Narrowing{Segment: ids[1]}, []string{"1"}},
+			"to one that is not any": {auth.Narrowing{Segment: id.New()}, nil},
+			"to campaigns":           {auth.Narrowing{Campaigns: []uuid.UUID{id.New()}}, []string{"2", "1", "0"}},
+		} {
+			t.Run(name, func(t *testing.T) {
+				ctx := auth.With(ctx, auth.Caller{Tenant: auth.Tenant(ctx), Scopes: []auth.Scope{auth.Read}, Token: true, Narrowing: test.narrowing})
+				list, err := cube.ListSegments(ctx, db, page.Args{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var got []string
+				for _, g := range list.Nodes() {
+					got = append(got, g.Name)
+				}
+				if n, err := list.TotalCount(ctx); !slices.Equal(got, test.want) || n != len(test.want) || err != nil {
+					t.Errorf("got %v of %d, %v; want %v", got, n, err, test.want)
+				}
+				for i, u := range ids {
+					found, err := cube.GetSegment(ctx, db, u)
+					if err != nil || (found != nil) != slices.Contains(test.want, fmt.Sprint(i)) {
+						t.Errorf("segment %d: got %v, %v", i, found, err)
+					}
+				}
+			})
+		}
+	})
+}
+
 func TestMatcher(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		ctx := segmenting(t, db)

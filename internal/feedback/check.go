@@ -18,7 +18,7 @@ func Check(ctx context.Context, db *store.DB, tenant uuid.UUID, repair bool) ([]
 	var faults []cube.Fault
 	check := func(tx *store.Tx) error {
 		c := checker{ctx: ctx, tx: tx.SQL, tenant: tenant, repair: repair}
-		for _, part := range []func() error{c.missing, c.position, c.gaps, c.last} {
+		for _, part := range []func() error{c.missing, c.position, c.gaps, c.last, c.tombstones} {
 			if err := part(); err != nil {
 				return err
 			}
@@ -183,5 +183,22 @@ func (c *checker) last() error {
 		return err
 	}
 	_, err = c.tx.ExecContext(c.ctx, `UPDATE tenants SET log_position = log_position + $2 WHERE id = $1`, c.tenant, n)
+	return err
+}
+
+// tombstones finds those of responses that were not deleted. There is none of what was deleted before tombstones were
+// kept, so that one which is missing says nothing.
+func (c *checker) tombstones() error {
+	const wrong = ` FROM tombstones WHERE tenant_id = $1 AND (
+			response_id IN (SELECT id FROM responses WHERE tenant_id = $1)
+			OR response_id NOT IN (SELECT response_id FROM events WHERE tenant_id = $1 AND kind = 3))`
+	var n int64
+	if err := c.tx.QueryRowContext(c.ctx, `SELECT count(*)`+wrong, c.tenant).Scan(&n); err != nil {
+		return err
+	}
+	if n == 0 || !c.fault("%d responses are kept as deleted that were not", n) {
+		return nil
+	}
+	_, err := c.tx.ExecContext(c.ctx, `DELETE`+wrong, c.tenant)
 	return err
 }

@@ -1,6 +1,7 @@
 package feedback
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/id"
@@ -69,6 +71,7 @@ type Selection struct {
 	NarrowsComments bool
 
 	state      *cube.State
+	narrowing  auth.Narrowing
 	channels   []string
 	variants   []string
 	segments   []*segment.Matcher
@@ -76,10 +79,11 @@ type Selection struct {
 	hasComment *bool
 }
 
-// Select resolves the filter. What cannot be meant is an apierror with the code BAD_REQUEST, and a campaign or segment
-// that the tenant does not have one with NOT_FOUND.
-func (f *Filter) Select(s *cube.State, within Within, now time.Time) (*Selection, error) {
-	sel := &Selection{state: s, From: cube.Earliest, To: cube.Latest}
+// Select resolves the filter for the context's caller: what they are narrowed to narrows the selection too. What cannot
+// be meant is an apierror with the code BAD_REQUEST, and a campaign or segment that there is not, for the caller, one
+// with NOT_FOUND.
+func (f *Filter) Select(ctx context.Context, s *cube.State, within Within, now time.Time) (*Selection, error) {
+	sel := &Selection{state: s, From: cube.Earliest, To: cube.Latest, narrowing: auth.Narrowed(ctx)}
 	for _, resolve := range []func(*Selection, Within, time.Time) error{
 		f.selectCampaigns, f.selectSegments, f.selectDays, f.selectRest,
 	} {
@@ -90,9 +94,20 @@ func (f *Filter) Select(s *cube.State, within Within, now time.Time) (*Selection
 	return sel, nil
 }
 
+// Settings is the state's number that the selection was resolved for: with another one, profiles, segments and
+// campaigns may be others.
+func (sel *Selection) Settings() int64 { return sel.state.Settings }
+
+// none makes the selection an empty one.
+func (sel *Selection) none() { sel.Campaigns = []uuid.UUID{} }
+
 func (f *Filter) selectCampaigns(sel *Selection, within Within, _ time.Time) error {
+	sel.Campaigns = slices.Clone(sel.narrowing.Campaigns)
 	if within.Campaign != uuid.Nil {
 		sel.Campaigns = []uuid.UUID{within.Campaign}
+		if !sel.narrowing.Campaign(within.Campaign) {
+			sel.none()
+		}
 	}
 	if f.Campaigns == nil {
 		return nil
@@ -106,10 +121,10 @@ func (f *Filter) selectCampaigns(sel *Selection, within Within, _ time.Time) err
 		if err != nil {
 			return apierror.BadRequest("filter.campaigns.%d: %v.", i, err)
 		}
-		if _, ok := sel.state.Campaigns[campaign]; !ok {
+		if _, ok := sel.state.Campaigns[campaign]; !ok || !sel.narrowing.Campaign(campaign) {
 			return apierror.New(apierror.NotFoundCode, "filter.campaigns.%d: there is no campaign %s.", i, text)
 		}
-		if within.Campaign == uuid.Nil || within.Campaign == campaign {
+		if sel.Campaigns == nil || slices.Contains(sel.Campaigns, campaign) {
 			chosen = append(chosen, campaign)
 		}
 	}
@@ -118,8 +133,17 @@ func (f *Filter) selectCampaigns(sel *Selection, within Within, _ time.Time) err
 }
 
 func (f *Filter) selectSegments(sel *Selection, within Within, _ time.Time) error {
+	only := sel.narrowing.Segment
+	if only != uuid.Nil {
+		g, ok := sel.state.Segments[only]
+		if !ok || within.Segment != uuid.Nil && within.Segment != only {
+			sel.none()
+		} else if err := sel.addRule(g.Rule, "segment "+g.Name); err != nil {
+			return err
+		}
+	}
 	saved := []uuid.UUID{}
-	if within.Segment != uuid.Nil {
+	if within.Segment != uuid.Nil && only == uuid.Nil {
 		saved = append(saved, within.Segment)
 	}
 	if f.Segment != nil {
@@ -131,8 +155,11 @@ func (f *Filter) selectSegments(sel *Selection, within Within, _ time.Time) erro
 	}
 	for _, segment := range saved {
 		g, ok := sel.state.Segments[segment]
-		if !ok {
+		if !ok || only != uuid.Nil && only != segment {
 			return apierror.New(apierror.NotFoundCode, "filter.segment: there is no segment %s.", id.Segment.Format(segment))
+		}
+		if segment == only {
+			continue // its rule is there already
 		}
 		if err := sel.addRule(g.Rule, "segment "+g.Name); err != nil {
 			return err
@@ -153,8 +180,11 @@ func (sel *Selection) addRule(rule segment.Rule, name string) error {
 		return nil
 	}
 	if s.Building != nil && rule.Validate(s.Building.Shape.Dimensions) == nil {
-		return apierror.BadRequest("%s: past responses are still being taken in for a trait that it uses: %d of %d so far. Ask again when all are.",
-			name, s.Rebuild.Done, s.Rebuild.Total)
+		soFar := fmt.Sprintf(": %d of %d so far", s.Rebuild.Done, s.Rebuild.Total)
+		if !sel.narrowing.IsZero() {
+			soFar = "" // they would learn how many there are in all
+		}
+		return apierror.BadRequest("%s: past responses are still being taken in for a trait that it uses%s. Ask again when all are.", name, soFar)
 	}
 	if errs, ok := errors.AsType[apierror.UserErrors](err); ok {
 		return apierror.BadRequest("%s: %v", name, errs)
@@ -224,12 +254,7 @@ func (sel *Selection) MatchesProfile(p trait.Profile) bool {
 	if sel.variants != nil && !slices.Contains(sel.variants, p.Variant) {
 		return false
 	}
-	for _, m := range sel.segments {
-		if !m.Match(p.Values) {
-			return false
-		}
-	}
-	return true
+	return sel.matchesValues(p.Values)
 }
 
 // Profiles are the matching profiles' ids; nil where all match.
@@ -262,26 +287,68 @@ func (sel *Selection) Keep(h nps.Histogram) nps.Histogram {
 // matchesSegments reports whether the response's profile is in the filter's segments. Its profile is known, since it
 // is counted there.
 func (sel *Selection) matchesSegments(r *ent.Response) bool {
-	if len(sel.segments) == 0 {
-		return true
-	}
-	g := sel.state.Active
+	return len(sel.segments) == 0 || sel.matchesValues(placed(sel.state.Active, r))
+}
+
+// placed are the dimension values that a generation counts the response by.
+func placed(g *cube.Generation, r *ent.Response) []string {
 	variant := ""
 	if r.Variant != nil {
 		variant = *r.Variant
 	}
 	values := g.Shape.Values(r.Traits, calendar.DayOf(r.RespondedAt, g.Zone()))
-	p, ok := g.Profiles.Find(string(r.Channel), variant, values)
-	if !ok {
-		// It came after the state was read: its profile is new.
-		p = trait.Profile{Values: values}
+	if p, ok := g.Profiles.Find(string(r.Channel), variant, values); ok {
+		return p.Values
 	}
-	for _, m := range sel.segments {
-		if !m.Match(p.Values) {
-			return false
-		}
+	// It came after the state was read: its profile is new.
+	return values
+}
+
+func (sel *Selection) matchesValues(values []string) bool {
+	return !slices.ContainsFunc(sel.segments, func(m *segment.Matcher) bool { return !m.Match(values) })
+}
+
+// Matches reports whether the selection's listeners are told of the entry: whether its response, as it is in the entry,
+// is one that List would list, or would be but for its score, where the event's previous one was in the categories. Of
+// a deleted one the words are gone: they do not narrow. Where nothing is left of it, all that can be told is its
+// campaign.
+func (sel *Selection) Matches(e *Entry) bool {
+	if sel.Campaigns != nil && !slices.Contains(sel.Campaigns, e.Campaign) {
+		return false
 	}
-	return true
+	if r := e.Response; r != nil {
+		return sel.matchesKnown(e, r.Score, string(r.Channel), r.Variant, r.RespondedAt) &&
+			(sel.hasComment == nil || *sel.hasComment == (r.Comment != nil)) &&
+			sel.matchesWords(r) && sel.matchesSegments(r)
+	}
+	if t := e.Gone; t != nil {
+		return sel.matchesKnown(e, t.Score, t.Channel, t.Variant, t.RespondedAt) &&
+			(len(sel.segments) == 0 || sel.matchesValues(t.values(sel.state.Active.Shape.Dimensions)))
+	}
+	return sel.Categories == nil && !sel.NarrowsProfiles && sel.From == cube.Earliest && sel.To == cube.Latest
+}
+
+// matchesKnown is for what is known of every response, there or deleted.
+func (sel *Selection) matchesKnown(e *Entry, score int, channel string, variant *string, respondedAt time.Time) bool {
+	if sel.channels != nil && !slices.Contains(sel.channels, channel) {
+		return false
+	}
+	named := trait.None
+	if variant != nil {
+		named = *variant
+	}
+	if sel.variants != nil && !slices.Contains(sel.variants, named) {
+		return false
+	}
+	if sel.Categories != nil && !slices.Contains(sel.Categories, nps.CategoryOf(score)) &&
+		(e.PreviousScore == nil || !slices.Contains(sel.Categories, nps.CategoryOf(*e.PreviousScore))) {
+		return false
+	}
+	if sel.From == cube.Earliest && sel.To == cube.Latest {
+		return true
+	}
+	day := calendar.DayOf(respondedAt, sel.state.Active.Zone())
+	return sel.From <= day && day <= sel.To
 }
 
 // matchesWords reports whether each word begins one of the comment's, in any order and without regard to case.

@@ -8,11 +8,13 @@ import (
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
 // Finder finds responses by id.
 type Finder struct {
+	states *cube.States
 	gather *store.Gather[owned, *ent.Response]
 }
 
@@ -20,8 +22,8 @@ type Finder struct {
 type owned struct{ tenant, id uuid.UUID }
 
 // NewFinder makes a Finder.
-func NewFinder(db *store.DB) *Finder {
-	return &Finder{gather: store.NewGather(func(ctx context.Context, keys []owned) (map[owned]*ent.Response, error) {
+func NewFinder(db *store.DB, states *cube.States) *Finder {
+	return &Finder{states: states, gather: store.NewGather(func(ctx context.Context, keys []owned) (map[owned]*ent.Response, error) {
 		byTenant := map[uuid.UUID][]uuid.UUID{}
 		for _, k := range keys {
 			byTenant[k.tenant] = append(byTenant[k.tenant], k.id)
@@ -42,11 +44,19 @@ func NewFinder(db *store.DB) *Finder {
 	})}
 }
 
-// Get finds a response of the caller's tenant; nil where there is none.
+// Get finds a response of the caller's tenant; nil where there is none for the caller.
 func (f *Finder) Get(ctx context.Context, id uuid.UUID) (*ent.Response, error) {
 	caller, ok := auth.From(ctx)
 	if !ok {
 		return nil, nil
 	}
-	return f.gather.Get(ctx, owned{caller.Tenant, id})
+	r, err := f.gather.Get(ctx, owned{caller.Tenant, id})
+	if r == nil || err != nil || caller.Narrowing.IsZero() {
+		return r, err
+	}
+	visible, err := Visible(ctx, f.states, []*ent.Response{r})
+	if err != nil || !visible[0] {
+		return nil, err
+	}
+	return r, nil
 }

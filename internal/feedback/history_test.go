@@ -50,6 +50,7 @@ type process struct {
 	states  *cube.States
 	builder *cube.Builder
 	insight *insight.Reader
+	flushed *flushed
 }
 
 // newProcess opens a database as a process does, but for durability, and with a builder that takes few responses at a
@@ -63,7 +64,8 @@ func newProcess(t *testing.T, url string, chunk int) *process {
 	if _, err := db.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	log, err := feedback.NewLog(db, feedback.Config{Now: clock})
+	told := newFlushed()
+	log, err := feedback.NewLog(db, feedback.Config{Now: clock, Flushed: told.take})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +87,7 @@ func newProcess(t *testing.T, url string, chunk int) *process {
 	p := &process{
 		db: db, log: log, states: states,
 		builder: cube.NewBuilder(db, func() *river.Client[*sql.Tx] { return jobs }),
-		insight: insight.NewReader(db, states, clock),
+		insight: insight.NewReader(db, states, clock), flushed: told,
 	}
 	p.builder.Chunk = chunk
 	return p
@@ -572,23 +574,42 @@ func (h *history) verifyLog(rt *rapid.T, rows []*ent.Response) {
 	}
 	lives := map[uuid.UUID]*life{}
 	var position int64
+	var told []*feedback.Entry
+	for _, p := range h.processes {
+		told = append(told, p.flushed.of(h.tenant)...)
+	}
+	slices.SortStableFunc(told, func(a, b *feedback.Entry) int { return cmp.Compare(a.Position, b.Position) })
+	there := map[uuid.UUID]*ent.Response{}
+	for _, r := range rows {
+		there[r.ID] = r
+	}
 	for {
-		events, err := feedback.Read(h.ctx, h.processes[1].db, position, 50)
+		events, err := feedback.ReadEntries(h.ctx, h.processes[1].db, position, 50)
 		if err != nil {
 			rt.Fatal(err)
 		}
+		if len(told) < len(events) {
+			rt.Fatalf("after %d there are %d events, and flushes told of %d", position, len(events), len(told))
+		}
+		for i, e := range events {
+			if texts := [2]string{eventText(e), eventText(told[i])}; texts[0] != texts[1] {
+				rt.Fatalf("the log has %s, and a flush told %s", texts[0], texts[1])
+			}
+			sameEntry(rt, e, there[e.Event.Response])
+		}
+		told = told[len(events):]
 		for _, e := range events {
 			if position++; e.Position != position {
 				rt.Fatalf("event %d stands at position %d", position, e.Position)
 			}
-			l := lives[e.Response]
+			l := lives[e.Event.Response]
 			switch {
 			case e.Kind == feedback.Recorded && l == nil && e.Score != nil && e.PreviousScore == nil:
-				lives[e.Response] = &life{score: e.Score, recorded: 1}
+				lives[e.Event.Response] = &life{score: e.Score, recorded: 1}
 			case e.Kind == feedback.Amended && l != nil && l.score != nil && e.Score != nil:
 				if e.PreviousScore == nil && *e.Score != *l.score ||
 					e.PreviousScore != nil && (*e.PreviousScore != *l.score || *e.Score == *l.score) {
-					rt.Fatalf("at %d, %v is amended from %v to %d, after %d", position, e.Response, e.PreviousScore, *e.Score, *l.score)
+					rt.Fatalf("at %d, %v is amended from %v to %d, after %d", position, e.Event.Response, e.PreviousScore, *e.Score, *l.score)
 				}
 				l.score = e.Score
 			case e.Kind == feedback.Deleted && l != nil && l.score != nil && e.Score == nil && e.PreviousScore != nil && *e.PreviousScore == *l.score:

@@ -71,17 +71,17 @@ func (o *Order) key(r *ent.Response) page.Key {
 	return page.Key{Value: r.RespondedAt, ID: r.ID}
 }
 
-// List lists the caller's tenant's responses. What the database cannot tell, whether a response is in a segment and
+// List lists the caller's tenant's responses, as far as they exist for the caller. What the database cannot tell, whether a response is in a segment and
 // what words it holds, is found by reading on; for segments, only on the days that the cube has them on.
 func List(ctx context.Context, db *store.DB, states *cube.States, f Filter, within Within, args page.Args, order *Order, now time.Time) (*page.Connection[*ent.Response], error) {
 	sel := &Selection{From: cube.Earliest, To: cube.Latest}
-	if !reflect.DeepEqual(f, Filter{}) || within != (Within{}) {
+	if !reflect.DeepEqual(f, Filter{}) || within != (Within{}) || !auth.Narrowed(ctx).IsZero() {
 		// What isn't narrowed needs no state, and so no statement of its own.
 		s, err := states.Get(ctx, auth.Tenant(ctx))
 		if err != nil {
 			return nil, err
 		}
-		if sel, err = f.Select(s, within, now); err != nil {
+		if sel, err = f.Select(ctx, s, within, now); err != nil {
 			return nil, err
 		}
 	}
@@ -109,7 +109,7 @@ func List(ctx context.Context, db *store.DB, states *cube.States, f Filter, with
 	}
 	count := func(ctx context.Context) (n int, err error) {
 		err = states.Try(ctx, auth.Tenant(ctx), func(s *cube.State) error {
-			sel, err := f.Select(s, within, now)
+			sel, err := f.Select(ctx, s, within, now)
 			if err != nil {
 				return err
 			}
@@ -283,8 +283,13 @@ func (sel *Selection) count(ctx context.Context, db *store.DB) (int, error) {
 		}
 		return int(n), nil
 	}
+	return sel.countRows(ctx, db, sel.predicates())
+}
+
+// countRows counts those that the predicates and the selection's segments and words leave.
+func (sel *Selection) countRows(ctx context.Context, db *store.DB, where []predicate.Response) (int, error) {
 	if len(sel.segments)+len(sel.words) == 0 {
-		n, err := db.Ent.Response.Query().Where(sel.predicates()...).Count(ctx)
+		n, err := db.Ent.Response.Query().Where(where...).Count(ctx)
 		if err != nil {
 			return 0, fmt.Errorf("counting responses: %w", err)
 		}
@@ -293,7 +298,7 @@ func (sel *Selection) count(ctx context.Context, db *store.DB) (int, error) {
 	n := 0
 	var after uuid.UUID
 	for {
-		rows, err := db.Ent.Response.Query().Where(sel.predicates()...).Where(response.IDGT(after)).
+		rows, err := db.Ent.Response.Query().Where(where...).Where(response.IDGT(after)).
 			Order(response.ByID(sql.OrderAsc())).Limit(2_000).All(ctx)
 		if err != nil {
 			return 0, fmt.Errorf("counting responses: %w", err)
@@ -308,27 +313,6 @@ func (sel *Selection) count(ctx context.Context, db *store.DB) (int, error) {
 		}
 		after = rows[len(rows)-1].ID
 	}
-}
-
-// OfContact lists what one contact of the caller's tenant answered, newest first.
-func OfContact(ctx context.Context, db *store.DB, contact uuid.UUID, args page.Args) (*page.Connection[*ent.Response], error) {
-	of := response.ContactID(contact)
-	var order *Order
-	p := order.page()
-	p.List = "contact.responses"
-	return page.Of(ctx, args, p, order.key, func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
-		rows, err := db.Ent.Response.Query().Where(of).Where(w.Apply).All(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("listing a contact's responses: %w", err)
-		}
-		return rows, nil
-	}, func(ctx context.Context) (int, error) {
-		n, err := db.Ent.Response.Query().Where(of).Count(ctx)
-		if err != nil {
-			return 0, fmt.Errorf("counting a contact's responses: %w", err)
-		}
-		return n, nil
-	})
 }
 
 // Connection is a page of responses, as the API has it.

@@ -37,6 +37,9 @@ type Log struct {
 	db   *store.DB
 	disk disk
 	now  func() time.Time
+	// flushed and observe may be nil.
+	flushed func(tenant uuid.UUID, entries []*Entry)
+	observe func(operations int, took time.Duration)
 	// maxQueued bounds each tenant's queue, in operations.
 	maxQueued int
 
@@ -75,11 +78,22 @@ type request struct {
 type Config struct {
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Flushed, where not nil, is called with what a flush added to a tenant's log, once that is durable and before the
+	// writers are told: for each tenant by one goroutine at a time, in the order of the log. What other processes write,
+	// and a flush whose answer from the database was lost, it does not hear of. It must neither block nor change the
+	// entries.
+	Flushed func(tenant uuid.UUID, entries []*Entry)
+	// Observe, where not nil, is told of every flush, whatever came of it: how many operations it had, and how long it
+	// took. It must not block.
+	Observe func(operations int, took time.Duration)
 }
 
 // NewLog makes a Log over a migrated database.
 func NewLog(db *store.DB, cfg Config) (*Log, error) {
-	l := &Log{db: db, now: cfg.Now, maxQueued: maxQueued, writers: map[uuid.UUID]*writer{}}
+	l := &Log{
+		db: db, now: cfg.Now, flushed: cfg.Flushed, observe: cfg.Observe,
+		maxQueued: maxQueued, writers: map[uuid.UUID]*writer{},
+	}
 	if l.now == nil {
 		l.now = time.Now
 	}
@@ -103,6 +117,20 @@ func (l *Log) Close() error {
 // Now is the log's clock, cut to what is stored.
 func (l *Log) Now() time.Time { return l.now().UTC().Truncate(time.Microsecond) }
 
+// Queued is how much waits to be written: operations that no flush has taken up yet, and tenants that are being written
+// for.
+func (l *Log) Queued() (operations, writers int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, w := range l.writers {
+		operations += w.queued
+		if w.active {
+			writers++
+		}
+	}
+	return operations, writers
+}
+
 // Outcome is what became of one item: what it made or changed, or why it was refused.
 type Outcome[T any] struct {
 	Value *T
@@ -113,7 +141,9 @@ type Outcome[T any] struct {
 }
 
 // Record records responses of the caller's tenant. It returns once they are durable, with an outcome for each; the
-// error is for what could not be tried, or of which it is not known whether it took effect.
+// error is for what could not be tried, or of which it is not known whether it took effect. It is the one thing that a
+// caller who is narrowed to campaigns may have the log do, in these campaigns: for the others it is an apierror with
+// the code FORBIDDEN.
 func (l *Log) Record(ctx context.Context, items []Recording) ([]Outcome[ent.Response], error) {
 	now := l.Now()
 	return submit(ctx, l, len(items), func(i int) (*operation, apierror.UserErrors) {
@@ -182,6 +212,10 @@ func submit[T any](ctx context.Context, l *Log, n int, operationOf func(int) (*o
 	at := []int{}
 	for i := range n {
 		op, errs := operationOf(i)
+		op.narrowing = caller.Narrowing
+		if !op.allowed() {
+			return nil, apierror.New(apierror.Forbidden, "A token narrowed to campaigns can only record responses there.")
+		}
 		out = append(out, Outcome[T]{Errors: errs})
 		if errs == nil {
 			r.ops = append(r.ops, op)
@@ -330,6 +364,9 @@ func (l *Log) flush(ctx context.Context, w *writer, ops []*operation) (err error
 			w.state = nil // whatever happened: look again
 		}
 	}()
+	if l.observe != nil {
+		defer func(began time.Time) { l.observe(len(ops), time.Since(began)) }(time.Now())
+	}
 	for range maxTries {
 		done, err := l.try(ctx, w, ops)
 		if store.IsTransient(err) {
@@ -375,5 +412,8 @@ func (l *Log) try(ctx context.Context, w *writer, ops []*operation) (bool, error
 		s.Settings++
 	}
 	s.Position = base + int64(len(p.events))
+	if l.flushed != nil && len(p.events) > 0 {
+		l.flushed(w.tenant, p.entries(base))
+	}
 	return true, nil
 }

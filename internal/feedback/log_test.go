@@ -153,7 +153,7 @@ func (f *fixture) holds(responses, contacts, events int) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	e, err := feedback.Read(f.ctx, f.db, 0, feedback.MaxEvents)
+	e, err := feedback.ReadEntries(f.ctx, f.db, 0, feedback.MaxEvents)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -497,7 +497,7 @@ func TestAmendAndDelete(t *testing.T) {
 		}
 		f.holds(0, 0, 4)
 		other.holds(1, 0, 1)
-		events, err := feedback.Read(f.ctx, db, 0, 10)
+		events, err := feedback.ReadEntries(f.ctx, db, 0, 10)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/id"
@@ -25,8 +26,15 @@ type operation struct {
 	erase  bool
 
 	campaign, target uuid.UUID
+	// narrowing is what the caller is narrowed to.
+	narrowing auth.Narrowing
 
 	outcome
+}
+
+// allowed reports whether the caller may have this done. Responses can be recorded in a campaign, but not in a segment.
+func (op *operation) allowed() bool {
+	return op.narrowing.IsZero() || op.record != nil && op.narrowing.Segment == uuid.Nil
 }
 
 type outcome struct {
@@ -101,9 +109,40 @@ type plan struct {
 	newResponses, changedResponses []*ent.Response
 	goneResponses                  []uuid.UUID
 	keys                           []namedKey
+	tombstones                     []*Tombstone
 	// events are in order; their positions are not known yet.
 	events []Event
+	// after has what every event's response is after the flush.
+	after  map[uuid.UUID]*answer
 	change cube.Change
+}
+
+// entries are the plan's events as they stand in the log after the position base.
+func (p *plan) entries(base int64) []*Entry {
+	gone := make(map[uuid.UUID]*Tombstone, len(p.tombstones))
+	for _, t := range p.tombstones {
+		gone[t.Response] = t
+	}
+	entries := make([]*Entry, len(p.events))
+	for i, e := range p.events {
+		e.Position = base + int64(i) + 1
+		// The callers get the planner's own responses, and may change them.
+		e.Score, e.PreviousScore = own(e.Score), own(e.PreviousScore)
+		entries[i] = &Entry{Event: e, Gone: gone[e.Response]}
+		if entries[i].Gone == nil {
+			entries[i].Response = own(p.after[e.Response].Response)
+		}
+	}
+	return entries
+}
+
+// own is a copy, nil of nil.
+func own[T any](v *T) *T {
+	if v == nil {
+		return nil
+	}
+	copied := *v
+	return &copied
 }
 
 func (p *plan) empty() bool {
@@ -137,6 +176,7 @@ type planner struct {
 	touchedPeople  []*person
 	touchedAnswers []*answer
 	newKeys        []namedKey
+	tombstones     []*Tombstone
 	events         []Event
 	deltas         cube.Deltas
 }
@@ -193,7 +233,7 @@ func planFlush(state *cube.State, read found, ops []*operation, now time.Time) p
 }
 
 func (p *planner) plan(grown []cube.Grown) plan {
-	out := plan{keys: p.newKeys, events: p.events, change: cube.Change{Deltas: p.deltas, Grown: grown}}
+	out := plan{keys: p.newKeys, tombstones: p.tombstones, events: p.events, after: p.answers, change: cube.Change{Deltas: p.deltas, Grown: grown}}
 	for _, c := range p.touchedPeople {
 		switch {
 		case c.gone && c.stored:
@@ -297,7 +337,7 @@ func (p *planner) checkTraits(c *person, in trait.Values) apierror.UserErrors {
 func (p *planner) record(op *operation) {
 	in := op.record
 	campaign, ok := p.state.Campaigns[op.campaign]
-	if !ok {
+	if !ok || !op.narrowing.Campaign(op.campaign) {
 		// Nothing more is said: who may only record must not learn who is known.
 		op.errs.Add(apierror.NotFound, []string{"campaign"}, "There is no campaign %s.", in.Campaign)
 		return
@@ -331,8 +371,8 @@ func (p *planner) record(op *operation) {
 	}
 
 	r := &ent.Response{
-		ID: id.New(), TenantID: p.state.Tenant, CampaignID: op.campaign, Score: in.Score, Comment: text(in.Comment),
-		Channel: in.Channel, Variant: text(in.Variant), Locale: in.Locale,
+		ID: id.New(), TenantID: p.state.Tenant, CampaignID: op.campaign, Score: in.Score, Comment: own(text(in.Comment)),
+		Channel: in.Channel, Variant: own(text(in.Variant)), Locale: own(in.Locale),
 		RespondedAt: p.now, RecordedAt: p.now, UpdatedAt: p.now,
 	}
 	if in.RespondedAt != nil {
@@ -416,7 +456,7 @@ func (p *planner) amend(op *operation) {
 		score = *op.amend.Score
 	}
 	if op.amend.Comment != nil {
-		comment = text(op.amend.Comment)
+		comment = own(text(op.amend.Comment))
 	}
 	if score != before.Score || !equal(comment, before.Comment) {
 		p.touch(a)
@@ -442,8 +482,21 @@ func (p *planner) delete(op *operation) {
 	p.touch(a)
 	a.gone = true
 	p.count(a.Response, -1)
+	p.tombstones = append(p.tombstones, tombstone(p.state.Active, a.Response))
 	p.event(Deleted, a.Response, &a.Score)
 	op.response = a.Response
+}
+
+func tombstone(g *cube.Generation, r *ent.Response) *Tombstone {
+	t := &Tombstone{
+		Response: r.ID, Campaign: r.CampaignID, Score: r.Score, Channel: string(r.Channel), Variant: r.Variant,
+		Values: make(map[string]string, len(g.Shape.Dimensions)), RespondedAt: r.RespondedAt,
+	}
+	values := placed(g, r)
+	for i, d := range g.Shape.Dimensions {
+		t.Values[d.Key] = values[i]
+	}
+	return t
 }
 
 // erase forgets a person. What was answered keeps its score, and goes to the profile of whom nothing is known.

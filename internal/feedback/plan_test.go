@@ -2,6 +2,7 @@ package feedback
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/id"
@@ -92,6 +94,14 @@ func TestPlanOneResponse(t *testing.T) {
 		if len(p.goneResponses) != 1 || len(p.changedResponses)+len(p.newResponses)+len(p.change.Grown) != 0 {
 			t.Errorf("got %+v", p)
 		}
+		if len(p.tombstones) != 1 || p.tombstones[0].Score != 5 || p.tombstones[0].Values["plan"] != "gold" {
+			t.Errorf("got the tombstones %+v", p.tombstones)
+		}
+		for i, e := range p.entries(7) {
+			if e.Position != int64(8+i) || e.Response != nil || e.Gone != p.tombstones[0] {
+				t.Errorf("the entry %+v is not of what is deleted in the end", e)
+			}
+		}
 		for i, op := range ops {
 			if refused := op.errs != nil; refused != (i > 5) {
 				t.Errorf("%d: %v", i, op.errs)
@@ -137,6 +147,61 @@ func TestPlanErase(t *testing.T) {
 	if len(p.change.Grown) != 1 || p.change.Grown[0].Profiles[0].Values[0] != trait.None {
 		t.Errorf("got %v", p.change.Grown)
 	}
+}
+
+// TestPlanEntries has one flush write several events of a response: each shows it as it is in the end.
+func TestPlanEntries(t *testing.T) {
+	s, campaign := newState(t)
+	r := stored(s, campaign, 9, "gold")
+	s.Active.Place(fact(r))
+	ops := []*operation{
+		{amend: &Amendment{Score: new(3)}, target: r.ID},
+		{record: &Recording{Campaign: id.Campaign.Format(campaign), Score: 2, Channel: "API"}, campaign: campaign},
+		{amend: &Amendment{Comment: new("well")}, target: r.ID},
+	}
+	p := planFlush(s, found{responses: []*ent.Response{r}}, ops, planned)
+	entries := p.entries(0)
+	if len(entries) != 3 || entries[1].Response.Score != 2 {
+		t.Fatalf("got %+v", entries)
+	}
+	for _, e := range []*Entry{entries[0], entries[2]} {
+		if e.Gone != nil || e.Response.Score != 3 || e.Response.Comment == nil || *e.Response.Comment != "well" {
+			t.Errorf("entry %d has %v", e.Position, e.Response)
+		}
+	}
+	if *entries[0].Score != 3 || *entries[0].PreviousScore != 9 || entries[2].PreviousScore != nil {
+		t.Errorf("got %+v", entries)
+	}
+	ops[2].response.Score = 11 // the caller's
+	if entries[2].Response.Score != 3 {
+		t.Error("a caller can change what listeners have")
+	}
+}
+
+// TestPlanNarrowed records for callers who are narrowed to campaigns.
+func TestPlanNarrowed(t *testing.T) {
+	s, campaign := newState(t)
+	in := &Recording{Campaign: id.Campaign.Format(campaign), Score: 2, Channel: "API"}
+	unknown := planFlushOne(s, &operation{record: in, campaign: id.New()})
+	for name, test := range map[string]struct {
+		narrowing auth.Narrowing
+		refused   bool
+	}{
+		"to all":     {auth.Narrowing{}, false},
+		"to it":      {auth.Narrowing{Campaigns: []uuid.UUID{id.New(), campaign}}, false},
+		"to another": {auth.Narrowing{Campaigns: []uuid.UUID{id.New()}}, true},
+		"to none":    {auth.Narrowing{Campaigns: []uuid.UUID{}}, true},
+	} {
+		op := planFlushOne(s, &operation{record: in, campaign: campaign, narrowing: test.narrowing})
+		if (op.errs != nil) != test.refused || test.refused && !reflect.DeepEqual(op.errs, unknown.errs) {
+			t.Errorf("narrowed %s: got %v, and for one that there is not %v", name, op.errs, unknown.errs)
+		}
+	}
+}
+
+func planFlushOne(s *cube.State, op *operation) *operation {
+	planFlush(s, found{}, []*operation{op}, planned)
+	return op
 }
 
 // TestPlanWhileBuilding changes responses on both sides of where the next generation has come to.

@@ -44,6 +44,10 @@ var (
 		{"id", "uuid"}, {"contact_id", "uuid"}, {"score", "smallint"}, {"comment", "text"}, {"locale", "text"},
 		{"traits", "json"}, {"updated_at", "timestamptz"},
 	}
+	tombstoneParts = []part{
+		{"response_id", "uuid"}, {"campaign_id", "uuid"}, {"score", "smallint"}, {"channel", "text"}, {"variant", "text"},
+		{"dimension_values", "json"}, {"responded_at", "timestamptz"},
+	}
 	keyParts   = []part{{"key", "bytea"}, {"response_id", "uuid"}, {"content", "bytea"}}
 	eventParts = []part{
 		{"position", "bigint"}, {"kind", "smallint"}, {"at", "timestamptz"}, {"response_id", "uuid"}, {"campaign_id", "uuid"},
@@ -145,6 +149,13 @@ var sections = []section{
 		func(p *plan) []string { return []string{store.UUIDs(store.Postgres, p.goneResponses)} },
 	},
 	{
+		"new_tombstones", func(a *arrays) string { return a.insert("tombstones", tombstoneParts) + onlyOnce },
+		func(p *plan) int { return len(p.tombstones) },
+		func(p *plan) []string {
+			return columns(tombstoneParts, len(p.tombstones), func(i int) []any { return tombstoneArgs(p.tombstones[i]) })
+		},
+	},
+	{
 		"new_keys", func(a *arrays) string { return a.insert("idempotency_keys", keyParts) },
 		func(p *plan) int { return len(p.keys) },
 		func(p *plan) []string {
@@ -164,6 +175,13 @@ var sections = []section{
 			})
 		},
 	},
+}
+
+// onlyOnce is for a response that somebody put back by hand: there is a tombstone already.
+const onlyOnce = ` ON CONFLICT (tenant_id, response_id) DO NOTHING`
+
+func tombstoneArgs(t *Tombstone) []any {
+	return []any{t.Response, t.Campaign, t.Score, t.Channel, t.Variant, encodeValues(t.Values), t.RespondedAt}
 }
 
 func contactArgs(contacts []*ent.Contact) []string {
@@ -333,6 +351,14 @@ func (a *array) add(v any) {
 		panic(fmt.Sprintf("no array of %T", v)) // the columns above have no other types
 	}
 	*a = b
+}
+
+func encodeValues(v map[string]string) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("encoding dimension values: %v", err)) // texts can always be encoded
+	}
+	return string(b)
 }
 
 func encodeTraits(v trait.Values) string {

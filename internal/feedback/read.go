@@ -11,7 +11,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/ent/response"
-	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/store"
 )
@@ -183,30 +182,4 @@ func (l *Log) current(ctx context.Context, s *cube.State) (bool, error) {
 		}
 	}
 	return revision == s.Revision, rows.Err()
-}
-
-// MaxEvents is how many events Read gives at once.
-const MaxEvents = 10_000
-
-// Read reads the caller's tenant's log on from a position: the events after it, in order, at most limit of them.
-func Read(ctx context.Context, db *store.DB, after int64, limit int) ([]Event, error) {
-	rows, err := db.Query(ctx, `SELECT position, kind, at, response_id, campaign_id, score, previous_score FROM events
-		WHERE tenant_id = $1 AND position > $2 ORDER BY position LIMIT $3`, auth.Tenant(ctx), after, min(limit, MaxEvents))
-	if err != nil {
-		return nil, fmt.Errorf("reading the log: %w", err)
-	}
-	defer rows.Close()
-	var events []Event
-	for rows.Next() {
-		var e Event
-		if err := rows.Scan(&e.Position, &e.Kind, &e.At, &e.Response, &e.Campaign, &e.Score, &e.PreviousScore); err != nil {
-			return nil, fmt.Errorf("reading the log: %w", err)
-		}
-		e.At = e.At.UTC()
-		events = append(events, e)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("reading the log: %w", err)
-	}
-	return events, nil
 }

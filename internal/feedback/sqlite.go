@@ -117,6 +117,9 @@ func (d *sqlite) rows(ctx context.Context, tx *sql.Tx, tenant uuid.UUID, base in
 	each(b, `DELETE FROM contacts WHERE tenant_id = ? AND id = ?`, p.goneContacts, func(_ int, id uuid.UUID) []any {
 		return []any{tenant, id}
 	})
+	each(b, insertText("tombstones", tombstoneParts)+onlyOnce, p.tombstones, func(_ int, t *Tombstone) []any {
+		return append([]any{tenant}, tombstoneArgs(t)...)
+	})
 	each(b, insertText("idempotency_keys", keyParts), p.keys, func(_ int, k namedKey) []any {
 		return []any{tenant, k.key[:], k.response, k.content}
 	})

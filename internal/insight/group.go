@@ -2,6 +2,7 @@ package insight
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -104,7 +105,7 @@ func (c *cells) cut(by cut) (map[pair][]cube.Cell, error) {
 	if parts, ok := c.parts[by]; ok {
 		return parts, nil
 	}
-	label, err := labels(c.state, by.keys())
+	label, err := c.labels(by.keys())
 	if err != nil {
 		return nil, err
 	}
@@ -118,10 +119,10 @@ func (c *cells) cut(by cut) (map[pair][]cube.Cell, error) {
 }
 
 // labels says what values a cell has for the keys. Keys that cannot be cut by are BAD_REQUEST.
-func labels(s *cube.State, by []string) (func(cube.Cell) pair, error) {
+func (c *cells) labels(by []string) (func(cube.Cell) pair, error) {
 	var one [2]func(cube.Cell) string
 	for i, key := range by {
-		label, err := labelOf(s, key)
+		label, err := c.labelOf(key)
 		if err != nil {
 			return nil, err
 		}
@@ -136,7 +137,8 @@ func labels(s *cube.State, by []string) (func(cube.Cell) pair, error) {
 	}, nil
 }
 
-func labelOf(s *cube.State, key string) (func(cube.Cell) string, error) {
+func (c *cells) labelOf(key string) (func(cube.Cell) string, error) {
+	s := c.state
 	profile := func(c cube.Cell) trait.Profile {
 		p, _ := s.Active.Profiles.Get(c.Profile)
 		return p
@@ -157,8 +159,11 @@ func labelOf(s *cube.State, key string) (func(cube.Cell) string, error) {
 	case !def.IsDimension:
 		return nil, apierror.BadRequest("breakdown: the trait %s is no dimension; make it one with defineTrait.", key)
 	case at < 0:
-		return nil, apierror.BadRequest("breakdown: past responses are still being taken in for the trait %s: %d of %d so far. Ask again when all are.",
-			key, s.Rebuild.Done, s.Rebuild.Total)
+		soFar := fmt.Sprintf(": %d of %d so far", s.Rebuild.Done, s.Rebuild.Total)
+		if c.narrowed {
+			soFar = ""
+		}
+		return nil, apierror.BadRequest("breakdown: past responses are still being taken in for the trait %s%s. Ask again when all are.", key, soFar)
 	}
 	return func(c cube.Cell) string { return profile(c).Values[at] }, nil
 }

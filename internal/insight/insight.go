@@ -46,7 +46,7 @@ func (r *Reader) Feedback(ctx context.Context, f feedback.Filter, within feedbac
 	if err != nil {
 		return nil, err
 	}
-	sel, err := f.Select(s, within, r.now())
+	sel, err := f.Select(ctx, s, within, r.now())
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +81,8 @@ type split struct {
 type cells struct {
 	state *cube.State
 	cells []cube.Cell
+	// narrowed says that the caller is, and must not learn how many responses there are in all.
+	narrowed bool
 
 	mu    sync.Mutex
 	parts map[cut]map[pair][]cube.Cell
@@ -100,7 +102,7 @@ func (s *source) load(ctx context.Context, sp split) (*cells, error) {
 func (s *source) read(ctx context.Context, sp split) (*cells, error) {
 	var out *cells
 	err := s.reader.states.Try(ctx, s.tenant, func(state *cube.State) error {
-		sel, err := s.filter.Select(state, s.within, s.reader.now())
+		sel, err := s.filter.Select(ctx, state, s.within, s.reader.now())
 		if err != nil {
 			return err
 		}
@@ -114,7 +116,7 @@ func (s *source) read(ctx context.Context, sp split) (*cells, error) {
 		for i := range found {
 			found[i].Histogram = sel.Keep(found[i].Histogram)
 		}
-		out = &cells{state: state, cells: found, parts: map[cut]map[pair][]cube.Cell{}}
+		out = &cells{state: state, cells: found, narrowed: !auth.Narrowed(ctx).IsZero(), parts: map[cut]map[pair][]cube.Cell{}}
 		return nil
 	})
 	return out, err

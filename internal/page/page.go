@@ -115,6 +115,9 @@ func (c *Connection[T]) Nodes() []T {
 	return nodes
 }
 
+// Len is how many rows the page has.
+func (c *Connection[T]) Len() int { return len(c.Edges) }
+
 // TotalCount is how many rows the whole list has. They are counted when first asked for, once for all callers;
 // an error is remembered as well. It is safe for concurrent use.
 func (c *Connection[T]) TotalCount(ctx context.Context) (int, error) {

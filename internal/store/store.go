@@ -51,6 +51,12 @@ type DB struct {
 
 	url      string
 	prepared *prepared
+
+	// dsn is the address with all that connections are opened with, dialer makes them; both are for PostgreSQL alone.
+	dsn    string
+	dialer *dialer
+	// unwatch ends the monitor.
+	unwatch func()
 }
 
 // Tx is a transaction that writes.
@@ -174,32 +180,38 @@ func openPostgres(databaseURL string, opts Options) (*DB, error) {
 	}
 	setDefault("connect_timeout", "5")
 	setDefault("application_name", "zeroten")
+	// So that a server that we are cut off from does not hold our locks for hours.
+	setDefault("tcp_keepalives_idle", "10")
+	setDefault("tcp_keepalives_interval", "5")
+	setDefault("tcp_keepalives_count", "3")
 	if opts.Volatile {
 		q.Set("synchronous_commit", "off")
 	}
-	open := func(q url.Values) (*sql.DB, error) {
-		u := *u
+	open := func(q url.Values, d *dialer) (*sql.DB, error) {
 		u.RawQuery = q.Encode()
 		c, err := pq.NewConnector(u.String())
 		if err != nil {
 			return nil, err
 		}
+		c.Dialer(d)
 		return sql.OpenDB(c), nil
 	}
-	reader, err := open(q)
+	line := newLine(context.Background())
+	reader, err := open(q, &dialer{line: line})
 	if err != nil {
 		return nil, err
 	}
 	reader.SetMaxOpenConns(opts.MaxConns)
 	reader.SetMaxIdleConns(opts.MaxConns)
+	dsn := u.String()
 	q.Set("plan_cache_mode", "force_generic_plan")
-	writer, err := open(q)
+	writer, err := open(q, &dialer{line: line, once: true})
 	if err != nil {
 		return nil, errors.Join(err, reader.Close())
 	}
 	writer.SetMaxOpenConns(8)
 	writer.SetMaxIdleConns(8)
-	return &DB{Dialect: Postgres, Reader: reader, Writer: writer}, nil
+	return &DB{Dialect: Postgres, Reader: reader, Writer: writer, dsn: dsn, dialer: &dialer{line: line}}, nil
 }
 
 // minPostgres is the oldest supported server_version_num.
@@ -232,9 +244,12 @@ func (db *DB) check(ctx context.Context) error {
 
 // Close closes all connections.
 func (db *DB) Close() error {
+	if db.unwatch != nil {
+		db.unwatch()
+	}
 	db.prepared.close()
 	err := errors.Join(db.Reader.Close(), db.Writer.Close())
-	if err != nil {
+	if err != nil && !IsUnreachable(err) { // what is lost needs no closing
 		return fmt.Errorf("closing the database: %w", err)
 	}
 	return nil
@@ -315,29 +330,4 @@ func (db *DB) writeLocked(ctx context.Context, lock string, tenant uuid.UUID, f 
 		}
 		return f(tx)
 	})
-}
-
-// IsConflict reports whether err says that a unique constraint was violated.
-func IsConflict(err error) bool {
-	if pqErr, ok := errors.AsType[*pq.Error](err); ok {
-		return pqErr.Code == "23505"
-	}
-	return err != nil && strings.Contains(err.Error(), "UNIQUE constraint failed")
-}
-
-// IsTransient reports whether the same transaction may well succeed when it is tried again.
-func IsTransient(err error) bool {
-	if pqErr, ok := errors.AsType[*pq.Error](err); ok {
-		return pqErr.Code == "40001" || pqErr.Code == "40P01"
-	}
-	return false
-}
-
-// IsRefused reports whether the database understood a statement and refused its data, so that it did nothing and will
-// do nothing when it is tried again.
-func IsRefused(err error) bool {
-	if pqErr, ok := errors.AsType[*pq.Error](err); ok {
-		return pqErr.Code.Class() == "22" || pqErr.Code.Class() == "23"
-	}
-	return err != nil && strings.Contains(err.Error(), "constraint failed")
 }

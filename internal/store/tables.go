@@ -48,6 +48,14 @@ func Tables() []*schema.Table {
 		col("response_id", field.TypeUUID), col("campaign_id", field.TypeUUID),
 		of(null(col("score", field.TypeInt)), "smallint"), of(null(col("previous_score", field.TypeInt)), "smallint"))
 
+	// What is still known of a deleted response: what the cube counted it by, so that whoever listens to a part of the
+	// feedback hears that it is gone, and nobody else.
+	tombstones := table("tombstones", 2,
+		col("tenant_id", field.TypeUUID), col("response_id", field.TypeUUID),
+		col("campaign_id", field.TypeUUID), of(col("score", field.TypeInt), "smallint"),
+		&schema.Column{Name: "channel", Type: field.TypeString}, null(&schema.Column{Name: "variant", Type: field.TypeString}),
+		of(col("dimension_values", field.TypeJSON), "json"), col("responded_at", field.TypeTime))
+
 	// What an idempotency key named: it outlives the response. Both are hashes, since either may name a person.
 	keys := table("idempotency_keys", 2,
 		col("tenant_id", field.TypeUUID), of(col("key", field.TypeBytes), "bytea"),
@@ -73,7 +81,7 @@ func Tables() []*schema.Table {
 		columns = append(columns, col(name, field.TypeInt32))
 	}
 	cells := table("cells", 6, columns...)
-	return append(tables, events, keys, cubes, profiles, cells)
+	return append(tables, events, tombstones, keys, cubes, profiles, cells)
 }
 
 // table makes a table whose first so many columns are its primary key.

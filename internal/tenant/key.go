@@ -60,8 +60,11 @@ type CreateKeyInput struct {
 }
 
 // CreateKey makes a key to the caller's tenant, and the secret, which is kept nowhere. The error is UserErrors for
-// what the caller can mend.
+// what the caller can mend, and FORBIDDEN for the holder of a token: what it made would outlive it.
 func CreateKey(ctx context.Context, db *store.DB, in CreateKeyInput) (key *ent.ApiKey, secret string, err error) {
+	if caller, _ := auth.From(ctx); caller.Token {
+		return nil, "", apierror.New(apierror.Forbidden, "Only the holder of a key makes keys, not that of a token: send the key itself.")
+	}
 	if err := in.validate(time.Now()).Err(); err != nil {
 		return nil, "", err
 	}

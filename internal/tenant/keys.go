@@ -7,37 +7,34 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/zeroten/zeroten/ent"
 	entkey "github.com/zeroten/zeroten/ent/apikey"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/store"
-	"golang.org/x/sync/singleflight"
 )
 
 const (
 	// Believed is for how long Keys goes by what it has read about a key. Whoever lets a connection live on asks again
 	// at least as often: then a revocation takes effect everywhere within a second.
 	Believed = 450 * time.Millisecond
-	// maxKeys is how many keys are remembered, and how many secrets that are no key's.
-	maxKeys = 10_000
 	// noteEvery is how often it is noted that a key was used.
 	noteEvery = time.Minute
 	// maxNotes is how many notes wait to be written; one beyond is left out, and comes up again with the next look-up.
 	maxNotes = 256
-	// patience is how long a look-up or a note may take, whoever waits for it.
-	patience = 10 * time.Second
 )
 
-// Keys tells who a secret lets in. It may be used from many goroutines at once.
+// Keys tells who a secret lets in, be it a key's or a token. It may be used from many goroutines at once.
 type Keys struct {
 	db  *store.DB
 	now func() time.Time
 
-	// known and unknown are apart, so that whoever tries secrets out pushes no key out.
-	known, unknown *lru.Cache[digest, *entry]
-	lookups        singleflight.Group
+	keys    *lookup[keyName, ent.ApiKey]
+	signing *lookup[signingName, []byte]
+	// tokens are those whose signature was good.
+	tokens *lru.Cache[digest, *token]
 
 	notes chan *ent.ApiKey
 	stop  chan struct{}
@@ -45,12 +42,10 @@ type Keys struct {
 	done  sync.WaitGroup
 }
 
-// entry is what was read about a secret. It is not changed once it can be seen.
-type entry struct {
-	// key is nil where the secret is no key's.
-	key *ent.ApiKey
-	// at is a moment before it was read.
-	at time.Time
+// keyName is what a key is found by: the digest of its secret, or whose it is and its id.
+type keyName struct {
+	secret      digest
+	tenant, key uuid.UUID
 }
 
 // NewKeys begins to note when keys are used; Close ends that.
@@ -58,12 +53,9 @@ func NewKeys(db *store.DB) *Keys { return newKeys(db, time.Now) }
 
 func newKeys(db *store.DB, now func() time.Time) *Keys {
 	k := &Keys{db: db, now: now, notes: make(chan *ent.ApiKey, maxNotes), stop: make(chan struct{})}
-	for _, cache := range []**lru.Cache[digest, *entry]{&k.known, &k.unknown} {
-		var err error
-		if *cache, err = lru.New[digest, *entry](maxKeys); err != nil {
-			panic(err) // only for a size below 1
-		}
-	}
+	k.keys = newLookup(now, Believed, k.readKey)
+	k.signing = newLookup(now, signingBelieved, k.readSigningKey)
+	k.tokens = newCache[digest, *token](maxRemembered)
 	k.done.Go(k.takeNotes)
 	return k
 }
@@ -74,21 +66,34 @@ func (k *Keys) Close() {
 	k.done.Wait()
 }
 
-// Authenticate tells who holds the secret. The error is an apierror.Error with code UNAUTHENTICATED where nobody does,
-// where the key is expired, and within a second of its being revoked; it does not say which.
+// Authenticate tells who holds the secret of a key, or the token. The error is an apierror.Error with code
+// UNAUTHENTICATED where nobody does, where the key or the token is expired, and within a second of the key's being
+// revoked, be it the one that gave the token out; it does not say which.
 func (k *Keys) Authenticate(ctx context.Context, secret string) (auth.Caller, error) {
+	if isToken(secret) {
+		return k.authenticateToken(ctx, secret)
+	}
 	d, ok := digestOf(secret)
 	if !ok {
 		return auth.Caller{}, unauthenticated()
 	}
-	e, err := k.entry(ctx, d)
+	key, err := k.key(ctx, keyName{secret: d})
 	if err != nil {
 		return auth.Caller{}, err
 	}
-	if e.key == nil || !letsIn(e.key, k.now()) {
-		return auth.Caller{}, unauthenticated()
+	return auth.Caller{Tenant: key.TenantID, Key: key.ID, Scopes: key.Scopes}, nil
+}
+
+// key finds a key that lets in; the error is UNAUTHENTICATED where there is none.
+func (k *Keys) key(ctx context.Context, name keyName) (*ent.ApiKey, error) {
+	key, err := k.keys.get(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("looking a key up: %w", err)
 	}
-	return auth.Caller{Tenant: e.key.TenantID, Key: e.key.ID, Scopes: e.key.Scopes}, nil
+	if key == nil || !letsIn(key, k.now()) {
+		return nil, unauthenticated()
+	}
+	return key, nil
 }
 
 func letsIn(key *ent.ApiKey, now time.Time) bool {
@@ -99,58 +104,29 @@ func unauthenticated() error {
 	return apierror.New(apierror.Unauthenticated, "This needs a valid API key, sent as `Authorization: Bearer …`.")
 }
 
-// entry is what is known about the secret, read at most Believed ago.
-func (k *Keys) entry(ctx context.Context, d digest) (*entry, error) {
-	earliest := k.now().Add(-Believed)
-	for _, cache := range []*lru.Cache[digest, *entry]{k.known, k.unknown} {
-		if e, ok := cache.Get(d); ok && e.at.After(earliest) {
-			return e, nil
-		}
+// readKey reads a key from the database; nil where there is none.
+func (k *Keys) readKey(ctx context.Context, name keyName) (*ent.ApiKey, error) {
+	at := k.now()
+	q := k.db.Ent.ApiKey.Query()
+	if name.key == uuid.Nil {
+		q.Where(entkey.Hash(name.secret[:]))
+	} else {
+		q.Where(entkey.TenantID(name.tenant), entkey.ID(name.key))
 	}
-	for {
-		// One look-up serves all who wait for it, so that it must not end when one of them goes.
-		answer := k.lookups.DoChan(string(d[:]), func() (any, error) {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-			defer cancel()
-			return k.lookUp(ctx, d)
-		})
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("looking a key up: %w", context.Cause(ctx))
-		case r := <-answer:
-			if r.Err != nil {
-				return nil, fmt.Errorf("looking a key up: %w", r.Err)
-			}
-			// A look-up that was slow may have begun long before it was joined.
-			if e, ok := r.Val.(*entry); ok && e.at.After(earliest) {
-				return e, nil
-			}
-		}
-	}
-}
-
-// lookUp reads about a secret from the database, and remembers it.
-func (k *Keys) lookUp(ctx context.Context, d digest) (*entry, error) {
-	e := &entry{at: k.now()}
-	key, err := k.db.Ent.ApiKey.Query().Where(entkey.Hash(d[:])).Only(auth.ForSystem(ctx))
+	key, err := q.Only(auth.ForSystem(ctx))
 	if ent.IsNotFound(err) {
-		k.known.Remove(d)
-		k.unknown.Add(d, e)
-		return e, nil
+		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	e.key = key
-	k.unknown.Remove(d)
-	k.known.Add(d, e)
-	if letsIn(key, e.at) && (key.LastUsedAt == nil || e.at.Sub(*key.LastUsedAt) >= noteEvery) {
+	if letsIn(key, at) && (key.LastUsedAt == nil || at.Sub(*key.LastUsedAt) >= noteEvery) {
 		select {
 		case k.notes <- key:
 		default:
 		}
 	}
-	return e, nil
+	return key, nil
 }
 
 // takeNotes writes down when keys are used, beside the requests that use them.

@@ -15,6 +15,8 @@ import (
 // UpdateInput changes the caller's tenant; what is nil stays.
 type UpdateInput struct {
 	Name, TimeZone, Industry *string
+	// AllowedOrigins take the place of those before, and none clears them; nil leaves them.
+	AllowedOrigins []string
 }
 
 // Update changes the caller's tenant. Another zone begins a rebuild of its cube, and answers once that is whole. The
@@ -26,16 +28,23 @@ func Update(ctx context.Context, db *store.DB, builder *cube.Builder, in UpdateI
 			errs.Add(apierror.Invalid, []string{"timeZone"}, "%v.", err)
 		}
 	}
-	if err := errs.Err(); err != nil {
+	origins, wrong := parseOrigins(in.AllowedOrigins)
+	if err := append(errs, wrong...).Err(); err != nil {
 		return nil, err
 	}
 	tenant := auth.Tenant(ctx)
 	var saved *ent.Tenant
 	err := db.WriteSettings(ctx, tenant, func(tx *store.Tx) error {
+		update := tx.Ent.Tenant.UpdateOneID(tenant).SetNillableName(in.Name).
+			SetNillableIndustry(in.Industry).SetNillableTimeZone(in.TimeZone)
+		switch {
+		case len(origins) > 0:
+			update.SetAllowedOrigins(origins)
+		case in.AllowedOrigins != nil:
+			update.ClearAllowedOrigins()
+		}
 		var err error
-		saved, err = tx.Ent.Tenant.UpdateOneID(tenant).SetNillableName(in.Name).
-			SetNillableIndustry(in.Industry).SetNillableTimeZone(in.TimeZone).Save(ctx)
-		if err != nil {
+		if saved, err = update.Save(ctx); err != nil {
 			return err
 		}
 		return builder.Reshape(ctx, tx, tenant)

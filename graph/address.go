@@ -1,0 +1,53 @@
+package graph
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+type addressKey struct{}
+
+// WithClientAddress puts the address that a request came from into its context.
+func WithClientAddress(ctx context.Context, address netip.Addr) context.Context {
+	return context.WithValue(ctx, addressKey{}, address)
+}
+
+// ClientAddress is the address that the context's request came from; the zero Addr where it is not known.
+func ClientAddress(ctx context.Context) netip.Addr {
+	address, _ := ctx.Value(addressKey{}).(netip.Addr)
+	return address
+}
+
+// RemoteAddress is the address that a request came from: the one that is connected or, where that is a trusted proxy, the
+// one that it says in X-Forwarded-For, and so on through all proxies that are trusted. What others say is not believed.
+func RemoteAddress(r *http.Request, trusted []netip.Prefix) netip.Addr {
+	address := parseAddress(r.RemoteAddr)
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		if !slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(address) }) {
+			break
+		}
+		next := parseAddress(strings.TrimSpace(hop))
+		if !next.IsValid() {
+			break
+		}
+		address = next
+	}
+	return address
+}
+
+// parseAddress reads an address with or without a port; the zero Addr where it is none.
+func parseAddress(text string) netip.Addr {
+	address, err := netip.ParseAddr(strings.Trim(text, "[]"))
+	if err != nil {
+		withPort, err := netip.ParseAddrPort(text)
+		if err != nil {
+			return netip.Addr{}
+		}
+		address = withPort.Addr()
+	}
+	return address.Unmap().WithZone("")
+}

@@ -1,0 +1,141 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/zeroten/zeroten/graph/wire"
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/auth"
+)
+
+// engine executes operations: what all protocols serve.
+type engine struct {
+	Config
+
+	schema     graphql.ExecutableSchema
+	operations *Operations
+	groups     groups
+	presenter  graphql.ErrorPresenterFunc
+}
+
+func (e *engine) present(ctx context.Context, err error) *gqlerror.Error {
+	return e.presenter(ctx, err)
+}
+
+// authenticate puts the caller into the context, and refuses pages that the caller's tenant did not allow.
+func (e *engine) authenticate(ctx context.Context, r *http.Request, secret string, ok bool) (context.Context, error) {
+	ctx = WithClientAddress(ctx, RemoteAddress(r, e.TrustedProxies))
+	if ok {
+		guarded, done, err := e.DB.Guard(ctx)
+		if err != nil {
+			return ctx, err
+		}
+		defer done()
+		caller, err := e.Keys.Authenticate(guarded, secret)
+		if err != nil {
+			return ctx, err
+		}
+		ctx = auth.With(ctx, caller)
+	}
+	if origin := r.Header.Get("Origin"); origin != "" && !sameHost(origin, r) && !e.Origins.Allow(ctx, origin) {
+		return ctx, apierror.New(apierror.Forbidden, "Pages of this origin may not call: allow it with updateTenant(input: { allowedOrigins: … }).")
+	}
+	return ctx, nil
+}
+
+// sameHost reports whether a page comes from where the request goes to, as the playground does.
+func sameHost(origin string, r *http.Request) bool {
+	u, err := url.Parse(origin)
+	return err == nil && u.Host != "" && u.Host == r.Host
+}
+
+// prepare makes an operation of a request.
+func (e *engine) prepare(ctx context.Context, params *graphql.RawParams) (*wire.Operation, gqlerror.List) {
+	op, errs := e.operations.Prepare(ctx, params)
+	for i, err := range errs {
+		errs[i] = e.present(ctx, err)
+	}
+	return op, errs
+}
+
+// execute carries a query or a mutation out.
+func (e *engine) execute(ctx context.Context, op *wire.Operation) *graphql.Response {
+	ctx, done, err := e.DB.Guard(ctx)
+	if err != nil {
+		return &graphql.Response{Errors: gqlerror.List{e.present(ctx, err)}}
+	}
+	defer done()
+	ctx = e.operations.Meter(ctx)
+	response := e.run(ctx, op.OperationContext, nil)
+	if cost := e.operations.Settle(ctx, op); cost != nil {
+		response.Extensions = map[string]any{"cost": cost}
+	}
+	return response
+}
+
+// run executes an operation, or one event of a subscription, whose root field is given then.
+func (e *engine) run(ctx context.Context, op *graphql.OperationContext, root *graphql.FieldContext) *graphql.Response {
+	ctx = graphql.WithOperationContext(withLoaders(ctx, e.DB), op)
+	ctx = graphql.WithResponseContext(ctx, e.presenter, recovered)
+	next := e.schema.Exec(ctx)
+	if errs := graphql.GetErrors(ctx); errs != nil {
+		return &graphql.Response{Errors: errs}
+	}
+	if root != nil {
+		ctx = graphql.WithFieldContext(ctx, root) // errors below have it in their path
+	}
+	response := next(ctx)
+	if response == nil {
+		response = &graphql.Response{}
+	}
+	response.Errors = append(response.Errors, graphql.GetErrors(ctx)...)
+	return response
+}
+
+// open calls a subscription's resolver, to say what it listens to.
+func (e *engine) open(ctx context.Context, op *graphql.OperationContext) *graphql.Response {
+	ctx = graphql.WithOperationContext(withLoaders(ctx, e.DB), op)
+	ctx = graphql.WithResponseContext(ctx, e.presenter, recovered)
+	e.schema.Exec(ctx)
+	return &graphql.Response{Errors: graphql.GetErrors(ctx)}
+}
+
+// rootField runs around each root field: what the mutation before this one changed must not be remembered.
+func (e *engine) rootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
+	if graphql.GetOperationContext(ctx).Operation.Operation == ast.Mutation {
+		ctx = withLoaders(ctx, e.DB)
+	}
+	return next(ctx)
+}
+
+// errPanic marks what a panic left behind.
+var errPanic = errors.New("panic")
+
+func recovered(_ context.Context, p any) error {
+	return fmt.Errorf("%w: %v\n%s", errPanic, p, debug.Stack())
+}
+
+// wireEngine is what the protocols call.
+func (e *engine) wireEngine(log *slog.Logger) wire.Engine {
+	return wire.Engine{
+		Authenticate: e.authenticate,
+		Watch:        e.Watcher.Watch,
+		Key:          bucketOf,
+		Prepare:      e.prepare,
+		Execute:      e.execute,
+		Subscribe:    e.subscribe,
+		Present:      e.present,
+		AllowOrigin:  e.Origins.Allow,
+		Observe:      e.Observe,
+		Log:          log,
+	}
+}

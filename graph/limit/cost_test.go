@@ -1,0 +1,412 @@
+package limit
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/parser"
+	"github.com/vektah/gqlparser/v2/validator"
+	"github.com/vektah/gqlparser/v2/validator/rules"
+	"github.com/zeroten/zeroten/graph/generated"
+	"github.com/zeroten/zeroten/internal/page"
+	"pgregory.net/rapid"
+)
+
+var schema = generated.NewExecutableSchema(generated.Config{}).Schema()
+
+// valid parses and validates, as whoever asks for a cost has to.
+func valid(t interface{ Fatalf(string, ...any) }, text string) *ast.QueryDocument {
+	doc, err := parser.ParseQuery(&ast.Source{Input: text})
+	if err != nil {
+		t.Fatalf("%v in %s", err, text)
+		return nil
+	}
+	if errs := validator.ValidateWithRules(schema, doc, rules.NewDefaultRules()); len(errs) > 0 {
+		t.Fatalf("%v in %s", errs, text)
+	}
+	return doc
+}
+
+func TestCost(t *testing.T) {
+	costs := NewCosts(schema)
+	const responses = "{nodes{id campaign{name} contact{name}}}"
+	many := func(n int) any { return map[string]any{"responses": make([]any, n)} }
+	for name, test := range map[string]struct {
+		document  string
+		variables map[string]any
+		want      int
+	}{
+		"viewer":            {"{viewer{tenant{name}}}", nil, 2},
+		"typename":          {"{__typename}", nil, 0},
+		"one":               {`{response(id:"x"){score campaign{name} contact{name}}}`, nil, 3},
+		"page of 50":        {"{responses(first:50)" + responses + "}", nil, 1 + 50*3},
+		"by default":        {"{responses" + responses + "}", nil, 1 + 50*3},
+		"by null":           {"{responses(first:null)" + responses + "}", nil, 1 + 50*3},
+		"by a variable":     {"query($n:Int){responses(first:$n)" + responses + "}", map[string]any{"n": int64(7)}, 1 + 7*3},
+		"by JSON's number":  {"query($n:Int){responses(first:$n)" + responses + "}", map[string]any{"n": json.Number("7")}, 1 + 7*3},
+		"by a float":        {"query($n:Int){responses(first:$n)" + responses + "}", map[string]any{"n": 7.0}, 1 + 7*3},
+		"by a text":         {"query($n:Int){responses(first:$n)" + responses + "}", map[string]any{"n": "7"}, 1 + 7*3},
+		"by no variable":    {"query($n:Int){responses(first:$n)" + responses + "}", nil, 1 + 50*3},
+		"at most 100":       {"{responses(first:1000000000)" + responses + "}", nil, 1 + 100*3},
+		"at least 1":        {"{responses(first:-5)" + responses + "}", nil, 1 + 1*3},
+		"last":              {"{responses(last:9)" + responses + "}", nil, 1 + 9*3},
+		"both":              {"{responses(first:2 last:9)" + responses + "}", nil, 1 + 9*3},
+		"edges":             {"{responses(first:10){edges{cursor node{campaign{name}}}}}", nil, 1 + 10*2},
+		"edges and nodes":   {"{responses(first:10){edges{node{campaign{name}}} nodes{contact{name}}}}", nil, 1 + 10*3},
+		"no items":          {"{responses(first:10){pageInfo{endCursor}}}", nil, 2},
+		"total":             {"{responses(first:10){totalCount}}", nil, 4},
+		"pages in pages":    {"{contacts(first:10){nodes{responses(first:5){nodes{campaign{name}}}}}}", nil, 1 + 10*(1+1+5*2)},
+		"ids":               {`{nodes(ids:["a","b","c"]){id ... on Campaign{feedback{score{nps}}}}}`, nil, 3 * (1 + 2)},
+		"id":                {`{nodes(ids:"a"){id}}`, nil, 1},
+		"ids in a variable": {`query($i:[ID!]!){nodes(ids:$i){id}}`, map[string]any{"i": []any{"a", "b"}}, 2},
+		"traits":            {"{traits{key values{value}}}", nil, 16 + 16*10},
+		"score":             {"{feedback{score{nps}}}", nil, 2},
+		"trend":             {"{feedback{trend{score{nps} change{pValue}}}}", nil, 6},
+		"breakdown":         {`{feedback{breakdown(by:["a"]){values score{nps}}}}`, nil, 6},
+		"groups":            {`{feedback{breakdown(by:["a"]){feedback{trend{start}}}}}`, nil, 6 + 51*6},
+		"ten groups":        {`{feedback{breakdown(by:["a"] limit:10){feedback{trend{start}}}}}`, nil, 6 + 11*6},
+		"all groups":        {`{feedback{breakdown(by:["a"] limit:99999){feedback{score{nps}}}}}`, nil, 6 + 201*2},
+		"comparison":        {"{feedback{compareTo(filter:{}){difference}}}", nil, 6},
+		"mutation":          {`mutation{deleteResponse(input:{id:"x"}){deletedId userErrors{code}}}`, nil, 1},
+		"bulk": {
+			"mutation($i:RecordResponsesInput!){recordResponses(input:$i){recorded userErrors{code}}}",
+			map[string]any{"i": many(1_000)}, 101,
+		},
+		"bulk with more": {
+			"mutation($i:RecordResponsesInput!){recordResponses(input:$i){responses{id contact{id}}}}",
+			map[string]any{"i": many(100)}, 1 + 10 + 100,
+		},
+		"bulk in a list": {
+			"mutation($r:[RecordResponseInput!]!){recordResponses(input:{responses:$r}){responses{campaign{id}}}}",
+			map[string]any{"r": make([]any, 20)}, 1 + 2 + 20,
+		},
+		"bulk by hand": {
+			`mutation{upsertContacts(input:{contacts:[{email:"a@b.c"},{email:"d@e.f"}]}){contacts{responses(first:1){nodes{id}}}}}`, nil, 1 + 2*2,
+		},
+		"subscription": {"subscription{feedbackReceived{response{id campaign{name} contact{name}}}}", nil, 3},
+		"skipped":      {"query($y:Boolean!){feedback{score@skip(if:$y){nps} trend@include(if:false){start}}}", map[string]any{"y": true}, 1},
+		"not skipped":  {"query($y:Boolean!){feedback{score@include(if:$y){nps} trend@skip(if:false){start}}}", map[string]any{"y": true}, 7},
+		"skipped parts": {
+			"query($y:Boolean!){feedback{...@skip(if:$y){score{nps}} ...F@include(if:false)}} fragment F on Feedback{trend{start}}",
+			map[string]any{"y": true}, 1,
+		},
+		"fragments": {"{responses(first:10){...P}} fragment P on ResponseConnection{nodes{...R}} fragment R on Response{campaign{...C}} " +
+			"fragment C on Campaign{feedback{score{nps}}}", nil, 1 + 10*(1+3)},
+		"one fragment, two pages": {"{a:responses(first:10){...P} b:responses(first:3){...P}} fragment P on ResponseConnection{nodes{campaign{name}}}",
+			nil, 2 + 10*2 + 3*2},
+		"schema": {"{__schema{queryType{name}}}", nil, introspectionBase},
+	} {
+		t.Run(name, func(t *testing.T) {
+			doc := valid(t, test.document)
+			if got := costs.Of(doc.Operations[0], test.variables); got != test.want {
+				t.Errorf("%d, want %d", got, test.want)
+			}
+		})
+	}
+}
+
+func TestUsualDocumentsAreAffordable(t *testing.T) {
+	costs := NewCosts(schema)
+	for name, text := range usual(t) {
+		cost := costs.Of(valid(t, text).Operations[0], nil)
+		if cost < 1 || cost >= MaxCost {
+			t.Errorf("%s costs %d, want less than %d", name, cost, MaxCost)
+		}
+		t.Logf("%s: %d", name, cost)
+	}
+}
+
+func TestTooMuchCosts(t *testing.T) {
+	costs := NewCosts(schema)
+	const leaves = "name description a:name b:name c:name d:name e:description f:description g:description h:description i:description "
+	types := times(8, " t#:type{"+leaves+"}")
+	for name, document := range map[string]string{
+		"pages in pages":     "{contacts(first:100){nodes{responses(first:100){nodes{id}}}}}",
+		"breakdowns":         `{feedback{breakdown(by:["a"]){feedback{breakdown(by:["b"]){feedback{breakdown(by:["c"]){feedback{trend{start}}}}}}}}}`,
+		"introspection bomb": "{__schema{types{" + leaves + "fields{" + leaves + types + "type{fields{" + leaves + types + "}}}}}}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			doc := valid(t, document)
+			if refused := Shape(doc); refused != nil {
+				t.Fatalf("refused before: %v", refused)
+			}
+			if got := costs.Of(doc.Operations[0], nil); got <= MaxCost {
+				t.Errorf("costs %d, want more than %d", got, MaxCost)
+			}
+		})
+	}
+}
+
+// However often fragments double what they cost: it is counted at once, and never overflows.
+func TestDoublingSaturates(t *testing.T) {
+	costs := NewCosts(schema)
+	field := func(name string, set ast.SelectionSet) *ast.Field {
+		return &ast.Field{Name: name, Alias: name, SelectionSet: set, Definition: schema.Types["Feedback"].Fields.ForName(name)}
+	}
+	last := &ast.FragmentDefinition{SelectionSet: ast.SelectionSet{field("trend", nil)}}
+	for range 1_000 {
+		spread := &ast.FragmentSpread{Definition: last}
+		last = &ast.FragmentDefinition{SelectionSet: ast.SelectionSet{spread, field("score", nil), spread}}
+	}
+	op := &ast.OperationDefinition{SelectionSet: ast.SelectionSet{&ast.FragmentSpread{Definition: last}}}
+	if got := costs.Of(op, nil); got != math.MaxInt32 {
+		t.Errorf("%d, want %d", got, math.MaxInt32)
+	}
+	within := &ast.FragmentDefinition{}
+	within.SelectionSet = ast.SelectionSet{field("score", nil), &ast.FragmentSpread{Definition: within}}
+	op.SelectionSet = ast.SelectionSet{&ast.FragmentSpread{Definition: within}}
+	if got := costs.Of(op, nil); got != 1 {
+		t.Errorf("a fragment within itself costs %d, want 1", got)
+	}
+}
+
+// Whatever takes a number of items, and every list of objects, has a weight: nothing is forgotten.
+func TestEveryListHasAWeight(t *testing.T) {
+	used := map[string]bool{}
+	for _, typ := range schema.Types {
+		if typ.Kind != ast.Object && typ.Kind != ast.Interface || strings.HasPrefix(typ.Name, "__") {
+			continue
+		}
+		for _, f := range typ.Fields {
+			exact, any := typ.Name+"."+f.Name, "*."+f.Name
+			used[exact], used[any] = true, true
+			w, known := weights[exact]
+			if !known {
+				w, known = weights[any]
+			}
+			of := schema.Types[f.Type.Name()]
+			object := of.Kind == ast.Object || of.Kind == ast.Interface || of.Kind == ast.Union
+			counts := slices.ContainsFunc(f.Arguments, func(a *ast.ArgumentDefinition) bool { return a.Name == "first" || a.Name == "limit" })
+			if !known && (object && f.Type.Elem != nil || counts) {
+				t.Errorf("%s has no weight", exact)
+			}
+			if strings.HasSuffix(of.Name, "Connection") != (w.size == paged) {
+				t.Errorf("%s: a connection is weighed as a page, and nothing else is", exact)
+			}
+			if w.argument != "" && w.size != bulk && f.Arguments.ForName(w.argument) == nil {
+				t.Errorf("%s is weighed by %s, which it does not have", exact, w.argument)
+			}
+			if w.size == bulk && schema.Types[f.Arguments.ForName("input").Type.Name()].Fields.ForName(w.argument) == nil {
+				t.Errorf("%s is weighed by input.%s, which it does not have", exact, w.argument)
+			}
+		}
+	}
+	for name := range weights {
+		if !used[name] {
+			t.Errorf("%s is weighed, and there is no such field", name)
+		}
+	}
+	if pageDefault != page.DefaultSize || pageMax != page.MaxSize {
+		t.Errorf("pages are counted as %d to %d", pageDefault, pageMax)
+	}
+}
+
+// inlined is a selection set with its fragments written out.
+func inlined(set ast.SelectionSet) ast.SelectionSet {
+	var out ast.SelectionSet
+	for _, selection := range set {
+		switch s := selection.(type) {
+		case *ast.Field:
+			f := *s
+			f.SelectionSet = inlined(s.SelectionSet)
+			out = append(out, &f)
+		case *ast.InlineFragment:
+			out = append(out, &ast.InlineFragment{Directives: s.Directives, SelectionSet: inlined(s.SelectionSet)})
+		case *ast.FragmentSpread:
+			out = append(out, &ast.InlineFragment{Directives: s.Directives, SelectionSet: inlined(s.Definition.SelectionSet)})
+		}
+	}
+	return out
+}
+
+// drawDocument makes a valid document, with fragments that are used in more than one place.
+func drawDocument(t *rapid.T) string {
+	var text strings.Builder
+	fragments := map[string]int{}
+	aliases := 0
+	var selections func(typ *ast.Definition, depth int) string
+	selections = func(typ *ast.Definition, depth int) string {
+		var fields []*ast.FieldDefinition
+		for _, f := range typ.Fields {
+			required := slices.ContainsFunc(f.Arguments, func(a *ast.ArgumentDefinition) bool { return a.Type.NonNull && a.DefaultValue == nil })
+			if !required && (depth > 0 || len(schema.Types[f.Type.Name()].Fields) == 0) {
+				fields = append(fields, f)
+			}
+		}
+		set := "{__typename "
+		for range rapid.IntRange(0, 3).Draw(t, "fields") {
+			if len(fields) == 0 {
+				break
+			}
+			f := rapid.SampledFrom(fields).Draw(t, "field")
+			aliases++
+			set += fmt.Sprintf("a%d:%s", aliases, f.Name)
+			if f.Arguments.ForName("first") != nil && rapid.Bool().Draw(t, "paged") {
+				set += fmt.Sprintf("(%s:%d)", rapid.SampledFrom([]string{"first", "last"}).Draw(t, "way"), rapid.IntRange(-2, 120).Draw(t, "size"))
+			}
+			if rapid.IntRange(0, 9).Draw(t, "skip") == 0 {
+				set += "@skip(if:$y)"
+			}
+			if of := schema.Types[f.Type.Name()]; len(of.Fields) > 0 {
+				set += selections(of, depth-1)
+			}
+			set += " "
+		}
+		if n := fragments[typ.Name]; n > 0 && rapid.Bool().Draw(t, "spread") {
+			set += fmt.Sprintf("...%s%d ", typ.Name, rapid.IntRange(0, n-1).Draw(t, "fragment"))
+		}
+		return set + "}"
+	}
+	for _, name := range []string{"Score", "Feedback", "Campaign", "Response", "Contact", "ResponseConnection", "Query"} {
+		for i := range rapid.IntRange(0, 2).Draw(t, "fragments") {
+			fmt.Fprintf(&text, "fragment %s%d on %s%s", name, i, name, selections(schema.Types[name], 3))
+			fragments[name] = i + 1
+		}
+	}
+	return "query($y:Boolean!)" + selections(schema.Query, 4) + text.String()
+}
+
+func TestFragmentsCostWhatTheyHold(t *testing.T) {
+	costs := NewCosts(schema)
+	some := 0
+	rapid.Check(t, func(t *rapid.T) {
+		text := drawDocument(t)
+		doc, err := parser.ParseQuery(&ast.Source{Input: text})
+		if err != nil {
+			t.Fatalf("%v in %s", err, text)
+		}
+		validator.ValidateWithRules(schema, doc, rules.NewRules()) // finds the definitions; some fragments are not used
+		op := doc.Operations[0]
+		for _, variables := range []map[string]any{{"y": true}, {"y": false}} {
+			got := costs.Of(op, variables)
+			written := *op
+			written.SelectionSet = inlined(op.SelectionSet)
+			if want := costs.Of(&written, variables); got != want {
+				t.Fatalf("%d, want %d as without fragments: %s", got, want, text)
+			}
+			some += got
+		}
+	})
+	if some == 0 {
+		t.Error("no document cost anything")
+	}
+}
+
+func FuzzShapeAndCost(f *testing.F) {
+	for _, text := range usual(f) {
+		f.Add(text, `{"n":1}`)
+	}
+	f.Add("query($i:[ID!]!){nodes(ids:$i){...F}} fragment F on Node{id ...F}", `{"i":["a",null,{}]}`)
+	f.Add("mutation($i:X){recordResponses(input:$i){responses{campaign{id}}}}", `{"i":{"responses":[{}]}}`)
+	f.Add(`{responses(first:$n last:"9"){nodes{...on Response{campaign{id}}}} __type(name:1){fields{type{name}}}}`, `{"n":-1e99}`)
+	f.Add("{feedback{breakdown(by:1 limit:1e400){feedback@skip(if:[]){score{nps}}}}}", `{"n":true}`)
+	costs := NewCosts(schema)
+	f.Fuzz(func(t *testing.T, text, values string) {
+		if _, refused := Scan(text); refused != nil {
+			return
+		}
+		doc, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: text}, MaxTokens)
+		if err != nil || Shape(doc) != nil {
+			return
+		}
+		var variables map[string]any
+		_ = json.Unmarshal([]byte(values), &variables)
+		validator.ValidateWithRules(schema, doc, rules.NewRules())
+		for _, op := range doc.Operations {
+			if cost := costs.Of(op, variables); cost < 0 || cost > saturated {
+				t.Errorf("costs %d", cost)
+			}
+			written := *op
+			written.SelectionSet = inlined(op.SelectionSet)
+			if a, b := costs.Of(op, variables), costs.Of(&written, variables); a != b {
+				t.Errorf("%d, and %d without fragments: %s", a, b, text)
+			}
+		}
+	})
+}
+
+// measured runs a field through the middleware, as the executor does.
+func measured(ctx context.Context, t *testing.T, costs *Costs, f *ast.Field, result any) {
+	t.Helper()
+	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{Field: graphql.CollectedField{Field: f}, IsMethod: true})
+	got, err := costs.Measure(ctx, func(context.Context) (any, error) { return result, nil })
+	if err != nil || fmt.Sprint(got) != fmt.Sprint(result) {
+		t.Errorf("%v, %v; want %v", got, err, result)
+	}
+}
+
+func TestMeasure(t *testing.T) {
+	costs := NewCosts(schema)
+	variables := map[string]any{"i": map[string]any{"responses": make([]any, 40)}}
+	edges := []*page.Edge[int]{{}, {}, {}}
+	for name, test := range map[string]struct {
+		document string
+		path     []string
+		result   any
+		want     int
+	}{
+		"plain":         {`{response(id:"x"){score}}`, []string{"response", "score"}, 9, 0},
+		"relation":      {`{response(id:"x"){campaign{id}}}`, []string{"response", "campaign"}, "a campaign", 1},
+		"root":          {`{response(id:"x"){score}}`, []string{"response"}, "a response", 1},
+		"page":          {"{responses(first:50){nodes{id}}}", []string{"responses"}, &page.Connection[int]{Edges: edges}, 4},
+		"no page":       {"{responses(first:50){nodes{id}}}", []string{"responses"}, (*page.Connection[int])(nil), 1},
+		"refused page":  {"{responses(first:50){nodes{id}}}", []string{"responses"}, nil, 1},
+		"items":         {"{responses(first:50){nodes{id}}}", []string{"responses", "nodes"}, []int{1, 2, 3}, 0},
+		"list":          {`{nodes(ids:["a","b"]){id}}`, []string{"nodes"}, []any{nil, 1}, 2},
+		"traits":        {"{traits{key}}", []string{"traits"}, []string{"a", "b"}, 2},
+		"groups":        {`{feedback{breakdown(by:["a"]){share}}}`, []string{"feedback", "breakdown"}, []int{1, 2}, 5},
+		"bulk":          {"mutation($i:RecordResponsesInput!){recordResponses(input:$i){recorded}}", []string{"recordResponses"}, 1, 5},
+		"introspection": {"{__schema{types{name}}}", []string{"__schema"}, 1, introspectionBase},
+		"in it":         {"{__schema{types{name}}}", []string{"__schema", "types"}, 1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			op := valid(t, test.document).Operations[0]
+			set, f := op.SelectionSet, (*ast.Field)(nil)
+			for range test.path {
+				f = set[0].(*ast.Field)
+				set = f.SelectionSet
+			}
+			ctx := graphql.WithOperationContext(t.Context(), &graphql.OperationContext{Variables: variables})
+			measured(ctx, t, costs, f, test.result) // without a meter
+			ctx, meter := WithMeter(ctx)
+			measured(ctx, t, costs, f, test.result)
+			if got := meter.Cost(); got != test.want {
+				t.Errorf("%d, want %d", got, test.want)
+			}
+			if most := costs.Of(op, variables); meter.Cost() > most {
+				t.Errorf("%d, at most %d", meter.Cost(), most)
+			}
+		})
+	}
+}
+
+// Most fields cost nothing, and finding that out should not cost either.
+func BenchmarkMeasurePlain(b *testing.B) {
+	costs := NewCosts(schema)
+	f := &ast.Field{Definition: schema.Types["Response"].Fields.ForName("score")}
+	ctx, _ := WithMeter(b.Context())
+	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{Field: graphql.CollectedField{Field: f}})
+	next := func(context.Context) (any, error) { return nil, nil }
+	for b.Loop() {
+		_, _ = costs.Measure(ctx, next)
+	}
+}
+
+func BenchmarkCost(b *testing.B) {
+	costs := NewCosts(schema)
+	doc, err := parser.ParseQuery(&ast.Source{Input: "{responses(first:50){nodes{id score comment campaign{name} contact{name}}}}"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	validator.ValidateWithRules(schema, doc, nil)
+	for b.Loop() {
+		costs.Of(doc.Operations[0], nil)
+	}
+}

@@ -1,0 +1,88 @@
+package limit
+
+// weight is what a field costs.
+type weight struct {
+	// own is for the field itself, whatever it finds.
+	own int
+	// size says how many items there are below the field, or below those of its fields that are items.
+	size size
+	// argument is what size counts by: the name of an argument or, for bulk, of the list in the argument `input`.
+	argument string
+	// count is how many items there are where no argument says so.
+	count int
+}
+
+// size is a way of knowing how many items there will be.
+type size int
+
+const (
+	// single: what is below counts once.
+	single size = iota
+	// paged is a connection: `first` or `last` items, each of which costs 1 and whatever is below `edges` and `nodes`.
+	paged
+	// list is a list of `count` items, or as many as the list `argument` has, each of which costs 1 and what is below.
+	list
+	// groups is a list of at most `argument` items and one for the rest, read together: each costs what is below it alone.
+	groups
+	// bulk is a mutation of many items: ten cost 1, and each costs what is below the payload's items.
+	bulk
+	// items are those of the page or of the bulk above.
+	items
+)
+
+// How many items are given; asking for more is refused by whoever is asked.
+const (
+	pageDefault = 50
+	pageMax     = 100
+	groupsMax   = 200
+)
+
+// weights are what fields cost, by type and field; `*` is any type. Fields of Query, Mutation and Subscription that are
+// not here cost 1, all others nothing. A list of objects, and whatever takes a number of items, must be here: a test
+// goes through the schema.
+var weights = map[string]weight{
+	"Query.campaigns":    {size: paged},
+	"Query.responses":    {size: paged},
+	"Query.contacts":     {size: paged},
+	"Query.segments":     {size: paged},
+	"Query.apiKeys":      {size: paged},
+	"Query.tenants":      {size: paged},
+	"Campaign.responses": {size: paged},
+	"Contact.responses":  {size: paged},
+	"*.edges":            {size: items},
+	"*.nodes":            {size: items},
+	"*.totalCount":       {own: 2},
+
+	"Query.nodes":  {size: list, argument: "ids"},
+	"Query.traits": {size: list, count: 16},
+	"Trait.values": {own: 10},
+
+	"Response.campaign": {own: 1},
+	"Response.contact":  {own: 1},
+	"Viewer.tenant":     {own: 1},
+
+	"Campaign.feedback":      {own: 1},
+	"Segment.feedback":       {own: 1},
+	"FeedbackGroup.feedback": {own: 1},
+	"Feedback.score":         {own: 1},
+	"Feedback.trend":         {own: 5}, // its points are read together
+	"Feedback.breakdown":     {own: 5, size: groups, argument: "limit", count: 50},
+	"Feedback.compareTo":     {own: 5},
+
+	"Mutation.recordResponses":         {own: 1, size: bulk, argument: "responses"},
+	"Mutation.upsertContacts":          {own: 1, size: bulk, argument: "contacts"},
+	"RecordResponsesPayload.responses": {size: items},
+	"UpsertContactsPayload.contacts":   {size: items},
+	"Subscription.feedbackReceived":    {own: 1}, // `limit` ends it: each event is paid for by itself
+	"*.userErrors":                     {},
+	"SegmentRule.all":                  {}, // a rule is read as a whole
+	"SegmentRule.any":                  {},
+	"Query.__schema":                   {own: introspectionBase},
+	"Query.__type":                     {own: introspectionBase},
+}
+
+// Introspection costs its base, and 1 for so many values in its answer.
+const (
+	introspectionBase   = 10
+	introspectionValues = 250
+)

@@ -1,0 +1,324 @@
+package graph
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/zeroten/zeroten/graph/wire"
+	"github.com/zeroten/zeroten/internal/auth"
+)
+
+// A subscription is executed event by event, each as an operation of its own: what an event shows is read anew, and the
+// caller's rights are asked for again. So a subscription's resolver is called once to say what it listens to, and then
+// once for every event.
+
+// step is what a subscription's resolver is called for.
+type step struct {
+	// value, where not nil, is the event to show; else the resolver is to say what it listens to, in source.
+	value  any
+	source *source
+	// field is the root field that was resolved.
+	field *graphql.FieldContext
+}
+
+type stepKey struct{}
+
+// source is what a subscription listens to.
+type source struct {
+	next  func(ctx context.Context) (item, error)
+	close func()
+}
+
+// item is one event of a source.
+type item struct {
+	// value is what the root field resolves to.
+	value any
+	// id is what to resume after; empty where there is no such thing.
+	id string
+	// same is equal for events that show the same to everybody with the same selection and the same rights.
+	same any
+}
+
+// listen is the whole of a subscription's resolver.
+func listen[T any](ctx context.Context, open func() (*source, error)) (<-chan T, error) {
+	s, ok := ctx.Value(stepKey{}).(*step)
+	if !ok {
+		return nil, errors.New("a subscription that is not executed step by step")
+	}
+	s.field = graphql.GetFieldContext(ctx)
+	one := make(chan T, 1)
+	if v, ok := s.value.(T); ok {
+		one <- v
+		return one, nil
+	}
+	var err error
+	s.source, err = open()
+	return one, err
+}
+
+// stream runs one subscription.
+type stream struct {
+	engine *engine
+	op     *wire.Operation
+	// caller has what the events' executions need of the subscriber's context, and does not end.
+	caller context.Context //nolint:containedctx // it outlives the call that it came with
+	source *source
+	field  *graphql.FieldContext
+	group  *group
+
+	// pending is an event that the source gave and that nobody has been shown yet.
+	pending *item
+	closed  sync.Once
+}
+
+// Next waits for the next event and executes it.
+func (s *stream) Next(ctx context.Context) (wire.Event, error) {
+	if s.pending == nil {
+		it, err := s.source.next(ctx)
+		if err != nil {
+			return wire.Event{}, err
+		}
+		s.pending = &it
+	}
+	it := *s.pending
+	payload, err := s.group.payload(ctx, it.same, func() []byte { return s.execute(it.value) })
+	if err != nil {
+		return wire.Event{}, err
+	}
+	s.pending = nil
+	return wire.Event{ID: it.id, Payload: payload}, nil
+}
+
+// Close ends the subscription.
+func (s *stream) Close() {
+	s.closed.Do(func() {
+		s.source.close()
+		s.engine.groups.leave(s.group)
+	})
+}
+
+// eventTimeout ends the database's work for one event.
+const eventTimeout = 15 * time.Second
+
+// execute shows one event: the result as JSON.
+func (s *stream) execute(value any) []byte {
+	ctx, cancel := context.WithTimeout(s.caller, eventTimeout)
+	defer cancel()
+	ctx = context.WithValue(ctx, stepKey{}, &step{value: value})
+	response := s.engine.run(ctx, s.op.OperationContext, s.field)
+	if bytes.Equal(response.Data, fmt.Appendf(nil, `{%q:null}`, s.field.Field.Alias)) {
+		response.Data = nil // the root field must not be null, and so there is nothing
+	}
+	text, err := json.Marshal(response)
+	if err != nil {
+		text, _ = json.Marshal(&graphql.Response{Errors: gqlerror.List{s.engine.present(ctx, fmt.Errorf("encoding an event: %w", err))}})
+	}
+	return text
+}
+
+// groups puts subscriptions together that show their events alike, so that what a thousand pages show is executed once.
+type groups struct {
+	mu sync.Mutex
+	by map[string]*group
+}
+
+// group is subscriptions with the same selection and the same rights.
+type group struct {
+	key     string
+	mu      sync.Mutex
+	members int
+	// recent are the payloads that were asked for last.
+	recent [recentPayloads]*shared
+	oldest int
+}
+
+// recentPayloads is how many events a group remembers: members that are a little behind find them there still.
+const recentPayloads = 8
+
+// shared is a payload, under way or done.
+type shared struct {
+	same    any
+	done    chan struct{}
+	payload []byte
+}
+
+func (g *groups) join(key string) *group {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.by == nil {
+		g.by = map[string]*group{}
+	}
+	joined := g.by[key]
+	if joined == nil {
+		joined = &group{key: key}
+		g.by[key] = joined
+	}
+	joined.mu.Lock()
+	joined.members++
+	joined.mu.Unlock()
+	return joined
+}
+
+func (g *groups) leave(left *group) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	left.mu.Lock()
+	defer left.mu.Unlock()
+	if left.members--; left.members == 0 {
+		delete(g.by, left.key)
+	}
+}
+
+// payload executes an event, or waits for the member that is executing the same.
+func (g *group) payload(ctx context.Context, same any, execute func() []byte) ([]byte, error) {
+	g.mu.Lock()
+	if g.members == 1 {
+		g.recent = [recentPayloads]*shared{}
+		g.mu.Unlock()
+		return execute(), nil
+	}
+	var p *shared
+	for _, r := range g.recent {
+		if r != nil && r.same == same {
+			p = r
+		}
+	}
+	if p == nil {
+		p = &shared{same: same, done: make(chan struct{})}
+		g.recent[g.oldest] = p
+		g.oldest = (g.oldest + 1) % recentPayloads
+		// Not on the member's own goroutine, whose stack would stay as large as executing needs it.
+		go func() {
+			defer close(p.done)
+			p.payload = execute()
+		}()
+	}
+	g.mu.Unlock()
+	select {
+	case <-p.done:
+		return p.payload, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// groupKey tells which subscriptions show their events alike: those of callers with equal rights in one tenant, with
+// the same document and the same variables below the root field, whose own arguments only choose the events.
+func groupKey(caller auth.Caller, op *graphql.OperationContext) string {
+	used := map[string]any{}
+	for _, root := range op.Operation.SelectionSet {
+		if f, ok := root.(*ast.Field); ok {
+			variablesIn(f.SelectionSet, op.Variables, used, map[string]bool{})
+		} else {
+			maps.Copy(used, op.Variables) // behind a fragment: not worth telling them apart
+		}
+	}
+	scopes := slices.Sorted(slices.Values(caller.Scopes))
+	key, err := json.Marshal([]any{caller.Tenant, scopes, caller.Narrowing, op.OperationName, used, op.RawQuery})
+	if err != nil {
+		return fmt.Sprintf("%p", op) // alike to none
+	}
+	return string(key)
+}
+
+// variablesIn notes the variables that a selection uses.
+func variablesIn(selections ast.SelectionSet, values, used map[string]any, seen map[string]bool) {
+	directives := func(list ast.DirectiveList) {
+		for _, d := range list {
+			variablesOf(d.Arguments, values, used)
+		}
+	}
+	for _, s := range selections {
+		switch s := s.(type) {
+		case *ast.Field:
+			variablesOf(s.Arguments, values, used)
+			directives(s.Directives)
+			variablesIn(s.SelectionSet, values, used, seen)
+		case *ast.InlineFragment:
+			directives(s.Directives)
+			variablesIn(s.SelectionSet, values, used, seen)
+		case *ast.FragmentSpread:
+			directives(s.Directives)
+			if !seen[s.Name] && s.Definition != nil {
+				seen[s.Name] = true
+				variablesIn(s.Definition.SelectionSet, values, used, seen)
+			}
+		}
+	}
+}
+
+func variablesOf(arguments ast.ArgumentList, values, used map[string]any) {
+	for _, a := range arguments {
+		noteVariables(a.Value, values, used)
+	}
+}
+
+func noteVariables(v *ast.Value, values, used map[string]any) {
+	if v == nil {
+		return
+	}
+	if v.Kind == ast.Variable {
+		if given, ok := values[v.Raw]; ok {
+			used[v.Raw] = given
+		}
+	}
+	for _, c := range v.Children {
+		noteVariables(c.Value, values, used)
+	}
+}
+
+// subscribe begins a subscription.
+func (e *engine) subscribe(ctx context.Context, op *wire.Operation, after *string) (wire.Stream, gqlerror.List) {
+	s := &step{}
+	opening := ctx
+	if after != nil {
+		opening = context.WithValue(ctx, afterKey{}, *after)
+	}
+	guarded, done, err := e.DB.Guard(opening)
+	if err != nil {
+		return nil, gqlerror.List{e.present(ctx, err)}
+	}
+	defer done()
+	response := e.open(context.WithValue(guarded, stepKey{}, s), op.OperationContext)
+	if len(response.Errors) > 0 || s.source == nil {
+		if s.source != nil {
+			s.source.close()
+		}
+		return nil, response.Errors
+	}
+	caller, _ := auth.From(ctx)
+	return &stream{
+		engine: e, op: op, source: s.source, field: s.field, group: e.groups.join(groupKey(caller, op.OperationContext)),
+		caller: auth.With(context.Background(), caller),
+	}, nil
+}
+
+// afterKey is where a context has the id of the event that a client saw last, given beside the operation.
+type afterKey struct{}
+
+// limited ends a source after so many events.
+func limited(s *source, limit int) *source {
+	left := limit
+	next := s.next
+	return &source{close: s.close, next: func(ctx context.Context) (item, error) {
+		if left == 0 {
+			return item{}, io.EOF
+		}
+		it, err := next(ctx)
+		if err == nil {
+			left--
+		}
+		return it, err
+	}}
+}

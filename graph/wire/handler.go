@@ -1,0 +1,322 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/zeroten/zeroten/internal/apierror"
+)
+
+// Limits bound what a client may cost. A zero field stands for its default.
+type Limits struct {
+	// Body is how many bytes the body of a request may have, 4 MiB by default; Envelope is how many of them may be
+	// something other than its variables, 128 kB by default, and how many a request without a secret may have in all.
+	Body, Envelope int
+	// URL is how many bytes the query string of a GET may have; 32 kB by default.
+	URL int
+	// Depth is how deep JSON may nest; 64 by default.
+	Depth int
+	// Values is how many JSON values a body may have in all; 250,000 by default.
+	Values int
+	// Timeout is how long a query or a mutation may take; 30 s by default.
+	Timeout time.Duration
+	// Ping is how often a stream shows that it is alive; 15 s by default.
+	Ping time.Duration
+	// Write is how long one write to a stream may take before its client is given up; 10 s by default.
+	Write time.Duration
+	// Streams is how many event streams may run in all, 20,000 by default, and StreamsPerKey how many for one key,
+	// 15,000 by default.
+	Streams, StreamsPerKey int
+	// Socket bounds WebSockets.
+	Socket SocketLimits
+}
+
+func (l Limits) withDefaults() Limits {
+	for _, d := range []struct {
+		field *int
+		value int
+	}{
+		{&l.Body, 4 << 20},
+		{&l.Envelope, 128 << 10},
+		{&l.URL, 32 << 10},
+		{&l.Depth, 64},
+		{&l.Values, 250_000},
+		{&l.Streams, 20_000},
+		{&l.StreamsPerKey, 15_000},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{{&l.Timeout, 30 * time.Second}, {&l.Ping, 15 * time.Second}, {&l.Write, 10 * time.Second}} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	l.Socket = l.Socket.withDefaults()
+	return l
+}
+
+// maxErrors is how many errors a result shows.
+const maxErrors = 20
+
+// Handler serves an engine over HTTP, event streams and WebSockets.
+type Handler struct {
+	engine  Engine
+	limits  Limits
+	running connections
+	// stopping ends once the handler shuts down.
+	stopping context.Context
+	stop     context.CancelCauseFunc
+}
+
+// New makes a handler.
+func New(e Engine, l Limits) *Handler {
+	h := &Handler{engine: e, limits: l.withDefaults()}
+	h.stopping, h.stop = context.WithCancelCause(context.Background())
+	h.running.open = map[*connection]struct{}{}
+	h.running.counts = map[countOf]int{}
+	return h
+}
+
+// ServeHTTP serves one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet && upgradesToSocket(r) {
+		h.serveSocket(w, r)
+		return
+	}
+	header := w.Header()
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Cache-Control", "no-store")
+	header.Add("Vary", "Accept")
+	h.serveRequest(w, r)
+}
+
+// Shutdown takes no more streams and sockets, ends those that run, so that their clients come back elsewhere, and waits
+// until they are gone. Ordinary requests are left to http.Server.Shutdown. The error is ctx's.
+func (h *Handler) Shutdown(ctx context.Context) error {
+	h.stop(errStopping)
+	select {
+	case <-h.running.close(errStopping):
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for streams and sockets to end: %w", ctx.Err())
+	}
+}
+
+// errStopping is why connections end when the server does.
+var errStopping = errors.New("the server is stopping")
+
+func upgradesToSocket(r *http.Request) bool {
+	for _, field := range r.Header.Values("Upgrade") {
+		for protocol := range strings.SplitSeq(field, ",") {
+			if strings.EqualFold(strings.TrimSpace(protocol), "websocket") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// connectionKind tells apart what is counted apart.
+type connectionKind string
+
+// The kinds of what outlives a request.
+const (
+	streamConnection connectionKind = "event streams"
+	socketConnection connectionKind = "sockets"
+)
+
+// connection is something that outlives a request: a socket or an event stream.
+type connection struct {
+	kind connectionKind
+	key  string
+	end  context.CancelCauseFunc
+}
+
+type countOf struct {
+	kind connectionKind
+	key  string
+}
+
+// connections are those that run.
+type connections struct {
+	mu     sync.Mutex
+	open   map[*connection]struct{}
+	counts map[countOf]int // for each kind and key; for the key "" of all of the kind
+	gone   chan struct{}   // not nil once closed; closed when all have gone
+}
+
+// add takes a connection in. Its end is called when the server shuts down; remove must be called in the end.
+func (c *connections) add(conn *connection, total, perKey int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone != nil {
+		return &apierror.Error{Code: apierror.Overloaded, Message: "The server is stopping; connect again.", RetryAfter: time.Second}
+	}
+	all, own := countOf{kind: conn.kind}, countOf{conn.kind, conn.key}
+	if c.counts[all] >= total || own != all && c.counts[own] >= perKey {
+		return &apierror.Error{
+			Code:       apierror.RateLimited,
+			Message:    fmt.Sprintf("There are too many %s at once; end some, or try again later.", conn.kind),
+			RetryAfter: 5 * time.Second,
+		}
+	}
+	c.open[conn] = struct{}{}
+	c.counts[all]++
+	if own != all {
+		c.counts[own]++
+	}
+	return nil
+}
+
+// remove lets a connection go that was added.
+func (c *connections) remove(conn *connection) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.open, conn)
+	all, own := countOf{kind: conn.kind}, countOf{conn.kind, conn.key}
+	c.counts[all]--
+	if own != all {
+		if c.counts[own]--; c.counts[own] == 0 {
+			delete(c.counts, own)
+		}
+	}
+	if c.gone != nil && len(c.open) == 0 {
+		close(c.gone)
+	}
+}
+
+// close ends all connections. What it returns is closed when they have gone.
+func (c *connections) close(cause error) <-chan struct{} {
+	var open []*connection
+	c.mu.Lock()
+	if c.gone == nil {
+		c.gone = make(chan struct{})
+		if len(c.open) == 0 {
+			close(c.gone)
+		}
+		open = slices.Collect(maps.Keys(c.open))
+	}
+	gone := c.gone
+	c.mu.Unlock()
+	for _, conn := range open {
+		conn.end(cause)
+	}
+	return gone
+}
+
+// key is whom a caller's connections are counted for.
+func (h *Handler) key(ctx context.Context, secret string) string {
+	if h.engine.Key == nil {
+		return secret
+	}
+	return h.engine.Key(ctx)
+}
+
+// bearer is the secret that a request brings in its header, if it brings any.
+func bearer(r *http.Request) (secret string, ok bool, err error) {
+	fields := r.Header.Values("Authorization")
+	if len(fields) == 0 {
+		return "", false, nil
+	}
+	scheme, secret, _ := strings.Cut(fields[0], " ")
+	secret = strings.TrimSpace(secret)
+	if len(fields) > 1 || !strings.EqualFold(scheme, "Bearer") || secret == "" {
+		return "", true, apierror.New(apierror.Unauthenticated, "Send your key or token once, as `Authorization: Bearer …`.")
+	}
+	return secret, true, nil
+}
+
+// present makes an error fit to be shown, whatever happens.
+func (h *Handler) present(ctx context.Context, err error) (shown *gqlerror.Error) {
+	defer func() {
+		if p := recover(); p != nil {
+			h.engine.Log.ErrorContext(ctx, "presenting an error", "panic", p)
+			shown = &gqlerror.Error{
+				Message: "Something went wrong on our side.", Extensions: map[string]any{"code": string(apierror.Internal)},
+			}
+		}
+	}()
+	return h.engine.Present(ctx, err)
+}
+
+// guard is deferred around calls of the engine: it makes a panic an error.
+func guard(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+	}
+}
+
+func (h *Handler) authenticate(ctx context.Context, r *http.Request, secret string, ok bool) (_ context.Context, err error) {
+	defer guard(&err)
+	return h.engine.Authenticate(ctx, r, secret, ok)
+}
+
+func (h *Handler) prepare(ctx context.Context, params *graphql.RawParams) (*Operation, gqlerror.List) {
+	op, list, err := func() (op *Operation, list gqlerror.List, err error) {
+		defer guard(&err)
+		op, list = h.engine.Prepare(ctx, params)
+		return op, list, nil
+	}()
+	if err != nil {
+		return nil, gqlerror.List{h.present(ctx, err)}
+	}
+	return op, list
+}
+
+// execute carries a query or a mutation out, within the time that there is for it.
+func (h *Handler) execute(ctx context.Context, op *Operation) *graphql.Response {
+	response, err := func() (response *graphql.Response, err error) {
+		defer guard(&err)
+		return h.engine.Execute(ctx, op), nil
+	}()
+	if err == nil && response == nil {
+		err = errors.New("executing gave no response")
+	}
+	if err != nil {
+		return &graphql.Response{Errors: gqlerror.List{h.present(ctx, err)}}
+	}
+	return response
+}
+
+func (h *Handler) subscribe(ctx context.Context, op *Operation, after *string) (Stream, gqlerror.List) {
+	stream, list, err := func() (stream Stream, list gqlerror.List, err error) {
+		defer guard(&err)
+		stream, list = h.engine.Subscribe(ctx, op, after)
+		return stream, list, nil
+	}()
+	if err != nil {
+		return nil, gqlerror.List{h.present(ctx, err)}
+	}
+	return stream, list
+}
+
+// next waits for a stream's next event.
+func next(ctx context.Context, stream Stream) (event Event, err error) {
+	defer guard(&err)
+	return stream.Next(ctx)
+}
+
+// observe tells of an operation that is over. A panic there is no concern of the caller.
+func (h *Handler) observe(ctx context.Context, o Observation) {
+	defer func() {
+		if p := recover(); p != nil {
+			h.engine.Log.ErrorContext(ctx, "observing an operation", "panic", p)
+		}
+	}()
+	h.engine.Observe(ctx, o)
+}

@@ -1,0 +1,618 @@
+package wire
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/coder/websocket"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/zeroten/zeroten/internal/apierror"
+	"golang.org/x/time/rate"
+)
+
+// SocketLimits bound WebSockets. A zero field stands for its default.
+type SocketLimits struct {
+	// Sockets is how many may be open in all, 20,000 by default, and SocketsPerKey how many for one key, 15,000 by default.
+	// Strangers is how many may be open of clients without a secret, 1,000 by default.
+	Sockets, SocketsPerKey, Strangers int
+	// Operations is how many may run on one socket; 50 by default.
+	Operations int
+	// Init is how long a client may take to send connection_init; 3 s by default.
+	Init time.Duration
+	// Receive is how long a message may take from its first byte to its last; 30 s by default.
+	Receive time.Duration
+	// Rate is how many messages a second a client may send on one socket, 100 by default, and Burst how many at once, 500
+	// by default. Frames of WebSocket's own pings and pongs count as messages.
+	Rate, Burst int
+}
+
+func (l SocketLimits) withDefaults() SocketLimits {
+	for _, d := range []struct {
+		field *int
+		value int
+	}{
+		{&l.Sockets, 20_000},
+		{&l.SocketsPerKey, 15_000},
+		{&l.Strangers, 1_000},
+		{&l.Operations, 50},
+		{&l.Rate, 100},
+		{&l.Burst, 500},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{{&l.Init, 3 * time.Second}, {&l.Receive, 30 * time.Second}} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	return l
+}
+
+const (
+	// transportProtocol is the sub-protocol that is spoken here.
+	transportProtocol = "graphql-transport-ws"
+	// legacyProtocol is the one before it, of which no message means the same. It is taken at the handshake alone: clients
+	// that get no sub-protocol back give up there, and never hear why.
+	legacyProtocol = "graphql-ws"
+)
+
+// The version of WebSocket that is spoken here, and the header's field that says so.
+const (
+	versionField = "Sec-WebSocket-Version"
+	version      = "13"
+)
+
+// The codes of graphql-transport-ws that sockets are closed with, beside WebSocket's own.
+const (
+	closeBadRequest    websocket.StatusCode = 4400
+	closeUnauthorized  websocket.StatusCode = 4401
+	closeForbidden     websocket.StatusCode = 4403
+	closeSubprotocol   websocket.StatusCode = 4406
+	closeTimeout       websocket.StatusCode = 4408
+	closeExists        websocket.StatusCode = 4409
+	closeTooManyInits  websocket.StatusCode = 4429
+	closeInternalError websocket.StatusCode = 4500
+)
+
+const (
+	// missedPings is how many of our pings a client may leave without any sign of life.
+	missedPings = 3
+	// closeWithin is how long a client may take to answer our close frame before its connection is cut.
+	closeWithin = 5 * time.Second
+	// drainWithin is how long results that are on their way are waited for when the server stops.
+	drainWithin = 5 * time.Second
+)
+
+// errSocketOver is why what runs on a socket ends with it.
+var errSocketOver = errors.New("the socket is closed")
+
+// serveSocket speaks graphql-transport-ws until the socket is closed. Nothing of it outlives the call.
+func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) {
+	limits := h.limits.Socket
+	if err := checkUpgrade(r); err != nil {
+		w.Header().Set(versionField, version)
+		h.refuseSocket(w, r, http.StatusBadRequest, err)
+		return
+	}
+	if !h.allowsOrigin(r.Context(), r) {
+		h.refuseSocket(w, r, http.StatusForbidden, apierror.New(apierror.Forbidden, "Pages of this origin may not connect."))
+		return
+	}
+	s := &socket{
+		h: h, r: r,
+		writing: make(chan struct{}, 1),
+		closed:  make(chan struct{}),
+		running: map[string]*request{},
+		rate:    rate.NewLimiter(rate.Limit(limits.Rate), limits.Burst),
+	}
+	s.registered = connection{kind: socketConnection, end: func(error) { s.leave() }}
+	if err := h.running.add(&s.registered, limits.Sockets, limits.SocketsPerKey); err != nil {
+		h.refuseSocket(w, r, http.StatusServiceUnavailable, err)
+		return
+	}
+	defer h.running.remove(&s.registered)
+	s.serve(w)
+}
+
+// checkUpgrade refuses what the WebSocket package would refuse too, but with the client's own words in its answer.
+func checkUpgrade(r *http.Request) error {
+	connection := false
+	for _, field := range r.Header.Values("Connection") {
+		for token := range strings.SplitSeq(field, ",") {
+			connection = connection || strings.EqualFold(strings.TrimSpace(token), "upgrade")
+		}
+	}
+	keys := r.Header.Values("Sec-WebSocket-Key")
+	ok := connection && r.ProtoMajor == 1 && r.ProtoMinor >= 1 && len(keys) == 1 && r.Header.Get(versionField) == version
+	if ok {
+		nonce, err := base64.StdEncoding.DecodeString(strings.TrimSpace(keys[0]))
+		ok = err == nil && len(nonce) == 16
+	}
+	if !ok {
+		return apierror.BadRequest("This is no handshake of WebSocket version 13 over HTTP/1.1.")
+	}
+	return nil
+}
+
+// refuseSocket answers a handshake with an error. Scripts in pages cannot see it, but logs and tools can.
+func (h *Handler) refuseSocket(w http.ResponseWriter, r *http.Request, status int, err error) {
+	header := w.Header()
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Cache-Control", "no-store")
+	x := exchange{h: h, w: w, r: r, began: time.Now(), ctx: r.Context(), accepted: accepted{media: mediaJSON}}
+	x.answerList(gqlerror.List{h.present(x.ctx, err)}, status)
+}
+
+// allowsOrigin reports whether a page of this origin may connect. Programs send none; a page of our own host always may.
+func (h *Handler) allowsOrigin(ctx context.Context, r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return true
+	}
+	if page, err := url.Parse(origin); err == nil && page.Host != "" && strings.EqualFold(page.Host, r.Host) {
+		return true
+	}
+	return h.engine.AllowOrigin(ctx, origin)
+}
+
+// strangers is whom sockets without a secret are counted for. No key has such a name.
+const strangers = "\x00"
+
+// claim counts a connection that was added for a key, now that the key is known.
+func (c *connections) claim(conn *connection, key string, most int) error {
+	if key == "" {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	own := countOf{conn.kind, key}
+	if c.counts[own] >= most {
+		return apierror.New(apierror.RateLimited, "There are too many %s of this key, or without one: close some, or try again later.", conn.kind)
+	}
+	c.counts[own]++
+	conn.key = key
+	return nil
+}
+
+// socket is one connection of graphql-transport-ws. Its reader runs in the handler's goroutine, each operation in one of
+// its own, and whoever has something to say writes it by himself.
+type socket struct {
+	h          *Handler
+	r          *http.Request
+	registered connection
+	conn       *websocket.Conn
+	wire       *wireConn
+	rate       *rate.Limiter
+
+	// ctx ends with the socket. caller, known after connection_init, also ends with the secret; operations run in it.
+	ctx, caller context.Context
+	cancel      context.CancelCauseFunc
+	// release ends what watches the secret, stopWatch what that would do.
+	release   func()
+	stopWatch func() bool
+
+	// writing is held by whoever writes a message. It is a channel so that waiting for it ends with the socket.
+	writing chan struct{}
+	// closed is closed when the connection is.
+	closed chan struct{}
+	// group has all goroutines of the socket but the reader.
+	group sync.WaitGroup
+
+	mu sync.Mutex
+	// timer calls tick: when connection_init is late, then at each ping.
+	timer         *time.Timer
+	inited, acked bool
+	// known says that the client brought a secret.
+	known bool
+	// leaving says that the server stops: what runs may give its result, and nothing begins.
+	leaving bool
+	// over says that the socket is being closed. Once it is set, group gets nothing more.
+	over bool
+	// running is what has an id; goroutines also counts what lost its id and has not ended yet, and results what may
+	// still give a single result.
+	running             map[string]*request
+	goroutines, results int
+}
+
+// serve takes the socket from its handshake to its end.
+func (s *socket) serve(w http.ResponseWriter) {
+	s.ctx, s.cancel = context.WithCancelCause(s.r.Context())
+	defer s.cancel(errSocketOver)
+	hijack := &hijacker{ResponseWriter: w, timeout: s.h.limits.Write}
+	conn, err := websocket.Accept(hijack, s.r, &websocket.AcceptOptions{
+		Subprotocols:       []string{transportProtocol, legacyProtocol},
+		InsecureSkipVerify: true, // the origin has been checked
+		CompressionMode:    websocket.CompressionDisabled,
+		OnPingReceived:     func(context.Context, []byte) bool { return s.allow() },
+		OnPongReceived:     func(context.Context, []byte) { s.allow() },
+	})
+	if err != nil {
+		s.h.engine.Log.DebugContext(s.ctx, "accepting a socket", "error", err)
+		return
+	}
+	conn.SetReadLimit(-1) // receive has its own
+	s.mu.Lock()
+	s.conn, s.wire = conn, hijack.conn
+	leaving := s.leaving
+	s.mu.Unlock()
+	defer s.finish()
+	// The server's own context ends only if it gives up waiting for connections.
+	defer context.AfterFunc(s.r.Context(), s.restart)()
+	defer func() {
+		if p := recover(); p != nil {
+			s.h.engine.Log.ErrorContext(s.ctx, "serving a socket", "panic", p, "stack", string(debug.Stack()))
+			s.end(closeInternalError, "Internal server error")
+		}
+	}()
+	switch {
+	case leaving:
+		s.restart()
+		return
+	case conn.Subprotocol() != transportProtocol:
+		s.end(closeSubprotocol, "Subprotocol not acceptable")
+		return
+	}
+	s.mu.Lock()
+	if !s.over {
+		s.timer = time.AfterFunc(s.h.limits.Socket.Init, s.tick)
+	}
+	s.mu.Unlock()
+	for s.receive() {
+	}
+}
+
+// finish waits until nothing of the socket is left.
+func (s *socket) finish() {
+	s.drop()
+	<-s.closed
+	s.group.Wait()
+	if s.release != nil {
+		s.release()
+	}
+}
+
+// stop makes the socket one that is being closed, and ends what runs on it; it reports whether it was none before.
+func (s *socket) stop() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return false
+	}
+	s.over = true
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	if s.stopWatch != nil {
+		s.stopWatch()
+	}
+	s.cancel(errSocketOver)
+	// Whatever the client sends or promises, reading ends.
+	_ = s.wire.SetReadDeadline(time.Now().Add(closeWithin)) // it fails if the connection is closed, which is as well
+	return true
+}
+
+// end closes the socket with a code and a reason, which clients show. It does not wait for the client to agree.
+func (s *socket) end(code websocket.StatusCode, reason string) {
+	if !s.stop() {
+		return
+	}
+	go func() {
+		defer close(s.closed)
+		_ = s.conn.Close(code, cut(reason, maxReason)) // the connection is closed, whatever the client said to it
+	}()
+}
+
+// drop closes the socket without a word, where nobody would hear it.
+func (s *socket) drop() {
+	if !s.stop() {
+		return
+	}
+	defer close(s.closed)
+	_ = s.conn.CloseNow()
+}
+
+// leave closes the socket because the server stops, after the results that are on their way, if they come soon.
+func (s *socket) leave() {
+	s.mu.Lock()
+	s.leaving = true
+	open, wait := s.conn != nil && !s.over, s.results > 0
+	if open && wait {
+		s.timer.Reset(drainWithin)
+	}
+	s.mu.Unlock()
+	if open && !wait {
+		s.restart()
+	}
+}
+
+// restart closes the socket in the way after which clients connect again by themselves.
+func (s *socket) restart() { s.end(websocket.StatusServiceRestart, "Service restart") }
+
+// enter makes the calling goroutine one that the socket waits for, unless it is over already.
+func (s *socket) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.over {
+		s.group.Add(1)
+	}
+	return !s.over
+}
+
+// tick is called when connection_init is late, then once every ping.
+func (s *socket) tick() {
+	if !s.enter() {
+		return
+	}
+	defer s.group.Done()
+	s.mu.Lock()
+	inited, acked, leaving := s.inited, s.acked, s.leaving
+	s.postpone(s.h.limits.Ping)
+	s.mu.Unlock()
+	switch {
+	case leaving:
+		s.restart()
+	case !inited:
+		s.end(closeTimeout, "Connection initialisation timeout")
+	case !acked:
+		s.end(websocket.StatusTryAgainLater, "Try again later")
+	case s.wire.silence() >= missedPings*s.h.limits.Ping:
+		s.end(closeTimeout, "No sign of life")
+	default:
+		s.say(typePing, nil)
+	}
+}
+
+// allow takes one message from what the client may send, and closes the socket where there is none left.
+func (s *socket) allow() bool {
+	if s.rate.Allow() {
+		return true
+	}
+	s.end(websocket.StatusPolicyViolation, "Too many messages")
+	return false
+}
+
+// receive handles the next message, and reports whether there may be another.
+func (s *socket) receive() bool {
+	kind, from, err := s.conn.Reader(context.Background()) // it ends when the connection is closed
+	if err != nil {
+		if errors.Is(err, io.EOF) || websocket.CloseStatus(err) != -1 {
+			s.drop()
+		}
+		s.end(websocket.StatusProtocolError, "Protocol error")
+		return false
+	}
+	if !s.allow() {
+		return false
+	}
+	if kind != websocket.MessageText {
+		s.end(closeBadRequest, "Messages must be text.")
+		return false
+	}
+	buffer := buffers.Get().(*[]byte)
+	defer keep(buffer)
+	limits := s.h.limits
+	if !s.known {
+		limits.Body = limits.Envelope
+	}
+	if !s.read(buffer, from, limits.Body) {
+		return false
+	}
+	if !utf8.Valid(*buffer) {
+		s.end(websocket.StatusInvalidFramePayloadData, "Messages must be UTF-8.")
+		return false
+	}
+	m, err := parseMessage(*buffer, limits)
+	if err != nil {
+		code := closeBadRequest
+		if refused, ok := errors.AsType[*refusal](err); ok && refused.status == http.StatusRequestEntityTooLarge {
+			code = websocket.StatusMessageTooBig
+		}
+		s.end(code, err.Error())
+		return false
+	}
+	return s.handle(m)
+}
+
+// read reads one message, and reports whether it came to its end in time and in size.
+func (s *socket) read(into *[]byte, from io.Reader, limit int) bool {
+	s.readBy(time.Now().Add(s.h.limits.Socket.Receive))
+	defer s.readBy(time.Time{})
+	b := *into
+	defer func() { *into = b }()
+	for {
+		b = slices.Grow(b, 512)
+		n, err := from.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		switch {
+		case len(b) > limit:
+			s.end(websocket.StatusMessageTooBig, fmt.Sprintf("A message may have %d bytes.", limit))
+			return false
+		case errors.Is(err, io.EOF):
+			return true
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			s.end(closeTimeout, "The message did not come to its end in time.")
+			return false
+		case err != nil:
+			s.drop()
+			return false
+		}
+	}
+}
+
+// readBy sets until when reading must be done, unless it must be done with for good.
+func (s *socket) readBy(t time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.over {
+		_ = s.wire.SetReadDeadline(t) // it fails if the connection is closed, as reading will
+	}
+}
+
+// handle does what a message asks for, and reports whether there may be another.
+func (s *socket) handle(m message) bool {
+	switch m.kind {
+	case typeInit:
+		return s.init(m)
+	case typePing:
+		payload := m.raw
+		if len(payload) > maxPong {
+			payload = nil
+		}
+		s.say(typePong, payload)
+	case typeSubscribe:
+		return s.subscribe(m)
+	case typeComplete:
+		s.mu.Lock()
+		q := s.running[m.id]
+		if q != nil {
+			s.forget(q)
+		}
+		s.mu.Unlock()
+		if q != nil {
+			q.cancel()
+		}
+	}
+	return true
+}
+
+// init lets the client in, or not.
+func (s *socket) init(m message) bool {
+	s.mu.Lock()
+	again := s.inited
+	s.inited = true
+	s.postpone(s.h.limits.Timeout)
+	s.mu.Unlock()
+	if again {
+		s.end(closeTooManyInits, "Too many initialisation requests")
+		return false
+	}
+	fields, err := m.authorization()
+	if err != nil {
+		s.end(closeBadRequest, err.Error())
+		return false
+	}
+	brought := s.r
+	if len(fields) > 0 {
+		brought = &http.Request{Header: http.Header{"Authorization": fields}}
+	}
+	secret, ok, err := bearer(brought)
+	var ctx context.Context
+	if err == nil {
+		ctx, err = s.h.authenticate(s.ctx, s.r, secret, ok)
+	}
+	if err != nil {
+		s.refuse(err)
+		return false
+	}
+	if !s.h.allowsOrigin(ctx, s.r) {
+		s.end(closeForbidden, "Forbidden")
+		return false
+	}
+	key, most := strangers, s.h.limits.Socket.Strangers
+	if ok {
+		key, most = s.h.key(ctx, secret), s.h.limits.Socket.SocketsPerKey
+	}
+	if err := s.h.running.claim(&s.registered, key, most); err != nil {
+		s.refuse(err)
+		return false
+	}
+	s.known, s.caller = ok, ctx
+	if ok {
+		s.caller, s.release = s.h.engine.Watch(ctx, secret)
+	}
+	s.mu.Lock()
+	if ok && !s.over {
+		s.stopWatch = context.AfterFunc(s.caller, s.revoke)
+	}
+	s.acked = true
+	s.postpone(s.h.limits.Ping)
+	s.mu.Unlock()
+	s.say(typeAck, nil)
+	return true
+}
+
+// postpone makes the next tick come after d. s.mu is held.
+func (s *socket) postpone(d time.Duration) {
+	if !s.over && !s.leaving {
+		s.timer.Reset(d)
+	}
+}
+
+// refuse closes the socket of a client that is not let in.
+func (s *socket) refuse(err error) {
+	shown := s.h.present(s.ctx, err)
+	switch apierror.Code(codeOf(gqlerror.List{shown})) {
+	case apierror.RateLimited, apierror.Overloaded:
+		s.end(websocket.StatusTryAgainLater, shown.Message)
+	case apierror.Internal:
+		s.end(closeInternalError, shown.Message)
+	default:
+		s.end(closeForbidden, "Forbidden")
+	}
+}
+
+// revoke closes the socket because its secret lets nobody in any more.
+func (s *socket) revoke() {
+	if !s.enter() {
+		return
+	}
+	defer s.group.Done()
+	if s.r.Context().Err() != nil {
+		s.restart()
+		return
+	}
+	shown := s.h.present(context.WithoutCancel(s.caller), context.Cause(s.caller))
+	s.end(closeForbidden, shown.Message)
+}
+
+// hold waits for the right to write, which the caller gives back by free. It reports false where the socket is over.
+func (s *socket) hold() bool {
+	select {
+	case s.writing <- struct{}{}:
+		if s.ctx.Err() != nil {
+			s.free()
+			return false
+		}
+		return true
+	case <-s.ctx.Done():
+		return false
+	}
+}
+
+func (s *socket) free() { <-s.writing }
+
+// say writes a message that is about no operation.
+func (s *socket) say(kind string, payload []byte) {
+	if s.hold() {
+		defer s.free()
+		s.write(nil, kind, payload)
+	}
+}
+
+// write writes a message, for whoever holds the right to. The connection has a deadline for it; a context's end in the
+// midst of a frame would cost all operations their socket.
+func (s *socket) write(quotedID []byte, kind string, payload []byte) {
+	buffer := buffers.Get().(*[]byte)
+	defer keep(buffer)
+	*buffer = appendMessage(*buffer, quotedID, kind, payload)
+	if err := s.conn.Write(context.Background(), websocket.MessageText, *buffer); err != nil {
+		s.drop()
+	}
+}

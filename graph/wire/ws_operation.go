@@ -1,0 +1,209 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/zeroten/zeroten/internal/apierror"
+)
+
+// request is an operation that a client asked for on a socket.
+type request struct {
+	s      *socket
+	id     string
+	quoted []byte // id as JSON, as the client wrote it
+	cancel context.CancelFunc
+
+	// These are guarded by s.mu. over says that the id is free again, so that nothing more may be sent for it; single
+	// that the operation may give a result, which the end of the server waits for.
+	over, single bool
+}
+
+// subscribe begins an operation, and reports whether there may be another message.
+func (s *socket) subscribe(m message) bool {
+	s.mu.Lock()
+	switch {
+	case !s.acked:
+		s.mu.Unlock()
+		s.end(closeUnauthorized, "Unauthorized")
+		return false
+	case s.over || s.leaving: // the client will do it again on another socket
+		s.mu.Unlock()
+		return true
+	case s.running[m.id] != nil:
+		s.mu.Unlock()
+		const around = len("Subscriber for  already exists")
+		s.end(closeExists, fmt.Sprintf("Subscriber for %s already exists", cut(m.id, maxReason-around)))
+		return false
+	case len(s.running) >= s.h.limits.Socket.Operations || s.goroutines >= 2*s.h.limits.Socket.Operations:
+		s.mu.Unlock()
+		s.tooMany(m)
+		return true
+	}
+	q := &request{s: s, id: m.id, quoted: bytes.Clone(m.quoted), single: true}
+	var ctx context.Context
+	ctx, q.cancel = context.WithCancel(s.caller)
+	s.running[q.id] = q
+	s.goroutines++
+	s.results++
+	s.group.Add(1)
+	s.mu.Unlock()
+	m.params.Headers = s.r.Header
+	go q.run(ctx, m.params)
+	return true
+}
+
+// tooMany refuses an operation beyond those that one socket may have.
+func (s *socket) tooMany(m message) {
+	err := apierror.New(apierror.RateLimited,
+		"One socket may run %d operations at once: complete some, or open another socket.", s.h.limits.Socket.Operations)
+	list := gqlerror.List{s.h.present(s.caller, err)}
+	if s.hold() {
+		s.write(m.quoted, typeError, errorList(list))
+		s.free()
+	}
+	s.h.observe(s.caller, Observation{Protocol: "ws", Code: codeOf(list)})
+}
+
+// forget gives the id of an operation free. s.mu is held.
+func (s *socket) forget(q *request) {
+	if !q.over {
+		q.over = true
+		delete(s.running, q.id)
+	}
+}
+
+// settle notes that an operation will give no single result any more.
+func (s *socket) settle(q *request) {
+	s.mu.Lock()
+	if q.single {
+		q.single = false
+		s.results--
+	}
+	last := s.leaving && s.results == 0
+	s.mu.Unlock()
+	if last {
+		s.restart()
+	}
+}
+
+// run takes an operation to its end.
+func (q *request) run(ctx context.Context, params *graphql.RawParams) {
+	s := q.s
+	o := Observation{Protocol: "ws"}
+	began := time.Now()
+	defer func() {
+		if p := recover(); p != nil {
+			o.Code = q.fail(gqlerror.List{s.h.present(ctx, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))})
+		}
+		q.cancel()
+		s.mu.Lock()
+		s.forget(q)
+		s.goroutines--
+		s.mu.Unlock()
+		s.settle(q)
+		o.Took = time.Since(began)
+		s.h.observe(ctx, o)
+		s.group.Done()
+	}()
+	params.ReadTime = graphql.TraceTiming{Start: began, End: began}
+	limited, cancel := context.WithTimeout(ctx, s.h.limits.Timeout)
+	defer cancel()
+	op, list := s.h.prepare(limited, params)
+	if len(list) > 0 {
+		o.Code = q.fail(list)
+		return
+	}
+	o.Operation = op
+	if op.Operation.Operation == ast.Subscription {
+		cancel()
+		s.settle(q)
+		o.Code = q.stream(ctx, op)
+		return
+	}
+	o.Code = q.execute(limited, op)
+}
+
+// execute sends the result of a query or a mutation. It returns the code of the first error.
+func (q *request) execute(ctx context.Context, op *Operation) string {
+	response := q.s.h.execute(ctx, op)
+	if response.Data == nil && len(response.Errors) > 0 {
+		return q.fail(response.Errors)
+	}
+	if q.send(typeNext, encode(response), false) {
+		q.send(typeComplete, nil, true)
+	}
+	return codeOf(response.Errors)
+}
+
+// stream sends the events of a subscription. It returns the code of the error that ended it.
+func (q *request) stream(ctx context.Context, op *Operation) string {
+	begun, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	late := time.AfterFunc(q.s.h.limits.Timeout, func() { cancel(context.DeadlineExceeded) })
+	stream, list := q.s.h.subscribe(begun, op, nil)
+	late.Stop()
+	if len(list) > 0 {
+		return q.fail(list)
+	}
+	defer stream.Close()
+	for {
+		event, err := next(begun, stream)
+		switch {
+		case err == nil:
+			if !q.send(typeNext, event.Payload, false) {
+				return ""
+			}
+		case errors.Is(err, io.EOF):
+			q.send(typeComplete, nil, true)
+			return ""
+		case ctx.Err() != nil: // the client completed it, or the socket is over
+			return ""
+		default:
+			return q.fail(gqlerror.List{q.s.h.present(ctx, err)})
+		}
+	}
+}
+
+// fail ends the operation with errors. It returns the code of the first one.
+func (q *request) fail(list gqlerror.List) string {
+	q.send(typeError, errorList(list), true)
+	return codeOf(list)
+}
+
+// send sends a message of the operation, unless that is over, and reports whether it was not. The last one gives the id
+// free: in the moment in which it takes its place in the order of messages, so that whatever has the id next comes after.
+func (q *request) send(kind string, payload []byte, last bool) bool {
+	s := q.s
+	if !s.hold() {
+		return false
+	}
+	defer s.free()
+	if s.caller.Err() != nil { // nothing is for those any more who may not see it
+		return false
+	}
+	s.mu.Lock()
+	over := q.over
+	if last {
+		s.forget(q)
+	}
+	s.mu.Unlock()
+	if !over {
+		s.write(q.quoted, kind, payload)
+	}
+	return !over
+}
+
+func errorList(list gqlerror.List) []byte {
+	var b bytes.Buffer
+	encodeValue(&b, shownErrors(list))
+	return b.Bytes()
+}

@@ -1,0 +1,44 @@
+package app
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Edge is what a server lets in, and how it is seen from outside.
+type Edge struct {
+	LogFormat string `env:"ZEROTEN_LOG_FORMAT" enum:",json,text" default:"" placeholder:"FORMAT" help:"Log as json or as text (serve: json, demo: text)."`
+
+	MetricsListen string `env:"ZEROTEN_METRICS_LISTEN" placeholder:"ADDRESS" help:"Serve /metrics for Prometheus on this address, e.g. 127.0.0.1:9090, which should not be public; off by default."`
+
+	AllowOrigin      []string       `env:"ZEROTEN_ALLOW_ORIGIN" placeholder:"ORIGIN" help:"Let pages of these origins call, e.g. https://app.example.com; tenants may allow more for themselves."`
+	TrustedProxies   []netip.Prefix `env:"ZEROTEN_TRUSTED_PROXIES" placeholder:"CIDR" help:"Believe X-Forwarded-For from these networks, e.g. 10.0.0.0/8."`
+	TrustedDocuments string         `env:"ZEROTEN_TRUSTED_DOCUMENTS" type:"existingfile" placeholder:"FILE" help:"Run only the documents of this file."`
+
+	RateBurst        int `env:"ZEROTEN_RATE_BURST" default:"50000" placeholder:"COST" help:"What a key may spend at once (default ${default})."`
+	RateRestore      int `env:"ZEROTEN_RATE_RESTORE" default:"20000" placeholder:"COST" help:"What a key gets back each second (default ${default})."`
+	AnonymousBurst   int `env:"ZEROTEN_ANONYMOUS_BURST" default:"2000" placeholder:"COST" help:"What an address without a key may spend at once (default ${default})."`
+	AnonymousRestore int `env:"ZEROTEN_ANONYMOUS_RESTORE" default:"100" placeholder:"COST" help:"What an address without a key gets back each second (default ${default})."`
+
+	MaxConnections int           `env:"ZEROTEN_MAX_CONNECTIONS" default:"20000" placeholder:"NUMBER" help:"Hold this many connections at once; more wait (default ${default})."`
+	RequestTimeout time.Duration `env:"ZEROTEN_REQUEST_TIMEOUT" default:"30s" help:"Give a request up after this long (default ${default})."`
+}
+
+// check fills in what a value made by hand left out, and refuses what makes no sense.
+func (e *Edge) check() error {
+	e.RateBurst, e.RateRestore = cmp.Or(e.RateBurst, 50_000), cmp.Or(e.RateRestore, 20_000)
+	e.AnonymousBurst, e.AnonymousRestore = cmp.Or(e.AnonymousBurst, 2_000), cmp.Or(e.AnonymousRestore, 100)
+	e.MaxConnections = cmp.Or(e.MaxConnections, 20_000)
+	e.RequestTimeout = cmp.Or(e.RequestTimeout, 30*time.Second)
+	if e.RateBurst < 1 || e.RateRestore < 1 || e.AnonymousBurst < 1 || e.AnonymousRestore < 1 || e.MaxConnections < 1 {
+		return errors.New("want numbers from 1 for --rate-burst, --rate-restore, --anonymous-burst, --anonymous-restore and --max-connections")
+	}
+	// What takes longer would be cut off by the server itself, and the client would see no error.
+	if most := writeTimeout - 10*time.Second; e.RequestTimeout < 0 || e.RequestTimeout > most {
+		return fmt.Errorf("--request-timeout is %s, want at most %s", e.RequestTimeout, most)
+	}
+	return nil
+}

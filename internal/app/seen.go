@@ -1,0 +1,169 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// measure adds what is asked for whenever the metrics are read.
+func (a *App) measure() {
+	o := a.Observe
+	o.Register(collectors.NewDBStatsCollector(a.DB.Reader, "reader"), collectors.NewDBStatsCollector(a.DB.Writer, "writer"))
+	o.Gauge("database_away", "1 while the database cannot be reached, else 0.", func() float64 {
+		if a.DB.Away() != nil {
+			return 1
+		}
+		return 0
+	})
+	o.Gauge("queued_operations", "Writes that wait for a flush.", func() float64 {
+		operations, _ := a.Log.Queued()
+		return float64(operations)
+	})
+	o.Gauge("writing_tenants", "Tenants whose log is just being written.", func() float64 {
+		_, writers := a.Log.Queued()
+		return float64(writers)
+	})
+	o.Gauge("live_subscribers", "Open subscriptions to feedback.", func() float64 { return float64(a.Live.Stats().Subscribers) })
+	o.Gauge("live_behind", "Subscriptions that read the log by themselves until they have caught up.", func() float64 {
+		return float64(a.Live.Stats().Behind)
+	})
+	o.Gauge("live_watches", "Open subscriptions to scores.", func() float64 { return float64(a.Live.Stats().Watches) })
+	o.Gauge("live_tailers", "Tenants whose log is being read for listeners.", func() float64 { return float64(a.Live.Stats().Tailers) })
+	o.Gauge("live_lag_events", "Events that the slowest reader of a log is behind.", func() float64 { return float64(a.Live.Stats().Lag) })
+	o.Gauge("http_connections", "Open connections; sockets apart.", func() float64 { return float64(a.connections.Load()) })
+	o.Gauges("jobs", "Jobs by state.", "state", func() map[string]float64 {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		jobs, err := a.DB.Jobs(ctx)
+		if err != nil {
+			a.log.Warn("measuring jobs", "error", err.Error())
+		}
+		values := make(map[string]float64, len(jobs))
+		for state, n := range jobs {
+			values[state] = float64(n)
+		}
+		return values
+	})
+}
+
+const (
+	// maxLag is how many events a log's reader may be behind while the server calls itself ready.
+	maxLag = 50_000
+	// maxSilence is how long the database may not have said how far the logs are.
+	maxSilence = 15 * time.Second
+)
+
+// readersLag says whether the logs' readers are too far behind to be of use.
+func (a *App) readersLag() error {
+	s := a.Live.Stats()
+	switch {
+	case s.Lag > maxLag:
+		return fmt.Errorf("a reader is %d events behind", s.Lag)
+	case s.Tailers > 0 && !s.LastPoll.IsZero() && time.Since(s.LastPoll) > maxSilence:
+		return fmt.Errorf("nothing was read for %s", time.Since(s.LastPoll).Round(time.Second))
+	}
+	return nil
+}
+
+// countConnection is a http.Server's ConnState.
+func (a *App) countConnection(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		a.connections.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		a.connections.Add(-1)
+	}
+}
+
+// isProbe reports whether a request only asks how the server is.
+func isProbe(r *http.Request) bool { return r.Pattern == "GET /healthz" || r.Pattern == "GET /readyz" }
+
+// readiness answers whether the server should be given requests.
+type readiness struct {
+	app      *App
+	stopping *atomic.Bool
+
+	mu       sync.Mutex
+	asked    time.Time
+	database error
+	migrated bool
+}
+
+// answersFor is how long an answer of the database counts, so that asking costs little whoever asks.
+const answersFor = 250 * time.Millisecond
+
+// ServeHTTP answers 200, or 503 with what is wrong.
+func (r *readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	checks := map[string]string{"database": "ok", "migrations": "ok", "readers": "ok", "serving": "ok"}
+	migrated, database := r.ask(req.Context())
+	switch {
+	case database != nil:
+		checks["database"], checks["migrations"] = "no answer", "unknown"
+	case !migrated:
+		checks["migrations"] = "pending"
+	}
+	if r.app.lagging != nil {
+		if err := r.app.lagging(); err != nil {
+			checks["readers"] = "behind"
+		}
+	}
+	if r.stopping.Load() {
+		checks["serving"] = "stopping"
+	}
+	h := health{OK: true, Checks: checks}
+	for _, state := range checks {
+		h.OK = h.OK && state == "ok"
+	}
+	h.write(w)
+}
+
+// ask asks the database, one after the other.
+func (r *readiness) ask(ctx context.Context) (migrated bool, database error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Since(r.asked) < answersFor && r.app.DB.Away() == nil {
+		return r.migrated, r.database
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	was := r.database
+	r.database = r.app.DB.Ping(ctx)
+	if r.database == nil && !r.migrated {
+		// Asked until they are all there, and no more: a newer version of the program may bring its own.
+		pending, err := r.app.DB.Pending(ctx)
+		r.database, r.migrated = err, err == nil && len(pending) == 0
+	}
+	if r.database != nil && was == nil {
+		r.app.log.Warn("not ready", "error", r.database.Error())
+	}
+	r.asked = time.Now()
+	return r.migrated, r.database
+}
+
+// health is what the probes are answered.
+type health struct {
+	OK     bool              `json:"ok"`
+	Checks map[string]string `json:"checks,omitempty"`
+}
+
+func (h health) write(w http.ResponseWriter) {
+	status := http.StatusOK
+	if !h.OK {
+		status = http.StatusServiceUnavailable
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(h); err != nil {
+		return // the client went away
+	}
+}

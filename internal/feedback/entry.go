@@ -1,0 +1,170 @@
+package feedback
+
+import (
+	"context"
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/trait"
+)
+
+// Entry is an event with what is known of its response. Entries are shared: they must not be changed.
+type Entry struct {
+	Event
+	// Response as it was when the entry was read or, straight from a flush, after that; nil once it is deleted.
+	Response *ent.Response
+	// Gone is what is still known of a deleted response; nil of all others, and of those deleted before there were
+	// tombstones.
+	Gone *Tombstone
+}
+
+// Tombstone is what the cube counted a response by until it was deleted.
+type Tombstone struct {
+	Response, Campaign uuid.UUID
+	Score              int
+	Channel            string
+	Variant            *string
+	// Values are those of the dimensions that there were, by key.
+	Values      map[string]string
+	RespondedAt time.Time
+}
+
+// values are those of the dimensions that there are now.
+func (t *Tombstone) values(dimensions []trait.Dimension) []string {
+	values := make([]string, len(dimensions))
+	for i, d := range dimensions {
+		value, known := t.Values[d.Key]
+		if !known {
+			value = trait.None
+		}
+		values[i] = value
+	}
+	return values
+}
+
+// Cursor is the text of the entry's position.
+func (e *Entry) Cursor() string { return FormatCursor(e.Position) }
+
+// ResponseID is the text of the response's id.
+func (e *Entry) ResponseID() string { return id.Response.Format(e.Event.Response) }
+
+// FormatCursor writes a position of the log as the API shows it: opaque.
+func FormatCursor(position int64) string {
+	return base64.RawURLEncoding.EncodeToString(strconv.AppendInt([]byte(cursorPrefix), position, 10))
+}
+
+// ParseCursor reads a cursor; the empty text is the beginning of the log.
+func ParseCursor(text string) (position int64, err error) {
+	if text == "" {
+		return 0, nil
+	}
+	if len(text) <= maxCursor {
+		if plain, err := base64.RawURLEncoding.Strict().DecodeString(text); err == nil {
+			digits, ok := strings.CutPrefix(string(plain), cursorPrefix)
+			position, err := strconv.ParseInt(digits, 10, 64)
+			if ok && err == nil && position >= 0 && FormatCursor(position) == text {
+				return position, nil
+			}
+		}
+	}
+	return 0, apierror.BadRequest("after: this is no cursor of an event.")
+}
+
+const (
+	cursorPrefix = "log:"
+	maxCursor    = 40
+)
+
+// MaxEvents is how many entries ReadEntries gives at once.
+const MaxEvents = 10_000
+
+// ReadEntries reads the caller's tenant's log on from a position: the entries after it, in order, at most limit of
+// them. What the caller is narrowed to narrows nothing here, for positions have no gaps; Selection.Matches does.
+func ReadEntries(ctx context.Context, db *store.DB, after int64, limit int) ([]*Entry, error) {
+	tenant := auth.Tenant(ctx)
+	rows, err := db.Query(ctx, `SELECT e.position, e.kind, e.at, e.response_id, e.campaign_id, e.score, e.previous_score,
+			t.campaign_id, t.score, t.channel, t.variant, t.dimension_values, t.responded_at, `+responseColumns+`
+		FROM (SELECT position, kind, at, response_id, campaign_id, score, previous_score FROM events
+			WHERE tenant_id = $1 AND position > $2 ORDER BY position LIMIT $3) e
+		LEFT JOIN responses r ON r.tenant_id = $1 AND r.id = e.response_id
+		LEFT JOIN tombstones t ON t.tenant_id = $1 AND t.response_id = e.response_id
+		ORDER BY e.position`, tenant, after, min(limit, MaxEvents))
+	if err != nil {
+		return nil, fmt.Errorf("reading the log: %w", err)
+	}
+	defer rows.Close()
+	var entries []*Entry
+	for rows.Next() {
+		e, err := scanEntry(rows, tenant)
+		if err != nil {
+			return nil, fmt.Errorf("reading the log: %w", err)
+		}
+		entries = append(entries, e)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("reading the log: %w", err)
+	}
+	return entries, nil
+}
+
+func scanEntry(rows *sql.Rows, tenant uuid.UUID) (*Entry, error) {
+	var e Entry
+	var campaign uuid.NullUUID
+	var score sql.NullInt64
+	var channel, variant sql.NullString
+	var values []byte
+	var responded sql.NullTime
+	r, err := scanResponse(rows, tenant, &e.Position, &e.Kind, &e.At, &e.Event.Response, &e.Campaign, &e.Score, &e.PreviousScore,
+		&campaign, &score, &channel, &variant, &values, &responded)
+	if err != nil {
+		return nil, err
+	}
+	e.At = e.At.UTC()
+	if e.Response = r; r != nil || !campaign.Valid {
+		return &e, nil
+	}
+	e.Gone = &Tombstone{
+		Response: e.Event.Response, Campaign: campaign.UUID, Score: int(score.Int64), Channel: channel.String,
+		RespondedAt: responded.Time.UTC(),
+	}
+	if variant.Valid {
+		e.Gone.Variant = &variant.String
+	}
+	if err := json.Unmarshal(values, &e.Gone.Values); err != nil {
+		return nil, fmt.Errorf("values of deleted response %s: %w", e.Event.Response, err)
+	}
+	return &e, nil
+}
+
+// LogPosition is the number of the last event in the caller's tenant's log, 0 where there is none.
+func LogPosition(ctx context.Context, db *store.DB) (int64, error) {
+	position := int64(-1)
+	rows, err := db.Query(ctx, `SELECT log_position FROM tenants WHERE id = $1`, auth.Tenant(ctx))
+	if err != nil {
+		return 0, fmt.Errorf("reading the log's position: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := rows.Scan(&position); err != nil {
+			return 0, fmt.Errorf("reading the log's position: %w", err)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return 0, fmt.Errorf("reading the log's position: %w", err)
+	}
+	if position < 0 {
+		return 0, apierror.New(apierror.NotFoundCode, "no such tenant")
+	}
+	return position, nil
+}

@@ -1,0 +1,622 @@
+package feedback_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/ent/response"
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/calendar"
+	"github.com/zeroten/zeroten/internal/contact"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/insight"
+	"github.com/zeroten/zeroten/internal/nps"
+	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/storetest"
+	"github.com/zeroten/zeroten/internal/tenant"
+	"github.com/zeroten/zeroten/internal/trait"
+	"pgregory.net/rapid"
+)
+
+// crowd is a tenant of whom much is known: each response twice, once deleted.
+type crowd struct {
+	*fixture
+	states    *cube.States
+	finder    *feedback.Finder
+	insight   *insight.Reader
+	campaigns []uuid.UUID
+	segments  []uuid.UUID
+	rules     []segment.Rule
+	responses []*ent.Response
+	contacts  []uuid.UUID
+	// entries are of the recording of responses[i], and deleted of that of its deleted twin.
+	entries, deleted []*feedback.Entry
+}
+
+func newCrowd(t *testing.T, db *store.DB, zone string) *crowd {
+	t.Helper()
+	c := &crowd{fixture: newFixture(t, db), states: cube.NewStates(db)}
+	c.finder, c.insight = feedback.NewFinder(db, c.states), insight.NewReader(db, c.states, clock)
+	if _, err := tenant.Update(c.ctx, db, c.builder, tenant.UpdateInput{TimeZone: &zone}); err != nil {
+		t.Fatal(err)
+	}
+	c.define("plan", trait.Text, true)
+	c.define("vip", trait.Boolean, true)
+	for i := range 3 {
+		c.campaigns = append(c.campaigns, mustParse(t, id.Campaign, c.open(fmt.Sprint("Campaign ", i))))
+	}
+	c.rules = []segment.Rule{
+		{Trait: &segment.Condition{Key: "plan", In: []string{"gold", "(none)"}}},
+		{Not: &segment.Rule{Trait: &segment.Condition{Key: "vip", In: []string{"true"}}}},
+	}
+	for i, rule := range c.rules {
+		s, err := cube.CreateSegment(c.ctx, db, cube.CreateSegmentInput{Name: fmt.Sprint("Segment ", i), Rule: rule})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.segments = append(c.segments, s.ID)
+	}
+	var items []feedback.Recording
+	for i := range 60 {
+		r := feedback.Recording{
+			Campaign: id.Campaign.Format(c.campaigns[i%3]), Score: i * 7 % 11, Channel: []response.Channel{"API", "EMAIL"}[i/3%2],
+			RespondedAt: new(changes[i%len(changes)].Add(time.Duration(i%9-4) * 30 * time.Minute)), Traits: trait.Values{},
+		}
+		if i%4 > 0 {
+			r.Traits["plan"] = []string{"gold", "tin", "new"}[i*5%3]
+		}
+		if i%5 > 2 {
+			r.Traits["vip"] = i%2 == 0
+		}
+		if i%7 < 4 {
+			r.Comment = new([]string{"much too slow", "Slow, but fair", "très bien", "as it is"}[i%7])
+		}
+		if i%3 > 0 {
+			r.Variant = new([]string{"a", "b"}[i/7%2])
+		}
+		if i%2 == 0 {
+			r.Contact = &contact.Input{ExternalID: new(fmt.Sprint("person ", i%14))}
+		}
+		items = append(items, r, r)
+	}
+	out, err := c.log.Record(c.ctx, items)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, o := range out {
+		if o.Value == nil {
+			t.Fatal(o.Errors)
+		}
+		if i%2 == 0 {
+			c.responses = append(c.responses, o.Value)
+		} else if gone, err := c.log.Delete(c.ctx, o.Value.NodeID()); err != nil || gone.Value == nil {
+			t.Fatal(gone.Errors, err)
+		}
+		if contact := o.Value.ContactID; contact != nil && !slices.Contains(c.contacts, *contact) {
+			c.contacts = append(c.contacts, *contact)
+		}
+	}
+	for i, e := range readEntries(c.fixture)[:len(items)] {
+		if i%2 == 0 {
+			c.entries = append(c.entries, e)
+		} else {
+			c.deleted = append(c.deleted, e)
+		}
+	}
+	return c
+}
+
+func mustParse(t *testing.T, kind id.Kind, text string) uuid.UUID {
+	t.Helper()
+	u, err := kind.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// as is the context of a caller who is narrowed.
+func (c *crowd) as(n auth.Narrowing) context.Context {
+	return auth.With(c.ctx, auth.Caller{Tenant: c.tenant, Scopes: []auth.Scope{auth.Read}, Token: true, Narrowing: n})
+}
+
+func campaignTexts(campaigns []uuid.UUID) []string {
+	texts := make([]string, len(campaigns))
+	for i, c := range campaigns {
+		texts[i] = id.Campaign.Format(c)
+	}
+	return texts
+}
+
+func (c *crowd) drawNarrowing(t *rapid.T) auth.Narrowing {
+	var n auth.Narrowing
+	if rapid.Bool().Draw(t, "to campaigns") {
+		n.Campaigns = rapid.SliceOfNDistinct(rapid.SampledFrom(c.campaigns), 0, 2, rapid.ID[uuid.UUID]).Draw(t, "campaigns")
+	}
+	if rapid.Bool().Draw(t, "to a segment") {
+		n.Segment = rapid.SampledFrom(c.segments).Draw(t, "segment")
+	}
+	return n
+}
+
+func (c *crowd) drawFilter(t *rapid.T) feedback.Filter {
+	var f feedback.Filter
+	chance := func(what string) bool { return rapid.IntRange(0, 3).Draw(t, what) == 0 }
+	if chance("by campaign") {
+		f.Campaigns = campaignTexts(rapid.SliceOfN(rapid.SampledFrom(c.campaigns), 0, 3).Draw(t, "of campaigns"))
+	}
+	if chance("by segment") {
+		f.Segment = new(id.Segment.Format(rapid.SampledFrom(c.segments).Draw(t, "of segment")))
+	}
+	if chance("by rule") {
+		f.Where = &segment.Rule{Trait: &segment.Condition{Key: "plan", IsKnown: new(rapid.Bool().Draw(t, "known"))}}
+	}
+	if chance("by channel") {
+		f.Channels = rapid.SliceOfN(rapid.SampledFrom([]response.Channel{"API", "EMAIL", "LINK"}), 0, 2).Draw(t, "channels")
+	}
+	if chance("by variant") {
+		f.Variants = rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c", "(none)"}), 0, 3).Draw(t, "variants")
+	}
+	if chance("by category") {
+		f.Categories = rapid.SliceOfN(rapid.SampledFrom([]nps.Category{nps.Promoter, nps.Passive, nps.Detractor}), 0, 2).Draw(t, "categories")
+	}
+	day := func(what string) calendar.Day {
+		at := rapid.SampledFrom(changes).Draw(t, what)
+		return calendar.DayOf(at, time.UTC).Add(rapid.IntRange(-1, 1).Draw(t, what+" ±"))
+	}
+	if chance("from") {
+		f.From = new(day("first day"))
+	}
+	if chance("to") {
+		if f.To = new(day("last day")); f.From != nil && *f.From > *f.To {
+			f.From, f.To = f.To, f.From
+		}
+	}
+	if chance("by words") {
+		f.Search = new(rapid.SampledFrom([]string{"slow", "SLO too", "TRÈS", "it", "?"}).Draw(t, "words"))
+	}
+	if chance("by comment") {
+		f.HasComment = new(rapid.Bool().Draw(t, "comment"))
+	}
+	return f
+}
+
+// list reads a list to its end, and counts it.
+func list(t rapid.TB, ctx context.Context, read func(page.Args) (*feedback.Connection, error)) (ids []string, err error) {
+	for args := (page.Args{First: new(23)}); ; {
+		c, err := read(args)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range c.Nodes() {
+			ids = append(ids, r.NodeID())
+		}
+		if c.PageInfo.HasNextPage {
+			args.After = c.PageInfo.EndCursor
+			continue
+		}
+		if n, err := c.TotalCount(ctx); err != nil || n != len(ids) {
+			t.Fatalf("%d are counted, %v, and %d listed", n, err, len(ids))
+		}
+		return ids, nil
+	}
+}
+
+func (c *crowd) list(t rapid.TB, ctx context.Context, f feedback.Filter, within feedback.Within) ([]string, error) {
+	return list(t, ctx, func(args page.Args) (*feedback.Connection, error) {
+		return feedback.List(ctx, c.db, c.states, f, within, args, nil, clock())
+	})
+}
+
+// isUnknown reports whether the error is the one for an id that nobody has.
+func isUnknown(err error, field, kind, text string) bool {
+	var e *apierror.Error
+	return errors.As(err, &e) && e.Code == apierror.NotFoundCode && strings.HasPrefix(e.Message, field) &&
+		strings.HasSuffix(e.Message, fmt.Sprintf(": there is no %s %s.", kind, text))
+}
+
+// TestNarrowed wants a narrowed caller to get what others get by the same filter and what it is narrowed to, and what
+// listeners are told to be what lists have.
+func TestNarrowed(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		for _, zone := range []string{"America/St_Johns", "Europe/Amsterdam"} {
+			c := newCrowd(t, db, zone)
+			rapid.Check(t, c.checkNarrowed)
+			rapid.Check(t, c.checkMatches)
+			rapid.Check(t, c.checkVisible)
+		}
+	})
+}
+
+func (c *crowd) checkNarrowed(t *rapid.T) {
+	n, f := c.drawNarrowing(t), c.drawFilter(t)
+	ctx := c.as(n)
+	var within feedback.Within
+	switch rapid.IntRange(0, 5).Draw(t, "within") {
+	case 0:
+		within.Campaign = rapid.SampledFrom(c.campaigns).Draw(t, "within campaign")
+	case 1:
+		within.Segment = rapid.SampledFrom(c.segments).Draw(t, "within segment")
+	}
+	got, err := c.list(t, ctx, f, within)
+	for i, text := range f.Campaigns {
+		if !n.Campaign(mustParse(c.t, id.Campaign, text)) {
+			if !isUnknown(err, fmt.Sprintf("filter.campaigns.%d", i), "campaign", text) {
+				t.Fatalf("a campaign outside: %v", err)
+			}
+			return
+		}
+	}
+	if f.Segment != nil && n.Segment != uuid.Nil && *f.Segment != id.Segment.Format(n.Segment) {
+		if !isUnknown(err, "filter.segment", "segment", *f.Segment) {
+			t.Fatalf("a segment outside: %v", err)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	both := f
+	if n.Campaigns != nil && f.Campaigns == nil {
+		both.Campaigns = campaignTexts(n.Campaigns)
+	}
+	if n.Segment != uuid.Nil {
+		both.Where = &segment.Rule{All: []segment.Rule{c.rules[slices.Index(c.segments, n.Segment)]}}
+		if f.Where != nil {
+			both.Where.All = append(both.Where.All, *f.Where)
+		}
+	}
+	want, err := c.list(t, c.ctx, both, within)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outside := within.Campaign != uuid.Nil && !n.Campaign(within.Campaign) ||
+		within.Segment != uuid.Nil && n.Segment != uuid.Nil && within.Segment != n.Segment
+	if outside {
+		want = nil
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("narrowed to %v there are %d, want %d: %v, %v", n, len(got), len(want), got, want)
+	}
+	if f.Search != nil || f.HasComment != nil {
+		return
+	}
+	body, err := c.insight.Feedback(ctx, f, within)
+	if err != nil {
+		t.Fatal(err)
+	}
+	score, err := body.Score(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var counts, all nps.Histogram
+	for i, n := range score.Histogram() {
+		counts[i] = int64(n)
+	}
+	for _, r := range c.responses {
+		if slices.Contains(want, r.NodeID()) {
+			all[r.Score]++
+		}
+	}
+	if counts != all {
+		t.Fatalf("narrowed to %v the score is of %v, want %v", n, counts, all)
+	}
+	groups, err := body.Breakdown(ctx, []string{"campaign"}, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := 0
+	for _, g := range groups {
+		sum += g.Score.Responses()
+		i := slices.IndexFunc(c.campaigns, func(u uuid.UUID) bool { return g.Values[0] == fmt.Sprint("Campaign ", slices.Index(c.campaigns, u)) })
+		if i < 0 || !n.Campaign(c.campaigns[i]) {
+			t.Fatalf("narrowed to %v there is a group %v", n, g.Values)
+		}
+	}
+	if sum != len(want) {
+		t.Fatalf("the groups have %d, want %d", sum, len(want))
+	}
+}
+
+// checkMatches wants listeners told of those that are listed; and of a deleted one, as if it were there, but for its
+// words.
+func (c *crowd) checkMatches(t *rapid.T) {
+	n, f := c.drawNarrowing(t), c.drawFilter(t)
+	ctx := c.as(n)
+	s, err := c.states.Get(ctx, c.tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sel, err := f.Select(ctx, s, feedback.Within{}, clock())
+	if err != nil {
+		return // checkNarrowed knows when
+	}
+	if sel.Settings() != s.Settings {
+		t.Fatalf("resolved for %d, want %d", sel.Settings(), s.Settings)
+	}
+	listed, err := c.list(t, ctx, f, feedback.Within{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Search, f.HasComment = nil, nil
+	wordless, err := c.list(t, ctx, f, feedback.Within{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range c.responses {
+		if got, want := sel.Matches(c.entries[i]), slices.Contains(listed, r.NodeID()); got != want {
+			t.Fatalf("%v matches is %t, want %t", r, got, want)
+		}
+		if got, want := sel.Matches(c.deleted[i]), slices.Contains(wordless, r.NodeID()); got != want {
+			t.Fatalf("%+v, deleted, matches is %t, want %t", c.deleted[i].Gone, got, want)
+		}
+	}
+}
+
+func (c *crowd) checkVisible(t *rapid.T) {
+	n := c.drawNarrowing(t)
+	ctx := c.as(n)
+	exist, err := c.list(t, ctx, feedback.Filter{}, feedback.Within{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	visible, err := feedback.Visible(ctx, c.states, c.responses)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answered := map[uuid.UUID][]*ent.Response{}
+	for i, r := range c.responses {
+		want := slices.Contains(exist, r.NodeID())
+		if visible[i] != want {
+			t.Fatalf("%v is visible: %t, want %t", r, visible[i], want)
+		}
+		found, err := c.finder.Get(ctx, r.ID)
+		if err != nil || (found != nil) != want {
+			t.Fatalf("%v is found as %v, %v; want %t", r, found, err, want)
+		}
+		if r.ContactID != nil && want {
+			answered[*r.ContactID] = append(answered[*r.ContactID], r)
+		}
+	}
+	people, err := feedback.VisibleContacts(ctx, c.db, c.states, append(c.contacts, id.New()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range c.contacts {
+		want := answered[p]
+		if people[p] != (len(want) > 0) && !n.IsZero() {
+			t.Fatalf("contact %v is visible: %t, and gave %v", p, people[p], want)
+		}
+		got, err := list(t, ctx, func(args page.Args) (*feedback.Connection, error) {
+			args.First = new(2)
+			return feedback.OfContact(ctx, c.db, c.states, p, args)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.SortFunc(want, func(a, b *ent.Response) int {
+			return cmp.Or(b.RespondedAt.Compare(a.RespondedAt), cmp.Compare(b.ID.String(), a.ID.String()))
+		})
+		ids := make([]string, len(want))
+		for i, r := range want {
+			ids[i] = r.NodeID()
+		}
+		if !slices.Equal(got, ids) && len(got)+len(ids) > 0 {
+			t.Fatalf("contact %v gave %v, want %v", p, got, ids)
+		}
+	}
+}
+
+// TestNarrowedToWhatIsGone wants nothing where a segment is gone, a campaign is another tenant's, or there is none.
+func TestNarrowedToWhatIsGone(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c, other := newCrowd(t, db, "UTC"), newFixture(t, db)
+		other.record(other.recording())
+		if _, err := cube.DeleteSegment(c.ctx, db, id.Segment.Format(c.segments[0])); err != nil {
+			t.Fatal(err)
+		}
+		gone := id.Segment.Format(c.segments[0])
+		for name, n := range map[string]auth.Narrowing{
+			"a segment that is gone":       {Segment: c.segments[0]},
+			"no campaign":                  {Campaigns: []uuid.UUID{}},
+			"another tenant's campaign":    {Campaigns: []uuid.UUID{mustParse(t, id.Campaign, other.campaign)}},
+			"a campaign without a segment": {Campaigns: c.campaigns[:1], Segment: id.New()},
+		} {
+			ctx := c.as(n)
+			if ids, err := c.list(t, ctx, feedback.Filter{}, feedback.Within{}); err != nil || len(ids) > 0 {
+				t.Errorf("%s: %v, %v", name, ids, err)
+			}
+			for _, within := range []feedback.Within{{Campaign: c.campaigns[0]}, {Segment: c.segments[0]}, {Segment: c.segments[1]}} {
+				ids, err := c.list(t, ctx, feedback.Filter{HasComment: new(true)}, within)
+				if within.Segment == c.segments[0] && n.Segment == uuid.Nil {
+					if !isUnknown(err, "filter.segment", "segment", gone) {
+						t.Errorf("%s: within a segment that is gone: %v", name, err)
+					}
+				} else if err != nil || len(ids) > 0 {
+					t.Errorf("%s: within %v: %v, %v", name, within, ids, err)
+				}
+			}
+			if _, err := c.list(t, ctx, feedback.Filter{Segment: &gone}, feedback.Within{}); !isUnknown(err, "filter.segment", "segment", gone) {
+				t.Errorf("%s: %v", name, err)
+			}
+			visible, err := feedback.Visible(ctx, c.states, c.responses)
+			if err != nil || slices.Contains(visible, true) {
+				t.Errorf("%s: %v, %v", name, visible, err)
+			}
+			people, err := feedback.VisibleContacts(ctx, db, c.states, c.contacts)
+			for _, visible := range people {
+				if err != nil || visible {
+					t.Errorf("%s: %v, %v", name, people, err)
+				}
+			}
+			if r, err := c.finder.Get(ctx, c.responses[0].ID); err != nil || r != nil {
+				t.Errorf("%s: %v, %v", name, r, err)
+			}
+			s, err := c.states.Get(ctx, c.tenant)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sel, err := new(feedback.Filter).Select(ctx, s, feedback.Within{}, clock())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range append(c.entries, c.deleted...) {
+				if sel.Matches(e) {
+					t.Errorf("%s: %+v matches", name, e)
+				}
+			}
+		}
+	})
+}
+
+// TestMatchesEvents is of what List does not have: scores before, and responses of which little or nothing is left.
+func TestMatchesEvents(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		f := newFixture(t, db)
+		f.define("plan", trait.Text, true)
+		f.define("region", trait.Text, true)
+		s, err := cube.Load(f.ctx, db, f.tenant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		campaign := mustParse(t, id.Campaign, f.campaign)
+		event := feedback.Event{Campaign: campaign, PreviousScore: new(9)}
+		there := &feedback.Entry{Event: event, Response: &ent.Response{
+			CampaignID: campaign, Score: 2, Channel: "API", RespondedAt: clock(), Traits: trait.Values{"plan": "never seen"},
+		}}
+		gone := &feedback.Entry{Event: event, Gone: &feedback.Tombstone{
+			Campaign: campaign, Score: 2, Channel: "API", RespondedAt: clock(), Values: map[string]string{"plan": "never seen", "old": "x"},
+		}}
+		unknown := &feedback.Entry{Event: event}
+		today, tomorrow := calendar.DayOf(clock(), time.UTC), calendar.DayOf(clock(), time.UTC)+1
+		in := func(key, value string) *segment.Rule {
+			return &segment.Rule{Trait: &segment.Condition{Key: key, In: []string{value}}}
+		}
+		for name, test := range map[string]struct {
+			filter               feedback.Filter
+			there, gone, unknown bool
+		}{
+			"all":                {feedback.Filter{}, true, true, true},
+			"its campaign":       {feedback.Filter{Campaigns: []string{f.campaign}}, true, true, true},
+			"no campaign":        {feedback.Filter{Campaigns: []string{}}, false, false, false},
+			"its category":       {feedback.Filter{Categories: []nps.Category{nps.Detractor}}, true, true, false},
+			"the one before":     {feedback.Filter{Categories: []nps.Category{nps.Promoter}}, true, true, false},
+			"another category":   {feedback.Filter{Categories: []nps.Category{nps.Passive}}, false, false, false},
+			"its channel":        {feedback.Filter{Channels: []response.Channel{"API"}}, true, true, false},
+			"another channel":    {feedback.Filter{Channels: []response.Channel{"EMAIL"}}, false, false, false},
+			"no variant":         {feedback.Filter{Variants: []string{"(none)"}}, true, true, false},
+			"a variant":          {feedback.Filter{Variants: []string{"a"}}, false, false, false},
+			"its plan":           {feedback.Filter{Where: in("plan", "never seen")}, true, true, false},
+			"another plan":       {feedback.Filter{Where: in("plan", "gold")}, false, false, false},
+			"no region":          {feedback.Filter{Where: in("region", "(none)")}, true, true, false},
+			"a region":           {feedback.Filter{Where: in("region", "north")}, false, false, false},
+			"its day":            {feedback.Filter{From: &today, To: &today}, true, true, false},
+			"the last two days":  {feedback.Filter{Last: &feedback.Period{Count: 2, Unit: calendar.Daily}}, true, true, false},
+			"from the next day":  {feedback.Filter{From: &tomorrow}, false, false, false},
+			"words":              {feedback.Filter{Search: new("slow")}, false, true, true},
+			"a comment":          {feedback.Filter{HasComment: new(true)}, false, true, true},
+			"no comment":         {feedback.Filter{HasComment: new(false)}, true, true, true},
+			"words and its plan": {feedback.Filter{Search: new("slow"), Where: in("plan", "never seen")}, false, true, false},
+		} {
+			sel, err := test.filter.Select(f.ctx, s, feedback.Within{}, clock())
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			for i, e := range []*feedback.Entry{there, gone, unknown} {
+				if got, want := sel.Matches(e), []bool{test.there, test.gone, test.unknown}[i]; got != want {
+					t.Errorf("%s, entry %d: %t, want %t", name, i, got, want)
+				}
+			}
+		}
+	})
+}
+
+// TestNarrowedWrites wants of a narrowed caller recordings in its campaigns, and nothing else.
+func TestNarrowedWrites(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		f := newFixture(t, db)
+		outside := f.open("Another")
+		mine := f.record(f.with(func(r *feedback.Recording) { r.Contact = &contact.Input{ExternalID: new("a")} }))
+		narrowed := func(n auth.Narrowing) context.Context {
+			return auth.With(t.Context(), auth.Caller{Tenant: f.tenant, Scopes: []auth.Scope{auth.Collect}, Token: true, Narrowing: n})
+		}
+		ctx := narrowed(auth.Narrowing{Campaigns: []uuid.UUID{mustParse(t, id.Campaign, f.campaign)}})
+		unknown := id.Campaign.Format(id.New())
+		var items []feedback.Recording
+		for _, to := range []string{f.campaign, outside, unknown} {
+			items = append(items, f.with(func(r *feedback.Recording) { r.Campaign = to }))
+		}
+		out, err := f.log.Record(ctx, items)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out[0].Value == nil || out[1].Value != nil ||
+			strings.ReplaceAll(out[1].Errors.Error(), outside, "") != strings.ReplaceAll(out[2].Errors.Error(), unknown, "") {
+			t.Errorf("got %+v", out)
+		}
+		f.holds(2, 1, 2)
+
+		inSegment := narrowed(auth.Narrowing{Segment: id.New()})
+		for name, do := range map[string]func() error{
+			"amend": func() error {
+				_, err := f.log.Amend(ctx, feedback.Amendment{ID: mine.NodeID(), Score: new(1)})
+				return err
+			},
+			"delete":              func() error { _, err := f.log.Delete(ctx, mine.NodeID()); return err },
+			"erase":               func() error { _, err := f.log.Erase(ctx, id.Contact.Format(*mine.ContactID)); return err },
+			"upsert":              func() error { _, err := f.log.Upsert(ctx, []contact.Input{{ExternalID: new("b")}}); return err },
+			"what is malformed":   func() error { _, err := f.log.Delete(ctx, "x"); return err },
+			"record in a segment": func() error { _, err := f.log.Record(inSegment, items[:1]); return err },
+		} {
+			var refused *apierror.Error
+			if err := do(); !errors.As(err, &refused) || refused.Code != apierror.Forbidden {
+				t.Errorf("%s: %v, want FORBIDDEN", name, err)
+			}
+		}
+		f.holds(2, 1, 2)
+	})
+}
+
+// TestNarrowedWhileBuilding wants a narrowed caller not to learn how many responses there are in all.
+func TestNarrowedWhileBuilding(t *testing.T) {
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		p := newProcess(t, url, 1)
+		f := &fixture{t: t, db: p.db, log: p.log, builder: p.builder}
+		f.ctx, f.tenant = newTenant(t, p.db)
+		f.campaign = f.open("Campaign")
+		for range 3 {
+			f.record(f.recording())
+		}
+		f.define("plan", trait.Text, true)
+		filter := feedback.Filter{Where: &segment.Rule{Trait: &segment.Condition{Key: "plan", IsKnown: new(true)}}}
+		for _, n := range []auth.Narrowing{{}, {Campaigns: []uuid.UUID{mustParse(t, id.Campaign, f.campaign)}}} {
+			ctx := auth.With(t.Context(), auth.Caller{Tenant: f.tenant, Scopes: []auth.Scope{auth.Read}, Narrowing: n})
+			_, listing := feedback.List(ctx, p.db, p.states, filter, feedback.Within{}, page.Args{}, nil, clock())
+			body, err := p.insight.Feedback(ctx, feedback.Filter{}, feedback.Within{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, breaking := body.Breakdown(ctx, []string{"plan"}, 10)
+			for _, err := range []error{listing, breaking} {
+				var refused *apierror.Error
+				if !errors.As(err, &refused) || refused.Code != apierror.BadRequestCode || strings.Contains(refused.Message, "0 of 3 so far") != n.IsZero() {
+					t.Errorf("narrowed to %v: %v", n, err)
+				}
+			}
+		}
+	})
+}

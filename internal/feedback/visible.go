@@ -1,0 +1,129 @@
+package feedback
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/ent/response"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/store"
+)
+
+// everything is the selection of all that there is for the caller. It takes the tenant's state, and so a statement, only
+// where the caller is narrowed to a segment.
+func everything(ctx context.Context, states *cube.States) (*Selection, error) {
+	n := auth.Narrowed(ctx)
+	if n.Segment == uuid.Nil {
+		return &Selection{Campaigns: n.Campaigns, From: cube.Earliest, To: cube.Latest, narrowing: n}, nil
+	}
+	s, err := states.Get(ctx, auth.Tenant(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return new(Filter).Select(ctx, s, Within{}, time.Time{})
+}
+
+// includes is for a selection of everything.
+func (sel *Selection) includes(r *ent.Response) bool {
+	return (sel.Campaigns == nil || slices.Contains(sel.Campaigns, r.CampaignID)) && sel.matchesSegments(r)
+}
+
+// Visible says of each of the caller's tenant's responses whether it exists for the caller.
+func Visible(ctx context.Context, states *cube.States, responses []*ent.Response) ([]bool, error) {
+	sel, err := everything(ctx, states)
+	if err != nil {
+		return nil, err
+	}
+	visible := make([]bool, len(responses))
+	for i, r := range responses {
+		visible[i] = sel.includes(r)
+	}
+	return visible, nil
+}
+
+// VisibleContacts says which of the caller's tenant's contacts exist for the caller: all, or where the caller is
+// narrowed, those who gave a response that exists for them. It takes two statements at most.
+func VisibleContacts(ctx context.Context, db *store.DB, states *cube.States, contacts []uuid.UUID) (map[uuid.UUID]bool, error) {
+	visible := make(map[uuid.UUID]bool, len(contacts))
+	if auth.Narrowed(ctx).IsZero() {
+		for _, c := range contacts {
+			visible[c] = true
+		}
+		return visible, nil
+	}
+	sel, err := everything(ctx, states)
+	if err != nil || len(contacts) == 0 || sel.Campaigns != nil && len(sel.Campaigns) == 0 {
+		return visible, err
+	}
+	tenant := auth.Tenant(ctx)
+	among := " WHERE r.tenant_id = $1 AND " + store.In(db.Dialect, "r.contact_id", "uuid", "$2")
+	args := []any{tenant, store.UUIDs(db.Dialect, contacts)}
+	if sel.Campaigns != nil {
+		among += " AND " + store.In(db.Dialect, "r.campaign_id", "uuid", "$3")
+		args = append(args, store.UUIDs(db.Dialect, sel.Campaigns))
+	}
+	columns, scan := "DISTINCT r.contact_id", func(rows *sql.Rows) (c uuid.UUID, ok bool, err error) {
+		err = rows.Scan(&c)
+		return c, true, err
+	}
+	if len(sel.segments) > 0 {
+		columns, scan = responseColumns, func(rows *sql.Rows) (c uuid.UUID, ok bool, err error) {
+			r, err := scanResponse(rows, tenant)
+			if err != nil {
+				return c, false, err
+			}
+			return *r.ContactID, sel.matchesSegments(r), nil
+		}
+	}
+	rows, err := db.Query(ctx, "SELECT "+columns+" FROM responses r"+among, args...)
+	if err != nil {
+		return nil, fmt.Errorf("reading contacts' responses: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		c, ok, err := scan(rows)
+		if err != nil {
+			return nil, fmt.Errorf("reading contacts' responses: %w", err)
+		}
+		if ok {
+			visible[c] = true
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("reading contacts' responses: %w", err)
+	}
+	return visible, nil
+}
+
+// OfContact lists what one contact of the caller's tenant answered, newest first, as far as it exists for the caller.
+func OfContact(ctx context.Context, db *store.DB, states *cube.States, contact uuid.UUID, args page.Args) (*page.Connection[*ent.Response], error) {
+	sel, err := everything(ctx, states)
+	if err != nil {
+		return nil, err
+	}
+	where := append(sel.predicates(), response.ContactID(contact))
+	var order *Order
+	p := order.page()
+	p.List = "contact.responses"
+	fetch := func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
+		rows, err := db.Ent.Response.Query().Where(where...).Where(w.Apply).All(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("listing a contact's responses: %w", err)
+		}
+		return rows, nil
+	}
+	sifted := fetch
+	if len(sel.segments) > 0 {
+		sifted = func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
+			return page.Sift(ctx, w, order.key, fetch, sel.matchesSegments)
+		}
+	}
+	return page.Of(ctx, args, p, order.key, sifted, func(ctx context.Context) (int, error) { return sel.countRows(ctx, db, where) })
+}

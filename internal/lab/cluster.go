@@ -1,0 +1,251 @@
+//go:build linux
+
+// Package lab starts what is measured and tried by force as processes: zeroten as users run it, and a PostgreSQL of our
+// own. It is for bench and torture.
+package lab
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Settings of the cluster. What an acknowledgement means is the default's: it is on the disk.
+var Settings = []string{
+	"fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=512MB", "max_wal_size=8GB", "max_connections=300",
+}
+
+// Cluster is a PostgreSQL of our own. It ends with this process, however that ends.
+type Cluster struct {
+	// Port is where it listens on 127.0.0.1.
+	Port int
+
+	programs, dir, password string
+	server                  *exec.Cmd
+}
+
+// StartCluster makes a cluster in dir, which must not be there yet, and starts it. Where PostgreSQL's programs are
+// missing it has scripts/setup, below root, install them.
+func StartCluster(ctx context.Context, root, dir string) (*Cluster, error) {
+	script := filepath.Join(root, "scripts")
+	found, err := exec.CommandContext(ctx, filepath.Join(script, "postgres"), "find").Output()
+	if err != nil {
+		setup := exec.CommandContext(ctx, filepath.Join(script, "setup"))
+		setup.Stdout, setup.Stderr = os.Stderr, os.Stderr
+		if err := setup.Run(); err != nil {
+			return nil, fmt.Errorf("installing PostgreSQL: %w", err)
+		}
+		if found, err = exec.CommandContext(ctx, filepath.Join(script, "postgres"), "find").Output(); err != nil {
+			return nil, fmt.Errorf("looking for PostgreSQL: %w", err)
+		}
+	}
+	c := &Cluster{programs: strings.TrimSpace(string(found)), dir: dir, password: rand.Text()}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	password := filepath.Join(dir, "password")
+	if err := os.WriteFile(password, []byte(c.password), 0o600); err != nil {
+		return nil, err
+	}
+	attributes, err := unprivileged(dir, password)
+	if err != nil {
+		return nil, err
+	}
+	data := filepath.Join(dir, "data")
+	initdb := exec.CommandContext(ctx, filepath.Join(c.programs, "initdb"), "-D", data, "--username=postgres",
+		"--auth=scram-sha-256", "--pwfile="+password, "--encoding=UTF8", "--locale=C.UTF-8")
+	initdb.Dir, initdb.SysProcAttr = dir, attributes
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("initdb: %w: %s", err, out)
+	}
+	if c.Port, err = FreePort(); err != nil {
+		return nil, err
+	}
+	return c, c.Start(ctx)
+}
+
+// Start starts a cluster that was stopped or killed, and waits until it answers.
+func (c *Cluster) Start(ctx context.Context) error {
+	attributes, err := unprivileged()
+	if err != nil {
+		return err
+	}
+	args := []string{"-D", filepath.Join(c.dir, "data"), "-p", strconv.Itoa(c.Port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="}
+	for _, s := range Settings {
+		args = append(args, "-c", s)
+	}
+	//nolint:noctx // it is stopped by Stop, after the context's end too
+	c.server = exec.Command(filepath.Join(c.programs, "postgres"), args...)
+	c.server.Dir, c.server.SysProcAttr = c.dir, attributes
+	log, err := os.OpenFile(c.Log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	c.server.Stdout, c.server.Stderr = log, log
+	if err := c.server.Start(); err != nil {
+		return fmt.Errorf("starting PostgreSQL: %w", err)
+	}
+	for range 600 {
+		if _, err = c.PSQL(ctx, "postgres", "-c", "SELECT 1"); err == nil {
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return fmt.Errorf("PostgreSQL does not answer: %w; its log is %s", err, c.Log())
+}
+
+// PID is that of the postmaster.
+func (c *Cluster) PID() int { return c.server.Process.Pid }
+
+// Log is the file that the server logs to.
+func (c *Cluster) Log() string { return filepath.Join(c.dir, "log") }
+
+// Stop shuts the server down, fast: sessions end, and what was committed is written.
+func (c *Cluster) Stop() error { return c.end(syscall.SIGINT) }
+
+// StopAtOnce shuts the server down without writing anything more: it recovers when it starts again.
+func (c *Cluster) StopAtOnce() error { return c.end(syscall.SIGQUIT) }
+
+// Kill kills the postmaster and its children at one blow.
+func (c *Cluster) Kill() error {
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return err
+	}
+	pids := []int{c.PID()}
+	for _, path := range stats {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has just ended
+		}
+		// After the name, which may hold anything: state and parent; proc_pid_stat(5).
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil && fields[1] == strconv.Itoa(c.PID()) {
+			pids = append(pids, pid)
+		}
+	}
+	for _, pid := range pids {
+		_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended since
+	}
+	_ = c.server.Wait() // it says that it was killed
+	return nil
+}
+
+func (c *Cluster) end(signal os.Signal) error {
+	if err := c.server.Process.Signal(signal); err != nil {
+		return fmt.Errorf("stopping PostgreSQL: %w", err)
+	}
+	var exit *exec.ExitError
+	if err := c.server.Wait(); err != nil && (signal == syscall.SIGINT || !errors.As(err, &exit)) {
+		return fmt.Errorf("stopping PostgreSQL: %w", err)
+	}
+	return nil
+}
+
+// URL is a database's address.
+func (c *Cluster) URL(database string) string {
+	return fmt.Sprintf("postgres://postgres:%s@127.0.0.1:%d/%s?sslmode=disable", c.password, c.Port, database)
+}
+
+// Create makes an empty database and returns its address.
+func (c *Cluster) Create(ctx context.Context, database string) (string, error) {
+	_, err := c.PSQL(ctx, "postgres", "-c", "CREATE DATABASE "+database)
+	return c.URL(database), err
+}
+
+// CreateOn makes an empty database whose tables lie in dir, and returns its address. The write-ahead log stays where it is.
+func (c *Cluster) CreateOn(ctx context.Context, database, dir string) (string, error) {
+	space := filepath.Join(dir, "tables")
+	if err := os.Mkdir(space, 0o700); err != nil {
+		return "", err
+	}
+	if _, err := unprivileged(space); err != nil {
+		return "", err
+	}
+	_, err := c.PSQL(ctx, "postgres", "-c", fmt.Sprintf(`CREATE TABLESPACE %s LOCATION '%s'`, database, space),
+		"-c", fmt.Sprintf(`CREATE DATABASE %s TABLESPACE %[1]s`, database))
+	return c.URL(database), err
+}
+
+// DropOn drops what CreateOn made.
+func (c *Cluster) DropOn(ctx context.Context, database string) error {
+	_, err := c.PSQL(ctx, "postgres", "-c", fmt.Sprintf(`DROP DATABASE %s WITH (FORCE)`, database), "-c", "DROP TABLESPACE "+database)
+	return err
+}
+
+// PSQL runs psql's commands and returns what it prints.
+func (c *Cluster) PSQL(ctx context.Context, database string, args ...string) (string, error) {
+	return c.Client(ctx, "psql", append([]string{"-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database}, args...)...)
+}
+
+// Client runs one of PostgreSQL's client programs.
+func (c *Cluster) Client(ctx context.Context, program string, args ...string) (string, error) {
+	path := filepath.Join(c.programs, program)
+	if _, err := os.Stat(path); err != nil {
+		path = program
+	}
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Env = append(os.Environ(), "PGHOST=127.0.0.1", "PGPORT="+strconv.Itoa(c.Port), "PGUSER=postgres", "PGPASSWORD="+c.password, "PGSSLMODE=disable")
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("%s: %w: %s", program, err, stderr.String()[:min(stderr.Len(), 2_000)])
+	}
+	return strings.TrimSpace(stdout.String()), nil
+}
+
+// Checkpoint makes the rounds begin alike.
+func (c *Cluster) Checkpoint(ctx context.Context) error {
+	_, err := c.PSQL(ctx, "postgres", "-c", "CHECKPOINT")
+	return err
+}
+
+// FreePort is a port of 127.0.0.1 that nobody listens on at the moment.
+func FreePort() (int, error) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0") //nolint:noctx // closed at once
+	if err != nil {
+		return 0, err
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}
+
+// unprivileged gives the files to the user that PostgreSQL is to run as: our own, unless we are root, whom it refuses.
+func unprivileged(files ...string) (*syscall.SysProcAttr, error) {
+	attributes := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGQUIT} // Ctrl-C is for us: we stop it then
+	if os.Geteuid() != 0 {
+		return attributes, nil
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		if u, err = user.Lookup("nobody"); err != nil {
+			return nil, fmt.Errorf("looking for a user that is not root: %w", err)
+		}
+	}
+	uid, err := strconv.Atoi(u.Uid)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.Atoi(u.Gid)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		if err := os.Chown(f, uid, gid); err != nil {
+			return nil, err
+		}
+	}
+	attributes.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	return attributes, nil
+}

@@ -1,0 +1,310 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/calendar"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/feedback"
+)
+
+// errEnded is returned to those who go on listening after they closed.
+var errEnded = errors.New("live: listening to what is closed")
+
+// Subscription gives the entries of a tenant's log that pass a filter: each once, in order, none left out. It has no
+// goroutine of its own, and keeps no more than a short queue.
+type Subscription struct {
+	tailer *tailer
+	ready  chan struct{} // says that Next should look again
+	view   *view         // nil where all entries pass
+
+	// mu guards the rest, but place, which is under tailer.listeners.
+	mu sync.Mutex
+	// queue holds what passed and was not given yet, from head on.
+	queue []*feedback.Entry
+	head  int
+	// position is that of the last entry that was looked at. It stays behind while the subscription is attached, when
+	// all up to the tailer's are.
+	position int64
+	// behind says that Next reads the log itself. What follows position is then its business alone.
+	behind bool
+	// err ends the subscription once the queue is empty.
+	err   error
+	place int // among the attached; negative where it is not
+}
+
+// view is a filter, resolved for its caller and for one state of the tenant.
+type view struct {
+	filter    feedback.Filter
+	caller    auth.Caller
+	selection *feedback.Selection // nil where it is to be resolved
+	settings  int64
+	today     calendar.Day
+}
+
+// resolve brings the selection up to the state, unless it was resolved by a newer one.
+func (v *view) resolve(state *cube.State, now time.Time) (err error) {
+	today := state.Today(now)
+	if v.selection != nil && (state.Settings < v.settings || state.Settings == v.settings && today == v.today) {
+		return nil
+	}
+	v.selection, err = v.filter.Select(auth.With(context.Background(), v.caller), state, feedback.Within{}, now)
+	v.settings, v.today = state.Settings, today
+	return err
+}
+
+// Subscribe listens to the log of the context's caller: to what passes the filter and what the caller is narrowed to.
+// Where after is nil, that is what comes from now on; else all after that position, which must not be beyond the
+// log's end. The context is for the call alone. The caller must Close the subscription in the end.
+//
+// Filters are resolved by the settings (segments, traits, campaigns) as they are when an entry is handed out, or newer
+// than when it was committed at least. An entry is judged by what its response was when the entry was read or flushed.
+//
+// The error is an *apierror.Error for what the caller can mend.
+func (h *Hub) Subscribe(ctx context.Context, filter feedback.Filter, after *int64) (_ *Subscription, err error) {
+	t, err := h.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			h.release(t)
+		}
+	}()
+	// The tailer is there already, and keeps what is flushed from now on.
+	mark, err := h.marks.Get(ctx, t.tenant)
+	if err != nil {
+		return nil, fmt.Errorf("subscribing: %w", err)
+	}
+	position := mark.Position
+	if after != nil {
+		if *after < 0 || *after > mark.Position {
+			return nil, apierror.BadRequest("after: this is beyond the end of the log. Leave it out to begin with what comes from now on.")
+		}
+		position = *after
+	}
+	caller, _ := auth.From(ctx)
+	var v *view
+	if !reflect.ValueOf(filter).IsZero() || !caller.Narrowing.IsZero() {
+		state, err := t.readState(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("subscribing: %w", err)
+		}
+		v = &view{filter: filter, caller: caller}
+		if err := v.resolve(state, h.cfg.Now()); err != nil {
+			return nil, err
+		}
+	}
+	t.start(mark.Position)
+	return t.subscribe(position, v), nil
+}
+
+// subscribe makes a subscription to what comes after the position.
+func (t *tailer) subscribe(position int64, v *view) *Subscription {
+	s := &Subscription{tailer: t, ready: make(chan struct{}, 1), view: v, position: position, behind: true, place: -1}
+	t.hub.subscribers.Add(1)
+	t.hub.behind.Add(1)
+	t.attach(s)
+	return s
+}
+
+// Next waits for the next entry, until ctx ends. It must not be called by two at once. That the database is away
+// delays it only. The error is that of ctx, ErrClosed after Hub.Close, or why the subscription has ended by itself: an
+// *apierror.Error that says what the filter refers to and is no more.
+func (s *Subscription) Next(ctx context.Context) (*feedback.Entry, error) {
+	closed := s.tailer.hub.ctx.Done()
+	for failures := 0; ; {
+		select {
+		case <-closed:
+			return nil, ErrClosed
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		default:
+		}
+		e, behind, err := s.take()
+		if e != nil || err != nil {
+			return e, err
+		}
+		var wait <-chan time.Time
+		if behind {
+			if err := s.catchUp(ctx); err == nil {
+				failures = 0
+				continue
+			}
+			failures++
+			wait = time.After(backoff(failures))
+		}
+		select {
+		case <-s.ready:
+		case <-wait:
+		case <-closed:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// take takes the first of the queue.
+func (s *Subscription) take() (e *feedback.Entry, behind bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.head == len(s.queue) || errors.Is(s.err, errEnded) {
+		return nil, s.behind, s.err
+	}
+	e = s.queue[s.head]
+	s.queue[s.head] = nil
+	if s.head++; s.head == len(s.queue) {
+		s.queue, s.head = s.queue[:0], 0
+		if cap(s.queue) > 8 {
+			s.queue = nil // a burst is over
+		}
+	}
+	return e, s.behind, nil
+}
+
+// put appends to the queue, and reports whether there was room.
+func (s *Subscription) put(e *feedback.Entry) bool {
+	if len(s.queue)-s.head == s.tailer.hub.bounds.queue {
+		return false
+	}
+	if len(s.queue) == cap(s.queue) && s.head > 0 {
+		n := copy(s.queue, s.queue[s.head:])
+		clear(s.queue[n:])
+		s.queue, s.head = s.queue[:n], 0
+	}
+	s.queue = append(s.queue, e)
+	return true
+}
+
+// offer takes what the tailer hands out, and reports whether the subscription stays attached.
+func (s *Subscription) offer(entries []*feedback.Entry, state *cube.State, now time.Time) (stays bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer func() {
+		if p := recover(); p != nil {
+			s.fail(fmt.Errorf("matching an event: panic: %v", p))
+			stays = false
+		}
+	}()
+	if s.view != nil {
+		if err := s.view.resolve(state, now); err != nil {
+			s.fail(err)
+			return false
+		}
+	}
+	for _, e := range entries {
+		if e.Position <= s.position || s.view != nil && !s.view.selection.Matches(e) {
+			continue
+		}
+		if !s.put(e) {
+			s.fallBehind()
+			return false
+		}
+		poke(s.ready)
+	}
+	return true
+}
+
+// fallBehind lets go of everything: it is in the log, and who does not come to take it should hold nothing.
+func (s *Subscription) fallBehind() {
+	s.position = s.queue[s.head].Position - 1
+	s.queue, s.head = nil, 0
+	s.behind = true
+	s.tailer.hub.behind.Add(1)
+	if s.view != nil {
+		s.view.selection = nil
+	}
+	poke(s.ready)
+}
+
+func (s *Subscription) fail(err error) {
+	if s.err == nil {
+		s.err = err
+	}
+	poke(s.ready)
+}
+
+// errLost says that the log is shorter than it was: for the moment, or until it has grown again.
+var errLost = errors.New("the log does not go on")
+
+// catchUp fills the empty queue from the log, or attaches the subscription where it has caught up. The error is for what
+// should be tried again later.
+func (s *Subscription) catchUp(ctx context.Context) error {
+	t := s.tailer
+	if t.attach(s) {
+		return nil
+	}
+	limit := t.hub.bounds.queue
+	if s.view != nil {
+		limit = t.hub.bounds.portion
+	}
+	entries, err := t.read(ctx, s.position, limit)
+	if err != nil {
+		return err
+	}
+	if len(entries) == 0 {
+		return errLost
+	}
+	var state *cube.State
+	if s.view != nil {
+		if state, err = t.readState(ctx); err != nil {
+			return err
+		}
+	}
+	s.fill(entries, state, t.hub.cfg.Now())
+	t.attach(s)
+	return nil
+}
+
+// fill takes what passes, as much as there is room for.
+func (s *Subscription) fill(entries []*feedback.Entry, state *cube.State, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer func() {
+		if p := recover(); p != nil {
+			s.fail(fmt.Errorf("matching an event: panic: %v", p))
+		}
+	}()
+	if s.view != nil {
+		if err := s.view.resolve(state, now); err != nil {
+			s.fail(err)
+			return
+		}
+	}
+	for _, e := range entries {
+		if (s.view == nil || s.view.selection.Matches(e)) && !s.put(e) {
+			break
+		}
+		s.position = e.Position
+	}
+	if s.view != nil {
+		s.view.selection = nil // it holds a state, and a stalled subscriber should not
+	}
+}
+
+// Close ends the subscription. Next returns an error then, also one that is waiting.
+func (s *Subscription) Close() {
+	t := s.tailer
+	t.listeners.Lock()
+	s.mu.Lock()
+	ended := errors.Is(s.err, errEnded)
+	s.err = errEnded
+	s.queue, s.head = nil, 0
+	if !ended && s.behind {
+		t.hub.behind.Add(-1)
+	}
+	s.mu.Unlock()
+	t.detach(s)
+	t.listeners.Unlock()
+	poke(s.ready)
+	if !ended {
+		t.hub.subscribers.Add(-1)
+		t.hub.release(t)
+	}
+}

@@ -1,0 +1,197 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lib/pq"
+)
+
+// How the monitor asks. Whoever waits when the network is cut is told after interval + pingTimeout at the latest.
+const (
+	// interval is how long it rests between two questions.
+	interval = 200 * time.Millisecond
+	// pingTimeout is how long it waits for an answer, at least.
+	pingTimeout = 500 * time.Millisecond
+	// silence is for how long nothing must have come on any other connection either: a server that is only busy
+	// answers somebody.
+	silence = 300 * time.Millisecond
+	// again is how often it looks whether that is so.
+	again = 50 * time.Millisecond
+	// lateness is how late a timer is in a process that has more to do than processors.
+	lateness = 20 * time.Millisecond
+	// stubborn is when a connection that alone gets no answer is given up.
+	stubborn = 2 * time.Second
+)
+
+// errSilent says that nothing at all comes from the database.
+var errSilent = errors.New("nothing comes from the database")
+
+// Monitor watches a PostgreSQL server until Close, on a connection of its own. When the server does not answer, all
+// connections are closed, so that what waits for it fails at once, and Away and Guard refuse until it is back. Nobody
+// hears of it when the server is only slow. changed is called, from one goroutine, with what went wrong when the
+// database goes away, and with nil when it is back. On SQLite there is nothing to watch. It may be called once.
+func (db *DB) Monitor(changed func(error)) error {
+	if db.Dialect != Postgres {
+		return nil
+	}
+	connector, err := pq.NewConnector(db.dsn)
+	if err != nil {
+		return fmt.Errorf("watching the database: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	m := &monitor{line: db.dialer.line, own: newLine(ctx), connector: connector, changed: changed}
+	connector.Dialer(&dialer{line: m.own})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		m.run(ctx)
+	}()
+	db.unwatch = func() {
+		cancel()
+		<-done
+	}
+	return nil
+}
+
+// Away is why the database is not to be asked just now, an *apierror.Error to show; nil as long as it answers, or is not
+// watched.
+func (db *DB) Away() error {
+	if db.dialer == nil {
+		return nil
+	}
+	return db.dialer.err()
+}
+
+// Guard returns a context to use the database in, which ends when the database goes away, with the *apierror.Error to
+// show as its cause. Where it is away already the error is that one. The caller must call release in the end.
+func (db *DB) Guard(ctx context.Context) (guarded context.Context, release context.CancelFunc, err error) {
+	if db.dialer == nil {
+		return ctx, func() {}, nil
+	}
+	return db.dialer.guard(ctx)
+}
+
+// Ping reports whether the database answers.
+func (db *DB) Ping(ctx context.Context) error {
+	if err := db.Away(); err != nil {
+		return err
+	}
+	var one int
+	if err := db.Reader.QueryRowContext(ctx, `SELECT 1`).Scan(&one); err != nil {
+		return fmt.Errorf("asking the database: %w", err)
+	}
+	return nil
+}
+
+// Jobs counts the jobs of each state.
+func (db *DB) Jobs(ctx context.Context) (map[string]int, error) {
+	rows, err := db.Reader.QueryContext(ctx, `SELECT state, count(*) FROM river_job GROUP BY state`)
+	if err != nil {
+		return nil, fmt.Errorf("counting jobs: %w", err)
+	}
+	defer rows.Close()
+	jobs := map[string]int{}
+	for rows.Next() {
+		var state string
+		var n int
+		if err := rows.Scan(&state, &n); err != nil {
+			return nil, fmt.Errorf("counting jobs: %w", err)
+		}
+		jobs[state] = n
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("counting jobs: %w", err)
+	}
+	return jobs, nil
+}
+
+// monitor asks a server whether it is there.
+type monitor struct {
+	// line is that of all others, own that of the monitor's connection.
+	line, own *line
+	connector *pq.Connector
+	conn      driver.Conn // nil where there is none
+	changed   func(error)
+}
+
+func (m *monitor) run(ctx context.Context) {
+	defer m.disconnect()
+	for {
+		err := m.ask(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		switch away := m.line.err() != nil; {
+		case err != nil && !away:
+			m.line.drop(errAway)
+			m.changed(err)
+		case err == nil && away:
+			m.line.raise(context.Background())
+			m.changed(nil)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(interval):
+		}
+	}
+}
+
+// ask returns nil where the server is there.
+func (m *monitor) ask(ctx context.Context) error {
+	answer := make(chan error, 1)
+	began := time.Now()
+	go func() { answer <- m.ping(ctx) }()
+	for wait := pingTimeout; ; wait = again {
+		due := time.Now().Add(wait)
+		select {
+		case err := <-answer:
+			return err
+		case <-time.After(wait):
+		}
+		// Where a timer comes late the answer may be there, and nobody had time to read it.
+		busy := m.line.quiet() < silence || time.Since(due) > lateness
+		if busy && time.Since(began) < stubborn {
+			continue
+		}
+		m.own.drop(errSilent) // which ends the ping
+		err := <-answer
+		m.own.raise(ctx)
+		if busy || err == nil {
+			return nil
+		}
+		return errSilent
+	}
+}
+
+// ping asks on the connection that there is, and where that is lost on a new one.
+func (m *monitor) ping(ctx context.Context) error {
+	if m.conn != nil {
+		// With a context that can end lib/pq would open one more connection to say so.
+		if m.conn.(driver.Pinger).Ping(context.Background()) == nil {
+			return nil
+		}
+		m.disconnect()
+	}
+	c, err := m.connector.Connect(ctx)
+	var answered *pq.Error
+	if errors.As(err, &answered) && !isStopped(answered) {
+		return nil // it does not let us in, but it is there
+	}
+	if err != nil {
+		return err
+	}
+	m.conn = c
+	return nil
+}
+
+func (m *monitor) disconnect() {
+	if m.conn != nil {
+		_ = m.conn.Close() // it may be lost already
+		m.conn = nil
+	}
+}
