@@ -388,6 +388,7 @@ func TestCollectReadsNothing(t *testing.T) {
 	want := strings.Fields(`
 		Campaign.createdAt Campaign.followUpQuestion Campaign.id Campaign.name Campaign.question Campaign.status Campaign.updatedAt
 		Contact.id
+		CreateAccessTokenPayload.expiresAt CreateAccessTokenPayload.token CreateAccessTokenPayload.userErrors
 		RecordResponsePayload.response RecordResponsePayload.userErrors
 		RecordResponsesPayload.recorded RecordResponsesPayload.responses RecordResponsesPayload.userErrors
 		Response.campaign Response.category Response.channel Response.comment Response.id Response.locale

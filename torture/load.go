@@ -122,15 +122,24 @@ func (w *writers) check(log []event) error {
 	return nil
 }
 
-// log reads the whole log: as many events as the score has responses, since nothing is amended here.
+// log reads the whole log: as many events as the score has responses, since nothing is amended here. Writers that gave
+// up may have left something under way, so it waits until nothing is added any more.
 func (h *house) log(ctx context.Context, url string) ([]event, error) {
-	var data struct {
-		Feedback struct{ Score struct{ Responses int } }
+	before := -1
+	for {
+		var data struct {
+			Feedback struct{ Score struct{ Responses int } }
+		}
+		if err := h.must(ctx, url, `{ feedback { score { responses } } }`, nil, &data); err != nil {
+			return nil, err
+		}
+		n := data.Feedback.Score.Responses
+		if n == before {
+			return h.readLog(ctx, url, n)
+		}
+		before = n
+		time.Sleep(500 * time.Millisecond)
 	}
-	if err := h.must(ctx, url, `{ feedback { score { responses } } }`, nil, &data); err != nil {
-		return nil, err
-	}
-	return h.readLog(ctx, url, data.Feedback.Score.Responses)
 }
 
 // listeners are subscribers under way.
