@@ -33,7 +33,12 @@ func (b *bench) serve(ctx context.Context, database, name string) (*server, erro
 		}
 		args = []string{self, "serve", database, filepath.Join(b.profile, name+".pprof")}
 	}
-	s, err := lab.Serve(ctx, os.Stderr, args, "DATABASE_URL="+database)
+	log, err := os.OpenFile(filepath.Join(b.temp, "servers.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	s, err := lab.Serve(ctx, log, args, "DATABASE_URL="+database)
 	if err != nil {
 		return nil, err
 	}

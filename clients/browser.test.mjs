@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
-import { setInterval } from 'node:timers/promises';
+import { setTimeout } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
 import { Proxy } from './lib/proxy.mjs';
 import { onEachDatabase } from './lib/server.mjs';
@@ -45,11 +45,11 @@ onEachDatabase('A page in a browser', {}, (world) => {
       'mutation ($origins: [String!]!) { updateTenant(input: { allowedOrigins: $origins }) { userErrors { message } } }',
       { origins: [origin] },
     );
-    for await (const _ of setInterval(20)) {
+    for (let allowed = false; !allowed; await setTimeout(20)) {
       const headers = { origin, accept: 'application/json', authorization: `Bearer ${server.key}` };
       const response = await fetch(`${server.endpoint}?query={__typename}`, { headers });
       await response.arrayBuffer();
-      if (response.ok && response.headers.get('access-control-allow-origin') === origin) return;
+      allowed = response.ok && response.headers.get('access-control-allow-origin') === origin;
     }
   }
 
@@ -69,10 +69,10 @@ onEachDatabase('A page in a browser', {}, (world) => {
 
   // latest waits until both lists show this comment as the latest.
   const latest = (page, comment) =>
-    page.waitForFunction(([ids, comment]) => ids.every((id) => document.querySelector(`#${id} p`)?.textContent === comment), [
-      lists,
-      comment,
-    ]);
+    page.waitForFunction(
+      ([ids, text]) => ids.every((id) => document.querySelector(`#${id} p`)?.textContent === text),
+      [lists, comment],
+    );
 
   // shown is what each list shows, oldest first.
   const shown = (page) => Promise.all(lists.map(async (list) => (await page.locator(`#${list} p`).allTextContents()).reverse()));

@@ -123,7 +123,7 @@ const clients = {
 
 const comments = (items) => items.map(({ feedbackReceived }) => feedbackReceived.response.comment);
 
-onEachDatabase('Clients', { concurrency: true }, (world) => {
+onEachDatabase('Clients', { concurrency: 8 }, (world) => {
   for (const [name, make] of Object.entries(clients)) {
     test(`${name}: a query and a mutation`, async (t) => {
       const campaign = await makeCampaign(world.server, name);
@@ -141,11 +141,8 @@ onEachDatabase('Clients', { concurrency: true }, (world) => {
       assert.deepEqual(JSON.parse(JSON.stringify(responses.nodes)), JSON.parse(JSON.stringify([recordResponse.response])));
       const { feedback } = await client.query('Score', { filter, interval: 'MONTH' });
       assert.equal(feedback.score.nps, 100);
-      const refused = await client.mutate('RecordResponse', { input: { ...input, score: 11 } }).then(
-        ({ recordResponse }) => recordResponse.userErrors[0].code,
-        (error) => assert.fail(error),
-      );
-      assert.equal(refused, 'OUT_OF_RANGE');
+      const refused = await client.mutate('RecordResponse', { input: { ...input, score: 11 } });
+      assert.deepEqual(refused.recordResponse.userErrors.map(({ code }) => code), ['OUT_OF_RANGE']);
     });
 
     test(`${name}: a subscription, cut from outside, misses nothing`, async (t) => {

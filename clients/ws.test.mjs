@@ -13,7 +13,7 @@ import { makeCampaign, makeKey, record, revokeKey, texts } from './lib/tenant.mj
 const viewer = '{ viewer { scopes } }';
 const live = text('FeedbackReceived');
 
-onEachDatabase('graphql-transport-ws', { concurrency: true }, (world) => {
+onEachDatabase('graphql-transport-ws', { concurrency: 8 }, (world) => {
   before(async () => {
     world.campaign = await makeCampaign(world.server, 'Sockets');
     world.collector = await makeKey(world.server, ['COLLECT']);
@@ -54,7 +54,7 @@ onEachDatabase('graphql-transport-ws', { concurrency: true }, (world) => {
     return { inbox, dispose, completed: completed.promise };
   }
 
-  const comments = (results) => results.map(({ data }) => data.feedbackReceived.response.comment);
+  const comments = (list) => list.map(({ data }) => data.feedbackReceived.response.comment);
 
   async function open(t, options = {}) {
     const socket = await Socket.open(world.server.endpoint, { key: world.server.key, ...options });

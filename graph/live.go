@@ -42,12 +42,17 @@ func (r *Resolver) feedbackReceived(ctx context.Context, filter feedback.Filter,
 	if err != nil {
 		return nil, err
 	}
+	begun := false
 	s := &source{close: sub.Close, next: func(ctx context.Context) (item, error) {
+		if !begun {
+			begun = true
+			return item{id: feedback.FormatCursor(sub.Begin())}, nil
+		}
 		e, err := sub.Next(ctx)
 		if err != nil {
 			return item{}, err
 		}
-		return item{value: e, id: e.Cursor(), same: e}, nil
+		return item{value: e, id: e.Cursor(), same: e, more: sub.Ready()}, nil
 	}}
 	if limit != nil {
 		s = limited(s, *limit)

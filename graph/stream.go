@@ -42,10 +42,12 @@ type source struct {
 
 // item is one event of a source.
 type item struct {
-	// value is what the root field resolves to.
+	// value is what the root field resolves to; nil where the item only says where to resume.
 	value any
 	// id is what to resume after; empty where there is no such thing.
 	id string
+	// more says that there is another event already.
+	more bool
 	// same is equal for events that show the same to everybody with the same selection and the same rights.
 	same any
 }
@@ -92,12 +94,16 @@ func (s *stream) Next(ctx context.Context) (wire.Event, error) {
 		s.pending = &it
 	}
 	it := *s.pending
+	if it.value == nil {
+		s.pending = nil
+		return wire.Event{ID: it.id}, nil
+	}
 	payload, err := s.group.payload(ctx, it.same, func() []byte { return s.execute(it.value) })
 	if err != nil {
 		return wire.Event{}, err
 	}
 	s.pending = nil
-	return wire.Event{ID: it.id, Payload: payload}, nil
+	return wire.Event{ID: it.id, Payload: payload, More: it.more}, nil
 }
 
 // Close ends the subscription.
@@ -316,7 +322,7 @@ func limited(s *source, limit int) *source {
 			return item{}, io.EOF
 		}
 		it, err := next(ctx)
-		if err == nil {
+		if err == nil && it.value != nil {
 			left--
 		}
 		return it, err

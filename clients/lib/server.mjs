@@ -88,7 +88,7 @@ export class Server {
   async #serve(listen) {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(ZEROTEN_|DATABASE_URL$|NODE_)/.test(name)));
     const child = spawn(await program(), ['serve', '--listen', listen, '--database', this.#database], {
-      env: { ...env, ...this.environment },
+      env,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#process = child;

@@ -311,6 +311,22 @@ func next(ctx context.Context, stream Stream) (event Event, err error) {
 	return stream.Next(ctx)
 }
 
+// aside runs f on a goroutine of its own, and waits for it. It is for the beginning of what may then wait for hours: stacks
+// grow as deep as they are ever needed, and hardly shrink.
+func aside(f func()) {
+	var failed any
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() { failed = recover() }()
+		f()
+	}()
+	<-done
+	if failed != nil {
+		panic(failed)
+	}
+}
+
 // observe tells of an operation that is over. A panic there is no concern of the caller.
 func (h *Handler) observe(ctx context.Context, o Observation) {
 	defer func() {

@@ -139,12 +139,11 @@ func (h *Handler) serveRequest(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		h.observe(x.ctx, Observation{Protocol: x.protocol, Operation: x.op, Code: x.code, Took: time.Since(x.began)})
 	}()
-	params, err := x.read()
+	op, errs, err := x.begin()
 	if err != nil {
 		x.refuse(err)
 		return
 	}
-	op, errs := h.prepare(x.ctx, params)
 	if len(errs) > 0 {
 		x.answerErrors(errs, x.media == mediaJSON)
 		return
@@ -168,6 +167,23 @@ func (h *Handler) serveRequest(w http.ResponseWriter, r *http.Request) {
 		response := h.execute(x.ctx, op)
 		x.answer(response)
 	}
+}
+
+// begin reads and prepares what the request asks for. The error is about the request as such, errs are about the
+// operation.
+func (x *exchange) begin() (op *Operation, errs gqlerror.List, err error) {
+	begin := func() {
+		var params *graphql.RawParams
+		if params, err = x.read(); err == nil {
+			op, errs = x.h.prepare(x.ctx, params)
+		}
+	}
+	if x.stream {
+		aside(begin)
+	} else {
+		begin()
+	}
+	return op, errs, err
 }
 
 // read reads the request and finds out who sent it.

@@ -24,6 +24,8 @@ type eventStream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	timeout time.Duration
+	// more says that something is written and not flushed yet.
+	more bool
 }
 
 // openStream begins to answer with events, so that the client sees at once that it was heard.
@@ -55,12 +57,24 @@ func (s *eventStream) flush() error {
 	return err
 }
 
-// next sends a result.
+// next sends a result, together with the next one where there is more.
 func (s *eventStream) next(e Event) error {
-	_ = s.control.SetWriteDeadline(time.Now().Add(s.timeout))
+	if !s.more {
+		_ = s.control.SetWriteDeadline(time.Now().Add(s.timeout))
+	}
+	if strings.ContainsAny(e.ID, "\r\n\x00") {
+		e.ID = ""
+	}
 	head := "event: next\ndata: "
-	if e.ID != "" && !strings.ContainsAny(e.ID, "\r\n\x00") {
+	if e.ID != "" {
 		head = "event: next\nid: " + e.ID + "\ndata: "
+	}
+	if e.Payload == nil { // it sets what the client remembers, and is no event for it
+		head = "id: " + e.ID + "\n\n"
+		if _, err := io.WriteString(s.w, head); err != nil {
+			return err
+		}
+		return s.flush()
 	}
 	payload := e.Payload
 	if bytes.ContainsAny(payload, "\r\n") {
@@ -80,6 +94,9 @@ func (s *eventStream) next(e Event) error {
 	}
 	if _, err := io.WriteString(s.w, "\n\n"); err != nil {
 		return err
+	}
+	if s.more = e.More; s.more {
+		return nil
 	}
 	return s.flush()
 }
@@ -158,7 +175,9 @@ func (x *exchange) subscribe(op *Operation, done func()) {
 	begun, cancel := context.WithCancelCause(watched)
 	defer cancel(nil)
 	inTime := time.AfterFunc(h.limits.Timeout-time.Since(x.began), func() { cancel(errSlow) })
-	stream, errs := h.subscribe(begun, op, lastEvent(x.r))
+	var stream Stream
+	var errs gqlerror.List
+	aside(func() { stream, errs = h.subscribe(begun, op, lastEvent(x.r)) })
 	inTime.Stop()
 	if len(errs) > 0 {
 		x.answerErrors(errs, false)

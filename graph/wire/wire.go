@@ -61,8 +61,11 @@ type Stream interface {
 type Event struct {
 	// ID is what to resume after; empty where there is no such thing.
 	ID string
-	// Payload is the result as JSON. It is shared, and must not be changed.
+	// Payload is the result as JSON. It is shared, and must not be changed. Where it is nil there is no result: ID says
+	// where to resume whoever loses the connection before the first event.
 	Payload []byte
+	// More says that another event is there already, so that it is worth sending both at once.
+	More bool
 }
 
 // Observation is what became of an operation.

@@ -515,7 +515,7 @@ func (s *socket) init(m message) bool {
 	secret, ok, err := bearer(brought)
 	var ctx context.Context
 	if err == nil {
-		ctx, err = s.h.authenticate(s.ctx, s.r, secret, ok)
+		aside(func() { ctx, err = s.h.authenticate(s.ctx, s.r, secret, ok) })
 	}
 	if err != nil {
 		s.refuse(err)
@@ -602,16 +602,17 @@ func (s *socket) free() { <-s.writing }
 func (s *socket) say(kind string, payload []byte) {
 	if s.hold() {
 		defer s.free()
-		s.write(nil, kind, payload)
+		s.write(nil, kind, payload, false)
 	}
 }
 
 // write writes a message, for whoever holds the right to. The connection has a deadline for it; a context's end in the
-// midst of a frame would cost all operations their socket.
-func (s *socket) write(quotedID []byte, kind string, payload []byte) {
+// midst of a frame would cost all operations their socket. Where more follows at once it waits for that.
+func (s *socket) write(quotedID []byte, kind string, payload []byte, more bool) {
 	buffer := buffers.Get().(*[]byte)
 	defer keep(buffer)
 	*buffer = appendMessage(*buffer, quotedID, kind, payload)
+	s.wire.expect(more)
 	if err := s.conn.Write(context.Background(), websocket.MessageText, *buffer); err != nil {
 		s.drop()
 	}

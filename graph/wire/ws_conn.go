@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -17,7 +18,15 @@ type wireConn struct {
 	began   time.Time
 	// heard is when something came last, since began.
 	heard atomic.Int64
+
+	mu sync.Mutex
+	// more says that what is written waits for what follows at once; waiting is what does.
+	more    bool
+	waiting []byte
 }
+
+// maxWaiting is how many bytes wait for what follows at most.
+const maxWaiting = 16 << 10
 
 // Read notes that something came.
 func (c *wireConn) Read(p []byte) (int, error) {
@@ -30,10 +39,44 @@ func (c *wireConn) Read(p []byte) (int, error) {
 
 // Write fails with a client that does not read.
 func (c *wireConn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.more && len(c.waiting)+len(p) <= maxWaiting {
+		c.waiting = append(c.waiting, p...)
+		return len(p), nil
+	}
 	if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
 		return 0, err
 	}
+	if len(c.waiting) > 0 {
+		all := append(c.waiting, p...)
+		c.waiting = nil
+		if _, err := c.Conn.Write(all); err != nil {
+			return 0, err
+		}
+		return len(p), nil
+	}
 	return c.Conn.Write(p)
+}
+
+// expect says whether more follows at once, for which what is written from now on waits.
+func (c *wireConn) expect(more bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.more = more
+}
+
+// flush writes what waits for something that does not come after all.
+func (c *wireConn) flush() error {
+	c.mu.Lock()
+	waiting := c.waiting
+	c.waiting, c.more = nil, false
+	c.mu.Unlock()
+	if len(waiting) == 0 {
+		return nil
+	}
+	_, err := c.Write(waiting)
+	return err
 }
 
 // silence is how long nothing came.

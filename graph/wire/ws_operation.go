@@ -67,7 +67,7 @@ func (s *socket) tooMany(m message) {
 		"One socket may run %d operations at once: complete some, or open another socket.", s.h.limits.Socket.Operations)
 	list := gqlerror.List{s.h.present(s.caller, err)}
 	if s.hold() {
-		s.write(m.quoted, typeError, errorList(list))
+		s.write(m.quoted, typeError, errorList(list), false)
 		s.free()
 	}
 	s.h.observe(s.caller, Observation{Protocol: "ws", Code: codeOf(list)})
@@ -117,7 +117,9 @@ func (q *request) run(ctx context.Context, params *graphql.RawParams) {
 	params.ReadTime = graphql.TraceTiming{Start: began, End: began}
 	limited, cancel := context.WithTimeout(ctx, s.h.limits.Timeout)
 	defer cancel()
-	op, list := s.h.prepare(limited, params)
+	var op *Operation
+	var list gqlerror.List
+	aside(func() { op, list = s.h.prepare(limited, params) })
 	if len(list) > 0 {
 		o.Code = q.fail(list)
 		return
@@ -138,8 +140,8 @@ func (q *request) execute(ctx context.Context, op *Operation) string {
 	if response.Data == nil && len(response.Errors) > 0 {
 		return q.fail(response.Errors)
 	}
-	if q.send(typeNext, encode(response), false) {
-		q.send(typeComplete, nil, true)
+	if q.send(typeNext, encode(response), false, false) {
+		q.send(typeComplete, nil, true, false)
 	}
 	return codeOf(response.Errors)
 }
@@ -149,21 +151,25 @@ func (q *request) stream(ctx context.Context, op *Operation) string {
 	begun, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	late := time.AfterFunc(q.s.h.limits.Timeout, func() { cancel(context.DeadlineExceeded) })
-	stream, list := q.s.h.subscribe(begun, op, nil)
+	var stream Stream
+	var list gqlerror.List
+	aside(func() { stream, list = q.s.h.subscribe(begun, op, nil) })
 	late.Stop()
 	if len(list) > 0 {
 		return q.fail(list)
 	}
 	defer stream.Close()
+	defer q.flush() // of the last event that had another behind it
 	for {
 		event, err := next(begun, stream)
 		switch {
+		case err == nil && event.Payload == nil: // here clients resume by their variables
 		case err == nil:
-			if !q.send(typeNext, event.Payload, false) {
+			if !q.send(typeNext, event.Payload, false, event.More) {
 				return ""
 			}
 		case errors.Is(err, io.EOF):
-			q.send(typeComplete, nil, true)
+			q.send(typeComplete, nil, true, false)
 			return ""
 		case ctx.Err() != nil: // the client completed it, or the socket is over
 			return ""
@@ -175,13 +181,13 @@ func (q *request) stream(ctx context.Context, op *Operation) string {
 
 // fail ends the operation with errors. It returns the code of the first one.
 func (q *request) fail(list gqlerror.List) string {
-	q.send(typeError, errorList(list), true)
+	q.send(typeError, errorList(list), true, false)
 	return codeOf(list)
 }
 
 // send sends a message of the operation, unless that is over, and reports whether it was not. The last one gives the id
 // free: in the moment in which it takes its place in the order of messages, so that whatever has the id next comes after.
-func (q *request) send(kind string, payload []byte, last bool) bool {
+func (q *request) send(kind string, payload []byte, last, more bool) bool {
 	s := q.s
 	if !s.hold() {
 		return false
@@ -197,9 +203,19 @@ func (q *request) send(kind string, payload []byte, last bool) bool {
 	}
 	s.mu.Unlock()
 	if !over {
-		s.write(q.quoted, kind, payload)
+		s.write(q.quoted, kind, payload, more)
 	}
 	return !over
+}
+
+// flush sends what waits for more of the operation.
+func (q *request) flush() {
+	if q.s.hold() {
+		defer q.s.free()
+		if q.s.wire.flush() != nil {
+			q.s.drop()
+		}
+	}
 }
 
 func errorList(list gqlerror.List) []byte {

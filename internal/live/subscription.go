@@ -37,6 +37,7 @@ type Subscription struct {
 	behind bool
 	// err ends the subscription once the queue is empty.
 	err   error
+	begin int64
 	place int // among the attached; negative where it is not
 }
 
@@ -108,7 +109,7 @@ func (h *Hub) Subscribe(ctx context.Context, filter feedback.Filter, after *int6
 
 // subscribe makes a subscription to what comes after the position.
 func (t *tailer) subscribe(position int64, v *view) *Subscription {
-	s := &Subscription{tailer: t, ready: make(chan struct{}, 1), view: v, position: position, behind: true, place: -1}
+	s := &Subscription{tailer: t, ready: make(chan struct{}, 1), view: v, position: position, begin: position, behind: true, place: -1}
 	t.hub.subscribers.Add(1)
 	t.hub.behind.Add(1)
 	t.attach(s)
@@ -148,6 +149,16 @@ func (s *Subscription) Next(ctx context.Context) (*feedback.Entry, error) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// Begin is the position that the subscription began after.
+func (s *Subscription) Begin() int64 { return s.begin }
+
+// Ready reports whether Next would give an entry at once.
+func (s *Subscription) Ready() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.head < len(s.queue)
 }
 
 // take takes the first of the queue.

@@ -5,6 +5,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/lib/pq"
@@ -23,6 +25,8 @@ const (
 	again = 50 * time.Millisecond
 	// lateness is how late a timer is in a process that has more to do than processors.
 	lateness = 20 * time.Millisecond
+	// unread is how late something may be read that has come, in a process that keeps up with what comes.
+	unread = 50 * time.Millisecond
 	// stubborn is when a connection that alone gets no answer is given up.
 	stubborn = 2 * time.Second
 )
@@ -42,12 +46,17 @@ func (db *DB) Monitor(changed func(error)) error {
 	if err != nil {
 		return fmt.Errorf("watching the database: %w", err)
 	}
+	echo, err := newEcho()
+	if err != nil {
+		return fmt.Errorf("watching the database: %w", err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
-	m := &monitor{line: db.dialer.line, own: newLine(ctx), connector: connector, changed: changed}
+	m := &monitor{line: db.dialer.line, own: newLine(ctx), connector: connector, changed: changed, echo: echo}
 	connector.Dialer(&dialer{line: m.own})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		defer echo.close()
 		m.run(ctx)
 	}()
 	db.unwatch = func() {
@@ -116,6 +125,7 @@ type monitor struct {
 	connector *pq.Connector
 	conn      driver.Conn // nil where there is none
 	changed   func(error)
+	echo      *echo
 }
 
 func (m *monitor) run(ctx context.Context) {
@@ -155,6 +165,16 @@ func (m *monitor) ask(ctx context.Context) error {
 		}
 		// Where a timer comes late the answer may be there, and nobody had time to read it.
 		busy := m.line.quiet() < silence || time.Since(due) > lateness
+		if !busy {
+			m.echo.call()
+			select {
+			case err := <-answer:
+				<-m.echo.heard
+				return err
+			case took := <-m.echo.heard:
+				busy = took > unread
+			}
+		}
 		if busy && time.Since(began) < stubborn {
 			continue
 		}
@@ -187,6 +207,46 @@ func (m *monitor) ping(ctx context.Context) error {
 	}
 	m.conn = c
 	return nil
+}
+
+// echo tells how long something lies that came from outside until it is read. With more goroutines than processors can
+// run, timers are in time and answers are not: they wait their turn. What comes after an answer is read after it, so
+// that an answer that is not there when the echo comes back has not come.
+type echo struct {
+	in, out *os.File
+	heard   chan time.Duration
+	sent    atomic.Int64
+	began   time.Time
+}
+
+func newEcho() (*echo, error) {
+	in, out, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	e := &echo{in: in, out: out, heard: make(chan time.Duration, 1), began: time.Now()}
+	go func() {
+		for b := make([]byte, 1); ; {
+			if _, err := in.Read(b); err != nil {
+				return // closed
+			}
+			e.heard <- time.Since(e.began) - time.Duration(e.sent.Load())
+		}
+	}()
+	return e, nil
+}
+
+// call calls. The echo must be heard before the next call.
+func (e *echo) call() {
+	e.sent.Store(int64(time.Since(e.began)))
+	if _, err := e.out.Write([]byte{0}); err != nil {
+		e.heard <- 0 // closed: nobody has a use for it
+	}
+}
+
+func (e *echo) close() {
+	_ = e.out.Close() // nothing is lost
+	_ = e.in.Close()
 }
 
 func (m *monitor) disconnect() {
