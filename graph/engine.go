@@ -2,12 +2,12 @@ package graph
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -55,7 +55,7 @@ func (e *engine) authenticate(ctx context.Context, r *http.Request, secret strin
 // sameHost reports whether a page comes from where the request goes to, as the playground does.
 func sameHost(origin string, r *http.Request) bool {
 	u, err := url.Parse(origin)
-	return err == nil && u.Host != "" && u.Host == r.Host
+	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
 }
 
 // prepare makes an operation of a request.
@@ -75,7 +75,9 @@ func (e *engine) execute(ctx context.Context, op *wire.Operation) *graphql.Respo
 	}
 	defer done()
 	ctx = e.operations.Meter(ctx)
+	ctx, end := e.Span(ctx, op)
 	response := e.run(ctx, op.OperationContext, nil)
+	end(response.Errors)
 	if cost := e.operations.Settle(ctx, op); cost != nil {
 		response.Extensions = map[string]any{"cost": cost}
 	}
@@ -117,11 +119,8 @@ func (e *engine) rootField(ctx context.Context, next graphql.RootResolver) graph
 	return next(ctx)
 }
 
-// errPanic marks what a panic left behind.
-var errPanic = errors.New("panic")
-
 func recovered(_ context.Context, p any) error {
-	return fmt.Errorf("%w: %v\n%s", errPanic, p, debug.Stack())
+	return fmt.Errorf("%w: %v\n%s", wire.ErrPanic, p, debug.Stack())
 }
 
 // wireEngine is what the protocols call.

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/zeroten/zeroten/graph/scalar"
+	"github.com/zeroten/zeroten/graph/wire"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/store"
@@ -70,7 +71,7 @@ func present(log *slog.Logger, panicked func(edge string)) graphql.ErrorPresente
 			errors.As(context.Cause(ctx), &known) // the database went away, or the right to ask
 			shown.Message = known.Message
 		default:
-			if errors.Is(err, errPanic) && panicked != nil {
+			if errors.Is(err, wire.ErrPanic) && panicked != nil {
 				panicked("graph")
 			}
 			incident := rand.Text()[:12]

@@ -9,6 +9,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/rs/cors"
+	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/zeroten/zeroten/graph/generated"
 	"github.com/zeroten/zeroten/graph/wire"
 	"github.com/zeroten/zeroten/internal/apierror"
@@ -30,6 +31,8 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// Limits are those of connections.
 	Limits wire.Limits
+	// Span begins a span for an operation that is carried out; end gets its errors.
+	Span func(ctx context.Context, op *wire.Operation) (traced context.Context, end func(gqlerror.List))
 	// Observe, where not nil, is told what became of each operation, and Panicked of each panic that was caught.
 	Observe  func(ctx context.Context, o wire.Observation)
 	Panicked func(edge string)

@@ -30,9 +30,10 @@ func (r *Resolver) feedbackReceived(ctx context.Context, filter feedback.Filter,
 	if seen, ok := ctx.Value(afterKey{}).(string); ok {
 		after = &seen // later than what the operation was first asked with
 	}
+	caller, _ := auth.From(ctx)
 	var position *int64
 	if after != nil {
-		p, err := feedback.ParseCursor(*after)
+		p, err := feedback.ParseCursor(*after, caller.Mask)
 		if err != nil {
 			return nil, err
 		}
@@ -46,13 +47,13 @@ func (r *Resolver) feedbackReceived(ctx context.Context, filter feedback.Filter,
 	s := &source{close: sub.Close, next: func(ctx context.Context) (item, error) {
 		if !begun {
 			begun = true
-			return item{id: feedback.FormatCursor(sub.Begin())}, nil
+			return item{id: feedback.FormatCursor(sub.Begin(), caller.Mask)}, nil
 		}
 		e, err := sub.Next(ctx)
 		if err != nil {
 			return item{}, err
 		}
-		return item{value: e, id: e.Cursor(), same: e, more: sub.Ready()}, nil
+		return item{value: e, id: feedback.FormatCursor(e.Position, caller.Mask), same: e, more: sub.Ready()}, nil
 	}}
 	if limit != nil {
 		s = limited(s, *limit)

@@ -9,9 +9,15 @@ import (
 	"context"
 
 	"github.com/zeroten/zeroten/graph/generated"
+	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/insight"
 )
+
+func (r *feedbackEventResolver) Cursor(ctx context.Context, obj *feedback.Entry) (string, error) {
+	caller, _ := auth.From(ctx)
+	return feedback.FormatCursor(obj.Position, caller.Mask), nil
+}
 
 func (r *subscriptionResolver) FeedbackReceived(ctx context.Context, filter *feedback.Filter, after *string, limit *int) (<-chan *feedback.Entry, error) {
 	return listen[*feedback.Entry](ctx, func() (*source, error) { return r.feedbackReceived(ctx, filterOf(filter), after, limit) })
@@ -21,6 +27,11 @@ func (r *subscriptionResolver) ScoreChanged(ctx context.Context, filter *feedbac
 	return listen[*insight.Score](ctx, func() (*source, error) { return r.scoreChanged(ctx, filterOf(filter), every) })
 }
 
+func (r *Resolver) FeedbackEvent() generated.FeedbackEventResolver { return &feedbackEventResolver{r} }
+
 func (r *Resolver) Subscription() generated.SubscriptionResolver { return &subscriptionResolver{r} }
 
-type subscriptionResolver struct{ *Resolver }
+type (
+	feedbackEventResolver struct{ *Resolver }
+	subscriptionResolver  struct{ *Resolver }
+)

@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -385,6 +386,64 @@ func TestNarrowedCollectors(t *testing.T) {
 			if codes := h.ask(t, token, text, nil).codes(); !slices.Equal(codes, []string{"FORBIDDEN"}) {
 				t.Errorf("%s: got %v", text, codes)
 			}
+		}
+	})
+}
+
+// A token that is narrowed and may read must not become one that records: what is known about somebody could then be read
+// by recording in their name.
+func TestNarrowedReadersRecordNothing(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		us := h.fill(t, h.found(t, "Us"))
+		before := h.contents(us.ctx, t)
+		for _, narrowing := range []string{`campaigns: ["<camp:Support>"]`, `segment: "<seg:Gamers>"`} {
+			token := h.token(t, us.secrets[auth.Admin], us.own(narrowing))
+			for _, text := range []string{
+				`mutation { recordResponse(input: { campaign: "<camp:Support>", score: 1, contact: { externalId: "c02" } }) { response { id } } }`,
+				`mutation { recordResponses(input: { responses: [{ campaign: "<camp:Support>", score: 1 }] }) { recorded } }`,
+				`mutation { upsertContacts(input: { contacts: [{ externalId: "c02" }] }) { contacts { id } } }`,
+				`mutation { createAccessToken(input: { scopes: [READ] }) { token } }`,
+			} {
+				if a := h.ask(t, token, us.own(text), nil); !slices.Equal(a.codes(), []string{"FORBIDDEN"}) {
+					t.Errorf("%s: %s answers %s", narrowing, text, a.text)
+				}
+			}
+		}
+		after := h.contents(us.ctx, t)
+		if keys := "signing_keys"; strings.Count(before, "\n") != strings.Count(after, "\n")-strings.Count(after, keys+" ") {
+			t.Errorf("there was\n%s\nand is\n%s", before, after)
+		}
+	})
+}
+
+// Cursors of events must not tell a narrowed caller how long the log is, and are good for the next token of the key.
+func TestNarrowedCursors(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		us := h.fill(t, h.found(t, "Us"))
+		narrowing := us.own(`campaigns: ["<camp:Support>"]`)
+		token, next := h.token(t, us.secrets[auth.Admin], narrowing), h.token(t, us.secrets[auth.Admin], narrowing)
+		cursor := func(secret, after string) (string, answer) {
+			a := h.ask(t, secret, fmt.Sprintf(`subscription { feedbackReceived(after: %q, limit: 1) { cursor responseId } }`, after), nil)
+			var data struct{ FeedbackReceived struct{ Cursor string } }
+			if len(a.Errors) == 0 {
+				if err := json.Unmarshal(a.Data, &data); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return data.FeedbackReceived.Cursor, a
+		}
+		first, _ := cursor(token, "")
+		plain, err := base64.RawURLEncoding.DecodeString(first)
+		if err != nil || strings.Contains(string(plain), "log") || len(plain) != 16 {
+			t.Errorf("the cursor is %q of %q, %v", first, plain, err)
+		}
+		second, a := cursor(next, first)
+		if second == "" || second == first || !strings.Contains(a.text, us.ids["resp:05"]) {
+			t.Errorf("with the next token, after the first comes %s", a.text)
+		}
+		whole, _ := cursor(us.secrets[auth.Read], "")
+		if _, a := cursor(token, whole); !slices.Equal(a.codes(), []string{"BAD_REQUEST"}) {
+			t.Errorf("the cursor of a key gives %s", a.text)
 		}
 	})
 }

@@ -231,7 +231,7 @@ func groupKey(caller auth.Caller, op *graphql.OperationContext) string {
 		}
 	}
 	scopes := slices.Sorted(slices.Values(caller.Scopes))
-	key, err := json.Marshal([]any{caller.Tenant, scopes, caller.Narrowing, op.OperationName, used, op.RawQuery})
+	key, err := json.Marshal([]any{caller.Tenant, scopes, caller.Narrowing, caller.Mask, op.OperationName, used, op.RawQuery})
 	if err != nil {
 		return fmt.Sprintf("%p", op) // alike to none
 	}

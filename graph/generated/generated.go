@@ -48,6 +48,7 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 type ResolverRoot interface {
 	Campaign() CampaignResolver
 	Contact() ContactResolver
+	FeedbackEvent() FeedbackEventResolver
 	Mutation() MutationResolver
 	Query() QueryResolver
 	Response() ResponseResolver
@@ -464,6 +465,9 @@ type CampaignResolver interface {
 }
 type ContactResolver interface {
 	Responses(ctx context.Context, obj *ent.Contact, first *int, after *string, last *int, before *string) (*page.Connection[*ent.Response], error)
+}
+type FeedbackEventResolver interface {
+	Cursor(ctx context.Context, obj *feedback.Entry) (string, error)
 }
 type MutationResolver interface {
 	CreateCampaign(ctx context.Context, input campaign.CreateInput) (*model.CreateCampaignPayload, error)
@@ -7903,7 +7907,7 @@ func (ec *executionContext) _FeedbackEvent_cursor(ctx context.Context, field gra
 			return ec.fieldContext_FeedbackEvent_cursor(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Cursor(), nil
+			return ec.Resolvers.FeedbackEvent().Cursor(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
@@ -7914,7 +7918,7 @@ func (ec *executionContext) _FeedbackEvent_cursor(ctx context.Context, field gra
 	)
 }
 func (ec *executionContext) fieldContext_FeedbackEvent_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("FeedbackEvent", field, true, false, errors.New("field of type String does not have child fields"))
+	return graphql.NewScalarFieldContext("FeedbackEvent", field, true, true, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _FeedbackEvent_kind(ctx context.Context, field graphql.CollectedField, obj *feedback.Entry) (ret graphql.Marshaler) {
@@ -17065,34 +17069,67 @@ func (ec *executionContext) _FeedbackEvent(ctx context.Context, sel ast.Selectio
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("FeedbackEvent")
 		case "cursor":
-			out.Values[i] = ec._FeedbackEvent_cursor(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._FeedbackEvent_cursor(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "kind":
 			out.Values[i] = ec._FeedbackEvent_kind(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "at":
 			out.Values[i] = ec._FeedbackEvent_at(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "responseId":
 			out.Values[i] = ec._FeedbackEvent_responseId(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "response":
 			out.Values[i] = ec._FeedbackEvent_response(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "previousScore":
 			out.Values[i] = ec._FeedbackEvent_previousScore(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))

@@ -73,7 +73,7 @@ var weights = map[string]weight{
 	"Mutation.upsertContacts":          {own: 1, size: bulk, argument: "contacts"},
 	"RecordResponsesPayload.responses": {size: items},
 	"UpsertContactsPayload.contacts":   {size: items},
-	"Subscription.feedbackReceived":    {own: 1}, // `limit` ends it: each event is paid for by itself
+	"Subscription.feedbackReceived":    {own: 1}, // `limit` ends it, and multiplies nothing: events cost nothing
 	"*.userErrors":                     {},
 	"SegmentRule.all":                  {}, // a rule is read as a whole
 	"SegmentRule.any":                  {},

@@ -254,10 +254,13 @@ func (h *Handler) present(ctx context.Context, err error) (shown *gqlerror.Error
 	return h.engine.Present(ctx, err)
 }
 
+// ErrPanic is what panics of the engine are wrapped in when they are presented.
+var ErrPanic = errors.New("panic")
+
 // guard is deferred around calls of the engine: it makes a panic an error.
 func guard(err *error) {
 	if p := recover(); p != nil {
-		*err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		*err = fmt.Errorf("%w: %v\n%s", ErrPanic, p, debug.Stack())
 	}
 }
 

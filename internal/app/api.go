@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 
+	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/graph/wire"
 	"github.com/zeroten/zeroten/internal/feedback"
@@ -29,10 +30,23 @@ func (a *App) API(edge Edge) (*graph.Handler, error) {
 		},
 		TrustedProxies: edge.TrustedProxies,
 		Limits:         wire.Limits{Timeout: edge.RequestTimeout},
+		Span:           a.span,
 		Observe:        a.observed,
 		Panicked:       a.Observe.Panic,
 		Log:            a.log,
 	})
+}
+
+// span traces an operation.
+func (a *App) span(ctx context.Context, op *wire.Operation) (context.Context, func(gqlerror.List)) {
+	ctx, end := a.Observe.Span(ctx, string(op.Operation.Operation), op.Operation.Name, op.Requested)
+	return ctx, func(errs gqlerror.List) {
+		code := ""
+		if len(errs) > 0 {
+			code, _ = errs[0].Extensions["code"].(string)
+		}
+		end(code)
+	}
 }
 
 // observed passes on what became of an operation.

@@ -52,6 +52,8 @@ type Caller struct {
 	Token bool
 	// Narrowing is what part of the tenant's feedback there is for the caller.
 	Narrowing Narrowing
+	// Mask hides positions of the log from a caller that is narrowed, who would know by them how much there is besides.
+	Mask [16]byte
 }
 
 // Narrowing is a part of a tenant's feedback: for whoever is narrowed to it there is nothing else. The zero value is
@@ -77,8 +79,12 @@ func Narrowed(ctx context.Context) Narrowing {
 	return c.Narrowing
 }
 
-// May reports whether the caller may do what needs the scope.
+// May reports whether the caller may do what needs the scope. For a narrowed caller no scope includes another: who could
+// read and record as well could record something in somebody's name, and then read what is known about them.
 func (c Caller) May(want Scope) bool {
+	if !c.Narrowing.IsZero() {
+		return slices.Contains(c.Scopes, want)
+	}
 	return slices.ContainsFunc(c.Scopes, func(s Scope) bool { return s.Includes(want) })
 }
 

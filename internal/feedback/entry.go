@@ -1,9 +1,13 @@
 package feedback
 
 import (
+	"bytes"
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
 	"database/sql"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -53,36 +57,69 @@ func (t *Tombstone) values(dimensions []trait.Dimension) []string {
 	return values
 }
 
-// Cursor is the text of the entry's position.
-func (e *Entry) Cursor() string { return FormatCursor(e.Position) }
-
 // ResponseID is the text of the response's id.
 func (e *Entry) ResponseID() string { return id.Response.Format(e.Event.Response) }
 
-// FormatCursor writes a position of the log as the API shows it: opaque.
-func FormatCursor(position int64) string {
-	return base64.RawURLEncoding.EncodeToString(strconv.AppendInt([]byte(cursorPrefix), position, 10))
+// FormatCursor writes a position of the log as the API shows it: opaque and, with a mask other than zero (auth.Caller),
+// in such a way that it cannot be told how long the log is.
+func FormatCursor(position int64, mask [16]byte) string {
+	if mask == ([16]byte{}) {
+		return base64.RawURLEncoding.EncodeToString(strconv.AppendInt([]byte(cursorPrefix), position, 10))
+	}
+	// One block, and never the same twice: what a cipher does by itself is enough.
+	block := binary.BigEndian.AppendUint64([]byte(maskedPrefix), uint64(position))
+	maskOf(mask).Encrypt(block, block)
+	return base64.RawURLEncoding.EncodeToString(block)
 }
 
-// ParseCursor reads a cursor; the empty text is the beginning of the log.
-func ParseCursor(text string) (position int64, err error) {
+// ParseCursor reads a cursor of callers with the same mask; the empty text is the beginning of the log. The error is
+// BAD_REQUEST.
+func ParseCursor(text string, mask [16]byte) (position int64, err error) {
 	if text == "" {
 		return 0, nil
 	}
-	if len(text) <= maxCursor {
-		if plain, err := base64.RawURLEncoding.Strict().DecodeString(text); err == nil {
-			digits, ok := strings.CutPrefix(string(plain), cursorPrefix)
-			position, err := strconv.ParseInt(digits, 10, 64)
-			if ok && err == nil && position >= 0 && FormatCursor(position) == text {
-				return position, nil
-			}
-		}
+	none := apierror.BadRequest("after: this is no cursor of an event.")
+	if len(text) > maxCursor {
+		return 0, none
 	}
-	return 0, apierror.BadRequest("after: this is no cursor of an event.")
+	plain, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return 0, none
+	}
+	if mask == ([16]byte{}) {
+		digits, ok := strings.CutPrefix(string(plain), cursorPrefix)
+		position, err = strconv.ParseInt(digits, 10, 64)
+		if !ok || err != nil {
+			return 0, none
+		}
+	} else {
+		if len(plain) != aes.BlockSize {
+			return 0, none
+		}
+		maskOf(mask).Decrypt(plain, plain)
+		number, ok := bytes.CutPrefix(plain, []byte(maskedPrefix))
+		if !ok {
+			return 0, none
+		}
+		position = int64(binary.BigEndian.Uint64(number))
+	}
+	if position < 0 || FormatCursor(position, mask) != text {
+		return 0, none
+	}
+	return position, nil
+}
+
+func maskOf(mask [16]byte) cipher.Block {
+	block, err := aes.NewCipher(mask[:])
+	if err != nil {
+		panic(err) // only for another length
+	}
+	return block
 }
 
 const (
 	cursorPrefix = "log:"
+	maskedPrefix = "position" // half a block
 	maxCursor    = 40
 )
 

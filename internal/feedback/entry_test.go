@@ -27,6 +27,7 @@ import (
 )
 
 func TestParseCursor(t *testing.T) {
+	var mask [16]byte
 	encode := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 	for name, test := range map[string]struct {
 		text string
@@ -54,7 +55,7 @@ func TestParseCursor(t *testing.T) {
 		"very long":         {strings.Repeat("A", 1<<20), 0, false},
 		"what is no base64": {"€", 0, false},
 	} {
-		got, err := feedback.ParseCursor(test.text)
+		got, err := feedback.ParseCursor(test.text, mask)
 		if got != test.want || (err == nil) != test.ok {
 			t.Errorf("%s: got %d, %v; want %d, %t", name, got, err, test.want, test.ok)
 		}
@@ -68,13 +69,17 @@ func TestParseCursor(t *testing.T) {
 func TestCursorsAreRead(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		position := rapid.Int64Min(0).Draw(t, "position")
-		text := feedback.FormatCursor(position)
-		if got, err := feedback.ParseCursor(text); err != nil || got != position {
+		mask := [16]byte{rapid.Byte().Draw(t, "mask")} // zero, too
+		text := feedback.FormatCursor(position, mask)
+		if got, err := feedback.ParseCursor(text, mask); err != nil || got != position {
 			t.Fatalf("%q of %d is read as %d, %v", text, position, got, err)
 		}
 		other := rapid.Int64Min(0).Draw(t, "another")
-		if (feedback.FormatCursor(other) == text) != (other == position) {
+		if (feedback.FormatCursor(other, mask) == text) != (other == position) {
 			t.Fatalf("%d and %d are both %q", position, other, text)
+		}
+		if got, err := feedback.ParseCursor(text, [16]byte{mask[0] + 1}); err == nil {
+			t.Fatalf("%q of %d is read as %d with another mask", text, position, got)
 		}
 	})
 }
@@ -82,17 +87,19 @@ func TestCursorsAreRead(t *testing.T) {
 // FuzzParseCursor wants one text, and no other, for each position.
 func FuzzParseCursor(f *testing.F) {
 	for _, text := range []string{"", "bG9nOjE", "bG9nOjE=", "bG9nOjF", "bG9nOi0x", "log:1", "bG9nOjkyMjMzNzIwMzY4NTQ3NzU4MDg", "\x00", "é"} {
-		f.Add(text)
+		f.Add(text, byte(0))
+		f.Add(text, byte(1))
 	}
-	f.Fuzz(func(t *testing.T, text string) {
-		position, err := feedback.ParseCursor(text)
+	f.Fuzz(func(t *testing.T, text string, first byte) {
+		mask := [16]byte{first}
+		position, err := feedback.ParseCursor(text, mask)
 		switch {
 		case err != nil && position != 0:
 			t.Errorf("%q is refused, and read as %d", text, position)
 		case err == nil && text == "" && position != 0:
 			t.Errorf("the beginning is read as %d", position)
-		case err == nil && text != "" && (position < 0 || feedback.FormatCursor(position) != text):
-			t.Errorf("%q is read as %d, which is written %q", text, position, feedback.FormatCursor(position))
+		case err == nil && text != "" && (position < 0 || feedback.FormatCursor(position, mask) != text):
+			t.Errorf("%q is read as %d, which is written %q", text, position, feedback.FormatCursor(position, mask))
 		}
 	})
 }

@@ -50,7 +50,7 @@ func newMetrics() *Metrics {
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 30},
 		}, []string{"name"}),
 		costs: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "zeroten_operation_cost_total", Help: "What operations cost that ran.",
+			Name: "zeroten_operation_cost_total", Help: "What operations that ran could have cost at most.",
 		}, []string{"name"}),
 		flushSizes: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "zeroten_flush_operations", Help: "How many writes one flush of a log put together.",

@@ -110,7 +110,10 @@ func NewOrigins(db *store.DB, always []string) *Origins { return newOrigins(db, 
 func newOrigins(db *store.DB, always []string, now func() time.Time) *Origins {
 	o := &Origins{always: make([]string, len(always))}
 	for i, origin := range always {
-		o.always[i] = strings.ToLower(origin)
+		if parsed, err := parseOrigin(origin); err == nil {
+			origin = parsed
+		}
+		o.always[i] = origin
 	}
 	o.tenants = newLookup(now, originsBelieved, func(ctx context.Context, _ struct{}) (*origins, error) {
 		rows, err := db.Ent.Tenant.Query().Where(enttenant.AllowedOriginsNotNil()).
@@ -133,7 +136,7 @@ func newOrigins(db *store.DB, always []string, now func() time.Time) *Origins {
 // Allow reports whether pages of the origin may call: those allowed always, and those of the caller's tenant, as they
 // were at most five seconds ago. Before there is a caller, as when a browser asks first, those of any tenant.
 func (o *Origins) Allow(ctx context.Context, origin string) bool {
-	if len(origin) > MaxOrigin {
+	if origin == "" || len(origin) > MaxOrigin {
 		return false
 	}
 	if slices.Contains(o.always, "*") || slices.Contains(o.always, origin) {

@@ -61,7 +61,7 @@ func signer(ctx context.Context, db *store.DB, now time.Time) (*ent.SigningKey, 
 	return key, err
 }
 
-// readSigningKey reads a signing key's secret; nil where there is no such key.
+// readSigningKey reads a signing key's secret; nil where there is no such key, or none any more.
 func (k *Keys) readSigningKey(ctx context.Context, name signingName) (*[]byte, error) {
 	found, err := k.db.Ent.SigningKey.Get(auth.ForTenant(ctx, name.tenant), name.key)
 	if ent.IsNotFound(err) {
@@ -69,6 +69,9 @@ func (k *Keys) readSigningKey(ctx context.Context, name signingName) (*[]byte, e
 	}
 	if err != nil {
 		return nil, err
+	}
+	if found.CreatedAt.Before(k.now().Add(-keptFor)) {
+		return nil, nil // it is deleted when the next one is made
 	}
 	return &found.Secret, nil
 }

@@ -1,6 +1,7 @@
 package tenant
 
 import (
+	"crypto/hmac"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -263,7 +264,9 @@ func parseToken(text string, secretOf func(signingName) (*[]byte, error)) (*toke
 		return nil, failure
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", errToken, err)
-	case c.Issuer != tokenUse || !slices.Equal(c.Audience, jwt.ClaimStrings{tokenUse}) || c.ExpiresAt == nil:
+	case c.Issuer != tokenUse || !slices.Equal(c.Audience, jwt.ClaimStrings{tokenUse}) || c.ExpiresAt == nil || c.IssuedAt == nil:
+		return nil, errToken
+	case c.ExpiresAt.Sub(c.IssuedAt.Time) > MaxTokenLife+time.Second: // the end is rounded up
 		return nil, errToken
 	}
 	return &token{
@@ -302,8 +305,20 @@ func (k *Keys) authenticateToken(ctx context.Context, secret string) (auth.Calle
 	if !known {
 		k.tokens.Add(d, t)
 	}
-	if _, err := k.key(ctx, keyName{tenant: t.tenant, key: t.key}); err != nil {
+	parent, err := k.key(ctx, keyName{tenant: t.tenant, key: t.key})
+	if err != nil {
 		return auth.Caller{}, err
 	}
-	return auth.Caller{Tenant: t.tenant, Key: t.key, Scopes: t.scopes, Token: true, Narrowing: t.narrowing}, nil
+	giver := auth.Caller{Scopes: parent.Scopes}
+	if slices.ContainsFunc(t.scopes, func(s auth.Scope) bool { return !giver.May(s) }) {
+		return auth.Caller{}, unauthenticated() // whatever signed it
+	}
+	caller := auth.Caller{Tenant: t.tenant, Key: t.key, Scopes: t.scopes, Token: true, Narrowing: t.narrowing}
+	if !t.narrowing.IsZero() {
+		// The same for all tokens of the key, so that a new token goes on where the last one was.
+		mask := hmac.New(sha256.New, parent.Hash)
+		mask.Write([]byte("positions"))
+		copy(caller.Mask[:], mask.Sum(nil))
+	}
+	return caller, nil
 }

@@ -128,9 +128,13 @@ func TestCreateToken(t *testing.T) {
 				if life := expiresAt.Sub(c.now()) - time.Duration(test.in.ExpiresIn)*time.Second; life < 0 || life >= time.Second {
 					t.Errorf("lives %v longer than was asked for", life)
 				}
-				want := test.let
+				got, want := letIn(t, k, text), test.let
+				if (got.Mask == [16]byte{}) != want.Narrowing.IsZero() {
+					t.Errorf("the mask is %x", got.Mask)
+				}
+				got.Mask = want.Mask
 				want.Tenant, want.Key, want.Token = key.TenantID, key.ID, true
-				if got := letIn(t, k, text); fmt.Sprint(got) != fmt.Sprint(want) {
+				if fmt.Sprint(got) != fmt.Sprint(want) {
 					t.Errorf("lets in %+v, want %+v", got, want)
 				}
 			})
@@ -304,8 +308,11 @@ func TestForgedTokens(t *testing.T) {
 		}
 		say := func() *claims {
 			return &claims{
-				RegisteredClaims: jwt.RegisteredClaims{Issuer: tokenUse, Audience: jwt.ClaimStrings{tokenUse}, ExpiresAt: jwt.NewNumericDate(now.Add(time.Hour))},
-				Tenant:           key.TenantID, Key: key.ID, Scopes: []auth.Scope{auth.Admin},
+				RegisteredClaims: jwt.RegisteredClaims{
+					Issuer: tokenUse, Audience: jwt.ClaimStrings{tokenUse},
+					IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(time.Hour)),
+				},
+				Tenant: key.TenantID, Key: key.ID, Scopes: []auth.Scope{auth.Read},
 			}
 		}
 		sign := func(method jwt.SigningMethod, kid any, secret any, change func(*claims)) string {
@@ -331,17 +338,22 @@ func TestForgedTokens(t *testing.T) {
 		admin := base64.RawURLEncoding.EncodeToString([]byte(strings.Replace(string(said), "READ", "ADMIN", 1)))
 		join := func(parts ...string) string { return tokenPrefix + strings.Join(parts, ".") }
 		for name, text := range map[string]string{
-			"alg none":              sign(jwt.SigningMethodNone, own.ID, jwt.UnsafeAllowNoneSignatureType, same),
-			"another alg":           sign(jwt.SigningMethodHS512, own.ID, own.Secret, same),
-			"another secret":        sign(jwt.SigningMethodHS256, own.ID, []byte("guess"), same),
-			"an empty secret":       sign(jwt.SigningMethodHS256, id.New(), []byte{}, same),
-			"another tenant's key":  sign(jwt.SigningMethodHS256, foreign.ID, foreign.Secret, same),
-			"an unknown kid":        sign(jwt.SigningMethodHS256, id.New(), own.Secret, same),
-			"no kid":                sign(jwt.SigningMethodHS256, nil, own.Secret, same),
-			"a kid that is no id":   sign(jwt.SigningMethodHS256, "../../etc", own.Secret, same),
-			"a kid that is a list":  sign(jwt.SigningMethodHS256, []string{own.ID.String()}, own.Secret, same),
-			"another issuer":        sign(jwt.SigningMethodHS256, own.ID, own.Secret, func(c *claims) { c.Issuer = "other" }),
-			"another audience":      sign(jwt.SigningMethodHS256, own.ID, own.Secret, func(c *claims) { c.Audience = jwt.ClaimStrings{"other"} }),
+			"alg none":                    sign(jwt.SigningMethodNone, own.ID, jwt.UnsafeAllowNoneSignatureType, same),
+			"another alg":                 sign(jwt.SigningMethodHS512, own.ID, own.Secret, same),
+			"another secret":              sign(jwt.SigningMethodHS256, own.ID, []byte("guess"), same),
+			"an empty secret":             sign(jwt.SigningMethodHS256, id.New(), []byte{}, same),
+			"another tenant's key":        sign(jwt.SigningMethodHS256, foreign.ID, foreign.Secret, same),
+			"an unknown kid":              sign(jwt.SigningMethodHS256, id.New(), own.Secret, same),
+			"no kid":                      sign(jwt.SigningMethodHS256, nil, own.Secret, same),
+			"a kid that is no id":         sign(jwt.SigningMethodHS256, "../../etc", own.Secret, same),
+			"a kid that is a list":        sign(jwt.SigningMethodHS256, []string{own.ID.String()}, own.Secret, same),
+			"another issuer":              sign(jwt.SigningMethodHS256, own.ID, own.Secret, func(c *claims) { c.Issuer = "other" }),
+			"another audience":            sign(jwt.SigningMethodHS256, own.ID, own.Secret, func(c *claims) { c.Audience = jwt.ClaimStrings{"other"} }),
+			"wider scopes than its key's": sign(jwt.SigningMethodHS256, own.ID, own.Secret, func(c *claims) { c.Scopes = []auth.Scope{auth.Manage} }),
+			"a longer life than tokens have": sign(jwt.SigningMethodHS256, own.ID, own.Secret, func(c *claims) {
+				c.ExpiresAt = jwt.NewNumericDate(now.Add(MaxTokenLife + time.Minute))
+			}),
+			"no beginning":          sign(jwt.SigningMethodHS256, own.ID, own.Secret, func(c *claims) { c.IssuedAt = nil }),
 			"no end":                sign(jwt.SigningMethodHS256, own.ID, own.Secret, func(c *claims) { c.ExpiresAt = nil }),
 			"another tenant's":      sign(jwt.SigningMethodHS256, own.ID, own.Secret, func(c *claims) { c.Key = otherKey.ID }),
 			"for another tenant":    sign(jwt.SigningMethodHS256, own.ID, own.Secret, func(c *claims) { c.Tenant, c.Key = otherKey.TenantID, otherKey.ID }),
@@ -494,7 +506,7 @@ func FuzzParseToken(f *testing.F) {
 		{Tenant: uuid.UUID{2}, Key: uuid.UUID{3}, Scopes: auth.AllScopes(), Campaigns: []uuid.UUID{{4}, {5}}, Segment: uuid.UUID{6}},
 	} {
 		// The same in every process that takes part.
-		c.RegisteredClaims = jwt.RegisteredClaims{Issuer: tokenUse, Audience: jwt.ClaimStrings{tokenUse}, ExpiresAt: jwt.NewNumericDate(time.Unix(1e9, 0))}
+		c.RegisteredClaims = jwt.RegisteredClaims{Issuer: tokenUse, Audience: jwt.ClaimStrings{tokenUse}, IssuedAt: jwt.NewNumericDate(time.Unix(1e9-60, 0)), ExpiresAt: jwt.NewNumericDate(time.Unix(1e9, 0))}
 		j := jwt.NewWithClaims(jwt.SigningMethodHS256, &c)
 		j.Header["kid"] = kid.String()
 		text, err := j.SignedString(secret)
