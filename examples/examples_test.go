@@ -1,6 +1,7 @@
 package examples_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -97,6 +98,7 @@ func serve(t *testing.T, url string) (address, secret, campaign string) {
 var (
 	ids     = regexp.MustCompile(`\b(camp|cont|key|resp|seg|tenant|trait)_[0-9a-z]{26}\b`)
 	cursors = regexp.MustCompile(`"endCursor":"[^"]+"`)
+	costs   = regexp.MustCompile(`,"extensions":\{"cost":\{[^}]*\}\}`)
 	long    = regexp.MustCompile(`-?\d+\.\d{8,}(e-?\d+)?`)
 )
 
@@ -106,6 +108,23 @@ func short(number []byte) []byte {
 		return number
 	}
 	return strconv.AppendFloat(nil, f, 'g', 9, 64)
+}
+
+// hear does something as soon as the stream is open, and gives its first event.
+func hear(t *testing.T, stream io.Reader, do func()) []byte {
+	t.Helper()
+	lines := bufio.NewScanner(stream)
+	for open := false; lines.Scan(); {
+		if !open {
+			open = true
+			do()
+		}
+		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+			return []byte(data)
+		}
+	}
+	t.Fatalf("nothing was to be heard: %v", lines.Err())
+	return nil
 }
 
 func ask(t *testing.T, address, secret, query string, variables map[string]any) []byte {
@@ -118,15 +137,23 @@ func ask(t *testing.T, address, secret, query string, variables map[string]any) 
 	if err != nil {
 		t.Fatal(err)
 	}
+	listens := strings.Contains(query, "\nsubscription ")
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+secret)
+	if listens {
+		req.Header.Set("Accept", "text/event-stream")
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
+	var text []byte
+	if listens {
+		text = hear(t, resp.Body, func() {
+			ask(t, address, secret, `mutation ($campaign: ID!) { recordResponse(input: { campaign: $campaign, score: 9 }) { response { id } } }`, variables)
+		})
+	} else if text, err = io.ReadAll(resp.Body); err != nil {
 		t.Fatal(err)
 	}
 	if resp.StatusCode != http.StatusOK || bytes.Contains(text, []byte(`"errors"`)) || bytes.Contains(text, []byte(`"message"`)) {
@@ -135,6 +162,7 @@ func ask(t *testing.T, address, secret, query string, variables map[string]any) 
 	var out bytes.Buffer
 	text = ids.ReplaceAll(text, []byte("${1}_…"))
 	text = cursors.ReplaceAll(text, []byte(`"endCursor":"…"`))
+	text = costs.ReplaceAll(text, nil)
 	if err := json.Indent(&out, long.ReplaceAllFunc(text, short), "", "  "); err != nil {
 		t.Fatal(err)
 	}

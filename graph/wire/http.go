@@ -126,6 +126,8 @@ type exchange struct {
 	protocol string
 	op       *Operation
 	code     string
+	// observed says that somebody else tells of the operation once it is over.
+	observed bool
 }
 
 // serveRequest serves what is no socket.
@@ -137,6 +139,9 @@ func (h *Handler) serveRequest(w http.ResponseWriter, r *http.Request) {
 		x.protocol = "sse"
 	}
 	defer func() {
+		if x.observed {
+			return
+		}
 		h.observe(x.ctx, Observation{Protocol: x.protocol, Operation: x.op, Code: x.code, Took: time.Since(x.began)})
 	}()
 	op, errs, err := x.begin()
@@ -208,7 +213,6 @@ func (x *exchange) read() (*graphql.RawParams, error) {
 	if err != nil {
 		return nil, err
 	}
-	params.Headers = x.r.Header
 	params.ReadTime = graphql.TraceTiming{Start: began, End: time.Now()}
 	return params, nil
 }

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -21,60 +23,115 @@ const retry = time.Second
 
 // eventStream writes server-sent events in the distinct connections mode of the graphql-sse protocol.
 type eventStream struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
-	timeout time.Duration
-	// more says that something is written and not flushed yet.
-	more bool
+	// write sends some bytes to the client, or gives it up.
+	write func([]byte) error
+
+	mu sync.Mutex
+	// waiting is what waits for more to leave together with; nil where nothing does. An idle stream has no buffer.
+	waiting *[]byte
+	// over says that nothing may be sent any more.
+	over bool
 }
 
-// openStream begins to answer with events, so that the client sees at once that it was heard.
-func openStream(w http.ResponseWriter, timeout, retry time.Duration) (*eventStream, error) {
-	header := w.Header()
+// opening is what a stream begins with, so that the client sees at once that it was heard.
+func opening(retry time.Duration) string {
+	return ":\nretry: " + strconv.FormatInt(retry.Milliseconds(), 10) + "\n\n"
+}
+
+func setStreamHeader(header http.Header) {
 	header.Set("Content-Type", mediaStream+"; charset=utf-8")
 	header.Set("X-Accel-Buffering", "no") // proxies must pass events on as they come
-	s := &eventStream{w: w, control: http.NewResponseController(w), timeout: timeout}
-	// A stream is read from for as long as it runs, to see that its client is there.
-	_ = s.control.SetReadDeadline(time.Time{})
-	w.WriteHeader(http.StatusOK)
-	return s, s.send(":\nretry: ", strconv.FormatInt(retry.Milliseconds(), 10), "\n\n")
 }
 
-// send writes and flushes, or gives the client up.
-func (s *eventStream) send(parts ...string) error {
-	_ = s.control.SetWriteDeadline(time.Now().Add(s.timeout))
-	for _, part := range parts {
-		if _, err := io.WriteString(s.w, part); err != nil {
+// openStream begins to answer with events.
+func openStream(w http.ResponseWriter, timeout, retry time.Duration) (*eventStream, error) {
+	setStreamHeader(w.Header())
+	control := http.NewResponseController(w)
+	// A stream is read from for as long as it runs, to see that its client is there.
+	_ = control.SetReadDeadline(time.Time{})
+	w.WriteHeader(http.StatusOK)
+	s := &eventStream{write: func(p []byte) error {
+		_ = control.SetWriteDeadline(time.Now().Add(timeout))
+		_, err := w.Write(p)
+		if err == nil {
+			err = control.Flush()
+		}
+		_ = control.SetWriteDeadline(time.Time{}) // over HTTP/2 it would end the stream though nothing is written
+		return err
+	}}
+	return s, s.send(false, opening(retry))
+}
+
+// takeOver begins to answer with events on the connection itself, which then belongs to the stream: what net/http holds
+// for a request, its buffers above all, is worth more than an idle stream. conn is nil where there is no such connection,
+// as with HTTP/2.
+func takeOver(w http.ResponseWriter, timeout, retry time.Duration) (_ *eventStream, conn net.Conn, err error) {
+	conn, _, err = http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, nil, nil //nolint:nilerror // then there is the other way
+	}
+	setStreamHeader(w.Header())
+	w.Header().Set("Connection", "close")
+	w.Header().Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	var head bytes.Buffer
+	head.WriteString("HTTP/1.1 200 OK\r\n")
+	_ = w.Header().Write(&head) // a buffer takes everything
+	head.WriteString("\r\n")
+	s := &eventStream{write: func(p []byte) error {
+		if err := conn.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
 			return err
 		}
+		_, err := conn.Write(p)
+		return err
+	}}
+	return s, conn, s.send(false, head.String(), opening(retry))
+}
+
+// send sends what waits and the parts, or lets them wait for more.
+func (s *eventStream) send(more bool, parts ...string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return errGone
+	}
+	if s.waiting == nil {
+		s.waiting, _ = buffers.Get().(*[]byte)
+	}
+	for _, part := range parts {
+		*s.waiting = append(*s.waiting, part...)
+	}
+	if more && len(*s.waiting) < maxWaiting {
+		return nil
 	}
 	return s.flush()
 }
 
+// flush sends what waits. s.mu is held.
 func (s *eventStream) flush() error {
-	err := s.control.Flush()
-	_ = s.control.SetWriteDeadline(time.Time{}) // over HTTP/2 it would end the stream though nothing is written
+	if s.waiting == nil {
+		return nil
+	}
+	err := s.write(*s.waiting)
+	keep(s.waiting)
+	s.waiting = nil
 	return err
+}
+
+// end sends what waits, and nothing afterwards.
+func (s *eventStream) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = s.flush() // nobody is left to be told that this failed
+	s.over = true
 }
 
 // next sends a result, together with the next one where there is more.
 func (s *eventStream) next(e Event) error {
-	if !s.more {
-		_ = s.control.SetWriteDeadline(time.Now().Add(s.timeout))
-	}
 	if strings.ContainsAny(e.ID, "\r\n\x00") {
 		e.ID = ""
 	}
-	head := "event: next\ndata: "
-	if e.ID != "" {
-		head = "event: next\nid: " + e.ID + "\ndata: "
-	}
 	if e.Payload == nil { // it sets what the client remembers, and is no event for it
-		head = "id: " + e.ID + "\n\n"
-		if _, err := io.WriteString(s.w, head); err != nil {
-			return err
-		}
-		return s.flush()
+		return s.send(false, "id: ", e.ID, "\n\n")
 	}
 	payload := e.Payload
 	if bytes.ContainsAny(payload, "\r\n") {
@@ -86,26 +143,31 @@ func (s *eventStream) next(e Event) error {
 			return r
 		}, payload)
 	}
-	if _, err := io.WriteString(s.w, head); err != nil {
-		return err
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return errGone
 	}
-	if _, err := s.w.Write(payload); err != nil {
-		return err
+	if s.waiting == nil {
+		s.waiting, _ = buffers.Get().(*[]byte)
 	}
-	if _, err := io.WriteString(s.w, "\n\n"); err != nil {
-		return err
+	b := append(*s.waiting, "event: next\n"...)
+	if e.ID != "" {
+		b = append(append(append(b, "id: "...), e.ID...), '\n')
 	}
-	if s.more = e.More; s.more {
+	b = append(append(append(b, "data: "...), payload...), "\n\n"...)
+	*s.waiting = b
+	if e.More && len(b) < maxWaiting {
 		return nil
 	}
 	return s.flush()
 }
 
 // complete says that there will be no more. Browsers pass over events without data.
-func (s *eventStream) complete() error { return s.send("event: complete\ndata:\n\n") }
+func (s *eventStream) complete() error { return s.send(false, "event: complete\ndata:\n\n") }
 
 // ping shows that the stream is alive.
-func (s *eventStream) ping() error { return s.send(":\n\n") }
+func (s *eventStream) ping() error { return s.send(false, ":\n\n") }
 
 // streamErrors answers with a stream that has the errors of an operation that was not executed. Where it is worth trying
 // again the stream does not complete, so that an EventSource comes back by itself: it never does after another status.
@@ -150,47 +212,78 @@ func lastEvent(r *http.Request) *string {
 	return nil
 }
 
-// subscribe runs a subscription, in the handler's own goroutine. done ends what is left of the request's own context,
-// which has a deadline.
+// running is a subscription that runs over an event stream.
+type running struct {
+	connection
+
+	h     *Handler
+	op    *Operation
+	began time.Time
+	// watched ends with the secret, ctx also with the client or the server. release ends the watching.
+	watched, ctx context.Context
+	release      func()
+	stream       Stream
+	events       *eventStream
+	// conn is the connection, where it was taken over; reader has the goroutine that reads from it.
+	conn   net.Conn
+	reader sync.WaitGroup
+
+	mu sync.Mutex
+	// ping is the timer of the next ping; nil once there is none any more.
+	ping *time.Timer
+}
+
+// subscribe runs a subscription: on the connection itself, beyond the end of the request, or else in the handler's own
+// goroutine. done ends what is left of the request's own context, which has a deadline.
 func (x *exchange) subscribe(op *Operation, done func()) {
 	h := x.h
 	x.media = mediaStream
 	// What the request's context knows, for as long as the client stays.
-	ctx, end := context.WithCancelCause(context.WithoutCancel(x.ctx))
-	defer end(nil)
-	left := follow(x.r.Context(), end)
-	defer left()
-	conn := &connection{kind: streamConnection, key: h.key(x.ctx, x.secret), end: end}
-	if err := h.running.add(conn, h.limits.Streams, h.limits.StreamsPerKey); err != nil {
+	s := &running{h: h, op: op, began: x.began, watched: context.WithoutCancel(x.ctx), release: func() {}}
+	s.kind, s.key = streamConnection, h.key(x.ctx, x.secret)
+	if x.secret != "" {
+		s.watched, s.release = h.engine.Watch(s.watched, x.secret)
+	}
+	s.ctx, s.end = context.WithCancelCause(s.watched)
+	if err := h.running.add(&s.connection, h.limits.Streams, h.limits.StreamsPerKey); err != nil {
+		s.end(nil)
+		s.release()
 		x.refuse(err)
 		return
 	}
-	defer h.running.remove(conn)
-	watched, release := ctx, func() {}
-	if x.secret != "" {
-		watched, release = h.engine.Watch(ctx, x.secret)
-	}
-	defer release()
-
-	begun, cancel := context.WithCancelCause(watched)
-	defer cancel(nil)
-	inTime := time.AfterFunc(h.limits.Timeout-time.Since(x.began), func() { cancel(errSlow) })
-	var stream Stream
+	detached := false
+	defer func() {
+		if !detached {
+			s.close()
+		}
+	}()
+	left := follow(x.r.Context(), s.end)
+	defer left()
+	inTime := time.AfterFunc(h.limits.Timeout-time.Since(x.began), func() { s.end(errSlow) })
 	var errs gqlerror.List
-	aside(func() { stream, errs = h.subscribe(begun, op, lastEvent(x.r)) })
+	aside(func() { s.stream, errs = h.subscribe(s.ctx, op, lastEvent(x.r)) })
 	inTime.Stop()
 	if len(errs) > 0 {
 		x.answerErrors(errs, false)
 		return
 	}
-	defer stream.Close()
-	x.ctx = ctx
 	done()
-	events, err := openStream(x.w, h.limits.Write, retry)
+	var err error
+	if s.events, s.conn, err = takeOver(x.w, h.limits.Write, retry); s.conn == nil {
+		s.events, err = openStream(x.w, h.limits.Write, retry)
+	}
 	if err != nil {
+		s.end(errGone)
+	}
+	x.observed = true
+	if detached = s.conn != nil; detached {
+		s.reader.Add(1)
+		go s.read()
+		go s.run()
 		return
 	}
-	x.finish(watched, events, h.pump(begun, events, stream))
+	detached = true
+	s.run()
 }
 
 // follow calls end once ctx ends. What it returns stops that.
@@ -215,60 +308,110 @@ var errSlow = &apierror.Error{
 // errGone is that of a stream whose client is gone, or does not read.
 var errGone = errors.New("the client is gone")
 
-// pump passes events on until there are no more; the error says why.
-func (h *Handler) pump(ctx context.Context, events *eventStream, stream Stream) error {
-	for {
-		err := h.pumpUntilPing(ctx, events, stream)
-		switch {
-		case ctx.Err() != nil && !errors.Is(err, errGone):
-			return context.Cause(ctx)
-		case !errors.Is(err, context.DeadlineExceeded):
-			return err
-		}
-		if events.ping() != nil {
-			return errGone
-		}
-	}
-}
+// maxSurplus is how many bytes a client may send after its request, which are passed over.
+const maxSurplus = 4 << 10
 
-// pumpUntilPing passes events on until it is time to show that the stream is alive, with which the context's error is
-// returned. A wait for the next event is a wait for that, too, so that no other goroutine is needed.
-func (h *Handler) pumpUntilPing(ctx context.Context, events *eventStream, stream Stream) error {
-	ctx, cancel := context.WithTimeout(ctx, h.limits.Ping)
-	defer cancel()
-	for {
-		event, err := next(ctx, stream)
+// read sees that the client is there.
+func (s *running) read() {
+	defer s.reader.Done()
+	p := make([]byte, 16)
+	for left := maxSurplus; left > 0; {
+		n, err := s.conn.Read(p)
 		if err != nil {
-			switch {
-			case errors.Is(err, io.EOF):
-				return err
-			case ctx.Err() != nil:
-				return ctx.Err() // by whatever name a database calls it
-			case errors.Is(err, context.DeadlineExceeded):
-				return fmt.Errorf("waiting for an event: %v", err) //nolint:errorlint // a deadline that is not ours
-			}
-			return err
+			break
 		}
-		if events.next(event) != nil {
-			return errGone
+		left -= n
+	}
+	s.end(errGone)
+}
+
+// run takes the subscription to its end.
+func (s *running) run() {
+	code := ""
+	defer func() {
+		if p := recover(); p != nil {
+			s.h.engine.Log.ErrorContext(s.ctx, "running an event stream", "panic", p, "stack", string(debug.Stack()))
+			code = string(apierror.Internal)
+		}
+		ctx := context.WithoutCancel(s.ctx)
+		s.h.observe(ctx, Observation{Protocol: "sse", Operation: s.op, Code: code, Took: time.Since(s.began)})
+		s.close()
+	}()
+	s.mu.Lock()
+	s.ping = time.AfterFunc(s.h.limits.Ping, s.tick)
+	s.mu.Unlock()
+	code = s.finish(s.pump())
+}
+
+// tick shows that the stream is alive.
+func (s *running) tick() {
+	if s.events.ping() != nil {
+		s.end(errGone)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ping != nil {
+		s.ping.Reset(s.h.limits.Ping)
+	}
+}
+
+// close lets go of everything.
+func (s *running) close() {
+	s.mu.Lock()
+	if s.ping != nil {
+		s.ping.Stop()
+		s.ping = nil
+	}
+	s.mu.Unlock()
+	if s.events != nil {
+		s.events.end()
+	}
+	s.end(nil)
+	if s.conn != nil {
+		_ = s.conn.Close() // the client is gone, or has all it was to have
+		s.reader.Wait()
+	}
+	if s.stream != nil {
+		s.stream.Close()
+	}
+	s.release()
+	s.h.running.remove(&s.connection)
+}
+
+// pump passes events on until there are no more; the error says why.
+func (s *running) pump() error {
+	for {
+		event, err := next(s.ctx, s.stream)
+		switch {
+		case err == nil:
+			if s.events.next(event) != nil {
+				return errGone
+			}
+		case s.ctx.Err() != nil:
+			return context.Cause(s.ctx)
+		default:
+			return err
 		}
 	}
 }
 
-// finish ends a stream as its end calls for: with complete where there is nothing to come back for.
-func (x *exchange) finish(watched context.Context, events *eventStream, err error) {
+// finish ends a stream as its end calls for: with complete where there is nothing to come back for. It returns the code
+// of the error that ended it.
+func (s *running) finish(err error) (code string) {
 	switch {
-	case errors.Is(err, errGone), x.r.Context().Err() != nil, errors.Is(err, errStopping):
-		return // of which the client, if there is one, comes back
+	case errors.Is(err, errGone), errors.Is(err, errStopping), errors.Is(err, context.Canceled):
+		return "" // of which the client, if there is one, comes back
 	case errors.Is(err, io.EOF):
-		_ = events.complete() // nobody is left to be told that this failed
-		return
-	case watched.Err() != nil:
-		err = context.Cause(watched)
+		_ = s.events.complete() // nobody is left to be told that this failed
+		return ""
+	case s.watched.Err() != nil:
+		err = context.Cause(s.watched)
 	}
-	list := gqlerror.List{x.h.present(x.ctx, err)}
-	x.code = codeOf(list)
-	if events.next(Event{Payload: encodeErrors(list)}) == nil && !transient(statusOf(x.code)) {
-		_ = events.complete() // nobody is left to be told that this failed
+	list := gqlerror.List{s.h.present(context.WithoutCancel(s.ctx), err)}
+	code = codeOf(list)
+	if s.events.next(Event{Payload: encodeErrors(list)}) == nil && !transient(statusOf(code)) {
+		_ = s.events.complete() // nobody is left to be told that this failed
 	}
+	return code
 }
