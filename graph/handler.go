@@ -75,6 +75,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.cors.Ser
 // Shutdown ends streams and sockets, in a way that tells clients to come back. It waits for them as long as the context.
 func (h *Handler) Shutdown(ctx context.Context) error { return h.wire.Shutdown(ctx) }
 
+// Open is how many streams and sockets are open.
+func (h *Handler) Open() int { return h.wire.Open() }
+
 // Schema is the executable schema, with its directives enforced.
 func Schema(r *Resolver) graphql.ExecutableSchema {
 	return generated.NewExecutableSchema(generated.Config{

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -69,19 +70,15 @@ func listen[T any](ctx context.Context, open func() (*source, error)) (<-chan T,
 	return one, err
 }
 
-// stream runs one subscription.
+// stream runs one subscription. There are many, and so it holds little: what an event is executed with is the group's.
 type stream struct {
 	engine *engine
-	op     *wire.Operation
-	// caller has what the events' executions need of the subscriber's context, and does not end.
-	caller context.Context //nolint:containedctx // it outlives the call that it came with
 	source *source
-	field  *graphql.FieldContext
 	group  *group
 
 	// pending is an event that the source gave and that nobody has been shown yet.
 	pending *item
-	closed  sync.Once
+	closed  atomic.Bool
 }
 
 // Next waits for the next event and executes it.
@@ -98,7 +95,7 @@ func (s *stream) Next(ctx context.Context) (wire.Event, error) {
 		s.pending = nil
 		return wire.Event{ID: it.id}, nil
 	}
-	payload, err := s.group.payload(ctx, it.same, func() []byte { return s.execute(it.value) })
+	payload, err := s.group.payload(ctx, it.same, func() []byte { return s.engine.show(s.group, it.value) })
 	if err != nil {
 		return wire.Event{}, err
 	}
@@ -108,27 +105,28 @@ func (s *stream) Next(ctx context.Context) (wire.Event, error) {
 
 // Close ends the subscription.
 func (s *stream) Close() {
-	s.closed.Do(func() {
+	if !s.closed.Swap(true) {
 		s.source.close()
 		s.engine.groups.leave(s.group)
-	})
+	}
 }
 
 // eventTimeout ends the database's work for one event.
 const eventTimeout = 15 * time.Second
 
-// execute shows one event: the result as JSON.
-func (s *stream) execute(value any) []byte {
-	ctx, cancel := context.WithTimeout(s.caller, eventTimeout)
+// show executes one event for a group: the result as JSON.
+func (e *engine) show(g *group, value any) []byte {
+	ctx, cancel := context.WithTimeout(g.caller, eventTimeout)
 	defer cancel()
 	ctx = context.WithValue(ctx, stepKey{}, &step{value: value})
-	response := s.engine.run(ctx, s.op.OperationContext, s.field)
-	if bytes.Equal(response.Data, fmt.Appendf(nil, `{%q:null}`, s.field.Field.Alias)) {
+	field := g.field // executing changes it
+	response := e.run(ctx, g.op, &field)
+	if bytes.Equal(response.Data, fmt.Appendf(nil, `{%q:null}`, field.Field.Alias)) {
 		response.Data = nil // the root field must not be null, and so there is nothing
 	}
 	text, err := json.Marshal(response)
 	if err != nil {
-		text, _ = json.Marshal(&graphql.Response{Errors: gqlerror.List{s.engine.present(ctx, fmt.Errorf("encoding an event: %w", err))}})
+		text, _ = json.Marshal(&graphql.Response{Errors: gqlerror.List{e.present(ctx, fmt.Errorf("encoding an event: %w", err))}})
 	}
 	return text
 }
@@ -141,7 +139,13 @@ type groups struct {
 
 // group is subscriptions with the same selection and the same rights.
 type group struct {
-	key     string
+	key string
+	// op, field and caller are those of the member that came first: its operation, the root field without its arguments,
+	// and what executing needs of its context, which does not end.
+	op     *graphql.OperationContext
+	field  graphql.FieldContext
+	caller context.Context //nolint:containedctx // it outlives the call that it came with
+
 	mu      sync.Mutex
 	members int
 	// recent are the payloads that were asked for last.
@@ -159,7 +163,8 @@ type shared struct {
 	payload []byte
 }
 
-func (g *groups) join(key string) *group {
+// join adds a member to the group of a key; first makes the group, which gets its key here.
+func (g *groups) join(key string, first func() *group) *group {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.by == nil {
@@ -167,7 +172,8 @@ func (g *groups) join(key string) *group {
 	}
 	joined := g.by[key]
 	if joined == nil {
-		joined = &group{key: key}
+		joined = first()
+		joined.key = key
 		g.by[key] = joined
 	}
 	joined.mu.Lock()
@@ -304,10 +310,12 @@ func (e *engine) subscribe(ctx context.Context, op *wire.Operation, after *strin
 		return nil, response.Errors
 	}
 	caller, _ := auth.From(ctx)
-	return &stream{
-		engine: e, op: op, source: s.source, field: s.field, group: e.groups.join(groupKey(caller, op.OperationContext)),
-		caller: auth.With(context.Background(), caller),
-	}, nil
+	joined := e.groups.join(groupKey(caller, op.OperationContext), func() *group {
+		field := *s.field
+		field.Args = nil // they have said what to listen to
+		return &group{op: op.OperationContext, field: field, caller: auth.With(context.Background(), caller)}
+	})
+	return &stream{engine: e, source: s.source, group: joined}, nil
 }
 
 // afterKey is where a context has the id of the event that a client saw last, given beside the operation.

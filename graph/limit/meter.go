@@ -6,12 +6,22 @@ import (
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/zeroten/zeroten/internal/apierror"
 )
 
 // Meter adds up what an operation cost in the end.
 type Meter struct {
 	cost atomic.Int64
+	// bytes are those of the texts that were found.
+	bytes atomic.Int64
 }
+
+// MaxAnswer is how many bytes the long texts of an answer may have together: what an operation costs says how many
+// things it finds, and not how much somebody wrote into them.
+const MaxAnswer = 16 << 20
+
+// longText is what it takes for a text to be counted.
+const longText = 200
 
 type meterKey struct{}
 
@@ -33,8 +43,14 @@ func (m *Meter) Cost() int { return int(min(m.cost.Load(), saturated)) }
 // Measure is a graphql.FieldMiddleware that counts what a field found, in the context's meter.
 func (c *Costs) Measure(ctx context.Context, next graphql.Resolver) (any, error) {
 	fc := graphql.GetFieldContext(ctx)
-	if !fc.IsMethod && !fc.IsResolver {
-		return next(ctx) // it was there already
+	if !fc.IsMethod && !fc.IsResolver { // it was there already
+		result, err := next(ctx)
+		if n := bytesOf(result); n > longText && err == nil {
+			if m := MeterOf(ctx); m != nil && m.bytes.Add(int64(n)) > MaxAnswer {
+				return nil, apierror.New(apierror.TooComplex, "The answer would have more than %d MiB: ask for smaller pages, or for less at a time.", MaxAnswer>>20)
+			}
+		}
+		return result, err
 	}
 	w, costs := c.fields[fc.Field.Definition]
 	if !costs || w.size == items {
@@ -45,6 +61,21 @@ func (c *Costs) Measure(ctx context.Context, next graphql.Resolver) (any, error)
 		m.cost.Add(int64(c.found(ctx, w, fc, result)))
 	}
 	return result, err
+}
+
+// bytesOf is about how long a value is that was written by somebody.
+func bytesOf(value any) int {
+	switch v := value.(type) {
+	case *string:
+		if v != nil {
+			return len(*v)
+		}
+	case string:
+		return len(v)
+	case interface{ Bytes() int }:
+		return v.Bytes()
+	}
+	return 0
 }
 
 func (c *Costs) found(ctx context.Context, w weight, fc *graphql.FieldContext, result any) int {

@@ -117,6 +117,13 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 	}
 }
 
+// Open is how many streams and sockets are open.
+func (h *Handler) Open() int {
+	h.running.mu.Lock()
+	defer h.running.mu.Unlock()
+	return len(h.running.open)
+}
+
 // errStopping is why connections end when the server does.
 var errStopping = errors.New("the server is stopping")
 
@@ -261,6 +268,13 @@ var ErrPanic = errors.New("panic")
 func guard(err *error) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("%w: %v\n%s", ErrPanic, p, debug.Stack())
+	}
+}
+
+// caught is deferred on goroutines that nobody waits for: it notes a panic.
+func (h *Handler) caught(ctx context.Context, doing string) {
+	if p := recover(); p != nil {
+		h.engine.Log.ErrorContext(ctx, doing, "panic", p, "stack", string(debug.Stack()))
 	}
 }
 

@@ -33,8 +33,8 @@ type eventStream struct {
 	over bool
 }
 
-// opening is what a stream begins with, so that the client sees at once that it was heard.
-func opening(retry time.Duration) string {
+// greeting is what a stream begins with, so that the client sees at once that it was heard.
+func greeting(retry time.Duration) string {
 	return ":\nretry: " + strconv.FormatInt(retry.Milliseconds(), 10) + "\n\n"
 }
 
@@ -59,7 +59,7 @@ func openStream(w http.ResponseWriter, timeout, retry time.Duration) (*eventStre
 		_ = control.SetWriteDeadline(time.Time{}) // over HTTP/2 it would end the stream though nothing is written
 		return err
 	}}
-	return s, s.send(false, opening(retry))
+	return s, s.send(false, greeting(retry))
 }
 
 // takeOver begins to answer with events on the connection itself, which then belongs to the stream: what net/http holds
@@ -84,7 +84,7 @@ func takeOver(w http.ResponseWriter, timeout, retry time.Duration) (_ *eventStre
 		_, err := conn.Write(p)
 		return err
 	}}
-	return s, conn, s.send(false, head.String(), opening(retry))
+	return s, conn, s.send(false, head.String(), greeting(retry))
 }
 
 // send sends what waits and the parts, or lets them wait for more.
@@ -239,7 +239,7 @@ func (x *exchange) subscribe(op *Operation, done func()) {
 	h := x.h
 	x.media = mediaStream
 	// What the request's context knows, for as long as the client stays.
-	s := &running{h: h, op: op, began: x.began, watched: context.WithoutCancel(x.ctx), release: func() {}}
+	s := &running{h: h, op: op.told(), began: x.began, watched: context.WithoutCancel(x.ctx), release: func() {}}
 	s.kind, s.key = streamConnection, h.key(x.ctx, x.secret)
 	if x.secret != "" {
 		s.watched, s.release = h.engine.Watch(s.watched, x.secret)
@@ -251,13 +251,14 @@ func (x *exchange) subscribe(op *Operation, done func()) {
 		x.refuse(err)
 		return
 	}
-	detached := false
+	begun := false
 	defer func() {
-		if !detached {
+		if !begun {
 			s.close()
+			h.running.remove(&s.connection)
 		}
 	}()
-	left := follow(x.r.Context(), s.end)
+	left := follow(x.r.Context(), func() { s.end(errGone) })
 	defer left()
 	inTime := time.AfterFunc(h.limits.Timeout-time.Since(x.began), func() { s.end(errSlow) })
 	var errs gqlerror.List
@@ -275,23 +276,22 @@ func (x *exchange) subscribe(op *Operation, done func()) {
 	if err != nil {
 		s.end(errGone)
 	}
-	x.observed = true
-	if detached = s.conn != nil; detached {
-		s.reader.Add(1)
-		go s.read()
-		go s.run()
+	begun, x.observed = true, true
+	if s.conn == nil {
+		s.run()
 		return
 	}
-	detached = true
-	s.run()
+	s.reader.Add(1)
+	go s.read()
+	go s.run()
 }
 
 // follow calls end once ctx ends. What it returns stops that.
-func follow(ctx context.Context, end context.CancelCauseFunc) (stop func()) {
+func follow(ctx context.Context, end func()) (stop func()) {
 	over := make(chan struct{})
 	stopped := context.AfterFunc(ctx, func() {
 		defer close(over)
-		end(context.Cause(ctx))
+		end()
 	})
 	return func() {
 		if !stopped() {
@@ -314,6 +314,7 @@ const maxSurplus = 4 << 10
 // read sees that the client is there.
 func (s *running) read() {
 	defer s.reader.Done()
+	defer s.h.caught(s.ctx, "reading from an event stream")
 	p := make([]byte, 16)
 	for left := maxSurplus; left > 0; {
 		n, err := s.conn.Read(p)
@@ -333,9 +334,11 @@ func (s *running) run() {
 			s.h.engine.Log.ErrorContext(s.ctx, "running an event stream", "panic", p, "stack", string(debug.Stack()))
 			code = string(apierror.Internal)
 		}
-		ctx := context.WithoutCancel(s.ctx)
-		s.h.observe(ctx, Observation{Protocol: "sse", Operation: s.op, Code: code, Took: time.Since(s.began)})
 		s.close()
+		s.h.observe(context.WithoutCancel(s.ctx), Observation{
+			Protocol: "sse", Operation: s.op, Code: code, Took: time.Since(s.began),
+		})
+		s.h.running.remove(&s.connection)
 	}()
 	s.mu.Lock()
 	s.ping = time.AfterFunc(s.h.limits.Ping, s.tick)
@@ -345,6 +348,7 @@ func (s *running) run() {
 
 // tick shows that the stream is alive.
 func (s *running) tick() {
+	defer s.h.caught(s.ctx, "pinging an event stream")
 	if s.events.ping() != nil {
 		s.end(errGone)
 		return
@@ -376,7 +380,6 @@ func (s *running) close() {
 		s.stream.Close()
 	}
 	s.release()
-	s.h.running.remove(&s.connection)
 }
 
 // pump passes events on until there are no more; the error says why.
@@ -400,7 +403,7 @@ func (s *running) pump() error {
 // of the error that ended it.
 func (s *running) finish(err error) (code string) {
 	switch {
-	case errors.Is(err, errGone), errors.Is(err, errStopping), errors.Is(err, context.Canceled):
+	case errors.Is(err, errGone), errors.Is(err, errStopping):
 		return "" // of which the client, if there is one, comes back
 	case errors.Is(err, io.EOF):
 		_ = s.events.complete() // nobody is left to be told that this failed

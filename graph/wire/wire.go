@@ -48,6 +48,11 @@ type Operation struct {
 	Requested int
 }
 
+// told is what is told of an operation once it is over: a subscription's may be long over when it is.
+func (o *Operation) told() *Operation {
+	return &Operation{OperationContext: &graphql.OperationContext{OperationName: o.OperationName, Operation: o.Operation}, Requested: o.Requested}
+}
+
 // Stream is a running subscription.
 type Stream interface {
 	// Next waits for the next event. The error is io.EOF where the subscription is complete. Where ctx ends first, nothing

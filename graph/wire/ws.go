@@ -103,7 +103,8 @@ const (
 // errSocketOver is why what runs on a socket ends with it.
 var errSocketOver = errors.New("the socket is closed")
 
-// serveSocket speaks graphql-transport-ws until the socket is closed. Nothing of it outlives the call.
+// serveSocket begins to speak graphql-transport-ws. The socket goes on by itself: what net/http holds for a request, its
+// buffers and a large stack above all, is worth more than an idle socket.
 func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) {
 	limits := h.limits.Socket
 	if err := checkUpgrade(r); err != nil {
@@ -116,7 +117,7 @@ func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s := &socket{
-		h: h, r: r,
+		h: h, from: handshakeOf(r),
 		writing: make(chan struct{}, 1),
 		closed:  make(chan struct{}),
 		running: map[string]*request{},
@@ -127,8 +128,24 @@ func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) {
 		h.refuseSocket(w, r, http.StatusServiceUnavailable, err)
 		return
 	}
-	defer h.running.remove(&s.registered)
-	s.serve(w)
+	accepted := false
+	defer func() {
+		if !accepted {
+			h.running.remove(&s.registered)
+		}
+	}()
+	accepted = s.accept(w, r)
+	if accepted {
+		go s.serve()
+	}
+}
+
+// handshakeOf is what is needed of a handshake until connection_init: its headers, and where it comes from and goes to.
+func handshakeOf(r *http.Request) *http.Request {
+	return &http.Request{
+		Method: r.Method, URL: r.URL, Header: r.Header, Host: r.Host, RemoteAddr: r.RemoteAddr, RequestURI: r.RequestURI,
+		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor, TLS: r.TLS,
+	}
 }
 
 // checkUpgrade refuses what the WebSocket package would refuse too, but with the client's own words in its answer.
@@ -191,11 +208,12 @@ func (c *connections) claim(conn *connection, key string, most int) error {
 	return nil
 }
 
-// socket is one connection of graphql-transport-ws. Its reader runs in the handler's goroutine, each operation in one of
-// its own, and whoever has something to say writes it by himself.
+// socket is one connection of graphql-transport-ws. Its reader runs in a goroutine of its own, as does each operation, and
+// whoever has something to say writes it by himself.
 type socket struct {
-	h          *Handler
-	r          *http.Request
+	h *Handler
+	// from is the handshake; nil once connection_init has come. Only the reader may ask for it.
+	from       *http.Request
 	registered connection
 	conn       *websocket.Conn
 	wire       *wireConn
@@ -231,50 +249,60 @@ type socket struct {
 	goroutines, results int
 }
 
-// serve takes the socket from its handshake to its end.
-func (s *socket) serve(w http.ResponseWriter) {
-	s.ctx, s.cancel = context.WithCancelCause(s.r.Context())
-	defer s.cancel(errSocketOver)
+// accept answers the handshake, and reports whether there is a socket now.
+func (s *socket) accept(w http.ResponseWriter, r *http.Request) bool {
 	hijack := &hijacker{ResponseWriter: w, timeout: s.h.limits.Write}
-	conn, err := websocket.Accept(hijack, s.r, &websocket.AcceptOptions{
+	conn, err := websocket.Accept(hijack, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{transportProtocol, legacyProtocol},
 		InsecureSkipVerify: true, // the origin has been checked
 		CompressionMode:    websocket.CompressionDisabled,
-		OnPingReceived:     func(context.Context, []byte) bool { return s.allow() },
-		OnPongReceived:     func(context.Context, []byte) { s.allow() },
+		OnPingReceived:     s.pinged,
+		OnPongReceived:     s.ponged,
 	})
 	if err != nil {
-		s.h.engine.Log.DebugContext(s.ctx, "accepting a socket", "error", err)
-		return
+		s.h.engine.Log.DebugContext(r.Context(), "accepting a socket", "error", err)
+		return false
 	}
 	conn.SetReadLimit(-1) // receive has its own
+	s.ctx, s.cancel = context.WithCancelCause(context.WithoutCancel(r.Context()))
 	s.mu.Lock()
 	s.conn, s.wire = conn, hijack.conn
-	leaving := s.leaving
 	s.mu.Unlock()
+	return true
+}
+
+func (s *socket) pinged(context.Context, []byte) bool { return s.allow() }
+func (s *socket) ponged(context.Context, []byte)      { s.allow() }
+
+// serve takes the socket from its handshake to its end.
+func (s *socket) serve() {
+	defer s.h.running.remove(&s.registered)
+	defer s.cancel(errSocketOver)
 	defer s.finish()
-	// The server's own context ends only if it gives up waiting for connections.
-	defer context.AfterFunc(s.r.Context(), s.restart)()
-	defer func() {
-		if p := recover(); p != nil {
-			s.h.engine.Log.ErrorContext(s.ctx, "serving a socket", "panic", p, "stack", string(debug.Stack()))
-			s.end(closeInternalError, "Internal server error")
-		}
-	}()
-	switch {
-	case leaving:
-		s.restart()
-		return
-	case conn.Subprotocol() != transportProtocol:
-		s.end(closeSubprotocol, "Subprotocol not acceptable")
-		return
-	}
+	defer s.broken()
 	s.mu.Lock()
+	leaving := s.leaving
 	if !s.over {
 		s.timer = time.AfterFunc(s.h.limits.Socket.Init, s.tick)
 	}
 	s.mu.Unlock()
+	switch {
+	case leaving:
+		s.restart()
+		return
+	case s.conn.Subprotocol() != transportProtocol:
+		s.end(closeSubprotocol, "Subprotocol not acceptable")
+		return
+	}
 	for s.receive() {
+	}
+}
+
+// broken is deferred: it closes the socket where there was a panic.
+func (s *socket) broken() {
+	if p := recover(); p != nil {
+		s.h.engine.Log.ErrorContext(s.ctx, "serving a socket", "panic", p, "stack", string(debug.Stack()))
+		s.end(closeInternalError, "Internal server error")
 	}
 }
 
@@ -389,7 +417,7 @@ func (s *socket) allow() bool {
 }
 
 // receive handles the next message, and reports whether there may be another.
-func (s *socket) receive() bool {
+func (s *socket) receive() (more bool) {
 	kind, from, err := s.conn.Reader(context.Background()) // it ends when the connection is closed
 	if err != nil {
 		if errors.Is(err, io.EOF) || websocket.CloseStatus(err) != -1 {
@@ -405,6 +433,12 @@ func (s *socket) receive() bool {
 		s.end(closeBadRequest, "Messages must be text.")
 		return false
 	}
+	aside(func() { more = s.message(from) })
+	return more
+}
+
+// message reads and handles a message, and reports whether there may be another.
+func (s *socket) message(from io.Reader) bool {
 	buffer := buffers.Get().(*[]byte)
 	defer keep(buffer)
 	limits := s.h.limits
@@ -486,7 +520,7 @@ func (s *socket) handle(m message) bool {
 		}
 		s.mu.Unlock()
 		if q != nil {
-			q.cancel()
+			q.cancel(nil)
 		}
 	}
 	return true
@@ -508,20 +542,22 @@ func (s *socket) init(m message) bool {
 		s.end(closeBadRequest, err.Error())
 		return false
 	}
-	brought := s.r
+	r := s.from
+	s.from = nil
+	brought := r
 	if len(fields) > 0 {
 		brought = &http.Request{Header: http.Header{"Authorization": fields}}
 	}
 	secret, ok, err := bearer(brought)
 	var ctx context.Context
 	if err == nil {
-		aside(func() { ctx, err = s.h.authenticate(s.ctx, s.r, secret, ok) })
+		ctx, err = s.h.authenticate(s.ctx, r, secret, ok)
 	}
 	if err != nil {
 		s.refuse(err)
 		return false
 	}
-	if !s.h.allowsOrigin(ctx, s.r) {
+	if !s.h.allowsOrigin(ctx, r) {
 		s.end(closeForbidden, "Forbidden")
 		return false
 	}
@@ -574,10 +610,6 @@ func (s *socket) revoke() {
 		return
 	}
 	defer s.group.Done()
-	if s.r.Context().Err() != nil {
-		s.restart()
-		return
-	}
 	shown := s.h.present(context.WithoutCancel(s.caller), context.Cause(s.caller))
 	s.end(closeForbidden, shown.Message)
 }
@@ -611,9 +643,8 @@ func (s *socket) say(kind string, payload []byte) {
 func (s *socket) write(quotedID []byte, kind string, payload []byte, more bool) {
 	buffer := buffers.Get().(*[]byte)
 	defer keep(buffer)
-	*buffer = appendMessage(*buffer, quotedID, kind, payload)
-	s.wire.expect(more)
-	if err := s.conn.Write(context.Background(), websocket.MessageText, *buffer); err != nil {
+	*buffer = appendMessage(append(*buffer, make([]byte, headRoom)...), quotedID, kind, payload)
+	if err := s.wire.say(*buffer, more); err != nil {
 		s.drop()
 	}
 }

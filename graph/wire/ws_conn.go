@@ -2,6 +2,10 @@ package wire
 
 import (
 	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"math"
 	"net"
 	"net/http"
 	"sync"
@@ -18,11 +22,14 @@ type wireConn struct {
 	began   time.Time
 	// heard is when something came last, since began.
 	heard atomic.Int64
+	// early is what came with the handshake.
+	early []byte
 
 	mu sync.Mutex
-	// more says that what is written waits for what follows at once; waiting is what does.
-	more    bool
-	waiting []byte
+	// waiting are frames that wait for what follows at once; nil where none do. An idle socket has no buffer.
+	waiting *[]byte
+	// closing says that the close frame was sent, after which there may be none.
+	closing bool
 }
 
 // maxWaiting is how many bytes wait for what follows at most.
@@ -30,6 +37,13 @@ const maxWaiting = 16 << 10
 
 // Read notes that something came.
 func (c *wireConn) Read(p []byte) (int, error) {
+	if len(c.early) > 0 {
+		n := copy(p, c.early)
+		if c.early = c.early[n:]; len(c.early) == 0 {
+			c.early = nil
+		}
+		return n, nil
+	}
 	n, err := c.Conn.Read(p)
 	if n > 0 {
 		c.heard.Store(int64(time.Since(c.began)))
@@ -37,46 +51,96 @@ func (c *wireConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write fails with a client that does not read.
+const (
+	// wholeText is the first byte of a frame that is a whole text message.
+	wholeText = 0x81
+	// opcode is where a frame's first byte says what it is, and closeFrame that it is a close frame.
+	opcode, closeFrame = 0xf, 8
+	// headRoom is how long a frame's head may be.
+	headRoom = 10
+)
+
+// Write takes the frames of the WebSocket package, which are those of control, each in one piece. It fails with a client
+// that does not read.
 func (c *wireConn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.more && len(c.waiting)+len(p) <= maxWaiting {
-		c.waiting = append(c.waiting, p...)
-		return len(p), nil
+	if len(p) > 0 && p[0]&opcode == closeFrame {
+		c.closing = true
+	}
+	if c.waiting != nil {
+		*c.waiting = append(*c.waiting, p...)
+		return len(p), c.flush()
 	}
 	if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
 		return 0, err
 	}
-	if len(c.waiting) > 0 {
-		all := append(c.waiting, p...)
-		c.waiting = nil
-		if _, err := c.Conn.Write(all); err != nil {
-			return 0, err
-		}
-		return len(p), nil
-	}
 	return c.Conn.Write(p)
 }
 
-// expect says whether more follows at once, for which what is written from now on waits.
-func (c *wireConn) expect(more bool) {
+// say sends a text message, of which message has room for its frame's head before it. It waits where more follows at once.
+func (c *wireConn) say(message []byte, more bool) error {
+	frame := framed(message)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.more = more
-}
-
-// flush writes what waits for something that does not come after all.
-func (c *wireConn) flush() error {
-	c.mu.Lock()
-	waiting := c.waiting
-	c.waiting, c.more = nil, false
-	c.mu.Unlock()
-	if len(waiting) == 0 {
+	switch {
+	case c.closing:
+		return nil
+	case c.waiting == nil && !more:
+		if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
+			return err
+		}
+		_, err := c.Conn.Write(frame)
+		return err
+	case c.waiting == nil:
+		c.waiting, _ = buffers.Get().(*[]byte)
+	}
+	*c.waiting = append(*c.waiting, frame...)
+	if more && len(*c.waiting) < maxWaiting {
 		return nil
 	}
-	_, err := c.Write(waiting)
+	return c.flush()
+}
+
+// framed makes a message that has room for it before a frame.
+func framed(message []byte) []byte {
+	size := len(message) - headRoom
+	switch {
+	case size < 126:
+		frame := message[headRoom-2:]
+		frame[0], frame[1] = wholeText, byte(size)
+		return frame
+	case size <= math.MaxUint16:
+		frame := message[headRoom-4:]
+		frame[0], frame[1] = wholeText, 126
+		binary.BigEndian.PutUint16(frame[2:], uint16(size)) //nolint:gosec // it fits
+		return frame
+	default:
+		message[0], message[1] = wholeText, 127
+		binary.BigEndian.PutUint64(message[2:], uint64(size)) //nolint:gosec // a length is not negative
+		return message
+	}
+}
+
+// flush sends what waits. c.mu is held.
+func (c *wireConn) flush() error {
+	if c.waiting == nil {
+		return nil
+	}
+	err := c.SetWriteDeadline(time.Now().Add(c.timeout))
+	if err == nil {
+		_, err = c.Conn.Write(*c.waiting)
+	}
+	keep(c.waiting)
+	c.waiting = nil
 	return err
+}
+
+// flushNow sends what waits for something that does not come after all.
+func (c *wireConn) flushNow() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.flush()
 }
 
 // silence is how long nothing came.
@@ -93,16 +157,20 @@ type hijacker struct {
 	conn *wireConn
 }
 
-// writeBuffer is what each socket has to write from, in bytes: enough for most messages to leave in one piece, and a
-// quarter of what net/http gives, since most of the time it waits.
-const writeBuffer = 1 << 10
+// What each socket has to read into and to write from, in bytes. Most of the time it waits, and so it has much less than
+// net/http gives: for most messages of a client to come in one piece, and for all control frames to leave in one.
+const readBuffer, writeBuffer = 512, 256
 
-// Hijack takes the connection over, with the buffer for reading that it has.
+// Hijack takes the connection over, with what has come already.
 func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, buffers, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	conn, given, err := http.NewResponseController(h.ResponseWriter).Hijack()
 	if err != nil {
 		return nil, nil, err
 	}
-	h.conn = &wireConn{Conn: conn, timeout: h.timeout, began: time.Now()}
-	return h.conn, bufio.NewReadWriter(buffers.Reader, bufio.NewWriterSize(h.conn, writeBuffer)), nil
+	early, err := given.Reader.Peek(given.Reader.Buffered())
+	if err != nil {
+		return nil, nil, errors.Join(err, conn.Close())
+	}
+	h.conn = &wireConn{Conn: conn, timeout: h.timeout, began: time.Now(), early: bytes.Clone(early)}
+	return h.conn, bufio.NewReadWriter(bufio.NewReaderSize(h.conn, readBuffer), bufio.NewWriterSize(h.conn, writeBuffer)), nil
 }

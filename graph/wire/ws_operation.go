@@ -20,7 +20,7 @@ type request struct {
 	s      *socket
 	id     string
 	quoted []byte // id as JSON, as the client wrote it
-	cancel context.CancelFunc
+	cancel context.CancelCauseFunc
 
 	// These are guarded by s.mu. over says that the id is free again, so that nothing more may be sent for it; single
 	// that the operation may give a result, which the end of the server waits for.
@@ -50,13 +50,12 @@ func (s *socket) subscribe(m message) bool {
 	}
 	q := &request{s: s, id: m.id, quoted: bytes.Clone(m.quoted), single: true}
 	var ctx context.Context
-	ctx, q.cancel = context.WithCancel(s.caller)
+	ctx, q.cancel = context.WithCancelCause(s.caller)
 	s.running[q.id] = q
 	s.goroutines++
 	s.results++
 	s.group.Add(1)
 	s.mu.Unlock()
-	m.params.Headers = s.r.Header
 	go q.run(ctx, m.params)
 	return true
 }
@@ -104,7 +103,7 @@ func (q *request) run(ctx context.Context, params *graphql.RawParams) {
 		if p := recover(); p != nil {
 			o.Code = q.fail(gqlerror.List{s.h.present(ctx, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))})
 		}
-		q.cancel()
+		q.cancel(nil)
 		s.mu.Lock()
 		s.forget(q)
 		s.goroutines--
@@ -115,23 +114,39 @@ func (q *request) run(ctx context.Context, params *graphql.RawParams) {
 		s.group.Done()
 	}()
 	params.ReadTime = graphql.TraceTiming{Start: began, End: began}
+	var stream Stream
+	aside(func() { stream = q.begin(ctx, params, &o) })
+	if stream != nil {
+		o.Code = q.stream(ctx, stream)
+	}
+}
+
+// begin prepares an operation and carries it out, or begins it where it is a subscription.
+func (q *request) begin(ctx context.Context, params *graphql.RawParams, o *Observation) Stream {
+	s := q.s
 	limited, cancel := context.WithTimeout(ctx, s.h.limits.Timeout)
 	defer cancel()
-	var op *Operation
-	var list gqlerror.List
-	aside(func() { op, list = s.h.prepare(limited, params) })
+	op, list := s.h.prepare(limited, params)
 	if len(list) > 0 {
 		o.Code = q.fail(list)
-		return
+		return nil
 	}
 	o.Operation = op
-	if op.Operation.Operation == ast.Subscription {
-		cancel()
-		s.settle(q)
-		o.Code = q.stream(ctx, op)
-		return
+	if op.Operation.Operation != ast.Subscription {
+		o.Code = q.execute(limited, op)
+		return nil
 	}
-	o.Code = q.execute(limited, op)
+	cancel()
+	s.settle(q)
+	late := time.AfterFunc(s.h.limits.Timeout, func() { q.cancel(errSlow) })
+	defer late.Stop()
+	stream, list := s.h.subscribe(ctx, op, nil)
+	o.Operation = op.told()
+	if len(list) > 0 {
+		o.Code = q.fail(list)
+		return nil
+	}
+	return stream
 }
 
 // execute sends the result of a query or a mutation. It returns the code of the first error.
@@ -147,21 +162,11 @@ func (q *request) execute(ctx context.Context, op *Operation) string {
 }
 
 // stream sends the events of a subscription. It returns the code of the error that ended it.
-func (q *request) stream(ctx context.Context, op *Operation) string {
-	begun, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	late := time.AfterFunc(q.s.h.limits.Timeout, func() { cancel(context.DeadlineExceeded) })
-	var stream Stream
-	var list gqlerror.List
-	aside(func() { stream, list = q.s.h.subscribe(begun, op, nil) })
-	late.Stop()
-	if len(list) > 0 {
-		return q.fail(list)
-	}
+func (q *request) stream(ctx context.Context, stream Stream) string {
 	defer stream.Close()
 	defer q.flush() // of the last event that had another behind it
 	for {
-		event, err := next(begun, stream)
+		event, err := next(ctx, stream)
 		switch {
 		case err == nil && event.Payload == nil: // here clients resume by their variables
 		case err == nil:
@@ -171,6 +176,8 @@ func (q *request) stream(ctx context.Context, op *Operation) string {
 		case errors.Is(err, io.EOF):
 			q.send(typeComplete, nil, true, false)
 			return ""
+		case errors.Is(context.Cause(ctx), errSlow):
+			return q.fail(gqlerror.List{q.s.h.present(ctx, errSlow)})
 		case ctx.Err() != nil: // the client completed it, or the socket is over
 			return ""
 		default:
@@ -212,7 +219,7 @@ func (q *request) send(kind string, payload []byte, last, more bool) bool {
 func (q *request) flush() {
 	if q.s.hold() {
 		defer q.s.free()
-		if q.s.wire.flush() != nil {
+		if q.s.wire.flushNow() != nil {
 			q.s.drop()
 		}
 	}

@@ -178,7 +178,6 @@ type world struct {
 	h       *Handler
 	conns   chan net.Conn
 	server  *http.Server
-	cancel  context.CancelFunc // of all requests' contexts
 	handled sync.WaitGroup
 	client  *http.Client
 }
@@ -200,16 +199,13 @@ func inWorld(t *testing.T, limits Limits, test func(t *testing.T, w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, e: &socketEngine{emit: make(chan string), release: make(chan struct{})}, conns: make(chan net.Conn)}
 		w.h = New(w.e.engine(), limits)
-		base, cancel := context.WithCancel(t.Context())
-		w.cancel = cancel
 		w.server = &http.Server{
 			Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 				w.handled.Add(1)
 				defer w.handled.Done()
 				w.h.ServeHTTP(rw, r)
 			}),
-			BaseContext: func(net.Listener) context.Context { return base },
-			ErrorLog:    slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
+			ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 		}
 		w.client = &http.Client{Transport: &http.Transport{
 			DisableKeepAlives: true,
@@ -230,8 +226,10 @@ func (w *world) check() {
 	w.t.Helper()
 	synctest.Wait()
 	close(w.conns)
-	w.cancel()
 	w.server.Close()
+	if err := w.h.Shutdown(w.t.Context()); err != nil {
+		w.t.Error(err)
+	}
 	w.handled.Wait()
 	if n := w.e.running.Load(); n != 0 {
 		w.t.Errorf("%d operations did not end", n)
@@ -996,14 +994,6 @@ func TestShutdownOfSockets(t *testing.T) {
 			if err := w.h.Shutdown(t.Context()); err != nil || time.Since(began) > closeWithin {
 				t.Errorf("got %v after %v", err, time.Since(began))
 			}
-		})
-	})
-	t.Run("of the server's context", func(t *testing.T) {
-		inWorld(t, Limits{}, func(_ *testing.T, w *world) {
-			known, stranger := w.open(`,"payload":{"accessToken":"good"}`), w.open("")
-			w.cancel()
-			known.play("x 1012 Service restart")
-			stranger.play("x 1012 Service restart")
 		})
 	})
 }

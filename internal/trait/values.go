@@ -40,6 +40,18 @@ const (
 // be removed. As JSON it is an object sorted by key, and reads back the same.
 type Values map[string]any
 
+// Bytes is about how long the values are as text.
+func (v Values) Bytes() int {
+	n := 0
+	for key, value := range v {
+		n += len(key) + 16
+		if text, ok := value.(string); ok {
+			n += len(text)
+		}
+	}
+	return n
+}
+
 var keyPattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,63}$`)
 
 // ParseValues reads values from decoded JSON: a map[string]any of string, bool, float64, int, int64, json.Number or
