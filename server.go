@@ -27,6 +27,7 @@ func run(ctx context.Context) error {
 	var cli app.CLI
 	cli.Out, cli.Err = os.Stdout, os.Stderr
 	parser, err := kong.New(&cli,
+		app.Defaults(),
 		kong.Name("zeroten"),
 		kong.Description("Zeroten records answers to the 0 to 10 question, and says what can be learned from them, by GraphQL."),
 		kong.UsageOnError(),

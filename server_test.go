@@ -86,7 +86,7 @@ func TestProgram(t *testing.T) {
 // Every flag has a variable, and the help tells both.
 func testHelp(t *testing.T, program string) {
 	t.Helper()
-	parser, err := kong.New(&app.CLI{})
+	parser, err := kong.New(&app.CLI{}, app.Defaults())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,7 +337,7 @@ func testServing(t *testing.T, program string) {
 	t.Helper()
 	storetest.EachURL(t, func(t *testing.T, url string) {
 		s := serve(t, program, url)
-		if status, text := s.ask(t, s.secret, `{ viewer { tenant { name } scopes } }`); text != `{"data":{"viewer":{"tenant":{"name":"My company"},"scopes":["ADMIN"]}}}` {
+		if status, text := s.ask(t, s.secret, `{ viewer { tenant { name } scopes } }`); !strings.HasPrefix(text, `{"data":{"viewer":{"tenant":{"name":"My company"},"scopes":["ADMIN"]}},`) {
 			t.Errorf("the key that was printed lets in: %d %s", status, text)
 		}
 

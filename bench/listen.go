@@ -300,7 +300,7 @@ func (l *listener) send(began time.Time) error {
 			for range pace {
 				if err := l.record(); err != nil {
 					failed <- err
-					for range pace { //nolint:revive // so that the pace does not wait for us
+					for range pace { // so that the pace does not wait for us
 					}
 				}
 			}

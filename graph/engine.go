@@ -74,7 +74,7 @@ func (e *engine) execute(ctx context.Context, op *wire.Operation) *graphql.Respo
 		return &graphql.Response{Errors: gqlerror.List{e.present(ctx, err)}}
 	}
 	defer done()
-	ctx = e.operations.Meter(ctx)
+	ctx = e.operations.Spending(e.operations.Meter(ctx))
 	ctx, end := e.Span(ctx, op)
 	response := e.run(ctx, op.OperationContext, nil)
 	end(response.Errors)
@@ -106,7 +106,7 @@ func (e *engine) run(ctx context.Context, op *graphql.OperationContext, root *gr
 // open calls a subscription's resolver, to say what it listens to.
 func (e *engine) open(ctx context.Context, op *graphql.OperationContext) *graphql.Response {
 	ctx = graphql.WithOperationContext(withLoaders(ctx, e.DB), op)
-	ctx = graphql.WithResponseContext(ctx, e.presenter, recovered)
+	ctx = graphql.WithResponseContext(e.operations.Spending(ctx), e.presenter, recovered)
 	e.schema.Exec(ctx)
 	return &graphql.Response{Errors: graphql.GetErrors(ctx)}
 }

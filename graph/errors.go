@@ -66,7 +66,8 @@ func present(log *slog.Logger, panicked func(edge string)) graphql.ErrorPresente
 			known = store.Explain(err)
 			shown.Message = known.Message
 			log.WarnContext(ctx, "the database refuses", "error", err.Error(), "path", shown.Path.String())
-		case ctx.Err() != nil:
+		case (ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded)) && !errors.Is(err, wire.ErrPanic):
+			log.InfoContext(ctx, "given up", "error", err.Error(), "path", shown.Path.String())
 			known = apierror.New(apierror.Overloaded, "The request was given up before it was done.")
 			errors.As(context.Cause(ctx), &known) // the database went away, or the right to ask
 			shown.Message = known.Message

@@ -31,7 +31,7 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// Limits are those of connections.
 	Limits wire.Limits
-	// Span begins a span for an operation that is carried out; end gets its errors.
+	// Span, which must not be nil, begins a span for an operation that is carried out; end gets its errors.
 	Span func(ctx context.Context, op *wire.Operation) (traced context.Context, end func(gqlerror.List))
 	// Observe, where not nil, is told what became of each operation, and Panicked of each panic that was caught.
 	Observe  func(ctx context.Context, o wire.Observation)

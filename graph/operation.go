@@ -203,8 +203,11 @@ func (o *Operations) document(ctx context.Context, params *graphql.RawParams) (d
 		return d, 0, nil
 	}
 
+	_, known := auth.From(ctx)
 	text := params.Query
 	switch {
+	case text == "" && hash != "" && !known:
+		return nil, 0, refusal(documents.NotFound()) // they are kept for callers with a key
 	case text == "" && hash != "":
 		if text, err = o.persisted.Text(hash); err != nil {
 			return nil, 0, refusal(err)
@@ -216,7 +219,6 @@ func (o *Operations) document(ctx context.Context, params *graphql.RawParams) (d
 	case hash != "" && documents.Hash(text) != hash:
 		return nil, 0, refusal(apierror.BadRequest("sha256Hash is not the SHA-256 of query, in hexadecimal."))
 	}
-	_, known := auth.From(ctx)
 	d, ok := o.cache.Get(text)
 	if !ok {
 		if d, tokens, errs = o.parse(text); len(errs) > 0 {
@@ -357,8 +359,34 @@ func oneRootField(op *ast.OperationDefinition) error {
 
 // Meter returns a context for one execution, in which what it costs is counted.
 func (o *Operations) Meter(ctx context.Context) context.Context {
-	ctx, _ = limit.WithMeter(ctx)
+	ctx, _ = limit.WithMeter(ctx, limit.MaxAnswer)
 	return ctx
+}
+
+// EventMeter returns a context for the execution of one event of a subscription.
+func (o *Operations) EventMeter(ctx context.Context) (context.Context, *limit.Meter) {
+	return limit.WithMeter(ctx, limit.MaxEvent)
+}
+
+// Spending returns a context whose caller pays for what is looked at while an operation runs. A caller who owes as much as
+// the bucket holds gets no more, with RATE_LIMITED: what is charged only while it is done cannot be refused before.
+func (o *Operations) Spending(ctx context.Context) context.Context {
+	b := o.bucket(ctx)
+	if b.limiter == nil {
+		return ctx
+	}
+	return rate.WithSpender(ctx, func(n int) error { return b.spend(n) })
+}
+
+// Charge takes what an event cost out of its caller's bucket. wait is how long to wait with the next one: as long as the
+// caller owes something.
+func (o *Operations) Charge(ctx context.Context, cost int) (wait time.Duration) {
+	b := o.bucket(ctx)
+	if b.limiter == nil {
+		return 0
+	}
+	s := b.limiter.Charge(b.key, cost, time.Now())
+	return b.untilPaid(s)
 }
 
 // Cost is what an operation cost, and what is left to its caller.
@@ -434,6 +462,22 @@ func (b bucket) take(n int, now time.Time) error {
 		"come back. Try again later, or ask for less.", s.Available, s.Restore)
 	err.RetryAfter = wait
 	return err
+}
+
+// spend takes points for work that is done already; with 0 it only asks whether there may be more.
+func (b bucket) spend(n int) error {
+	s := b.limiter.Charge(b.key, n, time.Now())
+	if s.Owed < b.limiter.Burst() {
+		return nil
+	}
+	err := apierror.New(apierror.RateLimited, "This looks at more than may be spent: ask for less at a time, of fewer campaigns or days, or try again later.")
+	err.RetryAfter = b.untilPaid(s)
+	return err
+}
+
+// untilPaid is how long it takes until nothing is owed.
+func (b bucket) untilPaid(s rate.Status) time.Duration {
+	return time.Duration(float64(s.Owed) / s.Restore * float64(time.Second))
 }
 
 func (b bucket) charge(n int, now time.Time) {

@@ -19,6 +19,5 @@ type Resolver struct {
 	Builder *cube.Builder
 	Insight *insight.Reader
 	Live    *live.Hub
-
-	scores scores
+	Scores  *insight.Shared
 }

@@ -3,11 +3,13 @@ package graph
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -78,13 +80,20 @@ type stream struct {
 
 	// pending is an event that the source gave and that nobody has been shown yet.
 	pending *item
-	closed  atomic.Bool
+	// promised says that the event before was given with More, and may wait for the next one to be sent.
+	promised bool
+	closed   atomic.Bool
 }
 
-// Next waits for the next event and executes it.
+// Next waits for the next event and executes it. While the database is away an event waits: what it would show is not
+// what it is.
 func (s *stream) Next(ctx context.Context) (wire.Event, error) {
 	if s.pending == nil {
-		it, err := s.source.next(ctx)
+		it, err := s.take(ctx)
+		if errors.Is(err, errNotYet) {
+			s.promised = false
+			return wire.Event{}, nil
+		}
 		if err != nil {
 			return wire.Event{}, err
 		}
@@ -95,12 +104,70 @@ func (s *stream) Next(ctx context.Context) (wire.Event, error) {
 		s.pending = nil
 		return wire.Event{ID: it.id}, nil
 	}
-	payload, err := s.group.payload(ctx, it.same, func() []byte { return s.engine.show(s.group, it.value) })
-	if err != nil {
-		return wire.Event{}, err
+	for {
+		if wait := s.group.owes(); wait > 0 {
+			if s.promised {
+				s.promised = false
+				return wire.Event{}, nil
+			}
+			if err := sleep(ctx, wait); err != nil {
+				return wire.Event{}, err
+			}
+		}
+		payload, err := s.group.payload(ctx, it.same, s.promised, func() []byte { return s.engine.show(s.group, it.value) })
+		switch {
+		case errors.Is(err, errNotYet):
+			s.promised = false
+			return wire.Event{}, nil
+		case err != nil:
+			return wire.Event{}, err
+		case payload != nil:
+			s.pending, s.promised = nil, it.more
+			return wire.Event{ID: it.id, Payload: payload, More: it.more}, nil
+		}
+		if s.promised {
+			s.promised = false
+			return wire.Event{}, nil // what was sent before must not wait
+		}
+		if err := sleep(ctx, awayRetry); err != nil {
+			return wire.Event{}, err
+		}
 	}
-	s.pending = nil
-	return wire.Event{ID: it.id, Payload: payload, More: it.more}, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+const (
+	// awayRetry is how long an event waits that could not be executed because the database is away.
+	awayRetry = 500 * time.Millisecond
+	// atOnce is how soon an event has to come that the one before it waits for, to be sent together.
+	atOnce = 5 * time.Millisecond
+)
+
+// errNotYet says that an event does not come at once.
+var errNotYet = errors.New("not yet")
+
+// take takes the next event of the source. Where one was promised that does not come at once after all, it gives up.
+func (s *stream) take(ctx context.Context) (item, error) {
+	if !s.promised {
+		return s.source.next(ctx)
+	}
+	soon, cancel := context.WithTimeout(ctx, atOnce)
+	defer cancel()
+	it, err := s.source.next(soon)
+	if err != nil && soon.Err() != nil && ctx.Err() == nil {
+		return item{}, errNotYet
+	}
+	return it, err
 }
 
 // Close ends the subscription.
@@ -114,13 +181,20 @@ func (s *stream) Close() {
 // eventTimeout ends the database's work for one event.
 const eventTimeout = 15 * time.Second
 
-// show executes one event for a group: the result as JSON.
+// show executes one event for a group: the result as JSON, nil where the database went away meanwhile.
 func (e *engine) show(g *group, value any) []byte {
 	ctx, cancel := context.WithTimeout(g.caller, eventTimeout)
 	defer cancel()
 	ctx = context.WithValue(ctx, stepKey{}, &step{value: value})
+	ctx, meter := e.operations.EventMeter(e.operations.Spending(ctx))
 	field := g.field // executing changes it
 	response := e.run(ctx, g.op, &field)
+	if len(response.Errors) > 0 && e.DB.Away() != nil {
+		return nil
+	}
+	if wait := e.operations.Charge(ctx, meter.Cost()); wait > 0 {
+		g.owe(wait)
+	}
 	if bytes.Equal(response.Data, fmt.Appendf(nil, `{%q:null}`, field.Field.Alias)) {
 		response.Data = nil // the root field must not be null, and so there is nothing
 	}
@@ -148,19 +222,34 @@ type group struct {
 
 	mu      sync.Mutex
 	members int
+	// owing is until when no event is executed, since what the ones before cost is not paid yet.
+	owing time.Time
 	// recent are the payloads that were asked for last.
-	recent [recentPayloads]*shared
+	recent []*shared
 	oldest int
 }
 
-// recentPayloads is how many events a group remembers: members that are a little behind find them there still.
-const recentPayloads = 8
+// recentPayloads is how many events a group remembers: members that are a little behind find them there still. It is more
+// than one flush of a busy log brings, since what is executed again also pushes out what others are about to ask for.
+const recentPayloads = 64
 
 // shared is a payload, under way or done.
 type shared struct {
-	same    any
-	done    chan struct{}
+	same any
+	done chan struct{}
+	// payload and err are there once it is done.
 	payload []byte
+	err     error
+}
+
+// failed reports whether the event could not be executed, and is to be tried again.
+func (p *shared) failed() bool {
+	select {
+	case <-p.done:
+		return p.payload == nil && p.err == nil
+	default:
+		return false
+	}
 }
 
 // join adds a member to the group of a key; first makes the group, which gets its key here.
@@ -192,34 +281,63 @@ func (g *groups) leave(left *group) {
 	}
 }
 
-// payload executes an event, or waits for the member that is executing the same.
-func (g *group) payload(ctx context.Context, same any, execute func() []byte) ([]byte, error) {
+// owe says how long the next event has to wait until what the last one cost is paid, at most a minute.
+func (g *group) owe(wait time.Duration) {
 	g.mu.Lock()
-	if g.members == 1 {
-		g.recent = [recentPayloads]*shared{}
+	defer g.mu.Unlock()
+	g.owing = time.Now().Add(min(wait, time.Minute))
+}
+
+func (g *group) owes() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return time.Until(g.owing)
+}
+
+// payload executes an event, or waits for the member that is executing the same. It is nil where that could not be done.
+// Where the caller is in a hurry the error is errNotYet for what is not there at once; it may be asked for again.
+func (g *group) payload(ctx context.Context, same any, hurry bool, execute func() []byte) ([]byte, error) {
+	g.mu.Lock()
+	if g.members == 1 && !hurry {
+		g.recent, g.oldest = nil, 0
 		g.mu.Unlock()
 		return execute(), nil
 	}
-	var p *shared
-	for _, r := range g.recent {
-		if r != nil && r.same == same {
-			p = r
+	at := slices.IndexFunc(g.recent, func(r *shared) bool { return r.same == same && !r.failed() })
+	if at < 0 {
+		p := &shared{same: same, done: make(chan struct{})}
+		if len(g.recent) < recentPayloads {
+			at = len(g.recent)
+			g.recent = append(g.recent, p)
+		} else {
+			at = g.oldest
+			g.recent[at] = p
+			g.oldest = (g.oldest + 1) % recentPayloads
 		}
-	}
-	if p == nil {
-		p = &shared{same: same, done: make(chan struct{})}
-		g.recent[g.oldest] = p
-		g.oldest = (g.oldest + 1) % recentPayloads
 		// Not on the member's own goroutine, whose stack would stay as large as executing needs it.
 		go func() {
 			defer close(p.done)
+			defer func() {
+				if panicked := recover(); panicked != nil {
+					p.err = fmt.Errorf("%w: %v\n%s", wire.ErrPanic, panicked, debug.Stack())
+				}
+			}()
 			p.payload = execute()
 		}()
 	}
+	p := g.recent[at]
 	g.mu.Unlock()
+	var late <-chan time.Time
+	if hurry {
+		t := time.NewTimer(atOnce)
+		defer t.Stop()
+		late = t.C
+	}
 	select {
 	case <-p.done:
-		return p.payload, nil
+		return p.payload, p.err
+	case <-late:
+		return nil, errNotYet
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
@@ -241,7 +359,8 @@ func groupKey(caller auth.Caller, op *graphql.OperationContext) string {
 	if err != nil {
 		return fmt.Sprintf("%p", op) // alike to none
 	}
-	return string(key)
+	sum := sha256.Sum256(key)
+	return string(sum[:])
 }
 
 // variablesIn notes the variables that a selection uses.

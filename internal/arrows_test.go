@@ -38,7 +38,7 @@ var levels = map[string]int{
 	"internal/observe":  2,
 	"internal/page":     1,
 	"internal/auth":     1,
-	"internal/rate":     1,
+	"internal/rate":     0,
 	"internal/id":       0,
 	"internal/apierror": 0,
 	"internal/calendar": 0,

@@ -42,18 +42,26 @@ type answer struct {
 	status     int
 	retryAfter string
 	text       []byte
-	Data       json.RawMessage
-	Errors     []struct {
-		Message    string
-		Extensions struct{ Code string }
-	}
+	Data       json.RawMessage `json:"data"`
+	Errors     faults          `json:"errors"`
 }
 
-func (a answer) code() string {
-	if len(a.Errors) == 0 {
+func (a answer) code() string { return a.Errors.code() }
+
+// faults are the errors of an answer or an event.
+type faults []struct {
+	Message    string `json:"message"`
+	Extensions struct {
+		Code string `json:"code"`
+	} `json:"extensions"`
+}
+
+// code is that of the first.
+func (f faults) code() string {
+	if len(f) == 0 {
 		return ""
 	}
-	return a.Errors[0].Extensions.Code
+	return f[0].Extensions.Code
 }
 
 func (c *client) ask(ctx context.Context, url, query string, variables map[string]any) (a answer, err error) {
@@ -122,16 +130,17 @@ func (c *client) record(ctx context.Context, url, campaign, key string, score in
 		"contact": map[string]any{"externalId": "c" + strconv.Itoa(score*7%50)},
 	}})
 	if err != nil {
-		return unknown, a, nil
+		return unknown, a, nil //nolint:nilerr // no answer is an outcome too
 	}
 	if len(a.Errors) > 0 {
 		return refused, a, nil
 	}
 	var data struct {
 		RecordResponse struct {
-			Response   *struct{ ID string }
-			UserErrors []struct{ Message string }
-		}
+			Response *struct {
+				ID string `json:"id"`
+			} `json:"response"`
+		} `json:"recordResponse"`
 	}
 	if err := json.Unmarshal(a.Data, &data); err != nil {
 		return unknown, a, err
@@ -144,17 +153,28 @@ func (c *client) record(ctx context.Context, url, campaign, key string, score in
 
 // event is what subscribers are told.
 type event struct {
-	Cursor, Kind, ResponseID string
-	Response                 *struct{ Comment string }
+	Cursor     string `json:"cursor"`
+	Kind       string `json:"kind"`
+	ResponseID string `json:"responseId"`
+	Response   *struct {
+		Comment string `json:"comment"`
+	} `json:"response"`
 }
 
-const feedbackReceived = `subscription ($after: String, $limit: Int) { feedbackReceived(after: $after, limit: $limit) { cursor kind responseId response { comment } } }`
+// feedbackReceived asks for what each event has to read in the database.
+const feedbackReceived = `subscription ($after: String, $limit: Int) { feedbackReceived(after: $after, limit: $limit) {
+	cursor kind responseId response { comment campaign { name } contact { id } } } }`
 
+// result is one of a subscription.
 type result struct {
-	Data struct{ FeedbackReceived *event }
-	// Errors are those of a result.
-	Errors json.RawMessage
+	Data *struct {
+		FeedbackReceived *event `json:"feedbackReceived"`
+	} `json:"data"`
+	Errors faults `json:"errors"`
 }
+
+// errEvent says that an event came with errors. A connection may break, but what comes over it must be whole.
+var errEvent = errors.New("an event with errors")
 
 // stream reads events over server-sent events until the context ends or the connection does. The error is nil where
 // the subscription completed.
@@ -183,7 +203,7 @@ func (c *client) stream(ctx context.Context, url string, after *string, limit in
 		text, _ := io.ReadAll(io.LimitReader(response.Body, 400))
 		return fmt.Errorf("status %d: %s", response.StatusCode, text)
 	}
-	kind := ""
+	kind, begun := "", false
 	lines := bufio.NewScanner(response.Body)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -196,21 +216,27 @@ func (c *client) stream(ctx context.Context, url string, after *string, limit in
 		case ok && kind == "complete":
 			return nil
 		case ok && kind == "next":
-			if err := told([]byte(data), f); err != nil {
+			if err := told([]byte(data), begun, f); err != nil {
 				return err
 			}
+			begun = true
 		}
 	}
 	return errors.Join(lines.Err(), io.ErrUnexpectedEOF)
 }
 
-func told(data []byte, f func(event)) error {
+// told passes an event on. Until the subscription has begun it may be refused for now, which is an error like any other
+// of the connection; an event with errors is an errEvent.
+func told(data []byte, begun bool, f func(event)) error {
 	var r result
 	if err := json.Unmarshal(data, &r); err != nil {
-		return fmt.Errorf("an event: %w", err)
+		return fmt.Errorf("an event: %w", err) // it was cut off
 	}
-	if r.Data.FeedbackReceived == nil {
-		return fmt.Errorf("an event with errors: %s", data)
+	switch {
+	case !begun && r.Data == nil && r.Errors.code() == "OVERLOADED":
+		return fmt.Errorf("the subscription was refused: %s", data)
+	case len(r.Errors) > 0 || r.Data == nil || r.Data.FeedbackReceived == nil:
+		return fmt.Errorf("%w: %s", errEvent, data)
 	}
 	f(*r.Data.FeedbackReceived)
 	return nil
@@ -232,23 +258,24 @@ func (c *client) socket(ctx context.Context, url string, after *string, f func(e
 	if err := conn.Write(ctx, websocket.MessageText, subscribe); err != nil {
 		return err
 	}
-	for {
+	for begun := false; ; {
 		_, text, err := conn.Read(ctx)
 		if err != nil {
 			return err
 		}
 		var m struct {
-			Type    string
-			Payload json.RawMessage
+			Type    string          `json:"type"`
+			Payload json.RawMessage `json:"payload"`
 		}
 		if err := json.Unmarshal(text, &m); err != nil {
 			return err
 		}
 		switch m.Type {
 		case "next":
-			if err := told(m.Payload, f); err != nil {
+			if err := told(m.Payload, begun, f); err != nil {
 				return err
 			}
+			begun = true
 		case "ping":
 			if err := conn.Write(ctx, websocket.MessageText, []byte(`{"type":"pong"}`)); err != nil {
 				return err
@@ -296,9 +323,11 @@ type subscriber struct {
 	mu    sync.Mutex
 	heard []event
 	cuts  int
+	// failed is what must not happen, whatever happens to connections.
+	failed error
 }
 
-// listen goes on until the context ends.
+// listen goes on until the context ends, or something fails.
 func (s *subscriber) listen(ctx context.Context) {
 	after := ""
 	for try := 0; ctx.Err() == nil; try++ {
@@ -314,26 +343,40 @@ func (s *subscriber) listen(ctx context.Context) {
 		}
 		url := s.urls[try%len(s.urls)]
 		from := after
+		var err error
 		if s.socket {
-			_ = s.client.socket(within, url, &from, note)
+			err = s.client.socket(within, url, &from, note)
 		} else {
-			_ = s.client.stream(within, url, &from, 0, note)
+			err = s.client.stream(within, url, &from, 0, note)
 		}
 		cancel()
 		s.mu.Lock()
 		s.cuts++
+		if errors.Is(err, errEvent) {
+			s.failed = fmt.Errorf("after %d events: %w", len(s.heard), err)
+		}
+		failed := s.failed
 		s.mu.Unlock()
+		if failed != nil {
+			return
+		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(time.Duration(20+rand.IntN(80)) * time.Millisecond):
+		case <-time.After(between(20*time.Millisecond, 100*time.Millisecond)):
 		}
 	}
 }
 
-func (s *subscriber) count() int {
+// between is some time from least up to most.
+func between(least, most time.Duration) time.Duration {
+	return least + rand.N(most-least) //nolint:gosec // a pace is no secret
+}
+
+// count is how many events it has heard; the error is what failed.
+func (s *subscriber) count() (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.heard)
+	return len(s.heard), s.failed
 }
 
 // readLog reads the whole log in portions.

@@ -12,6 +12,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -43,20 +45,16 @@ func refusal(kind string, body []byte, statuses ...int) func(context.Context, *c
 		if err != nil {
 			return err
 		}
-		return clear(a, statuses...)
+		return explained(a, statuses...)
 	}
 }
 
-// clear fails unless the answer is a refusal that says why, and shows nothing of the inside.
-func clear(a answer, statuses ...int) error {
+// explained fails unless the answer is a refusal that says why, and shows nothing of the inside.
+func explained(a answer, statuses ...int) error {
 	if len(a.Errors) == 0 || a.Errors[0].Message == "" || a.code() == "" || a.code() == "INTERNAL" {
 		return fmt.Errorf("status %d: %.300s", a.status, a.text)
 	}
-	ok := len(statuses) == 0
-	for _, s := range statuses {
-		ok = ok || s == a.status
-	}
-	if !ok {
+	if len(statuses) > 0 && !slices.Contains(statuses, a.status) {
 		return fmt.Errorf("status %d, want %v: %.300s", a.status, statuses, a.text)
 	}
 	if len(a.Errors) > 20 || len(a.text) > 16<<10 {
@@ -135,7 +133,7 @@ func attacks() []attack {
 			if err != nil {
 				return err
 			}
-			return clear(a, 405)
+			return explained(a, 405)
 		}},
 		{"a form from another site", false, refusal("application/x-www-form-urlencoded", []byte("query="+url.QueryEscape(`mutation { createCampaign(input: { name: "By form" }) { campaign { id } } }`)), 415)},
 		{"an upload", false, refusal("multipart/form-data; boundary=x", []byte("--x\r\nContent-Disposition: form-data; name=\"operations\"\r\n\r\n{}\r\n--x--\r\n"), 415)},
@@ -153,7 +151,7 @@ func attacks() []attack {
 			if err != nil {
 				return err
 			}
-			return clear(a)
+			return explained(a)
 		}},
 		{"SQL in every text", false, func(ctx context.Context, c *client, at string) error {
 			a, err := c.ask(ctx, at, `query ($x: String!, $i: ID!) { contacts(search: $x) { totalCount } responses(filter: { search: $x }, after: $x) { totalCount } node(id: $i) { id } }`,
@@ -161,28 +159,28 @@ func attacks() []attack {
 			if err != nil {
 				return err
 			}
-			return clear(a)
+			return explained(a)
 		}},
-		{"a key of 100 kB", true, func(ctx context.Context, c *client, at string) error {
+		{"a key of 100 kB", true, func(ctx context.Context, _ *client, at string) error {
 			liar := newClient(strings.Repeat("z", 100<<10))
 			defer liar.http.CloseIdleConnections()
-			return statusOf(liar, ctx, at, 400, 401, 431)
+			return statusOf(ctx, liar, at, 400, 401, 431)
 		}},
-		{"a forged token", true, func(ctx context.Context, c *client, at string) error {
+		{"a forged token", true, func(ctx context.Context, _ *client, at string) error {
 			liar := newClient("z10t_eyJhbGciOiJub25lIn0.eyJzY29wZXMiOlsiQURNSU4iXX0.")
 			defer liar.http.CloseIdleConnections()
 			a, err := liar.ask(ctx, at, "{ viewer { scopes } }", nil)
 			if err != nil {
 				return err
 			}
-			return clear(a, 401)
+			return explained(a, 401)
 		}},
 	}
 	return append(list, socketAttacks()...)
 }
 
 // statusOf wants one of the statuses, with any body.
-func statusOf(c *client, ctx context.Context, at string, statuses ...int) error {
+func statusOf(ctx context.Context, c *client, at string, statuses ...int) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, at, bytes.NewReader(document("{__typename}")))
 	if err != nil {
 		return err
@@ -194,12 +192,10 @@ func statusOf(c *client, ctx context.Context, at string, statuses ...int) error 
 		return err
 	}
 	defer response.Body.Close()
-	for _, s := range statuses {
-		if response.StatusCode == s {
-			return nil
-		}
+	if !slices.Contains(statuses, response.StatusCode) {
+		return fmt.Errorf("status %d", response.StatusCode)
 	}
-	return fmt.Errorf("status %d", response.StatusCode)
+	return nil
 }
 
 // closes opens a socket, sends messages and wants it closed with the code.
@@ -256,7 +252,7 @@ func socketAttacks() []attack {
 			}
 			defer func() { _ = conn.CloseNow() }()
 			for i := range 2_000 {
-				if err := conn.Write(ctx, websocket.MessageText, []byte(subscribe(fmt.Sprint(i), "subscription { feedbackReceived { cursor } }"))); err != nil {
+				if err := conn.Write(ctx, websocket.MessageText, []byte(subscribe(strconv.Itoa(i), "subscription { feedbackReceived { cursor } }"))); err != nil {
 					break
 				}
 			}

@@ -18,7 +18,7 @@ type writers struct {
 	urls  []string
 
 	mu sync.Mutex
-	// acked are the ids that were acknowledged, by idempotency key; asked all keys that were ever sent.
+	// acked are the idempotency keys that were acknowledged, asked all that were ever sent.
 	acked map[string]bool
 	asked map[string]bool
 	// refusals are answers with errors, by status and code; failures got no answer.
@@ -28,7 +28,7 @@ type writers struct {
 }
 
 // write has so many writers record. Where most is not zero it ends with so many responses, else with the context; what
-// is under way then is given up, unless patient.
+// is under way then is given up.
 func (h *house) write(ctx context.Context, urls []string, parallel, most int, pause time.Duration) *writers {
 	w := &writers{house: h, urls: urls, acked: map[string]bool{}, asked: map[string]bool{}, refusals: map[string]int{}}
 	var all sync.WaitGroup
@@ -165,15 +165,21 @@ func rotate(urls []string, by int) []string {
 	return append(slices.Clone(urls[by:]), urls[:by]...)
 }
 
-// check waits until every subscriber has heard as many events as the log has, and compares them one by one. It returns
-// how often connections were cut.
+// check waits until every subscriber has heard as many events as the log has, a minute without any at most, and compares
+// them one by one. It returns how often connections were cut.
 func (l *listeners) check(ctx context.Context, log []event) (cuts int, err error) {
 	defer l.stop()
-	deadline := time.Now().Add(time.Minute)
 	for _, s := range l.all {
-		for s.count() < len(log) {
-			if time.Now().After(deadline) || ctx.Err() != nil {
-				return 0, fmt.Errorf("a subscriber has heard %d of %d events", s.count(), len(log))
+		heard, since := 0, time.Now()
+		for n, err := s.count(); n < len(log) || err != nil; n, err = s.count() {
+			if err != nil {
+				return 0, fmt.Errorf("a subscriber: %w", err)
+			}
+			if n > heard {
+				heard, since = n, time.Now()
+			}
+			if time.Since(since) > time.Minute || ctx.Err() != nil {
+				return 0, fmt.Errorf("a subscriber has heard %d of %d events", n, len(log))
 			}
 			time.Sleep(20 * time.Millisecond)
 		}
@@ -182,6 +188,9 @@ func (l *listeners) check(ctx context.Context, log []event) (cuts int, err error
 	l.stop()
 	l.done.Wait()
 	for n, s := range l.all {
+		if s.failed != nil {
+			return 0, fmt.Errorf("subscriber %d: %w", n, s.failed)
+		}
 		if len(s.heard) != len(log) {
 			return 0, fmt.Errorf("subscriber %d heard %d events, and there are %d", n, len(s.heard), len(log))
 		}

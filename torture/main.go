@@ -15,6 +15,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -32,7 +33,7 @@ func main() {
 	// Children end with the thread that started them; main's lives as long as the process.
 	runtime.LockOSThread()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:])
+	err := run(ctx, os.Args[1:], os.Stdout)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "torture:", err)
@@ -78,7 +79,7 @@ func trials() []trial {
 	}
 }
 
-func run(ctx context.Context, args []string) (err error) {
+func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	var only string
 	t := &torture{}
 	flags := flag.NewFlagSet("torture", flag.ContinueOnError)
@@ -98,7 +99,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if t.temp, err = os.MkdirTemp("", "zeroten-torture-"); err != nil {
 		return err
 	}
-	if err := os.Chmod(t.temp, 0o755); err != nil { // PostgreSQL, as another user, goes through it
+	if err := os.Chmod(t.temp, 0o755); err != nil { //nolint:gosec // PostgreSQL, as another user, goes through it
 		return err
 	}
 	if t.log, err = os.Create(filepath.Join(t.temp, "servers.log")); err != nil {
@@ -130,10 +131,10 @@ func run(ctx context.Context, args []string) (err error) {
 				return fmt.Errorf("%s on %s: %w", trial.name, database, err)
 			}
 			t.lines = append(t.lines, line{trial.what, database, tried, outcome})
-			fmt.Printf("%-9s %-10s %5.1f s  %s: %s\n", trial.name, database, time.Since(started).Seconds(), tried, outcome)
+			fmt.Fprintf(out, "%-9s %-10s %5.1f s  %s: %s\n", trial.name, database, time.Since(started).Seconds(), tried, outcome)
 		}
 	}
-	fmt.Printf("nothing was lost, in %.0f s\n", time.Since(began).Seconds())
+	fmt.Fprintf(out, "nothing was lost, in %.0f s\n", time.Since(began).Seconds())
 	if t.short || only != "" {
 		return nil
 	}
@@ -164,7 +165,7 @@ func (t *torture) publish(ctx context.Context, took time.Duration) error {
 		fmt.Fprintf(&out, "| %s | %s | %s | %s |\n", l.trial, l.database, l.tried, l.outcome)
 	}
 	out.WriteString(end + after)
-	return os.WriteFile(path, []byte(out.String()), 0o644)
+	return os.WriteFile(path, []byte(out.String()), 0o600)
 }
 
 // number is full, or its share in a short run.

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
@@ -33,9 +32,9 @@ func (t *torture) cuts(ctx context.Context, database string) (tried, outcome str
 	}
 	events, subscribers, parallel := t.number(10_000, 2_000), t.number(200, 60), 64
 	at := []string{h.server.URL()}
-	life := func() time.Duration { return time.Second + rand.N(4*time.Second) }
+	life := func() time.Duration { return between(time.Second, 5*time.Second) }
 	if t.short {
-		life = func() time.Duration { return 300*time.Millisecond + rand.N(time.Second) }
+		life = func() time.Duration { return between(300*time.Millisecond, 1300*time.Millisecond) }
 	}
 	l := h.subscribe(ctx, subscribers, at, life)
 	// Slowly enough that all are cut several times meanwhile.
@@ -83,7 +82,7 @@ func (t *torture) kills(ctx context.Context, database string) (tried, outcome st
 	go func() { written <- h.write(writing, at, 32, 0, time.Millisecond) }()
 	rounds := t.number(8, 3)
 	for range rounds {
-		time.Sleep(time.Second + rand.N(time.Second))
+		time.Sleep(between(time.Second, 2*time.Second))
 		if err := second.Kill(); err != nil {
 			stop()
 			return "", "", err
@@ -260,7 +259,7 @@ func (t *torture) cutOff(ctx context.Context, database string) (tried, outcome s
 
 func (t *torture) fullDisk(ctx context.Context, database string) (tried, outcome string, err error) {
 	disk := filepath.Join(t.temp, "disk-"+strings.ToLower(database))
-	if err := os.Mkdir(disk, 0o777); err != nil {
+	if err := os.Mkdir(disk, 0o700); err != nil {
 		return "", "", err
 	}
 	if out, err := exec.CommandContext(ctx, "mount", "-t", "tmpfs", "-o", "size=48m,mode=0777", "zeroten", disk).CombinedOutput(); err != nil {
@@ -428,7 +427,10 @@ func (t *torture) stop(ctx context.Context, database string) (tried, outcome str
 	go func() { written <- h.write(writing, at, 64, 0, 0) }()
 	// Let all be there: each has heard something.
 	for _, s := range l.all {
-		for s.count() == 0 && ctx.Err() == nil {
+		for n, err := s.count(); n == 0 && ctx.Err() == nil; n, err = s.count() {
+			if err != nil {
+				return "", "", fmt.Errorf("a subscriber: %w", err)
+			}
 			time.Sleep(10 * time.Millisecond)
 		}
 	}

@@ -61,8 +61,11 @@ func (p *Persisted) Text(hash string) (string, error) {
 	if text, ok := p.kept.get(hash); ok {
 		return text, nil
 	}
-	return "", apierror.New(NotFoundCode, "PersistedQueryNotFound")
+	return "", NotFound()
 }
+
+// NotFound is the error for a hash that is not known, in the words that clients wait for.
+func NotFound() *apierror.Error { return apierror.New(NotFoundCode, "PersistedQueryNotFound") }
 
 // Add keeps a text.
 func (p *Persisted) Add(text string) { p.kept.add(Hash(text), text) }

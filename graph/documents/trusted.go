@@ -70,9 +70,6 @@ func (t *Trusted) ByText(text string) (*Document, bool) {
 	return d, ok
 }
 
-// Len is how many documents there are.
-func (t *Trusted) Len() int { return len(t.byText) }
-
 // bare is an id without the name of the hash.
 func bare(id string) string { return strings.TrimPrefix(id, "sha256:") }
 
@@ -103,7 +100,10 @@ func ParseManifest(data []byte) (map[string]string, error) {
 		return nil
 	}
 	if list, ok := all["operations"]; ok && bytes.HasPrefix(bytes.TrimSpace(list), []byte("[")) {
-		var operations []struct{ ID, Body string }
+		var operations []struct {
+			ID   string `json:"id"`
+			Body string `json:"body"`
+		}
 		if err := json.Unmarshal(list, &operations); err != nil {
 			return nil, fmt.Errorf("operations must be a list of objects with id and body: %w", err)
 		}

@@ -2,6 +2,7 @@ package limit
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"reflect"
 	"slices"
@@ -175,7 +176,7 @@ func (c *counting) field(f *ast.Field, n int) int {
 	switch w.size {
 	case paged, bulk:
 		return add(own, c.selections(f.SelectionSet, size))
-	case list, groups, items:
+	case list, groups, items, points:
 		return add(own, mul(size, c.selections(f.SelectionSet, 1)))
 	case single:
 	}
@@ -191,6 +192,8 @@ func (c *Costs) own(w weight, size int) int {
 		return size
 	case bulk:
 		return add(w.own, size/10)
+	case points:
+		return add(w.own, size/pointsPerCost)
 	case single, groups, items:
 	}
 	return w.own
@@ -225,6 +228,13 @@ func (c *counting) size(w weight, f *ast.Field, n int) int {
 		return c.within(f.Arguments.ForName("input"), w.argument)
 	case items:
 		return n
+	case points:
+		if arg := f.Arguments.ForName(w.argument); arg != nil {
+			if n, ok := pointsOf[fmt.Sprint(c.value(arg.Value))]; ok {
+				return n
+			}
+		}
+		return pointsOf["MONTH"]
 	case single:
 	}
 	return 1

@@ -68,10 +68,11 @@ func TestCost(t *testing.T) {
 		"ids in a variable": {`query($i:[ID!]!){nodes(ids:$i){id}}`, map[string]any{"i": []any{"a", "b"}}, 2},
 		"traits":            {"{traits{key values{value}}}", nil, 16 + 16*10},
 		"score":             {"{feedback{score{nps}}}", nil, 2},
-		"trend":             {"{feedback{trend{score{nps} change{pValue}}}}", nil, 6},
+		"trend":             {"{feedback{trend{score{nps} change{pValue}}}}", nil, 7},
 		"breakdown":         {`{feedback{breakdown(by:["a"]){values score{nps}}}}`, nil, 6},
-		"groups":            {`{feedback{breakdown(by:["a"]){feedback{trend{start}}}}}`, nil, 6 + 51*6},
-		"ten groups":        {`{feedback{breakdown(by:["a"] limit:10){feedback{trend{start}}}}}`, nil, 6 + 11*6},
+		"daily trend":       {"{feedback{trend(interval:DAY){score{interval{low}}}}}", nil, 1 + 5 + 366/25 + 366},
+		"groups":            {`{feedback{breakdown(by:["a"]){feedback{trend{start}}}}}`, nil, 6 + 51*7},
+		"ten groups":        {`{feedback{breakdown(by:["a"] limit:10){feedback{trend{start}}}}}`, nil, 6 + 11*7},
 		"all groups":        {`{feedback{breakdown(by:["a"] limit:99999){feedback{score{nps}}}}}`, nil, 6 + 201*2},
 		"comparison":        {"{feedback{compareTo(filter:{}){difference}}}", nil, 6},
 		"mutation":          {`mutation{deleteResponse(input:{id:"x"}){deletedId userErrors{code}}}`, nil, 1},
@@ -92,7 +93,7 @@ func TestCost(t *testing.T) {
 		},
 		"subscription": {"subscription{feedbackReceived{response{id campaign{name} contact{name}}}}", nil, 3},
 		"skipped":      {"query($y:Boolean!){feedback{score@skip(if:$y){nps} trend@include(if:false){start}}}", map[string]any{"y": true}, 1},
-		"not skipped":  {"query($y:Boolean!){feedback{score@include(if:$y){nps} trend@skip(if:false){start}}}", map[string]any{"y": true}, 7},
+		"not skipped":  {"query($y:Boolean!){feedback{score@include(if:$y){nps} trend@skip(if:false){start}}}", map[string]any{"y": true}, 8},
 		"skipped parts": {
 			"query($y:Boolean!){feedback{...@skip(if:$y){score{nps}} ...F@include(if:false)}} fragment F on Feedback{trend{start}}",
 			map[string]any{"y": true}, 1,
@@ -175,11 +176,11 @@ func TestEveryListHasAWeight(t *testing.T) {
 			continue
 		}
 		for _, f := range typ.Fields {
-			exact, any := typ.Name+"."+f.Name, "*."+f.Name
-			used[exact], used[any] = true, true
+			exact, anywhere := typ.Name+"."+f.Name, "*."+f.Name
+			used[exact], used[anywhere] = true, true
 			w, known := weights[exact]
 			if !known {
-				w, known = weights[any]
+				w, known = weights[anywhere]
 			}
 			of := schema.Types[f.Type.Name()]
 			object := of.Kind == ast.Object || of.Kind == ast.Interface || of.Kind == ast.Union
@@ -375,7 +376,7 @@ func TestMeasure(t *testing.T) {
 			}
 			ctx := graphql.WithOperationContext(t.Context(), &graphql.OperationContext{Variables: variables})
 			measured(ctx, t, costs, f, test.result) // without a meter
-			ctx, meter := WithMeter(ctx)
+			ctx, meter := WithMeter(ctx, MaxAnswer)
 			measured(ctx, t, costs, f, test.result)
 			if got := meter.Cost(); got != test.want {
 				t.Errorf("%d, want %d", got, test.want)
@@ -391,7 +392,7 @@ func TestMeasure(t *testing.T) {
 func BenchmarkMeasurePlain(b *testing.B) {
 	costs := NewCosts(schema)
 	f := &ast.Field{Definition: schema.Types["Response"].Fields.ForName("score")}
-	ctx, _ := WithMeter(b.Context())
+	ctx, _ := WithMeter(b.Context(), MaxAnswer)
 	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{Field: graphql.CollectedField{Field: f}})
 	next := func(context.Context) (any, error) { return nil, nil }
 	for b.Loop() {

@@ -12,22 +12,28 @@ import (
 // Meter adds up what an operation cost in the end.
 type Meter struct {
 	cost atomic.Int64
-	// bytes are those of the texts that were found.
+	// bytes are those of the texts that were found, most is how many they may be.
 	bytes atomic.Int64
+	most  int64
 }
 
 // MaxAnswer is how many bytes the long texts of an answer may have together: what an operation costs says how many
 // things it finds, and not how much somebody wrote into them.
-const MaxAnswer = 16 << 20
+const (
+	MaxAnswer = 16 << 20
+	// MaxEvent is the same for one event of a subscription, which may have to wait for a client that does not read.
+	MaxEvent = 1 << 20
+)
 
 // longText is what it takes for a text to be counted.
 const longText = 200
 
 type meterKey struct{}
 
-// WithMeter returns a context for one execution, whose fields are counted by the meter.
-func WithMeter(ctx context.Context) (context.Context, *Meter) {
-	m := &Meter{}
+// WithMeter returns a context for one execution, whose fields are counted by the meter. Its long texts may have most
+// bytes together.
+func WithMeter(ctx context.Context, most int64) (context.Context, *Meter) {
+	m := &Meter{most: most}
 	return context.WithValue(ctx, meterKey{}, m), m
 }
 
@@ -46,8 +52,8 @@ func (c *Costs) Measure(ctx context.Context, next graphql.Resolver) (any, error)
 	if !fc.IsMethod && !fc.IsResolver { // it was there already
 		result, err := next(ctx)
 		if n := bytesOf(result); n > longText && err == nil {
-			if m := MeterOf(ctx); m != nil && m.bytes.Add(int64(n)) > MaxAnswer {
-				return nil, apierror.New(apierror.TooComplex, "The answer would have more than %d MiB: ask for smaller pages, or for less at a time.", MaxAnswer>>20)
+			if m := MeterOf(ctx); m != nil && m.bytes.Add(int64(n)) > m.most {
+				return nil, apierror.New(apierror.TooComplex, "The answer would have more than %d MiB: ask for smaller pages, or for less at a time.", m.most>>20)
 			}
 		}
 		return result, err
@@ -93,6 +99,10 @@ func (c *Costs) found(ctx context.Context, w weight, fc *graphql.FieldContext, r
 	case bulk:
 		counting := counting{Costs: c, variables: graphql.GetOperationContext(ctx).Variables}
 		size = counting.size(w, fc.Field.Field, 1)
+	case points:
+		if list := reflect.ValueOf(result); list.IsValid() && list.Kind() == reflect.Slice {
+			size = list.Len()
+		}
 	case single, groups, items:
 	}
 	own := c.own(w, size)

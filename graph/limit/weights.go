@@ -28,7 +28,16 @@ const (
 	bulk
 	// items are those of the page or of the bulk above.
 	items
+	// points are those of a trend, about as many as its `argument` gives in a usual time: each costs what is below it, and
+	// pointsPerCost of them 1.
+	points
 )
+
+// pointsOf is how many points a trend has, by its interval.
+var pointsOf = map[string]int{"DAY": 366, "WEEK": 105, "MONTH": 36, "QUARTER": 16, "YEAR": 10}
+
+// pointsPerCost is how many points of a trend cost 1.
+const pointsPerCost = 25
 
 // How many items are given; asking for more is refused by whoever is asked.
 const (
@@ -65,7 +74,8 @@ var weights = map[string]weight{
 	"Segment.feedback":       {own: 1},
 	"FeedbackGroup.feedback": {own: 1},
 	"Feedback.score":         {own: 1},
-	"Feedback.trend":         {own: 5}, // its points are read together
+	"Feedback.trend":         {own: 5, size: points, argument: "interval"}, // its points are read together
+	"Score.interval":         {own: 1},
 	"Feedback.breakdown":     {own: 5, size: groups, argument: "limit", count: 50},
 	"Feedback.compareTo":     {own: 5},
 

@@ -276,7 +276,7 @@ func (x *exchange) authenticate() (known bool, err error) {
 		}
 		if tokens := values[tokenParameter]; len(tokens) > 0 {
 			switch {
-			case r.Method != http.MethodGet || !x.stream:
+			case r.Method != http.MethodGet || x.media != mediaStream:
 				return false, apierror.New(apierror.Unauthenticated,
 					"%s is for event streams by GET only: send your key or token as `Authorization: Bearer …`.", tokenParameter)
 			case ok || len(tokens) > 1:

@@ -130,6 +130,9 @@ func (s *eventStream) next(e Event) error {
 	if strings.ContainsAny(e.ID, "\r\n\x00") {
 		e.ID = ""
 	}
+	if e.Payload == nil && e.ID == "" {
+		return s.send(false, ":\n\n") // and what waited for more
+	}
 	if e.Payload == nil { // it sets what the client remembers, and is no event for it
 		return s.send(false, "id: ", e.ID, "\n\n")
 	}

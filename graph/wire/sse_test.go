@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -391,7 +392,88 @@ func TestNumberOfStreams(t *testing.T) {
 	f.codes(t, 2)
 	first.body.Close()
 	f.codes(t, 1)
-	stream("a")
+	for status("a") != http.StatusOK { // what was observed is about to be counted no more
+		runtime.Gosched()
+	}
+}
+
+// TestStreamOverHTTP2 has no connection of its own to take over.
+func TestStreamOverHTTP2(t *testing.T) {
+	t.Parallel()
+	source := newFeed()
+	f := &fake{stream: source}
+	h := New(f.engine(), Limits{})
+	server := httptest.NewUnstartedServer(h)
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	for range 2 {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"?query=subscription", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Accept", mediaStream)
+		response, err := server.Client().Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		if response.ProtoMajor != 2 {
+			t.Fatal(response.Proto)
+		}
+		r := &reading{t, response.Body, bufio.NewReader(response.Body)}
+		r.want(opening)
+		source.events <- Event{ID: "1", Payload: []byte("1"), More: true}
+		source.events <- Event{ID: "2", Payload: []byte("2")}
+		r.want("event: next\nid: 1\ndata: 1")
+		r.want("event: next\nid: 2\ndata: 2")
+		source.err <- io.EOF
+		r.want(complete)
+		r.wantEnd()
+		f.codes(t, 1)
+	}
+}
+
+// TestSurplus has a client go on sending after its request: a little is passed over, and who does not stop is cut.
+func TestSurplus(t *testing.T) {
+	t.Parallel()
+	source := newFeed()
+	f := &fake{stream: source}
+	_, server := serve(t, f, Limits{})
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const request = "GET /?query=subscription HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n"
+	if _, err := io.WriteString(conn, request+request); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if !response.Close || response.Header.Get("Date") == "" || response.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("the head is %v", response)
+	}
+	r := &reading{t, response.Body, bufio.NewReader(response.Body)}
+	r.want(opening)
+	source.events <- Event{Payload: []byte("1")}
+	r.want("event: next\ndata: 1")
+	for {
+		if _, err := conn.Write(make([]byte, 1<<10)); err != nil {
+			break
+		}
+		select {
+		case <-source.closed:
+		default:
+			continue
+		}
+		break
+	}
+	wantClosed(t, source)
+	f.codes(t, 1)
 }
 
 // recorder is a connection without a network, for tests in which no time passes.

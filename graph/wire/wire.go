@@ -67,7 +67,7 @@ type Event struct {
 	// ID is what to resume after; empty where there is no such thing.
 	ID string
 	// Payload is the result as JSON. It is shared, and must not be changed. Where it is nil there is no result: ID says
-	// where to resume whoever loses the connection before the first event.
+	// where to resume whoever loses the connection before the first event. With neither, what waits for More is to be sent.
 	Payload []byte
 	// More says that another event is there already, so that it is worth sending both at once.
 	More bool

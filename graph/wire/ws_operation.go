@@ -169,6 +169,7 @@ func (q *request) stream(ctx context.Context, stream Stream) string {
 		event, err := next(ctx, stream)
 		switch {
 		case err == nil && event.Payload == nil: // here clients resume by their variables
+			q.flush()
 		case err == nil:
 			if !q.send(typeNext, event.Payload, false, event.More) {
 				return ""

@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/zeroten/zeroten/graph/limit"
 )
 
 // Edge is what a server lets in, and how it is seen from outside.
@@ -18,23 +22,45 @@ type Edge struct {
 	TrustedProxies   []netip.Prefix `env:"ZEROTEN_TRUSTED_PROXIES" placeholder:"CIDR" help:"Believe X-Forwarded-For from these networks, e.g. 10.0.0.0/8."`
 	TrustedDocuments string         `env:"ZEROTEN_TRUSTED_DOCUMENTS" type:"existingfile" placeholder:"FILE" help:"Run only the documents of this file."`
 
-	RateBurst        int `env:"ZEROTEN_RATE_BURST" default:"50000" placeholder:"COST" help:"What a key may spend at once (default ${default})."`
-	RateRestore      int `env:"ZEROTEN_RATE_RESTORE" default:"20000" placeholder:"COST" help:"What a key gets back each second (default ${default})."`
-	AnonymousBurst   int `env:"ZEROTEN_ANONYMOUS_BURST" default:"2000" placeholder:"COST" help:"What an address without a key may spend at once (default ${default})."`
-	AnonymousRestore int `env:"ZEROTEN_ANONYMOUS_RESTORE" default:"100" placeholder:"COST" help:"What an address without a key gets back each second (default ${default})."`
+	RateBurst        int `env:"ZEROTEN_RATE_BURST" default:"${rate_burst}" placeholder:"COST" help:"What a key may spend at once (default ${default})."`
+	RateRestore      int `env:"ZEROTEN_RATE_RESTORE" default:"${rate_restore}" placeholder:"COST" help:"What a key gets back each second (default ${default})."`
+	AnonymousBurst   int `env:"ZEROTEN_ANONYMOUS_BURST" default:"${anonymous_burst}" placeholder:"COST" help:"What an address without a key may spend at once (default ${default})."`
+	AnonymousRestore int `env:"ZEROTEN_ANONYMOUS_RESTORE" default:"${anonymous_restore}" placeholder:"COST" help:"What an address without a key gets back each second (default ${default})."`
 
-	MaxConnections int           `env:"ZEROTEN_MAX_CONNECTIONS" default:"20000" placeholder:"NUMBER" help:"Hold this many connections at once; more wait (default ${default})."`
-	RequestTimeout time.Duration `env:"ZEROTEN_REQUEST_TIMEOUT" default:"30s" help:"Give a request up after this long (default ${default})."`
+	MaxConnections int           `env:"ZEROTEN_MAX_CONNECTIONS" default:"${max_connections}" placeholder:"NUMBER" help:"Hold this many connections at once; more wait (default ${default})."`
+	RequestTimeout time.Duration `env:"ZEROTEN_REQUEST_TIMEOUT" default:"${request_timeout}" help:"Give a request up after this long (default ${default})."`
+}
+
+// defaults are what holds where nothing is said.
+var defaults = Edge{
+	RateBurst: 50_000, RateRestore: 20_000,
+	AnonymousBurst: 2_000, AnonymousRestore: 100,
+	MaxConnections: 20_000,
+	RequestTimeout: 30 * time.Second,
+}
+
+// Defaults are the defaults of the flags, for kong.New.
+func Defaults() kong.Vars {
+	return kong.Vars{
+		"rate_burst": strconv.Itoa(defaults.RateBurst), "rate_restore": strconv.Itoa(defaults.RateRestore),
+		"anonymous_burst": strconv.Itoa(defaults.AnonymousBurst), "anonymous_restore": strconv.Itoa(defaults.AnonymousRestore),
+		"max_connections": strconv.Itoa(defaults.MaxConnections),
+		"request_timeout": defaults.RequestTimeout.String(),
+	}
 }
 
 // check fills in what a value made by hand left out, and refuses what makes no sense.
 func (e *Edge) check() error {
-	e.RateBurst, e.RateRestore = cmp.Or(e.RateBurst, 50_000), cmp.Or(e.RateRestore, 20_000)
-	e.AnonymousBurst, e.AnonymousRestore = cmp.Or(e.AnonymousBurst, 2_000), cmp.Or(e.AnonymousRestore, 100)
-	e.MaxConnections = cmp.Or(e.MaxConnections, 20_000)
-	e.RequestTimeout = cmp.Or(e.RequestTimeout, 30*time.Second)
-	if e.RateBurst < 1 || e.RateRestore < 1 || e.AnonymousBurst < 1 || e.AnonymousRestore < 1 || e.MaxConnections < 1 {
-		return errors.New("want numbers from 1 for --rate-burst, --rate-restore, --anonymous-burst, --anonymous-restore and --max-connections")
+	e.RateBurst, e.RateRestore = cmp.Or(e.RateBurst, defaults.RateBurst), cmp.Or(e.RateRestore, defaults.RateRestore)
+	e.AnonymousBurst = cmp.Or(e.AnonymousBurst, defaults.AnonymousBurst)
+	e.AnonymousRestore = cmp.Or(e.AnonymousRestore, defaults.AnonymousRestore)
+	e.MaxConnections = cmp.Or(e.MaxConnections, defaults.MaxConnections)
+	e.RequestTimeout = cmp.Or(e.RequestTimeout, defaults.RequestTimeout)
+	if e.RateRestore < 1 || e.AnonymousRestore < 1 || e.MaxConnections < 1 {
+		return errors.New("want numbers from 1 for --rate-restore, --anonymous-restore and --max-connections")
+	}
+	if min(e.RateBurst, e.AnonymousBurst) < limit.MaxCost {
+		return fmt.Errorf("--rate-burst and --anonymous-burst must be at least %d, the most that an operation may cost", limit.MaxCost)
 	}
 	// What takes longer would be cut off by the server itself, and the client would see no error.
 	if most := writeTimeout - 10*time.Second; e.RequestTimeout < 0 || e.RequestTimeout > most {

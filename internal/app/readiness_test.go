@@ -65,9 +65,12 @@ func TestEdge(t *testing.T) {
 	if err := e.check(); err != nil || e.MaxConnections != 20_000 || e.RequestTimeout == 0 {
 		t.Errorf("%+v: %v", e, err)
 	}
-	for _, e := range []Edge{{RateBurst: -1}, {AnonymousRestore: -1}, {MaxConnections: -1}, {RequestTimeout: -1}, {RequestTimeout: writeTimeout}} {
+	for _, e := range []Edge{{RateBurst: -1}, {RateBurst: 999}, {AnonymousBurst: 999}, {AnonymousRestore: -1}, {MaxConnections: -1}, {RequestTimeout: -1}, {RequestTimeout: writeTimeout}} {
 		if err := e.check(); err == nil {
 			t.Errorf("%+v passes", e)
 		}
+	}
+	if err := (&Edge{RateBurst: 1_000, AnonymousBurst: 1_000}).check(); err != nil {
+		t.Error(err)
 	}
 }

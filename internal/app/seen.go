@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
@@ -23,22 +24,8 @@ func (a *App) measure() {
 		}
 		return 0
 	})
-	o.Gauge("queued_operations", "Writes that wait for a flush.", func() float64 {
-		operations, _ := a.Log.Queued()
-		return float64(operations)
-	})
-	o.Gauge("writing_tenants", "Tenants whose log is just being written.", func() float64 {
-		_, writers := a.Log.Queued()
-		return float64(writers)
-	})
-	o.Gauge("live_subscribers", "Open subscriptions to feedback.", func() float64 { return float64(a.Live.Stats().Subscribers) })
-	o.Gauge("live_behind", "Subscriptions that read the log by themselves until they have caught up.", func() float64 {
-		return float64(a.Live.Stats().Behind)
-	})
-	o.Gauge("live_watches", "Open subscriptions to scores.", func() float64 { return float64(a.Live.Stats().Watches) })
-	o.Gauge("live_tailers", "Tenants whose log is being read for listeners.", func() float64 { return float64(a.Live.Stats().Tailers) })
-	o.Gauge("live_lag_events", "Events that the slowest reader of a log is behind.", func() float64 { return float64(a.Live.Stats().Lag) })
-	o.Gauge("http_connections", "Open connections; sockets apart.", func() float64 { return float64(a.connections.Load()) })
+	o.Register(a.queues(), a.readers())
+	o.Gauge("http_connections", "Open connections; event streams and sockets apart.", func() float64 { return float64(a.connections.Load()) })
 	o.Gauges("jobs", "Jobs by state.", "state", func() map[string]float64 {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
@@ -52,6 +39,53 @@ func (a *App) measure() {
 		}
 		return values
 	})
+}
+
+// together are gauges whose values are read at once, in the order of the descriptions.
+type together struct {
+	descriptions []*prometheus.Desc
+	values       func() []float64
+}
+
+// Describe tells what the values are.
+func (g *together) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range g.descriptions {
+		to <- d
+	}
+}
+
+// Collect tells the values.
+func (g *together) Collect(to chan<- prometheus.Metric) {
+	for i, value := range g.values() {
+		to <- prometheus.MustNewConstMetric(g.descriptions[i], prometheus.GaugeValue, value)
+	}
+}
+
+func described(name, help string) *prometheus.Desc {
+	return prometheus.NewDesc("zeroten_"+name, help, nil, nil)
+}
+
+func (a *App) queues() *together {
+	return &together{[]*prometheus.Desc{
+		described("queued_operations", "Writes that wait for a flush."),
+		described("writing_tenants", "Tenants whose log is just being written."),
+	}, func() []float64 {
+		operations, writers := a.Log.Queued()
+		return []float64{float64(operations), float64(writers)}
+	}}
+}
+
+func (a *App) readers() *together {
+	return &together{[]*prometheus.Desc{
+		described("live_subscribers", "Open subscriptions to feedback."),
+		described("live_behind", "Subscriptions that read the log by themselves until they have caught up."),
+		described("live_watches", "Open subscriptions to scores."),
+		described("live_tailers", "Tenants whose log is being read for listeners."),
+		described("live_lag_events", "Events that the slowest reader of a log is behind."),
+	}, func() []float64 {
+		s := a.Live.Stats()
+		return []float64{float64(s.Subscribers), float64(s.Behind), float64(s.Watches), float64(s.Tailers), float64(s.Lag)}
+	}}
 }
 
 const (

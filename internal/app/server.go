@@ -23,6 +23,8 @@ type Server struct {
 	served        chan error
 	stopping      *atomic.Bool
 	drain         func(context.Context) error
+	// open is how many streams and sockets are open.
+	open func() int
 }
 
 const (
@@ -64,7 +66,7 @@ func (a *App) serve(ctx context.Context, listener net.Listener, edge Edge, playg
 	if err != nil {
 		return nil, err
 	}
-	s.drain = api.Shutdown
+	s.drain, s.open = api.Shutdown, api.Open
 	if edge.MetricsListen != "" {
 		metrics, err := listen(ctx, edge.MetricsListen, "--metrics-listen")
 		if err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
@@ -248,7 +249,12 @@ func (s *selection) holds(c *ent.Contact) bool {
 
 func (s *selection) fetch(ctx context.Context, w page.Window) ([]*ent.Contact, error) {
 	if !s.sieves() {
-		return s.query().Where(w.Apply).All(ctx)
+		var found []*ent.Contact
+		err := s.searching(ctx, func() (err error) {
+			found, err = s.query().Where(w.Apply).All(ctx)
+			return err
+		})
+		return found, err
 	}
 	var after *uuid.UUID
 	if k, ok := w.After(); ok {
@@ -263,10 +269,14 @@ func (s *selection) fetch(ctx context.Context, w page.Window) ([]*ent.Contact, e
 }
 
 func (s *selection) count(ctx context.Context) (int, error) {
-	if !s.sieves() {
-		return s.query().Count(ctx)
-	}
 	n := 0
+	if !s.sieves() {
+		err := s.searching(ctx, func() (err error) {
+			n, err = s.query().Count(ctx)
+			return err
+		})
+		return n, err
+	}
 	tested := func() *ent.ContactQuery {
 		q := s.query()
 		q.Select(entcontact.FieldID, entcontact.FieldName, entcontact.FieldEmail, entcontact.FieldExternalID, entcontact.FieldTraits)
@@ -274,6 +284,14 @@ func (s *selection) count(ctx context.Context) (int, error) {
 	}
 	err := s.scan(ctx, tested, false, nil, func(*ent.Contact) bool { n++; return true })
 	return n, err
+}
+
+// searching runs a statement: as a scan where the database looks for a text.
+func (s *selection) searching(ctx context.Context, statement func() error) error {
+	if s.where == nil {
+		return statement()
+	}
+	return s.db.Scan(ctx, statement)
 }
 
 // chunk is how many contacts are looked at in one go.
@@ -295,8 +313,15 @@ func (s *selection) scan(ctx context.Context, query func() *ent.ContactQuery, de
 		default:
 			q.Where(entcontact.IDGT(*after))
 		}
-		rows, err := q.All(ctx)
+		var rows []*ent.Contact
+		err := s.db.Scan(ctx, func() (err error) {
+			rows, err = q.All(ctx)
+			return err
+		})
 		if err != nil {
+			return err
+		}
+		if err := rate.Spend(ctx, len(rows)/rate.RowsPerPoint); err != nil {
 			return err
 		}
 		last := len(rows) < chunk

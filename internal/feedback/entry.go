@@ -123,8 +123,8 @@ const (
 	maxCursor    = 40
 )
 
-// MaxEvents is how many entries ReadEntries gives at once.
-const MaxEvents = 10_000
+// maxEvents is how many entries ReadEntries gives at once.
+const maxEvents = 10_000
 
 // ReadEntries reads the caller's tenant's log on from a position: the entries after it, in order, at most limit of
 // them. What the caller is narrowed to narrows nothing here, for positions have no gaps; Selection.Matches does.
@@ -136,7 +136,7 @@ func ReadEntries(ctx context.Context, db *store.DB, after int64, limit int) ([]*
 			WHERE tenant_id = $1 AND position > $2 ORDER BY position LIMIT $3) e
 		LEFT JOIN responses r ON r.tenant_id = $1 AND r.id = e.response_id
 		LEFT JOIN tombstones t ON t.tenant_id = $1 AND t.response_id = e.response_id
-		ORDER BY e.position`, tenant, after, min(limit, MaxEvents))
+		ORDER BY e.position`, tenant, after, min(limit, maxEvents))
 	if err != nil {
 		return nil, fmt.Errorf("reading the log: %w", err)
 	}
@@ -182,26 +182,4 @@ func scanEntry(rows *sql.Rows, tenant uuid.UUID) (*Entry, error) {
 		return nil, fmt.Errorf("values of deleted response %s: %w", e.Event.Response, err)
 	}
 	return &e, nil
-}
-
-// LogPosition is the number of the last event in the caller's tenant's log, 0 where there is none.
-func LogPosition(ctx context.Context, db *store.DB) (int64, error) {
-	position := int64(-1)
-	rows, err := db.Query(ctx, `SELECT log_position FROM tenants WHERE id = $1`, auth.Tenant(ctx))
-	if err != nil {
-		return 0, fmt.Errorf("reading the log's position: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := rows.Scan(&position); err != nil {
-			return 0, fmt.Errorf("reading the log's position: %w", err)
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return 0, fmt.Errorf("reading the log's position: %w", err)
-	}
-	if position < 0 {
-		return 0, apierror.New(apierror.NotFoundCode, "no such tenant")
-	}
-	return position, nil
 }

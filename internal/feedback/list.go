@@ -19,6 +19,7 @@ import (
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/trait"
 )
@@ -86,8 +87,11 @@ func List(ctx context.Context, db *store.DB, states *cube.States, f Filter, with
 		}
 	}
 	where := sel.predicates()
-	fetch := func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
-		rows, err := db.Ent.Response.Query().Where(where...).Where(w.Apply).All(ctx)
+	fetch := func(ctx context.Context, w page.Window) (rows []*ent.Response, err error) {
+		err = sel.scan(ctx, db, func() error {
+			rows, err = db.Ent.Response.Query().Where(where...).Where(w.Apply).All(ctx)
+			return err
+		})
 		if err != nil {
 			return nil, fmt.Errorf("listing responses: %w", err)
 		}
@@ -119,6 +123,14 @@ func List(ctx context.Context, db *store.DB, states *cube.States, f Filter, with
 		return n, err
 	}
 	return page.Of(ctx, args, order.page(), order.key, sifted, count)
+}
+
+// scan runs a statement: as a scan where the database may have to read on through rows that do not match.
+func (sel *Selection) scan(ctx context.Context, db *store.DB, statement func() error) error {
+	if len(sel.words)+len(sel.segments) == 0 && sel.hasComment == nil && sel.variants == nil && sel.channels == nil {
+		return statement()
+	}
+	return db.Scan(ctx, statement)
 }
 
 // predicates are the parts of the filter that the database can tell.
@@ -258,8 +270,12 @@ func (sel *Selection) siftDays(
 		run := sel.between(min(days[0], days[n-1]), max(days[0], days[n-1]))
 		days = days[n:]
 		w.Limit = full - len(kept)
-		rows, err := page.Sift(ctx, w, key, func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
-			return db.Ent.Response.Query().Where(where...).Where(run...).Where(w.Apply).All(ctx)
+		rows, err := page.Sift(ctx, w, key, func(ctx context.Context, w page.Window) (rows []*ent.Response, err error) {
+			err = db.Scan(ctx, func() error {
+				rows, err = db.Ent.Response.Query().Where(where...).Where(run...).Where(w.Apply).All(ctx)
+				return err
+			})
+			return rows, err
 		}, keep)
 		if err != nil {
 			return nil, fmt.Errorf("listing responses: %w", err)
@@ -289,7 +305,11 @@ func (sel *Selection) count(ctx context.Context, db *store.DB) (int, error) {
 // countRows counts those that the predicates and the selection's segments and words leave.
 func (sel *Selection) countRows(ctx context.Context, db *store.DB, where []predicate.Response) (int, error) {
 	if len(sel.segments)+len(sel.words) == 0 {
-		n, err := db.Ent.Response.Query().Where(where...).Count(ctx)
+		n := 0
+		err := sel.scan(ctx, db, func() (err error) {
+			n, err = db.Ent.Response.Query().Where(where...).Count(ctx)
+			return err
+		})
 		if err != nil {
 			return 0, fmt.Errorf("counting responses: %w", err)
 		}
@@ -298,10 +318,17 @@ func (sel *Selection) countRows(ctx context.Context, db *store.DB, where []predi
 	n := 0
 	var after uuid.UUID
 	for {
-		rows, err := db.Ent.Response.Query().Where(where...).Where(response.IDGT(after)).
-			Order(response.ByID(sql.OrderAsc())).Limit(2_000).All(ctx)
+		var rows []*ent.Response
+		err := db.Scan(ctx, func() (err error) {
+			rows, err = db.Ent.Response.Query().Where(where...).Where(response.IDGT(after)).
+				Order(response.ByID(sql.OrderAsc())).Limit(2_000).All(ctx)
+			return err
+		})
 		if err != nil {
 			return 0, fmt.Errorf("counting responses: %w", err)
+		}
+		if err := rate.Spend(ctx, len(rows)/rate.RowsPerPoint); err != nil {
+			return 0, err
 		}
 		for _, r := range rows {
 			if sel.matchesSegments(r) && sel.matchesWords(r) {

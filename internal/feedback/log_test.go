@@ -153,7 +153,7 @@ func (f *fixture) holds(responses, contacts, events int) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	e, err := feedback.ReadEntries(f.ctx, f.db, 0, feedback.MaxEvents)
+	e, err := feedback.ReadEntries(f.ctx, f.db, 0, 10_000)
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -10,6 +10,8 @@ package live
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,16 +54,24 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// bounds are what a hub keeps in memory at most.
+// bounds are what a hub keeps in memory at most, in numbers and in bytes as item counts them.
 type bounds struct {
-	// queue is how many entries wait for one subscriber.
-	queue int
+	// queue is how many entries wait for one subscriber. One may be larger than queueBytes.
+	queue, queueBytes int
 	// inbox is how many entries of flushes wait for one tailer.
-	inbox int
+	inbox, inboxBytes int
 	// portion is how many entries are read from the log at once by those that want only some of them.
 	portion int
 	// pages is how many portions are kept for others that are behind.
-	pages int
+	pages, pagesBytes int
+}
+
+// ample are the bounds of a server's hub.
+var ample = bounds{
+	queue: 128, queueBytes: 256 << 10,
+	inbox: 8192, inboxBytes: 8 << 20,
+	portion: 512,
+	pages:   64, pagesBytes: 16 << 20,
 }
 
 // Hub feeds all who listen on one process.
@@ -82,8 +92,9 @@ type Hub struct {
 	// marks puts the questions together how far a tenant has come.
 	marks *store.Gather[uuid.UUID, store.Mark]
 	// pages are portions of logs that are being read or were just read.
-	pages   *lru.Cache[pageKey, *page]
-	pagesMu sync.Mutex
+	pages      *lru.Cache[pageKey, *page]
+	pagesBytes int        // of those that were read
+	pagesMu    sync.Mutex // over pages and pagesBytes
 	// readers bounds how many such readings there are at once.
 	readers chan struct{}
 
@@ -98,7 +109,7 @@ type Hub struct {
 
 // NewHub makes a hub and starts what it does in the background. Close stops it.
 func NewHub(db *store.DB, states *cube.States, cfg Config) *Hub {
-	return newHub(db, states, cfg, bounds{queue: 128, inbox: 8192, portion: 512, pages: 64}, true)
+	return newHub(db, states, cfg, ample, true)
 }
 
 // newHub makes a hub that neither sends nor hears notifications unless it is to.
@@ -112,17 +123,18 @@ func newHub(db *store.DB, states *cube.States, cfg Config, b bounds, notify bool
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	pages, err := lru.New[pageKey, *page](b.pages)
-	if err != nil {
-		panic(err) // only for a size below 1
-	}
 	h := &Hub{
-		db: db, states: states, cfg: cfg, bounds: b, pages: pages,
+		db: db, states: states, cfg: cfg, bounds: b,
 		tailers:   map[uuid.UUID]*tailer{},
 		flushedTo: map[uuid.UUID]int64{},
 		flushed:   make(chan struct{}, 1),
 		pollNow:   make(chan struct{}, 1),
 		readers:   make(chan struct{}, 4),
+	}
+	var err error
+	h.pages, err = lru.NewWithEvict(b.pages, func(_ pageKey, p *page) { h.pagesBytes -= p.bytes })
+	if err != nil {
+		panic(err) // only for a size below 1
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.marks = store.NewGather(h.readMarks)
@@ -141,6 +153,9 @@ func (h *Hub) Close() {
 	h.mu.Unlock()
 	h.cancel()
 	h.running.Wait()
+	h.pagesMu.Lock()
+	defer h.pagesMu.Unlock()
+	h.pages.Purge()
 }
 
 // enter notes that something runs that Close has to wait for, unless the hub is closed; the caller calls running.Done.
@@ -191,6 +206,9 @@ func (h *Hub) acquire(ctx context.Context) (*tailer, error) {
 	}
 	t := h.tailers[tenant]
 	if t == nil {
+		if len(h.tailers) == 0 {
+			h.lastPoll.Store(time.Now().UnixNano()) // there was nothing to ask
+		}
 		t = newTailer(h, tenant)
 		h.tailers[tenant] = t
 	}
@@ -247,10 +265,10 @@ func (h *Hub) pollAll() {
 			tenants = append(tenants, tenant)
 		}
 		h.mu.RUnlock()
-		var err error
-		if len(tenants) > 0 {
-			_, err = h.readMarks(h.ctx, tenants)
+		if len(tenants) == 0 {
+			continue
 		}
+		_, err := h.readMarks(h.ctx, tenants)
 		switch {
 		case h.ctx.Err() != nil:
 			return
@@ -304,12 +322,13 @@ func (h *Hub) listen() {
 	}
 }
 
-// heard takes a notification: a tenant and a position that its log has reached.
+// heard takes a notification: a tenant and a position that its log is said to have reached. It makes the tailer look,
+// and no more, since anybody may send to the channel.
 func (h *Hub) heard(payload string) {
 	tenantText, positionText, _ := strings.Cut(payload, " ")
 	tenant, err := uuid.Parse(tenantText)
 	if err != nil {
-		return // anybody may send to the channel
+		return
 	}
 	position, err := strconv.ParseInt(positionText, 10, 64)
 	if err != nil {
@@ -329,20 +348,23 @@ type Stats struct {
 	Tailers int
 	// Lag is how many events the tailer is behind its log that is the furthest behind.
 	Lag int64
-	// LastPoll is when the database last said how far the logs are; zero before the first time.
+	// LastPoll is when the database last answered the poll how far the logs are. Without Tailers it is not asked: the
+	// time counts from when the first of them came, where that is later. Zero before there was any.
 	LastPoll time.Time
 }
 
 // Stats says how the hub is doing.
 func (h *Hub) Stats() Stats {
 	s := Stats{Subscribers: int(h.subscribers.Load()), Behind: int(h.behind.Load()), Watches: int(h.watches.Load())}
+	h.mu.RLock()
+	tailers := slices.Collect(maps.Values(h.tailers))
+	h.mu.RUnlock()
+	// After the tailers: the first of them has set it.
 	if at := h.lastPoll.Load(); at != 0 {
 		s.LastPoll = time.Unix(0, at)
 	}
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	s.Tailers = len(h.tailers)
-	for _, t := range h.tailers {
+	s.Tailers = len(tailers)
+	for _, t := range tailers { // without the hub's lock: nobody takes one of the two while holding the other
 		s.Lag = max(s.Lag, t.lag())
 	}
 	return s

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -105,7 +106,7 @@ func TestStates(t *testing.T) {
 					r.Skip()
 				}
 				after := rapid.Int64Range(0, pushed).Draw(r, "after")
-				listeners = append(listeners, &listener{tail.subscribe(after, nil), after})
+				listeners = append(listeners, &listener{tail.subscribe(after, nil, nil), after})
 			},
 			"read": func(r *rapid.T) {
 				if len(listeners) == 0 {
@@ -245,19 +246,6 @@ func TestEverybodyHearsEverything(t *testing.T) {
 			}
 		}
 	})
-}
-
-// heard reads what has come up to the log's end, by positions.
-func (w *world) heard(s *Subscription, marker int64) []int64 {
-	w.t.Helper()
-	got := []int64{}
-	for {
-		p := w.next(s)
-		if p == marker {
-			return got
-		}
-		got = append(got, p)
-	}
 }
 
 func (w *world) define(key string, kind trait.Kind) {
@@ -466,13 +454,28 @@ func TestStalled(t *testing.T) {
 	})
 }
 
+// listens waits until a process with this name hears notifications.
+func listens(t *testing.T, db *store.DB, name string) {
+	t.Helper()
+	eventually(t, "it to listen", func() bool {
+		var n int
+		err := db.Reader.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_stat_activity
+			WHERE datname = current_database() AND application_name = $1 AND query LIKE 'LISTEN %' AND state = 'idle'`, name).Scan(&n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n > 0
+	})
+}
+
 // TestHeardOnly listens where another process writes, with a poll that never comes: the notification alone tells.
 func TestHeardOnly(t *testing.T) {
 	storetest.EachURL(t, func(t *testing.T, url string) {
-		writing, listening := storetest.Open(t, url), storetest.Open(t, url)
+		writing := storetest.Open(t, url)
 		if writing.Dialect == store.SQLite {
 			return
 		}
+		listening := storetest.Open(t, url+"&application_name=there")
 		w := newWorld(t, begin(t, writing, roomy, time.Hour, true))
 		there := begin(t, listening, roomy, time.Hour, true)
 		s, err := there.hub.Subscribe(w.ctx, feedback.Filter{}, nil)
@@ -480,8 +483,7 @@ func TestHeardOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		// That it listens shows in that it polled once, as it does when it begins to.
-		eventually(t, "it to listen", func() bool { return !there.hub.Stats().LastPoll.IsZero() })
+		listens(t, writing, "there")
 		for i := range int64(20) {
 			w.record(3)
 			w.hears(s, 3*i, 3*i+3)
@@ -508,7 +510,7 @@ func TestCut(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer watch.Close()
-		eventually(t, "it to listen", func() bool { return !there.hub.Stats().LastPoll.IsZero() })
+		listens(t, writing, "there")
 		for i := range int64(8) {
 			last := there.hub.Stats().LastPoll
 			var ended int
@@ -657,7 +659,251 @@ func TestHeard(t *testing.T) {
 		w.hub.heard(payload)
 	}
 	// A position that the log never reaches is looked for in vain, and delays nobody.
-	w.hub.heard(name + " 1000000")
+	w.hub.heard(name + " 9223372036854775807")
 	w.record(2)
 	w.hears(s, 0, 2)
+	if s := w.hub.Stats(); s.Lag != 0 {
+		t.Errorf("%d behind", s.Lag)
+	}
+}
+
+// TestWrongHint steps through what a tailer does that is told of a position that is not there.
+func TestWrongHint(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, begin(t, db, roomy, time.Hour, false))
+		w.record(2)
+		h := newHub(db, cube.NewStates(db), Config{Poll: time.Hour, Log: quiet()}, roomy, false)
+		defer h.Close()
+		tail, err := h.acquire(w.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tail.started = true // by the test itself
+		h.heard(w.tenant.String() + " 9223372036854775807")
+		for i, more := range []bool{true, false, false} {
+			if again, err := tail.round(); again != more || err != nil {
+				t.Errorf("round %d: %t, %v", i, again, err)
+			}
+		}
+		if tail.position != 2 || tail.known != 0 || tail.hinted != 0 || h.Stats().Lag != 0 {
+			t.Errorf("at %d, known %d, hinted %d", tail.position, tail.known, tail.hinted)
+		}
+		// What is true is heard after what was not.
+		w.record(1)
+		h.heard(w.tenant.String() + " 3")
+		if again, err := tail.round(); !again || err != nil || tail.position != 3 {
+			t.Errorf("at %d: %t, %v", tail.position, again, err)
+		}
+	})
+}
+
+// TestWrongNotification has somebody else send to the channel.
+func TestWrongNotification(t *testing.T) {
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		db := storetest.Open(t, url+map[bool]string{true: "&application_name=there"}[strings.HasPrefix(url, "postgres")])
+		if db.Dialect == store.SQLite {
+			return
+		}
+		w := newWorld(t, begin(t, db, roomy, time.Hour, true))
+		s := w.subscribe(w.ctx, feedback.Filter{}, nil)
+		listens(t, db, "there")
+		if err := db.Notify(w.ctx, channel, []string{w.tenant.String() + " 9223372036854775807"}); err != nil {
+			t.Fatal(err)
+		}
+		for i := range int64(5) {
+			w.record(1)
+			w.hears(s, i, i+1)
+		}
+		if s := w.hub.Stats(); s.Lag != 0 {
+			t.Errorf("%d behind", s.Lag)
+		}
+	})
+}
+
+// TestLocks does all at once that takes the locks of the hub and of its tailers.
+func TestLocks(t *testing.T) {
+	db := storetest.Open(t, storetest.SQLite(t))
+	p := begin(t, db, tight, time.Millisecond, false)
+	worlds := []*world{newWorld(t, p), newWorld(t, p)}
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	var coming, asking sync.WaitGroup
+	gone := make(chan struct{})
+	for range 4 {
+		asking.Go(func() {
+			for {
+				select {
+				case <-gone:
+					return
+				default:
+					p.hub.Stats()
+				}
+			}
+		})
+	}
+	for i := range 8 {
+		w := worlds[i%2]
+		ctx := auth.ForTenant(ctx, w.tenant)
+		coming.Go(func() {
+			for range 100 {
+				s, err := p.hub.Subscribe(ctx, feedback.Filter{}, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				s.Close()
+			}
+		})
+	}
+	coming.Wait()
+	// And the hub's end, while some still come.
+	for _, w := range worlds {
+		coming.Go(func() {
+			for {
+				s, err := p.hub.Subscribe(w.ctx, feedback.Filter{}, nil)
+				if err != nil {
+					return
+				}
+				s.Close()
+			}
+		})
+	}
+	p.hub.Close()
+	coming.Wait()
+	close(gone)
+	asking.Wait()
+	if s := p.hub.Stats(); s.Subscribers != 0 || s.Tailers != 0 {
+		t.Errorf("after all have gone: %+v", s)
+	}
+}
+
+// large makes responses of about 10,000 bytes each.
+func (w *world) large(n int) []*ent.Response {
+	items := make([]feedback.Recording, n)
+	for i := range items {
+		items[i] = w.recording()
+		items[i].Comment = new(strings.Repeat("x", 10_000))
+	}
+	return w.recordAll(items...)
+}
+
+// TestBytes has entries met the bounds by what they take, not by how many they are.
+func TestBytes(t *testing.T) {
+	b := roomy
+	b.queueBytes, b.inboxBytes, b.pagesBytes, b.portion = 35_000, 50_000, 1_000_000, 64
+	each(t, b, func(w *world) {
+		t := w.t
+		attached := w.subscribe(w.ctx, feedback.Filter{}, nil)
+		tail := w.hub.tailer(w.tenant)
+		const n = 300
+		for range n / 50 {
+			w.large(50)
+		}
+		eventually(t, "it to fall behind", func() bool { return w.hub.Stats().Behind == 1 })
+		w.hears(attached, 0, n)
+		// Those that want some keep portions for each other.
+		filter := feedback.Filter{Channels: []response.Channel{response.ChannelAPI}}
+		for range 3 {
+			s := w.subscribe(w.ctx, filter, new(int64))
+			for want := int64(1); want <= n; want++ {
+				if got := w.next(s); got != want {
+					t.Fatalf("heard %d, want %d", got, want)
+				}
+				s.mu.Lock()
+				if held := bytesOf(s.queue[s.head:]); held != s.bytes || held > b.queueBytes {
+					t.Errorf("%d bytes are held, by its count %d", held, s.bytes)
+				}
+				s.mu.Unlock()
+				w.hub.pagesMu.Lock()
+				if w.hub.pagesBytes > b.pagesBytes {
+					t.Errorf("portions take %d bytes", w.hub.pagesBytes)
+				}
+				w.hub.pagesMu.Unlock()
+			}
+		}
+		entries, err := feedback.ReadEntries(w.ctx, w.db, 0, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tail.push(entries)
+		tail.mu.Lock()
+		if tail.inboxBytes != 0 {
+			t.Errorf("%d bytes are in the inbox", tail.inboxBytes)
+		}
+		tail.mu.Unlock()
+		eventually(t, "the portions to be forgotten", func() bool {
+			w.hub.pagesMu.Lock()
+			defer w.hub.pagesMu.Unlock()
+			return w.hub.pages.Len() == 0 && w.hub.pagesBytes == 0
+		})
+	})
+}
+
+// TestErased deletes what waits for those who do not come to take it.
+func TestErased(t *testing.T) {
+	b := roomy
+	b.queue = 16
+	each(t, b, func(w *world) {
+		t := w.t
+		attached := w.subscribe(w.ctx, feedback.Filter{}, nil)
+		made := w.large(3)
+		waiting := func() int {
+			attached.mu.Lock()
+			defer attached.mu.Unlock()
+			return len(attached.queue) - attached.head
+		}
+		eventually(t, "it to be offered them", func() bool { return waiting() == 3 })
+		if _, err := w.log.Delete(w.ctx, id.Response.Format(made[1].ID)); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it to let go", func() bool { return waiting() == 0 })
+		ctx, cancel := context.WithTimeout(w.ctx, soon)
+		defer cancel()
+		for position := int64(1); position <= 4; position++ {
+			e, err := attached.Next(ctx)
+			if err != nil || e.Position != position || (e.Response == nil) != (position%2 == 0) {
+				t.Fatalf("at %d: %+v, %v", position, e, err)
+			}
+		}
+		// One that is behind holds what it read no longer than others may have it.
+		w.record(40)
+		behind := w.subscribe(w.ctx, feedback.Filter{}, new(int64))
+		w.hears(behind, 0, 2)
+		eventually(t, "it to let go", func() bool {
+			behind.mu.Lock()
+			defer behind.mu.Unlock()
+			return behind.queue == nil && behind.bytes == 0
+		})
+		w.hears(behind, 2, 44)
+	})
+}
+
+// TestLastPoll has nobody listen for a long time, and then somebody.
+func TestLastPoll(t *testing.T) {
+	db := storetest.Open(t, storetest.SQLite(t))
+	w := newWorld(t, begin(t, db, roomy, time.Hour, false))
+	if at := w.hub.Stats().LastPoll; !at.IsZero() {
+		t.Errorf("before anybody came: %v", at)
+	}
+	polled := func() bool { return len(w.hub.pollNow) == 0 }
+	for range 3 { // the third is taken when the first two are over
+		poke(w.hub.pollNow)
+		eventually(t, "a poll", polled)
+	}
+	if at := w.hub.Stats().LastPoll; !at.IsZero() {
+		t.Errorf("with nothing to ask: %v", at)
+	}
+	w.hub.lastPoll.Store(1) // a time long ago
+	came := time.Now()
+	tail, err := w.hub.acquire(w.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.hub.release(tail)
+	first := w.hub.Stats()
+	if first.Tailers != 1 || first.LastPoll.Before(came.Round(0)) {
+		t.Errorf("when the first has come: %+v", first)
+	}
+	poke(w.hub.pollNow)
+	eventually(t, "a poll", func() bool { return w.hub.Stats().LastPoll.After(first.LastPoll) })
 }

@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/rate"
 )
 
 // errEnded is returned to those who go on listening after they closed.
@@ -24,12 +27,16 @@ type Subscription struct {
 	tailer *tailer
 	ready  chan struct{} // says that Next should look again
 	view   *view         // nil where all entries pass
+	// pay pays for what is read for this subscription alone; nil where nobody has to.
+	pay func(points int) error
 
 	// mu guards the rest, but place, which is under tailer.listeners.
 	mu sync.Mutex
 	// queue holds what passed and was not given yet, from head on.
-	queue []*feedback.Entry
+	queue []item
 	head  int
+	bytes int // of the queue
+	fills int // how often it was filled from the log
 	// position is that of the last entry that was looked at. It stays behind while the subscription is attached, when
 	// all up to the tailer's are.
 	position int64
@@ -104,12 +111,12 @@ func (h *Hub) Subscribe(ctx context.Context, filter feedback.Filter, after *int6
 		}
 	}
 	t.start(mark.Position)
-	return t.subscribe(position, v), nil
+	return t.subscribe(position, v, rate.Spender(ctx)), nil
 }
 
 // subscribe makes a subscription to what comes after the position.
-func (t *tailer) subscribe(position int64, v *view) *Subscription {
-	s := &Subscription{tailer: t, ready: make(chan struct{}, 1), view: v, position: position, begin: position, behind: true, place: -1}
+func (t *tailer) subscribe(position int64, v *view, pay func(points int) error) *Subscription {
+	s := &Subscription{tailer: t, ready: make(chan struct{}, 1), view: v, pay: pay, position: position, begin: position, behind: true, place: -1}
 	t.hub.subscribers.Add(1)
 	t.hub.behind.Add(1)
 	t.attach(s)
@@ -168,20 +175,22 @@ func (s *Subscription) take() (e *feedback.Entry, behind bool, err error) {
 	if s.head == len(s.queue) || errors.Is(s.err, errEnded) {
 		return nil, s.behind, s.err
 	}
-	e = s.queue[s.head]
-	s.queue[s.head] = nil
+	first := s.queue[s.head]
+	s.queue[s.head] = item{}
+	s.bytes -= first.bytes
 	if s.head++; s.head == len(s.queue) {
 		s.queue, s.head = s.queue[:0], 0
 		if cap(s.queue) > 8 {
 			s.queue = nil // a burst is over
 		}
 	}
-	return e, s.behind, nil
+	return first.Entry, s.behind, nil
 }
 
 // put appends to the queue, and reports whether there was room.
-func (s *Subscription) put(e *feedback.Entry) bool {
-	if len(s.queue)-s.head == s.tailer.hub.bounds.queue {
+func (s *Subscription) put(e item) bool {
+	n, b := len(s.queue)-s.head, s.tailer.hub.bounds
+	if n == b.queue || n > 0 && s.bytes+e.bytes > b.queueBytes {
 		return false
 	}
 	if len(s.queue) == cap(s.queue) && s.head > 0 {
@@ -190,11 +199,12 @@ func (s *Subscription) put(e *feedback.Entry) bool {
 		s.queue, s.head = s.queue[:n], 0
 	}
 	s.queue = append(s.queue, e)
+	s.bytes += e.bytes
 	return true
 }
 
 // offer takes what the tailer hands out, and reports whether the subscription stays attached.
-func (s *Subscription) offer(entries []*feedback.Entry, state *cube.State, now time.Time) (stays bool) {
+func (s *Subscription) offer(entries []item, state *cube.State, now time.Time) (stays bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer func() {
@@ -210,7 +220,11 @@ func (s *Subscription) offer(entries []*feedback.Entry, state *cube.State, now t
 		}
 	}
 	for _, e := range entries {
-		if e.Position <= s.position || s.view != nil && !s.view.selection.Matches(e) {
+		if e.Response == nil && s.holds(e.Event.Response) {
+			s.fallBehind()
+			return false
+		}
+		if e.Position <= s.position || s.view != nil && !s.view.selection.Matches(e.Entry) {
 			continue
 		}
 		if !s.put(e) {
@@ -222,10 +236,20 @@ func (s *Subscription) offer(entries []*feedback.Entry, state *cube.State, now t
 	return true
 }
 
+// holds reports whether the queue has the response, as it was before it was deleted: then it is to be read again.
+func (s *Subscription) holds(response uuid.UUID) bool {
+	return slices.ContainsFunc(s.queue[s.head:], func(e item) bool { return e.Response != nil && e.Event.Response == response })
+}
+
+// letGo empties the queue, to be read from the log again.
+func (s *Subscription) letGo() {
+	s.position = s.queue[s.head].Position - 1
+	s.queue, s.head, s.bytes = nil, 0, 0
+}
+
 // fallBehind lets go of everything: it is in the log, and who does not come to take it should hold nothing.
 func (s *Subscription) fallBehind() {
-	s.position = s.queue[s.head].Position - 1
-	s.queue, s.head = nil, 0
+	s.letGo()
 	s.behind = true
 	s.tailer.hub.behind.Add(1)
 	if s.view != nil {
@@ -255,6 +279,11 @@ func (s *Subscription) catchUp(ctx context.Context) error {
 	if s.view != nil {
 		limit = t.hub.bounds.portion
 	}
+	if s.pay != nil {
+		if err := s.pay(0); err != nil {
+			return err // what was read before is not paid yet
+		}
+	}
 	entries, err := t.read(ctx, s.position, limit)
 	if err != nil {
 		return err
@@ -268,13 +297,16 @@ func (s *Subscription) catchUp(ctx context.Context) error {
 			return err
 		}
 	}
+	if s.pay != nil {
+		_ = s.pay(max(1, len(entries)/rate.RowsPerPoint)) // it is read already
+	}
 	s.fill(entries, state, t.hub.cfg.Now())
 	t.attach(s)
 	return nil
 }
 
 // fill takes what passes, as much as there is room for.
-func (s *Subscription) fill(entries []*feedback.Entry, state *cube.State, now time.Time) {
+func (s *Subscription) fill(entries []item, state *cube.State, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer func() {
@@ -289,13 +321,27 @@ func (s *Subscription) fill(entries []*feedback.Entry, state *cube.State, now ti
 		}
 	}
 	for _, e := range entries {
-		if (s.view == nil || s.view.selection.Matches(e)) && !s.put(e) {
+		if (s.view == nil || s.view.selection.Matches(e.Entry)) && !s.put(e) {
 			break
 		}
 		s.position = e.Position
 	}
 	if s.view != nil {
 		s.view.selection = nil // it holds a state, and a stalled subscriber should not
+	}
+	if s.head < len(s.queue) {
+		s.fills++
+		fill := s.fills
+		time.AfterFunc(fresh, func() { s.expire(fill) })
+	}
+}
+
+// expire lets go of what was not taken of a filling for so long, since nobody tells who is behind what is deleted.
+func (s *Subscription) expire(fill int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.behind && s.fills == fill && s.head < len(s.queue) {
+		s.letGo()
 	}
 }
 
@@ -306,7 +352,7 @@ func (s *Subscription) Close() {
 	s.mu.Lock()
 	ended := errors.Is(s.err, errEnded)
 	s.err = errEnded
-	s.queue, s.head = nil, 0
+	s.queue, s.head, s.bytes = nil, 0, 0
 	if !ended && s.behind {
 		t.hub.behind.Add(-1)
 	}

@@ -32,11 +32,14 @@ type tailer struct {
 	users  int // under Hub.mu
 
 	// mu guards what is handed in: it is held for moments only.
-	mu    sync.Mutex
-	inbox []*feedback.Entry
-	// known is the greatest position that the log is known to have reached.
+	mu         sync.Mutex
+	inbox      []item
+	inboxBytes int
+	// known is the greatest position that the log is known to have reached: by a flush, or by what the database says.
 	known int64
-	last  store.Mark
+	// hinted is the greatest position beyond known that somebody says the log has reached; zero where it was looked for.
+	hinted int64
+	last   store.Mark
 	// resolve says that settings have changed, which filters are to be resolved by.
 	resolve bool
 	started bool
@@ -54,6 +57,43 @@ type tailer struct {
 	state   *cube.State
 }
 
+// item is an entry that is kept in memory.
+type item struct {
+	*feedback.Entry
+
+	bytes int // about what it takes
+}
+
+// weigh says of entries what they take: once, since many may keep them.
+func weigh(entries []*feedback.Entry) []item {
+	items := make([]item, len(entries))
+	for i, e := range entries {
+		n := 300
+		if r := e.Response; r != nil {
+			n += r.Traits.Bytes()
+			if r.Comment != nil {
+				n += len(*r.Comment)
+			}
+		}
+		if e.Gone != nil {
+			for key, value := range e.Gone.Values {
+				n += len(key) + len(value)
+			}
+		}
+		items[i] = item{e, n}
+	}
+	return items
+}
+
+// bytesOf is what all the items take.
+func bytesOf(items []item) int {
+	n := 0
+	for _, e := range items {
+		n += e.bytes
+	}
+	return n
+}
+
 func newTailer(h *Hub, tenant uuid.UUID) *tailer {
 	t := &tailer{hub: h, tenant: tenant, wake: make(chan struct{}, 1)}
 	t.ctx, t.cancel = context.WithCancel(auth.ForTenant(h.ctx, tenant))
@@ -62,9 +102,13 @@ func newTailer(h *Hub, tenant uuid.UUID) *tailer {
 
 // start begins to follow the log from a position, unless that has begun.
 func (t *tailer) start(position int64) {
+	if !t.hub.enter() { // before the tailer's lock: nobody takes one of the two while holding the other
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.started || !t.hub.enter() {
+	if t.started {
+		t.hub.running.Done()
 		return
 	}
 	t.started = true
@@ -80,22 +124,27 @@ func (t *tailer) start(position int64) {
 
 // push takes a flush's entries. Where there is no room for them they are read from the log.
 func (t *tailer) push(entries []*feedback.Entry) {
+	items := weigh(entries)
+	n, b := bytesOf(items), t.hub.bounds
 	t.mu.Lock()
-	if len(t.inbox)+len(entries) <= t.hub.bounds.inbox {
-		t.inbox = append(t.inbox, entries...)
+	if len(t.inbox)+len(items) <= b.inbox && t.inboxBytes+n <= b.inboxBytes {
+		t.inbox = append(t.inbox, items...)
+		t.inboxBytes += n
 	}
 	t.known = max(t.known, entries[len(entries)-1].Position)
 	t.mu.Unlock()
 	poke(t.wake)
 }
 
-// hint says that the log has reached a position.
+// hint makes the tailer see whether the log has reached a position, which may or may not be so.
 func (t *tailer) hint(position int64) {
 	t.mu.Lock()
-	grown := position > t.known
-	t.known = max(t.known, position)
+	news := position > t.known
+	if news {
+		t.hinted = max(t.hinted, position)
+	}
 	t.mu.Unlock()
-	if grown {
+	if news {
 		poke(t.wake)
 	}
 }
@@ -166,9 +215,16 @@ func (t *tailer) round() (again bool, err error) {
 		}
 	}()
 	t.mu.Lock()
-	entries, known, resolve := t.inbox, t.known, t.resolve
-	t.inbox, t.resolve = nil, false
+	items, known, hinted, resolve := t.inbox, t.known, t.hinted, t.resolve
+	t.inbox, t.inboxBytes, t.hinted, t.resolve = nil, 0, 0, false
 	t.mu.Unlock()
+	defer func() {
+		if again || err != nil { // else the log was read to its end
+			t.mu.Lock()
+			t.hinted = max(t.hinted, hinted)
+			t.mu.Unlock()
+		}
+	}()
 	if resolve {
 		if err := t.resolveAll(); err != nil {
 			t.mu.Lock()
@@ -179,32 +235,36 @@ func (t *tailer) round() (again bool, err error) {
 	}
 	position := t.position // which nobody else changes
 	// What was flushed while it was being read.
-	entries = entries[countTo(entries, position):]
-	run := following(entries, position)
+	items = items[countTo(items, position):]
+	run := following(items, position)
 	if run == 0 {
-		if known <= position {
+		if max(known, hinted) <= position {
 			return false, nil
 		}
 		ctx, cancel := context.WithTimeout(t.ctx, patience)
 		defer cancel()
+		var entries []*feedback.Entry
 		entries, err = feedback.ReadEntries(ctx, t.hub.db, position, tailPortion)
 		if err != nil {
 			return false, err
 		}
 		if len(entries) == 0 {
+			if known <= position {
+				return false, nil // the hint was wrong
+			}
 			return false, fmt.Errorf("the log has no event after %d, and should have %d", position, known)
 		}
-		run = len(entries)
+		items, run = weigh(entries), len(entries)
 	}
 	// Where a run ends the rest is read from the log: known says so.
-	if err := t.handOut(entries[:run]); err != nil {
+	if err := t.handOut(items[:run]); err != nil {
 		return false, err
 	}
 	return true, nil
 }
 
 // countTo counts the entries up to the position.
-func countTo(entries []*feedback.Entry, position int64) int {
+func countTo(entries []item, position int64) int {
 	n := 0
 	for n < len(entries) && entries[n].Position <= position {
 		n++
@@ -213,7 +273,7 @@ func countTo(entries []*feedback.Entry, position int64) int {
 }
 
 // following counts the entries that follow on the position without a gap.
-func following(entries []*feedback.Entry, position int64) int {
+func following(entries []item, position int64) int {
 	n := 0
 	for n < len(entries) && entries[n].Position == position+int64(n)+1 {
 		n++
@@ -223,7 +283,7 @@ func following(entries []*feedback.Entry, position int64) int {
 
 // handOut offers entries to all attached. Their filters are resolved by settings that are read after the entries were
 // committed: who has been told that a segment is saved, and records then, is matched by that segment.
-func (t *tailer) handOut(entries []*feedback.Entry) error {
+func (t *tailer) handOut(entries []item) error {
 	var state *cube.State
 	defer t.wakeWatches()
 	for len(entries) > 0 {
@@ -240,7 +300,7 @@ func (t *tailer) handOut(entries []*feedback.Entry) error {
 }
 
 // handOutChunk does nothing but read a state where one is needed and there is none.
-func (t *tailer) handOutChunk(entries []*feedback.Entry, state **cube.State) (done bool, err error) {
+func (t *tailer) handOutChunk(entries []item, state **cube.State) (done bool, err error) {
 	t.listeners.Lock()
 	if t.views > 0 && *state == nil {
 		t.listeners.Unlock()
@@ -254,10 +314,10 @@ func (t *tailer) handOutChunk(entries []*feedback.Entry, state **cube.State) (do
 }
 
 // offer hands entries to all attached, and detaches those that cannot take them. It is called with listeners locked.
-func (t *tailer) offer(entries []*feedback.Entry, state *cube.State) {
+func (t *tailer) offer(entries []item, state *cube.State) {
 	now := t.hub.cfg.Now()
-	for i := len(t.attached) - 1; i >= 0; i-- {
-		if s := t.attached[i]; !s.offer(entries, state, now) {
+	for _, s := range slices.Backward(t.attached) { // detach changes nothing before its place
+		if !s.offer(entries, state, now) {
 			t.detach(s)
 		}
 	}
@@ -379,13 +439,14 @@ type pageKey struct {
 // page is a portion that is being read, or was.
 type page struct {
 	done    chan struct{}
-	entries []*feedback.Entry
+	entries []item
+	bytes   int // of the entries where Hub.pages has the page, under pagesMu
 	err     error
 	at      time.Time
 }
 
-// fresh is how long a portion that was read may serve others. It is kept at all because of the many that fall behind
-// together; an entry's response is then as it was when it was read.
+// fresh is how long what was read from the log is kept: a portion for others, since many fall behind together, and what
+// a subscriber that is behind does not take. An entry's response is as it was when it was read, and may be deleted.
 const fresh = time.Second
 
 // usable reports whether the portion may serve somebody who asks now: a full one stays what it is.
@@ -399,7 +460,7 @@ func (p *page) usable(limit int, now time.Time) bool {
 }
 
 // read reads the log on from a position, once for all who ask for the same meanwhile.
-func (t *tailer) read(ctx context.Context, after int64, limit int) ([]*feedback.Entry, error) {
+func (t *tailer) read(ctx context.Context, after int64, limit int) ([]item, error) {
 	h := t.hub
 	key := pageKey{t.tenant, after, limit}
 	h.pagesMu.Lock()
@@ -410,6 +471,7 @@ func (t *tailer) read(ctx context.Context, after int64, limit int) ([]*feedback.
 			return nil, ErrClosed
 		}
 		p = &page{done: make(chan struct{})}
+		h.pages.Remove(key) // Add does not tell of what it replaces
 		h.pages.Add(key, p)
 		go func() {
 			defer h.running.Done()
@@ -418,6 +480,8 @@ func (t *tailer) read(ctx context.Context, after int64, limit int) ([]*feedback.
 			p.at = time.Now()
 			if p.err != nil || len(p.entries) < limit {
 				h.forget(key, p)
+			} else {
+				h.keep(key, p)
 			}
 		}()
 	}
@@ -430,6 +494,21 @@ func (t *tailer) read(ctx context.Context, after int64, limit int) ([]*feedback.
 	}
 }
 
+// keep keeps a portion that was read for a moment, and of all of them as many as there is room for.
+func (h *Hub) keep(key pageKey, p *page) {
+	h.pagesMu.Lock()
+	defer h.pagesMu.Unlock()
+	if kept, ok := h.pages.Get(key); !ok || kept != p {
+		return
+	}
+	p.bytes = bytesOf(p.entries)
+	h.pagesBytes += p.bytes
+	for h.pagesBytes > h.bounds.pagesBytes {
+		h.pages.RemoveOldest()
+	}
+	time.AfterFunc(fresh, func() { h.forget(key, p) })
+}
+
 func (h *Hub) forget(key pageKey, p *page) {
 	h.pagesMu.Lock()
 	defer h.pagesMu.Unlock()
@@ -438,7 +517,7 @@ func (h *Hub) forget(key pageKey, p *page) {
 	}
 }
 
-func (h *Hub) readPage(key pageKey) (entries []*feedback.Entry, err error) {
+func (h *Hub) readPage(key pageKey) (items []item, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("reading the log: panic: %v\n%s", p, debug.Stack())
@@ -452,5 +531,6 @@ func (h *Hub) readPage(key pageKey) (entries []*feedback.Entry, err error) {
 	}
 	ctx, cancel := context.WithTimeout(auth.ForTenant(h.ctx, key.tenant), patience)
 	defer cancel()
-	return feedback.ReadEntries(ctx, h.db, key.after, key.limit)
+	entries, err := feedback.ReadEntries(ctx, h.db, key.after, key.limit)
+	return weigh(entries), err
 }

@@ -12,7 +12,7 @@ type Watch struct {
 	ready  chan struct{}
 	// told is the revision that was given last; negative before the first.
 	told   int64
-	place  int // among the tailer's watches, under its listeners; negative where it is closed
+	place  int // among the tailer's watches, under its listeners
 	closed atomic.Bool
 }
 

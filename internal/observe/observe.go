@@ -64,7 +64,7 @@ type Operation struct {
 }
 
 // Operation notes an operation of the context's caller. It is in the line of its request in the log; one over a socket,
-// whose request goes on, has a line of its own.
+// or that goes on after its request, has a line of its own.
 func (o *Observer) Operation(ctx context.Context, op Operation) {
 	caller, known := auth.From(ctx)
 	if len(op.Name) > maxName {
@@ -76,8 +76,7 @@ func (o *Observer) Operation(ctx context.Context, op Operation) {
 	}
 	o.operation(measured)
 	r := requestOf(ctx)
-	if op.Protocol != "ws" && r != nil {
-		r.note(op, caller)
+	if op.Protocol != "ws" && r != nil && r.note(op, caller) {
 		return
 	}
 	attributes := op.attributes(caller)

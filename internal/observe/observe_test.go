@@ -183,6 +183,40 @@ func TestSocketOperations(t *testing.T) {
 	}
 }
 
+// TestStreamBeyondItsRequest wants a line for what ends after its request did.
+func TestStreamBeyondItsRequest(t *testing.T) {
+	o, log := observer(t, nil)
+	contexts := make(chan context.Context, 1)
+	handler := o.Requests(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+		conn.Close()
+		contexts <- context.WithoutCancel(r.Context())
+	}), func(*http.Request) bool { return false })
+	over := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(over)
+		handler.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	answer, err := server.Client().Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	<-over
+	ctx := <-contexts
+	o.Operation(ctx, Operation{Protocol: "sse", Kind: "subscription", Name: "N", Took: time.Second})
+	if s := log.String(); strings.Count(s, `"request":"`) != 2 || strings.Count(s, `"msg":"operation"`) != 1 || !strings.Contains(s, `"status":200`) {
+		t.Errorf("lines: %s", s)
+	}
+	wantLines(t, scrape(t, o), `zeroten_http_responses_total{status="200"} 1`, `zeroten_http_response_duration_seconds_count 0`)
+}
+
 func TestErrorLogHasNoAddresses(t *testing.T) {
 	o, log := observer(t, nil)
 	ErrorLog(o.log).Printf("TLS handshake error from 203.0.113.7:4711 and [2001:db8::1%%eth0]:80 and 203.0.113.8: EOF")

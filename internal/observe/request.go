@@ -1,12 +1,14 @@
 package observe
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"regexp"
 	"runtime/debug"
@@ -27,12 +29,19 @@ type request struct {
 	mu     sync.Mutex
 	op     Operation
 	caller auth.Caller
+	// over says that the line was written.
+	over bool
 }
 
-func (r *request) note(op Operation, caller auth.Caller) {
+// note puts an operation into the request's line, and reports whether that was still to come.
+func (r *request) note(op Operation, caller auth.Caller) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.over {
+		return false
+	}
 	r.op, r.caller = op, caller
+	return true
 }
 
 type requestKey struct{}
@@ -87,7 +96,7 @@ func (o *Observer) Requests(next http.Handler, quiet func(*http.Request) bool) h
 			if status == 0 {
 				status = http.StatusOK
 			}
-			o.over(ctx, req, r, status, took, quiet(req))
+			o.over(ctx, req, r, status, took, answer.taken, quiet(req))
 			end(status, req.Pattern)
 			if p != nil && (aborted || answer.passed) {
 				panic(http.ErrAbortHandler) // the client must not take what it got for a whole answer
@@ -97,11 +106,12 @@ func (o *Observer) Requests(next http.Handler, quiet func(*http.Request) bool) h
 	})
 }
 
-func (o *Observer) over(ctx context.Context, req *http.Request, r *request, status int, took time.Duration, quiet bool) {
+func (o *Observer) over(ctx context.Context, req *http.Request, r *request, status int, took time.Duration, taken, quiet bool) {
 	r.mu.Lock()
 	op, caller := r.op, r.caller
+	r.over = true
 	r.mu.Unlock()
-	lasting := op.Protocol == "sse" && op.Kind == "subscription" || status == http.StatusSwitchingProtocols
+	lasting := op.Protocol == "sse" && op.Kind == "subscription" || taken
 	o.response(status, took, lasting)
 	level := slog.LevelInfo
 	if quiet {
@@ -147,8 +157,8 @@ type answer struct {
 	http.ResponseWriter
 
 	status int
-	// passed says that something was sent.
-	passed bool
+	// passed says that something was sent, taken that the connection belongs to somebody else.
+	passed, taken bool
 }
 
 // WriteHeader notes the status and passes it on.
@@ -169,6 +179,19 @@ func (a *answer) Write(b []byte) (int, error) {
 
 // Flush sends what was written.
 func (a *answer) Flush() { _ = http.NewResponseController(a.ResponseWriter).Flush() }
+
+// Hijack hands the connection over to a stream or a socket. What is said on it is no concern of ours, but nothing else is
+// to be said then.
+func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffers, err := http.NewResponseController(a.ResponseWriter).Hijack()
+	if err == nil {
+		a.passed, a.taken = true, true
+		if a.status == 0 {
+			a.status = http.StatusOK
+		}
+	}
+	return conn, buffers, err
+}
 
 // Unwrap is for http.ResponseController.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }

@@ -1,12 +1,16 @@
 package page
 
-import "context"
+import (
+	"context"
+
+	"github.com/zeroten/zeroten/internal/rate"
+)
 
 // siftChunk is how many rows Sift reads at once.
 const siftChunk = 500
 
 // Sift reads a window of those rows that keep holds for, where the database cannot say so: it reads on in chunks until
-// the window is full. fetch is as for Of.
+// the window is full. fetch is as for Of. What is looked at is paid for by rate.Spend.
 func Sift[T any](
 	ctx context.Context, w Window, key func(T) Key,
 	fetch func(ctx context.Context, w Window) ([]T, error), keep func(T) bool,
@@ -17,6 +21,9 @@ func Sift[T any](
 	for {
 		rows, err := fetch(ctx, w)
 		if err != nil {
+			return nil, err
+		}
+		if err := rate.Spend(ctx, len(rows)/rate.RowsPerPoint); err != nil {
 			return nil, err
 		}
 		for _, row := range rows {

@@ -23,6 +23,9 @@ type Config struct {
 	Burst int
 }
 
+// Burst is how many tokens a full bucket holds.
+func (l *Limiter) Burst() int { return l.config.Burst }
+
 // Limiter has a bucket for each key, full at first. It is safe for concurrent use.
 type Limiter struct {
 	config  Config
@@ -40,6 +43,8 @@ type bucket struct {
 type Status struct {
 	// Available is how many tokens are in it now, 0 or more.
 	Available int
+	// Owed is how many are missing: what was charged and is not paid yet.
+	Owed int
 	// Restore is how many flow into it a second.
 	Restore float64
 }
@@ -112,5 +117,5 @@ func (l *Limiter) fill(b *bucket, now time.Time) {
 }
 
 func (l *Limiter) status(b *bucket) Status {
-	return Status{Available: int(math.Max(0, b.tokens)), Restore: l.config.Restore}
+	return Status{Available: int(max(0, b.tokens)), Owed: int(math.Ceil(max(0, -b.tokens))), Restore: l.config.Restore}
 }

@@ -12,7 +12,9 @@ import (
 	"github.com/lib/pq"
 )
 
-// How the monitor asks. Whoever waits when the network is cut is told after interval + pingTimeout at the latest.
+// How the monitor asks. Whoever waits when the network is cut is told after interval + pingTimeout. Where the server or
+// this process seems to be only slow (silence, lateness, unread) that is put off, until stubborn at the latest: it can take
+// up to two seconds more.
 const (
 	// interval is how long it rests between two questions.
 	interval = 200 * time.Millisecond

@@ -51,6 +51,8 @@ type DB struct {
 
 	url      string
 	prepared *prepared
+	// scans has room for as many statements as may read on through many rows at once.
+	scans chan struct{}
 
 	// dsn is the address with all that connections are opened with, dialer makes them; both are for PostgreSQL alone.
 	dsn    string
@@ -92,7 +94,7 @@ func Open(ctx context.Context, databaseURL string, opts Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening database %s: %w", redact(databaseURL), err)
 	}
-	db.url = databaseURL
+	db.url, db.scans = databaseURL, make(chan struct{}, maxScans)
 	if db.prepared, err = newPrepared(db.Reader); err != nil {
 		return nil, errors.Join(err, db.Reader.Close(), db.Writer.Close())
 	}

@@ -1,0 +1,91 @@
+package insight
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/nps"
+	"golang.org/x/sync/singleflight"
+)
+
+// Shared computes scores that many ask for at the same moment once: those who watch one score all ask when it changes.
+type Shared struct {
+	reader  *Reader
+	flights singleflight.Group
+
+	mu sync.Mutex
+	// known are scores by what was asked for.
+	known map[string]knownScore
+}
+
+// knownScore is a score at a revision of its tenant.
+type knownScore struct {
+	revision int64
+	score    *Score
+}
+
+const (
+	// maxShared is how many scores are remembered; beyond it all are forgotten, which costs one more reading each.
+	maxShared = 1_000
+	// sharedTimeout ends a reading whose callers may have gone.
+	sharedTimeout = 15 * time.Second
+)
+
+// NewShared makes a Shared that has computed nothing yet.
+func NewShared(r *Reader) *Shared { return &Shared{reader: r, known: map[string]knownScore{}} }
+
+// Score is the score of some feedback of the context's caller at a revision of the tenant (tenants.revision), or at a
+// newer one, and its histogram. The errors are those of Reader.Feedback.
+func (s *Shared) Score(ctx context.Context, filter feedback.Filter, revision int64) (*Score, nps.Histogram, error) {
+	caller, _ := auth.From(ctx)
+	today := ""
+	if filter.Last != nil {
+		today = s.reader.now().UTC().Format("2006-01-02T15:04") // wherever midnight is
+	}
+	key, err := json.Marshal([]any{caller.Tenant, caller.Narrowing, filter, today})
+	if err != nil {
+		return nil, nps.Histogram{}, fmt.Errorf("naming a filter: %w", err)
+	}
+	s.mu.Lock()
+	known, ok := s.known[string(key)]
+	s.mu.Unlock()
+	if ok && known.revision >= revision {
+		return known.score, known.score.responses, nil
+	}
+	answer := s.flights.DoChan(fmt.Sprintf("%s@%d", key, revision), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sharedTimeout)
+		defer cancel()
+		body, err := s.reader.Feedback(ctx, filter, feedback.Within{})
+		if err != nil {
+			return nil, err
+		}
+		return body.Score(ctx)
+	})
+	select {
+	case r := <-answer:
+		score, _ := r.Val.(*Score)
+		if r.Err != nil || score == nil {
+			return nil, nps.Histogram{}, r.Err
+		}
+		s.remember(string(key), knownScore{revision, score})
+		return score, score.responses, nil
+	case <-ctx.Done():
+		return nil, nps.Histogram{}, context.Cause(ctx)
+	}
+}
+
+func (s *Shared) remember(key string, k knownScore) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.known) >= maxShared {
+		clear(s.known)
+	}
+	if old, ok := s.known[key]; !ok || old.revision < k.revision {
+		s.known[key] = k
+	}
+}

@@ -1,0 +1,36 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/zeroten/zeroten/internal/rate"
+)
+
+const (
+	// maxScans is how many statements that read on through many rows may run at once: the other connections are for those
+	// that find what they look for.
+	maxScans = 2
+	// pointsPerMillisecond is what such a statement costs its caller.
+	pointsPerMillisecond = 40
+)
+
+// Scan runs a statement that no index helps, such as a search for words: a few at a time, the others wait. What it costs
+// is known only afterwards, and is paid then by rate.Spend, whose error it may return.
+func (db *DB) Scan(ctx context.Context, statement func() error) error {
+	select {
+	case db.scans <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("waiting to read: %w", context.Cause(ctx))
+	}
+	defer func() { <-db.scans }()
+	if err := rate.Spend(ctx, 0); err != nil {
+		return err // others of the caller's have used it up meanwhile
+	}
+	began := time.Now()
+	if err := statement(); err != nil {
+		return err
+	}
+	return rate.Spend(ctx, int(time.Since(began).Milliseconds()*pointsPerMillisecond))
+}
