@@ -375,7 +375,7 @@ func (o *Operations) Spending(ctx context.Context) context.Context {
 	if b.limiter == nil {
 		return ctx
 	}
-	return rate.WithSpender(ctx, func(n int) error { return b.spend(n) })
+	return rate.WithSpender(ctx, b.spend)
 }
 
 // Charge takes what an event cost out of its caller's bucket. wait is how long to wait with the next one: as long as the

@@ -198,11 +198,7 @@ func (e *engine) show(g *group, value any) []byte {
 	if bytes.Equal(response.Data, fmt.Appendf(nil, `{%q:null}`, field.Field.Alias)) {
 		response.Data = nil // the root field must not be null, and so there is nothing
 	}
-	text, err := json.Marshal(response)
-	if err != nil {
-		text, _ = json.Marshal(&graphql.Response{Errors: gqlerror.List{e.present(ctx, fmt.Errorf("encoding an event: %w", err))}})
-	}
-	return text
+	return wire.Encode(response)
 }
 
 // groups puts subscriptions together that show their events alike, so that what a thousand pages show is executed once.

@@ -389,7 +389,7 @@ func (x *exchange) answer(response *graphql.Response) {
 			}
 		}
 	}
-	x.write(status, response.Errors, encode(response))
+	x.write(status, response.Errors, Encode(response))
 }
 
 // write writes a result as JSON.
@@ -464,9 +464,9 @@ func isNull(data json.RawMessage) bool {
 	return len(data) == 0 || bytes.Equal(data, []byte("null"))
 }
 
-// encode writes a result as JSON: without data where nothing was executed, and with so many errors at most as may be
+// Encode writes a result as JSON: without data where nothing was executed, and with so many errors at most as may be
 // shown.
-func encode(response *graphql.Response) []byte {
+func Encode(response *graphql.Response) []byte {
 	var b bytes.Buffer
 	b.Grow(len(response.Data) + 256)
 	b.WriteByte('{')
@@ -493,7 +493,7 @@ func encode(response *graphql.Response) []byte {
 }
 
 // encodeErrors writes the result of an operation that was not executed.
-func encodeErrors(list gqlerror.List) []byte { return encode(&graphql.Response{Errors: list}) }
+func encodeErrors(list gqlerror.List) []byte { return Encode(&graphql.Response{Errors: list}) }
 
 func encodeValue(b *bytes.Buffer, value any) {
 	length := b.Len()

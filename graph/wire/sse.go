@@ -59,7 +59,7 @@ func openStream(w http.ResponseWriter, timeout, retry time.Duration) (*eventStre
 		_ = control.SetWriteDeadline(time.Time{}) // over HTTP/2 it would end the stream though nothing is written
 		return err
 	}}
-	return s, s.send(false, greeting(retry))
+	return s, s.send(greeting(retry))
 }
 
 // takeOver begins to answer with events on the connection itself, which then belongs to the stream: what net/http holds
@@ -68,7 +68,7 @@ func openStream(w http.ResponseWriter, timeout, retry time.Duration) (*eventStre
 func takeOver(w http.ResponseWriter, timeout, retry time.Duration) (_ *eventStream, conn net.Conn, err error) {
 	conn, _, err = http.NewResponseController(w).Hijack()
 	if err != nil {
-		return nil, nil, nil //nolint:nilerror // then there is the other way
+		return nil, nil, nil //nolint:nilerr // then there is the other way
 	}
 	setStreamHeader(w.Header())
 	w.Header().Set("Connection", "close")
@@ -84,11 +84,11 @@ func takeOver(w http.ResponseWriter, timeout, retry time.Duration) (_ *eventStre
 		_, err := conn.Write(p)
 		return err
 	}}
-	return s, conn, s.send(false, head.String(), greeting(retry))
+	return s, conn, s.send(head.String(), greeting(retry))
 }
 
-// send sends what waits and the parts, or lets them wait for more.
-func (s *eventStream) send(more bool, parts ...string) error {
+// send sends what waits, and the parts.
+func (s *eventStream) send(parts ...string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over {
@@ -99,9 +99,6 @@ func (s *eventStream) send(more bool, parts ...string) error {
 	}
 	for _, part := range parts {
 		*s.waiting = append(*s.waiting, part...)
-	}
-	if more && len(*s.waiting) < maxWaiting {
-		return nil
 	}
 	return s.flush()
 }
@@ -131,10 +128,10 @@ func (s *eventStream) next(e Event) error {
 		e.ID = ""
 	}
 	if e.Payload == nil && e.ID == "" {
-		return s.send(false, ":\n\n") // and what waited for more
+		return s.send(":\n\n") // and what waited for more
 	}
 	if e.Payload == nil { // it sets what the client remembers, and is no event for it
-		return s.send(false, "id: ", e.ID, "\n\n")
+		return s.send("id: ", e.ID, "\n\n")
 	}
 	payload := e.Payload
 	if bytes.ContainsAny(payload, "\r\n") {
@@ -167,10 +164,10 @@ func (s *eventStream) next(e Event) error {
 }
 
 // complete says that there will be no more. Browsers pass over events without data.
-func (s *eventStream) complete() error { return s.send(false, "event: complete\ndata:\n\n") }
+func (s *eventStream) complete() error { return s.send("event: complete\ndata:\n\n") }
 
 // ping shows that the stream is alive.
-func (s *eventStream) ping() error { return s.send(false, ":\n\n") }
+func (s *eventStream) ping() error { return s.send(":\n\n") }
 
 // streamErrors answers with a stream that has the errors of an operation that was not executed. Where it is worth trying
 // again the stream does not complete, so that an EventSource comes back by itself: it never does after another status.
@@ -198,7 +195,7 @@ func (x *exchange) executeToStream(op *Operation) {
 	}
 	response := x.h.execute(x.ctx, op)
 	x.code = codeOf(response.Errors)
-	if s.next(Event{Payload: encode(response)}) == nil {
+	if s.next(Event{Payload: Encode(response)}) == nil {
 		_ = s.complete() // nobody is left to be told that this failed
 	}
 }

@@ -113,11 +113,11 @@ func framed(message []byte) []byte {
 	case size <= math.MaxUint16:
 		frame := message[headRoom-4:]
 		frame[0], frame[1] = wholeText, 126
-		binary.BigEndian.PutUint16(frame[2:], uint16(size)) //nolint:gosec // it fits
+		binary.BigEndian.PutUint16(frame[2:], uint16(size))
 		return frame
 	default:
 		message[0], message[1] = wholeText, 127
-		binary.BigEndian.PutUint64(message[2:], uint64(size)) //nolint:gosec // a length is not negative
+		binary.BigEndian.PutUint64(message[2:], uint64(size))
 		return message
 	}
 }
@@ -167,7 +167,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	early, err := given.Reader.Peek(given.Reader.Buffered())
+	early, err := given.Peek(given.Reader.Buffered())
 	if err != nil {
 		return nil, nil, errors.Join(err, conn.Close())
 	}

@@ -155,7 +155,7 @@ func (q *request) execute(ctx context.Context, op *Operation) string {
 	if response.Data == nil && len(response.Errors) > 0 {
 		return q.fail(response.Errors)
 	}
-	if q.send(typeNext, encode(response), false, false) {
+	if q.send(typeNext, Encode(response), false, false) {
 		q.send(typeComplete, nil, true, false)
 	}
 	return codeOf(response.Errors)

@@ -1,8 +1,8 @@
 package tenant
 
 import (
-	"crypto/hmac"
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
