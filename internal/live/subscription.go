@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -284,10 +285,13 @@ func (s *Subscription) catchUp(ctx context.Context) error {
 			return err // what was read before is not paid yet
 		}
 	}
-	entries, err := t.read(ctx, s.position, limit)
+	// Portions begin at the same positions for all, so that those who are behind together read the same ones, and are shown
+	// the same entries.
+	entries, err := t.read(ctx, s.position-s.position%int64(limit), limit)
 	if err != nil {
 		return err
 	}
+	entries = entries[sort.Search(len(entries), func(i int) bool { return entries[i].Position > s.position }):]
 	if len(entries) == 0 {
 		return errLost
 	}
