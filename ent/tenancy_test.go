@@ -210,16 +210,18 @@ func (ts *tester) foreign(db *store.DB, entity string, them, us uuid.UUID) {
 	onlyOwn := func(n reflect.Value, err error) bool { return err == nil && n.Int() == 1 }
 	refused := func(_ reflect.Value, err error) bool { return err != nil && !ent.IsNotFound(err) }
 	immutable := []string{"ID", "TenantID"}
-	try("updating all", func(c reflect.Value) (reflect.Value, error) {
-		update, _ := call(c, "Update")
-		ts.fill(update, ts.made[us], immutable...)
-		return call(update, "Save", ctx)
-	}, onlyOwn)
-	try("updating by id", func(c reflect.Value) (reflect.Value, error) {
-		update, _ := call(c, "UpdateOneID", theirs)
-		ts.fill(update, ts.made[us], immutable...)
-		return call(update, "Save", ctx)
-	}, notFound)
+	if update, _ := call(client(db.Ent, entity), "Update"); changes(update.Type()) {
+		try("updating all", func(c reflect.Value) (reflect.Value, error) {
+			update, _ := call(c, "Update")
+			ts.fill(update, ts.made[us], immutable...)
+			return call(update, "Save", ctx)
+		}, onlyOwn)
+		try("updating by id", func(c reflect.Value) (reflect.Value, error) {
+			update, _ := call(c, "UpdateOneID", theirs)
+			ts.fill(update, ts.made[us], immutable...)
+			return call(update, "Save", ctx)
+		}, notFound)
+	}
 	try("deleting by id", func(c reflect.Value) (reflect.Value, error) {
 		del, _ := call(c, "DeleteOneID", theirs)
 		return call(del, "Exec", ctx)
@@ -255,6 +257,16 @@ func (ts *tester) foreign(db *store.DB, entity string, them, us uuid.UUID) {
 			return call(create, "Save", ctx)
 		}, refused)
 	}
+}
+
+// changes reports whether an update can set anything: nothing can be done to what is immutable altogether.
+func changes(update reflect.Type) bool {
+	for m := range update.Methods() {
+		if strings.HasPrefix(m.Name, "Set") {
+			return true
+		}
+	}
+	return false
 }
 
 // referred reports whether other entities' rows refer to the entity's.
