@@ -223,11 +223,17 @@ type group struct {
 	// recent are the payloads that were asked for last.
 	recent []*shared
 	oldest int
+	bytes  int
 }
 
 // recentPayloads is how many events a group remembers: members that are a little behind find them there still. It is more
 // than one flush of a busy log brings, since what is executed again also pushes out what others are about to ask for.
-const recentPayloads = 64
+//
+// Whoever is behind reads portions of 128 events, and is shown them with others who do.
+const (
+	recentPayloads = 512
+	recentBytes    = 4 << 20
+)
 
 // shared is a payload, under way or done.
 type shared struct {
@@ -277,6 +283,15 @@ func (g *groups) leave(left *group) {
 	}
 }
 
+// weigh forgets all payloads when they have become many bytes.
+func (g *group) weigh(bytes int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.bytes += bytes; g.bytes > recentBytes {
+		g.recent, g.oldest, g.bytes = nil, 0, 0
+	}
+}
+
 // owe says how long the next event has to wait until what the last one cost is paid, at most a minute.
 func (g *group) owe(wait time.Duration) {
 	g.mu.Lock()
@@ -295,7 +310,7 @@ func (g *group) owes() time.Duration {
 func (g *group) payload(ctx context.Context, same any, hurry bool, execute func() []byte) ([]byte, error) {
 	g.mu.Lock()
 	if g.members == 1 && !hurry {
-		g.recent, g.oldest = nil, 0
+		g.recent, g.oldest, g.bytes = nil, 0, 0
 		g.mu.Unlock()
 		return execute(), nil
 	}
@@ -319,6 +334,7 @@ func (g *group) payload(ctx context.Context, same any, hurry bool, execute func(
 				}
 			}()
 			p.payload = execute()
+			g.weigh(len(p.payload))
 		}()
 	}
 	p := g.recent[at]
