@@ -7,7 +7,8 @@
 //	go run ./bench -only a,c        some lines
 //
 // It starts its own durable PostgreSQL from the machine's programs, and zeroten as users run it; the load comes from a
-// third process. The results go to bench/RESULTS.md, with -quick or -only to the terminal alone.
+// third process. The results go to bench/RESULTS.md, with -quick to the terminal alone, and with -only too
+// unless -merge says otherwise.
 package main
 
 import (
@@ -41,6 +42,7 @@ type options struct {
 	dir     string
 	profile string
 	quick   bool
+	merge   bool
 }
 
 // bench is one run.
@@ -84,6 +86,7 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&o.size, "size", 10_000_000, "responses of the large campaign; the small one has a hundredth")
 	flags.StringVar(&o.dir, "dir", os.TempDir(), "where the databases go: a real disk, with 20 GB free at full size")
 	flags.StringVar(&o.profile, "profile", "", "write CPU profiles of the server to this `directory`")
+	flags.BoolVar(&o.merge, "merge", false, "with -only: put what is measured into bench/RESULTS.md, beside what is there")
 	flags.BoolVar(&o.quick, "quick", false, "small everything")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {

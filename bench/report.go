@@ -114,29 +114,84 @@ func (b *bench) publish(ctx context.Context) error {
 		return err
 	}
 	complete := !slices.ContainsFunc(strings.Split(allLines, ","), func(l string) bool { return !b.wants(l) })
-	if b.quick || b.profile != "" || !complete {
+	if b.quick || b.profile != "" {
 		return nil
+	}
+	path := filepath.Join(b.root, "bench", "RESULTS.md")
+	if !complete {
+		if !b.merge {
+			return nil
+		}
+		return b.mergeInto(ctx, path)
 	}
 	var out strings.Builder
 	fmt.Fprintf(&out, "# Results of `make bench`\n\n")
 	for _, fact := range b.facts(ctx) {
 		fmt.Fprintf(&out, "- %s\n", fact)
 	}
-	section := ""
-	for _, l := range b.report.lines {
-		if l.section != section {
-			section = l.section
-			fmt.Fprintf(&out, "\n## %s\n\n| %s |\n|%s\n", section, strings.Join(header, " | "), strings.Repeat(" --- |", len(header)))
-		}
-		fmt.Fprintf(&out, "| %s |\n", strings.Join(l.cells(), " | "))
+	for _, section := range b.report.sections("") {
+		out.WriteString(section)
 	}
-	fmt.Fprintf(&out, "\n## What limits\n\n")
-	for _, l := range b.report.lines {
+	fmt.Fprintf(&out, "\n%s\n\n%s", limits, b.report.limits())
+	return os.WriteFile(path, []byte(out.String()), 0o644)
+}
+
+// limits is the title of the section on what keeps the figures from being better.
+const limits = "## What limits"
+
+// sections are the tables, each with its title and, where not empty, a note.
+func (r *report) sections(note string) []string {
+	var sections []string
+	for i, l := range r.lines {
+		if i == 0 || l.section != r.lines[i-1].section {
+			if note != "" {
+				note = strings.TrimSuffix(note, "\n\n") + "\n\n"
+			}
+			sections = append(sections, fmt.Sprintf("\n## %s\n\n%s| %s |\n|%s\n", l.section, note, strings.Join(header, " | "), strings.Repeat(" --- |", len(header))))
+		}
+		sections[len(sections)-1] += fmt.Sprintf("| %s |\n", strings.Join(l.cells(), " | "))
+	}
+	return sections
+}
+
+func (r *report) limits() string {
+	var out strings.Builder
+	for _, l := range r.lines {
 		if l.limit != "" {
 			fmt.Fprintf(&out, "- **%s**: %s\n", l.what, l.limit)
 		}
 	}
-	return os.WriteFile(filepath.Join(b.root, "bench", "RESULTS.md"), []byte(out.String()), 0o644)
+	return out.String()
+}
+
+// mergeInto puts the lines that were measured into the results that there are, in place of those sections.
+func (b *bench) mergeInto(ctx context.Context, path string) error {
+	old, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	facts := b.facts(ctx)
+	before, after, ok := strings.Cut(string(old), "\n"+limits+"\n\n")
+	if !ok {
+		return fmt.Errorf("%s has no section on limits", path)
+	}
+	for _, section := range b.report.sections(strings.Join([]string{facts[0], facts[1], facts[4]}, "; ") + ".") {
+		title, _, _ := strings.Cut(strings.TrimPrefix(section, "\n"), "\n")
+		if start := strings.Index(before, "\n"+title+"\n"); start >= 0 {
+			end := len(before)
+			if next := strings.Index(before[start+1:], "\n## "); next >= 0 {
+				end = start + 1 + next
+			}
+			before = before[:start] + before[end:]
+		}
+		before = strings.TrimSuffix(before, "\n") + "\n" + section
+	}
+	for _, l := range b.report.lines {
+		if line := fmt.Sprintf("- **%s**: %s\n", l.what, l.limit); l.limit != "" && !strings.Contains(after, line) {
+			after += line
+		}
+	}
+	return os.WriteFile(path, []byte(before+"\n"+limits+"\n\n"+after), 0o644)
 }
 
 // facts say what was measured, on what.
