@@ -19,6 +19,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/zeroten/zeroten/graph/wire"
+	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
 )
 
@@ -189,7 +190,10 @@ func (e *engine) show(g *group, value any) []byte {
 	ctx, meter := e.operations.EventMeter(e.operations.Spending(ctx))
 	field := g.field // executing changes it
 	response := e.run(ctx, g.op, &field)
-	if len(response.Errors) > 0 && e.DB.Away() != nil {
+	unreached := slices.ContainsFunc(response.Errors, func(err *gqlerror.Error) bool {
+		return err.Extensions["code"] == string(apierror.Overloaded)
+	})
+	if unreached && ctx.Err() == nil {
 		return nil
 	}
 	if wait := e.operations.Charge(ctx, meter.Cost()); wait > 0 {
