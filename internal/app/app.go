@@ -78,11 +78,16 @@ func Open(ctx context.Context, cfg Config) (a *App, err error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	// Before the database is opened, and made where it is not there yet: its settings may be wrong.
+	observer, err := observe.New(ctx, observe.Config{Log: cfg.Log, Getenv: cfg.Getenv})
+	if err != nil {
+		return nil, usage("%w", err)
+	}
 	db, err := store.Open(ctx, cfg.Database, store.Options{Volatile: cfg.Volatile, Existing: cfg.Existing})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, observer.Shutdown(ctx))
 	}
-	a = &App{DB: db, log: cfg.Log}
+	a = &App{DB: db, Observe: observer, log: cfg.Log}
 	opened := a
 	defer func() {
 		if err != nil {
@@ -95,9 +100,6 @@ func Open(ctx context.Context, cfg Config) (a *App, err error) {
 	}
 	if len(ran) > 0 {
 		cfg.Log.Info("migrated", "database", db.Name(), "migrations", ran)
-	}
-	if a.Observe, err = observe.New(ctx, observe.Config{Log: cfg.Log, Getenv: cfg.Getenv}); err != nil {
-		return nil, err
 	}
 	a.States = cube.NewStates(db)
 	a.Live = live.NewHub(db, a.States, live.Config{Now: cfg.Now, Log: cfg.Log})

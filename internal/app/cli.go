@@ -28,6 +28,7 @@ type CLI struct {
 	Tenant  TenantCmd  `cmd:"" help:"Create and list tenants."`
 	Migrate MigrateCmd `cmd:"" help:"Bring the database's schema up to date."`
 	Doctor  DoctorCmd  `cmd:"" help:"Count everything again and say what differs."`
+	Version VersionCmd `cmd:"" help:"Say which version this is."`
 }
 
 // Globals are the settings that every command has.
@@ -79,8 +80,8 @@ type ListenFlag struct {
 	Listen string `env:"ZEROTEN_LISTEN" default:":8080" placeholder:"ADDRESS" help:"Listen on this address, e.g. 127.0.0.1:8080 (default ${default})."`
 }
 
-// url is what to type into a browser.
-func url(s *Server) string {
+// home is what to type into a browser.
+func home(s *Server) string {
 	address := s.Addr.String()
 	if rest, ok := strings.CutPrefix(address, "[::]"); ok {
 		address = "localhost" + rest
@@ -147,8 +148,13 @@ func memoryLimit(waiting int) int64 {
 
 // Run serves until the context is done.
 func (c *ServeCmd) Run(ctx context.Context, g *Globals) error {
+	doors, err := openDoors(ctx, c.Listen, c.Edge)
+	if err != nil {
+		return err
+	}
+	defer doors.close() // the server closes them itself; this is for when there is none
 	return g.using(ctx, Config{Log: g.logger(cmp.Or(c.LogFormat, "json")), Getenv: os.Getenv}, func(a *App) error {
-		s, err := a.Listen(ctx, c.Listen, c.Edge, graph.Playground{})
+		s, err := a.serve(doors, c.Edge, graph.Playground{})
 		if err != nil {
 			return err
 		}
@@ -168,7 +174,7 @@ func (c *ServeCmd) Run(ctx context.Context, g *Globals) error {
 		if err := a.Work(ctx); err != nil {
 			return err
 		}
-		if err := g.print("Zeroten serves %s on %s/graphql, and the playground on %s/playground\n", a.DB.Name(), url(s), url(s)); err != nil {
+		if err := g.print("Zeroten serves %s on %s/graphql, and the playground on %s/playground\n", a.DB.Name(), home(s), home(s)); err != nil {
 			return err
 		}
 		return g.wait(ctx, s)

@@ -9,9 +9,11 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/demo"
+	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/tenant"
 )
 
@@ -22,19 +24,30 @@ type DemoCmd struct {
 	Every      time.Duration `env:"ZEROTEN_DEMO_EVERY" default:"400ms" help:"Record one more answer so often; 0 for none (default ${default})."`
 }
 
+// AfterApply refuses a database that is named: the demo would neither use nor spare it. A variable is there for other
+// commands, and stays unread.
+func (*DemoCmd) AfterApply(command *kong.Context) error {
+	for _, step := range command.Path {
+		if step.Flag != nil && step.Flag.Name == "database" {
+			return errors.New("--database: the demo makes a database of its own and throws it away; `zeroten serve` takes this one")
+		}
+	}
+	return nil
+}
+
 // Run serves the demo until the context is done, and throws its database away.
 func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
-	listener, err := listen(ctx, c.Listen, "--listen")
+	doors, err := openDoors(ctx, c.Listen, c.Edge)
 	if err != nil {
 		return err
 	}
-	defer listener.Close() // the server closes it itself; this is for when there is none
+	defer doors.close() // the server closes them itself; this is for when there is none
 	dir, err := os.MkdirTemp("", "zeroten-demo-")
 	if err != nil {
 		return fmt.Errorf("making a place for the demo: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	a, err := Open(ctx, Config{Database: "sqlite://" + filepath.Join(dir, "demo.db"), Volatile: true, Log: g.logger(c.LogFormat), Getenv: os.Getenv})
+	a, err := Open(ctx, Config{Database: store.FileURL(filepath.Join(dir, "demo.db")), Volatile: true, Log: g.logger(c.LogFormat), Getenv: os.Getenv})
 	if err != nil {
 		return err
 	}
@@ -46,10 +59,13 @@ func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
 	usual := debug.SetGCPercent(400) // a sixth of the time, for some memory that is given back
 	as, d, secret, err := a.Seed(ctx, time.Now())
 	debug.SetGCPercent(usual)
+	if ctx.Err() != nil {
+		return &exitError{errors.New("interrupted while the answers were made: nothing is left of the demo"), ExitInterrupted}
+	}
 	if err != nil {
 		return err
 	}
-	s, err := a.serve(ctx, listener, c.Edge, graph.Playground{Secret: secret, Variables: map[string]any{"campaign": d.Campaigns.Relationship}})
+	s, err := a.serve(doors, c.Edge, graph.Playground{Secret: secret, Variables: map[string]any{"campaign": d.Campaigns.Relationship}})
 	if err != nil {
 		return err
 	}
@@ -57,7 +73,7 @@ func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
 		return err
 	}
 	err = g.print("%d answers in %.1f s. Explore them in the playground:\n\n    %s/playground\n\nor with any client at %s/graphql and the header\n\n    Authorization: Bearer %s\n\n%s",
-		d.Answers, time.Since(began).Seconds(), url(s), url(s), secret, c.more())
+		d.Answers, time.Since(began).Seconds(), home(s), home(s), secret, c.more())
 	if err != nil {
 		return err
 	}

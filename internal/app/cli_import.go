@@ -44,8 +44,8 @@ type ImportCmd struct {
 	DryRun     bool     `env:"ZEROTEN_IMPORT_DRY_RUN" help:"Say how the file would be read, and import nothing."`
 }
 
-// errInterrupted makes the program fail, so that scripts notice.
-var errInterrupted = errors.New("interrupted; the same command goes on where this one stopped")
+// errImportInterrupted makes the program fail, so that scripts notice.
+var errImportInterrupted = &exitError{errors.New("interrupted; the same command goes on where this one stopped"), ExitInterrupted}
 
 // Run imports the file. Nothing is made before the file is understood.
 func (c *ImportCmd) Run(ctx context.Context, g *Globals) error {
@@ -161,7 +161,7 @@ func (c *ImportCmd) run(ctx context.Context, g *Globals, a *App, t uuid.UUID, pl
 		return err
 	}
 	if result.Interrupted {
-		return errInterrupted
+		return errImportInterrupted
 	}
 	// New traits take in what was there before; no server need be running for that.
 	return a.Builder.Rebuild(ctx, t)

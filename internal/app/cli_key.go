@@ -9,7 +9,10 @@ import (
 	"time"
 
 	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/calendar"
+	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/tenant"
 )
 
@@ -35,8 +38,16 @@ type KeyCreateCmd struct {
 
 // Run makes a key and prints its secret.
 func (c *KeyCreateCmd) Run(ctx context.Context, g *Globals) error {
-	return g.with(ctx, func(a *App) error {
-		secret, err := c.create(ctx, a)
+	in, err := c.input(time.Now())
+	if err != nil {
+		return err
+	}
+	open := g.withExisting // without a tenant there is nobody to have the key
+	if slices.Contains(in.Scopes, auth.Operator) {
+		open = g.with
+	}
+	return open(ctx, func(a *App) error {
+		secret, err := c.create(ctx, a, in)
 		if err != nil {
 			return err
 		}
@@ -44,24 +55,50 @@ func (c *KeyCreateCmd) Run(ctx context.Context, g *Globals) error {
 	})
 }
 
-func (c *KeyCreateCmd) create(ctx context.Context, a *App) (secret string, err error) {
-	in := tenant.CreateKeyInput{Name: c.Name}
+// input is the key that is asked for. Nothing is opened before it is known to be a good one.
+func (c *KeyCreateCmd) input(now time.Time) (in tenant.CreateKeyInput, err error) {
+	in.Name = c.Name
 	for _, text := range c.Scope {
-		scope, err := auth.ParseScope(strings.ToUpper(text))
+		scope, err := auth.ParseScope(strings.ToUpper(strings.TrimSpace(text)))
 		if err != nil {
-			return "", err
+			return in, usage("--scope: %w", err)
 		}
 		in.Scopes = append(in.Scopes, scope)
 	}
+	if c.Expires != 0 {
+		in.ExpiresAt = new(now.Add(c.Expires))
+	}
 	if slices.Contains(in.Scopes, auth.Operator) {
 		if len(in.Scopes) > 1 || c.Tenant != "" || c.Expires != 0 {
-			return "", errors.New("an operator's key has no other scope, belongs to no tenant and does not expire")
+			return in, usage("--scope: an operator's key has no other scope, belongs to no --tenant and has no --expires")
 		}
+		return in, named(tenant.ValidateKeyName(c.Name))
+	}
+	if c.Expires < 0 {
+		return in, usage("--expires: %s is in the past", c.Expires)
+	}
+	return in, named(in.Validate(now))
+}
+
+// named turns what is wrong with fields into what is wrong with the flags of their names.
+func named(errs apierror.UserErrors) error {
+	if errs == nil {
+		return nil
+	}
+	texts := make([]string, len(errs))
+	for i, e := range errs {
+		texts[i] = e.Message
+		if len(e.Field) > 0 {
+			texts[i] = "--" + strings.TrimSuffix(e.Field[0], "s") + ": " + e.Message
+		}
+	}
+	return usage("%s", strings.Join(texts, " "))
+}
+
+func (c *KeyCreateCmd) create(ctx context.Context, a *App, in tenant.CreateKeyInput) (secret string, err error) {
+	if slices.Contains(in.Scopes, auth.Operator) {
 		_, secret, err = tenant.CreateOperatorKey(ctx, a.DB, c.Name)
 		return secret, err
-	}
-	if c.Expires != 0 {
-		in.ExpiresAt = new(time.Now().Add(c.Expires))
 	}
 	ctx, _, err = a.As(ctx, c.Tenant)
 	if err != nil {
@@ -125,12 +162,18 @@ type KeyRevokeCmd struct {
 
 // Run revokes a key.
 func (c *KeyRevokeCmd) Run(ctx context.Context, g *Globals) error {
+	if _, err := id.ApiKey.Parse(c.ID); err != nil {
+		return usage("%.60q is no id of a key, which `zeroten key list` shows: %w", c.ID, err)
+	}
 	return g.withExisting(ctx, func(a *App) error {
 		ctx, err := c.as(ctx, a)
 		if err != nil {
 			return err
 		}
 		key, err := tenant.RevokeKey(ctx, a.DB, tenant.RevokeKeyInput{ID: c.ID})
+		if errs := (apierror.UserErrors)(nil); errors.As(err, &errs) {
+			return fmt.Errorf("there is no key %s here: `zeroten key list` shows those there are", c.ID)
+		}
 		if err != nil {
 			return err
 		}
@@ -152,6 +195,12 @@ type TenantCreateCmd struct {
 
 // Run makes a tenant and prints its first secret.
 func (c *TenantCreateCmd) Run(ctx context.Context, g *Globals) error {
+	if errs := tenant.Validate(&c.Name, nil); errs != nil {
+		return usage("<name>: %s", errs[0].Message)
+	}
+	if _, err := calendar.LoadZone(c.TimeZone); err != nil {
+		return usage("--time-zone: %w", err)
+	}
 	return g.with(ctx, func(a *App) error {
 		_, secret, err := tenant.Create(ctx, a.DB, tenant.CreateInput{Name: c.Name, TimeZone: c.TimeZone})
 		if err != nil {

@@ -2,9 +2,8 @@ package app
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -57,14 +56,19 @@ func (e *Edge) check() error {
 	e.MaxConnections = cmp.Or(e.MaxConnections, defaults.MaxConnections)
 	e.RequestTimeout = cmp.Or(e.RequestTimeout, defaults.RequestTimeout)
 	if e.RateRestore < 1 || e.AnonymousRestore < 1 || e.MaxConnections < 1 {
-		return errors.New("want numbers from 1 for --rate-restore, --anonymous-restore and --max-connections")
+		return usage("want numbers from 1 for --rate-restore, --anonymous-restore and --max-connections")
+	}
+	for _, origin := range e.AllowOrigin {
+		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Scheme == "" || u.Host == "" || origin != u.Scheme+"://"+u.Host) {
+			return usage("--allow-origin %.100q: want a scheme and a host, such as https://dashboard.example, or *", origin)
+		}
 	}
 	if min(e.RateBurst, e.AnonymousBurst) < limit.MaxCost {
-		return fmt.Errorf("--rate-burst and --anonymous-burst must be at least %d, the most that an operation may cost", limit.MaxCost)
+		return usage("--rate-burst and --anonymous-burst must be at least %d, the most that an operation may cost", limit.MaxCost)
 	}
 	// What takes longer would be cut off by the server itself, and the client would see no error.
 	if most := writeTimeout - 10*time.Second; e.RequestTimeout < 0 || e.RequestTimeout > most {
-		return fmt.Errorf("--request-timeout is %s, want at most %s", e.RequestTimeout, most)
+		return usage("--request-timeout is %s, want at most %s", e.RequestTimeout, most)
 	}
 	return nil
 }

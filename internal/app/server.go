@@ -36,46 +36,80 @@ const (
 
 // Listen begins to serve on the address, e.g. `127.0.0.1:8080`; with port 0 on a free one.
 func (a *App) Listen(ctx context.Context, address string, edge Edge, playground graph.Playground) (*Server, error) {
-	listener, err := listen(ctx, address, "--listen")
+	doors, err := openDoors(ctx, address, edge)
 	if err != nil {
 		return nil, err
 	}
-	s, err := a.serve(ctx, listener, edge, playground)
+	s, err := a.serve(doors, edge, playground)
 	if err != nil {
-		return nil, errors.Join(err, listener.Close())
+		doors.close()
 	}
-	return s, nil
+	return s, err
 }
 
-// listen takes the address, so that nobody else can. flag is how to choose another.
+// doors are the addresses that a server has taken, so that nobody else can; metrics may be nil.
+type doors struct{ main, metrics net.Listener }
+
+// openDoors takes the addresses. That is done before a database is opened, and made where it is not there yet: a server
+// that cannot serve leaves nothing behind.
+func openDoors(ctx context.Context, address string, edge Edge) (d doors, err error) {
+	if err := edge.check(); err != nil {
+		return d, err
+	}
+	if edge.TrustedDocuments != "" {
+		config := graph.OperationsConfig{TrustedDocuments: edge.TrustedDocuments}
+		if _, err := graph.NewOperations(graph.Schema(&graph.Resolver{}).Schema(), config); err != nil {
+			return d, usage("--trusted-documents: %w", err)
+		}
+	}
+	if d.main, err = listen(ctx, address, "--listen"); err != nil {
+		return d, err
+	}
+	if edge.MetricsListen != "" {
+		if d.metrics, err = listen(ctx, edge.MetricsListen, "--metrics-listen"); err != nil {
+			d.close()
+			return d, err
+		}
+	}
+	return d, nil
+}
+
+// close closes what a server has not closed already.
+func (d doors) close() {
+	_ = d.main.Close()
+	if d.metrics != nil {
+		_ = d.metrics.Close()
+	}
+}
+
+// listen takes the address. flag is how to choose another.
 func listen(ctx context.Context, address, flag string) (net.Listener, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if addr := (*net.AddrError)(nil); errors.As(err, &addr) {
+		return nil, usage("%s %s: %s", flag, address, addr.Err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w (choose another with %s)", address, err, flag)
 	}
 	return listener, nil
 }
 
-// serve serves on the listener, which is closed when the server stops.
-func (a *App) serve(ctx context.Context, listener net.Listener, edge Edge, playground graph.Playground) (*Server, error) {
+// serve serves behind the doors, which are closed when the server stops.
+func (a *App) serve(doors doors, edge Edge, playground graph.Playground) (*Server, error) {
 	if err := edge.check(); err != nil {
 		return nil, err
 	}
-	s := &Server{Addr: listener.Addr(), served: make(chan error, 2), stopping: &atomic.Bool{}}
+	s := &Server{Addr: doors.main.Addr(), served: make(chan error, 2), stopping: &atomic.Bool{}}
 	api, err := a.API(edge)
 	if err != nil {
 		return nil, err
 	}
 	s.drain, s.open = api.Shutdown, api.Open
-	if edge.MetricsListen != "" {
-		metrics, err := listen(ctx, edge.MetricsListen, "--metrics-listen")
-		if err != nil {
-			return nil, err
-		}
+	if doors.metrics != nil {
 		mux := http.NewServeMux()
 		mux.Handle("GET /metrics", a.Observe.Handler())
-		s.MetricsAddr, s.metrics = metrics.Addr(), a.httpServer(mux)
-		go func() { s.served <- s.metrics.Serve(metrics) }()
+		s.MetricsAddr, s.metrics = doors.metrics.Addr(), a.httpServer(mux)
+		go func() { s.served <- s.metrics.Serve(doors.metrics) }()
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", api)
@@ -85,7 +119,7 @@ func (a *App) serve(ctx context.Context, listener net.Listener, edge Edge, playg
 	mux.Handle("GET /readyz", &readiness{app: a, stopping: s.stopping})
 	s.http = a.httpServer(a.Observe.Requests(mux, isProbe))
 	s.http.ConnState = a.countConnection
-	go func() { s.served <- s.http.Serve(netutil.LimitListener(listener, edge.MaxConnections)) }()
+	go func() { s.served <- s.http.Serve(netutil.LimitListener(doors.main, edge.MaxConnections)) }()
 	return s, nil
 }
 

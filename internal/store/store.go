@@ -10,8 +10,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
-	"path/filepath"
-	"strings"
+
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -72,24 +71,21 @@ type Tx struct {
 // ErrUnreachable wraps what went wrong when a database could not be opened at all.
 var ErrUnreachable = errors.New("database unreachable")
 
-// Open connects to `sqlite:///path/to/file.db`, `sqlite://relative.db` or `postgres://…`. It does not migrate.
+// Open connects to `sqlite:///path/to/file.db`, `sqlite://relative.db` or `postgres://…`. It does not migrate. The error is
+// ErrAddress where the address cannot be one.
 func Open(ctx context.Context, databaseURL string, opts Options) (*DB, error) {
 	if opts.MaxConns == 0 {
 		opts.MaxConns = 16
 	}
-	scheme, rest, ok := strings.Cut(databaseURL, "://")
-	if !ok {
-		return nil, fmt.Errorf("database %s: want sqlite:///path/to/file.db or postgres://user@host/name", redact(databaseURL))
+	kind, where, err := parseAddress(databaseURL)
+	if err != nil {
+		return nil, err
 	}
 	var db *DB
-	var err error
-	switch scheme {
-	case "sqlite":
-		db, err = openSQLite(rest, opts)
-	case "postgres", "postgresql":
-		db, err = openPostgres(databaseURL, opts)
-	default:
-		return nil, fmt.Errorf("database %s: unknown scheme %q, want sqlite or postgres", redact(databaseURL), scheme)
+	if kind == SQLite {
+		db, err = openSQLite(where, opts)
+	} else {
+		db, err = openPostgres(where, opts)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening database %s: %w", redact(databaseURL), err)
@@ -107,15 +103,10 @@ func Open(ctx context.Context, databaseURL string, opts Options) (*DB, error) {
 }
 
 func openSQLite(path string, opts Options) (*DB, error) {
-	if path == "" {
-		return nil, errors.New("no file named: want sqlite:///path/to/file.db")
+	if err := checkPath(path, opts.Existing); err != nil {
+		return nil, err
 	}
-	if dir := filepath.Dir(path); dir != "." {
-		if _, err := os.Stat(dir); err != nil {
-			return nil, fmt.Errorf("the folder of the file: %w", err)
-		}
-	}
-	if err := looksLikeSQLite(path, opts.Existing); err != nil {
+	if err := looksLikeSQLite(path); err != nil {
 		return nil, err
 	}
 	// NORMAL loses the last commits at power loss, and an answer promises durability.
@@ -146,9 +137,9 @@ func openSQLite(path string, opts Options) (*DB, error) {
 }
 
 // looksLikeSQLite refuses other files before SQLite opens them, which would leave files of its own beside them.
-func looksLikeSQLite(path string, mustExist bool) (err error) {
+func looksLikeSQLite(path string) (err error) {
 	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) && !mustExist {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
@@ -171,8 +162,7 @@ func looksLikeSQLite(path string, mustExist bool) (err error) {
 func openPostgres(databaseURL string, opts Options) (*DB, error) {
 	u, err := url.Parse(databaseURL)
 	if err != nil {
-		// The error of url.Parse repeats the text, password and all.
-		return nil, errors.New("not a URL: want postgres://user:password@host:5432/name?sslmode=require")
+		return nil, err
 	}
 	q := u.Query()
 	setDefault := func(name, value string) {
@@ -261,6 +251,9 @@ func (db *DB) Close() error {
 func (db *DB) Name() string { return redact(db.url) }
 
 func redact(databaseURL string) string {
+	if kind, file, err := parseAddress(databaseURL); err == nil && kind == SQLite {
+		return FileURL(file)
+	}
 	u, err := url.Parse(databaseURL)
 	if err != nil {
 		return "(no URL)"

@@ -75,7 +75,7 @@ func TestOpenRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct{ url, want string }{
-		"no scheme":           {"zeroten.db", "want sqlite:///path"},
+		"no scheme":           {"zeroten.db", "write it as sqlite://zeroten.db"},
 		"unknown scheme":      {"mysql://localhost/x", `unknown scheme "mysql"`},
 		"no file":             {"sqlite://", "no file named"},
 		"no such folder":      {"sqlite://" + filepath.Join(dir, "none", "x.db"), "no such file"},

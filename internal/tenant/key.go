@@ -65,7 +65,7 @@ func CreateKey(ctx context.Context, db *store.DB, in CreateKeyInput) (key *ent.A
 	if caller, _ := auth.From(ctx); caller.Token {
 		return nil, "", apierror.New(apierror.Forbidden, "Only the holder of a key makes keys, not that of a token: send the key itself.")
 	}
-	if err := in.validate(time.Now()).Err(); err != nil {
+	if err := in.Validate(time.Now()).Err(); err != nil {
 		return nil, "", err
 	}
 	err = db.Write(ctx, func(tx *store.Tx) (err error) {
@@ -78,9 +78,9 @@ func CreateKey(ctx context.Context, db *store.DB, in CreateKeyInput) (key *ent.A
 	return key, secret, nil
 }
 
-func (in *CreateKeyInput) validate(now time.Time) apierror.UserErrors {
-	var errs apierror.UserErrors
-	validateName(&errs, in.Name, MaxKeyName)
+// Validate says what is wrong with the input.
+func (in *CreateKeyInput) Validate(now time.Time) apierror.UserErrors {
+	errs := ValidateKeyName(in.Name)
 	if len(in.Scopes) == 0 {
 		errs.Add(apierror.Required, []string{"scopes"}, "A key needs one scope at least.")
 	}
@@ -101,11 +101,16 @@ func (in *CreateKeyInput) validate(now time.Time) apierror.UserErrors {
 	return errs
 }
 
+// ValidateKeyName says what is wrong with the name of a key, whoever it belongs to.
+func ValidateKeyName(name string) (errs apierror.UserErrors) {
+	validateName(&errs, name, MaxKeyName)
+	return errs
+}
+
 // CreateOperatorKey makes a key that belongs to no tenant, for whoever runs the service. It is up to the caller of
 // this function who may do so. The error is UserErrors for a name that will not do.
 func CreateOperatorKey(ctx context.Context, db *store.DB, name string) (key *ent.ApiKey, secret string, err error) {
-	var errs apierror.UserErrors
-	if validateName(&errs, name, MaxKeyName); errs != nil {
+	if errs := ValidateKeyName(name); errs != nil {
 		return nil, "", errs
 	}
 	err = db.Write(ctx, func(tx *store.Tx) (err error) {
