@@ -1,4 +1,5 @@
-// examples/live.html in a real browser, on a page of another origin, with a token narrowed to one segment.
+// examples/live.html in a real browser, on a page of another origin, with a token narrowed to one segment; and the
+// playground.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdir, readFile } from 'node:fs/promises';
@@ -129,5 +130,90 @@ onEachDatabase('A page in a browser', {}, (world) => {
     await gold(['for those who are allowed']);
     await latest(good, 'for those who are allowed');
     assert.deepEqual(await shown(bad), [[], []]);
+  });
+
+  // playground opens the playground, and notes what its policy refuses and what it fetches.
+  async function playground(t) {
+    const page = await world.browser.newPage();
+    t.after(() => page.close());
+    const refused = [];
+    const fetched = [];
+    // What it fetches from elsewhere is not to be had here, but it must be let ask for it.
+    await page.route(/^https:/, (route) => {
+      fetched.push(route.request().url());
+      return route.abort();
+    });
+    await page.exposeFunction('refused', (what) => refused.push(what));
+    await page.addInitScript(() => {
+      addEventListener('securitypolicyviolation', (e) => window.refused(`${e.effectiveDirective} ${e.blockedURI}`));
+    });
+    const broken = page.waitForEvent('pageerror'); // its own script runs, and finds no GraphiQL
+    const response = await page.goto(`${world.server.url}/playground`);
+    assert.match((await broken).message, /GraphiQL is not defined/);
+    return { page, refused, fetched, html: await response.text() };
+  }
+
+  test('the playground may do what it does', async (t) => {
+    const { page, refused, fetched, html } = await playground(t);
+    const named = [...html.matchAll(/(?:src|href)="(https:[^"]+)"/g)].map((match) => match[1]);
+    assert.equal(named.length, 4);
+    assert.deepEqual(fetched.sort(), named.sort(), 'it asks for all files that it names');
+    const answers = await page.evaluate(async () => {
+      const { location, WebSocket } = window;
+      const style = document.head.appendChild(document.createElement('style'));
+      style.textContent = 'body { color: rgb(1, 2, 3) }';
+      const image = new window.Image();
+      image.src = 'data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=';
+      await image.decode();
+      const query = JSON.stringify({ query: '{ __typename }' });
+      const response = await fetch('/graphql', { method: 'POST', headers: { 'content-type': 'application/json' }, body: query });
+      const socket = new WebSocket(`ws://${location.host}/graphql`, 'graphql-transport-ws');
+      await new Promise((resolve, reject) => {
+        socket.onopen = resolve;
+        socket.onerror = reject;
+      });
+      socket.close();
+      return [window.getComputedStyle(document.body).color, (await response.json()).data];
+    });
+    assert.deepEqual(answers, ['rgb(1, 2, 3)', { __typename: 'Query' }]);
+    assert.deepEqual(refused, []);
+  });
+
+  test('the playground may do nothing else', async (t) => {
+    const { page, refused } = await playground(t);
+    await page.evaluate(async () => {
+      const add = (name, attributes) => document.body.appendChild(Object.assign(document.createElement(name), attributes));
+      add('script', { textContent: 'window.ran = true' });
+      add('script', { src: 'https://cdn.jsdelivr.net/npm/another@1.0.0/index.js' });
+      add('script', { src: '/graphql?query={__typename}' });
+      add('div', {}).setAttribute('onclick', 'window.ran = true');
+      document.querySelector('[onclick]').click();
+      await fetch('https://example.com/').catch(() => {});
+    });
+    for (const what of [
+      'script-src-elem inline',
+      'script-src-elem https://cdn.jsdelivr.net/npm/another@1.0.0/index.js',
+      `script-src-elem ${world.server.url}/graphql`,
+      'script-src-attr inline',
+      'connect-src https://example.com/',
+    ]) {
+      while (!refused.some((one) => one.startsWith(what))) await setTimeout(20);
+    }
+    assert.equal(await page.evaluate(() => window.ran), undefined);
+  });
+
+  test('no page of another origin frames the playground', async (t) => {
+    const server = createServer((_, response) => {
+      response.setHeader('content-type', 'text/html');
+      response.end(`<iframe src="${world.server.url}/playground"></iframe>`);
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => server.close());
+    const page = await world.browser.newPage();
+    t.after(() => page.close());
+    const refused = page.waitForEvent('console', (message) => /frame/i.test(message.text()));
+    await page.goto(`http://127.0.0.1:${server.address().port}/`);
+    assert.match((await refused).text(), /frame-ancestors|X-Frame-Options/i);
   });
 });

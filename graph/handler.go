@@ -8,7 +8,6 @@ import (
 	"net/netip"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/rs/cors"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/zeroten/zeroten/graph/generated"
 	"github.com/zeroten/zeroten/graph/wire"
@@ -56,16 +55,7 @@ func NewHandler(cfg Config) (*Handler, error) {
 		return nil, fmt.Errorf("preparing operations: %w", err)
 	}
 	h := &Handler{wire: wire.New(e.wireEngine(cfg.Log), cfg.Limits)}
-	h.cors = cors.New(cors.Options{
-		// Before the caller is known all tenants' origins may pass; then the engine asks again.
-		AllowOriginVaryRequestFunc: func(r *http.Request, origin string) (bool, []string) {
-			return cfg.Origins.Allow(r.Context(), origin), nil
-		},
-		AllowedMethods: []string{http.MethodGet, http.MethodPost},
-		AllowedHeaders: []string{"Authorization", "Content-Type", "Accept", "Last-Event-ID", "X-Request-Id", "traceparent", "tracestate"},
-		ExposedHeaders: []string{"Retry-After", "X-Request-Id"},
-		MaxAge:         600,
-	}).Handler(h.wire)
+	h.cors = crossOrigin(cfg.Origins.Allow, h.wire)
 	return h, nil
 }
 

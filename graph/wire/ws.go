@@ -157,7 +157,8 @@ func checkUpgrade(r *http.Request) error {
 		}
 	}
 	keys := r.Header.Values("Sec-WebSocket-Key")
-	ok := connection && r.ProtoMajor == 1 && r.ProtoMinor >= 1 && len(keys) == 1 && r.Header.Get(versionField) == version
+	// What came of a body would be read as what the client says over the socket.
+	ok := connection && r.ProtoMajor == 1 && r.ProtoMinor >= 1 && r.ContentLength == 0 && len(keys) == 1 && r.Header.Get(versionField) == version
 	if ok {
 		nonce, err := base64.StdEncoding.DecodeString(strings.TrimSpace(keys[0]))
 		ok = err == nil && len(nonce) == 16

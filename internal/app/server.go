@@ -125,7 +125,7 @@ func (a *App) serve(doors doors, edge Edge, playground graph.Playground) (*Serve
 
 func (a *App) httpServer(handler http.Handler) *http.Server {
 	return &http.Server{
-		Handler:           handler,
+		Handler:           guarded(handler),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       60 * time.Second,
 		WriteTimeout:      writeTimeout,
@@ -133,6 +133,24 @@ func (a *App) httpServer(handler http.Handler) *http.Server {
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          observe.ErrorLog(a.log),
 	}
+}
+
+// guarded has every answer, of whatever page or error, say that it is no page to be framed, guessed at or told of, and
+// nothing to run: what is one says so itself. And it ends connections that somebody in between may read otherwise.
+func guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		header.Set("X-Frame-Options", "DENY")
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Referrer-Policy", "no-referrer")
+		if len(r.TransferEncoding) > 0 && r.ProtoMajor == 1 {
+			// With a Content-Length besides, what follows may be a request that a proxy took for this one's body
+			// (RFC 9112, 6.3). net/http drops the Content-Length, so that all bodies in chunks end their connection.
+			header.Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Wait waits until the context is done, or serving fails, and then stops: nothing new is taken, sockets and streams are

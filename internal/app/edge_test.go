@@ -1,0 +1,158 @@
+package app
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/zeroten/zeroten/graph"
+)
+
+// listening is a server on a database of its own.
+func listening(t *testing.T, edge Edge) *Server {
+	t.Helper()
+	a, err := Open(t.Context(), Config{Database: "sqlite://" + t.TempDir() + "/zeroten.db", Volatile: true, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := a.Listen(t.Context(), "127.0.0.1:0", edge, graph.Playground{})
+	if err != nil {
+		t.Fatal(errors.Join(err, a.Close()))
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Wait(ctx) }()
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		stop()
+		if err := errors.Join(<-stopped, a.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// Whatever is asked for, wherever: no browser frames the answer, guesses its type, or runs what is not named.
+func TestEveryAnswerIsGuarded(t *testing.T) {
+	t.Parallel()
+	s := listening(t, Edge{MetricsListen: "127.0.0.1:0"})
+	follow := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	site, metrics := "http://"+s.Addr.String(), "http://"+s.MetricsAddr.String()
+	for _, test := range []struct {
+		method, url string
+		status      int
+	}{
+		{http.MethodGet, site + "/", http.StatusFound},
+		{http.MethodGet, site + "/playground", http.StatusOK},
+		{http.MethodHead, site + "/playground", http.StatusOK},
+		{http.MethodPost, site + "/playground", http.StatusMethodNotAllowed},
+		{http.MethodGet, site + "/healthz", http.StatusOK},
+		{http.MethodGet, site + "/readyz", http.StatusOK},
+		{http.MethodGet, site + "/nothing", http.StatusNotFound},
+		{http.MethodGet, site + "//graphql", http.StatusTemporaryRedirect},
+		{http.MethodGet, site + "/graphql?query={__typename}", http.StatusOK},
+		{http.MethodGet, site + "/graphql", http.StatusBadRequest},
+		{http.MethodPost, site + "/graphql", http.StatusUnsupportedMediaType},
+		{http.MethodOptions, site + "/graphql", http.StatusMethodNotAllowed},
+		{http.MethodGet, metrics + "/metrics", http.StatusOK},
+		{http.MethodGet, metrics + "/", http.StatusNotFound},
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), test.method, test.url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := follow.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != test.status {
+			t.Errorf("%s %s: status %d, want %d", test.method, test.url, response.StatusCode, test.status)
+		}
+		for name, want := range map[string]string{
+			"X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+		} {
+			if got := response.Header.Values(name); len(got) != 1 || got[0] != want {
+				t.Errorf("%s %s: %s is %q, want %s", test.method, test.url, name, got, want)
+			}
+		}
+		policy := response.Header.Values("Content-Security-Policy")
+		if len(policy) != 1 || !strings.HasPrefix(policy[0], "default-src 'none'") || !strings.Contains(policy[0], "frame-ancestors 'none'") {
+			t.Errorf("%s %s: Content-Security-Policy is %q", test.method, test.url, policy)
+		}
+	}
+}
+
+// A request that two may read differently is the last one on its connection, whatever came of it: what somebody hid behind
+// it is not answered. Others go on.
+func TestAmbiguousLengths(t *testing.T) {
+	t.Parallel()
+	s := listening(t, Edge{})
+	const (
+		document = `{"query":"{__typename}"}`
+		hidden   = "GET /healthz HTTP/1.1\r\nHost: hidden\r\n\r\n"
+	)
+	chunked := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(document), document)
+	for _, test := range []struct {
+		name, request string
+		answers       int // with those to what follows
+		first         int
+	}{
+		{"a length", "POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n" +
+			fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(document), document), 3, 200},
+		{"chunks", "POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked, 1, 200},
+		{"both", "POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n" +
+			fmt.Sprintf("Content-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n%s", len(chunked)+len(hidden), chunked), 1, 200},
+		{"both, the other way round", "POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n" +
+			fmt.Sprintf("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n%s", chunked), 1, 200},
+		{"both, and refused before it is read", "POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\n" +
+			"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked, 1, 415},
+		{"both, elsewhere", "GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 1, 200},
+		{"both, where nothing is", "GET /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 1, 404},
+		{"a socket's handshake with a body", "GET /graphql HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked, 1, 400},
+		{"two lengths", "POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nabcde", 1, 400},
+		{"another coding", "POST /graphql HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n" + chunked, 1, 501},
+	} {
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.Addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, test.request+hidden); err != nil {
+			t.Fatal(err)
+		}
+		// The last answer that there may be asks for the end.
+		if _, err := io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"); err != nil && test.answers > 1 {
+			t.Fatal(err)
+		}
+		from := bufio.NewReader(conn)
+		answers := 0
+		for {
+			response, err := http.ReadResponse(from, nil)
+			if err != nil {
+				break
+			}
+			if _, err := io.Copy(io.Discard, response.Body); err != nil {
+				t.Errorf("%s: %v", test.name, err)
+			}
+			if answers == 0 && response.StatusCode != test.first {
+				t.Errorf("%s: status %d, want %d", test.name, response.StatusCode, test.first)
+			}
+			answers++
+			if answers == test.answers && test.answers == 1 && !response.Close {
+				t.Errorf("%s: the answer does not say that it is the last", test.name)
+			}
+		}
+		if want := test.answers; answers != want {
+			t.Errorf("%s: %d answers, want %d", test.name, answers, want)
+		}
+		_ = conn.Close() // the server has closed it
+	}
+}
