@@ -38,6 +38,16 @@ func collect[T any](out []feedback.Outcome[T], field string) (values []*T, fresh
 	return values, fresh, errs
 }
 
+// amended is how many of the responses were completed.
+func amended(out []feedback.Outcome[ent.Response]) (n int) {
+	for _, o := range out {
+		if o.Amended {
+			n++
+		}
+	}
+	return n
+}
+
 func unwrap[T any](out feedback.Outcome[T]) (*T, []*apierror.UserError) {
 	return out.Value, userErrors(out.Errors.Under("input"))
 }

@@ -20,7 +20,7 @@ func (r *mutationResolver) RecordResponse(ctx context.Context, input feedback.Re
 	out, err := r.Log.Record(ctx, []feedback.Recording{input})
 	recorded, _, errs := collect(out, "")
 	want(ctx, recorded...)
-	return &model.RecordResponsePayload{Response: only(recorded), UserErrors: errs}, err
+	return &model.RecordResponsePayload{Response: only(recorded), Amended: amended(out) > 0, UserErrors: errs}, err
 }
 
 func (r *mutationResolver) RecordResponses(ctx context.Context, input model.RecordResponsesInput) (*model.RecordResponsesPayload, error) {
@@ -30,7 +30,7 @@ func (r *mutationResolver) RecordResponses(ctx context.Context, input model.Reco
 	out, err := r.Log.Record(ctx, input.Responses)
 	recorded, n, errs := collect(out, "responses")
 	want(ctx, recorded...)
-	return &model.RecordResponsesPayload{Responses: recorded, Recorded: n, UserErrors: errs}, err
+	return &model.RecordResponsesPayload{Responses: recorded, Recorded: n, Amended: amended(out), UserErrors: errs}, err
 }
 
 func (r *mutationResolver) AmendResponse(ctx context.Context, input feedback.Amendment) (*model.AmendResponsePayload, error) {

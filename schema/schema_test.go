@@ -389,8 +389,8 @@ func TestCollectReadsNothing(t *testing.T) {
 		Campaign.createdAt Campaign.followUpQuestion Campaign.id Campaign.name Campaign.question Campaign.status Campaign.updatedAt
 		Contact.id
 		CreateAccessTokenPayload.expiresAt CreateAccessTokenPayload.token CreateAccessTokenPayload.userErrors
-		RecordResponsePayload.response RecordResponsePayload.userErrors
-		RecordResponsesPayload.recorded RecordResponsesPayload.responses RecordResponsesPayload.userErrors
+		RecordResponsePayload.amended RecordResponsePayload.response RecordResponsePayload.userErrors
+		RecordResponsesPayload.amended RecordResponsesPayload.recorded RecordResponsesPayload.responses RecordResponsesPayload.userErrors
 		Response.campaign Response.category Response.channel Response.comment Response.id Response.locale
 		Response.recordedAt Response.respondedAt Response.score Response.updatedAt Response.variant
 		UpsertContactsPayload.contacts UpsertContactsPayload.userErrors

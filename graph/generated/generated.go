@@ -270,11 +270,13 @@ type ComplexityRoot struct {
 	}
 
 	RecordResponsePayload struct {
+		Amended    func(childComplexity int) int
 		Response   func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
 	RecordResponsesPayload struct {
+		Amended    func(childComplexity int) int
 		Recorded   func(childComplexity int) int
 		Responses  func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -1507,6 +1509,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Rebuild.Total(childComplexity), true
 
+	case "RecordResponsePayload.amended":
+		if e.ComplexityRoot.RecordResponsePayload.Amended == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RecordResponsePayload.Amended(childComplexity), true
 	case "RecordResponsePayload.response":
 		if e.ComplexityRoot.RecordResponsePayload.Response == nil {
 			break
@@ -1520,6 +1528,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RecordResponsePayload.UserErrors(childComplexity), true
 
+	case "RecordResponsesPayload.amended":
+		if e.ComplexityRoot.RecordResponsesPayload.Amended == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RecordResponsesPayload.Amended(childComplexity), true
 	case "RecordResponsesPayload.recorded":
 		if e.ComplexityRoot.RecordResponsesPayload.Recorded == nil {
 			break
@@ -3117,9 +3131,11 @@ input RecordResponseInput {
   "Now, where left out. A past instant imports history; more than five minutes ahead is refused (OUT_OF_RANGE)."
   respondedAt: DateTime
   """
-  Names this response once and for all, at most 200 characters: sent again with the same content it gives the first
-  answer again and records nothing; with other content it is refused with CONFLICT, and so it is once the response
-  has been deleted.
+  Names this response once and for all, at most 200 characters. Sent again with the same content it gives the same
+  response again and records nothing. Within 24 hours it may also complete the response: with all that was sent before,
+  and a comment where there was none, or ` + "`" + `traits` + "`" + ` where there were none, these are added (see ` + "`" + `amended` + "`" + `). With any other
+  content, or later, it is refused with CONFLICT, and so it is once the response was deleted or the person erased.
+  Whoever has the key can do this: make keys that nobody can guess.
   """
   idempotencyKey: String
 }
@@ -3128,6 +3144,11 @@ input RecordResponseInput {
 type RecordResponsePayload {
   "The response as recorded; null where it was refused."
   response: Response
+  """
+  Whether the idempotency key found a response that was completed now: a comment, or traits, where there were none, within
+  24 hours. False where the same completion is sent again.
+  """
+  amended: Boolean!
   "Why it was refused; empty where it was not."
   userErrors: [UserError!]!
 }
@@ -3144,6 +3165,8 @@ type RecordResponsesPayload {
   responses: [Response]!
   "How many were recorded now, without those that an idempotency key found to be there already."
   recorded: Int!
+  "How many that an idempotency key found were completed now: see ` + "`" + `RecordResponsePayload.amended` + "`" + `."
+  amended: Int!
   "Why items were refused, each with its index in ` + "`" + `field` + "`" + `; empty where none was."
   userErrors: [UserError!]!
 }
@@ -4156,6 +4179,8 @@ func (ec *executionContext) childFields_RecordResponsePayload(ctx context.Contex
 	switch field.Name {
 	case "response":
 		return ec.fieldContext_RecordResponsePayload_response(ctx, field)
+	case "amended":
+		return ec.fieldContext_RecordResponsePayload_amended(ctx, field)
 	case "userErrors":
 		return ec.fieldContext_RecordResponsePayload_userErrors(ctx, field)
 	}
@@ -4168,6 +4193,8 @@ func (ec *executionContext) childFields_RecordResponsesPayload(ctx context.Conte
 		return ec.fieldContext_RecordResponsesPayload_responses(ctx, field)
 	case "recorded":
 		return ec.fieldContext_RecordResponsesPayload_recorded(ctx, field)
+	case "amended":
+		return ec.fieldContext_RecordResponsesPayload_amended(ctx, field)
 	case "userErrors":
 		return ec.fieldContext_RecordResponsesPayload_userErrors(ctx, field)
 	}
@@ -10487,6 +10514,29 @@ func (ec *executionContext) fieldContext_RecordResponsePayload_response(_ contex
 	return fc, nil
 }
 
+func (ec *executionContext) _RecordResponsePayload_amended(ctx context.Context, field graphql.CollectedField, obj *model.RecordResponsePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RecordResponsePayload_amended(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Amended, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RecordResponsePayload_amended(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RecordResponsePayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
 func (ec *executionContext) _RecordResponsePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RecordResponsePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -10571,6 +10621,29 @@ func (ec *executionContext) _RecordResponsesPayload_recorded(ctx context.Context
 	)
 }
 func (ec *executionContext) fieldContext_RecordResponsesPayload_recorded(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RecordResponsesPayload", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RecordResponsesPayload_amended(ctx context.Context, field graphql.CollectedField, obj *model.RecordResponsesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RecordResponsesPayload_amended(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Amended, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RecordResponsesPayload_amended(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RecordResponsesPayload", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
@@ -17897,6 +17970,11 @@ func (ec *executionContext) _RecordResponsePayload(ctx context.Context, sel ast.
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "amended":
+			out.Values[i] = ec._RecordResponsePayload_amended(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "userErrors":
 			out.Values[i] = ec._RecordResponsePayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -17942,6 +18020,11 @@ func (ec *executionContext) _RecordResponsesPayload(ctx context.Context, sel ast
 			}
 		case "recorded":
 			out.Values[i] = ec._RecordResponsesPayload_recorded(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "amended":
+			out.Values[i] = ec._RecordResponsesPayload_amended(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

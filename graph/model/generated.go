@@ -132,6 +132,9 @@ type EraseContactPayload struct {
 type RecordResponsePayload struct {
 	// The response as recorded; null where it was refused.
 	Response *ent.Response `json:"response,omitempty"`
+	// Whether the idempotency key found a response that was completed now: a comment, or traits, where there were none, within
+	// 24 hours. False where the same completion is sent again.
+	Amended bool `json:"amended"`
 	// Why it was refused; empty where it was not.
 	UserErrors []*apierror.UserError `json:"userErrors"`
 }
@@ -142,6 +145,8 @@ type RecordResponsesPayload struct {
 	Responses []*ent.Response `json:"responses"`
 	// How many were recorded now, without those that an idempotency key found to be there already.
 	Recorded int `json:"recorded"`
+	// How many that an idempotency key found were completed now: see `RecordResponsePayload.amended`.
+	Amended int `json:"amended"`
 	// Why items were refused, each with its index in `field`; empty where none was.
 	UserErrors []*apierror.UserError `json:"userErrors"`
 }

@@ -33,6 +33,8 @@ const (
 	MaxIdempotencyKey = 200
 	// MaxBatch is how many items one call may bring.
 	MaxBatch = 1_000
+	// CompletableFor is for how long after a response was recorded its idempotency key may bring what it lacks.
+	CompletableFor = 24 * time.Hour
 	// maxAhead is how far a clock may go wrong before what it says is refused.
 	maxAhead = 5 * time.Minute
 )
@@ -127,14 +129,57 @@ func name(key string) [sha256.Size]byte { return sha256.Sum256([]byte(key)) }
 
 // content is a keyed hash of what is recorded: without the idempotency key, which isn't stored, nobody can try out
 // what it may have been.
-func (r *Recording) content() ([]byte, error) {
+type content [sha256.Size]byte
+
+func (r *Recording) hash() (c content, err error) {
 	b, err := json.Marshal(r)
 	if err != nil {
-		return nil, fmt.Errorf("hashing a response: %w", err)
+		return c, fmt.Errorf("hashing a response: %w", err)
 	}
 	h := hmac.New(sha256.New, []byte(*r.IdempotencyKey))
 	h.Write(b)
-	return h.Sum(nil), nil
+	h.Sum(c[:0])
+	return c, nil
+}
+
+// content hashes the recording as it is kept: with a blank comment as with none.
+func (r *Recording) content() (content, error) {
+	kept := *r
+	kept.Comment = text(r.Comment)
+	return kept.hash()
+}
+
+// lacking is a recording of less than another: without its comment, its traits, or both.
+type lacking struct {
+	content
+	comment, traits bool
+}
+
+// lacking are the recordings that this one would complete. Those without either lack nothing: their comment is empty,
+// which used to be hashed as another than none.
+func (r *Recording) lacking() ([]lacking, error) {
+	var all []lacking
+	for _, without := range []struct{ comment, traits bool }{{false, false}, {true, false}, {false, true}, {true, true}} {
+		less, has := *r, text(r.Comment) != nil
+		if without.comment && !has || without.traits && len(r.Traits) == 0 {
+			continue
+		}
+		if without.traits {
+			less.Traits = nil
+		}
+		comments := []*string{less.Comment}
+		if without.comment || !has {
+			comments = []*string{nil, new("")}
+		}
+		for _, less.Comment = range comments {
+			c, err := less.hash()
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, lacking{c, without.comment, without.traits})
+		}
+	}
+	return all, nil
 }
 
 // Amendment changes the score, or adds or changes the comment. What is nil stays; an empty comment removes it.

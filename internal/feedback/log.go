@@ -138,6 +138,8 @@ type Outcome[T any] struct {
 	Errors apierror.UserErrors
 	// Replayed says that an idempotency key found the value; nothing was recorded.
 	Replayed bool
+	// Amended says that the idempotency key found a response which lacked a comment, or traits, and got them now.
+	Amended bool
 }
 
 // Record records responses of the caller's tenant. It returns once they are durable, with an outcome for each; the
@@ -212,7 +214,7 @@ func submit[T any](ctx context.Context, l *Log, n int, operationOf func(int) (*o
 	at := []int{}
 	for i := range n {
 		op, errs := operationOf(i)
-		op.narrowing = caller.Narrowing
+		op.narrowing, op.blind = caller.Narrowing, !caller.May(auth.Read)
 		if !op.allowed() {
 			return nil, apierror.New(apierror.Forbidden, "A token narrowed to campaigns can only record responses there.")
 		}
@@ -229,7 +231,7 @@ func submit[T any](ctx context.Context, l *Log, n int, operationOf func(int) (*o
 		return nil, err
 	}
 	for i, op := range r.ops {
-		o := Outcome[T]{Errors: op.errs, Replayed: op.replayed}
+		o := Outcome[T]{Errors: op.errs, Replayed: op.replayed, Amended: op.amended}
 		if op.errs == nil {
 			o.Value = value(op)
 		}

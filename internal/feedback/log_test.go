@@ -657,7 +657,7 @@ func TestIdempotency(t *testing.T) {
 			"score":       func(r *feedback.Recording) { r.Score = 8 },
 			"comment":     func(r *feedback.Recording) { r.Comment = nil },
 			"contact":     func(r *feedback.Recording) { r.Contact = nil },
-			"traits":      func(r *feedback.Recording) { r.Traits = trait.Values{"a": true} },
+			"channel":     func(r *feedback.Recording) { r.Channel = "LINK" },
 			"respondedAt": func(r *feedback.Recording) { r.RespondedAt = new(clock()) },
 			"campaign":    func(r *feedback.Recording) { r.Campaign = f.open("Another") },
 		} {

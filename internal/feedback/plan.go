@@ -1,9 +1,9 @@
 package feedback
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,6 +28,8 @@ type operation struct {
 	campaign, target uuid.UUID
 	// narrowing is what the caller is narrowed to.
 	narrowing auth.Narrowing
+	// blind says that the caller may not read: it must not learn who or what is known.
+	blind bool
 
 	outcome
 }
@@ -43,7 +45,9 @@ type outcome struct {
 	contact  *ent.Contact
 	// replayed says that the idempotency key had been used before.
 	replayed bool
-	erased   int
+	// amended says that what the idempotency key had named was completed.
+	amended bool
+	erased  int
 }
 
 // needs is what a flush has to read before it can plan.
@@ -98,8 +102,9 @@ type found struct {
 type namedKey struct {
 	key      [sha256.Size]byte
 	response uuid.UUID
-	content  []byte
-	is       *ent.Response
+	// content is that of the recording, and of each that completed it, in their order.
+	content []content
+	is      *ent.Response
 }
 
 // plan is what a flush writes.
@@ -108,7 +113,7 @@ type plan struct {
 	goneContacts                   []uuid.UUID
 	newResponses, changedResponses []*ent.Response
 	goneResponses                  []uuid.UUID
-	keys                           []namedKey
+	newKeys, changedKeys           []*namedKey
 	tombstones                     []*Tombstone
 	// events are in order; their positions are not known yet.
 	events []Event
@@ -146,7 +151,7 @@ func own[T any](v *T) *T {
 }
 
 func (p *plan) empty() bool {
-	return len(p.newContacts)+len(p.changedContacts)+len(p.goneContacts)+len(p.events)+len(p.keys) == 0
+	return len(p.newContacts)+len(p.changedContacts)+len(p.goneContacts)+len(p.events)+len(p.newKeys)+len(p.changedKeys) == 0
 }
 
 // person and answer are a contact and a response while a flush is planned.
@@ -160,6 +165,12 @@ type answer struct {
 	stored, changed, gone bool
 }
 
+// usedKey is an idempotency key while a flush is planned.
+type usedKey struct {
+	namedKey
+	stored, changed bool
+}
+
 // planner applies operations, one after the other, to what was read. It writes nothing: the database's part of a
 // flush knows no rules.
 type planner struct {
@@ -170,12 +181,12 @@ type planner struct {
 	byExternal map[string]*person
 	byEmail    map[string]*person
 	answers    map[uuid.UUID]*answer
-	keys       map[[sha256.Size]byte]namedKey
+	keys       map[[sha256.Size]byte]*usedKey
 
 	// In the order in which they came up.
 	touchedPeople  []*person
 	touchedAnswers []*answer
-	newKeys        []namedKey
+	touchedKeys    []*usedKey
 	tombstones     []*Tombstone
 	events         []Event
 	deltas         cube.Deltas
@@ -190,7 +201,7 @@ func planFlush(state *cube.State, read found, ops []*operation, now time.Time) p
 		byExternal: make(map[string]*person, len(read.contacts)),
 		byEmail:    make(map[string]*person, len(read.contacts)),
 		answers:    make(map[uuid.UUID]*answer, len(read.responses)),
-		keys:       make(map[[sha256.Size]byte]namedKey, len(read.keys)),
+		keys:       make(map[[sha256.Size]byte]*usedKey, len(read.keys)),
 		deltas:     cube.Deltas{},
 	}
 	for _, c := range read.contacts {
@@ -204,7 +215,7 @@ func planFlush(state *cube.State, read found, ops []*operation, now time.Time) p
 		}
 	}
 	for _, k := range read.keys {
-		p.keys[k.key] = k
+		p.keys[k.key] = &usedKey{namedKey: k, stored: true}
 	}
 	var known []int
 	for _, g := range state.Generations() {
@@ -233,7 +244,7 @@ func planFlush(state *cube.State, read found, ops []*operation, now time.Time) p
 }
 
 func (p *planner) plan(grown []cube.Grown) plan {
-	out := plan{keys: p.newKeys, tombstones: p.tombstones, events: p.events, after: p.answers, change: cube.Change{Deltas: p.deltas, Grown: grown}}
+	out := plan{tombstones: p.tombstones, events: p.events, after: p.answers, change: cube.Change{Deltas: p.deltas, Grown: grown}}
 	for _, c := range p.touchedPeople {
 		switch {
 		case c.gone && c.stored:
@@ -243,6 +254,13 @@ func (p *planner) plan(grown []cube.Grown) plan {
 			out.changedContacts = append(out.changedContacts, c.Contact)
 		default:
 			out.newContacts = append(out.newContacts, c.Contact)
+		}
+	}
+	for _, k := range p.touchedKeys {
+		if k.stored {
+			out.changedKeys = append(out.changedKeys, &k.namedKey)
+		} else {
+			out.newKeys = append(out.newKeys, &k.namedKey)
 		}
 	}
 	for _, a := range p.touchedAnswers {
@@ -342,15 +360,15 @@ func (p *planner) record(op *operation) {
 		op.errs.Add(apierror.NotFound, []string{"campaign"}, "There is no campaign %s.", in.Campaign)
 		return
 	}
-	var content []byte
+	var said content
 	if in.IdempotencyKey != nil {
 		var err error
-		if content, err = in.content(); err != nil {
+		if said, err = in.content(); err != nil {
 			op.errs = apierror.User(apierror.Invalid, []string{}, "The response cannot be encoded.")
 			return
 		}
 		if k, used := p.keys[name(*in.IdempotencyKey)]; used {
-			p.replay(op, k, content)
+			p.replay(op, k, said)
 			return
 		}
 	}
@@ -390,30 +408,102 @@ func (p *planner) record(op *operation) {
 	p.count(r, 1)
 	p.event(Recorded, r, nil)
 	if in.IdempotencyKey != nil {
-		k := namedKey{key: name(*in.IdempotencyKey), response: r.ID, content: content, is: r}
+		k := &usedKey{namedKey: namedKey{key: name(*in.IdempotencyKey), response: r.ID, content: []content{said}, is: r}, changed: true}
 		p.keys[k.key] = k
-		p.newKeys = append(p.newKeys, k)
+		p.touchedKeys = append(p.touchedKeys, k)
 	}
 	op.response = r
 }
 
-// replay gives the first answer again.
-func (p *planner) replay(op *operation, k namedKey, content []byte) {
-	was := k.is
-	if a := p.answers[k.response]; a != nil {
-		was = a.Response
-		if a.gone {
-			was = nil
+// replay gives the first answer again, or completes it. Whoever has the key and knows all that was sent with it may do
+// that: the key is what tells one response from another, and a page's token may have been renewed in between.
+func (p *planner) replay(op *operation, k *usedKey, said content) {
+	conflict := func(why string) {
+		op.errs = apierror.User(apierror.Conflict, []string{"idempotencyKey"}, "The key was used before, for %s.", why)
+	}
+	a := p.answers[k.response]
+	if a == nil && k.is != nil {
+		a = &answer{Response: k.is, stored: true}
+		p.answers[k.response] = a
+	}
+	var lacks lacking
+	known := slices.Contains(k.content, said)
+	if !known {
+		less, err := op.record.lacking()
+		if err != nil {
+			op.errs = apierror.User(apierror.Invalid, []string{}, "The response cannot be encoded.")
+			return
 		}
+		i := slices.IndexFunc(less, func(l lacking) bool {
+			at := slices.Index(k.content, l.content)
+			return at >= 0 && (at == len(k.content)-1 || !l.comment && !l.traits)
+		})
+		if i < 0 {
+			conflict("other content")
+			return
+		}
+		lacks = less[i]
 	}
 	switch {
-	case !bytes.Equal(k.content, content):
-		op.errs = apierror.User(apierror.Conflict, []string{"idempotencyKey"}, "The key was used before, for other content.")
-	case was == nil:
-		op.errs = apierror.User(apierror.Conflict, []string{"idempotencyKey"}, "The key was used before, for a response that was deleted.")
-	default:
-		op.response, op.replayed = was, true
+	case a == nil || a.gone:
+		conflict("a response that was deleted")
+		return
+	case lacks.comment || lacks.traits:
+		if why := p.complete(op, a, lacks); why != "" {
+			conflict(why)
+		}
+		if op.errs != nil {
+			return
+		}
+		k.content = append(slices.Clip(k.content), said)
+		if !k.changed {
+			k.changed = true
+			p.touchedKeys = append(p.touchedKeys, k)
+		}
 	}
+	op.response, op.replayed = a.Response, true
+	if op.blind {
+		op.response = asSent(a.Response, op)
+	}
+}
+
+// complete adds what the answer lacks of the recording, or says why not.
+func (p *planner) complete(op *operation, a *answer, lacks lacking) (why string) {
+	in, before := op.record, a.Response
+	switch {
+	case p.now.Sub(before.RecordedAt) > CompletableFor:
+		return "a response that was recorded more than 24 hours ago: it can no longer be completed"
+	case in.Contact != nil && before.ContactID == nil && !op.blind:
+		return "a response of somebody who was erased since"
+	case in.Contact != nil && before.ContactID == nil, lacks.comment && before.Comment != nil:
+		return "other content"
+	}
+	if op.errs = append(op.errs, p.checkTraits(nil, in.Traits)...); op.errs != nil {
+		return ""
+	}
+	p.touch(a)
+	if lacks.comment {
+		a.Comment = own(in.Comment)
+	}
+	if lacks.traits {
+		a.Traits = trait.Merge(before.Traits, in.Traits)
+		p.count(before, -1)
+		p.count(a.Response, 1)
+	}
+	p.event(Amended, a.Response, nil)
+	op.amended = true
+	return ""
+}
+
+// asSent is the response with what its sender knows of it already: one that may not read must not learn from it whether
+// somebody has amended it, or erased the person.
+func asSent(r *ent.Response, op *operation) *ent.Response {
+	sent := *r
+	sent.Score, sent.Comment, sent.Locale = op.record.Score, own(text(op.record.Comment)), own(op.record.Locale)
+	if !op.amended {
+		sent.UpdatedAt = r.RecordedAt
+	}
+	return &sent
 }
 
 func (p *planner) upsert(op *operation) {

@@ -240,13 +240,13 @@ func TestPlanKeys(t *testing.T) {
 	elsewhere.IdempotencyKey = new("l")
 	ops := []*operation{{record: &r, campaign: campaign}, {record: &r, campaign: campaign}, {record: &other, campaign: campaign}, {record: &elsewhere, campaign: campaign}}
 	p := planFlush(s, found{}, ops, planned)
-	if len(p.keys) != 2 || len(p.newResponses) != 2 || len(p.events) != 2 {
+	if len(p.newKeys) != 2 || len(p.newResponses) != 2 || len(p.events) != 2 {
 		t.Fatalf("got %+v", p)
 	}
 	if ops[0].replayed || !ops[1].replayed || ops[1].response != ops[0].response || ops[2].errs == nil || ops[3].response == ops[0].response {
 		t.Errorf("got %+v", ops)
 	}
-	if slices.Equal(p.keys[0].content, p.keys[1].content) {
+	if slices.Equal(p.newKeys[0].content, p.newKeys[1].content) {
 		t.Error("equal contents under two keys can be told to be equal")
 	}
 	// What is refused leaves its key free.

@@ -48,8 +48,9 @@ var (
 		{"response_id", "uuid"}, {"campaign_id", "uuid"}, {"score", "smallint"}, {"channel", "text"}, {"variant", "text"},
 		{"dimension_values", "json"}, {"responded_at", "timestamptz"},
 	}
-	keyParts   = []part{{"key", "bytea"}, {"response_id", "uuid"}, {"content", "bytea"}}
-	eventParts = []part{
+	keyParts        = []part{{"key", "bytea"}, {"response_id", "uuid"}, {"content", "bytea"}}
+	changedKeyParts = []part{{"key", "bytea"}, {"content", "bytea"}}
+	eventParts      = []part{
 		{"position", "bigint"}, {"kind", "smallint"}, {"at", "timestamptz"}, {"response_id", "uuid"}, {"campaign_id", "uuid"},
 		{"score", "smallint"}, {"previous_score", "smallint"},
 	}
@@ -86,8 +87,8 @@ func (a *arrays) update(table string, parts []part) string {
 	for _, p := range parts[1:] {
 		set = append(set, fmt.Sprintf("%s = u.%s", p.column, p.column))
 	}
-	return fmt.Sprintf(`UPDATE %s t SET %s FROM head, %s WHERE t.tenant_id = $1 AND t.id = u.id`,
-		table, strings.Join(set, ", "), a.unnest(parts))
+	return fmt.Sprintf(`UPDATE %[1]s t SET %[2]s FROM head, %[3]s WHERE t.tenant_id = $1 AND t.%[4]s = u.%[4]s`,
+		table, strings.Join(set, ", "), a.unnest(parts), parts[0].column)
 }
 
 func (a *arrays) delete(table string) string {
@@ -157,11 +158,20 @@ var sections = []section{
 	},
 	{
 		"new_keys", func(a *arrays) string { return a.insert("idempotency_keys", keyParts) },
-		func(p *plan) int { return len(p.keys) },
+		func(p *plan) int { return len(p.newKeys) },
 		func(p *plan) []string {
-			return columns(keyParts, len(p.keys), func(i int) []any {
-				k := p.keys[i]
-				return []any{k.key[:], k.response, k.content}
+			return columns(keyParts, len(p.newKeys), func(i int) []any {
+				k := p.newKeys[i]
+				return []any{k.key[:], k.response, encodeContent(k.content)}
+			})
+		},
+	},
+	{
+		"changed_keys", func(a *arrays) string { return a.update("idempotency_keys", changedKeyParts) },
+		func(p *plan) int { return len(p.changedKeys) },
+		func(p *plan) []string {
+			return columns(changedKeyParts, len(p.changedKeys), func(i int) []any {
+				return []any{p.changedKeys[i].key[:], encodeContent(p.changedKeys[i].content)}
 			})
 		},
 	},
@@ -182,6 +192,14 @@ const onlyOnce = ` ON CONFLICT (tenant_id, response_id) DO NOTHING`
 
 func tombstoneArgs(t *Tombstone) []any {
 	return []any{t.Response, t.Campaign, t.Score, t.Channel, t.Variant, encodeValues(t.Values), t.RespondedAt}
+}
+
+func encodeContent(all []content) []byte {
+	var b []byte
+	for _, c := range all {
+		b = append(b, c[:]...)
+	}
+	return b
 }
 
 func contactArgs(contacts []*ent.Contact) []string {

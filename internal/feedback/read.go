@@ -2,6 +2,7 @@ package feedback
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
@@ -112,12 +113,15 @@ func (l *Log) readKeys(ctx context.Context, tenant uuid.UUID, n needs, f *found)
 	defer rows.Close()
 	for rows.Next() {
 		var k namedKey
-		var key []byte
-		r, err := scanResponse(rows, tenant, &key, &k.response, &k.content)
+		var key, said []byte
+		r, err := scanResponse(rows, tenant, &key, &k.response, &said)
 		if err != nil {
 			return fmt.Errorf("reading idempotency keys: %w", err)
 		}
 		copy(k.key[:], key)
+		for ; len(said) >= sha256.Size; said = said[sha256.Size:] {
+			k.content = append(k.content, content(said[:sha256.Size]))
+		}
 		k.is = r
 		f.keys = append(f.keys, k)
 	}

@@ -91,7 +91,7 @@ func updateText(table string, parts []part) string {
 	for i, p := range parts[1:] {
 		set[i] = fmt.Sprintf("%s = $%d", p.column, i+3)
 	}
-	return fmt.Sprintf(`UPDATE %s SET %s WHERE tenant_id = $1 AND id = $2`, table, strings.Join(set, ", "))
+	return fmt.Sprintf(`UPDATE %s SET %s WHERE tenant_id = $1 AND %s = $2`, table, strings.Join(set, ", "), parts[0].column)
 }
 
 func (d *sqlite) rows(ctx context.Context, tx *sql.Tx, tenant uuid.UUID, base int64, p *plan) error {
@@ -120,8 +120,11 @@ func (d *sqlite) rows(ctx context.Context, tx *sql.Tx, tenant uuid.UUID, base in
 	each(b, insertText("tombstones", tombstoneParts)+onlyOnce, p.tombstones, func(_ int, t *Tombstone) []any {
 		return append([]any{tenant}, tombstoneArgs(t)...)
 	})
-	each(b, insertText("idempotency_keys", keyParts), p.keys, func(_ int, k namedKey) []any {
-		return []any{tenant, k.key[:], k.response, k.content}
+	each(b, insertText("idempotency_keys", keyParts), p.newKeys, func(_ int, k *namedKey) []any {
+		return []any{tenant, k.key[:], k.response, encodeContent(k.content)}
+	})
+	each(b, updateText("idempotency_keys", changedKeyParts), p.changedKeys, func(_ int, k *namedKey) []any {
+		return []any{tenant, k.key[:], encodeContent(k.content)}
 	})
 	each(b, insertText("events", eventParts), p.events, func(i int, e Event) []any {
 		return []any{tenant, base + int64(i) + 1, int(e.Kind), e.At, e.Response, e.Campaign, e.Score, e.PreviousScore}
