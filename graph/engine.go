@@ -2,11 +2,9 @@ package graph
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"runtime/debug"
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -15,6 +13,7 @@ import (
 	"github.com/zeroten/zeroten/graph/wire"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/flight"
 )
 
 // engine executes operations: what all protocols serve.
@@ -120,7 +119,7 @@ func (e *engine) rootField(ctx context.Context, next graphql.RootResolver) graph
 }
 
 func recovered(_ context.Context, p any) error {
-	return fmt.Errorf("%w: %v\n%s", wire.ErrPanic, p, debug.Stack())
+	return flight.Recovered(p)
 }
 
 // wireEngine is what the protocols call.

@@ -2,7 +2,6 @@ package graph
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
 	"math"
@@ -12,8 +11,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/zeroten/zeroten/graph/scalar"
-	"github.com/zeroten/zeroten/graph/wire"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/store"
 )
@@ -66,17 +65,23 @@ func present(log *slog.Logger, panicked func(edge string)) graphql.ErrorPresente
 			known = store.Explain(err)
 			shown.Message = known.Message
 			log.WarnContext(ctx, "the database refuses", "error", err.Error(), "path", shown.Path.String())
-		case (ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded)) && !errors.Is(err, wire.ErrPanic):
+		case (ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded)) && !flight.IsPanic(err):
 			log.InfoContext(ctx, "given up", "error", err.Error(), "path", shown.Path.String())
 			known = apierror.New(apierror.Overloaded, "The request was given up before it was done.")
 			errors.As(context.Cause(ctx), &known) // the database went away, or the right to ask
 			shown.Message = known.Message
 		default:
-			if errors.Is(err, wire.ErrPanic) && panicked != nil {
-				panicked("graph")
+			fault, shared := errors.AsType[*flight.Fault](err)
+			if !shared {
+				fault, _ = errors.AsType[*flight.Fault](flight.Shared(err))
 			}
-			incident := rand.Text()[:12]
-			log.ErrorContext(ctx, "internal error", "incident", incident, "error", err.Error(), "path", shown.Path.String())
+			incident, first := fault.Incident()
+			if first { // others who waited for the same have logged it
+				if fault.Panicked() && panicked != nil {
+					panicked("graph")
+				}
+				log.ErrorContext(ctx, "internal error", "incident", incident, "error", err.Error(), "path", shown.Path.String())
+			}
 			known = apierror.New(apierror.Internal, "Something went wrong on our side; it is logged as %s.", incident)
 			shown.Message = known.Message
 			shown.Extensions["incident"] = incident

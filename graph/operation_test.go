@@ -20,9 +20,9 @@ import (
 	"github.com/zeroten/zeroten/graph/documents"
 	"github.com/zeroten/zeroten/graph/generated"
 	"github.com/zeroten/zeroten/graph/limit"
-	"github.com/zeroten/zeroten/graph/wire"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/rate"
 )
 
@@ -360,7 +360,7 @@ func TestPreparePanics(t *testing.T) {
 	o.costs = nil
 	_, errs := o.Prepare(keyCtx(t), &graphql.RawParams{Query: "{viewer{scopes}}"})
 	wantRefused(t, errs, apierror.Internal, "Something went wrong")
-	if !errors.Is(errs[0], wire.ErrPanic) {
+	if !flight.IsPanic(errs[0]) {
 		t.Errorf("%v", errs)
 	}
 }
@@ -379,7 +379,7 @@ func FuzzPrepare(f *testing.F) {
 			Query: query, OperationName: name, Variables: map[string]any{"n": value, "a": []any{value, nil}, "b": map[string]any{value: value}},
 		})
 		for _, err := range errs {
-			if errors.Is(err, wire.ErrPanic) {
+			if flight.IsPanic(err) {
 				t.Error(err)
 			}
 		}

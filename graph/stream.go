@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -21,6 +20,7 @@ import (
 	"github.com/zeroten/zeroten/graph/wire"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/flight"
 )
 
 // A subscription is executed event by event, each as an operation of its own: what an event shows is read anew, and the
@@ -330,16 +330,12 @@ func (g *group) payload(ctx context.Context, same any, hurry bool, execute func(
 			g.oldest = (g.oldest + 1) % recentPayloads
 		}
 		// Not on the member's own goroutine, whose stack would stay as large as executing needs it.
-		go func() {
+		flight.Go(func() {
 			defer close(p.done)
-			defer func() {
-				if panicked := recover(); panicked != nil {
-					p.err = fmt.Errorf("%w: %v\n%s", wire.ErrPanic, panicked, debug.Stack())
-				}
-			}()
+			defer flight.Catch(&p.err)
 			p.payload = execute()
 			g.weigh(len(p.payload))
-		}()
+		}, flight.Logged(nil, "executing an event"))
 	}
 	p := g.recent[at]
 	g.mu.Unlock()

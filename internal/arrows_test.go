@@ -38,6 +38,7 @@ var levels = map[string]int{
 	"internal/observe":  2,
 	"internal/page":     1,
 	"internal/auth":     1,
+	"internal/flight":   0,
 	"internal/rate":     0,
 	"internal/id":       0,
 	"internal/apierror": 0,
@@ -68,6 +69,7 @@ var forbidden = map[string][]string{
 	module + "/ent/enttest":             {},
 	"github.com/99designs/gqlgen":       {"graph", "internal/app"},
 	"github.com/stretchr/testify":       {},
+	"golang.org/x/sync":                 {"internal/flight"},
 	"github.com/riverqueue/river":       {"internal/store", "internal/cube", "internal/feedback", "internal/app"},
 	"entgo.io/ent/dialect/sql/sqlgraph": {"ent"},
 }

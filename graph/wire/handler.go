@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +14,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/flight"
 )
 
 // Limits bound what a client may cost. A zero field stands for its default.
@@ -261,31 +261,17 @@ func (h *Handler) present(ctx context.Context, err error) (shown *gqlerror.Error
 	return h.engine.Present(ctx, err)
 }
 
-// ErrPanic is what panics of the engine are wrapped in when they are presented.
-var ErrPanic = errors.New("panic")
-
-// guard is deferred around calls of the engine: it makes a panic an error.
-func guard(err *error) {
-	if p := recover(); p != nil {
-		*err = fmt.Errorf("%w: %v\n%s", ErrPanic, p, debug.Stack())
-	}
-}
-
-// caught is deferred on goroutines that nobody waits for: it notes a panic.
-func (h *Handler) caught(ctx context.Context, doing string) {
-	if p := recover(); p != nil {
-		h.engine.Log.ErrorContext(ctx, doing, "panic", p, "stack", string(debug.Stack()))
-	}
-}
+// caught is what becomes of panics on goroutines that nobody waits for.
+func (h *Handler) caught(doing string) func(*flight.Fault) { return flight.Logged(h.engine.Log, doing) }
 
 func (h *Handler) authenticate(ctx context.Context, r *http.Request, secret string, ok bool) (_ context.Context, err error) {
-	defer guard(&err)
+	defer flight.Catch(&err)
 	return h.engine.Authenticate(ctx, r, secret, ok)
 }
 
 func (h *Handler) prepare(ctx context.Context, params *graphql.RawParams) (*Operation, gqlerror.List) {
 	op, list, err := func() (op *Operation, list gqlerror.List, err error) {
-		defer guard(&err)
+		defer flight.Catch(&err)
 		op, list = h.engine.Prepare(ctx, params)
 		return op, list, nil
 	}()
@@ -298,7 +284,7 @@ func (h *Handler) prepare(ctx context.Context, params *graphql.RawParams) (*Oper
 // execute carries a query or a mutation out, within the time that there is for it.
 func (h *Handler) execute(ctx context.Context, op *Operation) *graphql.Response {
 	response, err := func() (response *graphql.Response, err error) {
-		defer guard(&err)
+		defer flight.Catch(&err)
 		return h.engine.Execute(ctx, op), nil
 	}()
 	if err == nil && response == nil {
@@ -312,7 +298,7 @@ func (h *Handler) execute(ctx context.Context, op *Operation) *graphql.Response 
 
 func (h *Handler) subscribe(ctx context.Context, op *Operation, after *string) (Stream, gqlerror.List) {
 	stream, list, err := func() (stream Stream, list gqlerror.List, err error) {
-		defer guard(&err)
+		defer flight.Catch(&err)
 		stream, list = h.engine.Subscribe(ctx, op, after)
 		return stream, list, nil
 	}()
@@ -324,20 +310,24 @@ func (h *Handler) subscribe(ctx context.Context, op *Operation, after *string) (
 
 // next waits for a stream's next event.
 func next(ctx context.Context, stream Stream) (event Event, err error) {
-	defer guard(&err)
+	defer flight.Catch(&err)
 	return stream.Next(ctx)
 }
 
 // aside runs f on a goroutine of its own, and waits for it. It is for the beginning of what may then wait for hours: stacks
 // grow as deep as they are ever needed, and hardly shrink.
 func aside(f func()) {
-	var failed any
+	var failed *flight.Fault
 	done := make(chan struct{})
-	go func() {
+	flight.Go(func() {
 		defer close(done)
-		defer func() { failed = recover() }()
+		defer func() {
+			if p := recover(); p != nil {
+				failed = flight.Recovered(p)
+			}
+		}()
 		f()
-	}()
+	}, func(*flight.Fault) {})
 	<-done
 	if failed != nil {
 		panic(failed)

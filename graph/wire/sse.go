@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/flight"
 )
 
 // retry is how soon an EventSource comes back after its connection was lost.
@@ -258,9 +258,9 @@ func (x *exchange) subscribe(op *Operation, done func()) {
 			h.running.remove(&s.connection)
 		}
 	}()
-	left := follow(x.r.Context(), func() { s.end(errGone) })
+	left := follow(x.r.Context(), func() { s.end(errGone) }, h.caught("ending an event stream"))
 	defer left()
-	inTime := time.AfterFunc(h.limits.Timeout-time.Since(x.began), func() { s.end(errSlow) })
+	inTime := flight.After(h.limits.Timeout-time.Since(x.began), func() { s.end(errSlow) }, h.caught("giving an event stream up"))
 	var errs gqlerror.List
 	aside(func() { s.stream, errs = h.subscribe(s.ctx, op, lastEvent(x.r)) })
 	inTime.Stop()
@@ -282,17 +282,17 @@ func (x *exchange) subscribe(op *Operation, done func()) {
 		return
 	}
 	s.reader.Add(1)
-	go s.read()
-	go s.run()
+	flight.Go(s.read, h.caught("reading from an event stream"))
+	flight.Go(s.run, h.caught("running an event stream"))
 }
 
 // follow calls end once ctx ends. What it returns stops that.
-func follow(ctx context.Context, end func()) (stop func()) {
+func follow(ctx context.Context, end func(), caught func(*flight.Fault)) (stop func()) {
 	over := make(chan struct{})
-	stopped := context.AfterFunc(ctx, func() {
+	stopped := flight.When(ctx, func() {
 		defer close(over)
 		end()
-	})
+	}, caught)
 	return func() {
 		if !stopped() {
 			<-over
@@ -314,7 +314,6 @@ const maxSurplus = 4 << 10
 // read sees that the client is there.
 func (s *running) read() {
 	defer s.reader.Done()
-	defer s.h.caught(s.ctx, "reading from an event stream")
 	p := make([]byte, 16)
 	for left := maxSurplus; left > 0; {
 		n, err := s.conn.Read(p)
@@ -331,7 +330,7 @@ func (s *running) run() {
 	code := ""
 	defer func() {
 		if p := recover(); p != nil {
-			s.h.engine.Log.ErrorContext(s.ctx, "running an event stream", "panic", p, "stack", string(debug.Stack()))
+			s.h.caught("running an event stream")(flight.Recovered(p))
 			code = string(apierror.Internal)
 		}
 		s.close()
@@ -341,14 +340,13 @@ func (s *running) run() {
 		s.h.running.remove(&s.connection)
 	}()
 	s.mu.Lock()
-	s.ping = time.AfterFunc(s.h.limits.Ping, s.tick)
+	s.ping = flight.After(s.h.limits.Ping, s.tick, s.h.caught("pinging an event stream"))
 	s.mu.Unlock()
 	code = s.finish(s.pump())
 }
 
 // tick shows that the stream is alive.
 func (s *running) tick() {
-	defer s.h.caught(s.ctx, "pinging an event stream")
 	if s.events.ping() != nil {
 		s.end(errGone)
 		return

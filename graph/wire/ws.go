@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +18,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/flight"
 	"golang.org/x/time/rate"
 )
 
@@ -136,7 +136,7 @@ func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) {
 	}()
 	accepted = s.accept(w, r)
 	if accepted {
-		go s.serve()
+		flight.Go(s.serve, h.caught("serving a socket"))
 	}
 }
 
@@ -284,7 +284,7 @@ func (s *socket) serve() {
 	s.mu.Lock()
 	leaving := s.leaving
 	if !s.over {
-		s.timer = time.AfterFunc(s.h.limits.Socket.Init, s.tick)
+		s.timer = flight.After(s.h.limits.Socket.Init, s.tick, s.h.caught("pinging a socket"))
 	}
 	s.mu.Unlock()
 	switch {
@@ -302,7 +302,7 @@ func (s *socket) serve() {
 // broken is deferred: it closes the socket where there was a panic.
 func (s *socket) broken() {
 	if p := recover(); p != nil {
-		s.h.engine.Log.ErrorContext(s.ctx, "serving a socket", "panic", p, "stack", string(debug.Stack()))
+		s.h.caught("serving a socket")(flight.Recovered(p))
 		s.end(closeInternalError, "Internal server error")
 	}
 }
@@ -342,10 +342,10 @@ func (s *socket) end(code websocket.StatusCode, reason string) {
 	if !s.stop() {
 		return
 	}
-	go func() {
+	flight.Go(func() {
 		defer close(s.closed)
 		_ = s.conn.Close(code, cut(reason, maxReason)) // the connection is closed, whatever the client said to it
-	}()
+	}, s.h.caught("closing a socket"))
 }
 
 // drop closes the socket without a word, where nobody would hear it.
@@ -576,7 +576,7 @@ func (s *socket) init(m message) bool {
 	}
 	s.mu.Lock()
 	if ok && !s.over {
-		s.stopWatch = context.AfterFunc(s.caller, s.revoke)
+		s.stopWatch = flight.When(s.caller, s.revoke, s.h.caught("closing a socket"))
 	}
 	s.acked = true
 	s.postpone(s.h.limits.Ping)

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/flight"
 )
 
 // request is an operation that a client asked for on a socket.
@@ -56,7 +56,7 @@ func (s *socket) subscribe(m message) bool {
 	s.results++
 	s.group.Add(1)
 	s.mu.Unlock()
-	go q.run(ctx, m.params)
+	flight.Go(func() { q.run(ctx, m.params) }, s.h.caught("running an operation"))
 	return true
 }
 
@@ -101,7 +101,7 @@ func (q *request) run(ctx context.Context, params *graphql.RawParams) {
 	began := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
-			o.Code = q.fail(gqlerror.List{s.h.present(ctx, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))})
+			o.Code = q.fail(gqlerror.List{s.h.present(ctx, flight.Recovered(p))})
 		}
 		q.cancel(nil)
 		s.mu.Lock()
@@ -138,7 +138,7 @@ func (q *request) begin(ctx context.Context, params *graphql.RawParams, o *Obser
 	}
 	cancel()
 	s.settle(q)
-	late := time.AfterFunc(s.h.limits.Timeout, func() { q.cancel(errSlow) })
+	late := flight.After(s.h.limits.Timeout, func() { q.cancel(errSlow) }, s.h.caught("giving an operation up"))
 	defer late.Stop()
 	stream, list := s.h.subscribe(ctx, op, nil)
 	o.Operation = op.told()

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/zeroten/zeroten/graph"
+	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/observe"
 )
 
@@ -119,7 +120,7 @@ func collectLess(ctx context.Context, waiting func() int) {
 	}
 	debug.SetGCPercent(400)
 	debug.SetMemoryLimit(mostGarbage)
-	go func() {
+	flight.Go(func() {
 		tick := time.NewTicker(limitEvery)
 		defer tick.Stop()
 		for set, calm := memoryLimit(0), calmAfter; ; {
@@ -138,7 +139,7 @@ func collectLess(ctx context.Context, waiting func() int) {
 				runtime.GC() // what is given back is reckoned by the one before
 			}
 		}
-	}()
+	}, flight.Logged(nil, "setting a memory limit"))
 }
 
 // memoryLimit is what memory there may be while so many wait, in bytes.

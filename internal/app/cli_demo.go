@@ -13,6 +13,7 @@ import (
 	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/demo"
+	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/tenant"
 )
@@ -82,7 +83,9 @@ func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
 	}
 	streamed := make(chan error, 1)
 	as, stop := context.WithCancel(as)
-	go func() { streamed <- demo.Stream(as, a.Log, d, c.Every) }()
+	flight.Go(func() {
+		streamed <- flight.Run(func() error { return demo.Stream(as, a.Log, d, c.Every) })
+	}, flight.Logged(a.log, "answering"))
 	err = g.wait(ctx, s)
 	stop()
 	if stream := <-streamed; !errors.Is(stream, context.Canceled) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/zeroten/zeroten/graph"
+	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/observe"
 	"golang.org/x/net/netutil"
 )
@@ -109,7 +110,7 @@ func (a *App) serve(doors doors, edge Edge, playground graph.Playground) (*Serve
 		mux := http.NewServeMux()
 		mux.Handle("GET /metrics", a.Observe.Handler())
 		s.MetricsAddr, s.metrics = doors.metrics.Addr(), a.httpServer(mux)
-		go func() { s.served <- s.metrics.Serve(doors.metrics) }()
+		a.goServe(s.metrics, doors.metrics, s.served)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", api)
@@ -119,8 +120,15 @@ func (a *App) serve(doors doors, edge Edge, playground graph.Playground) (*Serve
 	mux.Handle("GET /readyz", &readiness{app: a, stopping: s.stopping})
 	s.http = a.httpServer(a.Observe.Requests(mux, isProbe))
 	s.http.ConnState = a.countConnection
-	go func() { s.served <- s.http.Serve(netutil.LimitListener(doors.main, edge.MaxConnections)) }()
+	a.goServe(s.http, netutil.LimitListener(doors.main, edge.MaxConnections), s.served)
 	return s, nil
+}
+
+// goServe serves until that fails, and tells why.
+func (a *App) goServe(server *http.Server, listener net.Listener, served chan<- error) {
+	flight.Go(func() {
+		served <- flight.Run(func() error { return server.Serve(listener) })
+	}, flight.Logged(a.log, "serving"))
 }
 
 func (a *App) httpServer(handler http.Handler) *http.Server {

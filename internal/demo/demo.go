@@ -17,6 +17,7 @@ import (
 	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/segment"
 	"github.com/zeroten/zeroten/internal/store"
@@ -122,20 +123,28 @@ func ahead[T any](items iter.Seq[T]) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		ready, done := make(chan T, 1), make(chan struct{})
 		defer close(done)
-		go func() {
+		var fault *flight.Fault // read once ready is closed
+		flight.Go(func() {
 			defer close(ready)
-			for item := range items {
-				select {
-				case ready <- item:
-				case <-done:
-					return
+			err := flight.Run(func() error {
+				for item := range items {
+					select {
+					case ready <- item:
+					case <-done:
+						return nil
+					}
 				}
-			}
-		}()
+				return nil
+			})
+			fault, _ = errors.AsType[*flight.Fault](err)
+		}, flight.Logged(nil, "telling a story"))
 		for item := range ready {
 			if !yield(item) {
 				return
 			}
+		}
+		if fault != nil {
+			panic(fault) // where it can be seen
 		}
 	}
 }

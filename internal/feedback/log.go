@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/store"
 )
@@ -265,7 +265,8 @@ func (l *Log) do(ctx context.Context, tenant uuid.UUID, r *request) error {
 	if !w.active {
 		w.active = true
 		l.running.Add(1)
-		go l.flushAll(context.WithoutCancel(ctx), w)
+		flushing := context.WithoutCancel(ctx)
+		flight.Go(func() { l.flushAll(flushing, w) }, flight.Logged(nil, "flushing"))
 	}
 	l.mu.Unlock()
 	select {
@@ -297,7 +298,20 @@ func (l *Log) flushAll(ctx context.Context, w *writer) {
 		if batch == nil {
 			return
 		}
-		l.carryOut(ctx, w, batch)
+		err := flight.Run(func() error {
+			l.carryOut(ctx, w, batch)
+			return nil
+		})
+		if err == nil {
+			continue
+		}
+		w.state = nil
+		for _, r := range batch { // those who were not told yet
+			select {
+			case r.done <- err:
+			default:
+			}
+		}
 	}
 }
 
@@ -333,6 +347,7 @@ func (l *Log) carryOut(ctx context.Context, w *writer, batch []*request) {
 		}
 		return
 	}
+	err = flight.Shared(err)
 	for _, r := range batch {
 		r.done <- err
 	}
@@ -359,13 +374,11 @@ func (l *Log) flush(ctx context.Context, w *writer, ops []*operation) (err error
 	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
 	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("flushing: panic: %v\n%s", p, debug.Stack())
-		}
 		if err != nil {
 			w.state = nil // whatever happened: look again
 		}
 	}()
+	defer flight.Catch(&err)
 	if l.observe != nil {
 		defer func(began time.Time) { l.observe(len(ops), time.Since(began)) }(time.Now())
 	}

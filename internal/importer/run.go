@@ -21,6 +21,7 @@ import (
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/trait"
 )
 
@@ -165,10 +166,11 @@ func (r *run) recordAll(ctx context.Context) (err error) {
 		if b, err = r.gather(); b == nil || err != nil {
 			break
 		}
-		go func() {
+		flight.Go(func() {
 			defer close(b.done)
+			defer flight.Catch(&b.err)
 			b.outcomes, b.err = r.record(ctx, b.items)
-		}()
+		}, flight.Logged(nil, "recording a batch"))
 		flying = append(flying, b)
 		if len(flying) == maxInFlight {
 			settle()

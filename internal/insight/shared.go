@@ -9,14 +9,14 @@ import (
 
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/nps"
-	"golang.org/x/sync/singleflight"
 )
 
 // Shared computes scores that many ask for at the same moment once: those who watch one score all ask when it changes.
 type Shared struct {
 	reader  *Reader
-	flights singleflight.Group
+	flights flight.Group[*Score]
 
 	mu sync.Mutex
 	// known are scores by what was asked for.
@@ -57,26 +57,19 @@ func (s *Shared) Score(ctx context.Context, filter feedback.Filter, revision int
 	if ok && known.revision >= revision {
 		return known.score, known.score.responses, nil
 	}
-	answer := s.flights.DoChan(fmt.Sprintf("%s@%d", key, revision), func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sharedTimeout)
-		defer cancel()
+	name := fmt.Sprintf("%s@%d", key, revision)
+	score, err := s.flights.Do(ctx, name, sharedTimeout, func(ctx context.Context) (*Score, error) {
 		body, err := s.reader.Feedback(ctx, filter, feedback.Within{})
 		if err != nil {
 			return nil, err
 		}
 		return body.Score(ctx)
 	})
-	select {
-	case r := <-answer:
-		score, _ := r.Val.(*Score)
-		if r.Err != nil || score == nil {
-			return nil, nps.Histogram{}, r.Err
-		}
-		s.remember(string(key), knownScore{revision, score})
-		return score, score.responses, nil
-	case <-ctx.Done():
-		return nil, nps.Histogram{}, context.Cause(ctx)
+	if err != nil {
+		return nil, nps.Histogram{}, err
 	}
+	s.remember(string(key), knownScore{revision, score})
+	return score, score.responses, nil
 }
 
 func (s *Shared) remember(key string, k knownScore) {

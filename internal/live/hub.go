@@ -24,6 +24,7 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
@@ -138,12 +139,22 @@ func newHub(db *store.DB, states *cube.States, cfg Config, b bounds, notify bool
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.marks = store.NewGather(h.readMarks)
-	h.running.Go(h.pollAll)
+	h.steadily("live: asking what is new", h.pollAll)
 	if notify && db.Dialect == store.Postgres {
-		h.running.Go(h.notifyAll)
-		h.running.Go(h.listen)
+		h.steadily("live: notifying", h.notifyAll)
+		h.steadily("live: listening", h.listen)
 	}
 	return h
+}
+
+// steadily has something go on in the background until Close, also beyond a panic.
+func (h *Hub) steadily(doing string, f func()) {
+	h.running.Add(1)
+	caught := flight.Logged(h.cfg.Log, doing)
+	flight.Go(func() {
+		defer h.running.Done()
+		flight.Steadily(h.ctx, f, caught)
+	}, caught)
 }
 
 // Close ends all subscriptions and watches with ErrClosed, and returns when nothing runs any more.
@@ -234,7 +245,7 @@ func (h *Hub) readMarks(ctx context.Context, tenants []uuid.UUID) (map[uuid.UUID
 	defer h.running.Done()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	defer context.AfterFunc(h.ctx, cancel)()
+	defer flight.When(h.ctx, cancel, flight.Logged(h.cfg.Log, "live: ending"))()
 	marks, err := h.db.Marks(ctx, tenants)
 	if err != nil {
 		return nil, err

@@ -16,6 +16,7 @@ import (
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/rate"
 )
 
@@ -210,7 +211,7 @@ func (s *Subscription) offer(entries []item, state *cube.State, now time.Time) (
 	defer s.mu.Unlock()
 	defer func() {
 		if p := recover(); p != nil {
-			s.fail(fmt.Errorf("matching an event: panic: %v", p))
+			s.fail(flight.Recovered(p))
 			stays = false
 		}
 	}()
@@ -315,7 +316,7 @@ func (s *Subscription) fill(entries []item, state *cube.State, now time.Time) {
 	defer s.mu.Unlock()
 	defer func() {
 		if p := recover(); p != nil {
-			s.fail(fmt.Errorf("matching an event: panic: %v", p))
+			s.fail(flight.Recovered(p))
 		}
 	}()
 	if s.view != nil {
@@ -336,7 +337,7 @@ func (s *Subscription) fill(entries []item, state *cube.State, now time.Time) {
 	if s.head < len(s.queue) {
 		s.fills++
 		fill := s.fills
-		time.AfterFunc(fresh, func() { s.expire(fill) })
+		flight.After(fresh, func() { s.expire(fill) }, flight.Logged(s.tailer.hub.cfg.Log, "live: letting go of what is not taken"))
 	}
 }
 

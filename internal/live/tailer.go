@@ -3,7 +3,6 @@ package live
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
@@ -116,10 +116,11 @@ func (t *tailer) start(position int64) {
 	t.listeners.Lock()
 	t.position = position
 	t.listeners.Unlock()
-	go func() {
+	caught := flight.Logged(t.hub.cfg.Log, "live: following a log")
+	flight.Go(func() {
 		defer t.hub.running.Done()
-		t.run()
-	}()
+		flight.Steadily(t.ctx, t.run, caught)
+	}, caught)
 }
 
 // push takes a flush's entries. Where there is no room for them they are read from the log.
@@ -209,11 +210,7 @@ func (t *tailer) run() {
 
 // round hands out what there is to hand out next, and reports whether there may be more.
 func (t *tailer) round() (again bool, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
+	defer flight.Catch(&err)
 	t.mu.Lock()
 	items, known, hinted, resolve := t.inbox, t.known, t.hinted, t.resolve
 	t.inbox, t.inboxBytes, t.hinted, t.resolve = nil, 0, 0, false
@@ -473,7 +470,7 @@ func (t *tailer) read(ctx context.Context, after int64, limit int) ([]item, erro
 		p = &page{done: make(chan struct{})}
 		h.pages.Remove(key) // Add does not tell of what it replaces
 		h.pages.Add(key, p)
-		go func() {
+		flight.Go(func() {
 			defer h.running.Done()
 			defer close(p.done)
 			p.entries, p.err = h.readPage(key)
@@ -483,7 +480,7 @@ func (t *tailer) read(ctx context.Context, after int64, limit int) ([]item, erro
 			} else {
 				h.keep(key, p)
 			}
-		}()
+		}, flight.Logged(h.cfg.Log, "live: reading a log"))
 	}
 	h.pagesMu.Unlock()
 	select {
@@ -506,7 +503,7 @@ func (h *Hub) keep(key pageKey, p *page) {
 	for h.pagesBytes > h.bounds.pagesBytes {
 		h.pages.RemoveOldest()
 	}
-	time.AfterFunc(fresh, func() { h.forget(key, p) })
+	flight.After(fresh, func() { h.forget(key, p) }, flight.Logged(h.cfg.Log, "live: forgetting a portion"))
 }
 
 func (h *Hub) forget(key pageKey, p *page) {
@@ -518,11 +515,8 @@ func (h *Hub) forget(key pageKey, p *page) {
 }
 
 func (h *Hub) readPage(key pageKey) (items []item, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("reading the log: panic: %v\n%s", p, debug.Stack())
-		}
-	}()
+	defer func() { err = flight.Shared(err) }()
+	defer flight.Catch(&err)
 	select {
 	case h.readers <- struct{}{}:
 		defer func() { <-h.readers }()

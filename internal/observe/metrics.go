@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/zeroten/zeroten/internal/flight"
 )
 
 const (
@@ -77,12 +78,30 @@ func newMetrics() *Metrics {
 	return m
 }
 
-// Register adds collectors. It panics where their names are taken.
-func (m *Metrics) Register(cs ...prometheus.Collector) { m.registry.MustRegister(cs...) }
+// Register adds collectors. It panics where their names are taken. Where one panics while it is read, on a goroutine of
+// Prometheus's, it gives no more and is logged.
+func (m *Metrics) Register(cs ...prometheus.Collector) {
+	for _, c := range cs {
+		m.registry.MustRegister(calm{c})
+	}
+}
+
+// calm is a collector whose panics end nothing.
+type calm struct{ prometheus.Collector }
+
+// Collect tells the values.
+func (c calm) Collect(to chan<- prometheus.Metric) {
+	defer func() {
+		if p := recover(); p != nil {
+			flight.Logged(nil, "measuring")(flight.Recovered(p))
+		}
+	}()
+	c.Collector.Collect(to)
+}
 
 // Gauge adds a value that is asked for whenever the metrics are read; it must be quick. name has no prefix.
 func (m *Metrics) Gauge(name, help string, value func() float64) {
-	m.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "zeroten_" + name, Help: help}, value))
+	m.Register(&gauges{prometheus.NewDesc("zeroten_"+name, help, nil, nil), func() map[string]float64 { return map[string]float64{"": value()} }})
 }
 
 // Gauges adds values, one for each value of a label, that are asked for whenever the metrics are read. There must be
@@ -91,6 +110,7 @@ func (m *Metrics) Gauges(name, help, label string, values func() map[string]floa
 	m.Register(&gauges{prometheus.NewDesc("zeroten_"+name, help, []string{label}, nil), values})
 }
 
+// gauges are values by the value of their label; of one without a label it is empty.
 type gauges struct {
 	description *prometheus.Desc
 	values      func() map[string]float64
@@ -102,7 +122,11 @@ func (g *gauges) Describe(to chan<- *prometheus.Desc) { to <- g.description }
 // Collect tells the values.
 func (g *gauges) Collect(to chan<- prometheus.Metric) {
 	for label, value := range g.values() {
-		to <- prometheus.MustNewConstMetric(g.description, prometheus.GaugeValue, value, label)
+		labels := []string{label}
+		if label == "" {
+			labels = nil
+		}
+		to <- prometheus.MustNewConstMetric(g.description, prometheus.GaugeValue, value, labels...)
 	}
 }
 

@@ -300,3 +300,15 @@ func TestTraces(t *testing.T) {
 		t.Errorf("the spans say too much: %q", sent)
 	}
 }
+
+// A value that cannot be read takes nothing from the others, and ends nothing.
+func TestMeasuringPanics(t *testing.T) {
+	m := newMetrics()
+	m.Gauge("broken", "Panics.", func() float64 { panic("oops") })
+	m.Gauge("whole", "Does not.", func() float64 { return 7 })
+	answer := httptest.NewRecorder()
+	m.handler(slog.New(slog.DiscardHandler)).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if !strings.Contains(answer.Body.String(), "zeroten_whole 7") || strings.Contains(answer.Body.String(), "zeroten_broken ") {
+		t.Errorf("answered %d: %s", answer.Code, answer.Body)
+	}
+}

@@ -2,10 +2,10 @@ package store
 
 import (
 	"context"
-	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/zeroten/zeroten/internal/flight"
 )
 
 // Gather puts lookups by key together that come at the same time, as a flush does with writes: while some are under
@@ -64,7 +64,7 @@ func (g *Gather[K, V]) start() {
 	}
 	g.waiting = nil
 	g.running++
-	go func() {
+	flight.Go(func() {
 		keys := make([]K, 0, len(r.keys))
 		for k := range r.keys {
 			keys = append(keys, k)
@@ -75,7 +75,7 @@ func (g *Gather[K, V]) start() {
 		defer g.mu.Unlock()
 		g.running--
 		g.start()
-	}()
+	}, flight.Logged(nil, "looking up")) // where lookUp has panicked, those who wait are told
 }
 
 // patience is how long a lookup may take: it must not hold others up for ever.
@@ -84,10 +84,7 @@ const patience = 20 * time.Second
 func (g *Gather[K, V]) lookUp(r *round[K, V], keys []K) {
 	ctx, cancel := context.WithTimeout(r.ctx, patience)
 	defer cancel()
-	defer func() {
-		if p := recover(); p != nil {
-			r.err = fmt.Errorf("looking up: panic: %v\n%s", p, debug.Stack())
-		}
-	}()
+	defer func() { r.err = flight.Shared(r.err) }()
+	defer flight.Catch(&r.err)
 	r.found, r.err = g.fetch(ctx, keys)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lib/pq"
+	"github.com/zeroten/zeroten/internal/flight"
 )
 
 // How the monitor asks. Whoever waits when the network is cut is told after interval + pingTimeout. Where the server or
@@ -56,11 +57,12 @@ func (db *DB) Monitor(changed func(error)) error {
 	m := &monitor{line: db.dialer.line, own: newLine(ctx), connector: connector, changed: changed, echo: echo}
 	connector.Dialer(&dialer{line: m.own})
 	done := make(chan struct{})
-	go func() {
+	caught := flight.Logged(nil, "watching the database")
+	flight.Go(func() {
 		defer close(done)
 		defer echo.close()
-		m.run(ctx)
-	}()
+		flight.Steadily(ctx, func() { m.run(ctx) }, caught)
+	}, caught)
 	db.unwatch = func() {
 		cancel()
 		<-done
@@ -157,7 +159,7 @@ func (m *monitor) run(ctx context.Context) {
 func (m *monitor) ask(ctx context.Context) error {
 	answer := make(chan error, 1)
 	began := time.Now()
-	go func() { answer <- m.ping(ctx) }()
+	flight.Go(func() { answer <- flight.Run(func() error { return m.ping(ctx) }) }, flight.Logged(nil, "asking the database"))
 	for wait := pingTimeout; ; wait = again {
 		due := time.Now().Add(wait)
 		select {
@@ -227,14 +229,14 @@ func newEcho() (*echo, error) {
 		return nil, err
 	}
 	e := &echo{in: in, out: out, heard: make(chan time.Duration, 1), began: time.Now()}
-	go func() {
+	flight.Go(func() {
 		for b := make([]byte, 1); ; {
 			if _, err := in.Read(b); err != nil {
 				return // closed
 			}
 			e.heard <- time.Since(e.began) - time.Duration(e.sent.Load())
 		}
-	}()
+	}, flight.Logged(nil, "hearing the echo"))
 	return e, nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"github.com/zeroten/zeroten/internal/flight"
 )
 
 // line is the way to a PostgreSQL server: up, or down. When it goes down all connections are closed at once, so that
@@ -57,7 +59,7 @@ func (l *line) guard(ctx context.Context) (guarded context.Context, release cont
 		return ctx, func() {}, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(up, func() { cancel(context.Cause(up)) })
+	stop := flight.When(up, func() { cancel(context.Cause(up)) }, flight.Logged(nil, "ending what uses the database"))
 	return ctx, func() { stop(); cancel(nil) }, nil
 }
 
@@ -97,7 +99,7 @@ func (d *dialer) DialContext(ctx context.Context, network, address string) (net.
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(up, func() { _ = c.Close() }) // whoever uses it is told
+	stop := flight.When(up, func() { _ = c.Close() }, flight.Logged(nil, "closing a connection")) // whoever uses it is told
 	return &conn{Conn: c, dialer: d, forget: stop}, nil
 }
 

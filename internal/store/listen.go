@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/lib/pq"
+	"github.com/zeroten/zeroten/internal/flight"
 )
 
 const (
@@ -38,20 +39,21 @@ func (db *DB) Listen(ctx context.Context, channel string, heard func(payload str
 	dialer := &cutter{ctx: ctx, dialer: db.dialer, open: map[net.Conn]struct{}{}}
 	listener := pq.NewDialListener(dialer, db.dsn, minReconnect, maxReconnect, nil)
 	begun := make(chan struct{}, 1)
-	var helpers sync.WaitGroup
-	helpers.Go(func() {
+	helped := make(chan struct{})
+	flight.Go(func() {
+		defer close(helped)
 		if err := listener.Listen(channel); err != nil && ctx.Err() == nil {
 			cancel(fmt.Errorf("listening to %s: %w", channel, err))
 			return
 		}
 		begun <- struct{}{}
 		ping(ctx, listener, dialer)
-	})
+	}, func(f *flight.Fault) { cancel(f) })
 	defer func() {
 		cancel(nil)
 		dialer.cut()
 		_ = listener.Close() // only fails where it is closed
-		helpers.Wait()
+		<-helped
 		for n := range listener.Notify { // until its goroutine has ended
 			_ = n
 		}
@@ -85,7 +87,7 @@ func ping(ctx context.Context, listener *pq.Listener, dialer *cutter) {
 		case <-ctx.Done():
 			return
 		}
-		impatient := time.AfterFunc(pingPatience, dialer.cut)
+		impatient := flight.After(pingPatience, dialer.cut, flight.Logged(nil, "cutting a listener's connection"))
 		_ = listener.Ping() // the listener itself sees that a connection is lost
 		impatient.Stop()
 	}

@@ -13,6 +13,7 @@ import (
 	entkey "github.com/zeroten/zeroten/ent/apikey"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
@@ -56,7 +57,12 @@ func newKeys(db *store.DB, now func() time.Time) *Keys {
 	k.keys = newLookup(now, Believed, k.readKey)
 	k.signing = newLookup(now, signingBelieved, k.readSigningKey)
 	k.tokens = newCache[digest, *token](maxRemembered)
-	k.done.Go(k.takeNotes)
+	k.done.Add(1)
+	caught := flight.Logged(nil, "noting when keys are used")
+	flight.Go(func() {
+		defer k.done.Done()
+		flight.Steadily(context.Background(), k.takeNotes, caught) // which ends with stop
+	}, caught)
 	return k
 }
 

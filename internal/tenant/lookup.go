@@ -6,7 +6,7 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
-	"golang.org/x/sync/singleflight"
+	"github.com/zeroten/zeroten/internal/flight"
 )
 
 // maxRemembered is how many answers of each kind a lookup remembers: those that there is something, and those that
@@ -25,7 +25,7 @@ type lookup[K comparable, V any] struct {
 
 	// known and unknown are apart, so that whoever tries names out pushes nothing out that is.
 	known, unknown *lru.Cache[K, answer[V]]
-	flights        singleflight.Group
+	flights        flight.Group[answer[V]]
 }
 
 // answer is what was read.
@@ -61,22 +61,13 @@ func (l *lookup[K, V]) get(ctx context.Context, key K) (*V, error) {
 	}
 	for {
 		// One look-up serves all who wait for it, so that it must not end when one of them goes.
-		flight := l.flights.DoChan(fmt.Sprint(key), func() (any, error) {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-			defer cancel()
-			return l.look(ctx, key)
-		})
-		select {
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		case r := <-flight:
-			if r.Err != nil {
-				return nil, r.Err
-			}
-			// A look-up that was slow may have begun long before it was joined.
-			if a, ok := r.Val.(answer[V]); ok && a.at.After(earliest) {
-				return a.value, nil
-			}
+		a, err := l.flights.Do(ctx, fmt.Sprint(key), patience, func(ctx context.Context) (answer[V], error) { return l.look(ctx, key) })
+		if err != nil {
+			return nil, err
+		}
+		// A look-up that was slow may have begun long before it was joined.
+		if a.at.After(earliest) {
+			return a.value, nil
 		}
 	}
 }

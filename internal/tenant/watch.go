@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/flight"
 )
 
 // Watcher ends what goes on under a secret once the secret lets nobody in any more. It may be used from many goroutines
@@ -54,7 +55,7 @@ func (w *Watcher) Close() {
 func (w *Watcher) Watch(ctx context.Context, secret string) (_ context.Context, release func()) {
 	s := w.join(secret)
 	ctx, cancel := context.WithCancelCause(ctx)
-	detach := context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })
+	detach := flight.When(s.ctx, func() { cancel(context.Cause(s.ctx)) }, flight.Logged(nil, "ending what a key was let in for"))
 	return ctx, sync.OnceFunc(func() {
 		detach()
 		cancel(nil)
@@ -71,7 +72,12 @@ func (w *Watcher) join(secret string) *watched {
 		s.ctx, s.end = context.WithCancelCause(w.ctx)
 		if w.ctx.Err() == nil {
 			w.watched[secret] = s
-			w.done.Go(func() { w.ask(secret, s) })
+			w.done.Add(1)
+			caught := flight.Logged(nil, "asking whether a key is still let in")
+			flight.Go(func() {
+				defer w.done.Done()
+				flight.Steadily(s.ctx, func() { w.ask(secret, s) }, caught)
+			}, caught)
 		}
 	}
 	s.watchers++
