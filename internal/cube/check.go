@@ -75,8 +75,8 @@ func checkCells(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUI
 		}
 		differ[k] = differ[k].Sub(h)
 		return nil
-	}, `SELECT cube, grain, campaign_id, start, profile_id, `+histogramColumns+` FROM cells WHERE tenant_id = $1 AND cube >= $2`,
-		tenant, s.Active.Number)
+	}, `SELECT cube, grain, campaign_id, start, profile_id, `+histogramColumns+` FROM cells WHERE tenant_id = $1
+		AND cube IN (SELECT generation FROM cubes WHERE tenant_id = $1 AND generation >= $2)`, tenant, s.Active.Number)
 	if err != nil {
 		return nil, err
 	}

@@ -17,11 +17,13 @@ import (
 
 // Builder builds the next generation of a tenant's cells.
 type Builder struct {
-	// Chunk is how many responses are taken in under one lock of the tenant: 1 or more, and 2,000 from NewBuilder.
+	// Chunk is how many responses are taken in under one lock of the tenant, at most: 1 or more, and 2,000 from NewBuilder.
 	Chunk int
 
 	db   *store.DB
 	jobs func() *river.Client[*sql.Tx]
+	// between, where not nil, is called whenever a piece of work is done and nothing is locked.
+	between func()
 }
 
 // NewBuilder makes a Builder. The client is asked for when a job is to be inserted, since the client's workers need
@@ -30,8 +32,7 @@ func NewBuilder(db *store.DB, jobs func() *river.Client[*sql.Tx]) *Builder {
 	return &Builder{Chunk: chunk, db: db, jobs: jobs}
 }
 
-// chunk is how many responses are taken in under one lock of the tenant: some tens of milliseconds of waiting for
-// those who record meanwhile.
+// chunk is how many responses are taken in under one lock of the tenant, at most.
 const chunk = 2_000
 
 // Create makes a new tenant's first generation, in the transaction that makes the tenant.
@@ -78,44 +79,49 @@ func (b *Builder) Reshape(ctx context.Context, tx *store.Tx, tenant uuid.UUID) e
 		return nil
 	}
 	if s.Building != nil {
-		if err := drop(ctx, tx, tenant, s.Building.Number); err != nil {
+		if err := abandon(ctx, tx, tenant, s.Building.Number); err != nil {
 			return err
 		}
 		if encode(want) == encode(s.Active.Shape) {
-			return nil
+			return b.sweepSoon(ctx, tx, tenant)
 		}
 	}
-	total := 0
-	err = each(ctx, tx.SQL, func(rows *sql.Rows) error { return rows.Scan(&total) },
-		`SELECT coalesce(sum(s0+s1+s2+s3+s4+s5+s6+s7+s8+s9+s10), 0) FROM cells WHERE tenant_id = $1 AND cube = $2 AND grain = $3`,
+	total, last := 0, int32(0)
+	err = each(ctx, tx.SQL, func(rows *sql.Rows) error { return rows.Scan(&total, &last) },
+		`SELECT coalesce(sum(s0+s1+s2+s3+s4+s5+s6+s7+s8+s9+s10), 0), (SELECT max(abs(generation)) FROM cubes WHERE tenant_id = $1)
+		FROM cells WHERE tenant_id = $1 AND cube = $2 AND grain = $3`,
 		tenant, s.Active.Number, int(MonthTotal))
 	if err != nil {
 		return fmt.Errorf("counting responses: %w", err)
 	}
-	g, err := insertGeneration(ctx, tx, tenant, newest.Number+1, want, total)
+	g, err := insertGeneration(ctx, tx, tenant, last+1, want, total)
 	if err != nil {
 		return err
 	}
 	if total <= b.Chunk {
 		for done := false; !done; {
-			if done, err = b.take(ctx, tx, tenant, g); err != nil {
+			if done, err = b.take(ctx, tx, tenant, g, b.Chunk); err != nil {
 				return err
 			}
 		}
-		return sweep(ctx, tx, tenant)
+		return b.sweepSoon(ctx, tx, tenant)
 	}
+	return b.insertJob(ctx, tx, tenant)
+}
+
+func (b *Builder) insertJob(ctx context.Context, tx *store.Tx, tenant uuid.UUID) error {
 	if _, err := b.jobs().InsertTx(ctx, tx.SQL, RebuildArgs{Tenant: tenant}, nil); err != nil {
 		return fmt.Errorf("inserting the job: %w", err)
 	}
 	return nil
 }
 
-// take takes the next chunk of responses into the generation, and swaps where there are no more.
-func (b *Builder) take(ctx context.Context, tx *store.Tx, tenant uuid.UUID, g *Generation) (done bool, err error) {
+// take takes the next responses into the generation, so many at most, and swaps where there are no more.
+func (b *Builder) take(ctx context.Context, tx *store.Tx, tenant uuid.UUID, g *Generation, most int) (done bool, err error) {
 	known := g.Profiles.Len()
 	change := Change{Deltas: Deltas{}}
 	n := 0
-	err = scanFacts(ctx, tx.SQL, tenant, g.BuiltTo, b.Chunk, func(f Fact) {
+	err = scanFacts(ctx, tx.SQL, tenant, g.BuiltTo, most, func(f Fact) {
 		change.Deltas.Count(g, f, 1)
 		g.BuiltTo = f.Response
 		n++
@@ -132,7 +138,7 @@ func (b *Builder) take(ctx context.Context, tx *store.Tx, tenant uuid.UUID, g *G
 	if err != nil {
 		return false, fmt.Errorf("noting progress: %w", err)
 	}
-	if n == b.Chunk {
+	if n == most {
 		return false, nil
 	}
 	return true, swap(ctx, tx, tenant, g.Number)
@@ -169,13 +175,12 @@ func empty(ctx context.Context, tx *store.Tx, tenant uuid.UUID, number int32) er
 	return nil
 }
 
-// drop forgets a generation that does not answer.
-func drop(ctx context.Context, tx *store.Tx, tenant uuid.UUID, number int32) error {
-	if err := empty(ctx, tx, tenant, number); err != nil {
-		return err
-	}
-	if _, err := tx.SQL.ExecContext(ctx, `DELETE FROM cubes WHERE tenant_id = $1 AND generation = $2`, tenant, number); err != nil {
-		return fmt.Errorf("dropping a cube: %w", err)
+// abandon gives up a generation that does not answer yet. Its cells are swept later: until then it has the number less
+// than zero.
+func abandon(ctx context.Context, tx *store.Tx, tenant uuid.UUID, number int32) error {
+	_, err := tx.SQL.ExecContext(ctx, `UPDATE cubes SET generation = -generation WHERE tenant_id = $1 AND generation = $2`, tenant, number)
+	if err != nil {
+		return fmt.Errorf("abandoning a cube: %w", err)
 	}
 	return nil
 }
@@ -183,85 +188,161 @@ func drop(ctx context.Context, tx *store.Tx, tenant uuid.UUID, number int32) err
 // Step takes one chunk into the tenant's next generation, under the tenant's lock, and reports whether that was the
 // last, or there is no such generation.
 func (b *Builder) Step(ctx context.Context, tenant uuid.UUID) (done bool, err error) {
+	_, done, err = b.step(ctx, tenant, nil, newPace(b.Chunk, b.Chunk))
+	return done, err
+}
+
+// step is Step for whoever has the state that the step before returned, or nil. What it may take in, and how long that
+// took, is the pace's.
+func (b *Builder) step(ctx context.Context, tenant uuid.UUID, s *State, p *pace) (_ *State, done bool, err error) {
+	if s == nil {
+		// The dictionaries may be large: they are not read under the lock.
+		if s, err = Load(ctx, b.db, tenant); err != nil {
+			return nil, false, fmt.Errorf("rebuilding cells: %w", err)
+		}
+	}
+	var began time.Time
 	err = b.db.WriteLocked(ctx, tenant, func(tx *store.Tx) error {
-		s, err := LoadTx(ctx, tx.SQL, tenant)
-		if err != nil {
+		began = time.Now()
+		var err error
+		if s, err = s.Refresh(ctx, tx.SQL); err != nil {
 			return err
 		}
 		if s.Building == nil {
 			done = true
 			return nil
 		}
-		done, err = b.take(ctx, tx, tenant, s.Building)
+		done, err = b.take(ctx, tx, tenant, s.Building, p.rows)
+		p.took(time.Since(began))
 		return err
 	})
 	if err != nil {
-		return false, fmt.Errorf("rebuilding cells: %w", err)
+		return nil, false, fmt.Errorf("rebuilding cells: %w", err)
 	}
-	return done, nil
+	return s, done, b.rest(ctx, time.Since(began))
 }
 
 // Rebuild takes all that is left into the tenant's next generation, if there is one, and sweeps those before.
 func (b *Builder) Rebuild(ctx context.Context, tenant uuid.UUID) error {
+	p := newPace(firstChunk, b.Chunk)
+	var s *State
 	for done := false; !done; {
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("rebuilding cells: %w", err)
-		}
 		var err error
-		if done, err = b.Step(ctx, tenant); err != nil {
+		if s, done, err = b.step(ctx, tenant, s, p); err != nil {
 			return err
 		}
 	}
 	return b.sweep(ctx, tenant)
 }
 
-// sweepChunk is how many rows one transaction deletes, so that nobody waits long for the writer.
-const sweepChunk = 5_000
+// rest lets others write for as long as the last piece of work took. On SQLite those of other processes come by chance:
+// they look again and again whether nobody writes.
+func (b *Builder) rest(ctx context.Context, worked time.Duration) error {
+	if b.between != nil {
+		b.between()
+	}
+	wait := time.NewTimer(min(worked, maxRest))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("rebuilding cells: %w", ctx.Err())
+	}
+}
 
-// sweep forgets the generations before the one that answers, piece by piece, and then all that is left of them. Who
-// reads one just now notices by the settings.
+const (
+	// stepTime is how long a piece of work should take, so that nobody waits long for its lock.
+	stepTime = 25 * time.Millisecond
+	// maxRest bounds how long a rebuild rests at a time.
+	maxRest = 100 * time.Millisecond
+	// firstChunk is how many rows the first piece of work has, minChunk how many one has at least.
+	firstChunk, minChunk = 500, 100
+	// sweepChunk is how many rows one transaction deletes, at most.
+	sweepChunk = 5_000
+)
+
+// pace says how many rows the next piece of work may have, by how long the last one took.
+type pace struct{ rows, most int }
+
+func newPace(rows, most int) *pace { return &pace{rows: min(rows, most), most: most} }
+
+// took notes how long so many rows took.
+func (p *pace) took(d time.Duration) {
+	fit := p.most
+	if d > 0 {
+		fit = int(min(int64(p.rows)*int64(stepTime)/int64(d), int64(p.most)))
+	}
+	// What was slow by chance must not be taken for the rule, nor what was fast.
+	p.rows = min(max(fit, p.rows/4, minChunk), p.rows*2, p.most)
+}
+
+// sweep forgets the generations that were given up or that others followed, piece by piece. Who reads one just now
+// notices by the settings.
 func (b *Builder) sweep(ctx context.Context, tenant uuid.UUID) error {
-	for {
-		var n int64
-		err := b.db.Write(ctx, func(tx *store.Tx) error {
-			r, err := tx.SQL.ExecContext(ctx, `DELETE FROM cells WHERE (tenant_id, cube, grain, campaign_id, start, profile_id) IN (
-				SELECT tenant_id, cube, grain, campaign_id, start, profile_id FROM cells
-				WHERE tenant_id = $1 AND cube IN (
-					SELECT generation FROM cubes WHERE tenant_id = $1 AND generation < (SELECT cube FROM tenants WHERE id = $1))
-				LIMIT $2)`, tenant, sweepChunk)
-			if err != nil {
-				return fmt.Errorf("sweeping cells: %w", err)
-			}
-			n, err = r.RowsAffected()
+	p := newPace(firstChunk, sweepChunk)
+	for done := false; !done; {
+		var began time.Time
+		err := b.db.Write(ctx, func(tx *store.Tx) (err error) {
+			began = time.Now()
+			done, err = sweepPiece(ctx, tx, tenant, p.rows)
+			p.took(time.Since(began))
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		if n < sweepChunk {
-			return b.db.Write(ctx, func(tx *store.Tx) error { return sweep(ctx, tx, tenant) })
+		if err := b.rest(ctx, time.Since(began)); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
-// sweep forgets the generations before the one that answers. Who reads one just now notices by the settings.
-func sweep(ctx context.Context, tx *store.Tx, tenant uuid.UUID) error {
+// sweepSoon sweeps in the transaction what is little, and leaves more to a job.
+func (b *Builder) sweepSoon(ctx context.Context, tx *store.Tx, tenant uuid.UUID) error {
+	done, err := sweepPiece(ctx, tx, tenant, firstChunk)
+	if err != nil || done {
+		return err
+	}
+	return b.insertJob(ctx, tx, tenant)
+}
+
+// sweepPiece deletes so many rows at most, and reports whether that was all.
+func sweepPiece(ctx context.Context, tx *store.Tx, tenant uuid.UUID, most int) (done bool, err error) {
 	var old []int32
-	err := each(ctx, tx.SQL, func(rows *sql.Rows) error {
+	err = each(ctx, tx.SQL, func(rows *sql.Rows) error {
 		var n int32
 		err := rows.Scan(&n)
 		old = append(old, n)
 		return err
 	}, `SELECT generation FROM cubes WHERE tenant_id = $1 AND generation < (SELECT cube FROM tenants WHERE id = $1)`, tenant)
 	if err != nil {
-		return fmt.Errorf("finding old cubes: %w", err)
+		return false, fmt.Errorf("finding old cubes: %w", err)
 	}
-	for _, n := range old {
-		if err := drop(ctx, tx, tenant, n); err != nil {
-			return err
+	for _, generation := range old {
+		for _, t := range [2]struct{ name, key string }{
+			{"cells", "tenant_id, cube, grain, campaign_id, start, profile_id"},
+			{"profiles", "tenant_id, cube, id"},
+		} {
+			r, err := tx.SQL.ExecContext(ctx, `DELETE FROM `+t.name+` WHERE (`+t.key+`) IN (
+				SELECT `+t.key+` FROM `+t.name+` WHERE tenant_id = $1 AND cube = $2 LIMIT $3)`, tenant, max(generation, -generation), most)
+			if err != nil {
+				return false, fmt.Errorf("sweeping %s: %w", t.name, err)
+			}
+			n, err := r.RowsAffected()
+			if err != nil {
+				return false, fmt.Errorf("sweeping %s: %w", t.name, err)
+			}
+			if most -= int(n); most == 0 {
+				return false, nil
+			}
+		}
+		if _, err := tx.SQL.ExecContext(ctx, `DELETE FROM cubes WHERE tenant_id = $1 AND generation = $2`, tenant, generation); err != nil {
+			return false, fmt.Errorf("sweeping a cube: %w", err)
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // RebuildArgs is the job that builds a tenant's next generation.

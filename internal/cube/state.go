@@ -61,6 +61,22 @@ func (s *State) Generations() []*Generation {
 	return []*Generation{s.Active, s.Building}
 }
 
+// Profiles is how many profiles each generation has.
+func (s *State) Profiles() []int {
+	var n []int
+	for _, g := range s.Generations() {
+		n = append(n, g.Profiles.Len())
+	}
+	return n
+}
+
+// Forget forgets the profiles that came after there were so many.
+func (s *State) Forget(profiles []int) {
+	for i, g := range s.Generations() {
+		g.Profiles.Truncate(profiles[i])
+	}
+}
+
 // Today is the current day in the zone that the active generation's days begin in.
 func (s *State) Today(now time.Time) calendar.Day { return calendar.DayOf(now, s.Active.zone) }
 
@@ -102,6 +118,68 @@ func LoadTx(ctx context.Context, tx querier, tenant uuid.UUID) (*State, error) {
 		return nil, fmt.Errorf("loading the tenant's state: %w", err)
 	}
 	return s, nil
+}
+
+// Refresh is LoadTx for whoever has a state of before, which is used up: as long as the settings are the same, only what
+// changes without them is read. The state must be nobody else's, and its dictionaries must hold nothing that is not
+// stored.
+func (s *State) Refresh(ctx context.Context, tx querier) (*State, error) {
+	same, err := s.refresh(ctx, tx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the tenant's state: %w", err)
+	}
+	if !same {
+		return LoadTx(ctx, tx, s.Tenant)
+	}
+	return s, nil
+}
+
+// refresh reports whether it was enough.
+func (s *State) refresh(ctx context.Context, tx querier) (same bool, err error) {
+	settings := int64(-1)
+	err = each(ctx, tx, func(rows *sql.Rows) error {
+		return rows.Scan(&s.Revision, &settings, &s.Position)
+	}, `SELECT revision, settings, log_position FROM tenants WHERE id = $1`, s.Tenant)
+	if err != nil || settings != s.Settings {
+		return false, err
+	}
+	g := s.Building
+	if g == nil {
+		return true, nil
+	}
+	// Steps of the rebuild take responses in and find profiles, of which nobody but writers needs to know.
+	err = each(ctx, tx, func(rows *sql.Rows) error {
+		var builtTo uuid.NullUUID
+		err := rows.Scan(&builtTo)
+		g.BuiltTo, same = builtTo.UUID, true
+		return err
+	}, `SELECT built_to FROM cubes WHERE tenant_id = $1 AND generation = $2`, s.Tenant, g.Number)
+	if err != nil || !same {
+		return false, err
+	}
+	err = each(ctx, tx, func(rows *sql.Rows) error {
+		p, err := scanProfile(rows)
+		if err != nil {
+			return err
+		}
+		placed, added := g.Profiles.Place(p.Channel, p.Variant, p.Values)
+		same = same && added && placed.ID == p.ID && placed.Variant == p.Variant && slices.Equal(placed.Values, p.Values)
+		return nil
+	}, `SELECT id, channel, variant, dimension_values FROM profiles WHERE tenant_id = $1 AND cube = $2 AND id > $3 ORDER BY id`,
+		s.Tenant, g.Number, g.Profiles.Len())
+	return same, err
+}
+
+// scanProfile reads a row of profiles after the columns of before.
+func scanProfile(rows *sql.Rows, before ...any) (p trait.Profile, err error) {
+	var values []byte
+	if err := rows.Scan(append(before, &p.ID, &p.Channel, &p.Variant, &values)...); err != nil {
+		return p, err
+	}
+	if err := json.Unmarshal(values, &p.Values); err != nil {
+		return p, fmt.Errorf("values of profile %d: %w", p.ID, err)
+	}
+	return p, nil
 }
 
 func (s *State) load(ctx context.Context, tx querier) error {
@@ -165,18 +243,12 @@ func (s *State) loadGenerations(ctx context.Context, tx querier, active int32) e
 	profiles := map[int32][]trait.Profile{}
 	err := each(ctx, tx, func(rows *sql.Rows) error {
 		var generation int32
-		var p trait.Profile
-		var values []byte
-		if err := rows.Scan(&generation, &p.ID, &p.Channel, &p.Variant, &values); err != nil {
-			return err
-		}
-		if err := json.Unmarshal(values, &p.Values); err != nil {
-			return fmt.Errorf("values of profile %d: %w", p.ID, err)
-		}
+		p, err := scanProfile(rows, &generation)
 		profiles[generation] = append(profiles[generation], p)
-		return nil
+		return err
 	}, `SELECT cube, id, channel, variant, dimension_values FROM profiles
-		WHERE tenant_id = $1 AND cube >= $2 ORDER BY cube, id`, s.Tenant, active)
+		WHERE tenant_id = $1 AND cube IN (SELECT generation FROM cubes WHERE tenant_id = $1 AND generation >= $2)
+		ORDER BY cube, id`, s.Tenant, active)
 	if err != nil {
 		return err
 	}

@@ -54,6 +54,8 @@ type disk interface {
 	// write carries the plan out, unless the tenant's revision is another by now: then it does nothing and reports
 	// false. It returns the position before the plan's first event.
 	write(ctx context.Context, tenant uuid.UUID, revision int64, p *plan) (base int64, ok bool, err error)
+	// writeTx is write within a transaction.
+	writeTx(ctx context.Context, tx *store.Tx, tenant uuid.UUID, revision int64, p *plan) (base int64, ok bool, err error)
 	close() error
 }
 
@@ -367,8 +369,8 @@ func (l *Log) flushEach(ctx context.Context, w *writer, ops []*operation) error 
 	return nil
 }
 
-// maxTries bounds how often a flush is planned again because other processes were faster.
-const maxTries = 200
+// maxTries bounds how often a flush is tried that the database gave up for another's sake.
+const maxTries = 20
 
 func (l *Log) flush(ctx context.Context, w *writer, ops []*operation) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
@@ -382,10 +384,21 @@ func (l *Log) flush(ctx context.Context, w *writer, ops []*operation) (err error
 	if l.observe != nil {
 		defer func(began time.Time) { l.observe(len(ops), time.Since(began)) }(time.Now())
 	}
-	for range maxTries {
-		done, err := l.try(ctx, w, ops)
+	for try := range maxTries {
+		if w.state == nil {
+			if w.state, err = cube.Load(ctx, l.db, w.tenant); err != nil {
+				return fmt.Errorf("flushing: %w", err)
+			}
+		}
+		// Whoever was beaten once takes the lock first, and cannot be beaten again. While a rebuild is under way, whose
+		// next step mostly has the lock already, that is done at once.
+		do := l.try
+		if try > 0 || w.state.Building != nil {
+			do = l.tryLocked
+		}
+		done, err := do(ctx, w, ops)
 		if store.IsTransient(err) {
-			err = nil
+			w.state, err = nil, nil
 		}
 		if err != nil {
 			return fmt.Errorf("flushing: %w", err)
@@ -393,26 +406,19 @@ func (l *Log) flush(ctx context.Context, w *writer, ops []*operation) (err error
 		if done {
 			return nil
 		}
-		w.state = nil
 	}
 	return errors.New("flushing: others were faster, again and again")
 }
 
 // try plans and writes once, and reports whether that took effect.
 func (l *Log) try(ctx context.Context, w *writer, ops []*operation) (bool, error) {
-	if w.state == nil {
-		s, err := cube.Load(ctx, l.db, w.tenant)
-		if err != nil {
-			return false, err
-		}
-		w.state = s
-	}
 	s := w.state
 	// Read after the revision is known: what changes in between makes the write do nothing.
-	read, err := l.read(ctx, w.tenant, needsOf(ops))
+	read, err := l.read(ctx, l.db.Query, w.tenant, needsOf(ops))
 	if err != nil {
 		return false, err
 	}
+	known := s.Profiles()
 	p := planFlush(s, read, ops, l.Now())
 	if p.empty() {
 		// What is refused, or was there before, is so only if it was judged by what still holds.
@@ -420,15 +426,61 @@ func (l *Log) try(ctx context.Context, w *writer, ops []*operation) (bool, error
 	}
 	base, ok, err := l.disk.write(ctx, w.tenant, s.Revision, &p)
 	if err != nil || !ok {
+		s.Forget(known)
 		return false, err
 	}
+	l.wrote(s, &p, base)
+	return true, nil
+}
+
+// tryLocked is try under the tenant's lock, where nobody can be faster.
+func (l *Log) tryLocked(ctx context.Context, w *writer, ops []*operation) (bool, error) {
+	if l.db.Dialect == store.SQLite {
+		ctx = context.WithoutCancel(ctx) // as in sqlite.write
+	}
+	var s *cube.State
+	var p plan
+	var base int64
+	err := l.db.WriteLocked(ctx, w.tenant, func(tx *store.Tx) (err error) {
+		// Used up, whatever comes of it.
+		before := w.state
+		w.state = nil
+		if s, err = before.Refresh(ctx, tx.SQL); err != nil {
+			return err
+		}
+		read, err := l.read(ctx, tx.SQL.QueryContext, w.tenant, needsOf(ops))
+		if err != nil {
+			return err
+		}
+		p = planFlush(s, read, ops, l.Now())
+		if p.empty() {
+			return nil
+		}
+		ok := false
+		base, ok, err = l.disk.writeTx(ctx, tx, w.tenant, s.Revision, &p)
+		if err == nil && !ok {
+			err = errors.New("the tenant's revision has changed under its lock")
+		}
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	w.state = s
+	if !p.empty() {
+		l.wrote(s, &p, base)
+	}
+	return true, nil
+}
+
+// wrote notes what is durable, and tells it.
+func (l *Log) wrote(s *cube.State, p *plan, base int64) {
 	s.Revision++
 	if p.change.Grown != nil {
 		s.Settings++
 	}
 	s.Position = base + int64(len(p.events))
 	if l.flushed != nil && len(p.events) > 0 {
-		l.flushed(w.tenant, p.entries(base))
+		l.flushed(s.Tenant, p.entries(base))
 	}
-	return true, nil
 }

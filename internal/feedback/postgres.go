@@ -254,17 +254,28 @@ func flushText(mask uint) string {
 
 // statement is the prepared statement for a mask; there are as many as come up, some ten.
 func (d *postgres) statement(ctx context.Context, mask uint) (*sql.Stmt, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if stmt := d.flush[mask]; stmt != nil {
+	if stmt := d.prepared(mask); stmt != nil {
 		return stmt, nil
 	}
+	// Not under the mutex: whoever waits for a connection here must not keep those waiting that have one.
 	stmt, err := d.db.Writer.PrepareContext(ctx, flushText(mask))
 	if err != nil {
 		return nil, fmt.Errorf("preparing the flush: %w", err)
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if other := d.flush[mask]; other != nil {
+		return other, stmt.Close()
+	}
 	d.flush[mask] = stmt
 	return stmt, nil
+}
+
+// prepared is the statement for a mask, nil where it is not prepared yet.
+func (d *postgres) prepared(mask uint) *sql.Stmt {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.flush[mask]
 }
 
 func newPostgres(db *store.DB) *postgres {
@@ -285,15 +296,28 @@ func (d *postgres) close() error {
 }
 
 func (d *postgres) write(ctx context.Context, tenant uuid.UUID, revision int64, p *plan) (base int64, ok bool, err error) {
+	flush, err := d.statement(ctx, written(p))
+	if err != nil {
+		return 0, false, err
+	}
+	return answered(flush.QueryRowContext(ctx, flushArgs(tenant, revision, p)...))
+}
+
+func (d *postgres) writeTx(ctx context.Context, tx *store.Tx, tenant uuid.UUID, revision int64, p *plan) (base int64, ok bool, err error) {
+	args := flushArgs(tenant, revision, p)
+	if flush := d.prepared(written(p)); flush != nil {
+		return answered(tx.SQL.StmtContext(ctx, flush).QueryRowContext(ctx, args...))
+	}
+	return answered(tx.SQL.QueryRowContext(ctx, flushText(written(p)), args...))
+}
+
+// flushArgs are the statement's arguments.
+func flushArgs(tenant uuid.UUID, revision int64, p *plan) []any {
 	grown := 0
 	if p.change.Grown != nil {
 		grown = 1
 	}
 	mask := written(p)
-	flush, err := d.statement(ctx, mask)
-	if err != nil {
-		return 0, false, err
-	}
 	args := []any{tenant, revision, len(p.events), grown}
 	for i, s := range sections {
 		if mask&(1<<i) == 0 {
@@ -304,7 +328,12 @@ func (d *postgres) write(ctx context.Context, tenant uuid.UUID, revision int64, 
 		}
 	}
 	_, cells := p.change.Postgres(0)
-	err = flush.QueryRowContext(ctx, append(args, cells...)...).Scan(&base)
+	return append(args, cells...)
+}
+
+// answered reads the statement's answer.
+func answered(row *sql.Row) (base int64, ok bool, err error) {
+	err = row.Scan(&base)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, false, nil
 	}

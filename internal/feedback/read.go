@@ -22,10 +22,10 @@ const responseColumns = `r.id, r.campaign_id, r.contact_id, r.score, r.comment, 
 	r.responded_at, r.recorded_at, r.updated_at`
 
 // read reads what a flush needs: up to three statements, and none for what it does not need.
-func (l *Log) read(ctx context.Context, tenant uuid.UUID, n needs) (found, error) {
+func (l *Log) read(ctx context.Context, query querying, tenant uuid.UUID, n needs) (found, error) {
 	var f found
-	for _, part := range []func(context.Context, uuid.UUID, needs, *found) error{l.readContacts, l.readKeys, l.readResponses} {
-		if err := part(ctx, tenant, n, &f); err != nil {
+	for _, part := range []func(context.Context, querying, uuid.UUID, needs, *found) error{l.readContacts, l.readKeys, l.readResponses} {
+		if err := part(ctx, query, tenant, n, &f); err != nil {
 			return found{}, err
 		}
 	}
@@ -44,11 +44,14 @@ func (u *union) add(selection, column, sqlType, list string) {
 	u.selects = append(u.selects, selection+store.In(u.dialect, column, sqlType, fmt.Sprintf("$%d", len(u.args))))
 }
 
-func (l *Log) query(ctx context.Context, u union, scan func(*sql.Rows) error) error {
+// querying is how statements are run: by the readers' connections, or within a transaction.
+type querying func(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+
+func (run querying) all(ctx context.Context, u union, scan func(*sql.Rows) error) error {
 	if len(u.selects) == 0 {
 		return nil
 	}
-	rows, err := l.db.Query(ctx, strings.Join(u.selects, " UNION ALL "), u.args...)
+	rows, err := run(ctx, strings.Join(u.selects, " UNION ALL "), u.args...)
 	if err != nil {
 		return err
 	}
@@ -61,7 +64,7 @@ func (l *Log) query(ctx context.Context, u union, scan func(*sql.Rows) error) er
 	return rows.Err()
 }
 
-func (l *Log) readContacts(ctx context.Context, tenant uuid.UUID, n needs, f *found) error {
+func (l *Log) readContacts(ctx context.Context, query querying, tenant uuid.UUID, n needs, f *found) error {
 	u := union{dialect: l.db.Dialect, args: []any{tenant}}
 	const from = `SELECT ` + contactColumns + ` FROM contacts WHERE tenant_id = $1 AND `
 	if n.externalIDs != nil {
@@ -73,7 +76,7 @@ func (l *Log) readContacts(ctx context.Context, tenant uuid.UUID, n needs, f *fo
 	if n.contacts != nil {
 		u.add(from, "id", "uuid", store.UUIDs(l.db.Dialect, n.contacts))
 	}
-	err := l.query(ctx, u, func(rows *sql.Rows) error {
+	err := query.all(ctx, u, func(rows *sql.Rows) error {
 		c := &ent.Contact{TenantID: tenant}
 		var traits []byte
 		err := rows.Scan(&c.ID, &c.ExternalID, &c.Email, &c.EmailKey, &c.Phone, &c.Name, &c.Locale, &traits, &c.CreatedAt, &c.UpdatedAt)
@@ -89,7 +92,7 @@ func (l *Log) readContacts(ctx context.Context, tenant uuid.UUID, n needs, f *fo
 	return nil
 }
 
-func (l *Log) readKeys(ctx context.Context, tenant uuid.UUID, n needs, f *found) error {
+func (l *Log) readKeys(ctx context.Context, query querying, tenant uuid.UUID, n needs, f *found) error {
 	if n.keys == nil {
 		return nil
 	}
@@ -104,7 +107,7 @@ func (l *Log) readKeys(ctx context.Context, tenant uuid.UUID, n needs, f *found)
 		}
 		among = `k.key = ANY($2::bytea[])`
 	}
-	rows, err := l.db.Query(ctx, `SELECT k.key, k.response_id, k.content, `+responseColumns+` FROM idempotency_keys k
+	rows, err := query(ctx, `SELECT k.key, k.response_id, k.content, `+responseColumns+` FROM idempotency_keys k
 		LEFT JOIN responses r ON r.tenant_id = k.tenant_id AND r.id = k.response_id
 		WHERE k.tenant_id = $1 AND `+among, tenant, store.Texts(l.db.Dialect, texts))
 	if err != nil {
@@ -131,7 +134,7 @@ func (l *Log) readKeys(ctx context.Context, tenant uuid.UUID, n needs, f *found)
 	return nil
 }
 
-func (l *Log) readResponses(ctx context.Context, tenant uuid.UUID, n needs, f *found) error {
+func (l *Log) readResponses(ctx context.Context, query querying, tenant uuid.UUID, n needs, f *found) error {
 	u := union{dialect: l.db.Dialect, args: []any{tenant}}
 	const from = `SELECT ` + responseColumns + ` FROM responses r WHERE r.tenant_id = $1 AND `
 	if n.responses != nil {
@@ -140,7 +143,7 @@ func (l *Log) readResponses(ctx context.Context, tenant uuid.UUID, n needs, f *f
 	if n.answered != nil {
 		u.add(from, "r.contact_id", "uuid", store.UUIDs(l.db.Dialect, n.answered))
 	}
-	err := l.query(ctx, u, func(rows *sql.Rows) error {
+	err := query.all(ctx, u, func(rows *sql.Rows) error {
 		r, err := scanResponse(rows, tenant)
 		f.responses = append(f.responses, r)
 		return err

@@ -25,27 +25,35 @@ var errStale = errors.New("the tenant's revision is another")
 func (d *sqlite) write(ctx context.Context, tenant uuid.UUID, revision int64, p *plan) (base int64, ok bool, err error) {
 	// The driver watches a context that can end by a goroutine for each statement, which costs a quarter of the time.
 	ctx = context.WithoutCancel(ctx)
-	err = d.db.Write(ctx, func(tx *store.Tx) error {
-		grown := 0
-		if p.change.Grown != nil {
-			grown = 1
-		}
-		err := tx.SQL.QueryRowContext(ctx, `UPDATE tenants
-			SET log_position = log_position + $3, revision = revision + 1, settings = settings + $4
-			WHERE id = $1 AND revision = $2 RETURNING log_position - $3`, tenant, revision, len(p.events), grown).Scan(&base)
-		if errors.Is(err, sql.ErrNoRows) {
+	err = d.db.Write(ctx, func(tx *store.Tx) (err error) {
+		base, ok, err = d.writeTx(ctx, tx, tenant, revision, p)
+		if err == nil && !ok {
 			return errStale
 		}
-		if err != nil {
-			return err
-		}
-		if err := d.rows(ctx, tx.SQL, tenant, base, p); err != nil {
-			return err
-		}
-		return p.change.Apply(ctx, d.db.Dialect, tx.SQL, tenant)
+		return err
 	})
 	if errors.Is(err, errStale) {
 		return 0, false, nil
+	}
+	return base, ok, err
+}
+
+func (d *sqlite) writeTx(ctx context.Context, tx *store.Tx, tenant uuid.UUID, revision int64, p *plan) (base int64, ok bool, err error) {
+	grown := 0
+	if p.change.Grown != nil {
+		grown = 1
+	}
+	err = tx.SQL.QueryRowContext(ctx, `UPDATE tenants
+		SET log_position = log_position + $3, revision = revision + 1, settings = settings + $4
+		WHERE id = $1 AND revision = $2 RETURNING log_position - $3`, tenant, revision, len(p.events), grown).Scan(&base)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, false, nil
+	}
+	if err == nil {
+		err = d.rows(ctx, tx.SQL, tenant, base, p)
+	}
+	if err == nil {
+		err = p.change.Apply(ctx, d.db.Dialect, tx.SQL, tenant)
 	}
 	if err != nil {
 		return 0, false, fmt.Errorf("writing the flush: %w", err)

@@ -50,6 +50,9 @@ type DB struct {
 
 	url      string
 	prepared *prepared
+	// turns has room for one who writes: SQLite has one writer, and those who wait for it are served in the order in
+	// which they came. It is nil on PostgreSQL.
+	turns chan struct{}
 	// scans has room for as many statements as may read on through many rows at once.
 	scans chan struct{}
 
@@ -133,7 +136,7 @@ func openSQLite(path string, opts Options) (*DB, error) {
 	// Each SQLite connection has a page cache of its own, and two cores hardly feed more than these.
 	reader.SetMaxOpenConns(min(opts.MaxConns, 8))
 	reader.SetMaxIdleConns(min(opts.MaxConns, 8))
-	return &DB{Dialect: SQLite, Reader: reader, Writer: writer}, nil
+	return &DB{Dialect: SQLite, Reader: reader, Writer: writer, turns: make(chan struct{}, 1)}, nil
 }
 
 // looksLikeSQLite refuses other files before SQLite opens them, which would leave files of its own beside them.
@@ -262,7 +265,13 @@ func redact(databaseURL string) string {
 }
 
 // Write runs f in a transaction: committed where f returns nil, rolled back otherwise.
+// On SQLite those who write take turns, in the order in which they came.
 func (db *DB) Write(ctx context.Context, f func(tx *Tx) error) (err error) {
+	done, err := db.turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	tx, err := db.Writer.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("beginning a transaction: %w", err)
@@ -281,6 +290,19 @@ func (db *DB) Write(ctx context.Context, f func(tx *Tx) error) (err error) {
 		return fmt.Errorf("committing: %w", err)
 	}
 	return nil
+}
+
+// turn waits until the caller may write, who says when it is done.
+func (db *DB) turn(ctx context.Context) (done func(), err error) {
+	if db.turns == nil {
+		return func() {}, nil
+	}
+	select {
+	case db.turns <- struct{}{}: // a channel serves in order, where database/sql's pool picks anybody
+		return func() { <-db.turns }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for a turn to write: %w", context.Cause(ctx))
+	}
 }
 
 // within is a driver whose transactions are the one that it is in: ent begins one to update a single row.

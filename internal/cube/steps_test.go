@@ -1,0 +1,166 @@
+package cube_test
+
+import (
+	"database/sql"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/storetest"
+	"github.com/zeroten/zeroten/internal/trait"
+	"pgregory.net/rapid"
+)
+
+// TestRecordBetweenAnyTwoSteps records between any two pieces of a rebuild, in whose goroutine: it waits for ever where
+// anything stays locked. What both find there, profiles too, is counted right in the end.
+func TestRecordBetweenAnyTwoSteps(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		const chunk, responses, gaps = 7, 100, 100/7 + 3
+		jobs := newJobs(t, db, &cube.Worker{})
+		builder := cube.NewBuilder(db, func() *river.Client[*sql.Tx] { return jobs })
+		builder.Chunk = chunk
+		r := newRecorder(t, db)
+		r.record(responses)
+		// One after the other, for cells of an older cube that is given up midway.
+		for n, key := range []string{"city", "plan"} {
+			if _, err := builder.DefineTrait(r.ctx, cube.DefineTraitInput{Key: key, Kind: trait.Text, IsDimension: true}); err != nil {
+				t.Fatal(err)
+			}
+			if n == 0 {
+				if _, err := builder.Step(r.ctx, r.tenant); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		visits, last := 0, 0
+		builder.Between(func() {
+			visits++
+			progress, err := builder.Progress(r.ctx, r.tenant)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if progress != nil {
+				if taken := progress.Done - last; taken > chunk {
+					t.Errorf("%d responses were taken in at a time", taken)
+				}
+				last = progress.Done
+			}
+			// Some are in before the rebuild comes to them, some after it.
+			out, err := r.log.Record(r.ctx, []feedback.Recording{
+				{Campaign: r.campaign, Score: 3, Channel: "API", Traits: trait.Values{"plan": fmt.Sprint(visits % 5), "city": fmt.Sprint("new ", visits)}},
+			})
+			if err != nil || out[0].Value == nil {
+				t.Fatalf("recording: %v, %v", out, err)
+			}
+			r.count++
+			s, err := cube.Load(r.ctx, db, r.tenant)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if faults, err := cube.Check(r.ctx, db, r.tenant, false); err != nil || len(faults) > 0 {
+				t.Fatalf("after %d pieces, building %v: %v, %v", visits, s.Building, faults, err)
+			}
+		})
+		if err := builder.Rebuild(r.ctx, r.tenant); err != nil {
+			t.Fatal(err)
+		}
+		if visits < gaps {
+			t.Errorf("%d pieces", visits)
+		}
+		if cubes := r.cubes(); cubes != 1 {
+			t.Errorf("%d cubes are left", cubes)
+		}
+		s, err := cube.Load(r.ctx, db, r.tenant)
+		if err != nil || s.Building != nil || len(s.Active.Shape.Dimensions) != 2 {
+			t.Errorf("it answers by %v, building %v: %v", s.Active.Shape, s.Building, err)
+		}
+		r.plans()
+	})
+}
+
+// TestSweepsInPieces forgets a cube that has more rows than one transaction deletes.
+func TestSweepsInPieces(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		jobs := newJobs(t, db, &cube.Worker{})
+		builder := cube.NewBuilder(db, func() *river.Client[*sql.Tx] { return jobs })
+		r := newRecorder(t, db)
+		if _, err := builder.DefineTrait(r.ctx, cube.DefineTraitInput{Key: "city", Kind: trait.Number, IsDimension: true}); err != nil {
+			t.Fatal(err)
+		}
+		// Many profiles of many days, with little effort.
+		now := time.Now()
+		items := make([]feedback.Recording, 1_000)
+		for i := range items {
+			at := now.AddDate(0, 0, -i)
+			items[i] = feedback.Recording{Campaign: r.campaign, Score: i % 11, Channel: "API", RespondedAt: &at, Variant: new(fmt.Sprint(i % 150))}
+		}
+		if _, err := r.log.Record(r.ctx, items); err != nil {
+			t.Fatal(err)
+		}
+		r.count += len(items)
+		if _, err := builder.DefineTrait(r.ctx, cube.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: true}); err != nil {
+			t.Fatal(err)
+		}
+		old := func() (n int) {
+			t.Helper()
+			err := db.Reader.QueryRowContext(r.ctx, `SELECT (SELECT count(*) FROM cells c JOIN tenants t ON t.id = c.tenant_id WHERE c.cube <> t.cube)
+				+ (SELECT count(*) FROM profiles p JOIN tenants t ON t.id = p.tenant_id WHERE p.cube <> t.cube)`).Scan(&n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		before, pieces := old(), 0
+		if before < 2*cube.FirstChunk {
+			t.Fatalf("only %d rows are left to be swept: the transaction that defines a trait deletes many", before)
+		}
+		most := cube.FirstChunk
+		builder.Between(func() {
+			pieces++
+			now := old()
+			if before-now > most {
+				t.Errorf("piece %d: %d rows at a time, of %d at most", pieces, before-now, most)
+			}
+			before, most = now, min(most*2, cube.SweepChunk)
+			r.record(1)
+		})
+		if err := builder.Rebuild(r.ctx, r.tenant); err != nil {
+			t.Fatal(err)
+		}
+		if left := old(); left != 0 || r.cubes() != 1 || pieces < 3 {
+			t.Errorf("%d rows are left, %d cubes, after %d pieces", left, r.cubes(), pieces)
+		}
+		r.plans()
+	})
+}
+
+// TestPace is that a piece of work stays within its bounds, shrinks when it took too long, and grows when it was fast.
+func TestPace(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		most := rapid.IntRange(1, 100_000).Draw(t, "most")
+		first := rapid.IntRange(1, 10_000).Draw(t, "first")
+		took := rapid.SliceOf(rapid.Map(rapid.Int64Range(0, int64(time.Hour)), func(n int64) time.Duration { return time.Duration(n) })).Draw(t, "took")
+		was := min(first, most)
+		for i, n := range cube.Pace(first, most, took) {
+			switch {
+			case n < 1 || n > most || n > was*2:
+				t.Fatalf("%d rows after %d, of %d at most", n, was, most)
+			case took[i] > cube.StepTime && n > max(was, cube.MinChunk), took[i] < cube.StepTime && n < was:
+				t.Fatalf("%d rows after %d that took %s", n, was, took[i])
+			}
+			was = n
+		}
+	})
+	slow := slices.Repeat([]time.Duration{time.Second}, 10)
+	if after := cube.Pace(cube.FirstChunk, 2_000, slow); after[9] != cube.MinChunk {
+		t.Errorf("a slow machine takes %v in", after)
+	}
+	if after := cube.Pace(cube.FirstChunk, 2_000, make([]time.Duration, 10)); after[9] != 2_000 {
+		t.Errorf("a fast one takes %v in", after)
+	}
+}
