@@ -20,6 +20,7 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/core"
 	"github.com/vektah/gqlparser/v2/validator/rules"
 	"github.com/zeroten/zeroten/graph/documents"
+	"github.com/zeroten/zeroten/graph/input"
 	"github.com/zeroten/zeroten/graph/limit"
 	"github.com/zeroten/zeroten/graph/wire"
 	"github.com/zeroten/zeroten/internal/apierror"
@@ -50,6 +51,7 @@ type Operations struct {
 	schema    *ast.Schema
 	rules     []core.Rule
 	costs     *limit.Costs
+	inputs    *input.Checks
 	trusted   *documents.Trusted // nil where any document may run
 	cache     *documents.Cache
 	persisted *documents.Persisted
@@ -80,6 +82,7 @@ func NewOperations(schema *ast.Schema, config OperationsConfig) (*Operations, er
 		schema:    schema,
 		rules:     validationRules(),
 		costs:     limit.NewCosts(schema),
+		inputs:    input.New(schema),
 		cache:     documents.NewCache(config.CacheBytes),
 		persisted: documents.NewPersisted(config.CacheBytes),
 		keys:      rate.New(config.Keys),
@@ -173,6 +176,12 @@ func (o *Operations) Prepare(ctx context.Context, params *graphql.RawParams) (op
 	}
 	if opCtx.Variables, err = validator.VariableValues(o.schema, opCtx.Operation, params.Variables); err != nil {
 		return nil, gqlerror.List{short(asGraphQL(err))}
+	}
+	if err := o.inputs.Variables(opCtx.Operation, opCtx.Variables); err != nil {
+		return nil, gqlerror.List{short(err)}
+	}
+	if err := o.inputs.Lengths(opCtx.Operation, opCtx.Variables); err != nil {
+		return nil, gqlerror.List{err}
 	}
 	opCtx.Stats.Validation.End = time.Now()
 

@@ -2380,8 +2380,8 @@ extend type Query {
     last: Int
     "Only what comes before this cursor. Not with ` + "`" + `first` + "`" + ` or ` + "`" + `after` + "`" + `."
     before: String
-    "Only campaigns with one of these statuses; all where left out."
-    status: [CampaignStatus!]
+    "Only campaigns with one of these statuses, at most 50; all where left out."
+    status: [CampaignStatus!] @length(max: 50)
   ): CampaignConnection! @requires(scope: READ)
 }
 
@@ -2644,8 +2644,8 @@ input ContactInput {
 
 "People to create or update."
 input UpsertContactsInput {
-  "1 to 1,000 of them."
-  contacts: [ContactInput!]!
+  "At most 1,000 of them (else TOO_MANY), and one at least."
+  contacts: [ContactInput!]! @length(max: 1000)
 }
 
 "What became of ` + "`" + `upsertContacts` + "`" + `, item by item."
@@ -2684,7 +2684,7 @@ input DefineTraitInput {
   The edges of its ranges, for NUMBER and DATE only: at most 50, ascending, none twice, within ±(2⁵³ − 1); for DATE whole
   months, 0 or more. Without any, each number or number of months is a value of its own.
   """
-  edges: [Float!]
+  edges: [Float!] @length(max: 50)
 }
 
 "What became of ` + "`" + `defineTrait` + "`" + `."
@@ -2736,18 +2736,21 @@ is enough. A campaign or a segment that the tenant does not have is an error wit
 meant is BAD_REQUEST.
 """
 input FeedbackFilter {
-  "Responses to one of these campaigns."
-  campaigns: [ID!]
+  "Responses to one of these campaigns; at most 1,000."
+  campaigns: [ID!] @length(max: 1000)
   "A saved segment."
   segment: ID
   "A segment that need not be saved. Where both are given, both must hold."
   where: SegmentRuleInput
-  "Responses that came through one of these channels."
-  channels: [Channel!]
-  "Responses to one of these variants; one that nobody was shown is no error, and finds nothing."
-  variants: [String!]
-  "Responses with a score of one of these categories: histograms hold those scores alone, and all that is computed follows from them."
-  categories: [Category!]
+  "Responses that came through one of these channels; at most 50."
+  channels: [Channel!] @length(max: 50)
+  "Responses to one of these variants, at most 1,000; one that nobody was shown is no error, and finds nothing."
+  variants: [String!] @length(max: 1000)
+  """
+  Responses with a score of one of these categories, at most 50: histograms hold those scores alone, and all that is
+  computed follows from them.
+  """
+  categories: [Category!] @length(max: 50)
   "The first day, in the tenant's time zone."
   from: Date
   "The last day, itself included. Before ` + "`" + `from` + "`" + ` it is BAD_REQUEST."
@@ -2818,10 +2821,10 @@ type Feedback {
   """
   breakdown(
     """
-    One or two keys, not the same twice. A trait that is unknown, or no dimension, is BAD_REQUEST, and so is one whose
+    One key or two, at most 2, not the same twice. A trait that is unknown, or no dimension, is BAD_REQUEST, and so is one whose
     past responses are still being taken in: the message says how far that is.
     """
-    by: [String!]!
+    by: [String!]! @length(max: 2)
     "Groups beyond this many are put together as ` + "`" + `(other)` + "`" + `. 1 to 200, else BAD_REQUEST."
     limit: Int! = 50
   ): [FeedbackGroup!]!
@@ -3155,8 +3158,8 @@ type RecordResponsePayload {
 
 "Responses to record."
 input RecordResponsesInput {
-  "1 to 1,000 of them."
-  responses: [RecordResponseInput!]!
+  "At most 1,000 of them (else TOO_MANY), and one at least."
+  responses: [RecordResponseInput!]! @length(max: 1000)
 }
 
 "What became of ` + "`" + `recordResponses` + "`" + `, item by item."
@@ -3275,6 +3278,15 @@ directive @requires(
   scope: Scope!
 ) on FIELD_DEFINITION
 
+"""
+How many items a list may have. More are refused before anything is done: with BAD_REQUEST, or in a mutation's input with
+TOO_MANY in ` + "`" + `userErrors` + "`" + `. Variables count as literals do.
+"""
+directive @length(
+  "The most that there may be."
+  max: Int!
+) on ARGUMENT_DEFINITION | INPUT_FIELD_DEFINITION
+
 "What a key or token may do. Each scope includes those above it, OPERATOR apart."
 enum Scope {
   "Record responses and contacts; read nothing. Safe in a sign-up flow or a till."
@@ -3374,7 +3386,7 @@ type Query {
   "Many things by their ids, in the order asked for; null where there is none, or none that the caller may see."
   nodes(
     "At most 100 ids, else BAD_REQUEST. An id may be given twice."
-    ids: [ID!]!
+    ids: [ID!]! @length(max: 100)
   ): [Node]! @requires(scope: READ)
 }
 
@@ -3431,10 +3443,10 @@ type TraitCondition {
 
 "Exactly one of these; at most 8 deep and 100 conditions in all. Errors name the place in the rule."
 input SegmentRuleInput @oneOf {
-  "Every one of these rules must hold; one at least."
-  all: [SegmentRuleInput!]
-  "At least one of these rules must hold; one at least."
-  any: [SegmentRuleInput!]
+  "Every one of these rules must hold; at most 100, and one at least."
+  all: [SegmentRuleInput!] @length(max: 100)
+  "One or more of these rules must hold; at most 100, and one at least."
+  any: [SegmentRuleInput!] @length(max: 100)
   "This rule must not hold."
   not: SegmentRuleInput
   "What must hold of one trait."
@@ -3451,8 +3463,8 @@ input TraitConditionInput {
   uses it is BAD_REQUEST and says how far that is.
   """
   key: String!
-  "One of these values, or of the ranges' names; 1 to 200 of them."
-  in: [String!]
+  "One of these values, or of the ranges' names; at most 200 of them, and one at least."
+  in: [String!] @length(max: 200)
   "The number, or the months since the date, is this edge or more. NUMBER and DATE only."
   atLeast: Float
   "The number, or the months since the date, is less than this edge. NUMBER and DATE only."
@@ -3723,7 +3735,7 @@ input UpdateTenantInput {
   At most 50 origins, each a scheme (https, or http) and a host, with a port where it is not the scheme's own, and no path:
   ` + "`" + `https://dashboard.example` + "`" + `. They take the place of those before. Takes effect within seconds.
   """
-  allowedOrigins: [String!]
+  allowedOrigins: [String!] @length(max: 50)
 }
 
 "What became of ` + "`" + `updateTenant` + "`" + `."
@@ -3738,8 +3750,8 @@ type UpdateTenantPayload {
 input CreateApiKeyInput {
   "What it is for; 1 to 100 characters. Need not be unique."
   name: String!
-  "What its holder may do: one scope at least. OPERATOR is refused with NOT_ALLOWED: a tenant cannot give it."
-  scopes: [Scope!]!
+  "What its holder may do: one scope at least, and at most 50. OPERATOR is refused with NOT_ALLOWED: a tenant cannot give it."
+  scopes: [Scope!]! @length(max: 50)
   "From then on it lets nobody in; must lie ahead (else OUT_OF_RANGE). Does not expire where left out."
   expiresAt: DateTime
 }
@@ -3757,15 +3769,15 @@ type CreateApiKeyPayload {
 "A token to make."
 input CreateAccessTokenInput {
   """
-  What its holder may do: one scope at least, each of them one that the caller has itself (else NOT_ALLOWED). A token that
+  What its holder may do: one scope at least, and at most 50, each of them one that the caller has itself (else NOT_ALLOWED). A token that
   is narrowed may have READ alone, or, narrowed to campaigns, COLLECT alone.
   """
-  scopes: [Scope!]!
+  scopes: [Scope!]! @length(max: 50)
   """
-  For its holder there are only these campaigns, and what was said in them: 1 to 100. Contacts who answered in none of
+  For its holder there are only these campaigns, and what was said in them: at most 100, and one at least. Contacts who answered in none of
   them do not exist. All where left out.
   """
-  campaigns: [ID!]
+  campaigns: [ID!] @length(max: 100)
   "For its holder there is only the feedback in this saved segment, and the contacts that it came from. All where left out."
   segment: ID
   "From now on, in seconds: 1 to 86,400, a day."

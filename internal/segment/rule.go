@@ -17,7 +17,7 @@ import (
 const (
 	// MaxDepth is how deep rules lie within each other at most; a rule of one condition is 1 deep.
 	MaxDepth = 8
-	// MaxConditions is how many conditions a rule has at most, at all depths together.
+	// MaxConditions is how many conditions a rule has at most, at all depths together, and how many rules one list holds.
 	MaxConditions = 100
 	// MaxIn is how many values the list of one condition has at most.
 	MaxIn = 200
@@ -111,6 +111,10 @@ func (c *checker) rule(r *Rule, path []string, depth int) {
 func (c *checker) list(rules []Rule, path []string, depth int) {
 	if len(rules) == 0 {
 		c.add(apierror.Required, path, "The list needs at least one rule.")
+	}
+	if len(rules) > MaxConditions {
+		c.add(apierror.TooMany, path, "There are %d rules, at most %d are allowed.", len(rules), MaxConditions)
+		return
 	}
 	for i := range rules {
 		if c.done() {

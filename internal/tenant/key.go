@@ -50,6 +50,9 @@ func digestOf(secret string) (digest, bool) {
 	return sha256.Sum256([]byte(secret)), true
 }
 
+// maxScopes is how many scopes one list names at most, those named again included.
+const maxScopes = 50
+
 // CreateKeyInput is a key to make.
 type CreateKeyInput struct {
 	Name string
@@ -83,6 +86,10 @@ func (in *CreateKeyInput) Validate(now time.Time) apierror.UserErrors {
 	errs := ValidateKeyName(in.Name)
 	if len(in.Scopes) == 0 {
 		errs.Add(apierror.Required, []string{"scopes"}, "A key needs one scope at least.")
+	}
+	if len(in.Scopes) > maxScopes {
+		errs.Add(apierror.TooMany, []string{"scopes"}, "At most %d, not %d.", maxScopes, len(in.Scopes))
+		return errs
 	}
 	for i, s := range in.Scopes {
 		field := []string{"scopes", apierror.Index(i)}

@@ -103,6 +103,10 @@ func tokenScopes(caller auth.Caller, in CreateTokenInput) ([]auth.Scope, apierro
 	if len(in.Scopes) == 0 {
 		errs.Add(apierror.Required, []string{"scopes"}, "A token needs one scope at least.")
 	}
+	if len(in.Scopes) > maxScopes {
+		errs.Add(apierror.TooMany, []string{"scopes"}, "At most %d, not %d.", maxScopes, len(in.Scopes))
+		return nil, errs
+	}
 	for i, s := range in.Scopes {
 		if slices.Contains(scopes, s) {
 			continue
