@@ -2460,7 +2460,8 @@ type CampaignEdge {
 `, BuiltIn: false},
 	{Name: "../../schema/contact.graphql", Input: `"""
 Somebody who may be asked: a subscriber, a customer, a user. Has an external id, an e-mail address, or both.
-A caller that may only COLLECT sees nothing but the id.
+A caller that may only COLLECT sees nothing but an id that is made of what it sent: the same whenever it sends the same
+external id, or without one the same address, whether anybody was known by it or not. Nothing is found by that id.
 """
 type Contact implements Node {
   "Begins with ` + "`" + `cont_` + "`" + `."
@@ -2630,7 +2631,10 @@ Null is the same as not given: what is known already stays.
 input ContactInput {
   "The tenant's own name for them; 1 to 200 characters. They are found by it first."
   externalId: String
-  "They are found by it where no external id is given. TAKEN where it belongs to somebody else."
+  """
+  They are found by it where no external id is given. TAKEN where it belongs to somebody with another external id; of a
+  caller that may only COLLECT, and must not learn that, the address is then left out.
+  """
   email: EmailAddress
   "At most 50 characters; kept as it is."
   phone: String
@@ -2638,7 +2642,11 @@ input ContactInput {
   name: String
   "The language to write to them in."
   locale: Locale
-  "Those named are set, those given as null within the object are removed, others stay."
+  """
+  Those named are set, those given as null within the object are removed, others stay. TOO_MANY where the person would come
+  to have more than 100; of a caller that may only COLLECT, and must not learn that, new ones beyond 100 are then left out,
+  the last in the order of their keys first. The response that they came with keeps all of them.
+  """
   traits: Traits
 }
 
@@ -3608,7 +3616,7 @@ type Tenant implements Node {
   there, scores and trends are answered in the old one. Null unless past responses are just being taken in, and for a
   token that is narrowed.
   """
-  rebuild: Rebuild
+  rebuild: Rebuild @requires(scope: READ)
 }
 
 "Past responses being counted anew in the background. It goes on by itself after a restart."
@@ -12395,7 +12403,25 @@ func (ec *executionContext) _Tenant_rebuild(ctx context.Context, field graphql.C
 		func(ctx context.Context) (any, error) {
 			return ec.Resolvers.Tenant().Rebuild(ctx, obj)
 		},
-		nil,
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *cube.Rebuild
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *cube.Rebuild
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
 		func(ctx context.Context, selections ast.SelectionSet, v *cube.Rebuild) graphql.Marshaler {
 			return ec.marshalORebuild2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcubeᚐRebuild(ctx, selections, v)
 		},

@@ -2,11 +2,14 @@
 package contact
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"net/mail"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/id"
@@ -67,6 +70,21 @@ func ValidEmail(text string) bool {
 
 // EmailKey is what an address is found by: addresses are compared without regard to case.
 func EmailKey(email string) string { return strings.ToLower(email) }
+
+// Alias is an id for whoever must not learn who is known: made of what the input would be found by, its external id or
+// else its address, and of nothing that is known. A contact's own id would tell by its time when the contact was first
+// heard of, and by being another's too that both are one person. Nothing is found by an alias.
+func Alias(tenant uuid.UUID, in *Input) uuid.UUID {
+	h := hmac.New(sha256.New, tenant[:])
+	if in.ExternalID != nil {
+		h.Write([]byte("externalId " + *in.ExternalID))
+	} else {
+		h.Write([]byte("email " + EmailKey(*in.Email)))
+	}
+	alias := uuid.UUID(h.Sum(nil)[:16])
+	alias[6], alias[8] = alias[6]&0x0f|0x80, alias[8]&0x3f|0x80 // version 8: of a kind of our own
+	return alias
+}
 
 // New makes a contact of the input; its traits are checked already.
 func New(in *Input, now time.Time) *ent.Contact {

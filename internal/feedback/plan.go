@@ -297,7 +297,29 @@ func (p *planner) forget(c *person) {
 	}
 }
 
-// find finds the person that an input means, nil where it is a new one.
+// meet finds the person that an input means, nil where it is a new one, and says what is wrong with what it brings.
+// Who may not read must not learn who is known: for them the input that is returned lacks what would tell.
+func (p *planner) meet(op *operation, in *contact.Input) (*person, *contact.Input, apierror.UserErrors) {
+	c, errs := p.find(in)
+	if op.blind && errs != nil {
+		left := *in
+		left.Email = nil
+		in, c, errs = &left, p.byExternal[*in.ExternalID], nil
+	}
+	errs = append(errs, p.checkTraits(in.Traits)...)
+	switch {
+	case errs != nil || c == nil || len(c.Traits)+len(in.Traits) <= trait.MaxKeys || len(trait.Merge(c.Traits, in.Traits)) <= trait.MaxKeys:
+	case op.blind:
+		left := *in
+		left.Traits = trait.Fit(c.Traits, in.Traits)
+		in = &left
+	default:
+		errs = tooMany()
+	}
+	return c, in, errs
+}
+
+// find finds the person that an input means, nil where it is a new one. There is an error only with an external id.
 func (p *planner) find(in *contact.Input) (*person, apierror.UserErrors) {
 	var c, holder *person
 	if in.ExternalID != nil {
@@ -339,17 +361,17 @@ func (p *planner) bring(c *person, in *contact.Input) *person {
 	return c
 }
 
-// checkTraits checks kinds, and that nobody comes to have more traits than one may.
-func (p *planner) checkTraits(c *person, in trait.Values) apierror.UserErrors {
+// checkTraits checks kinds, and that there are no more than a person may have.
+func (p *planner) checkTraits(in trait.Values) apierror.UserErrors {
 	errs := trait.Check(p.state.Traits, in).Under("traits")
-	var known trait.Values
-	if c != nil {
-		known = c.Traits
-	}
-	if len(known)+len(in) > trait.MaxKeys && len(trait.Merge(known, in)) > trait.MaxKeys {
-		errs.Add(apierror.TooMany, []string{"traits"}, "At most %d traits a person.", trait.MaxKeys)
+	if len(in) > trait.MaxKeys && len(trait.Merge(nil, in)) > trait.MaxKeys {
+		errs = append(errs, tooMany()...)
 	}
 	return errs
+}
+
+func tooMany() apierror.UserErrors {
+	return apierror.User(apierror.TooMany, []string{"traits"}, "At most %d traits a person.", trait.MaxKeys)
 }
 
 func (p *planner) record(op *operation) {
@@ -376,13 +398,13 @@ func (p *planner) record(op *operation) {
 		op.errs.Add(apierror.NotAllowed, []string{"campaign"}, "The campaign is %s and takes no responses.", campaign.Status)
 		return
 	}
-	op.errs = append(op.errs, p.checkTraits(nil, in.Traits)...)
+	op.errs = append(op.errs, p.checkTraits(in.Traits)...)
 	var c *person
+	var brings *contact.Input
 	if in.Contact != nil {
 		var errs apierror.UserErrors
-		c, errs = p.find(in.Contact)
+		c, brings, errs = p.meet(op, in.Contact)
 		op.errs = append(op.errs, errs.Under("contact")...)
-		op.errs = append(op.errs, p.checkTraits(c, in.Contact.Traits).Under("contact")...)
 	}
 	if op.errs != nil {
 		return
@@ -398,8 +420,8 @@ func (p *planner) record(op *operation) {
 	}
 	var known trait.Values
 	if in.Contact != nil {
-		c = p.bring(c, in.Contact)
-		r.ContactID, known = &c.ID, c.Traits
+		c = p.bring(c, brings)
+		r.ContactID, known = &c.ID, trait.Merge(c.Traits, in.Contact.Traits) // with those that did not fit
 	}
 	r.Traits = trait.Merge(known, in.Traits)
 	a := &answer{Response: r, changed: true}
@@ -478,7 +500,7 @@ func (p *planner) complete(op *operation, a *answer, lacks lacking) (why string)
 	case in.Contact != nil && before.ContactID == nil, lacks.comment && before.Comment != nil:
 		return "other content"
 	}
-	if op.errs = append(op.errs, p.checkTraits(nil, in.Traits)...); op.errs != nil {
+	if op.errs = append(op.errs, p.checkTraits(in.Traits)...); op.errs != nil {
 		return ""
 	}
 	p.touch(a)
@@ -507,11 +529,14 @@ func asSent(r *ent.Response, op *operation) *ent.Response {
 }
 
 func (p *planner) upsert(op *operation) {
-	c, errs := p.find(op.upsert)
-	errs = append(errs, p.checkTraits(c, op.upsert.Traits)...)
+	c, in, errs := p.meet(op, op.upsert)
 	op.errs = errs
-	if errs == nil {
-		op.contact = p.bring(c, op.upsert).Contact
+	if errs != nil {
+		return
+	}
+	op.contact = p.bring(c, in).Contact
+	if op.blind {
+		op.contact = &ent.Contact{ID: contact.Alias(p.state.Tenant, op.upsert), TenantID: p.state.Tenant}
 	}
 }
 

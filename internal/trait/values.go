@@ -180,6 +180,29 @@ func Merge(base, changes Values) Values {
 	return merged
 }
 
+// Fit gives those of the changes after which nobody whose traits are base has more than MaxKeys: all that remove or set a
+// trait that there is, and of the others as many as there is room for, in the order of their keys.
+func Fit(base, changes Values) Values {
+	fitting := make(Values, len(changes))
+	room := MaxKeys - len(Merge(base, nil))
+	for key, value := range changes {
+		_, known := base[key]
+		if known || value == nil {
+			fitting[key] = value
+		}
+		if known && value == nil {
+			room++
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(changes)) {
+		if _, taken := fitting[key]; !taken && room > 0 {
+			fitting[key] = changes[key]
+			room--
+		}
+	}
+	return fitting
+}
+
 // Check says which values are not of the kind that their trait is defined as; fields are the keys. Keys without a
 // definition pass: they are kept, and may be defined later. So do nils, which remove.
 func Check(defs map[string]Definition, v Values) apierror.UserErrors {
