@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -34,9 +31,12 @@ type Limits struct {
 	Ping time.Duration
 	// Write is how long one write to a stream may take before its client is given up; 10 s by default.
 	Write time.Duration
-	// Streams is how many event streams may run in all, 20,000 by default, and StreamsPerKey how many for one key,
-	// 15,000 by default.
-	Streams, StreamsPerKey int
+	// Streams is how many event streams and sockets may be open in all, 18,000 by default; StreamsPerKey how many of one
+	// key, and StreamsPerAddress how many of one address, 15,000 each by default. None may have more than twice what is free.
+	Streams, StreamsPerKey, StreamsPerAddress int
+	// OpenRate is how many of them a key or an address may open a second, 500 by default, and OpenBurst how many at once,
+	// 20,000 by default.
+	OpenRate, OpenBurst int
 	// Socket bounds WebSockets.
 	Socket SocketLimits
 }
@@ -51,8 +51,11 @@ func (l Limits) withDefaults() Limits {
 		{&l.URL, 32 << 10},
 		{&l.Depth, 64},
 		{&l.Values, 250_000},
-		{&l.Streams, 20_000},
+		{&l.Streams, 18_000},
 		{&l.StreamsPerKey, 15_000},
+		{&l.StreamsPerAddress, 15_000},
+		{&l.OpenRate, 500},
+		{&l.OpenBurst, 20_000},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
@@ -77,7 +80,7 @@ const maxErrors = 20
 type Handler struct {
 	engine  Engine
 	limits  Limits
-	running connections
+	running *connections
 	// stopping ends once the handler shuts down.
 	stopping context.Context
 	stop     context.CancelCauseFunc
@@ -87,8 +90,7 @@ type Handler struct {
 func New(e Engine, l Limits) *Handler {
 	h := &Handler{engine: e, limits: l.withDefaults()}
 	h.stopping, h.stop = context.WithCancelCause(context.Background())
-	h.running.open = map[*connection]struct{}{}
-	h.running.counts = map[countOf]int{}
+	h.running = newConnections(h.limits)
 	return h
 }
 
@@ -138,100 +140,21 @@ func upgradesToSocket(r *http.Request) bool {
 	return false
 }
 
-// connectionKind tells apart what is counted apart.
-type connectionKind string
-
-// The kinds of what outlives a request.
-const (
-	streamConnection connectionKind = "event streams"
-	socketConnection connectionKind = "sockets"
-)
-
-// connection is something that outlives a request: a socket or an event stream.
-type connection struct {
-	kind connectionKind
-	key  string
-	end  context.CancelCauseFunc
-}
-
-type countOf struct {
-	kind connectionKind
-	key  string
-}
-
-// connections are those that run.
-type connections struct {
-	mu     sync.Mutex
-	open   map[*connection]struct{}
-	counts map[countOf]int // for each kind and key; for the key "" of all of the kind
-	gone   chan struct{}   // not nil once closed; closed when all have gone
-}
-
-// add takes a connection in. Its end is called when the server shuts down; remove must be called in the end.
-func (c *connections) add(conn *connection, total, perKey int) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.gone != nil {
-		return &apierror.Error{Code: apierror.Overloaded, Message: "The server is stopping; connect again.", RetryAfter: time.Second}
-	}
-	all, own := countOf{kind: conn.kind}, countOf{conn.kind, conn.key}
-	if c.counts[all] >= total || own != all && c.counts[own] >= perKey {
-		return &apierror.Error{
-			Code:       apierror.RateLimited,
-			Message:    fmt.Sprintf("There are too many %s at once; end some, or try again later.", conn.kind),
-			RetryAfter: 5 * time.Second,
-		}
-	}
-	c.open[conn] = struct{}{}
-	c.counts[all]++
-	if own != all {
-		c.counts[own]++
-	}
-	return nil
-}
-
-// remove lets a connection go that was added.
-func (c *connections) remove(conn *connection) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.open, conn)
-	all, own := countOf{kind: conn.kind}, countOf{conn.kind, conn.key}
-	c.counts[all]--
-	if own != all {
-		if c.counts[own]--; c.counts[own] == 0 {
-			delete(c.counts, own)
-		}
-	}
-	if c.gone != nil && len(c.open) == 0 {
-		close(c.gone)
-	}
-}
-
-// close ends all connections. What it returns is closed when they have gone.
-func (c *connections) close(cause error) <-chan struct{} {
-	var open []*connection
-	c.mu.Lock()
-	if c.gone == nil {
-		c.gone = make(chan struct{})
-		if len(c.open) == 0 {
-			close(c.gone)
-		}
-		open = slices.Collect(maps.Keys(c.open))
-	}
-	gone := c.gone
-	c.mu.Unlock()
-	for _, conn := range open {
-		conn.end(cause)
-	}
-	return gone
-}
-
-// key is whom a caller's connections are counted for.
-func (h *Handler) key(ctx context.Context, secret string) string {
+// key is the key that a caller's connections are counted for.
+func (h *Handler) key(ctx context.Context, secret string) holder {
 	if h.engine.Key == nil {
-		return secret
+		return holder{ofKey, secret}
 	}
-	return h.engine.Key(ctx)
+	return holder{ofKey, h.engine.Key(ctx)}
+}
+
+// address is the address that a request's connection is counted for.
+func (h *Handler) address(r *http.Request) holder {
+	if h.engine.Remote == nil {
+		host, _, _ := strings.Cut(r.RemoteAddr, ":")
+		return holder{ofAddress, host}
+	}
+	return holder{ofAddress, h.engine.Remote(r)}
 }
 
 // bearer is the secret that a request brings in its header, if it brings any.

@@ -240,12 +240,12 @@ func (x *exchange) subscribe(op *Operation, done func()) {
 	x.media = mediaStream
 	// What the request's context knows, for as long as the client stays.
 	s := &running{h: h, op: op.told(), began: x.began, watched: context.WithoutCancel(x.ctx), release: func() {}}
-	s.kind, s.key = streamConnection, h.key(x.ctx, x.secret)
+	s.kind = streamConnection
 	if x.secret != "" {
 		s.watched, s.release = h.engine.Watch(s.watched, x.secret)
 	}
 	s.ctx, s.end = context.WithCancelCause(s.watched)
-	if err := h.running.add(&s.connection, h.limits.Streams, h.limits.StreamsPerKey); err != nil {
+	if err := h.running.add(&s.connection, h.address(x.r), h.key(x.ctx, x.secret)); err != nil {
 		s.end(nil)
 		s.release()
 		x.refuse(err)

@@ -349,8 +349,8 @@ func TestShutdownIsBounded(t *testing.T) {
 	t.Parallel()
 	f := &fake{stream: newFeed()}
 	h := New(f.engine(), Limits{})
-	conn := &connection{kind: socketConnection, key: "k", end: func(error) {}}
-	if err := h.running.add(conn, 1, 1); err != nil {
+	conn := &connection{kind: socketConnection, end: func(error) {}}
+	if err := h.running.add(conn, holder{ofKey, "k"}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -367,7 +367,7 @@ func TestShutdownIsBounded(t *testing.T) {
 func TestNumberOfStreams(t *testing.T) {
 	t.Parallel()
 	f := &fake{subscribe: func(context.Context) (Stream, gqlerror.List) { return newFeed(), nil }}
-	_, server := serve(t, f, Limits{Streams: 3, StreamsPerKey: 2})
+	_, server := serve(t, f, Limits{Streams: 9, StreamsPerKey: 2, StreamsPerAddress: 3})
 	stream := func(key string) *reading {
 		t.Helper()
 		r := listen(t, http.MethodPost, server.URL, subscription, append([]string{"Authorization", "Bearer " + key}, postStream...)...)
@@ -387,7 +387,7 @@ func TestNumberOfStreams(t *testing.T) {
 	}
 	stream("b")
 	if got := status("c"); got != http.StatusTooManyRequests {
-		t.Errorf("a fourth in all: %d", got)
+		t.Errorf("a fourth of the address: %d", got)
 	}
 	f.codes(t, 2)
 	first.body.Close()

@@ -23,6 +23,9 @@ type Engine struct {
 	// Key names whom running connections are counted for: all secrets that one key gave out have the same. Nil where
 	// each secret counts for itself.
 	Key func(ctx context.Context) string
+	// Remote names where a request comes from, for whom connections are counted before their key is known. Nil where that
+	// is the host that is connected.
+	Remote func(r *http.Request) string
 	// Prepare makes an operation of a request, or says why there is none: malformed, invalid, beyond a limit, not paid for.
 	Prepare func(ctx context.Context, params *graphql.RawParams) (*Operation, gqlerror.List)
 	// Execute carries a query or a mutation out.

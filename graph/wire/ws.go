@@ -24,9 +24,8 @@ import (
 
 // SocketLimits bound WebSockets. A zero field stands for its default.
 type SocketLimits struct {
-	// Sockets is how many may be open in all, 20,000 by default, and SocketsPerKey how many for one key, 15,000 by default.
-	// Strangers is how many may be open of clients without a secret, 1,000 by default.
-	Sockets, SocketsPerKey, Strangers int
+	// Strangers is how many may be open of clients without a secret, 1,000 by default; see Limits for all others.
+	Strangers int
 	// Operations is how many may run on one socket; 50 by default.
 	Operations int
 	// Init is how long a client may take to send connection_init; 3 s by default.
@@ -34,8 +33,12 @@ type SocketLimits struct {
 	// Receive is how long a message may take from its first byte to its last; 30 s by default.
 	Receive time.Duration
 	// Rate is how many messages a second a client may send on one socket, 100 by default, and Burst how many at once, 500
-	// by default. Frames of WebSocket's own pings and pongs count as messages.
+	// by default. Frames of WebSocket's own pings and pongs count as messages. Of frames, each kibibyte of them counted as
+	// one more, there may be 20 times as many.
 	Rate, Burst int
+	// KeyRate is how many frames, counted like that, may come a second over all the sockets of one key, or of an address
+	// before the key is known, 20,000 by default; and KeyBurst how many at once, 100,000 by default.
+	KeyRate, KeyBurst int
 }
 
 func (l SocketLimits) withDefaults() SocketLimits {
@@ -43,12 +46,12 @@ func (l SocketLimits) withDefaults() SocketLimits {
 		field *int
 		value int
 	}{
-		{&l.Sockets, 20_000},
-		{&l.SocketsPerKey, 15_000},
 		{&l.Strangers, 1_000},
 		{&l.Operations, 50},
 		{&l.Rate, 100},
 		{&l.Burst, 500},
+		{&l.KeyRate, 20_000},
+		{&l.KeyBurst, 100_000},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
@@ -122,9 +125,11 @@ func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) {
 		closed:  make(chan struct{}),
 		running: map[string]*request{},
 		rate:    rate.NewLimiter(rate.Limit(limits.Rate), limits.Burst),
+		frames:  rate.NewLimiter(rate.Limit(limits.Rate*framesPerMessage), limits.Burst*framesPerMessage),
+		payer:   h.address(r),
 	}
 	s.registered = connection{kind: socketConnection, end: func(error) { s.leave() }}
-	if err := h.running.add(&s.registered, limits.Sockets, limits.SocketsPerKey); err != nil {
+	if err := h.running.add(&s.registered, s.payer); err != nil {
 		h.refuseSocket(w, r, http.StatusServiceUnavailable, err)
 		return
 	}
@@ -190,25 +195,6 @@ func (h *Handler) allowsOrigin(ctx context.Context, r *http.Request) bool {
 	return h.engine.AllowOrigin(ctx, origin)
 }
 
-// strangers is whom sockets without a secret are counted for. No key has such a name.
-const strangers = "\x00"
-
-// claim counts a connection that was added for a key, now that the key is known.
-func (c *connections) claim(conn *connection, key string, most int) error {
-	if key == "" {
-		return nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	own := countOf{conn.kind, key}
-	if c.counts[own] >= most {
-		return apierror.New(apierror.RateLimited, "There are too many %s of this key, or without one: close some, or try again later.", conn.kind)
-	}
-	c.counts[own]++
-	conn.key = key
-	return nil
-}
-
 // socket is one connection of graphql-transport-ws. Its reader runs in a goroutine of its own, as does each operation, and
 // whoever has something to say writes it by himself.
 type socket struct {
@@ -218,7 +204,8 @@ type socket struct {
 	registered connection
 	conn       *websocket.Conn
 	wire       *wireConn
-	rate       *rate.Limiter
+	// rate bounds messages, frames what they come in.
+	rate, frames *rate.Limiter
 
 	// ctx ends with the socket. caller, known after connection_init, also ends with the secret; operations run in it.
 	ctx, caller context.Context
@@ -235,6 +222,8 @@ type socket struct {
 	group sync.WaitGroup
 
 	mu sync.Mutex
+	// payer pays for frames: the address, then the key.
+	payer holder
 	// timer calls tick: when connection_init is late, then at each ping.
 	timer         *time.Timer
 	inited, acked bool
@@ -268,6 +257,7 @@ func (s *socket) accept(w http.ResponseWriter, r *http.Request) bool {
 	s.ctx, s.cancel = context.WithCancelCause(context.WithoutCancel(r.Context()))
 	s.mu.Lock()
 	s.conn, s.wire = conn, hijack.conn
+	s.wire.spend = s.spend // nothing was read yet
 	s.mu.Unlock()
 	return true
 }
@@ -411,6 +401,22 @@ func (s *socket) tick() {
 // allow takes one message from what the client may send, and closes the socket where there is none left.
 func (s *socket) allow() bool {
 	if s.rate.Allow() {
+		return true
+	}
+	s.end(websocket.StatusPolicyViolation, "Too many messages")
+	return false
+}
+
+// framesPerMessage is how many frames a message may have on average, and frameBytes how many bytes count as one more.
+const framesPerMessage, frameBytes = 20, 1 << 10
+
+// spend pays for frames, whatever is in them, and reports whether there may be more. The WebSocket package takes pings,
+// pongs and empty fragments by itself, without end.
+func (s *socket) spend(units int) bool {
+	s.mu.Lock()
+	payer := s.payer
+	s.mu.Unlock()
+	if s.frames.AllowN(time.Now(), units) && s.h.running.spend(payer, units) {
 		return true
 	}
 	s.end(websocket.StatusPolicyViolation, "Too many messages")
@@ -562,13 +568,18 @@ func (s *socket) init(m message) bool {
 		s.end(closeForbidden, "Forbidden")
 		return false
 	}
-	key, most := strangers, s.h.limits.Socket.Strangers
+	holds := holder{ofStrangers, ""}
 	if ok {
-		key, most = s.h.key(ctx, secret), s.h.limits.Socket.SocketsPerKey
+		holds = s.h.key(ctx, secret)
 	}
-	if err := s.h.running.claim(&s.registered, key, most); err != nil {
+	if err := s.h.running.claim(&s.registered, holds); err != nil {
 		s.refuse(err)
 		return false
+	}
+	if ok {
+		s.mu.Lock()
+		s.payer = holds
+		s.mu.Unlock()
 	}
 	s.known, s.caller = ok, ctx
 	if ok {

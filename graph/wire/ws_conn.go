@@ -24,6 +24,13 @@ type wireConn struct {
 	heard atomic.Int64
 	// early is what came with the handshake.
 	early []byte
+	// spend pays for frames that came, and reports whether there may be more. What follows is for whoever reads, one at a
+	// time.
+	spend func(units int) bool
+	came  frames
+	// unpaid are bytes that make no whole unit yet, and flooded says that there may be no more.
+	unpaid  int
+	flooded bool
 
 	mu sync.Mutex
 	// waiting are frames that wait for what follows at once; nil where none do. An idle socket has no buffer.
@@ -35,20 +42,82 @@ type wireConn struct {
 // maxWaiting is how many bytes wait for what follows at most.
 const maxWaiting = 16 << 10
 
-// Read notes that something came.
+// errFlood is that of a client that sends more frames than it may.
+var errFlood = errors.New("too many frames")
+
+// Read notes that something came, and fails where too much does.
 func (c *wireConn) Read(p []byte) (int, error) {
+	if c.flooded {
+		return 0, errFlood
+	}
 	if len(c.early) > 0 {
 		n := copy(p, c.early)
 		if c.early = c.early[n:]; len(c.early) == 0 {
 			c.early = nil
 		}
-		return n, nil
+		return c.pay(p, n, nil)
 	}
 	n, err := c.Conn.Read(p)
 	if n > 0 {
 		c.heard.Store(int64(time.Since(c.began)))
 	}
+	return c.pay(p, n, err)
+}
+
+func (c *wireConn) pay(p []byte, n int, err error) (int, error) {
+	c.unpaid += n
+	units := c.came.count(p[:n]) + c.unpaid/frameBytes
+	c.unpaid %= frameBytes
+	if units > 0 && !c.spend(units) {
+		c.flooded = true
+		return 0, errFlood
+	}
 	return n, err
+}
+
+// frames counts the frames of what a client sends, by their heads.
+type frames struct {
+	head [headRoom]byte // what came of a head; a mask may follow
+	have int
+	// left is how much is to come of the frame.
+	left uint64
+}
+
+// count counts the frames that begin in what came next.
+func (f *frames) count(p []byte) (n int) {
+	for len(p) > 0 {
+		if f.left > 0 {
+			skip := min(f.left, uint64(len(p)))
+			f.left -= skip
+			p = p[skip:]
+			continue
+		}
+		f.head[f.have] = p[0]
+		p = p[1:]
+		if f.have++; f.have == 1 {
+			n++
+		}
+		if f.have < 2 {
+			continue
+		}
+		size, need := uint64(f.head[1]&0x7f), 2
+		switch size {
+		case 126:
+			need = 4
+			size = uint64(binary.BigEndian.Uint16(f.head[2:]))
+		case 127:
+			need = headRoom
+			size = binary.BigEndian.Uint64(f.head[2:]) &^ (1 << 63)
+		}
+		if f.have < need {
+			continue
+		}
+		if f.head[1]&0x80 != 0 {
+			size += 4 // the mask
+		}
+		f.have, f.left = 0, size
+	}
+	return n
 }
 
 const (

@@ -236,8 +236,8 @@ func (w *world) check() {
 	}
 	w.h.running.mu.Lock()
 	defer w.h.running.mu.Unlock()
-	if len(w.h.running.open) != 0 || w.h.running.counts[countOf{kind: socketConnection}] != 0 {
-		w.t.Errorf("sockets are counted that have gone: %v", w.h.running.counts)
+	if len(w.h.running.open) != 0 || len(w.h.running.held) != 0 {
+		w.t.Errorf("sockets are counted that have gone: %v", w.h.running.held)
 	}
 }
 
@@ -891,7 +891,7 @@ func TestRateOfMessages(t *testing.T) {
 }
 
 func TestNumberOfSockets(t *testing.T) {
-	inWorld(t, Limits{Socket: SocketLimits{Sockets: 3, SocketsPerKey: 2}}, func(t *testing.T, w *world) {
+	inWorld(t, Limits{StreamsPerAddress: 3, StreamsPerKey: 2}, func(t *testing.T, w *world) {
 		const key = `,"payload":{"accessToken":"good"}`
 		a, b := w.open(key), w.open(key)
 		c := w.dial(nil, transportProtocol)
@@ -900,7 +900,7 @@ func TestNumberOfSockets(t *testing.T) {
 			t.Errorf("got %+v and %v", response, err)
 		}
 		wantRefusal(t, response, "RATE_LIMITED")
-		c.play(`> {"type":"connection_init"` + key + "}\nx 1013 There are too many sockets of this key, or without one: close some, or try again later.")
+		c.play(`> {"type":"connection_init"` + key + "}\nx 1013 There are too many event streams and sockets of this key: close some, or try again later.")
 		a.CloseNow()
 		synctest.Wait()
 		w.open(key).CloseNow()
@@ -913,7 +913,7 @@ func TestNumberOfStrangers(t *testing.T) {
 	inWorld(t, Limits{Socket: SocketLimits{Strangers: 1}}, func(_ *testing.T, w *world) {
 		a, b := w.open(""), w.dial(nil, transportProtocol)
 		b.play("> {\"type\":\"connection_init\"}\n" +
-			"x 1013 There are too many sockets of this key, or without one: close some, or try again later.")
+			"x 1013 There are too many event streams and sockets without a key: close some, or try again later.")
 		w.open(`,"payload":{"accessToken":"good"}`).CloseNow()
 		a.CloseNow()
 		synctest.Wait()
