@@ -1,16 +1,22 @@
 package importer
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/width"
 )
 
 // noon is when a day without a time of day is taken to be: far from both midnights, so that a change of the tenant's
 // zone leaves most answers on their day.
 const noon = 12 * time.Hour
 
-// order is how the numbers of a date that does not begin with the year are read.
+// order is how the numbers of a date that does not begin with a year of four digits are read.
 type order int
 
 const (
@@ -19,10 +25,9 @@ const (
 	monthFirst
 )
 
-func (o order) String() string { return [...]string{"YYYY-MM-DD", "DD/MM/YYYY", "MM/DD/YYYY"}[o] }
-
-// dateFormat is how the dates of a column are read. The zero value reads dates that begin with the year and, from the
-// seconds or milliseconds since 1970, Unix time.
+// dateFormat is how the dates of a column are read. The zero value reads dates that say themselves which number is
+// which: those that begin with a year of four digits, days of a week of a year, those that name the month, and, from
+// the seconds or milliseconds since 1970, Unix time.
 type dateFormat struct {
 	order order
 	// given says that the order comes by flag, and holds for dates with points too; else those begin with the day.
@@ -32,19 +37,36 @@ type dateFormat struct {
 	// layout, where not empty, is a layout of package time, which says all; dayOnly that it has no time of day.
 	layout  string
 	dayOnly bool
+	// serial says that dates are numbers of days, as Excel writes them, since the year 1900 or 1904; 0 that they are not.
+	serial int
+	zones  zones
 }
 
 func (f dateFormat) String() string {
-	if f.layout != "" {
+	switch {
+	case f.layout != "":
 		return f.layout
+	case f.serial == 1904:
+		return "excel1904"
+	case f.serial != 0:
+		return "excel"
+	case f.short:
+		return [...]string{"YY-MM-DD", "DD/MM/YY", "MM/DD/YY"}[f.order]
 	}
-	return f.order.String()
+	return [...]string{"YYYY-MM-DD", "DD/MM/YYYY", "MM/DD/YYYY"}[f.order]
 }
 
-// parseDateFormat reads the text of --date-format: letters such as DD/MM/YYYY, or a layout of package time.
+// parseDateFormat reads the text of --date-format: letters such as DD/MM/YYYY, a layout of package time, unix, excel
+// or excel1904. Layouts with the name of a zone are refused: package time takes an abbreviation that it does not know
+// for UTC, and letters that stand for nothing say nothing about the zone.
 func parseDateFormat(text string) (dateFormat, error) {
-	if strings.EqualFold(text, "unix") {
+	switch strings.ToLower(text) {
+	case "unix":
 		return dateFormat{}, nil
+	case "excel", "excel1900":
+		return dateFormat{serial: 1900, given: true}, nil
+	case "excel1904":
+		return dateFormat{serial: 1904, given: true}, nil
 	}
 	layout := text
 	if !strings.Contains(text, "06") {
@@ -66,12 +88,32 @@ func parseDateFormat(text string) (dateFormat, error) {
 			}
 		}
 	}
+	if zone := zoneInLayout(layout); zone != "" {
+		return dateFormat{}, fmt.Errorf("--date-format %q names a zone, %s, which would be read wrong: leave the flag away, since dates with zones are understood as they are, or write Z07:00 for offsets such as +02:00, or cut the zone off and say it with --time-zone", text, zone)
+	}
 	base := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
 	differs := func(t time.Time) bool { return t.Format(layout) != base.Format(layout) }
 	if !differs(base.AddDate(1, 0, 0)) || !differs(base.AddDate(0, 1, 0)) || !differs(base.AddDate(0, 0, 1)) {
 		return dateFormat{}, fmt.Errorf("--date-format %q does not name a day, a month and a year, such as DD/MM/YYYY", text)
 	}
 	return dateFormat{layout: layout, given: true, dayOnly: !differs(base.Add(time.Hour))}, nil
+}
+
+// zoneInLayout finds the name of a zone in a layout, or letters that look like one.
+func zoneInLayout(layout string) string {
+	rest := layout
+	for _, offset := range []string{"Z07:00:00", "Z070000", "Z07:00", "Z0700", "Z07", "January", "Jan", "Monday", "Mon", "PM", "pm"} {
+		rest = strings.ReplaceAll(rest, offset, " ")
+	}
+	for _, word := range strings.FieldsFunc(rest, func(r rune) bool { return !unicode.IsLetter(r) }) {
+		if _, ok := (zones{}).parse(word); ok || word == "MST" || word == "IST" {
+			return word
+		}
+		if rest, ok := strings.CutPrefix(word, "T"); ok && rest == "Z" {
+			return "Z"
+		}
+	}
+	return ""
 }
 
 // friendlyLayout turns letters such as DD/MM/YYYY HH:mm into a layout of package time, and says which units of the
@@ -118,7 +160,7 @@ func friendlyLayout(text string) (layout, units string, err error) {
 			as = text[i : i+n]
 		}
 		if as == "" {
-			return "", "", fmt.Errorf("--date-format %q is not understood at %q: write it like DD/MM/YYYY or YYYY-MM-DD HH:mm:ss", text, text[i:i+n])
+			return "", "", fmt.Errorf("--date-format %q is not understood at %q: write it like DD/MM/YYYY or YYYY-MM-DD HH:mm:ss, or unix, excel or excel1904", text, text[i:i+n])
 		}
 		if unit != "" && (unit != "T" || !strings.HasSuffix(units, "T")) {
 			units += unit
@@ -138,51 +180,138 @@ func lower(c byte) byte {
 
 // parse reads a date. One without a zone is of zone; one without a time of day is noon there, and dayOnly.
 func (f dateFormat) parse(text string, zone *time.Location) (t time.Time, dayOnly bool, err error) {
+	original := text
+	text = plainDate(text)
 	if f.layout != "" {
 		if t, err = time.ParseInLocation(f.layout, text, zone); err != nil {
-			return t, false, fmt.Errorf("%.60q is no date as %s", text, f.layout)
+			return t, false, fmt.Errorf("%.60q is no date as %s", original, f.layout)
 		}
 		if f.dayOnly {
 			t = time.Date(t.Year(), t.Month(), t.Day(), int(noon/time.Hour), 0, 0, 0, zone)
 		}
 		return t, f.dayOnly, nil
 	}
+	if f.serial != 0 {
+		if t, dayOnly, ok := parseSerial(text, f.serial, zone); ok {
+			return t, dayOnly, nil
+		}
+		return time.Time{}, false, fmt.Errorf("%.60q is no number of days as Excel counts them", original)
+	}
 	if t, ok := parseUnix(text); ok {
 		return t, false, nil
 	}
 	d, err := splitDate(text)
 	if err != nil {
-		return time.Time{}, false, err
+		return time.Time{}, false, fmt.Errorf("%.60q is no date that is understood", original)
 	}
 	y, m, day, err := d.date(f)
 	if err != nil {
 		return time.Time{}, false, err
 	}
 	if !exists(y, m, day) {
-		return time.Time{}, false, fmt.Errorf("%.60q is no day of the calendar as %s", text, f)
+		return time.Time{}, false, fmt.Errorf("%.60q is no day of the calendar as %s", original, f)
 	}
-	if strings.TrimSpace(d.rest) == "" {
+	rest := strings.TrimLeft(d.rest, " ,")
+	if rest == "" {
 		return time.Date(y, time.Month(m), day, int(noon/time.Hour), 0, 0, 0, zone), true, nil
 	}
-	c, ok := parseClock(d.rest, zone)
+	c, after, ok := parseClock(rest)
 	if !ok {
-		return time.Time{}, false, fmt.Errorf("%.60q has no time of day such as 15:04 after its date", text)
+		return time.Time{}, false, fmt.Errorf("%.60q has no time of day such as 15:04 after its date", original)
 	}
-	return time.Date(y, time.Month(m), day, c.hour, c.minute, c.second, c.nano, c.zone), false, nil
+	at := func(loc *time.Location) time.Time {
+		return time.Date(y, time.Month(m), day, c.hour, c.minute, c.second, c.nano, loc)
+	}
+	if after == "" {
+		return at(zone), false, nil
+	}
+	// An abbreviation that the file's own zone uses at that time means that zone.
+	if t := at(zone); unicode.IsLetter(rune(after[0])) {
+		if name, _ := t.Zone(); strings.EqualFold(name, after) {
+			return t, false, nil
+		}
+	}
+	loc, ok := f.zones.parse(after)
+	if !ok {
+		return time.Time{}, false, fmt.Errorf("%.60q has a zone, %.40q, that is not known, or known as several: give the file's zone with --time-zone", original, after)
+	}
+	return at(loc), false, nil
 }
 
-// parseUnix reads seconds (9 or 10 digits) or milliseconds (12 or 13) since 1970.
+// plainDate is the text in plain letters, digits and spaces, without what surrounds it.
+func plainDate(text string) string {
+	text = unformulated(bare(text))
+	ascii := true
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			ascii = false
+			break
+		}
+	}
+	if ascii {
+		return text
+	}
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.Is(unicode.Cf, r):
+			return -1
+		case r == '‐' || r == '‑':
+			return '-'
+		}
+		return r
+	}, width.Fold.String(text))
+}
+
+// parseUnix reads seconds (9 or 10 digits, with decimals or without) or milliseconds (12 or 13) since 1970.
 func parseUnix(text string) (time.Time, bool) {
-	if leadingDigits(text) != len(text) {
+	digits, decimals := text, ""
+	if i := strings.IndexByte(text, '.'); i >= 0 {
+		digits, decimals = text[:i], text[i+1:]
+	}
+	if leadingDigits(digits) != len(digits) || leadingDigits(decimals) != len(decimals) {
 		return time.Time{}, false
 	}
-	switch len(text) {
+	switch len(digits) {
 	case 9, 10:
-		return time.Unix(int64(atoi(text)), 0).UTC(), true
-	case 12, 13:
-		return time.UnixMilli(int64(atoi(text))).UTC(), true
+		return time.Unix(int64(atoi(digits)), 0).UTC(), true
+	case 12:
+		if decimals == "" && exists(atoi(text[:4]), atoi(text[4:6]), atoi(text[6:8])) && (text[:2] == "20" || text[:2] == "19") {
+			return time.Time{}, false // 202401310930
+		}
+		fallthrough
+	case 13:
+		return time.UnixMilli(int64(atoi(digits))).UTC(), true
 	}
 	return time.Time{}, false
+}
+
+// The serial numbers that are guessed to be dates: from 1970 to 2064.
+const firstSerial, lastSerial = 25_569, 60_000
+
+// parseSerial reads the number of a day as Excel counts them, and the fraction of the day after a point or a comma, to
+// the second. The numbers of 1900 begin at the end of 1899, since Excel believes in a 29th of February 1900; those of
+// 1904 are 1462 less.
+func parseSerial(text string, system int, zone *time.Location) (t time.Time, dayOnly, ok bool) {
+	whole := leadingDigits(text)
+	if whole == 0 || whole > 7 {
+		return t, false, false
+	}
+	base := time.Date(1899, 12, 30, 0, 0, 0, 0, time.UTC)
+	if system == 1904 {
+		base = time.Date(1904, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
+	y, m, d := base.AddDate(0, 0, atoi(text[:whole])).Date()
+	if whole == len(text) {
+		return time.Date(y, m, d, int(noon/time.Hour), 0, 0, 0, zone), true, true
+	}
+	part := text[whole+1:]
+	if text[whole] != '.' && text[whole] != ',' || leadingDigits(part) != len(part) || len(part) > 18 {
+		return t, false, false
+	}
+	seconds := int(math.Round(float64(atoi(part)) / math.Pow10(len(part)) * 24 * 60 * 60))
+	return time.Date(y, m, d, 0, 0, seconds, 0, zone), false, true
 }
 
 // numbers are the three of a date, in the order in which they stand.
@@ -191,37 +320,201 @@ type numbers struct {
 	value  [3]int
 	digits [3]int
 	point  bool
+	// known says that they are year, month and day.
+	known bool
 	// rest is what follows.
 	rest string
 }
 
+// errNoDate says that a text is no date at all.
+var errNoDate = errors.New("no date")
+
 func splitDate(text string) (numbers, error) {
 	d := numbers{text: text}
-	fault := func() error { return fmt.Errorf("%.60q is no date that is understood", text) }
-	if n := leadingDigits(text); n == 8 {
-		// 20240131
+	if n := leadingDigits(text); n == 8 || n == 12 || n == 14 {
+		// 20240131, with 0930 or 093000 behind it.
 		d.value = [3]int{atoi(text[:4]), atoi(text[4:6]), atoi(text[6:8])}
 		d.digits, d.rest = [3]int{4, 2, 2}, text[8:]
 		return d, nil
+	}
+	if text != "" && (text[0] < '0' || text[0] > '9') {
+		if word := leadingLetters(text); weekdays[simplify(text[:word])] {
+			if rest := strings.TrimLeft(text[word:], ".,- "); leadingDigits(rest) > 0 {
+				if d, err := splitDate(rest); err == nil {
+					d.text = text
+					return d, nil
+				}
+			}
+		}
+		return splitNamed(text)
 	}
 	rest, separator := text, byte(0)
 	for i := range d.value {
 		n := leadingDigits(rest)
 		if n == 0 || n > 4 {
-			return d, fault()
+			if i == 1 && separator == '-' {
+				if week, ok := splitWeek(text); ok {
+					return week, nil
+				}
+			}
+			return splitNamed(text)
 		}
 		d.value[i], d.digits[i] = atoi(rest[:n]), n
 		rest = rest[n:]
 		if i == 2 {
 			break
 		}
-		if rest == "" || !strings.Contains("-/.", rest[:1]) || i == 1 && rest[0] != separator {
-			return d, fault()
+		if rest == "" || strings.IndexByte("-/.", rest[0]) < 0 || i == 1 && rest[0] != separator {
+			return splitNamed(text)
 		}
 		separator, rest = rest[0], rest[1:]
+		if separator == '.' {
+			rest = strings.TrimLeft(rest, " ")
+		}
 	}
-	d.point, d.rest = separator == '.', rest
+	d.point, d.rest = separator == '.', strings.TrimPrefix(rest, ".")
 	return d, nil
+}
+
+// splitWeek reads a day of an ISO week, 2024-W07-3.
+func splitWeek(text string) (numbers, bool) {
+	if len(text) < len("2024-W07-3") || text[5] != 'W' && text[5] != 'w' || text[4] != '-' || text[8] != '-' ||
+		leadingDigits(text) != 4 || leadingDigits(text[6:]) != 2 || leadingDigits(text[9:]) != 1 {
+		return numbers{}, false
+	}
+	year, week, day := atoi(text[:4]), atoi(text[6:8]), atoi(text[9:10])
+	if week < 1 || week > 53 || day < 1 || day > 7 {
+		return numbers{}, false
+	}
+	// The 4th of January is in the first week.
+	fourth := time.Date(year, 1, 4, 0, 0, 0, 0, time.UTC)
+	monday := fourth.AddDate(0, 0, -(int(fourth.Weekday())+6)%7)
+	t := monday.AddDate(0, 0, 7*(week-1)+day-1)
+	if y, w := t.ISOWeek(); y != year || w != week {
+		return numbers{}, false
+	}
+	return numbers{text: text, value: [3]int{t.Year(), int(t.Month()), t.Day()}, digits: [3]int{4, 2, 2}, known: true, rest: text[10:]}, true
+}
+
+// months are the names of months in the languages of Western Europe, simplified, whole and as they are cut short.
+var months = func() map[string]int {
+	names := map[string]int{}
+	for i, all := range []string{
+		"january jan januar janner jaenner janvier janv enero ene gennaio gen januari janeiro",
+		"february feb februar fevrier fevr fev febrero febbraio februari fevereiro",
+		"march mar marz maerz mrz mars marzo maart mrt marco",
+		"april apr avril avr abril abr aprile",
+		"may mai mayo maggio mag mei maio",
+		"june jun juni juin junio giugno giu junho",
+		"july jul juli juillet juil julio luglio lug julho",
+		"august aug aout agosto ago augustus",
+		"september sep sept septembre septiembre setiembre settembre set setembro",
+		"october oct oktober okt octobre octubre ottobre ott outubro out",
+		"november nov novembre noviembre novembro",
+		"december dec dezember dez decembre diciembre dic dicembre dezembro",
+	} {
+		for _, name := range strings.Fields(all) {
+			names[name] = i + 1
+		}
+	}
+	return names
+}()
+
+// weekdays are their names, likewise.
+var weekdays = func() map[string]bool {
+	names := map[string]bool{}
+	for _, name := range strings.Fields(`
+		monday mon tuesday tue tues wednesday wed thursday thu thur thurs friday fri saturday sat sunday sun
+		montag mo dienstag di mittwoch mi donnerstag do freitag fr samstag sa sonnabend sonntag so
+		lundi lun mardi mar mercredi mer jeudi jeu vendredi ven samedi sam dimanche dim
+		lunes martes miercoles mie jueves jue viernes vie sabado sab domingo dom
+		lunedi martedi mercoledi giovedi gio venerdi domenica
+		maandag ma dinsdag woensdag wo donderdag vrijdag vr zaterdag za zondag zo
+		segunda terca quarta quinta sexta segundafeira tercafeira quartafeira quintafeira sextafeira`) {
+		names[name] = true
+	}
+	return names
+}()
+
+// fillers may stand between the parts of a date that names its month.
+var fillers = map[string]bool{"of": true, "the": true, "de": true, "del": true, "do": true, "der": true, "den": true, "le": true, "el": true}
+
+// splitNamed reads a date that names its month: 14 March 2025, Mar 14, 2025, 14-Mar-25, Fri Mar 14 2025.
+func splitNamed(text string) (numbers, error) {
+	var y, m, day int
+	rest := text
+	for words := 0; y == 0 && words < 8; words++ {
+		rest = strings.TrimLeft(rest, " ,-/.")
+		if n := leadingDigits(rest); n > 0 {
+			switch {
+			case n == 4 && y == 0:
+				y = atoi(rest[:n])
+			case n <= 2 && day == 0:
+				day = atoi(rest[:n])
+			case n == 2 && m != 0:
+				y = century(atoi(rest[:n]))
+			default:
+				return numbers{}, errNoDate
+			}
+			rest = rest[n:]
+			if strings.HasPrefix(rest, ":") {
+				return numbers{}, errNoDate // a time of day
+			}
+			for _, ordinal := range []string{"st", "nd", "rd", "th", "er", "º", "ª"} {
+				if after, ok := strings.CutPrefix(rest, ordinal); ok && leadingLetters(after) == 0 {
+					rest = after
+					break
+				}
+			}
+			continue
+		}
+		n := leadingLetters(rest)
+		if n == 0 || n > 20 {
+			return numbers{}, errNoDate
+		}
+		word := simplify(rest[:n])
+		month, named := months[word]
+		switch {
+		case named && m == 0 && (day != 0 || y != 0 || !weekdays[word] || !monthFollows(rest[n:])):
+			m = month
+		case weekdays[word] && m == 0 && day == 0, fillers[word]:
+		default:
+			return numbers{}, errNoDate
+		}
+		rest = rest[n:]
+	}
+	if y != 0 && (m == 0 || day == 0) {
+		// 2025 March 14, 2025-Mar-14
+		rest = strings.TrimLeft(rest, " ,-/.")
+		n := leadingLetters(rest)
+		if m == 0 && n > 0 {
+			m = months[simplify(rest[:n])]
+			rest = strings.TrimLeft(rest[n:], " ,-/.")
+		}
+		if n = leadingDigits(rest); n == 0 || n > 2 || day != 0 {
+			return numbers{}, errNoDate
+		}
+		day, rest = atoi(rest[:n]), rest[n:]
+	}
+	if y == 0 || m == 0 || day == 0 {
+		return numbers{}, errNoDate
+	}
+	return numbers{text: text, value: [3]int{y, m, day}, known: true, rest: rest}, nil
+}
+
+// monthFollows reports whether a month's name comes next: then what was before it is a weekday, as in mar 4 mar 2025.
+func monthFollows(text string) bool {
+	text = strings.TrimLeft(text, " ,-/.0123456789")
+	_, ok := months[simplify(text[:leadingLetters(text)])]
+	return ok
+}
+
+// century is the year that two digits mean: 1969 to 2068.
+func century(y int) int {
+	if y < 69 {
+		return 2000 + y
+	}
+	return 1900 + y
 }
 
 func leadingDigits(text string) int {
@@ -230,6 +523,16 @@ func leadingDigits(text string) int {
 		n++
 	}
 	return n
+}
+
+// leadingLetters is how many bytes of letters the text begins with.
+func leadingLetters(text string) int {
+	for i, r := range text {
+		if !unicode.IsLetter(r) && !unicode.Is(unicode.Mn, r) {
+			return i
+		}
+	}
+	return len(text)
 }
 
 // atoi reads up to 18 digits.
@@ -245,18 +548,21 @@ func atoi(digits string) int {
 func (d *numbers) date(f dateFormat) (y, m, day int, err error) {
 	isYear := func(i int) bool { return d.digits[i] == 4 || f.short && d.digits[i] == 2 }
 	year := func(i int) int {
-		switch v := d.value[i]; {
-		case d.digits[i] == 4:
-			return v
-		case v < 69:
-			return 2000 + v
-		default:
-			return 1900 + v
+		if d.digits[i] == 4 {
+			return d.value[i]
 		}
+		return century(d.value[i])
 	}
 	switch {
+	case d.known:
+		return d.value[0], d.value[1], d.value[2], nil
 	case d.digits[0] == 4 && d.digits[1] <= 2 && d.digits[2] <= 2, f.short && f.order == yearFirst && isYear(0):
+		if d.digits[2] > 2 {
+			break
+		}
 		return year(0), d.value[1], d.value[2], nil
+	case d.digits[2] == 2 && !f.short && d.digits[0] <= 2 && d.digits[1] <= 2:
+		return 0, 0, 0, fmt.Errorf("%.60q has a year of two digits", d.text)
 	case !isYear(2) || d.digits[0] > 2 || d.digits[1] > 2:
 		return 0, 0, 0, fmt.Errorf("%.60q is no date with a year of four digits", d.text)
 	case f.order == dayFirst, d.point && !f.given:
@@ -275,13 +581,25 @@ func exists(y, m, d int) bool {
 // clock is a time of day.
 type clock struct {
 	hour, minute, second, nano int
-	zone                       *time.Location
 }
 
-// parseClock reads what follows a date: T or a space, 15:04, seconds and their fractions, AM or PM, and a zone as Z or
-// +02:00, the last four where they are given.
-func parseClock(text string, zone *time.Location) (c clock, ok bool) {
-	text = strings.ToUpper(strings.TrimSpace(strings.TrimPrefix(strings.TrimPrefix(text, "T"), "t")))
+// halves are the ways to write the halves of a day, the longest first.
+var halves = []struct {
+	text string
+	pm   bool
+}{{"A. M.", false}, {"P. M.", true}, {"A.M.", false}, {"P.M.", true}, {"AM", false}, {"PM", true}}
+
+// parseClock reads what follows a date: T, a comma, "at", 15:04, 15.04, 15h04 or 1504, seconds and their fractions, AM or
+// PM. It also gives what follows, which is to be a zone.
+func parseClock(text string) (c clock, after string, ok bool) {
+	if n := leadingLetters(text); n > 0 {
+		switch simplify(text[:n]) {
+		case "t", "at", "um", "a", "alle", "om", "as", "kl":
+			text = strings.TrimLeft(text[n:], ". ")
+		default:
+			return c, "", false
+		}
+	}
 	number := func(most int) (n int, ok bool) {
 		digits := leadingDigits(text)
 		if digits == 0 || digits > 2 {
@@ -290,66 +608,70 @@ func parseClock(text string, zone *time.Location) (c clock, ok bool) {
 		n, text = atoi(text[:digits]), text[digits:]
 		return n, n <= most
 	}
-	if c.hour, ok = number(23); !ok || !strings.HasPrefix(text, ":") {
-		return c, false
-	}
-	text = text[1:]
-	if c.minute, ok = number(59); !ok {
-		return c, false
-	}
-	if strings.HasPrefix(text, ":") {
-		text = text[1:]
-		if c.second, ok = number(59); !ok {
-			return c, false
+	// An hour alone is a time of day only where something says that it is one.
+	separator, alone := byte(0), false
+	switch digits := leadingDigits(text); digits {
+	case 4, 6:
+		// 0930 and 093000
+		c.hour, c.minute = atoi(text[:2]), atoi(text[2:4])
+		if digits == 6 {
+			c.second = atoi(text[4:6])
 		}
-		if strings.HasPrefix(text, ".") || strings.HasPrefix(text, ",") {
-			n := leadingDigits(text[1:])
-			if n == 0 {
-				return c, false
+		text = text[digits:]
+		if c.hour > 23 || c.minute > 59 || c.second > 59 {
+			return c, "", false
+		}
+	default:
+		if c.hour, ok = number(23); !ok {
+			return c, "", false
+		}
+		if alone = text == "" || strings.IndexByte(":.hH", text[0]) < 0; !alone {
+			separator, text = text[0], text[1:]
+			if c.minute, ok = number(59); !ok {
+				return c, "", false
 			}
-			c.nano = atoi((text[1:1+n] + "000000000")[:9])
-			text = text[1+n:]
+			if text != "" && (text[0] == separator || text[0] == ':') {
+				text = text[1:]
+				if c.second, ok = number(59); !ok {
+					return c, "", false
+				}
+			}
 		}
+	}
+	if strings.HasPrefix(text, ".") || strings.HasPrefix(text, ",") {
+		n := leadingDigits(text[1:])
+		if n == 0 {
+			return c, "", false
+		}
+		c.nano = atoi((text[1:1+n] + "000000000")[:9])
+		text = text[1+n:]
 	}
 	text = strings.TrimLeft(text, " ")
-	if half, found := strings.CutSuffix(text[:min(2, len(text))], "M"); found && (half == "A" || half == "P") {
-		if c.hour < 1 || c.hour > 12 {
-			return c, false
+	upper := strings.ToUpper(text)
+	for _, half := range halves {
+		if !strings.HasPrefix(upper, half.text) || len(upper) != len(text) {
+			continue
+		}
+		if rest := text[len(half.text):]; rest != "" && leadingLetters(rest) > 0 {
+			continue
+		}
+		if c.hour > 12 || c.hour == 0 && half.pm {
+			return c, "", false
 		}
 		c.hour %= 12
-		if half == "P" {
+		if half.pm {
 			c.hour += 12
 		}
-		text = strings.TrimLeft(text[2:], " ")
+		alone, text = false, strings.TrimLeft(text[len(half.text):], " ")
+		break
 	}
-	c.zone, ok = parseOffset(text, zone)
-	return c, ok
-}
-
-// parseOffset reads Z, UTC, GMT, +02, +0200 and +02:00; nothing means zone.
-func parseOffset(text string, zone *time.Location) (*time.Location, bool) {
-	switch text {
-	case "":
-		return zone, true
-	case "Z", "UTC", "GMT":
-		return time.UTC, true
+	for _, word := range []string{"Uhr", "uhr", "h", "hs", "hrs"} {
+		if rest, ok := strings.CutPrefix(text, word); ok && leadingLetters(rest) == 0 {
+			alone, text = false, strings.TrimLeft(rest, " ")
+			break
+		}
 	}
-	digits := strings.Replace(text[1:], ":", "", 1)
-	if text[0] != '+' && text[0] != '-' || leadingDigits(digits) != len(digits) || len(digits) != 2 && len(digits) != 4 {
-		return nil, false
-	}
-	hours, minutes := atoi(digits[:2]), 0
-	if len(digits) == 4 {
-		minutes = atoi(digits[2:])
-	}
-	if hours > 23 || minutes > 59 {
-		return nil, false
-	}
-	seconds := hours*3600 + minutes*60
-	if text[0] == '-' {
-		seconds = -seconds
-	}
-	return time.FixedZone("", seconds), true
+	return c, text, !alone
 }
 
 // sighting is a date that was seen.
@@ -358,18 +680,27 @@ type sighting struct {
 	line int
 }
 
+// candidates are the ways to read dates of three numbers of which none is a year of four digits in front. The last is
+// for years of two digits alone.
+var candidates = [...]dateFormat{{order: dayFirst, short: true}, {order: monthFirst, short: true}, {order: yearFirst, short: true, given: true}}
+
 // dateGuess gathers what the dates of a column can be.
 type dateGuess struct {
+	// now is when the file is read: a year of two digits is hardly still to come.
+	now time.Time
 	// first is the first date of all.
 	first sighting
-	// read are those that are plain anyway, same those whose day and month are the same number, wrong those that can't
-	// be read.
-	read, same, wrong int
-	// Of the others: those that are only good with the day or the month first, and those that are good either way,
-	// and two different days. The first of each is kept.
-	days, months, both                int
-	firstDay, firstMonth, firstOfBoth sighting
-	firstWrong                        sighting
+	// seen are all, plain those that are understood anyway, serial those that may be Excel's numbers of days, wrong those
+	// that cannot be read.
+	seen, plain, serial, wrong int
+	firstWrong                 sighting
+	// numbers are the others, short those of them with years of two digits.
+	numbers, short int
+	// fits says how many of the numbers each candidate reads; unfit is the first that it does not.
+	fits  [len(candidates)]int
+	unfit [len(candidates)]sighting
+	// differ is the first date that two candidates read as two days.
+	differ [len(candidates)][len(candidates)]sighting
 }
 
 func (g *dateGuess) see(text string, line int) {
@@ -377,59 +708,115 @@ func (g *dateGuess) see(text string, line int) {
 	if g.first.line == 0 {
 		g.first = at
 	}
+	g.seen++
 	note := func(n *int, first *sighting) {
 		if *n++; *n == 1 {
 			*first = at
 		}
 	}
-	if len(text) < len("1/1/2024") || leadingDigits(text) == 0 {
+	if !strings.ContainsFunc(text, unicode.IsDigit) {
 		note(&g.wrong, &g.firstWrong)
 		return
 	}
-	if _, _, plain := (dateFormat{}).parse(text, time.UTC); plain == nil {
-		g.read++
+	if _, _, err := (dateFormat{}).parse(text, time.UTC); err == nil {
+		g.plain++
 		return
 	}
-	day, _, asDay := dateFormat{order: dayFirst}.parse(text, time.UTC)
-	month, _, asMonth := dateFormat{order: monthFirst}.parse(text, time.UTC)
-	switch {
-	case asDay == nil && asMonth == nil:
-		if day.Equal(month) {
-			g.same++
+	plain := plainDate(text)
+	if leadingDigits(plain) == 5 && atoi(plain[:5]) >= firstSerial && atoi(plain[:5]) <= lastSerial {
+		if t, _, ok := parseSerial(plain, 1900, time.UTC); ok && g.past(t) {
+			g.serial++
 			return
 		}
-		note(&g.both, &g.firstOfBoth)
-	case asDay == nil:
-		note(&g.days, &g.firstDay)
-	case asMonth == nil:
-		note(&g.months, &g.firstMonth)
-	default:
-		note(&g.wrong, &g.firstWrong)
 	}
+	var read [len(candidates)]time.Time
+	var fits [len(candidates)]bool
+	some := false
+	for i, f := range candidates {
+		t, _, err := f.parse(plain, time.UTC)
+		if err == nil && i == 2 && (strings.Contains(text, ".") || !g.past(t)) {
+			continue // with points the day comes first
+		}
+		read[i], fits[i] = t, err == nil
+		some = some || fits[i]
+	}
+	if !some {
+		note(&g.wrong, &g.firstWrong)
+		return
+	}
+	g.numbers++
+	if d, err := splitDate(plain); err == nil && d.digits[2] <= 2 {
+		g.short++
+	}
+	for i := range candidates {
+		switch {
+		case fits[i]:
+			g.fits[i]++
+		case g.unfit[i].line == 0:
+			g.unfit[i] = at
+		}
+		for j := range i {
+			if fits[i] && fits[j] && !read[i].Equal(read[j]) && g.differ[i][j].line == 0 {
+				g.differ[i][j] = at
+			}
+		}
+	}
+}
+
+// past reports whether a time is not still to come, whatever the zone.
+func (g *dateGuess) past(t time.Time) bool {
+	return g.now.IsZero() || t.Before(g.now.Add(36*time.Hour))
+}
+
+// named is a candidate as the flag would name it.
+func (g *dateGuess) named(candidate int) dateFormat {
+	f := candidates[candidate]
+	f.short, f.given = g.short > 0, false
+	return f
 }
 
 // format decides how the column's dates are read. Where they can be read in two ways, or in none, it says so.
 func (g *dateGuess) format(column string) (dateFormat, error) {
-	const flag = "say which it is with --date-format DD/MM/YYYY or --date-format MM/DD/YYYY"
-	switch {
-	case g.days > 0 && g.months > 0:
-		return dateFormat{}, fmt.Errorf("the dates of the column %q contradict each other: %q (line %d) can only be DD/MM/YYYY, %q (line %d) only MM/DD/YYYY; %s",
-			column, g.firstDay.text, g.firstDay.line, g.firstMonth.text, g.firstMonth.line, flag)
-	case g.days > 0:
-		return dateFormat{order: dayFirst}, nil
-	case g.months > 0:
-		return dateFormat{order: monthFirst}, nil
-	case g.both > 0:
-		const as = "2 January 2006"
-		day, _, _ := dateFormat{order: dayFirst}.parse(g.firstOfBoth.text, time.UTC)
-		month, _, _ := dateFormat{order: monthFirst}.parse(g.firstOfBoth.text, time.UTC)
-		return dateFormat{}, fmt.Errorf("the dates of the column %q can be read in two ways: %q (line %d) is %s as DD/MM/YYYY, and %s as MM/DD/YYYY; %s",
-			column, g.firstOfBoth.text, g.firstOfBoth.line, day.Format(as), month.Format(as), flag)
-	case g.same > 0:
-		return dateFormat{order: dayFirst}, nil
-	case g.read == 0 && g.wrong > 0:
-		return dateFormat{}, fmt.Errorf("the column %q holds no dates that are understood, such as %.60q (line %d); say how they are written with --date-format, such as DD/MM/YYYY HH:mm",
-			column, g.firstWrong.text, g.firstWrong.line)
+	var all []int
+	best := 0
+	for i, n := range g.fits {
+		if n == g.numbers {
+			all = append(all, i)
+		}
+		if n > g.fits[best] {
+			best = i
+		}
 	}
-	return dateFormat{}, nil
+	switch {
+	case g.numbers == 0 && g.serial > 0 && g.plain == 0:
+		return dateFormat{serial: 1900}, nil
+	case g.numbers == 0 && g.plain == 0 && g.wrong > 0:
+		return dateFormat{}, fmt.Errorf("the column %q holds no dates that are understood, such as %.60q (line %d); say how they are written with --date-format, such as DD/MM/YYYY HH:mm, or name another column with --date",
+			column, g.firstWrong.text, g.firstWrong.line)
+	case g.numbers == 0:
+		return dateFormat{}, nil
+	case len(all) == 0:
+		var reads []string
+		for i := range candidates {
+			if g.fits[i] > 0 && (i < 2 || g.fits[i] == g.fits[best]) {
+				reads = append(reads, fmt.Sprintf("%s reads %d of %d and not %q (line %d)", g.named(i), g.fits[i], g.numbers, g.unfit[i].text, g.unfit[i].line))
+			}
+		}
+		return dateFormat{}, fmt.Errorf("the dates of the column %q contradict each other: %s; say which it is with --date-format %s",
+			column, strings.Join(reads, ", "), g.named(best))
+	}
+	for _, i := range all {
+		for _, j := range all {
+			if at := g.differ[i][j]; j < i && at.line > 0 {
+				const as = "2 January 2006"
+				one, _, _ := candidates[j].parse(at.text, time.UTC)
+				other, _, _ := candidates[i].parse(at.text, time.UTC)
+				return dateFormat{}, fmt.Errorf("the dates of the column %q can be read in two ways: %q (line %d) is %s as %s, and %s as %s; say which it is with --date-format %s or --date-format %s",
+					column, at.text, at.line, one.Format(as), g.named(j), other.Format(as), g.named(i), g.named(j), g.named(i))
+			}
+		}
+	}
+	f := candidates[all[0]]
+	f.short = g.short > 0
+	return f, nil
 }

@@ -332,7 +332,7 @@ func (r *run) recording(rec record) (item *feedback.Recording, fault string) {
 	if scored == "" {
 		return nil, ""
 	}
-	number, err := parseScore(scored, r.scoreComma)
+	number, err := parseScore(scored)
 	if err != nil {
 		return nil, err.Error()
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,34 +22,6 @@ func given(field string) string {
 		return ""
 	}
 	return text
-}
-
-// parseScore reads a whole number from 0 to 10, which may be written with decimals that are all 0.
-func parseScore(text string, decimalComma bool) (int, error) {
-	number, ok := parseNumber(text, decimalComma)
-	switch {
-	case !ok:
-		return 0, fmt.Errorf("the score %.40q is no number", text)
-	case number != math.Trunc(number):
-		return 0, fmt.Errorf("the score %.40q is no whole number", text)
-	case number < 0 || number > 10:
-		return 0, fmt.Errorf("the score %.40q is not 0 to 10", text)
-	}
-	return int(number), nil
-}
-
-// parseNumber reads a decimal number. No hexadecimal digits, no infinities, no separators of thousands.
-func parseNumber(text string, decimalComma bool) (float64, bool) {
-	for _, c := range []byte(text) {
-		if (c < '0' || c > '9') && strings.IndexByte("+-.,eE", c) < 0 {
-			return 0, false
-		}
-	}
-	if decimalComma && !strings.Contains(text, ".") {
-		text = strings.Replace(text, ",", ".", 1)
-	}
-	number, err := strconv.ParseFloat(text, 64)
-	return number, err == nil
 }
 
 // truths are the words, in lower case, that a BOOLEAN may be written as. Those of one digit are read as such only
