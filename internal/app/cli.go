@@ -16,6 +16,7 @@ import (
 	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/observe"
+	"github.com/zeroten/zeroten/internal/tenant"
 )
 
 // CLI is the program's command line. Every setting is a flag and an environment variable.
@@ -163,14 +164,8 @@ func (c *ServeCmd) Run(ctx context.Context, g *Globals) error {
 			live := a.Live.Stats()
 			return int(a.connections.Load()) + s.open() + live.Subscribers + live.Watches
 		})
-		secret, err := a.First(ctx)
-		if err != nil {
+		if err := g.first(ctx, a); err != nil {
 			return err
-		}
-		if secret != "" {
-			if err := g.print("Made a first tenant. Its ADMIN key, shown this once:\n\n    %s\n\n", secret); err != nil {
-				return err
-			}
 		}
 		if err := a.Work(ctx); err != nil {
 			return err
@@ -179,6 +174,13 @@ func (c *ServeCmd) Run(ctx context.Context, g *Globals) error {
 			return err
 		}
 		return g.wait(ctx, s)
+	})
+}
+
+// first makes a tenant on an empty database, and shows its key.
+func (g *Globals) first(ctx context.Context, a *App) error {
+	return tenant.First(ctx, a.DB, func(secret string) error {
+		return g.print("Made a first tenant. Its ADMIN key, shown this once:\n\n    %s\n\n", secret)
 	})
 }
 

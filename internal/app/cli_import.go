@@ -65,11 +65,7 @@ func (c *ImportCmd) Run(ctx context.Context, g *Globals) error {
 			return err
 		}
 		if state == nil {
-			secret, err := a.First(ctx)
-			if err != nil {
-				return err
-			}
-			if err := g.print("Made a first tenant. Its ADMIN key, shown this once:\n\n    %s\n\n", secret); err != nil {
+			if err := g.first(ctx, a); err != nil {
 				return err
 			}
 		}

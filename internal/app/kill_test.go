@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"sync"
 	"testing"
@@ -27,12 +26,7 @@ import (
 // for there, once.
 func TestKill(t *testing.T) {
 	const kills, writers = 50, 64
-	program := filepath.Join(t.TempDir(), "zeroten")
-	build := exec.Command("go", "build", "-o", program, ".")
-	build.Dir = filepath.Join("..", "..")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the program: %v\n%s", err, out)
-	}
+	program := build(t)
 	storetest.EachURL(t, func(t *testing.T, url string) {
 		k := &killing{t: t, program: program, url: url}
 		k.changed.L = &k.mu

@@ -42,6 +42,12 @@ func IsTransient(err error) bool {
 	return false
 }
 
+// isBusy reports whether err says that another process held SQLite's lock for too long.
+func isBusy(err error) bool {
+	sqliteErr, ok := errors.AsType[*sqlite.Error](err)
+	return ok && sqliteErr.Code()&0xff == sqlite3.SQLITE_BUSY
+}
+
 // IsRefused reports whether the database understood a statement and refused its data, so that it did nothing and will
 // do nothing when it is tried again.
 func IsRefused(err error) bool {

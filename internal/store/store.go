@@ -61,6 +61,9 @@ type DB struct {
 	dialer *dialer
 	// unwatch ends the monitor.
 	unwatch func()
+
+	// migrated, where not nil, is called after each migration, whose error ends them.
+	migrated func(name string) error
 }
 
 // Tx is a transaction that writes.
@@ -231,7 +234,7 @@ func (db *DB) check(ctx context.Context) error {
 		_, err = tx.ExecContext(ctx, `PRAGMA user_version = 0`)
 		err = errors.Join(err, tx.Rollback())
 	}
-	if err != nil {
+	if err != nil && !isBusy(err) { // somebody writes to it: so it may be written
 		return fmt.Errorf("%w: is it a SQLite database that may be written? %w", ErrUnreachable, err)
 	}
 	return nil

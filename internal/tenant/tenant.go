@@ -43,23 +43,55 @@ func Create(ctx context.Context, db *store.DB, in CreateInput) (created *ent.Ten
 	if err := errs.Err(); err != nil {
 		return nil, "", err
 	}
-	err = db.Write(ctx, func(tx *store.Tx) error {
-		var err error
-		created, err = tx.Ent.Tenant.Create().
-			SetName(in.Name).SetTimeZone(in.TimeZone).SetNillableIndustry(in.Industry).Save(auth.ForSystem(ctx))
-		if err != nil {
-			return err
-		}
-		if err := cube.Create(ctx, tx, created.ID, in.TimeZone); err != nil {
-			return err
-		}
-		_, secret, err = createKey(auth.ForTenant(ctx, created.ID), tx, "First ADMIN key", []auth.Scope{auth.Admin}, nil)
+	err = db.Write(ctx, func(tx *store.Tx) (err error) {
+		created, secret, err = create(ctx, tx, in)
 		return err
 	})
 	if err != nil {
 		return nil, "", fmt.Errorf("making a tenant: %w", err)
 	}
 	return created, secret, nil
+}
+
+// First makes a tenant where there is none, whoever else does so at the same time, and has the secret of its ADMIN key
+// shown. It is made only once that was shown: killed in between, the program makes another one at its next start, and
+// nobody has a tenant without a key.
+func First(ctx context.Context, db *store.DB, show func(secret string) error) error {
+	system := auth.ForSystem(ctx)
+	n, err := db.Ent.Tenant.Query().Count(system)
+	if err != nil {
+		return fmt.Errorf("counting tenants: %w", err)
+	}
+	if n > 0 {
+		return nil
+	}
+	err = db.WriteAlone(ctx, func(tx *store.Tx) error {
+		if n, err = tx.Ent.Tenant.Query().Count(system); err != nil || n > 0 {
+			return err
+		}
+		_, secret, err := create(ctx, tx, CreateInput{Name: "My company", TimeZone: "UTC"})
+		if err != nil {
+			return err
+		}
+		return show(secret)
+	})
+	if err != nil {
+		return fmt.Errorf("making the first tenant: %w", err)
+	}
+	return nil
+}
+
+func create(ctx context.Context, tx *store.Tx, in CreateInput) (created *ent.Tenant, secret string, err error) {
+	created, err = tx.Ent.Tenant.Create().
+		SetName(in.Name).SetTimeZone(in.TimeZone).SetNillableIndustry(in.Industry).Save(auth.ForSystem(ctx))
+	if err != nil {
+		return nil, "", err
+	}
+	if err := cube.Create(ctx, tx, created.ID, in.TimeZone); err != nil {
+		return nil, "", err
+	}
+	_, secret, err = createKey(auth.ForTenant(ctx, created.ID), tx, "First ADMIN key", []auth.Scope{auth.Admin}, nil)
+	return created, secret, err
 }
 
 // Validate says what is wrong with a tenant's name and industry; what is nil is not given.
