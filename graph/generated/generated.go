@@ -2400,7 +2400,7 @@ extend type Mutation {
 
 "A campaign to make."
 input CreateCampaignInput {
-  "Unique in the tenant (else TAKEN); 1 to 200 characters."
+  "Unique in the tenant (else TAKEN); 1 to 200 characters, and neither ` + "`" + `(none)` + "`" + ` nor ` + "`" + `(other)` + "`" + ` (else NOT_ALLOWED)."
   name: String!
   "At most 500 characters. Where left out: ` + "`" + `How likely is it that you would recommend us to a friend or colleague?` + "`" + `"
   question: String
@@ -2420,7 +2420,7 @@ type CreateCampaignPayload {
 input UpdateCampaignInput {
   "The campaign to change; NOT_FOUND where there is none."
   id: ID!
-  "Unique in the tenant (else TAKEN); 1 to 200 characters."
+  "Unique in the tenant (else TAKEN); 1 to 200 characters, and neither ` + "`" + `(none)` + "`" + ` nor ` + "`" + `(other)` + "`" + ` (else NOT_ALLOWED)."
   name: String
   "1 to 500 characters. Past responses are not touched."
   question: String
@@ -2765,7 +2765,8 @@ input FeedbackFilter {
   to: Date
   """
   Instead of ` + "`" + `from` + "`" + `: this many days, weeks, months or years, ending on ` + "`" + `to` + "`" + `, or today. With 22 November as the end,
-  one month begins on 23 October. Together with ` + "`" + `from` + "`" + ` it is BAD_REQUEST.
+  one month begins on 23 October. What would begin before 1 January of the year 1 begins there. Together with ` + "`" + `from` + "`" + ` it is
+  BAD_REQUEST.
   """
   last: PeriodInput
   """
@@ -2809,8 +2810,8 @@ type Feedback {
   """
   One point for every interval from the first to the last, also where nobody answered. At most 1,000 points, else
   BAD_REQUEST. Where the filter has ` + "`" + `from` + "`" + `, ` + "`" + `to` + "`" + ` or ` + "`" + `last` + "`" + `, the trend covers the whole range asked for; on a side that
-  is left open it begins at the interval of the first response, or ends at that of the last. Without any it is empty
-  where nobody answered. The first and the last interval are shown with their calendar bounds, though the filter may cut them.
+  is left open it begins at the interval of the first response, or ends at that of the last; where there is none, at the
+  interval of the other side's bound. Without any it is empty where nobody answered. The first and the last interval are shown with their calendar bounds, though the filter may cut them.
   """
   trend(
     "How long each point's interval is."
@@ -2824,7 +2825,8 @@ type Feedback {
   """
   The feedback cut by one or two traits, most responses first, equals in the order of their values, ` + "`" + `(other)` + "`" + ` last.
   ` + "`" + `(none)` + "`" + ` holds those of whom the trait is not known.
-  Besides the tenant's dimensions there are ` + "`" + `channel` + "`" + `, ` + "`" + `variant` + "`" + ` and ` + "`" + `campaign` + "`" + `, the last of which gives campaigns' names.
+  Besides the tenant's dimensions there are ` + "`" + `channel` + "`" + `, ` + "`" + `variant` + "`" + ` and ` + "`" + `campaign` + "`" + `, the last of which gives campaigns' names,
+  and keeps each apart by what it is.
   Groups without responses are left out.
   """
   breakdown(
@@ -3135,7 +3137,7 @@ input RecordResponseInput {
   traits: Traits
   "How it came in."
   channel: Channel! = API
-  "The version of the survey or of the experience that was shown; at most 100 characters."
+  "The version of the survey or of the experience that was shown; at most 100 characters, and neither ` + "`" + `(none)` + "`" + ` nor ` + "`" + `(other)` + "`" + `."
   variant: String
   "The language it was given in."
   locale: Locale

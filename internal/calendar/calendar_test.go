@@ -371,3 +371,34 @@ func TestLoadZone(t *testing.T) {
 		}
 	}
 }
+
+// At the calendar's ends, and beyond them, where windows look back to, intervals are as they are everywhere.
+func TestIntervalsAtTheEnds(t *testing.T) {
+	ends := rapid.OneOf(
+		rapid.Map(rapid.IntRange(-400_000, 1_000), func(n int) Day { return MinDay + Day(n) }),
+		rapid.Map(rapid.IntRange(-1_000, 1), func(n int) Day { return MaxDay + Day(n) }),
+		anyDay(),
+	)
+	rapid.Check(t, func(t *rapid.T) {
+		d := ends.Draw(t, "day")
+		interval := rapid.SampledFrom([]Interval{Daily, Weekly, Monthly, Quarterly, Yearly}).Draw(t, "interval")
+		start, next := interval.Start(d), interval.Next(d)
+		if start > d || next <= d || interval.Start(start) != start || interval.Start(next) != next || interval.Start(next-1) != start {
+			t.Fatalf("%s of %d goes from %d to before %d", interval, d, start, next)
+		}
+		if got := interval.Count(start, next-1); got != 1 {
+			t.Fatalf("%s has %d of itself", interval, got)
+		}
+		if got := interval.Count(interval.Start(start-1), next); got != 3 {
+			t.Fatalf("%s and its neighbours are %d", interval, got)
+		}
+		n := rapid.OneOf(rapid.IntRange(-3, 3), rapid.Int()).Draw(t, "n")
+		got := interval.Add(d, n)
+		if got < MinDay || got > MaxDay {
+			t.Fatalf("%d %s from %d lead out of the calendar: %d", n, interval, d, got)
+		}
+		if d >= MinDay && d <= MaxDay && (n > 0 && got < d || n < 0 && got > d) {
+			t.Fatalf("%d %s from %d lead to %d", n, interval, d, got)
+		}
+	})
+}

@@ -48,7 +48,13 @@ func (i Interval) Start(d Day) Day {
 		return d - Day(sinceMonday)
 	}
 	month, _ := d.month()
-	return firstOf(month - month%i.months())
+	return firstOf(i.first(month))
+}
+
+// first is the number of the first month of the interval that holds a month, before the year 1 as well.
+func (i Interval) first(month int) int {
+	n := i.months()
+	return month - (month%n+n)%n
 }
 
 // Next is the first day of the interval after the one that holds d. It is always later than d, at the end of the
@@ -61,7 +67,7 @@ func (i Interval) Next(d Day) Day {
 		return i.Start(d) + 7
 	}
 	month, _ := d.month()
-	return firstOf(month - month%i.months() + i.months())
+	return firstOf(i.first(month) + i.months())
 }
 
 // Add is the day n intervals after d, or before it where n is negative. The day of the month is kept, or is the
@@ -99,7 +105,7 @@ func (i Interval) Count(from, to Day) int {
 	}
 	first, _ := from.month()
 	last, _ := to.month()
-	return last/i.months() - first/i.months() + 1
+	return (i.first(last)-i.first(first))/i.months() + 1
 }
 
 func firstOf(month int) Day { return Of(month/12, time.Month(month%12+1), 1) }

@@ -15,6 +15,7 @@ import (
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/trait"
 )
 
 // Limits, in characters.
@@ -136,6 +137,8 @@ func validate(name, question, followUpQuestion *string) apierror.UserErrors {
 			errs.Add(apierror.Required, []string{f.field}, "The %s must not be empty.", f.field)
 		case utf8.RuneCountInString(*f.text) > f.max:
 			errs.Add(apierror.TooLong, []string{f.field}, "At most %d characters.", f.max)
+		case f.field == "name" && (*f.text == trait.None || *f.text == trait.Other):
+			errs.Add(apierror.NotAllowed, []string{f.field}, "%s has a meaning of its own in breakdowns: take another name.", *f.text)
 		}
 	}
 	return errs

@@ -199,15 +199,15 @@ func (f *Filter) selectDays(sel *Selection, _ Within, now time.Time) error {
 	if f.To != nil {
 		sel.To = *f.To
 	}
-	if sel.To >= calendar.MaxDay {
-		sel.To = cube.Latest // the day after has five digits in its year, which SQLite would sort first
-	}
 	if f.Last != nil {
 		if f.From != nil {
 			return apierror.BadRequest("filter: give from or last, not both.")
 		}
 		if f.Last.Count < 1 || f.Last.Count > maxPeriod {
 			return apierror.BadRequest("filter.last.count: want 1 to %d.", maxPeriod)
+		}
+		if !f.Last.Unit.Valid() {
+			return apierror.BadRequest("filter.last.unit: there is no unit %.20q.", f.Last.Unit)
 		}
 		if f.To == nil {
 			sel.To = sel.state.Today(now)

@@ -190,13 +190,14 @@ func (sel *Selection) between(from, to calendar.Day) []predicate.Response {
 		return nil
 	}
 	zone := sel.state.Active.Zone()
-	if from != cube.Earliest {
+	// Beyond the calendar's ends there is nothing to compare with: what lies there counts on its first or its last day.
+	if from > calendar.MinDay {
 		where = append(where, response.RespondedAtGTE(from.Start(zone).UTC()))
 		if back, again, ok := beginsTwice(from, zone); ok {
 			where = append(where, response.Or(response.RespondedAtLT(back), response.RespondedAtGTE(again)))
 		}
 	}
-	if to != cube.Latest {
+	if to < calendar.MaxDay {
 		before := response.RespondedAtLT((to + 1).Start(zone).UTC())
 		if back, again, ok := beginsTwice(to+1, zone); ok {
 			before = response.Or(before, response.And(response.RespondedAtGTE(back), response.RespondedAtLT(again)))

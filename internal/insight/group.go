@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/nps"
@@ -149,7 +150,8 @@ func (c *cells) labelOf(key string) (func(cube.Cell) string, error) {
 	case byVariant:
 		return func(c cube.Cell) string { return profile(c).Variant }, nil
 	case byCampaign:
-		return func(c cube.Cell) string { return s.Campaigns[c.Campaign].Name }, nil
+		// By what it is: its name may be that of the rest, or have been another's before.
+		return func(c cube.Cell) string { return c.Campaign.String() }, nil
 	}
 	at := slices.IndexFunc(s.Active.Shape.Dimensions, func(d trait.Dimension) bool { return d.Key == key })
 	def, defined := s.Traits[key]
@@ -168,14 +170,38 @@ func (c *cells) labelOf(key string) (func(cube.Cell) string, error) {
 	return func(c cube.Cell) string { return profile(c).Values[at] }, nil
 }
 
+// named are a group's values as they are shown: campaigns by their names.
+func (c *cells) named(by []string, values pair) []string {
+	shown := slices.Clone(values[:len(by)])
+	for i, key := range by {
+		if id, err := uuid.Parse(shown[i]); key == byCampaign && err == nil {
+			shown[i] = c.state.Campaigns[id].Name
+		}
+	}
+	return shown
+}
+
+// equals orders groups of equally many responses: by their values as they are shown.
+func (c *cells) equals(by []string) func(a, b pair) int {
+	if !slices.Contains(by, byCampaign) {
+		return func(a, b pair) int { return slices.Compare(a[:], b[:]) }
+	}
+	return func(a, b pair) int {
+		return cmp.Or(slices.Compare(c.named(by, a), c.named(by, b)), slices.Compare(a[:], b[:]))
+	}
+}
+
 // shownFirst orders the groups, most responses first, and puts what is beyond the limit together under rest, which is
 // last. Values that already mean the rest join it.
-func shownFirst(groups map[pair]nps.Histogram, rest pair, limit int) []pair {
+func shownFirst(groups map[pair]nps.Histogram, rest pair, limit int, equals func(a, b pair) int) []pair {
 	other, hasOther := groups[rest]
 	delete(groups, rest)
 	order := slices.SortedFunc(maps.Keys(groups), func(a, b pair) int {
 		ha, hb := groups[a], groups[b]
-		return cmp.Or(cmp.Compare(hb.Count(), ha.Count()), slices.Compare(a[:], b[:]))
+		if c := cmp.Compare(hb.Count(), ha.Count()); c != 0 {
+			return c
+		}
+		return equals(a, b)
 	})
 	if len(order) > limit {
 		for _, values := range order[limit:] {

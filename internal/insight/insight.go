@@ -209,25 +209,31 @@ func (f *Feedback) Trend(ctx context.Context, interval calendar.Interval, rollin
 		return nil, err
 	}
 	byStart := map[calendar.Day]nps.Histogram{}
-	first, last := interval.Start(f.source.from), interval.Start(f.source.to)
-	dataFirst, dataLast := cube.Latest, cube.Earliest
+	begin := f.source.from
+	if rolling > 1 && begin != cube.Earliest {
+		begin = interval.Start(begin)
+	}
+	first, last := cube.Latest, cube.Earliest
 	for _, c := range found {
 		if c.Histogram == (nps.Histogram{}) {
 			continue
 		}
 		start := interval.Start(c.Start)
 		byStart[start] = byStart[start].Add(c.Histogram)
-		if c.Start >= f.source.from || rolling > 1 && start >= first {
-			dataFirst, dataLast = min(dataFirst, start), max(dataLast, start)
+		if c.Start >= begin {
+			first, last = min(first, start), max(last, start)
 		}
 	}
-	if f.source.from == cube.Earliest {
-		first = dataFirst
+	// A side with a bound is shown in full; an open one goes as far as there are responses, and to the bound at least.
+	if f.source.from != cube.Earliest {
+		first = interval.Start(f.source.from)
+		last = max(last, first)
 	}
-	if f.source.to == cube.Latest {
-		last = dataLast
+	if f.source.to != cube.Latest {
+		last = interval.Start(f.source.to)
+		first = min(first, last)
 	}
-	if first > last || first == cube.Latest || last == cube.Earliest {
+	if first > last {
 		return []*TrendPoint{}, nil
 	}
 	if interval.Count(first, last) > maxPoints {
@@ -247,7 +253,7 @@ func fold(byStart map[calendar.Day]nps.Histogram, first, last calendar.Day, inte
 	}
 	for start := first; start <= last; start = interval.Next(start) {
 		window = window.Add(byStart[start])
-		p := &TrendPoint{Start: start, End: interval.Next(start) - 1, Score: &Score{window}}
+		p := &TrendPoint{Start: start, End: min(interval.Next(start)-1, calendar.MaxDay), Score: &Score{window}}
 		p.Complete = p.End < today
 		if n := len(trend); n > 0 {
 			if c := compare(window, trend[n-1].Score.responses); c.Difference != nil {
@@ -307,7 +313,7 @@ func (f *Feedback) Breakdown(ctx context.Context, by []string, limit int) ([]*Fe
 			all = all.Add(h)
 		}
 	}
-	shown := shownFirst(byValues, rest(by), limit)
+	shown := shownFirst(byValues, rest(by), limit, c.equals(by))
 	groups := make([]*FeedbackGroup, 0, len(shown))
 	for _, values := range shown {
 		h := byValues[values]
@@ -316,7 +322,7 @@ func (f *Feedback) Breakdown(ctx context.Context, by []string, limit int) ([]*Fe
 			g.not = shown[:len(shown)-1]
 		}
 		groups = append(groups, &FeedbackGroup{
-			Values:     slices.Clone(values[:len(by)]),
+			Values:     c.named(by, values),
 			Score:      &Score{h},
 			Share:      float64(h.Count()) / float64(all.Count()),
 			VersusRest: compare(h, all.Sub(h)),

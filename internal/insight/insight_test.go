@@ -338,6 +338,66 @@ func TestBreakdown(t *testing.T) {
 	})
 }
 
+// A campaign is a group of its own, whatever its name: one from before names were looked at may be called as the rest is.
+func TestBreakdownTellsCampaignsApart(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db, "UTC")
+		for _, name := range []string{trait.Other, trait.None} {
+			var c *ent.Campaign
+			err := db.WriteSettings(w.ctx, auth.Tenant(w.ctx), func(tx *store.Tx) (err error) {
+				c, err = tx.Ent.Campaign.Create().SetName(name).SetQuestion("?").SetFollowUpQuestion("?").Save(w.ctx)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.campaigns = append(w.campaigns, c)
+			for _, update := range []func() error{
+				func() error { _, err := campaign.Create(w.ctx, db, campaign.CreateInput{Name: name}); return err },
+				func() error {
+					_, err := campaign.Update(w.ctx, db, campaign.UpdateInput{ID: w.campaigns[0].NodeID(), Name: &name})
+					return err
+				},
+			} {
+				if errs, ok := errors.AsType[apierror.UserErrors](update()); !ok || errs[0].Code != apierror.NotAllowed {
+					t.Errorf("%s as a name: %v", name, errs)
+				}
+			}
+		}
+		at := on("2026-01-01T00:00:00Z")
+		for i, n := range []int{1, 2, 3, 4} {
+			w.record(t, slices.Repeat([]answer{{Score: 10, Campaign: i, Age: 5, At: at}}, n)...)
+		}
+		for _, test := range []struct {
+			by    []string
+			limit int
+			want  string
+		}{
+			{[]string{"campaign"}, 50, "(none):4 (other):3 two:2 one:1"},
+			{[]string{"campaign"}, 2, "(none):4 (other):3 (other):3"},
+			{[]string{"campaign"}, 1, "(none):4 (other):6"},
+			{[]string{"age", "campaign"}, 2, "<10|(none):4 <10|(other):3 (other)|(other):3"},
+			{[]string{"variant", "campaign"}, 3, "(none)|(none):4 (none)|(other):3 (none)|two:2 (other)|(other):1"},
+		} {
+			groups, err := w.feedback(t, feedback.Filter{}).Breakdown(w.ctx, test.by, test.limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, g := range groups {
+				got = append(got, fmt.Sprintf("%s:%d", strings.Join(g.Values, "|"), g.Score.Responses()))
+				inner, err := g.Feedback.Score(w.ctx)
+				if err != nil || inner.Responses() != g.Score.Responses() {
+					t.Errorf("by %v %v has %d, and by itself %v, %v", test.by, g.Values, g.Score.Responses(), inner, err)
+				}
+			}
+			if text := strings.Join(got, " "); text != test.want {
+				t.Errorf("by %v up to %d: %s, want %s", test.by, test.limit, text, test.want)
+			}
+		}
+	})
+}
+
 // Whatever was answered, trends, breakdowns and segments are what a count over the answers gives.
 func TestFoldsAreSumsOfAnswers(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
