@@ -24,13 +24,13 @@ func ClientAddress(ctx context.Context) netip.Addr {
 // RemoteAddress is the address that a request came from: the one that is connected or, where that is a trusted proxy, the
 // one that it says in X-Forwarded-For, and so on through all proxies that are trusted. What others say is not believed.
 func RemoteAddress(r *http.Request, trusted []netip.Prefix) netip.Addr {
-	address := parseAddress(r.RemoteAddr)
+	address := PeerAddress(r.RemoteAddr)
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for _, hop := range slices.Backward(hops) {
 		if !slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(address) }) {
 			break
 		}
-		next := parseAddress(strings.TrimSpace(hop))
+		next := PeerAddress(strings.TrimSpace(hop))
 		if !next.IsValid() {
 			break
 		}
@@ -39,8 +39,8 @@ func RemoteAddress(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	return address
 }
 
-// parseAddress reads an address with or without a port; the zero Addr where it is none.
-func parseAddress(text string) netip.Addr {
+// PeerAddress reads an address with or without a port; the zero Addr where it is none.
+func PeerAddress(text string) netip.Addr {
 	address, err := netip.ParseAddr(strings.Trim(text, "[]"))
 	if err != nil {
 		withPort, err := netip.ParseAddrPort(text)

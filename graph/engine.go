@@ -128,7 +128,7 @@ func (e *engine) wireEngine(log *slog.Logger) wire.Engine {
 		Authenticate: e.authenticate,
 		Watch:        e.Watcher.Watch,
 		Key:          bucketOf,
-		Remote:       func(r *http.Request) string { return network(RemoteAddress(r, e.TrustedProxies)).String() },
+		Remote:       func(r *http.Request) string { return Network(RemoteAddress(r, e.TrustedProxies)).String() },
 		Prepare:      e.prepare,
 		Execute:      e.execute,
 		Subscribe:    e.subscribe,

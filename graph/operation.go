@@ -431,7 +431,7 @@ func (o *Operations) bucket(ctx context.Context) bucket {
 	caller, ok := auth.From(ctx)
 	switch {
 	case !ok:
-		return bucket{o.anonymous, network(ClientAddress(ctx)).As16()}
+		return bucket{o.anonymous, Network(ClientAddress(ctx)).As16()}
 	case caller.Key == uuid.Nil:
 		return bucket{}
 	}
@@ -443,11 +443,11 @@ func bucketOf(ctx context.Context) string {
 	if caller, ok := auth.From(ctx); ok {
 		return "key " + caller.Key.String()
 	}
-	return "address " + network(ClientAddress(ctx)).String()
+	return "address " + Network(ClientAddress(ctx)).String()
 }
 
-// network is what one caller may be expected to have of addresses: one of IPv4, or 64 bits of those of IPv6.
-func network(address netip.Addr) netip.Addr {
+// Network is what one caller may be expected to have of addresses: one of IPv4, or 64 bits of those of IPv6.
+func Network(address netip.Addr) netip.Addr {
 	if address.Is6() {
 		if p, err := address.Prefix(64); err == nil {
 			return p.Addr()

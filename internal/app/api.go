@@ -30,11 +30,14 @@ func (a *App) API(edge Edge) (*graph.Handler, error) {
 			TrustedDocuments: edge.TrustedDocuments,
 		},
 		TrustedProxies: edge.TrustedProxies,
-		Limits:         wire.Limits{Timeout: edge.RequestTimeout},
-		Span:           a.span,
-		Observe:        a.observed,
-		Panicked:       a.Observe.Panic,
-		Log:            a.log,
+		Limits: wire.Limits{
+			Timeout: edge.RequestTimeout,
+			Streams: edge.MaxStreams, StreamsPerKey: edge.MaxStreamsPerKey, StreamsPerAddress: edge.MaxStreamsPerAddress,
+		},
+		Span:     a.span,
+		Observe:  a.observed,
+		Panicked: a.Observe.Panic,
+		Log:      a.log,
 	})
 }
 

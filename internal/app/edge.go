@@ -26,15 +26,19 @@ type Edge struct {
 	AnonymousBurst   int `env:"ZEROTEN_ANONYMOUS_BURST" default:"${anonymous_burst}" placeholder:"COST" help:"What an address without a key may spend at once (default ${default})."`
 	AnonymousRestore int `env:"ZEROTEN_ANONYMOUS_RESTORE" default:"${anonymous_restore}" placeholder:"COST" help:"What an address without a key gets back each second (default ${default})."`
 
-	MaxConnections int           `env:"ZEROTEN_MAX_CONNECTIONS" default:"${max_connections}" placeholder:"NUMBER" help:"Hold this many connections at once; more wait (default ${default})."`
-	RequestTimeout time.Duration `env:"ZEROTEN_REQUEST_TIMEOUT" default:"${request_timeout}" help:"Give a request up after this long (default ${default})."`
+	MaxConnections           int           `env:"ZEROTEN_MAX_CONNECTIONS" default:"${max_connections}" placeholder:"NUMBER" help:"Hold this many connections at once; more are answered 503 (default ${default})."`
+	MaxConnectionsPerAddress int           `env:"ZEROTEN_MAX_CONNECTIONS_PER_ADDRESS" default:"${max_connections_per_address}" placeholder:"NUMBER" help:"Hold this many connections of one address, and at most twice as many as are free (default ${default})."`
+	MaxStreams               int           `env:"ZEROTEN_MAX_STREAMS" placeholder:"NUMBER" help:"Hold this many event streams and sockets at once (default: nine tenths of --max-connections)."`
+	MaxStreamsPerKey         int           `env:"ZEROTEN_MAX_STREAMS_PER_KEY" default:"${max_streams_per_key}" placeholder:"NUMBER" help:"Hold this many event streams and sockets of one key and its tokens, and at most twice as many as are free (default ${default})."`
+	MaxStreamsPerAddress     int           `env:"ZEROTEN_MAX_STREAMS_PER_ADDRESS" default:"${max_streams_per_address}" placeholder:"NUMBER" help:"Hold this many event streams and sockets of one address, and at most twice as many as are free (default ${default})."`
+	RequestTimeout           time.Duration `env:"ZEROTEN_REQUEST_TIMEOUT" default:"${request_timeout}" help:"Give a request up after this long (default ${default})."`
 }
 
 // defaults are what holds where nothing is said.
 var defaults = Edge{
 	RateBurst: 50_000, RateRestore: 20_000,
 	AnonymousBurst: 2_000, AnonymousRestore: 100,
-	MaxConnections: 20_000,
+	MaxConnections: 20_000, MaxConnectionsPerAddress: 15_000, MaxStreamsPerKey: 15_000, MaxStreamsPerAddress: 15_000,
 	RequestTimeout: 30 * time.Second,
 }
 
@@ -43,7 +47,8 @@ func Defaults() kong.Vars {
 	return kong.Vars{
 		"rate_burst": strconv.Itoa(defaults.RateBurst), "rate_restore": strconv.Itoa(defaults.RateRestore),
 		"anonymous_burst": strconv.Itoa(defaults.AnonymousBurst), "anonymous_restore": strconv.Itoa(defaults.AnonymousRestore),
-		"max_connections": strconv.Itoa(defaults.MaxConnections),
+		"max_connections": strconv.Itoa(defaults.MaxConnections), "max_connections_per_address": strconv.Itoa(defaults.MaxConnectionsPerAddress),
+		"max_streams_per_key": strconv.Itoa(defaults.MaxStreamsPerKey), "max_streams_per_address": strconv.Itoa(defaults.MaxStreamsPerAddress),
 		"request_timeout": defaults.RequestTimeout.String(),
 	}
 }
@@ -54,9 +59,19 @@ func (e *Edge) check() error {
 	e.AnonymousBurst = cmp.Or(e.AnonymousBurst, defaults.AnonymousBurst)
 	e.AnonymousRestore = cmp.Or(e.AnonymousRestore, defaults.AnonymousRestore)
 	e.MaxConnections = cmp.Or(e.MaxConnections, defaults.MaxConnections)
+	e.MaxConnectionsPerAddress = cmp.Or(e.MaxConnectionsPerAddress, defaults.MaxConnectionsPerAddress)
+	e.MaxStreams = cmp.Or(e.MaxStreams, e.MaxConnections-max(1, e.MaxConnections/10))
+	e.MaxStreamsPerKey = cmp.Or(e.MaxStreamsPerKey, defaults.MaxStreamsPerKey)
+	e.MaxStreamsPerAddress = cmp.Or(e.MaxStreamsPerAddress, defaults.MaxStreamsPerAddress)
 	e.RequestTimeout = cmp.Or(e.RequestTimeout, defaults.RequestTimeout)
-	if e.RateRestore < 1 || e.AnonymousRestore < 1 || e.MaxConnections < 1 {
-		return usage("want numbers from 1 for --rate-restore, --anonymous-restore and --max-connections")
+	if e.RateRestore < 1 || e.AnonymousRestore < 1 {
+		return usage("want numbers from 1 for --rate-restore and --anonymous-restore")
+	}
+	if min(e.MaxConnectionsPerAddress, e.MaxStreams, e.MaxStreamsPerKey, e.MaxStreamsPerAddress) < 1 {
+		return usage("want numbers from 1 for --max-connections-per-address, --max-streams, --max-streams-per-key and --max-streams-per-address")
+	}
+	if e.MaxStreams >= e.MaxConnections { // else nobody could ask anything while all of them are open
+		return usage("--max-streams is %d, and must be less than --max-connections, which is %d", e.MaxStreams, e.MaxConnections)
 	}
 	for _, origin := range e.AllowOrigin {
 		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Scheme == "" || u.Host == "" || origin != u.Scheme+"://"+u.Host) {

@@ -12,7 +12,6 @@ import (
 	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/observe"
-	"golang.org/x/net/netutil"
 )
 
 // Server serves an App over HTTP.
@@ -118,9 +117,9 @@ func (a *App) serve(doors doors, edge Edge, playground graph.Playground) (*Serve
 	mux.Handle("GET /{$}", http.RedirectHandler("/playground", http.StatusFound))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { health{OK: true}.write(w) })
 	mux.Handle("GET /readyz", &readiness{app: a, stopping: s.stopping})
-	s.http = a.httpServer(a.Observe.Requests(mux, isProbe))
-	s.http.ConnState = a.countConnection
-	a.goServe(s.http, netutil.LimitListener(doors.main, edge.MaxConnections), s.served)
+	s.http = a.httpServer(received(a.Observe.Requests(newPolite(mux, edge), isProbe)))
+	s.http.ConnState, s.http.ConnContext = a.countConnection, inLobby
+	a.goServe(s.http, newGate(doors.main, edge.MaxConnections, edge.MaxConnectionsPerAddress, edge.TrustedProxies), s.served)
 	return s, nil
 }
 
