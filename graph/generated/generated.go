@@ -2770,7 +2770,8 @@ input FeedbackFilter {
   """
   last: PeriodInput
   """
-  Only responses whose comment holds these words, all of them and in any order; at most 200 characters.
+  Only responses whose comment holds these words, all of them and in any order; at most 200 characters. A word begins one
+  of the comment's, without regard to case; quotes and punctuation around it do not count, unless they are all there is.
   Lists and subscriptions only: on scores it is BAD_REQUEST.
   """
   search: String

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -75,7 +73,7 @@ type Selection struct {
 	channels   []string
 	variants   []string
 	segments   []*segment.Matcher
-	words      []string
+	terms      []string
 	hasComment *bool
 }
 
@@ -239,7 +237,7 @@ func (f *Filter) selectRest(sel *Selection, _ Within, _ time.Time) error {
 		if utf8.RuneCountInString(*f.Search) > MaxSearch {
 			return apierror.BadRequest("filter.search: at most %d characters.", MaxSearch)
 		}
-		sel.words = words(*f.Search)
+		sel.terms = terms(*f.Search)
 	}
 	sel.hasComment = f.HasComment
 	sel.NarrowsComments = f.Search != nil || f.HasComment != nil
@@ -319,7 +317,7 @@ func (sel *Selection) Matches(e *Entry) bool {
 	if r := e.Response; r != nil {
 		return sel.matchesKnown(e, r.Score, string(r.Channel), r.Variant, r.RespondedAt) &&
 			(sel.hasComment == nil || *sel.hasComment == (r.Comment != nil)) &&
-			sel.matchesWords(r) && sel.matchesSegments(r)
+			sel.matchesTerms(r) && sel.matchesSegments(r)
 	}
 	if t := e.Gone; t != nil {
 		return sel.matchesKnown(e, t.Score, t.Channel, t.Variant, t.RespondedAt) &&
@@ -351,33 +349,14 @@ func (sel *Selection) matchesKnown(e *Entry, score int, channel string, variant 
 	return sel.From <= day && day <= sel.To
 }
 
-// matchesWords reports whether each word begins one of the comment's, in any order and without regard to case.
-func (sel *Selection) matchesWords(r *ent.Response) bool {
-	if len(sel.words) == 0 {
+// matchesTerms reports whether the comment holds each term.
+func (sel *Selection) matchesTerms(r *ent.Response) bool {
+	if len(sel.terms) == 0 {
 		return true
 	}
 	if r.Comment == nil {
 		return false
 	}
-	said := words(*r.Comment)
-	for _, w := range sel.words {
-		if !slices.ContainsFunc(said, func(s string) bool { return strings.HasPrefix(s, w) }) {
-			return false
-		}
-	}
-	return true
-}
-
-func words(text string) []string {
-	return strings.FieldsFunc(strings.Map(lower, text), func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r)
-	})
-}
-
-// lower is the small letter, but never an ASCII one of another: databases do not take İ for an i.
-func lower(r rune) rune {
-	if l := unicode.ToLower(r); l >= utf8.RuneSelf || r < utf8.RuneSelf {
-		return l
-	}
-	return r
+	said := folded(*r.Comment)
+	return !slices.ContainsFunc(sel.terms, func(term string) bool { return !holds(said, term) })
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
@@ -98,8 +97,8 @@ func List(ctx context.Context, db *store.DB, states *cube.States, f Filter, with
 		return rows, nil
 	}
 	sifted := fetch
-	if len(sel.segments)+len(sel.words) > 0 {
-		keep := func(r *ent.Response) bool { return sel.matchesSegments(r) && sel.matchesWords(r) }
+	if len(sel.segments)+len(sel.terms) > 0 {
+		keep := func(r *ent.Response) bool { return sel.matchesSegments(r) && sel.matchesTerms(r) }
 		sifted = func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
 			days, err := sel.days(ctx, db, w.Desc)
 			if err != nil {
@@ -127,7 +126,7 @@ func List(ctx context.Context, db *store.DB, states *cube.States, f Filter, with
 
 // scan runs a statement: as a scan where the database may have to read on through rows that do not match.
 func (sel *Selection) scan(ctx context.Context, db *store.DB, statement func() error) error {
-	if len(sel.words)+len(sel.segments) == 0 && sel.hasComment == nil && sel.variants == nil && sel.channels == nil {
+	if len(sel.terms)+len(sel.segments) == 0 && sel.hasComment == nil && sel.variants == nil && sel.channels == nil {
 		return statement()
 	}
 	return db.Scan(ctx, statement)
@@ -170,17 +169,12 @@ func (sel *Selection) predicates() []predicate.Response {
 			where = append(where, response.CommentIsNil())
 		}
 	}
-	for _, w := range sel.words {
-		if isASCII(w) {
-			// A hint for the database; matchesWords decides.
-			where = append(where, response.CommentContainsFold(w))
+	for _, term := range sel.terms {
+		for _, hint := range hints(term) {
+			where = append(where, response.CommentContainsFold(hint)) // matchesTerms decides
 		}
 	}
 	return where
-}
-
-func isASCII(text string) bool {
-	return !strings.ContainsFunc(text, func(r rune) bool { return r >= 0x80 })
 }
 
 // between is the predicate of some days.
@@ -305,7 +299,7 @@ func (sel *Selection) count(ctx context.Context, db *store.DB) (int, error) {
 
 // countRows counts those that the predicates and the selection's segments and words leave.
 func (sel *Selection) countRows(ctx context.Context, db *store.DB, where []predicate.Response) (int, error) {
-	if len(sel.segments)+len(sel.words) == 0 {
+	if len(sel.segments)+len(sel.terms) == 0 {
 		n := 0
 		err := sel.scan(ctx, db, func() (err error) {
 			n, err = db.Ent.Response.Query().Where(where...).Count(ctx)
@@ -332,7 +326,7 @@ func (sel *Selection) countRows(ctx context.Context, db *store.DB, where []predi
 			return 0, err
 		}
 		for _, r := range rows {
-			if sel.matchesSegments(r) && sel.matchesWords(r) {
+			if sel.matchesSegments(r) && sel.matchesTerms(r) {
 				n++
 			}
 		}

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
@@ -256,35 +255,39 @@ func TestPlanKeys(t *testing.T) {
 	}
 }
 
-// FuzzWords wants the beginnings of a comment's words to find it, in any order, and what the database is told of a word
-// to be true of the comment.
-func FuzzWords(f *testing.F) {
-	for _, text := range []string{"", "Great service, très bien!", "can't 50%_off", "İstanbul Kelvin ſtraße ΣΑΣ", "e\u0301 שלום 👩‍👩‍👧", "\xff a"} {
-		f.Add(text)
+// FuzzTerms wants a search to find each comment that holds its text between blanks, nothing that lacks one of its terms,
+// and what the database is told of a term to be true of every comment that is found.
+func FuzzTerms(f *testing.F) {
+	for _, text := range []string{
+		"", " ", "Great service, très bien!", "can't 50%_off", "İstanbul \u212aelvin ſtraße ΣΑΣ", "e\u0301 שלום 👩‍👩‍👧", "\xff a", "👎", "👍🏽 ok", "!!!", "\"", "…", "\u200b",
+		"回線が遅いです", "ช้ามาก", "C++", "a\u20dd", "\u0301", "the", "x", "“so-so”", "\u037e\u1fef", "𝔸",
+	} {
+		f.Add(text, "Too slow, 👎!", "in the evening")
+		f.Add("Too slow, 👎!", text, text)
 	}
-	f.Fuzz(func(t *testing.T, text string) {
-		said := words(text)
-		for _, w := range said {
-			if w == "" || !utf8.ValidString(w) && utf8.ValidString(text) || strings.ContainsFunc(w, unicode.IsSpace) {
-				t.Fatalf("%q has the word %q", text, w)
-			}
-			if again := words(w); len(again) != 1 || again[0] != w {
-				t.Errorf("the word %q has the words %q", w, again)
-			}
-			_, size := utf8.DecodeRuneInString(w)
-			for _, part := range []string{w, w[:size]} {
-				sel := Selection{words: []string{part}}
-				if !sel.matchesWords(&ent.Response{Comment: &text}) {
-					t.Errorf("%q does not find %q", part, text)
-				}
-				if isASCII(part) && !strings.Contains(asciiLower(text), part) {
-					t.Errorf("a database that folds ASCII alone does not find %q in %q", part, text)
-				}
-			}
+	f.Fuzz(func(t *testing.T, search, before, after string) {
+		sel := Selection{terms: terms(search)}
+		if none := strings.TrimFunc(search, unicode.IsSpace) == ""; none != (len(sel.terms) == 0) {
+			t.Fatalf("%q has the terms %q", search, sel.terms)
 		}
-		slices.Reverse(said)
-		if sel := (Selection{words: said}); len(said) > 0 && !sel.matchesWords(&ent.Response{Comment: &text}) {
-			t.Errorf("%q do not find %q", said, text)
+		literally := before + " " + search + "\n" + after
+		if !sel.matchesTerms(&ent.Response{Comment: &literally}) {
+			t.Errorf("%q does not find %q", search, literally)
+		}
+		for _, comment := range []string{literally, before, after, before + after, strings.ToUpper(literally), search + before} {
+			if !sel.matchesTerms(&ent.Response{Comment: &comment}) {
+				continue
+			}
+			for _, term := range sel.terms {
+				if !strings.Contains(folded(comment), term) {
+					t.Errorf("%q finds %q, which lacks %q", search, comment, term)
+				}
+				for _, hint := range hints(term) {
+					if !strings.Contains(asciiLower(comment), hint) {
+						t.Errorf("a database that folds ASCII alone does not find %q in %q", hint, comment)
+					}
+				}
+			}
 		}
 	})
 }
