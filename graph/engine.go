@@ -57,9 +57,15 @@ func sameHost(origin string, r *http.Request) bool {
 	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
 }
 
+// mayBulk reports whether the caller may record in bulk.
+func mayBulk(ctx context.Context) bool {
+	caller, ok := auth.From(ctx)
+	return ok && caller.May(auth.Collect)
+}
+
 // prepare makes an operation of a request.
-func (e *engine) prepare(ctx context.Context, params *graphql.RawParams) (*wire.Operation, gqlerror.List) {
-	op, errs := e.operations.Prepare(ctx, params)
+func (e *engine) prepare(ctx context.Context, params *graphql.RawParams, variables wire.Variables) (*wire.Operation, gqlerror.List) {
+	op, errs := e.operations.Prepare(ctx, params, variables)
 	for i, err := range errs {
 		errs[i] = e.present(ctx, err)
 	}
@@ -129,6 +135,8 @@ func (e *engine) wireEngine(log *slog.Logger) wire.Engine {
 		Watch:        e.Watcher.Watch,
 		Key:          bucketOf,
 		Remote:       func(r *http.Request) string { return Network(RemoteAddress(r, e.TrustedProxies)).String() },
+		Bulk:         mayBulk,
+		Pay:          e.operations.Pay,
 		Prepare:      e.prepare,
 		Execute:      e.execute,
 		Subscribe:    e.subscribe,

@@ -138,9 +138,10 @@ func readableNumbers(observers *core.Events, add core.AddErrFunc) {
 	})
 }
 
-// Prepare makes an operation of a request, and takes what it costs at most out of the caller's bucket. The errors are to
-// be shown as present does.
-func (o *Operations) Prepare(ctx context.Context, params *graphql.RawParams) (op *wire.Operation, errs gqlerror.List) {
+// Prepare makes an operation of a request, and takes what it costs at most out of the caller's bucket. Its variables are
+// read once it is known which of them it declares; where variables is nil they are those of params. The errors are to be
+// shown as present does.
+func (o *Operations) Prepare(ctx context.Context, params *graphql.RawParams, variables wire.Variables) (op *wire.Operation, errs gqlerror.List) {
 	defer func() {
 		if p := recover(); p != nil {
 			op, errs = nil, refusal(o.config.Recover(ctx, p))
@@ -173,6 +174,12 @@ func (o *Operations) Prepare(ctx context.Context, params *graphql.RawParams) (op
 	var err error
 	if opCtx.Operation, err = choose(d.AST, params.OperationName); err != nil {
 		return nil, refusal(err)
+	}
+	if variables != nil {
+		params.Variables, err = variables(func(name string) bool { return opCtx.Operation.VariableDefinitions.ForName(name) != nil })
+		if err != nil {
+			return nil, refusal(err)
+		}
 	}
 	if opCtx.Variables, err = validator.VariableValues(o.schema, opCtx.Operation, params.Variables); err != nil {
 		return nil, gqlerror.List{short(asGraphQL(err))}
@@ -364,6 +371,12 @@ func oneRootField(op *ast.OperationDefinition) error {
 		return apierror.BadRequest("A subscription's root field can be neither skipped nor included: leave @skip and @include out.")
 	}
 	return nil
+}
+
+// Pay takes points out of the caller's bucket for what is about to be read. The error is RATE_LIMITED where they are not
+// there.
+func (o *Operations) Pay(ctx context.Context, points int) error {
+	return o.bucket(ctx).take(points, time.Now())
 }
 
 // Meter returns a context for one execution, in which what it costs is counted.

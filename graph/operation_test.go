@@ -66,7 +66,7 @@ func TestPrepare(t *testing.T) {
 	o, ctx := newOperations(t, OperationsConfig{}), keyCtx(t)
 	op, errs := o.Prepare(ctx, &graphql.RawParams{
 		Query: "query A($n:Int=7){responses(first:$n){nodes{campaign{name}}}} query B{viewer{scopes}}", OperationName: "A",
-	})
+	}, nil)
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
@@ -76,7 +76,7 @@ func TestPrepare(t *testing.T) {
 	if err := op.Validate(ctx); err != nil {
 		t.Error(err)
 	}
-	again, errs := o.Prepare(ctx, &graphql.RawParams{Query: op.RawQuery, OperationName: "B"})
+	again, errs := o.Prepare(ctx, &graphql.RawParams{Query: op.RawQuery, OperationName: "B"}, nil)
 	if len(errs) > 0 || again.Doc != op.Doc || again.Operation.Name != "B" {
 		t.Errorf("the second time: %v, parsed again: %t", errs, again.Doc != op.Doc)
 	}
@@ -126,7 +126,7 @@ func TestPrepareRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 2 { // what was refused is not remembered as valid
-				_, errs := o.Prepare(keyCtx(t), &test.params)
+				_, errs := o.Prepare(keyCtx(t), &test.params, nil)
 				if shown := wantRefused(t, errs, test.code, test.want); shown != nil && len(shown.Message) > maxMessage+100 {
 					t.Errorf("%d bytes: %s", len(shown.Message), shown.Message)
 				}
@@ -157,7 +157,7 @@ func TestPrepareRefusesHostileDocuments(t *testing.T) {
 		"a string's braces": `{a(b:"` + strings.Repeat(`\"{`, 100) + `"` + strings.Repeat("{", 100),
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, errs := o.Prepare(keyCtx(t), &graphql.RawParams{Query: document})
+			_, errs := o.Prepare(keyCtx(t), &graphql.RawParams{Query: document}, nil)
 			wantRefused(t, errs, apierror.TooComplex, "")
 		})
 	}
@@ -165,7 +165,7 @@ func TestPrepareRefusesHostileDocuments(t *testing.T) {
 	for i := range 50 {
 		unknown += fmt.Sprintf("a%d ", i)
 	}
-	if _, errs := o.Prepare(keyCtx(t), &graphql.RawParams{Query: unknown + "}"}); len(errs) != maxErrors || len(errs[0].Locations) != 1 {
+	if _, errs := o.Prepare(keyCtx(t), &graphql.RawParams{Query: unknown + "}"}, nil); len(errs) != maxErrors || len(errs[0].Locations) != 1 {
 		t.Errorf("%d errors, want %d, with locations", len(errs), maxErrors)
 	}
 }
@@ -174,10 +174,10 @@ func TestPrepareRefusesHostileDocuments(t *testing.T) {
 func TestCacheIsForCallersWithKeys(t *testing.T) {
 	o := newOperations(t, OperationsConfig{})
 	stranger, params := anonymousCtx(t, "192.0.2.1"), &graphql.RawParams{Query: "{viewer{scopes}}"}
-	first, _ := o.Prepare(stranger, params)
-	second, _ := o.Prepare(stranger, params)
-	known, _ := o.Prepare(keyCtx(t), params)
-	third, errs := o.Prepare(stranger, params)
+	first, _ := o.Prepare(stranger, params, nil)
+	second, _ := o.Prepare(stranger, params, nil)
+	known, _ := o.Prepare(keyCtx(t), params, nil)
+	third, errs := o.Prepare(stranger, params, nil)
 	if len(errs) > 0 || first.Doc == second.Doc || known.Doc != third.Doc {
 		t.Errorf("kept for strangers: %t; kept for others: %t", first.Doc == second.Doc, known.Doc == third.Doc)
 	}
@@ -194,36 +194,36 @@ func TestPersistedQueries(t *testing.T) {
 	hash := documents.Hash(text)
 	unknown := func(ctx context.Context) {
 		t.Helper()
-		_, errs := o.Prepare(ctx, by(hash, ""))
+		_, errs := o.Prepare(ctx, by(hash, ""), nil)
 		if shown := wantRefused(t, errs, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound"); shown.Message != "PersistedQueryNotFound" {
 			t.Errorf("clients wait for another message than %q", shown.Message)
 		}
 	}
 	unknown(ctx)
-	if _, errs := o.Prepare(anonymousCtx(t, "192.0.2.1"), by(hash, text)); len(errs) > 0 {
+	if _, errs := o.Prepare(anonymousCtx(t, "192.0.2.1"), by(hash, text), nil); len(errs) > 0 {
 		t.Error(errs)
 	}
 	unknown(ctx) // nobody registers without a key
-	_, errs := o.Prepare(ctx, by(documents.Hash("{a}"), text))
+	_, errs := o.Prepare(ctx, by(documents.Hash("{a}"), text), nil)
 	wantRefused(t, errs, apierror.BadRequestCode, "sha256Hash")
 	unknown(ctx)
-	if _, errs := o.Prepare(ctx, by(documents.Hash("{a}"), "{a}")); len(errs) == 0 {
+	if _, errs := o.Prepare(ctx, by(documents.Hash("{a}"), "{a}"), nil); len(errs) == 0 {
 		t.Error("an invalid document was let through")
 	}
-	_, errs = o.Prepare(ctx, by(documents.Hash("{a}"), ""))
+	_, errs = o.Prepare(ctx, by(documents.Hash("{a}"), ""), nil)
 	wantRefused(t, errs, documents.NotFoundCode, "") // and is not remembered
-	if _, errs := o.Prepare(ctx, by(strings.ToUpper(hash), text)); len(errs) > 0 {
+	if _, errs := o.Prepare(ctx, by(strings.ToUpper(hash), text), nil); len(errs) > 0 {
 		t.Error(errs)
 	}
 	unknown(anonymousCtx(t, "192.0.2.1"))
 	for _, ctx := range []context.Context{ctx, keyCtx(t)} {
-		if op, errs := o.Prepare(ctx, by(hash, "")); len(errs) > 0 || op.RawQuery != text {
+		if op, errs := o.Prepare(ctx, by(hash, ""), nil); len(errs) > 0 || op.RawQuery != text {
 			t.Errorf("once known: %v", errs)
 		}
 	}
 	other := by(hash, "")
 	other.Extensions["persistedQuery"].(map[string]any)["version"] = 2
-	_, errs = o.Prepare(ctx, other)
+	_, errs = o.Prepare(ctx, other, nil)
 	wantRefused(t, errs, apierror.BadRequestCode, "version")
 }
 
@@ -250,7 +250,7 @@ func TestTrustedDocuments(t *testing.T) {
 		"by id, and text": {Query: text, Extensions: id(documents.Hash(text))},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if op, errs := o.Prepare(anonymousCtx(t, "192.0.2.1"), &params); len(errs) > 0 || op.Operation.Name != "Mine" {
+			if op, errs := o.Prepare(anonymousCtx(t, "192.0.2.1"), &params, nil); len(errs) > 0 || op.Operation.Name != "Mine" {
 				t.Error(errs)
 			}
 		})
@@ -263,7 +263,7 @@ func TestTrustedDocuments(t *testing.T) {
 		"nothing":               {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, errs := o.Prepare(keyCtx(t), &params)
+			_, errs := o.Prepare(keyCtx(t), &params, nil)
 			wantRefused(t, errs, apierror.BadRequestCode, "trusts")
 		})
 	}
@@ -284,13 +284,13 @@ func TestRates(t *testing.T) {
 		o := newOperations(t, OperationsConfig{Keys: rate.Config{Burst: 1_000, Restore: 50}, Anonymous: rate.Config{Burst: 100, Restore: 10}})
 		ctx, params := keyCtx(t), &graphql.RawParams{Query: "{responses(first:99){nodes{id}}}"} // costs 100
 		for range 10 {
-			if _, errs := o.Prepare(ctx, params); len(errs) > 0 {
+			if _, errs := o.Prepare(ctx, params, nil); len(errs) > 0 {
 				t.Fatal(errs)
 			}
 		}
 		limited := func(want time.Duration) {
 			t.Helper()
-			_, errs := o.Prepare(ctx, params)
+			_, errs := o.Prepare(ctx, params, nil)
 			wantRefused(t, errs, apierror.RateLimited, "Try again later")
 			var known *apierror.Error
 			if !errors.As(errs, &known) || known.RetryAfter != want {
@@ -301,27 +301,27 @@ func TestRates(t *testing.T) {
 		time.Sleep(time.Second)
 		limited(time.Second)
 		time.Sleep(time.Second)
-		if _, errs := o.Prepare(ctx, params); len(errs) > 0 {
+		if _, errs := o.Prepare(ctx, params, nil); len(errs) > 0 {
 			t.Error(errs)
 		}
-		if _, errs := o.Prepare(keyCtx(t), params); len(errs) > 0 {
+		if _, errs := o.Prepare(keyCtx(t), params, nil); len(errs) > 0 {
 			t.Errorf("another key: %v", errs)
 		}
 
 		// A key's tokens spend what the key has.
 		caller, _ := auth.From(ctx)
 		caller.Token = true
-		_, errs := o.Prepare(auth.With(ctx, caller), params)
+		_, errs := o.Prepare(auth.With(ctx, caller), params, nil)
 		wantRefused(t, errs, apierror.RateLimited, "")
 
 		// Strangers spend what their address has, and all of a network of IPv6 are one.
-		if _, errs := o.Prepare(anonymousCtx(t, "2001:db8::1"), params); len(errs) > 0 {
+		if _, errs := o.Prepare(anonymousCtx(t, "2001:db8::1"), params, nil); len(errs) > 0 {
 			t.Error(errs)
 		}
-		_, errs = o.Prepare(anonymousCtx(t, "2001:db8::2"), params)
+		_, errs = o.Prepare(anonymousCtx(t, "2001:db8::2"), params, nil)
 		wantRefused(t, errs, apierror.RateLimited, "")
 		for _, other := range []string{"2001:db8:0:1::1", "192.0.2.1", "192.0.2.2"} {
-			if _, errs := o.Prepare(anonymousCtx(t, other), params); len(errs) > 0 {
+			if _, errs := o.Prepare(anonymousCtx(t, other), params, nil); len(errs) > 0 {
 				t.Errorf("%s: %v", other, errs)
 			}
 		}
@@ -329,10 +329,10 @@ func TestRates(t *testing.T) {
 		// What is refused is paid for by what it took to read.
 		invalid := &graphql.RawParams{Query: "{" + strings.Repeat("a:a b:a c:a d:a ", 24) + "}"}
 		for range 17 { // 290 tokens cost 6
-			_, errs = o.Prepare(anonymousCtx(t, "192.0.2.9"), invalid)
+			_, errs = o.Prepare(anonymousCtx(t, "192.0.2.9"), invalid, nil)
 			wantRefused(t, errs, apierror.BadRequestCode, "")
 		}
-		_, errs = o.Prepare(anonymousCtx(t, "192.0.2.9"), invalid)
+		_, errs = o.Prepare(anonymousCtx(t, "192.0.2.9"), invalid, nil)
 		wantRefused(t, errs, apierror.RateLimited, "")
 	})
 }
@@ -341,7 +341,7 @@ func TestSettle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOperations(t, OperationsConfig{Keys: rate.Config{Burst: 1_000, Restore: 50}})
 		ctx := keyCtx(t)
-		op, errs := o.Prepare(ctx, &graphql.RawParams{Query: "{responses(first:99){nodes{id}}}"})
+		op, errs := o.Prepare(ctx, &graphql.RawParams{Query: "{responses(first:99){nodes{id}}}"}, nil)
 		if len(errs) > 0 {
 			t.Fatal(errs)
 		}
@@ -358,7 +358,7 @@ func TestSettle(t *testing.T) {
 func TestPreparePanics(t *testing.T) {
 	o := newOperations(t, OperationsConfig{Recover: recovered})
 	o.costs = nil
-	_, errs := o.Prepare(keyCtx(t), &graphql.RawParams{Query: "{viewer{scopes}}"})
+	_, errs := o.Prepare(keyCtx(t), &graphql.RawParams{Query: "{viewer{scopes}}"}, nil)
 	wantRefused(t, errs, apierror.Internal, "Something went wrong")
 	if !flight.IsPanic(errs[0]) {
 		t.Errorf("%v", errs)
@@ -377,7 +377,7 @@ func FuzzPrepare(f *testing.F) {
 		ctx := auth.ForTenant(t.Context(), uuid.New()) // the program itself, which no rate limits
 		_, errs := o.Prepare(ctx, &graphql.RawParams{
 			Query: query, OperationName: name, Variables: map[string]any{"n": value, "a": []any{value, nil}, "b": map[string]any{value: value}},
-		})
+		}, nil)
 		for _, err := range errs {
 			if flight.IsPanic(err) {
 				t.Error(err)

@@ -76,6 +76,7 @@ func trials() []trial {
 		{"once", "A thousand requests with one idempotency key at the same time", both, (*torture).once},
 		{"stop", "SIGTERM with sockets open and writes in flight", both, (*torture).stop},
 		{"hostile", "A set of hostile requests, each followed by an ordinary query", []string{"SQLite"}, (*torture).hostile},
+		{"bodies", "Bodies of all shapes, hundreds at once, with and without keys, slow and held open, while somebody asks an ordinary query", []string{"SQLite"}, (*torture).bodies},
 	}
 }
 

@@ -8,7 +8,19 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/99designs/gqlgen/graphql"
 )
+
+// parse reads a request with all its variables.
+func parse(data []byte, l Limits) (*graphql.RawParams, error) {
+	a, err := parseParams(data, l, nil)
+	if err != nil {
+		return nil, err
+	}
+	a.params.Variables, err = a.read(nil)(func(string) bool { return true })
+	return a.params, err
+}
 
 func TestParseParams(t *testing.T) {
 	t.Parallel()
@@ -65,7 +77,7 @@ func TestParseParams(t *testing.T) {
 		values(250_000): 0,
 		values(250_001): 413,
 	} {
-		_, err := parseParams([]byte(body), limits)
+		_, err := parseParams([]byte(body), limits, nil)
 		var refused *refusal
 		got := 0
 		if errors.As(err, &refused) {
@@ -79,7 +91,7 @@ func TestParseParams(t *testing.T) {
 
 func TestParseParamsGives(t *testing.T) {
 	t.Parallel()
-	params, err := parseParams([]byte(`{"query":"\ud83c\udfc3 \ud83c \u0000","operationName":"N","documentId":"d",
+	params, err := parse([]byte(`{"query":"\ud83c\udfc3 \ud83c \u0000","operationName":"N","documentId":"d",
 		"variables":{"n":12345678901234567890.50,"l":[null,true]}}`), Limits{}.withDefaults())
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +110,7 @@ func TestRefusalsRepeatNothing(t *testing.T) {
 	for _, body := range []string{
 		`{"secret`, `{"query":"secret`, `{"query":"q","secret":1,"secret":1}`, `{"query":{"secret":1}}`, `{"query":secret}`, `secret`,
 	} {
-		_, err := parseParams([]byte(body), Limits{}.withDefaults())
+		_, err := parseParams([]byte(body), Limits{}.withDefaults(), nil)
 		if err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", body, err)
 		}
@@ -116,7 +128,7 @@ func FuzzParseParams(f *testing.F) {
 	}
 	limits := Limits{}.withDefaults()
 	f.Fuzz(func(t *testing.T, body []byte) {
-		params, err := parseParams(body, limits)
+		params, err := parse(body, limits)
 		var want struct {
 			Query     *string        `json:"query"`
 			Variables map[string]any `json:"variables"`
@@ -163,8 +175,8 @@ func FuzzParseQuery(f *testing.F) {
 	}
 	limits := Limits{}.withDefaults()
 	f.Fuzz(func(t *testing.T, raw string) {
-		params, err := parseQuery(raw, limits)
-		if err == nil && !utf8.ValidString(params.Query+params.OperationName) {
+		a, err := parseQuery(raw, limits, nil)
+		if err == nil && !utf8.ValidString(a.params.Query+a.params.OperationName) {
 			t.Errorf("%q: accepted though it is not UTF-8", raw)
 		}
 	})

@@ -16,15 +16,25 @@ import (
 
 // Limits bound what a client may cost. A zero field stands for its default.
 type Limits struct {
-	// Body is how many bytes the body of a request may have, 4 MiB by default; Envelope is how many of them may be
-	// something other than its variables, 128 kB by default, and how many a request without a secret may have in all.
+	// Body is how many bytes the body of a request may have of whoever may write in bulk, 4 MiB by default; Envelope is how
+	// many of them may be something other than its variables, 128 kB by default, and how many anybody else's may have in all.
 	Body, Envelope int
 	// URL is how many bytes the query string of a GET may have; 32 kB by default.
 	URL int
 	// Depth is how deep JSON may nest; 64 by default.
 	Depth int
-	// Values is how many JSON values a body may have in all; 250,000 by default.
-	Values int
+	// Values is how many JSON values a body may have in all, 250,000 by default, Names how many members one JSON object,
+	// 1,000 by default, and Weight how many bytes all of them may take in memory, 24 MiB by default.
+	Values, Names, Weight int
+	// SmallRoom and LargeRoom are how many bytes may be taken by all requests together that are being read and answered:
+	// those with a body of at most 16 KiB, 16 MiB by default, and those with a larger one, 48 MiB by default. Turns is how
+	// many of the latter are answered at once, 8 by default; others wait.
+	SmallRoom, LargeRoom, Turns int
+	// Prompt is after how long a body is slow that has not come to its end, a second by default, and Slow how many slow ones
+	// one address may have at once, 20 by default. Patience is how long a body may take at least, 5 s by default; it gets a
+	// second more for each 64 KiB that have come, but no more than Timeout.
+	Prompt, Patience time.Duration
+	Slow             int
 	// Timeout is how long a query or a mutation may take; 30 s by default.
 	Timeout time.Duration
 	// Ping is how often a stream shows that it is alive; 15 s by default.
@@ -51,6 +61,12 @@ func (l Limits) withDefaults() Limits {
 		{&l.URL, 32 << 10},
 		{&l.Depth, 64},
 		{&l.Values, 250_000},
+		{&l.Names, 1_000},
+		{&l.Weight, 24 << 20},
+		{&l.SmallRoom, 16 << 20},
+		{&l.LargeRoom, 48 << 20},
+		{&l.Turns, 8},
+		{&l.Slow, 20},
 		{&l.Streams, 18_000},
 		{&l.StreamsPerKey, 15_000},
 		{&l.StreamsPerAddress, 15_000},
@@ -64,7 +80,10 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
-	}{{&l.Timeout, 30 * time.Second}, {&l.Ping, 15 * time.Second}, {&l.Write, 10 * time.Second}} {
+	}{
+		{&l.Timeout, 30 * time.Second}, {&l.Ping, 15 * time.Second}, {&l.Write, 10 * time.Second},
+		{&l.Prompt, time.Second}, {&l.Patience, 5 * time.Second},
+	} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -81,6 +100,8 @@ type Handler struct {
 	engine  Engine
 	limits  Limits
 	running *connections
+	rooms   rooms
+	slow    slowBodies
 	// stopping ends once the handler shuts down.
 	stopping context.Context
 	stop     context.CancelCauseFunc
@@ -89,6 +110,9 @@ type Handler struct {
 // New makes a handler.
 func New(e Engine, l Limits) *Handler {
 	h := &Handler{engine: e, limits: l.withDefaults()}
+	h.rooms.small.free.Store(int64(h.limits.SmallRoom))
+	h.rooms.large.free.Store(int64(h.limits.LargeRoom))
+	h.rooms.turns = make(chan struct{}, h.limits.Turns)
 	h.stopping, h.stop = context.WithCancelCause(context.Background())
 	h.running = newConnections(h.limits)
 	return h
@@ -192,10 +216,10 @@ func (h *Handler) authenticate(ctx context.Context, r *http.Request, secret stri
 	return h.engine.Authenticate(ctx, r, secret, ok)
 }
 
-func (h *Handler) prepare(ctx context.Context, params *graphql.RawParams) (*Operation, gqlerror.List) {
+func (h *Handler) prepare(ctx context.Context, a *asked, in *intake) (*Operation, gqlerror.List) {
 	op, list, err := func() (op *Operation, list gqlerror.List, err error) {
 		defer flight.Catch(&err)
-		op, list = h.engine.Prepare(ctx, params)
+		op, list = h.engine.Prepare(ctx, a.params, a.read(in))
 		return op, list, nil
 	}()
 	if err != nil {

@@ -6,11 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
-	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -122,6 +119,10 @@ type exchange struct {
 	// ctx has the caller, once known.
 	ctx    context.Context
 	secret string
+	// in is what it takes while it is read and answered.
+	in *intake
+	// unread says that there is a body, and that it was not read to its end.
+	unread bool
 	// protocol, op and code are for whoever observes.
 	protocol string
 	op       *Operation
@@ -139,6 +140,7 @@ func (h *Handler) serveRequest(w http.ResponseWriter, r *http.Request) {
 		x.protocol = "sse"
 	}
 	defer func() {
+		x.in.done()
 		if x.observed {
 			return
 		}
@@ -178,9 +180,9 @@ func (h *Handler) serveRequest(w http.ResponseWriter, r *http.Request) {
 // operation.
 func (x *exchange) begin() (op *Operation, errs gqlerror.List, err error) {
 	begin := func() {
-		var params *graphql.RawParams
-		if params, err = x.read(); err == nil {
-			op, errs = x.h.prepare(x.ctx, params)
+		var a *asked
+		if a, err = x.read(); err == nil {
+			op, errs = x.h.prepare(x.ctx, a, x.in)
 		}
 	}
 	if x.stream {
@@ -192,8 +194,9 @@ func (x *exchange) begin() (op *Operation, errs gqlerror.List, err error) {
 }
 
 // read reads the request and finds out who sent it.
-func (x *exchange) read() (*graphql.RawParams, error) {
+func (x *exchange) read() (*asked, error) {
 	began := time.Now()
+	x.unread = x.r.ContentLength != 0
 	if err := x.check(); err != nil {
 		return nil, err
 	}
@@ -201,20 +204,33 @@ func (x *exchange) read() (*graphql.RawParams, error) {
 	if err != nil {
 		return nil, err
 	}
-	var params *graphql.RawParams
+	x.in = x.h.intake(x.ctx)
+	var a *asked
 	if x.r.Method == http.MethodGet {
-		params, err = parseQuery(x.r.URL.RawQuery, x.h.limits)
+		raw := x.r.URL.RawQuery
+		if err = x.in.expect(len(raw)); err == nil {
+			err = x.in.hold(2 * len(raw)) // it is decoded
+		}
+		if err == nil {
+			err = x.in.wait()
+		}
+		if err == nil {
+			a, err = parseQuery(raw, x.h.limits, x.in)
+		}
 	} else {
 		var body []byte
 		if body, err = x.body(known); err == nil {
-			params, err = parseParams(body, x.h.limits)
+			err = x.in.wait()
+		}
+		if err == nil {
+			a, err = parseParams(body, x.h.limits, x.in)
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
-	params.ReadTime = graphql.TraceTiming{Start: began, End: time.Now()}
-	return params, nil
+	a.params.ReadTime = graphql.TraceTiming{Start: began, End: time.Now()}
+	return a, nil
 }
 
 // check refuses what can be told from the head of the request.
@@ -269,29 +285,25 @@ func (x *exchange) authenticate() (known bool, err error) {
 		return false, err
 	}
 	r := x.r
-	if strings.Contains(r.URL.RawQuery, tokenParameter+"=") {
-		values, err := url.ParseQuery(r.URL.RawQuery)
-		if err != nil {
-			return false, refuse(http.StatusBadRequest, "The URL's parameters are not encoded as they should be.")
-		}
-		if tokens := values[tokenParameter]; len(tokens) > 0 {
-			switch {
-			case r.Method != http.MethodGet || x.media != mediaStream:
-				return false, apierror.New(apierror.Unauthenticated,
-					"%s is for event streams by GET only: send your key or token as `Authorization: Bearer …`.", tokenParameter)
-			case ok || len(tokens) > 1:
-				return false, refuse(http.StatusBadRequest, "Send one token, and once.")
-			case !strings.HasPrefix(tokens[0], tokenPrefix):
-				return false, apierror.New(apierror.Unauthenticated, "%s must be an access token; a key has no place in a URL.", tokenParameter)
-			}
-			secret, ok = tokens[0], true
-			// What is told to others must not have the token.
-			values.Del(tokenParameter)
-			r = new(*x.r)
-			r.URL = new(*x.r.URL)
-			r.URL.RawQuery = values.Encode()
-			r.RequestURI = r.URL.RequestURI()
-		}
+	token, given, err := parameter(r.URL.RawQuery, tokenParameter)
+	switch {
+	case err != nil:
+		return false, err
+	case !given:
+	case r.Method != http.MethodGet || x.media != mediaStream:
+		return false, apierror.New(apierror.Unauthenticated,
+			"%s is for event streams by GET only: send your key or token as `Authorization: Bearer …`.", tokenParameter)
+	case ok:
+		return false, refuse(http.StatusBadRequest, "Send one token, and once.")
+	case !strings.HasPrefix(token, tokenPrefix):
+		return false, apierror.New(apierror.Unauthenticated, "%s must be an access token; a key has no place in a URL.", tokenParameter)
+	default:
+		secret, ok = token, true
+		// What is told to others must not have the token.
+		r = new(*x.r)
+		r.URL = new(*x.r.URL)
+		r.URL.RawQuery = without(r.URL.RawQuery, tokenParameter)
+		r.RequestURI = r.URL.RequestURI()
 	}
 	ctx, err := x.h.authenticate(x.ctx, r, secret, ok)
 	if err != nil {
@@ -301,36 +313,42 @@ func (x *exchange) authenticate() (known bool, err error) {
 	return ok, nil
 }
 
-// body reads the body: of those who are known as much as variables may have, of others an envelope.
+// bulk reports whether a caller may send large bodies.
+func (h *Handler) bulk(ctx context.Context, known bool) bool {
+	return known && (h.engine.Bulk == nil || h.engine.Bulk(ctx))
+}
+
+// body reads the body: of those who may write in bulk as much as variables may have, of others an envelope.
 func (x *exchange) body(known bool) ([]byte, error) {
 	limit := x.h.limits.Envelope
-	if known {
+	if x.h.bulk(x.ctx, known) {
 		limit = x.h.limits.Body
 	}
-	tooLarge := refuse(http.StatusRequestEntityTooLarge, "The request may have %d bytes, variables and all.", limit)
-	if x.r.ContentLength > int64(limit) {
-		return nil, tooLarge
+	claimed := x.r.ContentLength
+	if claimed > int64(limit) {
+		return nil, tooLarge(limit)
 	}
-	control := http.NewResponseController(x.w)
-	_ = control.SetReadDeadline(x.began.Add(x.h.limits.Timeout)) // what has no deadlines has none to be missed
-	var buffer bytes.Buffer
-	if x.r.ContentLength > 0 {
-		// What a client claims is believed a little at a time.
-		buffer.Grow(int(min(x.r.ContentLength, 64<<10)) + bytes.MinRead)
+	var body []byte
+	if claimed > 0 {
+		if err := x.in.expect(int(claimed)); err != nil {
+			return nil, err
+		}
+		// What a client claims is believed a little at a time. One byte more, to see that there is none.
+		first := int(min(claimed, 64<<10)) + 1
+		if err := x.in.hold(first); err != nil {
+			return nil, err
+		}
+		body = make([]byte, 0, first)
 	}
-	_, err := buffer.ReadFrom(io.LimitReader(x.r.Body, int64(limit)+1))
-	var tooLong *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLong) || buffer.Len() > limit:
-		return nil, tooLarge
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, refuse(http.StatusRequestTimeout, "The request did not come to its end in time.")
-	case err != nil:
-		return nil, refuse(http.StatusBadRequest, "The request's body could not be read to its end.")
+	pace := pace{h: x.h, control: http.NewResponseController(x.w), address: x.h.address(x.r).name, began: x.began}
+	stop := pace.begin()
+	body, err := x.in.readAll(body, x.r.Body, limit, pace.next)
+	stop()
+	if err != nil {
+		return nil, pace.refuse(err, limit)
 	}
-	// The deadline would end the request's context later on.
-	_ = control.SetReadDeadline(time.Time{})
-	return buffer.Bytes(), nil
+	x.unread = false
+	return body, nil
 }
 
 // refuse answers a request that is not executed at all.
@@ -343,8 +361,16 @@ func (x *exchange) refuse(err error) {
 			x.w.Header().Set("Allow", refused.allow)
 		}
 	}
-	if status == http.StatusRequestEntityTooLarge || status == http.StatusRequestTimeout {
-		x.w.Header().Set("Connection", "close") // what is left of the body is not worth reading
+	if x.unread {
+		// net/http reads on to the body's end, before it answers or before it closes the connection: only a small one may
+		// still come, so that the connection may go on.
+		var wait time.Duration
+		if small := 0 <= x.r.ContentLength && x.r.ContentLength <= smallBody; small && status != http.StatusRequestTimeout {
+			wait = x.h.limits.Prompt
+		} else {
+			x.w.Header().Set("Connection", "close")
+		}
+		_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(wait)) // what has no deadlines has none to be missed
 	}
 	x.answerList(list, status)
 }

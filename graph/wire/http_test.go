@@ -147,9 +147,9 @@ func TestParametersReachTheEngine(t *testing.T) {
 	f := &fake{}
 	_, server := serve(t, f, Limits{})
 	do(t, http.MethodGet, server.URL+"?"+url.Values{
-		"query": {"ok"}, "operationName": {"N"}, "variables": {`{"n":1.50}`}, "extensions": {`{"e":true}`},
+		"query": {"ok"}, "operationName": {"N"}, "variables": {`{"n":1.50}`}, "extensions": {`{"e":[{}],"persistedQuery":{"version":1}}`},
 	}.Encode(), "", "Authorization", "bearer  key ")
-	if got := fmt.Sprint(f.params.Query, f.params.OperationName, f.params.Variables, f.params.Extensions, f.secret); got != "okNmap[n:1.50] map[e:true]key" {
+	if got := fmt.Sprint(f.params.Query, f.params.OperationName, f.params.Variables, f.params.Extensions, f.secret); got != "okNmap[n:1.50] map[persistedQuery:map[version:1]]key" {
 		t.Errorf("the engine got %s", got)
 	}
 	if !f.hasDeadline {

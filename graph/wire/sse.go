@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -205,8 +204,7 @@ func lastEvent(r *http.Request) *string {
 	if id := r.Header.Get("Last-Event-ID"); id != "" {
 		return &id
 	}
-	if values, err := url.ParseQuery(r.URL.RawQuery); err == nil && values.Get("lastEventId") != "" {
-		id := values.Get("lastEventId")
+	if id, _, err := parameter(r.URL.RawQuery, "lastEventId"); err == nil && id != "" {
 		return &id
 	}
 	return nil
@@ -277,6 +275,7 @@ func (x *exchange) subscribe(op *Operation, done func()) {
 		s.end(errGone)
 	}
 	begun, x.observed = true, true
+	x.in.done()
 	if s.conn == nil {
 		s.run()
 		return

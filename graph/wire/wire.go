@@ -26,8 +26,14 @@ type Engine struct {
 	// Remote names where a request comes from, for whom connections are counted before their key is known. Nil where that
 	// is the host that is connected.
 	Remote func(r *http.Request) string
+	// Bulk reports whether a caller may write in bulk, and so send large bodies. Nil where everybody may.
+	Bulk func(ctx context.Context) bool
+	// Pay takes points for what a caller sends, before it is read; the error is to be shown as Present does. Nil where it
+	// costs nothing.
+	Pay func(ctx context.Context, points int) error
 	// Prepare makes an operation of a request, or says why there is none: malformed, invalid, beyond a limit, not paid for.
-	Prepare func(ctx context.Context, params *graphql.RawParams) (*Operation, gqlerror.List)
+	// The request's variables are read once the document is known.
+	Prepare func(ctx context.Context, params *graphql.RawParams, variables Variables) (*Operation, gqlerror.List)
 	// Execute carries a query or a mutation out.
 	Execute func(ctx context.Context, op *Operation) *graphql.Response
 	// Subscribe begins a subscription, or says why it does not. after, where not nil, is the id of the last event that a

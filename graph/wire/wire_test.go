@@ -102,7 +102,11 @@ func (f *fake) engine() Engine {
 	}
 }
 
-func (f *fake) prepare(_ context.Context, params *graphql.RawParams) (*Operation, gqlerror.List) {
+func (f *fake) prepare(_ context.Context, params *graphql.RawParams, variables Variables) (*Operation, gqlerror.List) {
+	var err error
+	if params.Variables, err = variables(func(name string) bool { return !strings.HasPrefix(name, "undeclared") }); err != nil {
+		return nil, gqlerror.List{present(context.Background(), err)}
+	}
 	f.mu.Lock()
 	f.params = params
 	f.mu.Unlock()

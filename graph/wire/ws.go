@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -449,52 +448,68 @@ func (s *socket) message(from io.Reader) bool {
 	buffer := buffers.Get().(*[]byte)
 	defer keep(buffer)
 	limits := s.h.limits
-	if !s.known {
+	in := s.h.intake(s.caller)
+	defer func() {
+		if !in.handed {
+			in.done()
+		}
+	}()
+	switch {
+	case s.caller == nil:
+		limits.Body = smallBody // nobody pays for it yet
+	case !s.h.bulk(s.caller, s.known):
 		limits.Body = limits.Envelope
 	}
-	if !s.read(buffer, from, limits.Body) {
+	if !s.read(buffer, from, limits.Body, in) {
 		return false
 	}
 	if !utf8.Valid(*buffer) {
 		s.end(websocket.StatusInvalidFramePayloadData, "Messages must be UTF-8.")
 		return false
 	}
-	m, err := parseMessage(*buffer, limits)
+	m, err := parseMessage(*buffer, limits, in)
 	if err != nil {
-		code := closeBadRequest
-		if refused, ok := errors.AsType[*refusal](err); ok && refused.status == http.StatusRequestEntityTooLarge {
-			code = websocket.StatusMessageTooBig
-		}
-		s.end(code, err.Error())
+		s.malformed(err)
 		return false
 	}
-	return s.handle(m)
+	return s.handle(m, in)
 }
 
-// read reads one message, and reports whether it came to its end in time and in size.
-func (s *socket) read(into *[]byte, from io.Reader, limit int) bool {
+// malformed closes the socket because of a message that cannot be read, now or ever.
+func (s *socket) malformed(err error) {
+	refused, ok := errors.AsType[*refusal](err)
+	switch {
+	case !ok:
+		s.refuse(err)
+	case refused.status == http.StatusRequestEntityTooLarge:
+		s.end(websocket.StatusMessageTooBig, err.Error())
+	default:
+		s.end(closeBadRequest, err.Error())
+	}
+}
+
+// read reads one message, and reports whether it came to its end in time and in size, and was paid for.
+func (s *socket) read(into *[]byte, from io.Reader, limit int, in *intake) bool {
 	s.readBy(time.Now().Add(s.h.limits.Socket.Receive))
 	defer s.readBy(time.Time{})
-	b := *into
-	defer func() { *into = b }()
-	for {
-		b = slices.Grow(b, 512)
-		n, err := from.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		switch {
-		case len(b) > limit:
-			s.end(websocket.StatusMessageTooBig, fmt.Sprintf("A message may have %d bytes.", limit))
-			return false
-		case errors.Is(err, io.EOF):
-			return true
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			s.end(closeTimeout, "The message did not come to its end in time.")
-			return false
-		case err != nil:
-			s.drop()
-			return false
-		}
+	b, err := in.readAll(*into, from, limit, nil)
+	*into = b
+	if err == nil {
+		err = in.wait()
 	}
+	switch known, ok := errors.AsType[*apierror.Error](err); {
+	case err == nil:
+		return true
+	case ok:
+		s.refuse(known)
+	case errors.Is(err, errTooLarge):
+		s.end(websocket.StatusMessageTooBig, fmt.Sprintf("A message may have %d bytes.", limit))
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.end(closeTimeout, "The message did not come to its end in time.")
+	default:
+		s.drop()
+	}
+	return false
 }
 
 // readBy sets until when reading must be done, unless it must be done with for good.
@@ -507,7 +522,7 @@ func (s *socket) readBy(t time.Time) {
 }
 
 // handle does what a message asks for, and reports whether there may be another.
-func (s *socket) handle(m message) bool {
+func (s *socket) handle(m message, in *intake) bool {
 	switch m.kind {
 	case typeInit:
 		return s.init(m)
@@ -518,7 +533,7 @@ func (s *socket) handle(m message) bool {
 		}
 		s.say(typePong, payload)
 	case typeSubscribe:
-		return s.subscribe(m)
+		return s.subscribe(m, in)
 	case typeComplete:
 		s.mu.Lock()
 		q := s.running[m.id]

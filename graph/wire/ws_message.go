@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"sync"
 	"unicode/utf8"
-
-	"github.com/99designs/gqlgen/graphql"
 )
 
 // The types of messages.
@@ -36,53 +34,49 @@ type message struct {
 	// quoted is the id as JSON, just as the client wrote it: that is what it compares ours with. Like raw it is part of
 	// the bytes that the message was read from.
 	quoted []byte
-	// payload is nil where there is none; raw is the JSON of it.
-	payload map[string]any
+	// raw is the JSON of a payload that is an object; nil where it is none. members are what of it means something.
 	raw     []byte
-	// params is a subscribe message's payload.
-	params *graphql.RawParams
+	members members
+	// asked is a subscribe message's payload.
+	asked *asked
+}
+
+// credentials are what the payload of a connection_init may bring to be let in with, each with what is put before it.
+var credentials = []struct{ name, scheme string }{
+	{"Authorization", ""}, {"authorization", ""}, {"accessToken", "Bearer "},
 }
 
 // parseMessage reads what a client may send. Members that the protocol doesn't know are passed over. The error is a
-// refusal, and repeats nothing of what was sent.
-func parseMessage(data []byte, l Limits) (message, error) {
+// refusal, and repeats nothing of what was sent; or in has no room.
+func parseMessage(data []byte, l Limits, in *intake) (message, error) {
 	var m message
-	p := parser{data: data, depth: l.Depth + 1, values: l.Values}
-	var payload any
-	variables := 0
+	l.Depth++
+	p := newParser(data, l)
 	p.skip()
 	if p.peek() != '{' {
 		return m, refuse(http.StatusBadRequest, "A message must be a JSON object.")
 	}
-	err := p.members(func(key string) (err error) {
+	other := false
+	err := p.pass(func(key []byte) (err error) {
 		start := p.pos
-		switch key {
+		switch string(key) {
 		case "type":
-			var value any
-			value, err = p.value()
-			m.kind, _ = value.(string)
+			err = p.over()
+			m.kind = short(p.data[start:p.pos])
 		case "id":
-			var value any
-			value, err = p.value()
-			m.id, _ = value.(string)
-			m.quoted = data[start:p.pos]
+			err = p.over()
+			m.quoted = p.data[start:p.pos]
+			m.id = short(m.quoted)
 		case "payload":
 			if p.peek() != '{' {
-				payload, err = p.value()
+				other = p.peek() != 'n'
+				err = p.over()
 				break
 			}
-			m.payload = map[string]any{}
-			err = p.members(func(key string) (err error) {
-				start := p.pos
-				m.payload[key], err = p.value()
-				if key == "variables" {
-					variables = p.pos - start
-				}
-				return err
-			})
+			m.members, err = p.request()
 			m.raw = data[start:p.pos]
 		default:
-			_, err = p.value()
+			err = p.over()
 		}
 		return err
 	})
@@ -92,20 +86,38 @@ func parseMessage(data []byte, l Limits) (message, error) {
 	if p.skip(); p.pos != len(data) {
 		return m, p.fail("something follows the object")
 	}
-	if m.kind != typeSubscribe {
-		variables = 0
+	variables := 0
+	if m.kind == typeSubscribe {
+		variables = len(m.members["variables"].json)
 	}
 	if len(data)-variables > l.Envelope {
 		return m, refuse(http.StatusRequestEntityTooLarge, "A message may have %d bytes besides an operation's variables.", l.Envelope)
 	}
-	return m, m.check(payload)
+	if err := in.pay(p.counted); err != nil {
+		return m, err
+	}
+	return m, m.check(other, in)
 }
 
-// check sees that the message has what those of its type must have. other is a payload that is no object.
-func (m *message) check(other any) error {
+// short makes a text that is none of a program's data; it is empty where the JSON is no text.
+func short(quoted []byte) string {
+	if len(quoted) < 2 || quoted[0] != '"' {
+		return ""
+	}
+	p := parser{data: quoted}
+	text, err := p.text()
+	if err != nil {
+		return ""
+	}
+	return text
+}
+
+// check sees that the message has what those of its type must have. other says that the payload is neither an
+// object nor null.
+func (m *message) check(other bool, in *intake) error {
 	switch m.kind {
 	case typeInit, typePing, typePong:
-		if other != nil {
+		if other {
 			return refuse(http.StatusBadRequest, "The payload must be an object.")
 		}
 		return nil
@@ -122,11 +134,11 @@ func (m *message) check(other any) error {
 		return refuse(http.StatusBadRequest, "The id may have %d bytes.", maxID)
 	case m.kind == typeComplete:
 		return nil
-	case m.payload == nil:
+	case m.raw == nil:
 		return refuse(http.StatusBadRequest, "The payload must be an object with the document as query.")
 	}
 	var err error
-	m.params, err = params(m.payload)
+	m.asked, err = m.members.params(in)
 	return err
 }
 
@@ -134,15 +146,17 @@ func (m *message) check(other any) error {
 // header; none where it brings nothing. null is nothing, since that is what a page has that nobody signed in to.
 func (m *message) authorization() ([]string, error) {
 	var fields []string
-	for _, member := range []struct{ name, scheme string }{
-		{"Authorization", ""}, {"authorization", ""}, {"accessToken", "Bearer "},
-	} {
-		switch value := m.payload[member.name].(type) {
-		case nil:
-		case string:
-			fields = append(fields, member.scheme+value)
+	for _, c := range credentials {
+		switch value := m.members[c.name]; {
+		case value.isNull():
+		case value.json[0] != '"':
+			return nil, refuse(http.StatusBadRequest, "%s must be a string.", c.name)
 		default:
-			return nil, refuse(http.StatusBadRequest, "%s must be a string.", member.name)
+			text, err := m.members.text(c.name)
+			if err != nil {
+				return nil, err
+			}
+			fields = append(fields, c.scheme+text)
 		}
 	}
 	if len(fields) > 1 {

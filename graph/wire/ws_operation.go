@@ -28,7 +28,7 @@ type request struct {
 }
 
 // subscribe begins an operation, and reports whether there may be another message.
-func (s *socket) subscribe(m message) bool {
+func (s *socket) subscribe(m message, in *intake) bool {
 	s.mu.Lock()
 	switch {
 	case !s.acked:
@@ -56,7 +56,10 @@ func (s *socket) subscribe(m message) bool {
 	s.results++
 	s.group.Add(1)
 	s.mu.Unlock()
-	flight.Go(func() { q.run(ctx, m.params) }, s.h.caught("running an operation"))
+	in.handed = true
+	a := *m.asked
+	a.variables = bytes.Clone(a.variables) // the message's bytes are another's soon
+	flight.Go(func() { q.run(ctx, &a, in) }, s.h.caught("running an operation"))
 	return true
 }
 
@@ -95,7 +98,7 @@ func (s *socket) settle(q *request) {
 }
 
 // run takes an operation to its end.
-func (q *request) run(ctx context.Context, params *graphql.RawParams) {
+func (q *request) run(ctx context.Context, a *asked, in *intake) {
 	s := q.s
 	o := Observation{Protocol: "ws"}
 	began := time.Now()
@@ -113,20 +116,21 @@ func (q *request) run(ctx context.Context, params *graphql.RawParams) {
 		s.h.observe(ctx, o)
 		s.group.Done()
 	}()
-	params.ReadTime = graphql.TraceTiming{Start: began, End: began}
+	a.params.ReadTime = graphql.TraceTiming{Start: began, End: began}
 	var stream Stream
-	aside(func() { stream = q.begin(ctx, params, &o) })
+	aside(func() { stream = q.begin(ctx, a, in, &o) })
 	if stream != nil {
 		o.Code = q.stream(ctx, stream)
 	}
 }
 
 // begin prepares an operation and carries it out, or begins it where it is a subscription.
-func (q *request) begin(ctx context.Context, params *graphql.RawParams, o *Observation) Stream {
+func (q *request) begin(ctx context.Context, a *asked, in *intake, o *Observation) Stream {
 	s := q.s
+	defer in.done()
 	limited, cancel := context.WithTimeout(ctx, s.h.limits.Timeout)
 	defer cancel()
-	op, list := s.h.prepare(limited, params)
+	op, list := s.h.prepare(limited, a, in)
 	if len(list) > 0 {
 		o.Code = q.fail(list)
 		return nil
