@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/flight"
 )
 
 const (
@@ -218,7 +219,7 @@ type pace struct {
 
 // begin begins to watch a body. stop must be called in the end.
 func (p *pace) begin() (stop func()) {
-	timer := time.AfterFunc(p.h.limits.Prompt, p.late)
+	timer := flight.After(p.h.limits.Prompt, p.late, p.h.caught("watching a body"))
 	return func() {
 		timer.Stop()
 		p.mu.Lock()
