@@ -7,15 +7,19 @@
 package importer
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/trait"
@@ -29,7 +33,8 @@ type Options struct {
 	Campaign string
 	// The names of columns. Where empty the column is guessed by its name; "-" means that there is none. Contact is the
 	// contact's external id, Date when the answer was given. The names are kept of people with an id or an address.
-	Score, Comment, Date, Contact, Email, Name, Variant, Locale string
+	// ID is the answer's own id, by which it is known again however the file that it stands in was made.
+	Score, Comment, Date, ID, Contact, Email, Name, Variant, Locale string
 	// Traits are columns that hold traits, as "column", "column=key", "column:KIND" or "column=key:KIND". The key is
 	// the column's name where none is given, the kind that of the tenant's trait, else it is guessed from the values.
 	Traits []string
@@ -41,8 +46,12 @@ type Options struct {
 	// On is a date for the rows that have none, as 2006-01-02, with a time of day or without; a file that has no column
 	// for the date needs it.
 	On string
-	// Zone is where dates without a zone are; nil means UTC.
+	// Zone is where dates without a zone are, where neither FileZone nor the file says; nil means UTC.
 	Zone *time.Location
+	// FileZone, where not nil, is where the file's dates without a zone are, whatever the file says.
+	FileZone *time.Location
+	// Skip is how many lines there are before the header; where 0 it is guessed.
+	Skip int
 	// Encoding is utf-8, utf-16le, utf-16be or windows-1252; where empty it is recognised.
 	Encoding string
 	// Comma separates the fields; 0 means that it is guessed among comma, semicolon, tab and bar.
@@ -62,16 +71,23 @@ type Plan struct {
 	bom      int
 	encoding encoding
 	comma    byte
-	columns  columns
-	dates    dateFormat
-	// firstDate is one of the file's dates, for people to see how it is read.
+	// skip is how many lines there are before the header, more how many records the header has besides the first.
+	skip, more int
+	// own says that the file is one of rejects, whose fields are guarded.
+	own     bool
+	columns columns
+	dates   dateFormat
+	// zone is where the dates without one are, zoneFrom what says so.
+	zone     *time.Location
+	zoneFrom string
+	// firstDate is one of the file's dates, for people to see how it is read; better is a format that reads dates that
+	// the one given does not.
 	firstDate sighting
+	better    string
 	// on is the date of the rows that have none; the zero time where there is none either.
 	on time.Time
 	// rows is how many the file has.
 	rows int64
-	// scoreComma says that scores have decimal commas, as in 10,0.
-	scoreComma bool
 }
 
 // Prepare looks at the whole file and decides what everything in it means. Errors say what the user can do about them.
@@ -175,6 +191,12 @@ func (p *Plan) open() (*source, error) {
 	if _, err = f.Seek(s.read, io.SeekStart); err == nil {
 		s.reader, err = newReader(decode(s, p.encoding), p.comma)
 	}
+	for range p.skip {
+		if err != nil {
+			break
+		}
+		err = s.skipLine()
+	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -184,34 +206,207 @@ func (p *Plan) open() (*source, error) {
 // commas are what may separate fields.
 const commas = ",;\t|"
 
-// readHeader finds what separates the fields, and which columns are which.
+// Bounds of what is looked at to find the header.
+const (
+	// mostTitles is how many records may stand before the header for it to be found.
+	mostTitles = 20
+	// sampleRows is how many rows are looked at to see what columns hold.
+	sampleRows = 200
+)
+
+// readHeader finds what separates the fields, which record is the header, and which columns are which.
 func (p *Plan) readHeader(context.Context) error {
 	s, err := p.open()
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	sample := s.rest()
+	said, length := sepLine(s.rest())
+	p.skip = max(p.opts.Skip, length)
+	for range p.skip {
+		if err := s.skipLine(); err != nil {
+			return err
+		}
+	}
+	var tries []byte
 	switch c := p.opts.Comma; {
-	case c == 0:
-		p.comma = guessComma(sample, s.all)
-	case c < ' ' && c != '\t' || c > '~' || c == '"':
+	case c != 0 && (c < ' ' && c != '\t' || c > '~' || c == '"'):
 		return fmt.Errorf("--delimiter: %q cannot separate fields", c)
+	case c != 0:
+		tries = []byte{byte(c)}
+	case said != 0:
+		tries = []byte{said}
 	default:
-		p.comma = byte(c)
+		best := guessComma(s.rest(), s.all)
+		tries = append([]byte{best}, slices.DeleteFunc([]byte(commas), func(c byte) bool { return c == best })...)
 	}
-	s.comma = p.comma
-	header, err := s.next()
-	switch {
-	case errors.Is(err, io.EOF):
-		return errors.New("the file holds nothing but blank lines")
-	case err != nil:
-		return err
-	case header.fault != "":
-		return fmt.Errorf("line %d, the header: %s", header.line, header.fault)
+	var first error
+	for _, comma := range tries {
+		p.comma = comma
+		found, err := p.findHeader()
+		if found {
+			return err
+		}
+		if first == nil {
+			first = err
+		}
 	}
-	p.columns.header = header.fields
-	return p.columns.choose(&p.opts)
+	p.comma = tries[0]
+	return first
+}
+
+// sepLine reads the line with which Excel is told what separates the fields: what it says, and how many lines it has.
+func sepLine(text []byte) (comma byte, lines int) {
+	line, _, _ := bytes.Cut(text, []byte{'\n'})
+	line, _, _ = bytes.Cut(line, []byte{'\r'})
+	line = bytes.Trim(line, "\" ")
+	if len(line) < len("sep=;") || !strings.EqualFold(string(line[:4]), "sep=") || line[4] == '"' || line[4] >= utf8.RuneSelf ||
+		strings.Trim(string(line[5:]), ",;\t|\"") != "" {
+		return 0, 0
+	}
+	return line[4], 1
+}
+
+// findHeader finds the header among the first records. The error is for the record that looks most like one.
+func (p *Plan) findHeader() (found bool, err error) {
+	s, err := p.open()
+	if err != nil {
+		return false, err
+	}
+	defer s.Close()
+	var head []record
+	for len(head) < mostTitles+sampleRows {
+		rec, err := s.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return false, err
+		}
+		head = append(head, rec)
+	}
+	if len(head) == 0 {
+		return false, errors.New("the file holds nothing but blank lines")
+	}
+	tries := min(len(head), mostTitles)
+	if p.opts.Skip > 0 {
+		tries = 1
+	}
+	var columnsOf *columns
+	chosen, most := -1, 0
+	for k := range tries {
+		rec := head[k]
+		fields := filled(rec.fields)
+		if rec.fault != "" {
+			if k == 0 {
+				err, most = fmt.Errorf("line %d, the header: %s", rec.line, rec.fault), len(rec.fields[0])
+			}
+			continue
+		}
+		c, choosing := p.columnsOf(head[k:])
+		if choosing != nil {
+			if fields > most {
+				most, err = fields, choosing
+			}
+			continue
+		}
+		if columnsOf == nil || fields > 1 {
+			columnsOf, chosen = c, k
+		}
+		if fields > 1 || len(rec.fields) == 1 {
+			break
+		}
+	}
+	if chosen < 0 {
+		return false, err
+	}
+	p.columns = *columnsOf
+	p.skip = head[chosen].line - 1
+	p.own = isRejects(head[chosen].fields)
+	p.more = extraHeaders(head[chosen:])
+	return true, p.readZone(head[chosen : chosen+1+p.more])
+}
+
+// filled is how many fields hold something.
+func filled(fields []string) (n int) {
+	for _, f := range fields {
+		if strings.TrimSpace(f) != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// columnsOf chooses columns where the first of the records is the header.
+func (p *Plan) columnsOf(head []record) (*columns, error) {
+	c := &columns{header: slices.Clone(head[0].fields)}
+	if isRejects(c.header) {
+		for i, h := range c.header {
+			c.header[i] = unguard(h)
+		}
+	}
+	more := extraHeaders(head)
+	if more > 0 {
+		c.texts = head[1].fields
+	}
+	return c, c.choose(&p.opts, head[1+more:])
+}
+
+// subHeaders are what stands in the second header of exports that have one for the parts of questions, simplified.
+var subHeaders = []string{
+	"response", "openendedresponse", "otherpleasespecify", "reponse", "reponseouverte", "antwort", "offeneantwort", "beantwortungmitoffenemende",
+	"respuesta", "respuestaabierta", "risposta", "rispostaaperta", "resposta", "respostaaberta", "antwoord", "openantwoord",
+}
+
+// extraHeaders is how many records belong to the header besides the first: the questions' texts and the programs' own
+// names (Qualtrics), or the parts of questions (SurveyMonkey).
+func extraHeaders(head []record) int {
+	for k := 1; k < len(head) && k <= 2; k++ {
+		for _, f := range head[k].fields {
+			if strings.HasPrefix(strings.TrimSpace(f), `{"ImportId"`) {
+				return k
+			}
+		}
+	}
+	if len(head) < 2 || head[1].fault != "" || len(head[1].fields) < 2 || strings.TrimSpace(head[1].fields[0]) != "" {
+		return 0
+	}
+	if slices.ContainsFunc(head[1].fields, func(f string) bool { return slices.Contains(subHeaders, simplify(f)) }) {
+		return 1
+	}
+	return 0
+}
+
+// readZone finds out where the dates without a zone are.
+func (p *Plan) readZone(header []record) error {
+	p.zone, p.zoneFrom = p.opts.Zone, "the tenant's zone"
+	i := p.columns.of[date]
+	if p.opts.FileZone != nil {
+		p.zone, p.zoneFrom = p.opts.FileZone, "--time-zone"
+		return nil
+	}
+	if i < 0 {
+		return nil
+	}
+	if _, zone := zoneOfHeader(p.columns.header[i]); zone != nil {
+		p.zone, p.zoneFrom = zone, "the column's name"
+		return nil
+	}
+	if last := header[len(header)-1].fields; len(header) > 1 && i < len(last) {
+		var of struct {
+			TimeZone string `json:"timeZone"`
+		}
+		// What is no JSON is a text.
+		if err := json.Unmarshal([]byte(last[i]), &of); err != nil || of.TimeZone == "" {
+			return nil
+		}
+		zone, ok := ParseZone(of.TimeZone)
+		if !ok {
+			return fmt.Errorf("line %d: %q is no zone that is known; give the file's zone with --time-zone", header[len(header)-1].line, of.TimeZone)
+		}
+		p.zone, p.zoneFrom = zone, "the file's header"
+	}
+	return nil
 }
 
 // guessComma finds what separates the fields: that by which most of the first rows have as many as the header, and
@@ -251,14 +446,14 @@ func (p *Plan) readOn(context.Context) error {
 	if p.opts.On == "" {
 		return nil
 	}
-	t, dayOnly, err := dateFormat{given: true}.parse(strings.TrimSpace(p.opts.On), p.opts.Zone)
+	t, dayOnly, err := dateFormat{given: true}.parse(strings.TrimSpace(p.opts.On), p.zone)
 	if err != nil {
 		return fmt.Errorf("--on: %w: write it as 2006-01-02 or 2006-01-02T15:04", err)
 	}
 	switch {
 	case !t.After(time.Now()):
 	case dayOnly:
-		return fmt.Errorf("--on %s means noon of that day in %s, which is still to come; give a time of day that is past, as 2006-01-02T15:04", p.opts.On, p.opts.Zone)
+		return fmt.Errorf("--on %s means noon of that day in %s, which is still to come; give a time of day that is past, as 2006-01-02T15:04", p.opts.On, p.zone)
 	default:
 		return fmt.Errorf("--on %s is still to come", p.opts.On)
 	}
@@ -266,19 +461,26 @@ func (p *Plan) readOn(context.Context) error {
 	return nil
 }
 
-// scan reads all rows to see what they hold, and decides on dates and kinds.
+// scan reads all rows to see what they hold, and decides on dates, ids and kinds.
 func (p *Plan) scan(ctx context.Context) error {
-	s, err := p.open()
+	s, err := p.openRows()
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if _, err := s.next(); err != nil {
-		return err
+	if p.opts.DateFormat != "" {
+		if p.dates, err = parseDateFormat(p.opts.DateFormat); err != nil {
+			return err
+		}
 	}
-	var dates dateGuess
-	var scores traitGuess
+	now := time.Now()
+	dates := dateGuess{now: now}
 	c := &p.columns
+	for _, t := range c.traits {
+		t.guess.dates.now = now
+	}
+	seed := maphash.MakeSeed()
+	known, unknown := 0, 0
 	for {
 		if p.rows%1000 == 0 && ctx.Err() != nil {
 			return ctx.Err()
@@ -291,18 +493,27 @@ func (p *Plan) scan(ctx context.Context) error {
 			return err
 		}
 		p.rows++
-		if rec.fault != "" || len(rec.fields) != len(c.header) {
+		if rec.why != 0 {
 			continue
 		}
-		if i := c.of[date]; i >= 0 && p.opts.DateFormat == "" {
-			if text := given(rec.fields[i]); text != "" {
+		if i := c.of[date]; i >= 0 {
+			if text := given(rec.fields[i]); text != "" && !p.isTotal(&rec) {
 				dates.see(text, rec.line)
 			}
-		} else if i >= 0 && dates.first.line == 0 {
-			dates.first = sighting{given(rec.fields[i]), rec.line}
 		}
-		if text := given(rec.fields[c.of[score]]); strings.Contains(text, ",") {
-			scores.see(text, rec.line)
+		for _, id := range c.ids {
+			if text := idOf(rec.fields[id.index]); text != "" {
+				id.see(text, rec.line, seed)
+			}
+		}
+		if c.surveyKind >= 0 {
+			switch kind := simplify(rec.fields[c.surveyKind]); {
+			case kind == "":
+			case isNPS(kind), otherSurveys[kind]:
+				known++
+			default:
+				unknown++
+			}
 		}
 		for _, t := range c.traits {
 			if text := given(rec.fields[t.index]); text != "" {
@@ -317,34 +528,33 @@ func (p *Plan) scan(ctx context.Context) error {
 			}
 		}
 	}
-	p.scoreComma = scores.commas > 0
+	if unknown > 0 || known == 0 {
+		c.surveyKind = -1
+	}
+	c.settleIDs(p.opts.ID == "", p.opts.Contact == "")
 	p.firstDate = dates.first
 	return p.decide(&dates)
 }
 
 // decide decides how dates are read and what kinds the traits are.
 func (p *Plan) decide(dates *dateGuess) (err error) {
-	given, guess := dateFormat{}, p.opts.DateFormat == ""
-	if !guess {
-		if given, err = parseDateFormat(p.opts.DateFormat); err != nil {
-			return err
-		}
-	}
-	formatOf := func(column int, g *dateGuess) (dateFormat, error) {
-		if !guess {
-			return given, nil
-		}
-		return g.format(p.columns.header[column])
-	}
+	guess := p.opts.DateFormat == ""
 	if i := p.columns.of[date]; i >= 0 {
-		if p.dates, err = formatOf(i, dates); err != nil {
+		guessed, err := dates.format(p.columns.label(i))
+		switch {
+		case guess && err != nil:
 			return err
+		case guess:
+			p.dates = guessed
+		case err == nil && guessed.String() != p.dates.String():
+			p.better = guessed.String()
 		}
+		p.dates.zones = zones{}
 	}
 	for _, t := range p.columns.traits {
 		if def, ok := p.opts.Defined[t.key]; ok {
 			if t.chosen && t.kind != def.Kind {
-				return fmt.Errorf("--trait %s: the trait %s is a %s already", p.columns.header[t.index], t.key, def.Kind)
+				return fmt.Errorf("--trait %s: the trait %s is a %s already", p.columns.label(t.index), t.key, def.Kind)
 			}
 			t.kind, t.defined, t.dimension = def.Kind, true, def.IsDimension
 		} else {
@@ -360,8 +570,10 @@ func (p *Plan) decide(dates *dateGuess) (err error) {
 		if plain := t.guess.days == t.guess.seen; plain {
 			continue
 		}
-		if t.dates, err = formatOf(t.index, &t.guess.dates); err != nil {
-			return err
+		if t.dates = p.dates; guess {
+			if t.dates, err = t.guess.dates.format(p.columns.label(t.index)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -391,6 +603,15 @@ func (p *Plan) Describe() string {
 	}
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s: %d rows, %d bytes, %s, separated by %s\n", filepath.Base(p.opts.Path), p.rows, p.size, p.encoding, separator)
+	if p.columns.from != nil {
+		fmt.Fprintf(&out, "  an export of %s, by its columns\n", p.columns.from.name)
+	}
+	if p.skip > 0 {
+		fmt.Fprintf(&out, "  the header is behind %d %s (--skip)\n", p.skip, plural(p.skip, "line", "lines"))
+	}
+	if p.more > 0 {
+		fmt.Fprintf(&out, "  the header has %d rows\n", p.more+1)
+	}
 	var lines [][2]string
 	used := map[int]bool{}
 	for r, i := range p.columns.of {
@@ -405,7 +626,11 @@ func (p *Plan) Describe() string {
 		if p.columns.guessed[r] {
 			what += " (guessed; otherwise " + roleFlags[r] + ")"
 		}
-		lines = append(lines, [2]string{p.columns.header[i], what})
+		lines = append(lines, [2]string{p.columns.label(i), what})
+		if role(r) == name && p.columns.surname >= 0 {
+			used[p.columns.surname] = true
+			lines = append(lines, [2]string{p.columns.label(p.columns.surname), "the name's second part"})
+		}
 	}
 	for _, t := range p.columns.traits {
 		used[t.index] = true
@@ -417,26 +642,30 @@ func (p *Plan) Describe() string {
 		default:
 			what += fmt.Sprintf(", new, no dimension since it has more than %d values", maxDistinct)
 		}
-		lines = append(lines, [2]string{p.columns.header[t.index], what})
+		lines = append(lines, [2]string{p.columns.label(t.index), what})
+	}
+	if i := p.columns.surveyKind; i >= 0 && !used[i] {
+		used[i] = true
+		lines = append(lines, [2]string{p.columns.label(i), "the kind of survey; rows of others than NPS are left out"})
 	}
 	if !p.on.IsZero() {
 		whose := "every row"
 		if p.columns.of[date] >= 0 {
 			whose = "rows without a date"
 		}
-		lines = append(lines, [2]string{"--on", fmt.Sprintf("date of %s: %s", whose, p.on.In(p.opts.Zone).Format("2006-01-02 15:04 -07:00"))})
+		lines = append(lines, [2]string{"--on", fmt.Sprintf("date of %s: %s", whose, p.on.In(p.zone).Format("2006-01-02 15:04 -07:00"))})
 	}
 	width := 0
 	for _, l := range lines {
-		width = max(width, len([]rune(l[0])))
+		width = max(width, min(60, len([]rune(l[0]))))
 	}
 	for _, l := range lines {
 		fmt.Fprintf(&out, "  %-*s  %s\n", width, l[0], l[1])
 	}
 	var unused []string
-	for i, header := range p.columns.header {
+	for i := range p.columns.header {
 		if !used[i] {
-			unused = append(unused, fmt.Sprintf("%q", header))
+			unused = append(unused, fmt.Sprintf("%q", p.columns.label(i)))
 		}
 	}
 	if unused != nil {
@@ -449,11 +678,25 @@ func (p *Plan) Describe() string {
 	return out.String()
 }
 
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
 // dateExample shows how the file's first date is read.
 func (p *Plan) dateExample() string {
-	t, _, err := p.dates.parse(p.firstDate.text, p.opts.Zone)
+	t, _, err := p.dates.parse(p.firstDate.text, p.zone)
 	if err != nil {
 		return ""
 	}
-	return fmt.Sprintf(", %q is %s", p.firstDate.text, t.Format("2006-01-02 15:04 -07:00"))
+	out := fmt.Sprintf(", %q is %s", p.firstDate.text, t.Format("2006-01-02 15:04 -07:00"))
+	if p.dates.serial != 0 {
+		out += ", a day's number of Excel's (--date-format excel1904 where it counts from 1904)"
+	}
+	if p.zoneFrom != "the tenant's zone" {
+		out += ", dates without a zone by " + p.zoneFrom
+	}
+	return out
 }

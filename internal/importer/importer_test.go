@@ -208,8 +208,8 @@ func TestImport(t *testing.T) {
 		{name: "missing values", content: "score,comment,customer id,plan\n9,NA,n/a,null\n8,Na!,7,x\n", opts: Options{On: day, Traits: []string{"plan"}},
 			want: []string{"9" + noonOfDay, `8 comment=Na! id=7 {"plan":"x"}` + noonOfDay}},
 		{name: "ragged", content: "score,comment\n9,a,b\n8\n7,c\n,\n", opts: on,
-			want: []string{"7 comment=c" + noonOfDay}, skipped: 1,
-			rejected: []string{"2 the row has 3 fields, the header 2", "3 the row has 1 fields"}},
+			want: []string{"8" + noonOfDay, "7 comment=c" + noonOfDay}, skipped: 1,
+			rejected: []string{"2 the row has 3 fields, the header 2"}},
 		{name: "lines within quotes", content: "score,comment\n9,\"a\nb\"\n11,\n", opts: on,
 			want: []string{"9 comment=a\nb" + noonOfDay}, rejected: []string{"4 is not 0 to 10"}},
 		{name: "quote within a field", content: "score,comment\n9,5\" nails\n", opts: on, want: []string{`9 comment=5" nails` + noonOfDay}},
@@ -269,11 +269,10 @@ func TestImport(t *testing.T) {
 		{name: "on instead of a guess", content: "score,date\n9,nonsense\n", opts: on, want: []string{"9" + noonOfDay}},
 		{name: "contacts", content: "score,Customer-ID,E-Mail,Name,language,variant\n9,7,a@b.c,Ann,pt_br,B\n8,,,Bob,,\n7,,no address,,,\n6,8,,,,\n", opts: on,
 			want: []string{
-				"9 id=7 email=a@b.c name=Ann variant=B locale=pt-BR" + noonOfDay, "8" + noonOfDay, "6 id=8" + noonOfDay,
-			}, rejected: []string{"4 no e-mail address"}},
+				"9 id=7 email=a@b.c name=Ann variant=B locale=pt-BR" + noonOfDay, "8" + noonOfDay, "7" + noonOfDay, "6 id=8" + noonOfDay,
+			}},
 		{name: "language that is none", content: "score,language\n9,Französisch\n", opts: on, want: []string{"9" + noonOfDay}},
-		{name: "language that is none, by flag", content: "score,language\n9,Französisch\n", opts: Options{On: day, Locale: "language"},
-			rejected: []string{"2 is no language tag"}},
+		{name: "language that is none, by flag", content: "score,language\n9,Französisch\n", opts: Options{On: day, Locale: "language"}, want: []string{"9" + noonOfDay}},
 		{name: "guesses refused", content: "score,comment,email\n9,a,b\n", opts: Options{On: day, Comment: "-", Email: "-"}, want: []string{"9" + noonOfDay}},
 		{name: "question as a header", content: "\"How likely is it that you would recommend us?\"\n9\n", opts: on, want: []string{"9" + noonOfDay}},
 		{name: "traits", content: "score,plan,Größe,t,vip,since,zip,mixed\n9,a,1.5,-0,yes,2020-02-29,01234,1\n8,b,2e3,1,No,NA,56789,x\n",
@@ -286,10 +285,9 @@ func TestImport(t *testing.T) {
 			opts: Options{On: day, Traits: []string{"t", "since"}, Defined: map[string]trait.Definition{
 				"t": {Key: "t", Kind: trait.Number}, "since": {Key: "since", Kind: trait.Date},
 			}},
-			want:     []string{`9 {"since":"2024-04-03","t":1}` + noonOfDay},
-			rejected: []string{`3 "x" is none`, "4 no day of the calendar", "5 beyond"}},
+			want: []string{`9 {"since":"2024-04-03","t":1}` + noonOfDay, `8 {"since":"2024-04-30"}` + noonOfDay, "7" + noonOfDay, "6" + noonOfDay}},
 		{name: "traits that are refused", content: "score,plan\n9,(none)\n8," + strings.Repeat("é", 501) + "\n", opts: Options{On: day, Traits: []string{"plan"}},
-			rejected: []string{"2 not a value of its own", "3 longer than 500"}},
+			want: []string{"9" + noonOfDay, "8" + noonOfDay}},
 		{name: "long comment", content: "score,comment\n9," + strings.Repeat("é", 10_001) + "\n8," + strings.Repeat("é", 10_000) + "\n",
 			opts: on, want: []string{"8 comment=" + strings.Repeat("é", 10_000) + noonOfDay}, rejected: []string{"2 At most 10000 characters"}},
 		{name: "endless line", content: "score,comment\n9," + strings.Repeat("x", 3*maxRecord) + "\n8,a\n7,\"" + strings.Repeat(longLine, 600) + "\"\n6,b",
@@ -398,11 +396,11 @@ func TestDescribe(t *testing.T) {
   nps        score (guessed; otherwise --score)
   kommentar  comment (guessed; otherwise --comment)
   datum      date, "01.01.2024 08:05" is 2024-01-01 08:05 +00:00
+  id         answer's id (guessed; otherwise --id)
   t          trait t, NUMBER, new, a dimension
   town       trait city, TEXT, new, no dimension since it has more than 200 values
   since      trait since, DATE
   --on       date of rows without a date: 2024-01-01 12:00 +00:00
-  not used: "id"
 `, content.Len())
 	if got := p.Describe(); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
@@ -534,7 +532,9 @@ func prepare(t testing.TB, content string) *Plan {
 	return p
 }
 
-func (r Result) total() int { return r.Recorded + r.Known + r.Skipped + r.Rejected }
+func (r Result) total() int {
+	return r.Recorded + r.Known + r.Amended + r.Changed + r.Skipped + r.Dropped + r.Rejected
+}
 
 func TestFailures(t *testing.T) {
 	overloaded := apierror.New(apierror.Overloaded, "wait")
@@ -629,7 +629,7 @@ func TestCounts(t *testing.T) {
 		if err := os.WriteFile(path, []byte(out.String()), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		p, err := Prepare(t.Context(), Options{Path: path, Campaign: testCampaign, On: "2024-05-02", Email: "mail"})
+		p, err := Prepare(t.Context(), Options{Path: path, Campaign: testCampaign, On: "2024-05-02", Score: "score", Email: "mail"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,8 +23,9 @@ type record struct {
 	line int
 	// fields are the record's; where it could not be parsed, its first line as a whole.
 	fields []string
-	// fault says why the record could not be parsed.
+	// fault says what is wrong with the record, why of which kind that is; 0 where nothing is.
 	fault string
+	why   why
 }
 
 // reader reads the records of CSV in UTF-8, as in RFC 4180; besides, a quote within a field that does not begin with
@@ -118,6 +119,24 @@ func (r *reader) next() (record, error) {
 	}
 }
 
+// skipLine goes on behind the end of the line.
+func (r *reader) skipLine() error {
+	for {
+		w := r.rest()
+		if i := bytes.IndexByte(w, r.eol); i >= 0 {
+			r.skip(i + 1)
+			return nil
+		}
+		r.skip(len(w))
+		if r.all {
+			return nil
+		}
+		if err := r.fill(); err != nil {
+			return err
+		}
+	}
+}
+
 // skip goes on by n bytes.
 func (r *reader) skip(n int) {
 	r.line += bytes.Count(r.buf[r.start:r.start+n], []byte{r.eol})
@@ -139,7 +158,7 @@ func (r *reader) blank(w []byte) int {
 
 // reject gives the first line as a record with a fault.
 func (r *reader) reject(fault string) (record, error) {
-	bad := record{line: r.line, fault: fault}
+	bad := record{line: r.line, fault: fault, why: noCSV}
 	for !r.all && len(r.rest()) < maxRecord && bytes.IndexByte(r.rest(), r.eol) < 0 {
 		if err := r.fill(); err != nil {
 			return record{}, err

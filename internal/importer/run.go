@@ -11,18 +11,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/zeroten/zeroten/ent"
-	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/internal/apierror"
-	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/flight"
-	"github.com/zeroten/zeroten/internal/trait"
 )
 
 const (
@@ -36,18 +33,40 @@ const (
 	firstPause = 200 * time.Millisecond
 )
 
-// Result is what became of the rows. Where the import came to its end the four counts add up to all of them.
+// Result is what became of the rows. Where the import came to its end Recorded, Known, Amended, Changed, Skipped, Dropped and
+// Rejected add up to all of them.
 type Result struct {
-	// Recorded are new responses, Known those that an earlier import had recorded.
-	Recorded, Known int
-	// Skipped are rows without a score.
-	Skipped int
+	// Recorded are new responses, Known those that an earlier import had recorded. Amended are known, and got a comment or
+	// traits that they lacked; Changed are known by the answer's id, and differ from what was recorded, which stays.
+	Recorded, Known, Amended, Changed int
+	// Skipped are rows without a score, Dropped previews, answers to other surveys, and totals.
+	Skipped, Dropped int
 	// Rejected are rows that are wrong, written to the file RejectsPath with line number and reason.
 	Rejected    int
 	RejectsPath string
+	// FirstChanged is the line of the first row that has changed.
+	FirstChanged int
+	// Left counts the fields that were left out of what was recorded, or was known.
+	Left leftOut
 	// Interrupted says that the context was cancelled before the end. What is counted is durable; the same import
 	// started again goes on.
 	Interrupted bool
+}
+
+// String says it in a line.
+func (r Result) String() string {
+	out := fmt.Sprintf("%d recorded, %d known from before", r.Recorded, r.Known)
+	if r.Amended > 0 {
+		out += fmt.Sprintf(", %d amended by what they lacked", r.Amended)
+	}
+	if r.Changed > 0 {
+		out += fmt.Sprintf(", %d known but changed since (the first in line %d; what was recorded stays)", r.Changed, r.FirstChanged)
+	}
+	out += fmt.Sprintf(", %d skipped without a score", r.Skipped)
+	if r.Dropped > 0 {
+		out += fmt.Sprintf(", %d left out as previews, other surveys or totals", r.Dropped)
+	}
+	return out + fmt.Sprintf(", %d rejected", r.Rejected)
 }
 
 // Run records the file's rows with the log, for the tenant that is the context's caller. As it goes on it calls
@@ -83,7 +102,7 @@ type run struct {
 	pause    func(context.Context, time.Duration) error
 	progress func(bytes int64)
 
-	source  *source
+	rows    *rows
 	number  int64
 	rejects *rejects
 	result  Result
@@ -93,8 +112,8 @@ type run struct {
 type batch struct {
 	rows  []row
 	items []feedback.Recording
-	// skipped is how many rows besides have no score.
-	skipped int
+	// skipped is how many rows besides have no score, dropped how many hold no answer.
+	skipped, dropped int
 	// read is how far the file was read when the batch was full.
 	read int64
 
@@ -109,27 +128,31 @@ type row struct {
 
 	// item is its index among the batch's items; −1 where fault says why it has none.
 	item int
+	// byID says that its key is that of the answer's id.
+	byID bool
+	left leftOut
 }
 
 func (r *run) run(ctx context.Context) (result Result, err error) {
-	if r.source, err = r.open(); err != nil {
+	if r.rows, err = r.openRows(); err != nil {
 		return r.result, fmt.Errorf("%s: %w", r.opts.Path, err)
 	}
-	defer r.source.Close()
-	info, err := r.source.file.Stat()
+	defer r.rows.Close()
+	info, err := r.rows.file.Stat()
 	if err != nil {
 		return r.result, fmt.Errorf("%s: %w", r.opts.Path, reasonOf(err))
 	}
 	if info.Size() != r.size || !info.ModTime().Equal(r.modified) {
 		return r.result, fmt.Errorf("%s: the file was changed after it was looked at", r.opts.Path)
 	}
-	if _, err := r.source.next(); err != nil { // the header
-		return r.result, fmt.Errorf("%s: %w", r.opts.Path, err)
-	}
 	if err := r.checkRejects(); err != nil {
 		return r.result, err
 	}
-	r.rejects = &rejects{path: r.opts.Rejects, comma: rune(r.comma), header: r.columns.header}
+	headers, err := r.headers()
+	if err != nil {
+		return r.result, fmt.Errorf("%s: %w", r.opts.Path, err)
+	}
+	r.rejects = &rejects{path: r.opts.Rejects, comma: rune(r.comma), headers: headers, own: r.own}
 	if err := r.rejects.removeOld(); err != nil {
 		return r.result, err
 	}
@@ -169,7 +192,7 @@ func (r *run) recordAll(ctx context.Context) (err error) {
 		flight.Go(func() {
 			defer close(b.done)
 			defer flight.Catch(&b.err)
-			b.outcomes, b.err = r.record(ctx, b.items)
+			b.outcomes, b.err = r.record(ctx, b)
 		}, flight.Logged(nil, "recording a batch"))
 		flying = append(flying, b)
 		if len(flying) == maxInFlight {
@@ -187,7 +210,7 @@ func (r *run) gather() (*batch, error) {
 	b := &batch{done: make(chan struct{})}
 	rows, bytes := 0, 0
 	for rows < feedback.MaxBatch && bytes < maxBatchBytes {
-		rec, err := r.source.next()
+		rec, err := r.rows.next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -199,28 +222,71 @@ func (r *run) gather() (*batch, error) {
 		for _, f := range rec.fields {
 			bytes += len(f) + 16 // and what it takes to hold one
 		}
-		item, fault := r.recording(rec)
+		item, left := r.recording(&rec, r.now())
 		switch {
-		case fault != "":
-			rec.fault = fault
-			b.rows = append(b.rows, row{rec, -1})
-		case item == nil:
-			b.skipped++
-		default:
-			b.rows = append(b.rows, row{rec, len(b.items)})
+		case item != nil:
+			key, byID := r.key(r.number, rec.fields)
+			item.IdempotencyKey = &key
+			b.rows = append(b.rows, row{rec, len(b.items), byID, left})
 			b.items = append(b.items, *item)
+		case rec.why == unanswered:
+			b.skipped++
+		case rec.why.dropped():
+			b.dropped++
+		default:
+			b.rows = append(b.rows, row{record: rec, item: -1})
 		}
 	}
 	if rows == 0 {
 		return nil, nil
 	}
-	b.read = r.source.read
+	b.read = r.rows.read
 	return b, nil
 }
 
-// record sends a batch until it is known what became of it. It is sent to its end even when ctx is cancelled, but then
+// record records a batch. What is refused since its address belongs to somebody else is recorded without the address; so
+// is what was recorded so before, whoever has the address by now.
+func (r *run) record(ctx context.Context, b *batch) ([]feedback.Outcome[ent.Response], error) {
+	out, err := r.sendAll(ctx, b.items)
+	if err != nil {
+		return nil, err
+	}
+	var again []feedback.Recording
+	var of []int
+	for i, w := range b.rows {
+		if w.item < 0 || !withoutAddress(&b.items[w.item], out[w.item].Errors) {
+			continue
+		}
+		item := b.items[w.item]
+		who := *item.Contact
+		who.Email, item.Contact = nil, &who
+		again, of = append(again, item), append(of, i)
+	}
+	more, err := r.sendAll(ctx, again)
+	if err != nil {
+		return nil, err
+	}
+	for j, i := range of {
+		w := &b.rows[i]
+		if more[j].Errors == nil {
+			w.left.Taken++
+			out[w.item] = more[j]
+		}
+	}
+	return out, nil
+}
+
+// withoutAddress reports whether a recording that was refused may be one without its address.
+func withoutAddress(item *feedback.Recording, errs apierror.UserErrors) bool {
+	if len(errs) != 1 || item.Contact == nil || item.Contact.Email == nil || item.Contact.ExternalID == nil {
+		return false
+	}
+	return errs[0].Code == apierror.Taken || errs[0].Code == apierror.Conflict
+}
+
+// sendAll sends items until it is known what became of it. It is sent to its end even when ctx is cancelled, but then
 // not sent again.
-func (r *run) record(ctx context.Context, items []feedback.Recording) ([]feedback.Outcome[ent.Response], error) {
+func (r *run) sendAll(ctx context.Context, items []feedback.Recording) ([]feedback.Outcome[ent.Response], error) {
 	if len(items) == 0 {
 		return nil, nil
 	}
@@ -255,12 +321,23 @@ func (r *run) settle(b *batch) error {
 	for _, w := range b.rows {
 		if w.item >= 0 {
 			out := b.outcomes[w.item]
+			if out.Errors == nil {
+				r.result.Left.add(w.left)
+			}
 			switch {
+			case out.Errors == nil && out.Amended:
+				r.result.Amended++
+				continue
 			case out.Errors == nil && out.Replayed:
 				r.result.Known++
 				continue
 			case out.Errors == nil:
 				r.result.Recorded++
+				continue
+			case w.byID && len(out.Errors) == 1 && out.Errors[0].Code == apierror.Conflict:
+				if r.result.Changed++; r.result.Changed == 1 {
+					r.result.FirstChanged = w.line
+				}
 				continue
 			}
 			var err error
@@ -275,6 +352,7 @@ func (r *run) settle(b *batch) error {
 		r.result.RejectsPath = r.rejects.path
 	}
 	r.result.Skipped += b.skipped
+	r.result.Dropped += b.dropped
 	if err := r.rejects.flush(); err != nil {
 		return err
 	}
@@ -299,77 +377,12 @@ func reason(errs apierror.UserErrors) (string, error) {
 	return strings.Join(texts, "; "), nil
 }
 
-// recording makes a recording of a record. It is nil where the record has no score; fault says what is wrong with it.
-func (r *run) recording(rec record) (item *feedback.Recording, fault string) {
-	if rec.fault != "" {
-		return nil, rec.fault
-	}
-	if len(rec.fields) != len(r.columns.header) {
-		return nil, fmt.Sprintf("the row has %d fields, the header %d", len(rec.fields), len(r.columns.header))
-	}
-	for i, f := range rec.fields {
-		if strings.IndexByte(f, 0) >= 0 {
-			return nil, fmt.Sprintf("the column %.60q contains the character U+0000", r.columns.header[i])
-		}
-		if !utf8.ValidString(f) {
-			return nil, fmt.Sprintf("the column %.60q is not valid UTF-8", r.columns.header[i])
-		}
-	}
-	field := func(of role) string {
-		if i := r.columns.of[of]; i >= 0 {
-			return given(rec.fields[i])
-		}
-		return ""
-	}
-	optional := func(of role) *string {
-		if text := field(of); text != "" {
-			return &text
-		}
-		return nil
-	}
-
-	scored := field(score)
-	if scored == "" {
-		return nil, ""
-	}
-	number, err := parseScore(scored)
-	if err != nil {
-		return nil, err.Error()
-	}
-	key := r.key(rec.fields)
-	item = &feedback.Recording{
-		Campaign: r.Campaign, Score: number, Channel: response.ChannelIMPORT,
-		Variant: optional(variant), IdempotencyKey: &key,
-	}
-	if field(comment) != "" {
-		item.Comment = &rec.fields[r.columns.of[comment]]
-	}
-	if item.RespondedAt, err = r.respondedAt(field(date)); err != nil {
-		return nil, err.Error()
-	}
-	if text := field(locale); text != "" {
-		tag, ok := parseLanguage(text)
-		if !ok {
-			return nil, fmt.Sprintf("%.40q is no language tag, such as fr or pt-BR", text)
-		}
-		item.Locale = &tag
-	}
-	who := contact.Input{ExternalID: optional(contactID), Email: optional(email), Name: optional(name)}
-	if who.Email != nil && !contact.ValidEmail(*who.Email) {
-		return nil, fmt.Sprintf("%.60q is no e-mail address", *who.Email)
-	}
-	if who.ExternalID != nil || who.Email != nil {
-		item.Contact = &who
-	}
-	if item.Traits, err = r.traitsOf(rec.fields); err != nil {
-		return nil, err.Error()
-	}
-	return item, ""
-}
-
-// key names a row of a file: by its content and by its number, since equal rows may be different answers. How the
-// file is encoded and quoted does not matter, nor what follows the row.
-func (r *run) key(fields []string) string {
+// key names a row. Where the answer has an id of its own, by that, and the program that gave it: so it is known again
+// however its file is sorted, and whatever columns it has. A short number under a name that speaks for other things too may be
+// that of the row, which another file has as well; it counts together with the date as it is written. Without an id a row
+// is named by its content and by its number, since equal rows may be different answers. How the file is encoded and quoted
+// does not matter, nor what follows the row.
+func (p *Plan) key(number int64, fields []string) (key string, byID bool) {
 	h := sha256.New()
 	var n [8]byte
 	add := func(text string) {
@@ -377,63 +390,66 @@ func (r *run) key(fields []string) string {
 		h.Write(n[:])
 		h.Write([]byte(text))
 	}
-	add(r.Campaign)
-	binary.BigEndian.PutUint64(n[:], uint64(r.number))
+	add(p.Campaign)
+	if i := p.columns.of[answerID]; i >= 0 {
+		if id := idOf(fields[i]); id != "" && !isScientific(id) {
+			add("id")
+			if p.columns.from != nil {
+				add(p.columns.from.name)
+			}
+			add(id)
+			if p.columns.ids[0].isShort() {
+				when := p.opts.On
+				if d := p.columns.of[date]; d >= 0 && given(fields[d]) != "" {
+					when = given(fields[d])
+				}
+				add(when)
+			}
+			return "import " + hex.EncodeToString(h.Sum(nil)[:16]), true
+		}
+	}
+	if p.own && len(fields) > 2 {
+		fields = fields[2:]
+	}
+	binary.BigEndian.PutUint64(n[:], uint64(number))
 	h.Write(n[:])
 	for _, f := range fields {
 		add(f)
 	}
-	return "import " + hex.EncodeToString(h.Sum(nil)[:16])
-}
-
-// respondedAt is when a row was answered. Every row gets a time, so that it is the same whenever it is imported.
-func (r *run) respondedAt(text string) (*time.Time, error) {
-	if text == "" {
-		if r.on.IsZero() {
-			return nil, errors.New("the row has no date; --on gives one to such rows")
-		}
-		return &r.on, nil
-	}
-	t, dayOnly, err := r.dates.parse(text, r.opts.Zone)
-	if err != nil {
-		return nil, fmt.Errorf("the date %w", err)
-	}
-	if now := r.now(); dayOnly && t.After(now) && !t.Add(-noon).After(now) {
-		return nil, fmt.Errorf("the date %.40q stands for noon of today, which is still to come: import it later", text)
-	}
-	t = t.UTC()
-	return &t, nil
-}
-
-// traitsOf are the row's traits, nil where it has none.
-func (r *run) traitsOf(fields []string) (trait.Values, error) {
-	var found map[string]any
-	for _, t := range r.columns.traits {
-		text := given(fields[t.index])
-		if text == "" {
-			continue
-		}
-		value, err := t.parseTrait(text)
-		if err != nil {
-			return nil, err
-		}
-		if found == nil {
-			found = map[string]any{}
-		}
-		found[t.key] = value
-	}
-	if found == nil {
-		return nil, nil
-	}
-	values, err := trait.ParseValues(found)
-	if errs, ok := errors.AsType[apierror.UserErrors](err); ok {
-		return nil, errors.New(errs[0].Message)
-	}
-	return values, err
+	return "import " + hex.EncodeToString(h.Sum(nil)[:16]), false
 }
 
 // rejectsStart are the first columns of every file of rejects, by which one is known.
 var rejectsStart = []string{"line", "rejected_because"}
+
+// isRejects reports whether a header is that of a file of rejects.
+func isRejects(header []string) bool {
+	return len(header) > 2 && header[0] == rejectsStart[0] && header[1] == rejectsStart[1]
+}
+
+// headers are the records of the file's header.
+func (p *Plan) headers() (all [][]string, err error) {
+	s, err := p.open()
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	for range 1 + p.more {
+		rec, err := s.next()
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, err
+		}
+		if p.own {
+			// What was rejected twice says so once.
+			rec.fields = rec.fields[min(2, len(rec.fields)):]
+			for i, f := range rec.fields {
+				rec.fields[i] = unguard(f)
+			}
+		}
+		all = append(all, rec.fields)
+	}
+	return all, nil
+}
 
 // checkRejects refuses to write the rejects over something else.
 func (p *Plan) checkRejects() error {
@@ -472,9 +488,11 @@ func (p *Plan) checkRejects() error {
 // rejects is the file of rejects. It is made with the first of them, and complete after every batch. The next run
 // writes it anew: what was rejected is rejected again, unless it was mended.
 type rejects struct {
-	path   string
-	comma  rune
-	header []string
+	path  string
+	comma rune
+	// headers are the records of the header, and own says that the rows begin with what an earlier run has said of them.
+	headers [][]string
+	own     bool
 
 	file *os.File
 	csv  *csv.Writer
@@ -496,12 +514,28 @@ func (r *rejects) add(rec record) error {
 		}
 		r.file, r.csv = f, csv.NewWriter(f)
 		r.csv.Comma = r.comma
-		if err := r.csv.Write(append(rejectsStart[:2:2], r.header...)); err != nil {
-			return fmt.Errorf("writing rejects: %w", err)
+		start := rejectsStart
+		for _, header := range r.headers {
+			if err := r.write(start, header); err != nil {
+				return err
+			}
+			start = []string{"", ""}
 		}
 	}
-	fields := append([]string{strconv.Itoa(rec.line), rec.fault}, rec.fields...)
-	if err := r.csv.Write(fields); err != nil {
+	fields := rec.fields
+	if r.own && len(fields) > 2 {
+		fields = fields[2:]
+	}
+	return r.write([]string{strconv.Itoa(rec.line), rec.fault}, fields)
+}
+
+// write writes fields that are harmless in a spreadsheet.
+func (r *rejects) write(start, fields []string) error {
+	out := slices.Concat(start, fields)
+	for i, f := range out {
+		out[i] = guard(f)
+	}
+	if err := r.csv.Write(out); err != nil {
 		return fmt.Errorf("writing rejects: %w", err)
 	}
 	return nil

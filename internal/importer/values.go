@@ -13,11 +13,11 @@ import (
 )
 
 // missing are the ways, in lower case, in which programs write that there is no value.
-var missing = []string{"", "na", "n/a", "#n/a", "nan", "null"}
+var missing = []string{"", "na", "n/a", "#n/a", "nan", "null", "<na>", "-", "--", "–", "—", `\n`}
 
 // given is the text of a field without the space around it; "" where it says that there is no value.
 func given(field string) string {
-	text := strings.TrimSpace(field)
+	text := bare(field)
 	if len(text) <= len("null") && slices.Contains(missing, strings.ToLower(text)) {
 		return ""
 	}
@@ -30,6 +30,8 @@ var truths = map[string]bool{"true": true, "yes": true, "1": true, "false": fals
 
 // parseLanguage reads a BCP 47 language tag, which may be written with underscores, of at most 35 characters.
 func parseLanguage(text string) (tag string, ok bool) {
+	// LimeSurvey tells German with du from German with Sie.
+	text = strings.TrimSuffix(text, "-informal")
 	t, err := language.Parse(text)
 	if err != nil {
 		return "", false
