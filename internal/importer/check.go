@@ -212,7 +212,8 @@ func validate(item *feedback.Recording, now time.Time, rec *record) {
 
 // Bounds of what is taken for odd.
 const (
-	// fewRows is how many answers there must be, at least, for it to be odd that none is above 5.
+	// fewRows is how many answers there must be, at least, for it to be odd that none is above 5, and that they are of
+	// different times of one day. Of one and the same time two are odd.
 	fewRows = 5
 	// someRows is how many there must be for it to be odd that none is above 7, manyRows for it to be odd that none is 0.
 	someRows, manyRows = 20, 1_000
@@ -264,7 +265,7 @@ func (v *Preview) warn() {
 	d := &v.dates
 	y1, m1, d1 := d.first.Date()
 	switch y2, m2, d2 := d.last.Date(); {
-	case d.count >= 2 && y1 == y2 && m1 == m2 && d1 == d2:
+	case d.count >= 2 && d.first.Equal(d.last), d.count >= fewRows && y1 == y2 && m1 == m2 && d1 == d2:
 		add("all %d dates are of one day, %s", d.count, d.first.Format(time.DateOnly))
 	case d.count >= fewMonths && len(d.months) == d.count:
 		add("there is one row a month, each of its first or last day: they look like scores of months, and not like answers")
@@ -301,11 +302,11 @@ func (v *Preview) Describe() string {
 		}
 		switch {
 		case w == unanswered:
-			fmt.Fprintf(&out, "  skipped    %d %s\n", t.count, w)
+			fmt.Fprintf(&out, "  skipped    %d: %s\n", t.count, w)
 		case w.dropped():
-			fmt.Fprintf(&out, "  left out   %d %s (%s)\n", t.count, w, t.where())
+			fmt.Fprintf(&out, "  left out   %d: %s (%s)\n", t.count, w, t.where())
 		default:
-			fmt.Fprintf(&out, "  rejected   %d %s (%s): %s\n", t.count, w, t.where(), t.example)
+			fmt.Fprintf(&out, "  rejected   %d: %s (%s): %s\n", t.count, w, t.where(), t.example)
 		}
 	}
 	if left := v.left.String(); left != "" {

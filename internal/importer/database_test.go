@@ -173,6 +173,32 @@ func TestInterruptedAndStartedAgain(t *testing.T) {
 	})
 }
 
+// What Check says is what Run does, before it and after it.
+func TestCheckKnowsWhatIsKnown(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := open(t, db)
+		known := func(ctx context.Context, keys []string) ([]bool, error) { return feedback.Known(ctx, db, keys) }
+		check := func(record, found int) {
+			t.Helper()
+			v, err := h.prepare(t).Check(h.ctx, time.Now(), known)
+			if err != nil || v.Record != record || v.Known != found || v.Skipped() != without || v.Rejected() != 0 || v.Dropped() != 0 || v.Warnings != nil {
+				t.Fatalf("%d to record, %d known, %v, %s: %v, want %d and %d", v.Record, v.Known, v.Warnings, v.Describe(), err, record, found)
+			}
+		}
+		check(answers, 0)
+		ctx, cancel := context.WithCancel(h.ctx)
+		first, err := h.prepare(t).Run(ctx, h.log, func(int64) { cancel() })
+		if err != nil || !first.Interrupted {
+			t.Fatalf("%+v: %v", first, err)
+		}
+		check(answers-first.Recorded, first.Recorded)
+		if _, err := h.prepare(t).Run(h.ctx, h.log, nil); err != nil {
+			t.Fatal(err)
+		}
+		check(0, answers)
+	})
+}
+
 func TestUnknownCampaign(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		h := open(t, db)

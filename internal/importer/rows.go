@@ -43,7 +43,7 @@ const (
 
 func (w why) String() string {
 	return [whys]string{
-		unanswered: "without a score", preview: "previews of the survey", otherSurvey: "of other surveys than NPS", total: "totals",
+		unanswered: "rows without a score", preview: "previews of the survey", otherSurvey: "answers to other surveys than NPS", total: "totals",
 		noCSV: "lines that are no CSV", tooLong: "rows with more fields than the header", torn: "rows torn by a line that is no CSV",
 		noText: "rows with characters that are none", badScore: "scores that cannot be read", beyondScale: "scores that are no whole numbers from 0 to 10",
 		badDate: "dates that cannot be read", noDate: "rows without a date", future: "dates still to come", refused: "rows that are refused",
