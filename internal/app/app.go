@@ -29,6 +29,8 @@ import (
 type Config struct {
 	// Database is `sqlite:///path/to/file.db` or `postgres://…`.
 	Database string
+	// Connections bounds the connections to the database, as store.Options do; 0 is their default.
+	Connections int
 	// Existing refuses a SQLite file that is not there yet.
 	Existing bool
 	// Volatile gives up durability, for databases that are thrown away.
@@ -83,7 +85,7 @@ func Open(ctx context.Context, cfg Config) (a *App, err error) {
 	if err != nil {
 		return nil, usage("%w", err)
 	}
-	db, err := store.Open(ctx, cfg.Database, store.Options{Volatile: cfg.Volatile, Existing: cfg.Existing})
+	db, err := store.Open(ctx, cfg.Database, store.Options{MaxConns: cfg.Connections, Volatile: cfg.Volatile, Existing: cfg.Existing})
 	if err != nil {
 		return nil, errors.Join(err, observer.Shutdown(ctx))
 	}

@@ -35,8 +35,9 @@ type CLI struct {
 
 // Globals are the settings that every command has.
 type Globals struct {
-	Database string     `env:"DATABASE_URL" default:"sqlite://zeroten.db" placeholder:"URL" help:"The database: sqlite:///path/to/file.db or postgres://user@host/name (default ${default})."`
-	LogLevel slog.Level `env:"ZEROTEN_LOG_LEVEL" default:"INFO" placeholder:"LEVEL" help:"Log what is at least this: DEBUG, INFO, WARN or ERROR (default ${default})."`
+	Database    string     `env:"DATABASE_URL" default:"sqlite://zeroten.db" placeholder:"URL" help:"The database: sqlite:///path/to/file.db or postgres://user@host/name (default ${default})."`
+	Connections int        `name:"database-connections" env:"ZEROTEN_DATABASE_CONNECTIONS" default:"26" placeholder:"NUMBER" help:"Open at most so many connections to the database, 8 or more (default ${default})."`
+	LogLevel    slog.Level `env:"ZEROTEN_LOG_LEVEL" default:"INFO" placeholder:"LEVEL" help:"Log what is at least this: DEBUG, INFO, WARN or ERROR (default ${default})."`
 
 	// Out and Err are where commands write.
 	Out io.Writer `kong:"-"`
@@ -60,10 +61,12 @@ func (g *Globals) withExisting(ctx context.Context, f func(*App) error) error {
 }
 
 func (g *Globals) using(ctx context.Context, cfg Config, f func(*App) error) (err error) {
-	cfg.Database = g.Database
+	cfg.Database, cfg.Connections = g.Database, g.Connections
 	if cfg.Log == nil {
 		cfg.Log = g.logger("text")
 	}
+	// What logs without having been given a logger, the package log too, is to write as all others do.
+	slog.SetDefault(cfg.Log)
 	a, err := Open(ctx, cfg)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -48,7 +49,9 @@ func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
 		return fmt.Errorf("making a place for the demo: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	a, err := Open(ctx, Config{Database: store.FileURL(filepath.Join(dir, "demo.db")), Volatile: true, Log: g.logger(c.LogFormat), Getenv: os.Getenv})
+	log := g.logger(c.LogFormat)
+	slog.SetDefault(log)
+	a, err := Open(ctx, Config{Database: store.FileURL(filepath.Join(dir, "demo.db")), Volatile: true, Log: log, Getenv: os.Getenv})
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ type MigrateCmd struct{}
 
 // Run migrates.
 func (*MigrateCmd) Run(ctx context.Context, g *Globals) (err error) {
-	db, err := store.Open(ctx, g.Database, store.Options{})
+	db, err := store.Open(ctx, g.Database, store.Options{MaxConns: g.Connections})
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ var errSick = errors.New("the database is not as it should be")
 
 // Run checks every tenant. It does not migrate, so that it can say what is missing.
 func (c *DoctorCmd) Run(ctx context.Context, g *Globals) (err error) {
-	db, err := store.Open(ctx, g.Database, store.Options{Existing: true})
+	db, err := store.Open(ctx, g.Database, store.Options{MaxConns: g.Connections, Existing: true})
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/zeroten/zeroten/internal/store"
 )
 
 // measure adds what is asked for whenever the metrics are read.
@@ -139,6 +141,8 @@ func (r *readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	checks := map[string]string{"database": "ok", "migrations": "ok", "readers": "ok", "serving": "ok"}
 	migrated, database := r.ask(req.Context())
 	switch {
+	case errors.Is(database, store.ErrReadOnly):
+		checks["database"], checks["migrations"] = "takes no writes", "unknown"
 	case database != nil:
 		checks["database"], checks["migrations"] = "no answer", "unknown"
 	case !migrated:

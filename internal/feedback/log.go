@@ -378,6 +378,7 @@ func (l *Log) flush(ctx context.Context, w *writer, ops []*operation) (err error
 	defer func() {
 		if err != nil {
 			w.state = nil // whatever happened: look again
+			l.db.Discard(err)
 		}
 	}()
 	defer flight.Catch(&err)
@@ -397,7 +398,7 @@ func (l *Log) flush(ctx context.Context, w *writer, ops []*operation) (err error
 			do = l.tryLocked
 		}
 		done, err := do(ctx, w, ops)
-		if store.IsTransient(err) {
+		if store.IsTransient(err) || store.IsOutdated(err) {
 			w.state, err = nil, nil
 		}
 		if err != nil {

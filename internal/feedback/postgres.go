@@ -300,13 +300,32 @@ func (d *postgres) write(ctx context.Context, tenant uuid.UUID, revision int64, 
 	if err != nil {
 		return 0, false, err
 	}
-	return answered(flush.QueryRowContext(ctx, flushArgs(tenant, revision, p)...))
+	args := flushArgs(tenant, revision, p)
+	base, ok, err = answered(flush.QueryRowContext(ctx, args...))
+	if store.IsOutdated(err) { // a column has changed: it was not run
+		d.forget(written(p), flush)
+		base, ok, err = answered(d.db.Writer.QueryRowContext(ctx, flushText(written(p)), args...))
+	}
+	return base, ok, err
+}
+
+// forget has the statement prepared again by whoever needs it next.
+func (d *postgres) forget(mask uint, flush *sql.Stmt) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.flush[mask] == flush { // it stays open for those who have it: they find out the same
+		delete(d.flush, mask)
+	}
 }
 
 func (d *postgres) writeTx(ctx context.Context, tx *store.Tx, tenant uuid.UUID, revision int64, p *plan) (base int64, ok bool, err error) {
 	args := flushArgs(tenant, revision, p)
 	if flush := d.prepared(written(p)); flush != nil {
-		return answered(tx.SQL.StmtContext(ctx, flush).QueryRowContext(ctx, args...))
+		base, ok, err := answered(tx.SQL.StmtContext(ctx, flush).QueryRowContext(ctx, args...))
+		if store.IsOutdated(err) {
+			d.forget(written(p), flush)
+		}
+		return base, ok, err
 	}
 	return answered(tx.SQL.QueryRowContext(ctx, flushText(written(p)), args...))
 }

@@ -46,7 +46,8 @@ func parseAddress(text string) (dialect, where string, err error) {
 		file, err := parseFile(rest)
 		return SQLite, file, err
 	case "postgres", "postgresql":
-		return Postgres, "postgres://" + rest, parsePostgres(rest)
+		where, err := parsePostgres(rest)
+		return Postgres, where, err
 	case "sqlite3", "file":
 		return "", "", badAddress("unknown scheme %q: write it as sqlite://%s", scheme, rest)
 	case "pgx", "postgresql+psycopg", "postgresql+psycopg2", "postgresql+asyncpg":
@@ -108,16 +109,45 @@ func parseFile(rest string) (string, error) {
 // FileURL is the address of a SQLite file, whatever is in its name.
 func FileURL(file string) string { return "sqlite://" + (&url.URL{Path: file}).EscapedPath() }
 
-func parsePostgres(rest string) error {
-	u, err := url.Parse("postgres://" + rest)
+// parsePostgres is the URL of `postgres://` and this rest. Several hosts stand in its parameters, where the driver looks
+// for them.
+func parsePostgres(rest string) (string, error) {
+	u, err := url.Parse("postgres://" + severalHosts(rest))
 	if err != nil {
 		// The error of url.Parse repeats the text, password and all.
-		return badAddress("not a URL: want %s; where a password has characters such as / or @, write %%2F or %%40", postgresForm)
+		return "", badAddress("not a URL: want %s; where a password has characters such as / or @, write %%2F or %%40", postgresForm)
 	}
 	if u.Fragment != "" {
-		return badAddress("an address has no #; where a password has one, write %%23")
+		return "", badAddress("an address has no #; where a password has one, write %%23")
 	}
-	return nil
+	return u.String(), nil
+}
+
+// severalHosts moves `host1:5432,host2:5433` into the parameters host and port.
+func severalHosts(rest string) string {
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 {
+		end = len(rest)
+	}
+	user := strings.LastIndexByte(rest[:end], '@') + 1
+	listed := rest[user:end]
+	if !strings.Contains(listed, ",") {
+		return rest
+	}
+	var hosts, ports []string
+	for host := range strings.SplitSeq(listed, ",") {
+		port := "5432"
+		if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+			host, port = host[:i], host[i+1:]
+		}
+		hosts, ports = append(hosts, strings.Trim(host, "[]")), append(ports, port)
+	}
+	path, query, _ := strings.Cut(rest[end:], "?")
+	q := url.Values{"host": {strings.Join(hosts, ",")}, "port": {strings.Join(ports, ",")}}.Encode()
+	if query != "" {
+		q = query + "&" + q
+	}
+	return rest[:user] + path + "?" + q
 }
 
 // checkPath gives a path's own error, where SQLite would only say that it is unable to open the database.

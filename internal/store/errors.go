@@ -21,6 +21,11 @@ var errAway = &apierror.Error{
 	Code: apierror.Overloaded, Message: "The database cannot be reached just now; try again.", RetryAfter: time.Second,
 }
 
+// ErrReadOnly is what everybody is told while no server is there that takes writes, as during a failover.
+var ErrReadOnly = &apierror.Error{
+	Code: apierror.Overloaded, Message: "The database takes no writes just now; try again.", RetryAfter: time.Second,
+}
+
 // errFull is what a writer is told where there is no room.
 var errFull = &apierror.Error{
 	Code: apierror.Overloaded, Message: "There is no room left to store this; try again once the operator has made some.", RetryAfter: 10 * time.Second,
@@ -62,6 +67,9 @@ func IsRefused(err error) bool {
 func IsUnreachable(err error) bool {
 	if err == nil {
 		return false
+	}
+	if isReadOnly(err) {
+		return true
 	}
 	if pqErr, ok := errors.AsType[*pq.Error](err); ok {
 		return pqErr.Code.Class() == "08" || pqErr.Code == "53300" || isStopped(pqErr)
@@ -106,6 +114,8 @@ func Explain(err error) *apierror.Error {
 	switch {
 	case IsFull(err):
 		return errFull
+	case isReadOnly(err):
+		return ErrReadOnly
 	case IsUnreachable(err):
 		return errAway
 	}

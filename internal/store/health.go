@@ -38,24 +38,27 @@ const (
 var errSilent = errors.New("nothing comes from the database")
 
 // Monitor watches a PostgreSQL server until Close, on a connection of its own. When the server does not answer, all
-// connections are closed, so that what waits for it fails at once, and Away and Guard refuse until it is back. Nobody
+// connections are closed, so that what waits for it fails at once, and Away and Guard refuse until it is back. So it is
+// where the server takes no writes any more, until there is one that does. Nobody
 // hears of it when the server is only slow. changed is called, from one goroutine, with what went wrong when the
 // database goes away, and with nil when it is back. On SQLite there is nothing to watch. It may be called once.
 func (db *DB) Monitor(changed func(error)) error {
 	if db.Dialect != Postgres {
 		return nil
 	}
-	connector, err := pq.NewConnector(db.dsn)
+	ctx, cancel := context.WithCancel(context.Background())
+	own := newLine(ctx)
+	connector, err := db.postgres.connector(&dialer{line: own})
 	if err != nil {
+		cancel()
 		return fmt.Errorf("watching the database: %w", err)
 	}
 	echo, err := newEcho()
 	if err != nil {
+		cancel()
 		return fmt.Errorf("watching the database: %w", err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	m := &monitor{line: db.dialer.line, own: newLine(ctx), connector: connector, changed: changed, echo: echo}
-	connector.Dialer(&dialer{line: m.own})
+	m := &monitor{line: db.dialer.line, own: own, connector: connector, changed: changed, echo: echo}
 	done := make(chan struct{})
 	caught := flight.Logged(nil, "watching the database")
 	flight.Go(func() {
@@ -126,7 +129,7 @@ func (db *DB) Jobs(ctx context.Context) (map[string]int, error) {
 type monitor struct {
 	// line is that of all others, own that of the monitor's connection.
 	line, own *line
-	connector *pq.Connector
+	connector *connector
 	conn      driver.Conn // nil where there is none
 	changed   func(error)
 	echo      *echo
@@ -141,7 +144,11 @@ func (m *monitor) run(ctx context.Context) {
 		}
 		switch away := m.line.err() != nil; {
 		case err != nil && !away:
-			m.line.drop(errAway)
+			cause := errAway
+			if isReadOnly(err) {
+				cause = ErrReadOnly
+			}
+			m.line.drop(cause)
 			m.changed(err)
 		case err == nil && away:
 			m.line.raise(context.Background())
@@ -155,7 +162,7 @@ func (m *monitor) run(ctx context.Context) {
 	}
 }
 
-// ask returns nil where the server is there.
+// ask returns nil where a server is there that takes writes.
 func (m *monitor) ask(ctx context.Context) error {
 	answer := make(chan error, 1)
 	began := time.Now()
@@ -192,25 +199,24 @@ func (m *monitor) ask(ctx context.Context) error {
 	}
 }
 
-// ping asks on the connection that there is, and where that is lost on a new one.
+// ping asks on the connection that there is, and where that is lost, or the server takes no writes any more, on a new one.
 func (m *monitor) ping(ctx context.Context) error {
 	if m.conn != nil {
-		// With a context that can end lib/pq would open one more connection to say so.
-		if m.conn.(driver.Pinger).Ping(context.Background()) == nil {
+		if askWritable(m.conn) == nil {
 			return nil
 		}
 		m.disconnect()
 	}
 	c, err := m.connector.Connect(ctx)
 	var answered *pq.Error
-	if errors.As(err, &answered) && !isStopped(answered) {
+	if errors.As(err, &answered) && !isStopped(answered) && !isReadOnly(err) {
 		return nil // it does not let us in, but it is there
 	}
 	if err != nil {
 		return err
 	}
 	m.conn = c
-	return nil
+	return askWritable(c)
 }
 
 // echo tells how long something lies that came from outside until it is read. With more goroutines than processors can

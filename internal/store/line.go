@@ -45,6 +45,19 @@ func (l *line) raise(ctx context.Context) {
 // drop says that the line is down, and why.
 func (l *line) drop(cause error) { l.up.Load().end(cause) }
 
+// flap drops the line and raises it at once: all connections are closed. Where it is down already it stays so.
+func (l *line) flap(cause error) {
+	was := l.up.Load()
+	if was.Err() != nil {
+		return
+	}
+	now := &upTime{}
+	now.Context, now.end = context.WithCancelCause(context.Background())
+	if l.up.CompareAndSwap(was, now) {
+		was.end(cause)
+	}
+}
+
 // err is why the line is down; nil while it is up.
 func (l *line) err() error { return context.Cause(l.up.Load()) }
 
@@ -100,7 +113,7 @@ func (d *dialer) DialContext(ctx context.Context, network, address string) (net.
 		return nil, err
 	}
 	stop := flight.When(up, func() { _ = c.Close() }, flight.Logged(nil, "closing a connection")) // whoever uses it is told
-	return &conn{Conn: c, dialer: d, forget: stop}, nil
+	return &conn{Conn: c, dialer: d, up: up, forget: stop}, nil
 }
 
 // conn is a connection over a line.
@@ -108,7 +121,16 @@ type conn struct {
 	net.Conn
 
 	dialer *dialer
+	up     *upTime
 	forget func() bool
+}
+
+// Write writes nothing once the line was down: then the driver knows that nothing was asked, and asks on another one.
+func (c *conn) Write(b []byte) (int, error) {
+	if err := context.Cause(c.up); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(b)
 }
 
 // Read notes that something was heard.

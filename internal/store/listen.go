@@ -37,7 +37,7 @@ func (db *DB) Listen(ctx context.Context, channel string, heard func(payload str
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	dialer := &cutter{ctx: ctx, dialer: db.dialer, open: map[net.Conn]struct{}{}}
-	listener := pq.NewDialListener(dialer, db.dsn, minReconnect, maxReconnect, nil)
+	listener := pq.NewDialListener(dialer, db.postgres.dsn, minReconnect, maxReconnect, nil)
 	begun := make(chan struct{}, 1)
 	helped := make(chan struct{})
 	flight.Go(func() {

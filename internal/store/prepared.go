@@ -77,12 +77,30 @@ func (p *prepared) release(h *held) {
 
 // QueryContext is that of sql.DB.
 func (p *prepared) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	h, err := p.take(ctx, query)
-	if err != nil {
-		return nil, err
+	for again := true; ; again = false {
+		h, err := p.take(ctx, query)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := h.QueryContext(ctx, args...)
+		outdated := IsOutdated(err)
+		if outdated {
+			p.forget(query, h)
+		}
+		p.release(h)
+		if !outdated || !again {
+			return rows, err
+		}
 	}
-	defer p.release(h)
-	return h.QueryContext(ctx, args...)
+}
+
+// forget has the statement prepared again by whoever needs it next.
+func (p *prepared) forget(query string, h *held) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if kept, ok := p.stmts.Peek(query); ok && kept == h {
+		p.stmts.Remove(query)
+	}
 }
 
 // ExecContext is that of sql.DB.

@@ -16,7 +16,6 @@ import (
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
-	"github.com/lib/pq" // the driver "postgres"
 	"github.com/zeroten/zeroten/ent"
 	_ "github.com/zeroten/zeroten/ent/runtime" // the entities' hooks and policies
 	_ "modernc.org/sqlite"                     // the driver "sqlite"
@@ -30,13 +29,20 @@ const (
 
 // Options of Open. The zero value is right for production.
 type Options struct {
-	// MaxConns bounds the connections for reading; 0 means 16.
+	// MaxConns bounds the connections: 0 means 26, and MinConns is the least. On SQLite all but one are for reading, and more
+	// than 9 are none too many: they are not opened.
 	MaxConns int
 	// Existing refuses a SQLite file that is not there yet, instead of making it.
 	Existing bool
 	// Volatile gives up durability, for databases that are thrown away.
 	Volatile bool
 }
+
+// How many connections there are to a database where nobody says otherwise, and at least.
+const (
+	DefaultConns = 26
+	MinConns     = 8
+)
 
 // DB is an open database.
 type DB struct {
@@ -56,9 +62,9 @@ type DB struct {
 	// scans has room for as many statements as may read on through many rows at once.
 	scans chan struct{}
 
-	// dsn is the address with all that connections are opened with, dialer makes them; both are for PostgreSQL alone.
-	dsn    string
-	dialer *dialer
+	// postgres says how connections are opened, dialer makes them; both are for PostgreSQL alone.
+	postgres postgresConfig
+	dialer   *dialer
 	// unwatch ends the monitor.
 	unwatch func()
 
@@ -81,7 +87,10 @@ var ErrUnreachable = errors.New("database unreachable")
 // ErrAddress where the address cannot be one.
 func Open(ctx context.Context, databaseURL string, opts Options) (*DB, error) {
 	if opts.MaxConns == 0 {
-		opts.MaxConns = 16
+		opts.MaxConns = DefaultConns
+	}
+	if opts.MaxConns < MinConns {
+		return nil, fmt.Errorf("%d connections to the database are too few: want %d or more", opts.MaxConns, MinConns)
 	}
 	kind, where, err := parseAddress(databaseURL)
 	if err != nil {
@@ -137,8 +146,8 @@ func openSQLite(path string, opts Options) (*DB, error) {
 		return nil, errors.Join(err, writer.Close())
 	}
 	// Each SQLite connection has a page cache of its own, and two cores hardly feed more than these.
-	reader.SetMaxOpenConns(min(opts.MaxConns, 8))
-	reader.SetMaxIdleConns(min(opts.MaxConns, 8))
+	reader.SetMaxOpenConns(min(opts.MaxConns-1, 8))
+	reader.SetMaxIdleConns(min(opts.MaxConns-1, 8))
 	return &DB{Dialect: SQLite, Reader: reader, Writer: writer, turns: make(chan struct{}, 1)}, nil
 }
 
@@ -165,68 +174,11 @@ func looksLikeSQLite(path string) (err error) {
 	return nil
 }
 
-func openPostgres(databaseURL string, opts Options) (*DB, error) {
-	u, err := url.Parse(databaseURL)
-	if err != nil {
-		return nil, err
-	}
-	q := u.Query()
-	setDefault := func(name, value string) {
-		if !q.Has(name) {
-			q.Set(name, value)
-		}
-	}
-	setDefault("connect_timeout", "5")
-	setDefault("application_name", "zeroten")
-	// So that a server that we are cut off from does not hold our locks for hours.
-	setDefault("tcp_keepalives_idle", "10")
-	setDefault("tcp_keepalives_interval", "5")
-	setDefault("tcp_keepalives_count", "3")
-	if opts.Volatile {
-		q.Set("synchronous_commit", "off")
-	}
-	open := func(q url.Values, d *dialer) (*sql.DB, error) {
-		u.RawQuery = q.Encode()
-		c, err := pq.NewConnector(u.String())
-		if err != nil {
-			return nil, err
-		}
-		c.Dialer(d)
-		return sql.OpenDB(c), nil
-	}
-	line := newLine(context.Background())
-	reader, err := open(q, &dialer{line: line})
-	if err != nil {
-		return nil, err
-	}
-	reader.SetMaxOpenConns(opts.MaxConns)
-	reader.SetMaxIdleConns(opts.MaxConns)
-	dsn := u.String()
-	q.Set("plan_cache_mode", "force_generic_plan")
-	writer, err := open(q, &dialer{line: line, once: true})
-	if err != nil {
-		return nil, errors.Join(err, reader.Close())
-	}
-	writer.SetMaxOpenConns(8)
-	writer.SetMaxIdleConns(8)
-	return &DB{Dialect: Postgres, Reader: reader, Writer: writer, dsn: dsn, dialer: &dialer{line: line}}, nil
-}
-
-// minPostgres is the oldest supported server_version_num.
-const minPostgres = 130000
-
 func (db *DB) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if db.Dialect == Postgres {
-		var version int
-		if err := db.Writer.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&version); err != nil {
-			return fmt.Errorf("%w: %w", ErrUnreachable, err)
-		}
-		if version < minPostgres {
-			return fmt.Errorf("PostgreSQL %d is too old: want %d or newer", version/10000, minPostgres/10000)
-		}
-		return nil
+		return db.checkPostgres(ctx)
 	}
 	// Writing nothing tells a read-only file, and reading the schema tells a file that is no database.
 	tx, err := db.Writer.BeginTx(ctx, nil)
@@ -257,11 +209,12 @@ func (db *DB) Close() error {
 func (db *DB) Name() string { return redact(db.url) }
 
 func redact(databaseURL string) string {
-	if kind, file, err := parseAddress(databaseURL); err == nil && kind == SQLite {
-		return FileURL(file)
+	kind, where, err := parseAddress(databaseURL)
+	if err == nil && kind == SQLite {
+		return FileURL(where)
 	}
-	u, err := url.Parse(databaseURL)
-	if err != nil {
+	u, unreadable := url.Parse(where)
+	if err != nil || unreadable != nil {
 		return "(no URL)"
 	}
 	return u.Redacted()
@@ -270,6 +223,7 @@ func redact(databaseURL string) string {
 // Write runs f in a transaction: committed where f returns nil, rolled back otherwise.
 // On SQLite those who write take turns, in the order in which they came.
 func (db *DB) Write(ctx context.Context, f func(tx *Tx) error) (err error) {
+	defer func() { db.Discard(err) }()
 	done, err := db.turn(ctx)
 	if err != nil {
 		return err
@@ -277,7 +231,7 @@ func (db *DB) Write(ctx context.Context, f func(tx *Tx) error) (err error) {
 	defer done()
 	tx, err := db.Writer.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("beginning a transaction: %w", err)
+		return fmt.Errorf("beginning a transaction: %w", beginError(err))
 	}
 	defer func() {
 		// After a commit this does nothing; it also serves a panic.
