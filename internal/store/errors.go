@@ -26,6 +26,11 @@ var ErrReadOnly = &apierror.Error{
 	Code: apierror.Overloaded, Message: "The database takes no writes just now; try again.", RetryAfter: time.Second,
 }
 
+// errBusy is what a writer is told where another process has held SQLite's lock for all the time that one waits.
+var errBusy = &apierror.Error{
+	Code: apierror.Overloaded, Message: "Another process writes to the database, and goes on; try again.", RetryAfter: time.Second,
+}
+
 // errFull is what a writer is told where there is no room.
 var errFull = &apierror.Error{
 	Code: apierror.Overloaded, Message: "There is no room left to store this; try again once the operator has made some.", RetryAfter: 10 * time.Second,
@@ -107,13 +112,15 @@ func IsFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// Explain is what to tell a caller of an error that is the database's and not ours: that it cannot be reached, or that
-// it is full. It is nil for all other errors. Where a context of Guard has ended, err may say no more than that a context
+// Explain is what to tell a caller of an error that is the database's and not ours: that it cannot be reached, takes no
+// writes, is locked, or is full. It is nil for all other errors. Where a context of Guard has ended, err may say no more than that a context
 // ended: its cause then says why.
 func Explain(err error) *apierror.Error {
 	switch {
 	case IsFull(err):
 		return errFull
+	case isBusy(err):
+		return errBusy
 	case isReadOnly(err):
 		return ErrReadOnly
 	case IsUnreachable(err):
