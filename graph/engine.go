@@ -79,7 +79,7 @@ func (e *engine) execute(ctx context.Context, op *wire.Operation) *graphql.Respo
 		return &graphql.Response{Errors: gqlerror.List{e.present(ctx, err)}}
 	}
 	defer done()
-	ctx = e.operations.Spending(e.operations.Meter(ctx))
+	ctx = e.operations.Meter(ctx)
 	ctx, end := e.Span(ctx, op)
 	response := e.run(ctx, op.OperationContext, nil)
 	end(response.Errors)

@@ -10,6 +10,7 @@ import (
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/ent/campaign"
 	"github.com/zeroten/zeroten/ent/contact"
+	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
@@ -76,13 +77,13 @@ type loaders struct {
 
 type loadersKey struct{}
 
-// withLoaders gives a request its loaders. They are asked by responses that there are for the caller: then there are
+// withLoaders gives a request its loaders, and a memory for what it asks of feedback. They are asked by responses that there are for the caller: then there are
 // the campaign and the contact too, whatever the caller is narrowed to.
 func withLoaders(ctx context.Context, db *store.DB) context.Context {
 	among := func(ids []uuid.UUID) func(*sql.Selector) {
 		return func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }
 	}
-	return context.WithValue(ctx, loadersKey{}, &loaders{
+	return context.WithValue(insight.WithMemo(ctx), loadersKey{}, &loaders{
 		campaigns: newLoader(func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*ent.Campaign, error) {
 			rows, err := db.Ent.Campaign.Query().Where(campaign.And(among(ids))).All(ctx)
 			if err != nil {

@@ -381,24 +381,29 @@ func (o *Operations) Pay(ctx context.Context, points int) error {
 
 // Meter returns a context for one execution, in which what it costs is counted.
 func (o *Operations) Meter(ctx context.Context) context.Context {
-	ctx, _ = limit.WithMeter(ctx, limit.MaxAnswer)
-	return ctx
+	ctx, m := limit.WithMeter(ctx, limit.MaxAnswer)
+	return rate.WithSpender(ctx, m.Spend, blind(ctx))
 }
 
 // EventMeter returns a context for the execution of one event of a subscription.
 func (o *Operations) EventMeter(ctx context.Context) (context.Context, *limit.Meter) {
-	return limit.WithMeter(ctx, limit.MaxEvent)
+	ctx, m := limit.WithMeter(ctx, limit.MaxEvent)
+	return rate.WithSpender(ctx, m.Spend, blind(ctx)), m
 }
 
-// Spending returns a context whose caller pays for what is looked at while an operation runs. A caller who owes as much as
-// the bucket holds gets no more, with RATE_LIMITED: what is charged only while it is done cannot be refused before.
+// Spending returns a context whose caller pays for what a subscription looks at, for as long as it lasts. A caller who owes
+// as much as the bucket holds gets no more, with RATE_LIMITED: what is charged only while it is done cannot be refused
+// before.
 func (o *Operations) Spending(ctx context.Context) context.Context {
 	b := o.bucket(ctx)
 	if b.limiter == nil {
 		return ctx
 	}
-	return rate.WithSpender(ctx, b.spend)
+	return rate.WithSpender(ctx, b.spend, blind(ctx))
 }
+
+// blind reports whether there is more than the caller may see.
+func blind(ctx context.Context) bool { return !auth.Narrowed(ctx).IsZero() }
 
 // Charge takes what an event cost out of its caller's bucket. wait is how long to wait with the next one: as long as the
 // caller owes something.
@@ -413,9 +418,9 @@ func (o *Operations) Charge(ctx context.Context, cost int) (wait time.Duration) 
 
 // Cost is what an operation cost, and what is left to its caller.
 type Cost struct {
-	// Requested is what it could have cost at most.
+	// Requested is what it was reckoned to cost before it ran.
 	Requested int `json:"requested"`
-	// Actual is what it did cost.
+	// Actual is what it did cost: more where there was more to read and to fold.
 	Actual int `json:"actual"`
 	// Available is what the caller may still spend now.
 	Available int `json:"available"`
@@ -423,13 +428,16 @@ type Cost struct {
 	RestoreRate float64 `json:"restoreRate"`
 }
 
-// Settle gives the caller back what an operation did not need, once it was executed with a context from Meter.
+// Settle gives the caller back what an operation did not need, or charges what it needed besides, once it was executed with
+// a context from Meter.
 func (o *Operations) Settle(ctx context.Context, op *wire.Operation) *Cost {
 	c := &Cost{Requested: op.Requested, Actual: op.Requested}
 	if m := limit.MeterOf(ctx); m != nil {
-		c.Actual = min(max(1, m.Cost()), op.Requested)
+		c.Actual = max(1, m.Cost())
 	}
-	s := o.bucket(ctx).refund(op.Requested-c.Actual, time.Now())
+	b, now := o.bucket(ctx), time.Now()
+	b.charge(c.Actual-op.Requested, now)
+	s := b.refund(max(0, op.Requested-c.Actual), now)
 	c.Available, c.RestoreRate = s.Available, s.Restore
 	return c
 }

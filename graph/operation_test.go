@@ -114,7 +114,7 @@ func TestPrepareRefuses(t *testing.T) {
 		"too many tokens":    {graphql.RawParams{Query: "{" + strings.Repeat("a ", 10_000/2) + "}"}, apierror.TooComplex, "1000 tokens"},
 		"too deep":           {graphql.RawParams{Query: strings.Repeat("{a", 5_000)}, apierror.TooComplex, "64 deep"},
 		"too many aliases":   {graphql.RawParams{Query: "{" + strings.Repeat("a:viewer{scopes}", 31) + "}"}, apierror.TooComplex, "times"},
-		"too much":           {graphql.RawParams{Query: "{contacts(first:100){nodes{responses(first:100){nodes{id}}}}}"}, apierror.TooComplex, "costs 10201, and may cost 1000"},
+		"too much":           {graphql.RawParams{Query: "{contacts(first:100){nodes{responses(first:100){nodes{id}}}}}"}, apierror.TooComplex, "costs 10301, and may cost 1000"},
 		"introspection bomb": {graphql.RawParams{Query: "{__schema{types{fields{type{fields{type{fields{name}}}}}}}}"}, apierror.TooComplex, "Introspection"},
 		"two streams":        {graphql.RawParams{Query: "subscription{feedbackReceived{at} scoreChanged{nps}}"}, apierror.BadRequestCode, "one"},
 		"two of one":         {graphql.RawParams{Query: "subscription{a:scoreChanged{nps} ...F} fragment F on Subscription{b:scoreChanged{nps}}"}, apierror.BadRequestCode, "one field"},

@@ -187,7 +187,7 @@ func (e *engine) show(g *group, value any) []byte {
 	ctx, cancel := context.WithTimeout(g.caller, eventTimeout)
 	defer cancel()
 	ctx = context.WithValue(ctx, stepKey{}, &step{value: value})
-	ctx, meter := e.operations.EventMeter(e.operations.Spending(ctx))
+	ctx, meter := e.operations.EventMeter(ctx)
 	field := g.field // executing changes it
 	response := e.run(ctx, g.op, &field)
 	unreached := slices.ContainsFunc(response.Errors, func(err *gqlerror.Error) bool {

@@ -10,13 +10,21 @@ import (
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/segment"
 )
 
 // MaxCost is what an operation may cost.
 const MaxCost = 1_000
 
-// saturated is the highest cost that is counted.
-const saturated = math.MaxInt32
+const (
+	// point is 1 in the unit that is counted in: a value of the answer.
+	point = 100
+	// listed is what a value that is a list counts as.
+	listed = 10
+	// saturated is the highest cost that is counted.
+	saturated = math.MaxInt32
+)
 
 // Costs knows what operations on one schema cost: a number that grows with the work that they make, and that is about
 // how many things are read.
@@ -26,6 +34,8 @@ type Costs struct {
 	// introspection has the fields of introspection, with how many items each of them has.
 	introspection map[*ast.FieldDefinition]int
 	roots         map[*ast.FieldDefinition]bool // __schema and __type
+	// ruled are the fields with an argument that may hold a segment's rule.
+	ruled map[*ast.FieldDefinition]bool
 }
 
 // NewCosts finds the fields of a schema in the table of weights.
@@ -34,6 +44,7 @@ func NewCosts(schema *ast.Schema) *Costs {
 		fields:        map[*ast.FieldDefinition]weight{},
 		introspection: map[*ast.FieldDefinition]int{},
 		roots:         map[*ast.FieldDefinition]bool{},
+		ruled:         map[*ast.FieldDefinition]bool{},
 	}
 	sizes := introspectionSizes(schema)
 	for _, t := range schema.Types {
@@ -50,7 +61,13 @@ func NewCosts(schema *ast.Schema) *Costs {
 				c.roots[f] = true
 			}
 			if w, ok := weightOf(t.Name, f.Name, root); ok {
+				w.root = root
 				c.fields[f] = w
+			}
+			for _, a := range f.Arguments {
+				if holdsRule(schema, a.Type, map[string]bool{}) {
+					c.ruled[f] = true
+				}
 			}
 		}
 	}
@@ -65,6 +82,22 @@ func weightOf(typeName, fieldName string, root bool) (weight, bool) {
 		return w, true
 	}
 	return weight{own: 1}, root
+}
+
+// ruleInput is the type of a segment's rule.
+const ruleInput = "SegmentRuleInput"
+
+// holdsRule reports whether an input may hold a segment's rule.
+func holdsRule(schema *ast.Schema, t *ast.Type, seen map[string]bool) bool {
+	name := t.Name()
+	if name == ruleInput {
+		return true
+	}
+	if seen[name] {
+		return false
+	}
+	seen[name] = true
+	return slices.ContainsFunc(schema.Types[name].Fields, func(f *ast.FieldDefinition) bool { return holdsRule(schema, f.Type, seen) })
 }
 
 // introspectionSizes is how many items the lists of introspection have, on an average where there are many.
@@ -100,10 +133,11 @@ func introspectionSizes(schema *ast.Schema) map[string]int {
 	}
 }
 
-// Of is what a valid operation costs at most, with variables as the validator made them; it never ends in an overflow.
-// Each fragment is counted once, however often it is spread.
+// Of is what a valid operation is reckoned to cost before it runs, with variables as the validator made them; it never
+// ends in an overflow. Each fragment is counted once, however often it is spread. What shows only while it is done comes
+// in addition.
 func (c *Costs) Of(op *ast.OperationDefinition, variables map[string]any) int {
-	return c.count(op.SelectionSet, variables)
+	return c.count(op.SelectionSet, variables) / point
 }
 
 func (c *Costs) count(set ast.SelectionSet, variables map[string]any) int {
@@ -166,37 +200,135 @@ func (c *counting) field(f *ast.Field, n int) int {
 	}
 	w := c.fields[f.Definition]
 	size := c.size(w, f, n)
-	own := c.own(w, size)
+	own := add(c.own(w, size), c.rules(f))
 	switch {
 	case c.roots[f.Definition]:
-		return add(own, c.selections(f.SelectionSet, 1)/introspectionValues)
+		return add(own, mul(point, c.selections(f.SelectionSet, 1)/introspectionValues))
 	case len(f.SelectionSet) == 0:
-		return own
+		return add(own, leaf(f))
 	}
 	switch w.size {
 	case paged, bulk:
 		return add(own, c.selections(f.SelectionSet, size))
 	case list, groups, items, points:
 		return add(own, mul(size, c.selections(f.SelectionSet, 1)))
-	case single:
+	case single, ruled:
 	}
 	return add(own, c.selections(f.SelectionSet, 1))
 }
 
+// leaf is what a field costs that nothing is asked below.
+func leaf(f *ast.Field) int {
+	if f.Definition != nil && f.Definition.Type.Elem != nil {
+		return listed
+	}
+	return 1
+}
+
+// values are how many a selection has in the answer, n times those of items. Lists in it count theirs themselves.
+func (c *counting) values(set ast.SelectionSet, n int) int {
+	sum := 0
+	for _, selection := range set {
+		switch s := selection.(type) {
+		case *ast.Field:
+			if !c.included(s.Directives) {
+				continue
+			}
+			switch w := c.fields[s.Definition]; {
+			case len(s.SelectionSet) == 0:
+				sum = add(sum, leaf(s))
+			case w.size == items:
+				sum = add(sum, mul(n, c.values(s.SelectionSet, 1)))
+			case w.size == single:
+				sum = add(sum, c.values(s.SelectionSet, n))
+			}
+		case *ast.InlineFragment:
+			if c.included(s.Directives) {
+				sum = add(sum, c.values(s.SelectionSet, n))
+			}
+		case *ast.FragmentSpread:
+			if s.Definition != nil && c.included(s.Directives) {
+				sum = add(sum, c.values(s.Definition.SelectionSet, n))
+			}
+		}
+	}
+	return sum
+}
+
+// rules is what the rules cost that are in a field's arguments.
+func (c *counting) rules(f *ast.Field) int {
+	if !c.ruled[f.Definition] {
+		return 0
+	}
+	rules, values := 0, 0
+	for _, a := range f.Arguments {
+		r, v := c.steps(a.Value)
+		rules, values = add(rules, r), add(values, v)
+	}
+	return mul(point, segment.Steps(rules, values)) / rate.StepsPerPoint
+}
+
+// steps is how many rules there are in an argument, and how many values in their lists. Each rule is an object with one
+// of these names, and no other input has them.
+func (c *counting) steps(v *ast.Value) (rules, values int) {
+	if v == nil {
+		return 0, 0
+	}
+	if v.Kind == ast.Variable {
+		return stepsOf(c.variables[v.Raw])
+	}
+	for _, child := range v.Children {
+		switch child.Name {
+		case "all", "any", "not", "trait":
+			rules++
+		case "in":
+			values = add(values, c.len(child.Value))
+			continue
+		}
+		r, n := c.steps(child.Value)
+		rules, values = add(rules, r), add(values, n)
+	}
+	return rules, values
+}
+
+func stepsOf(value any) (rules, values int) {
+	switch v := value.(type) {
+	case map[string]any:
+		for name, child := range v {
+			switch name {
+			case "all", "any", "not", "trait":
+				rules++
+			case "in":
+				values = add(values, lenOf(child))
+				continue
+			}
+			r, n := stepsOf(child)
+			rules, values = add(rules, r), add(values, n)
+		}
+	case []any:
+		for _, child := range v {
+			r, n := stepsOf(child)
+			rules, values = add(rules, r), add(values, n)
+		}
+	}
+	return rules, values
+}
+
 // own is what a field costs by itself, with the given number of items in it.
 func (c *Costs) own(w weight, size int) int {
+	own := w.own
 	switch w.size {
 	case paged:
-		return add(1, size)
+		own = add(1, size)
 	case list:
-		return size
+		own = size
 	case bulk:
-		return add(w.own, size/10)
+		own = add(w.own, size/10)
 	case points:
-		return add(w.own, size/pointsPerCost)
-	case single, groups, items:
+		own = add(w.own, size/pointsPerCost)
+	case single, groups, items, ruled:
 	}
-	return w.own
+	return mul(own, point)
 }
 
 // size is how many items a field has. n is how many there are in the page or the bulk above.
@@ -235,7 +367,7 @@ func (c *counting) size(w weight, f *ast.Field, n int) int {
 			}
 		}
 		return pointsOf["MONTH"]
-	case single:
+	case single, ruled:
 	}
 	return 1
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/rules"
 	"github.com/zeroten/zeroten/graph/generated"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/rate"
 	"pgregory.net/rapid"
 )
 
@@ -43,46 +44,54 @@ func TestCost(t *testing.T) {
 		variables map[string]any
 		want      int
 	}{
-		"viewer":            {"{viewer{tenant{name}}}", nil, 2},
-		"typename":          {"{__typename}", nil, 0},
-		"one":               {`{response(id:"x"){score campaign{name} contact{name}}}`, nil, 3},
-		"page of 50":        {"{responses(first:50)" + responses + "}", nil, 1 + 50*3},
-		"by default":        {"{responses" + responses + "}", nil, 1 + 50*3},
-		"by null":           {"{responses(first:null)" + responses + "}", nil, 1 + 50*3},
-		"by a variable":     {"query($n:Int){responses(first:$n)" + responses + "}", map[string]any{"n": int64(7)}, 1 + 7*3},
-		"by JSON's number":  {"query($n:Int){responses(first:$n)" + responses + "}", map[string]any{"n": json.Number("7")}, 1 + 7*3},
-		"by a float":        {"query($n:Int){responses(first:$n)" + responses + "}", map[string]any{"n": 7.0}, 1 + 7*3},
-		"by a text":         {"query($n:Int){responses(first:$n)" + responses + "}", map[string]any{"n": "7"}, 1 + 7*3},
-		"by no variable":    {"query($n:Int){responses(first:$n)" + responses + "}", nil, 1 + 50*3},
-		"at most 100":       {"{responses(first:1000000000)" + responses + "}", nil, 1 + 100*3},
-		"at least 1":        {"{responses(first:-5)" + responses + "}", nil, 1 + 1*3},
-		"last":              {"{responses(last:9)" + responses + "}", nil, 1 + 9*3},
-		"both":              {"{responses(first:2 last:9)" + responses + "}", nil, 1 + 9*3},
-		"edges":             {"{responses(first:10){edges{cursor node{campaign{name}}}}}", nil, 1 + 10*2},
-		"edges and nodes":   {"{responses(first:10){edges{node{campaign{name}}} nodes{contact{name}}}}", nil, 1 + 10*3},
-		"no items":          {"{responses(first:10){pageInfo{endCursor}}}", nil, 2},
-		"total":             {"{responses(first:10){totalCount}}", nil, 4},
-		"pages in pages":    {"{contacts(first:10){nodes{responses(first:5){nodes{campaign{name}}}}}}", nil, 1 + 10*(1+1+5*2)},
-		"ids":               {`{nodes(ids:["a","b","c"]){id ... on Campaign{feedback{score{nps}}}}}`, nil, 3 * (1 + 2)},
-		"id":                {`{nodes(ids:"a"){id}}`, nil, 1},
-		"ids in a variable": {`query($i:[ID!]!){nodes(ids:$i){id}}`, map[string]any{"i": []any{"a", "b"}}, 2},
-		"traits":            {"{traits{key values{value}}}", nil, 16 + 16*10},
-		"score":             {"{feedback{score{nps}}}", nil, 2},
-		"trend":             {"{feedback{trend{score{nps} change{pValue}}}}", nil, 7},
-		"breakdown":         {`{feedback{breakdown(by:["a"]){values score{nps}}}}`, nil, 6},
-		"daily trend":       {"{feedback{trend(interval:DAY){score{interval{low}}}}}", nil, 1 + 5 + 366/25 + 366},
-		"groups":            {`{feedback{breakdown(by:["a"]){feedback{trend{start}}}}}`, nil, 6 + 51*7},
-		"ten groups":        {`{feedback{breakdown(by:["a"] limit:10){feedback{trend{start}}}}}`, nil, 6 + 11*7},
-		"all groups":        {`{feedback{breakdown(by:["a"] limit:99999){feedback{score{nps}}}}}`, nil, 6 + 201*2},
-		"comparison":        {"{feedback{compareTo(filter:{}){difference}}}", nil, 6},
-		"mutation":          {`mutation{deleteResponse(input:{id:"x"}){deletedId userErrors{code}}}`, nil, 1},
+		"viewer":             {"{viewer{tenant{name}}}", nil, 2},
+		"typename":           {"{__typename}", nil, 0},
+		"one":                {`{response(id:"x"){score campaign{name} contact{name}}}`, nil, 3},
+		"page of 50":         {"{responses(first:50)" + responses + "}", nil, 1 + 50*3 + 150/point},
+		"by default":         {"{responses" + responses + "}", nil, 1 + 50*3 + 150/point},
+		"by null":            {"{responses(first:null)" + responses + "}", nil, 1 + 50*3 + 150/point},
+		"by a variable":      {"query($n:Int){responses(first:$n)" + responses + "}", map[string]any{"n": int64(7)}, 1 + 7*3},
+		"by JSON's number":   {"query($n:Int){responses(first:$n)" + responses + "}", map[string]any{"n": json.Number("7")}, 1 + 7*3},
+		"by a float":         {"query($n:Int){responses(first:$n)" + responses + "}", map[string]any{"n": 7.0}, 1 + 7*3},
+		"by a text":          {"query($n:Int){responses(first:$n)" + responses + "}", map[string]any{"n": "7"}, 1 + 7*3},
+		"by no variable":     {"query($n:Int){responses(first:$n)" + responses + "}", nil, 1 + 50*3 + 150/point},
+		"at most 100":        {"{responses(first:1000000000)" + responses + "}", nil, 1 + 100*3 + 300/point},
+		"at least 1":         {"{responses(first:-5)" + responses + "}", nil, 1 + 1*3},
+		"last":               {"{responses(last:9)" + responses + "}", nil, 1 + 9*3},
+		"both":               {"{responses(first:2 last:9)" + responses + "}", nil, 1 + 9*3},
+		"edges":              {"{responses(first:10){edges{cursor node{campaign{name}}}}}", nil, 1 + 10*2},
+		"edges and nodes":    {"{responses(first:10){edges{node{campaign{name}}} nodes{contact{name}}}}", nil, 1 + 10*3},
+		"no items":           {"{responses(first:10){pageInfo{endCursor}}}", nil, 2},
+		"total":              {"{responses(first:10){totalCount}}", nil, 4},
+		"pages in pages":     {"{contacts(first:10){nodes{responses(first:5){nodes{campaign{name}}}}}}", nil, 1 + 10*(1+1+5*2)},
+		"ids":                {`{nodes(ids:["a","b","c"]){id ... on Campaign{feedback{score{nps}}}}}`, nil, 3 * (1 + 2)},
+		"id":                 {`{nodes(ids:"a"){id}}`, nil, 1},
+		"ids in a variable":  {`query($i:[ID!]!){nodes(ids:$i){id}}`, map[string]any{"i": []any{"a", "b"}}, 2},
+		"traits":             {"{traits{key values{value}}}", nil, 16 + 16*10},
+		"score":              {"{feedback{score{nps}}}", nil, 2},
+		"trend":              {"{feedback{trend{score{nps} change{pValue}}}}", nil, 7},
+		"breakdown":          {`{feedback{breakdown(by:["a"]){values score{nps}}}}`, nil, 6 + 51*(listed+1)/point},
+		"daily trend":        {"{feedback{trend(interval:DAY){score{interval{low}}}}}", nil, 1 + 5 + 366/25 + 366 + 366/point},
+		"leaves":             {"{feedback{trend(interval:DAY){a:start b:start c:start score{histogram}}}}", nil, 1 + 5 + 366/25 + 366*(3+listed)/point},
+		"leaves of a page":   {"{responses(first:100){pageInfo{endCursor} edges{cursor node{" + strings.Repeat("id ", 1) + "a:id b:id score comment channel respondedAt}}}}", nil, 1 + 100 + 800/point},
+		"a rule":             {`{feedback(filter:{where:{all:[{not:{trait:{key:"a" in:["b"]}}} {trait:{key:"c" isKnown:true}}]}}){score{nps}}}`, nil, 2 + 4*point/rate.StepsPerPoint/point},
+		"a rule below":       {`{feedback{compareTo(filter:{where:{not:{not:{not:{trait:{key:"a" isKnown:true}}}}}}){difference}}}`, nil, 6 + 4*point/rate.StepsPerPoint/point},
+		"a rule in a list":   {`query($w:SegmentRuleInput){responses(first:1 filter:{where:$w}){nodes{id}}}`, map[string]any{"w": deep(40)}, 2 + 40*point/rate.StepsPerPoint/point},
+		"a rule in a stream": {`subscription($f:FeedbackFilter){scoreChanged(filter:$f){nps}}`, map[string]any{"f": map[string]any{"where": deep(40)}}, 1 + 40*point/rate.StepsPerPoint/point},
+		"a rule to save":     {`mutation($i:CreateSegmentInput!){createSegment(input:$i){segment{id}}}`, map[string]any{"i": map[string]any{"name": "n", "rule": deep(40)}}, 1 + 40*point/rate.StepsPerPoint/point},
+		"values in a rule":   {`query($f:FeedbackFilter){feedback(filter:$f){score{nps}}}`, map[string]any{"f": map[string]any{"where": map[string]any{"trait": map[string]any{"key": "a", "in": make([]any, 2_000)}}}}, 2 + (1+100)*point/rate.StepsPerPoint/point},
+		"groups":             {`{feedback{breakdown(by:["a"]){feedback{trend{start}}}}}`, nil, 6 + 51*7 + 51*36/point},
+		"ten groups":         {`{feedback{breakdown(by:["a"] limit:10){feedback{trend{start}}}}}`, nil, 6 + 11*7 + 11*36/point},
+		"all groups":         {`{feedback{breakdown(by:["a"] limit:99999){feedback{score{nps}}}}}`, nil, 6 + 201*2 + 201/point},
+		"comparison":         {"{feedback{compareTo(filter:{}){difference}}}", nil, 6},
+		"mutation":           {`mutation{deleteResponse(input:{id:"x"}){deletedId userErrors{code}}}`, nil, 1},
 		"bulk": {
 			"mutation($i:RecordResponsesInput!){recordResponses(input:$i){recorded userErrors{code}}}",
 			map[string]any{"i": many(1_000)}, 101,
 		},
 		"bulk with more": {
 			"mutation($i:RecordResponsesInput!){recordResponses(input:$i){responses{id contact{id}}}}",
-			map[string]any{"i": many(100)}, 1 + 10 + 100,
+			map[string]any{"i": many(100)}, 1 + 10 + 100 + 200/point,
 		},
 		"bulk in a list": {
 			"mutation($r:[RecordResponseInput!]!){recordResponses(input:{responses:$r}){responses{campaign{id}}}}",
@@ -111,6 +120,15 @@ func TestCost(t *testing.T) {
 			}
 		})
 	}
+}
+
+// deep is a rule of so many rules.
+func deep(rules int) map[string]any {
+	rule := map[string]any{"trait": map[string]any{"key": "a", "isKnown": true}}
+	for range rules - 1 {
+		rule = map[string]any{"not": rule}
+	}
+	return rule
 }
 
 func TestUsualDocumentsAreAffordable(t *testing.T) {
@@ -157,8 +175,8 @@ func TestDoublingSaturates(t *testing.T) {
 		last = &ast.FragmentDefinition{SelectionSet: ast.SelectionSet{spread, field("score", nil), spread}}
 	}
 	op := &ast.OperationDefinition{SelectionSet: ast.SelectionSet{&ast.FragmentSpread{Definition: last}}}
-	if got := costs.Of(op, nil); got != math.MaxInt32 {
-		t.Errorf("%d, want %d", got, math.MaxInt32)
+	if got := costs.Of(op, nil); got != math.MaxInt32/point {
+		t.Errorf("%d, want %d", got, math.MaxInt32/point)
 	}
 	within := &ast.FragmentDefinition{}
 	within.SelectionSet = ast.SelectionSet{field("score", nil), &ast.FragmentSpread{Definition: within}}

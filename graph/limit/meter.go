@@ -9,7 +9,7 @@ import (
 	"github.com/zeroten/zeroten/internal/apierror"
 )
 
-// Meter adds up what an operation cost in the end.
+// Meter adds up what an operation costs while it runs.
 type Meter struct {
 	cost atomic.Int64
 	// bytes are those of the texts that were found, most is how many they may be.
@@ -25,8 +25,12 @@ const (
 	MaxEvent = 1 << 20
 )
 
-// longText is what it takes for a text to be counted.
-const longText = 200
+const (
+	// longText is what it takes for a text to be counted.
+	longText = 200
+	// bytesPerCost is how many bytes of long texts cost 1.
+	bytesPerCost = 32 << 10
+)
 
 type meterKey struct{}
 
@@ -43,20 +47,40 @@ func MeterOf(ctx context.Context) *Meter {
 	return m
 }
 
-// Cost is what has been counted so far. In the end it is no more than what the operation costs at most.
-func (m *Meter) Cost() int { return int(min(m.cost.Load(), saturated)) }
+// Cost is what has been counted so far.
+func (m *Meter) Cost() int { return int(min(m.cost.Load()/point, saturated)) }
 
-// Measure is a graphql.FieldMiddleware that counts what a field found, in the context's meter.
+// Spend counts n points for what is about to be done, or is done already. Where the operation has come to more than it may
+// cost the error is TOO_COMPLEX, and remains so: nothing more is to be done for it.
+func (m *Meter) Spend(n int) error { return m.add(n * point) }
+
+func (m *Meter) add(n int) error {
+	if total := m.cost.Add(int64(n)); total > MaxCost*point {
+		return apierror.New(apierror.TooComplex, "The operation came to more than %d points while it ran: ask for less at a time, of fewer campaigns or "+
+			"days, with shorter rules, or for fewer groups and points.", MaxCost)
+	}
+	return nil
+}
+
+// Measure is a graphql.FieldMiddleware that counts what a field found, in the context's meter. Once the operation has come
+// to more than it may cost its fields fail; what a mutation did is shown all the same.
 func (c *Costs) Measure(ctx context.Context, next graphql.Resolver) (any, error) {
 	fc := graphql.GetFieldContext(ctx)
 	if !fc.IsMethod && !fc.IsResolver { // it was there already
 		result, err := next(ctx)
-		if n := bytesOf(result); n > longText && err == nil {
-			if m := MeterOf(ctx); m != nil && m.bytes.Add(int64(n)) > m.most {
-				return nil, apierror.New(apierror.TooComplex, "The answer would have more than %d MiB: ask for smaller pages, or for less at a time.", m.most>>20)
+		if err != nil {
+			return result, err
+		}
+		if n := bytesOf(result); n > longText {
+			return result, MeterOf(ctx).long(n)
+		}
+		if len(fc.Field.Selections) > 0 && c.fields[fc.Field.Definition].size == ruled {
+			if m := MeterOf(ctx); m != nil {
+				counting := counting{Costs: c, variables: graphql.GetOperationContext(ctx).Variables}
+				return result, m.add(mul(lenOf(result), add(1, counting.values(fc.Field.SelectionSet, 1))))
 			}
 		}
-		return result, err
+		return result, nil
 	}
 	w, costs := c.fields[fc.Field.Definition]
 	if !costs || w.size == items {
@@ -64,9 +88,23 @@ func (c *Costs) Measure(ctx context.Context, next graphql.Resolver) (any, error)
 	}
 	result, err := next(ctx)
 	if m := MeterOf(ctx); m != nil {
-		m.cost.Add(int64(c.found(ctx, w, fc, result)))
+		over := m.add(c.found(ctx, w, fc, result))
+		if over != nil && err == nil && fc.Object != "Mutation" {
+			return nil, over
+		}
 	}
 	return result, err
+}
+
+// long counts the bytes of a long text.
+func (m *Meter) long(n int) error {
+	if m == nil {
+		return nil
+	}
+	if m.bytes.Add(int64(n)) > m.most {
+		return apierror.New(apierror.TooComplex, "The answer would have more than %d MiB: ask for smaller pages, or for less at a time.", m.most>>20)
+	}
+	return m.add(n * point / bytesPerCost)
 }
 
 // bytesOf is about how long a value is that was written by somebody.
@@ -84,30 +122,35 @@ func bytesOf(value any) int {
 	return 0
 }
 
+// found is what a field cost, with what it found. The values of a list are counted with it, those of what stands alone
+// with the root or the list that it is below.
 func (c *Costs) found(ctx context.Context, w weight, fc *graphql.FieldContext, result any) int {
-	size := 0
+	counting := counting{Costs: c, variables: graphql.GetOperationContext(ctx).Variables}
+	set := fc.Field.SelectionSet
+	size, values := 0, 0
 	switch w.size {
 	case paged:
 		if page, ok := result.(interface{ Len() int }); ok && !reflect.ValueOf(result).IsNil() {
 			size = page.Len()
-			if !showsItems(fc.Field.SelectionSet) {
+			if !showsItems(set) {
 				size = min(size, 1)
 			}
 		}
-	case list:
-		size = lenOf(result)
+		values = counting.values(set, size)
 	case bulk:
-		counting := counting{Costs: c, variables: graphql.GetOperationContext(ctx).Variables}
 		size = counting.size(w, fc.Field.Field, 1)
-	case points:
-		if list := reflect.ValueOf(result); list.IsValid() && list.Kind() == reflect.Slice {
-			size = list.Len()
+		values = counting.values(set, size)
+	case list, groups, points:
+		size = lenOf(result)
+		values = mul(size, counting.values(set, 1))
+	case single, items, ruled:
+		if w.root && !c.roots[fc.Field.Definition] {
+			values = counting.values(set, 1)
 		}
-	case single, groups, items:
 	}
-	own := c.own(w, size)
+	own := add(add(c.own(w, size), counting.rules(fc.Field.Field)), values)
 	if c.roots[fc.Field.Definition] {
-		own = add(own, c.count(fc.Field.SelectionSet, graphql.GetOperationContext(ctx).Variables)/introspectionValues)
+		own = add(own, mul(point, c.count(set, counting.variables)/introspectionValues))
 	}
 	return own
 }

@@ -10,6 +10,8 @@ type weight struct {
 	argument string
 	// count is how many items there are where no argument says so.
 	count int
+	// root says that it is a field of Query, Mutation or Subscription.
+	root bool
 }
 
 // size is a way of knowing how many items there will be.
@@ -31,6 +33,8 @@ const (
 	// points are those of a trend, about as many as its `argument` gives in a usual time: each costs what is below it, and
 	// pointsPerCost of them 1.
 	points
+	// ruled is a list of rules within a rule, which is read as a whole, and shows its size only then.
+	ruled
 )
 
 // pointsOf is how many points a trend has, by its interval.
@@ -85,8 +89,8 @@ var weights = map[string]weight{
 	"UpsertContactsPayload.contacts":   {size: items},
 	"Subscription.feedbackReceived":    {own: 1}, // `limit` ends it, and multiplies nothing: events cost nothing
 	"*.userErrors":                     {},
-	"SegmentRule.all":                  {}, // a rule is read as a whole
-	"SegmentRule.any":                  {},
+	"SegmentRule.all":                  {size: ruled},
+	"SegmentRule.any":                  {size: ruled},
 	"Query.__schema":                   {own: introspectionBase},
 	"Query.__type":                     {own: introspectionBase},
 }

@@ -275,6 +275,9 @@ func (s *selection) count(ctx context.Context) (int, error) {
 			n, err = s.query().Count(ctx)
 			return err
 		})
+		if err == nil {
+			err = rate.Spend(ctx, n/rate.CountsPerPoint)
+		}
 		return n, err
 	}
 	tested := func() *ent.ContactQuery {
@@ -291,6 +294,9 @@ func (s *selection) searching(ctx context.Context, statement func() error) error
 	if s.where == nil {
 		return statement()
 	}
+	if err := rate.SpendBlind(ctx); err != nil {
+		return err
+	}
 	return s.db.Scan(ctx, statement)
 }
 
@@ -299,6 +305,9 @@ const chunk = 1_000
 
 // scan calls f with those that pass all tests, by id, until f has enough.
 func (s *selection) scan(ctx context.Context, query func() *ent.ContactQuery, desc bool, after *uuid.UUID, f func(*ent.Contact) bool) error {
+	if err := rate.SpendBlind(ctx); err != nil {
+		return err
+	}
 	for {
 		q := query().Limit(chunk)
 		if desc {
@@ -314,14 +323,18 @@ func (s *selection) scan(ctx context.Context, query func() *ent.ContactQuery, de
 			q.Where(entcontact.IDGT(*after))
 		}
 		var rows []*ent.Contact
-		err := s.db.Scan(ctx, func() (err error) {
+		run := s.db.Sift
+		if s.where != nil {
+			run = s.db.Scan
+		}
+		err := run(ctx, func() (err error) {
 			rows, err = q.All(ctx)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		if err := rate.Spend(ctx, len(rows)/rate.RowsPerPoint); err != nil {
+		if err := rate.SpendUnseen(ctx, len(rows)/rate.RowsPerPoint); err != nil {
 			return err
 		}
 		last := len(rows) < chunk

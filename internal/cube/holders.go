@@ -7,22 +7,41 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
+// maxHolders is more contacts than an operation can pay for.
+const maxHolders = 1_000 * rate.HoldersPerPoint
+
 // Holders calls f with each value that contacts of the tenant hold under the key now, and with how many do; the value
 // is nil where there is none. Values that most hold come first. It stops at f's first error.
+//
+// The contacts are paid for by rate.Spend, whose error it may return, and no more are gone through than an operation can
+// pay for.
 func Holders(ctx context.Context, db *store.DB, tenant uuid.UUID, key string, f func(value any, contacts int) error) error {
 	// The JSON text, which tells the text "3" from the number 3.
 	held := `CAST(traits AS TEXT) -> $2`
 	if db.Dialect == store.Postgres {
 		held = `CAST(traits -> CAST($2 AS text) AS text)`
 	}
+	unpaid, all := 0, 0
 	err := each(ctx, db.Reader, func(rows *sql.Rows) error {
 		var text *string
 		var contacts int
 		if err := rows.Scan(&text, &contacts); err != nil {
 			return err
+		}
+		if all += contacts; all >= maxHolders {
+			return apierror.New(apierror.TooComplex, "There are %d contacts or more, and values of a trait can be counted of fewer: use breakdown.", maxHolders)
+		}
+		unpaid += contacts
+		if n := unpaid / rate.HoldersPerPoint; n > 0 {
+			unpaid -= n * rate.HoldersPerPoint
+			if err := rate.Spend(ctx, n); err != nil {
+				return err
+			}
 		}
 		var value any
 		if text != nil {
@@ -31,8 +50,8 @@ func Holders(ctx context.Context, db *store.DB, tenant uuid.UUID, key string, f 
 			}
 		}
 		return f(value, contacts)
-	}, `SELECT `+held+` AS held, count(*) AS contacts FROM contacts WHERE tenant_id = $1
-		GROUP BY held ORDER BY contacts DESC, held`, tenant, key)
+	}, `SELECT `+held+` AS held, count(*) AS contacts FROM
+		(SELECT traits FROM contacts WHERE tenant_id = $1 LIMIT $3) AS looked_at GROUP BY held ORDER BY contacts DESC, held`, tenant, key, maxHolders)
 	if err != nil {
 		return fmt.Errorf("counting the holders of trait %s: %w", key, err)
 	}

@@ -2,6 +2,7 @@ package cube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -10,7 +11,9 @@ import (
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/nps"
+	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/trait"
 )
 
 // The bounds of a query that has none.
@@ -24,17 +27,24 @@ type Query struct {
 	// Campaigns, where not nil, are the only ones that count.
 	Campaigns []uuid.UUID
 	// Profiles, where not nil, are the only ones that count.
-	Profiles []int32
+	Profiles trait.Set
 	// From and To are the first and the last day.
 	From, To calendar.Day
 
 	ByCampaign, ByProfile bool
 	// By is Daily, Monthly, or empty for no division by time. Monthly gives days where a bound cuts a month.
 	By calendar.Interval
+	// Hidden says that there are no other profiles for the caller, who must not learn from the price how many cells are
+	// theirs.
+	Hidden bool
 }
 
-// maxCells bounds the memory that one reading takes, at some 130 bytes each.
-const maxCells = 1_000_000
+const (
+	// maxCells bounds the memory that one reading takes, at some 130 bytes each.
+	maxCells = 1_000_000
+	// portion is after how many cells a reading pays for them, and sees whether it is still wanted.
+	portion = 2_000
+)
 
 // Cell is a sum of cells; what was not kept apart is zero.
 type Cell struct {
@@ -79,52 +89,183 @@ func (q Query) spans() []span {
 	return spans
 }
 
-// Read adds up the active generation's cells. It fails with ErrStale where the state is out of date.
+// Read adds up the active generation's cells. It fails with ErrStale where the state is out of date. The cells that are
+// gone through are paid for by rate.Spend, whose error it may return.
 func Read(ctx context.Context, db *store.DB, s *State, q Query) ([]Cell, error) {
-	if q.From > q.To || (q.Campaigns != nil && len(q.Campaigns) == 0) || (q.Profiles != nil && len(q.Profiles) == 0) {
+	if q.From > q.To || (q.Campaigns != nil && len(q.Campaigns) == 0) || (q.Profiles != nil && q.Profiles.Empty()) {
 		return nil, nil
 	}
-	text, args := q.statement(db.Dialect, s)
-	rows, err := db.Query(ctx, text, args...)
-	if err != nil {
-		return nil, fmt.Errorf("reading cells: %w", err)
-	}
-	defer rows.Close()
-	var cells []Cell
-	var settings int64
-	for rows.Next() {
-		var c Cell
-		h := &c.Histogram
-		err := rows.Scan(&settings, &c.Campaign, &c.Profile, &c.Start,
-			&h[0], &h[1], &h[2], &h[3], &h[4], &h[5], &h[6], &h[7], &h[8], &h[9], &h[10])
-		if err != nil {
-			return nil, fmt.Errorf("reading cells: %w", err)
-		}
-		if len(cells) == maxCells {
-			return nil, apierror.New(apierror.TooComplex, "This would read more than %d cells: narrow the filter, take a longer interval, or break down by less.", maxCells)
-		}
-		cells = append(cells, c)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("reading cells: %w", err)
-	}
-	if len(cells) == 0 {
-		// No row brought the settings along. They only grow, so that equal now is equal then.
-		if settings, err = settingsOf(ctx, db, s.Tenant); err != nil {
+	r := reading{ctx: ctx, query: q, settings: -1}
+	if q.Hidden {
+		if err := rate.SpendBlind(ctx); err != nil {
 			return nil, err
 		}
 	}
-	if settings != s.Settings {
+	read := r.summed
+	if db.Dialect == store.SQLite {
+		read = r.streamed
+	}
+	if err := read(db, s); err != nil {
+		var known *apierror.Error
+		if errors.As(err, &known) {
+			return nil, err
+		}
+		return nil, fmt.Errorf("reading cells: %w", err)
+	}
+	if err := rate.Spend(ctx, r.unpaid/rate.CellsPerPoint); err != nil {
+		return nil, err
+	}
+	if r.settings < 0 {
+		// No row brought the settings along. They only grow, so that equal now is equal then.
+		var err error
+		if r.settings, err = settingsOf(ctx, db, s.Tenant); err != nil {
+			return nil, err
+		}
+	}
+	if r.settings != s.Settings {
 		return nil, ErrStale
 	}
-	return cells, nil
+	return r.cells, nil
 }
 
-const sums = `sum(s0), sum(s1), sum(s2), sum(s3), sum(s4), sum(s5), sum(s6), sum(s7), sum(s8), sum(s9), sum(s10)`
+// reading is one reading of cells.
+type reading struct {
+	ctx      context.Context //nolint:containedctx // it lasts for one call
+	query    Query
+	cells    []Cell
+	settings int64
+	// unpaid is how many cells were gone through since the last payment.
+	unpaid int
+}
 
-// statement has few texts, so that they stay prepared: what varies is in the arguments.
-func (q Query) statement(dialect string, s *State) (string, []any) {
-	args := []any{s.Tenant, s.Active.Number}
+// pay pays for so many cells that the caller may know of.
+func (r *reading) pay(cells int) error {
+	if r.unpaid += cells; r.unpaid < portion {
+		return nil
+	}
+	if err := context.Cause(r.ctx); err != nil {
+		return err
+	}
+	n := r.unpaid / rate.CellsPerPoint
+	r.unpaid -= n * rate.CellsPerPoint
+	return rate.Spend(r.ctx, n)
+}
+
+func (r *reading) add(c Cell) error {
+	if len(r.cells) == maxCells {
+		return apierror.New(apierror.TooComplex, "This would read more than %d cells: narrow the filter, take a longer interval, or break down by less.", maxCells)
+	}
+	r.cells = append(r.cells, c)
+	return nil
+}
+
+// summed has the database add cells up.
+func (r *reading) summed(db *store.DB, s *State) error {
+	text, args := r.query.summed(db.Dialect, s)
+	rows, err := db.Query(r.ctx, text, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var c Cell
+		var n int
+		h := &c.Histogram
+		err := rows.Scan(&r.settings, &c.Campaign, &c.Profile, &c.Start, &n,
+			&h[0], &h[1], &h[2], &h[3], &h[4], &h[5], &h[6], &h[7], &h[8], &h[9], &h[10])
+		if err != nil {
+			return err
+		}
+		if err := r.pay(n); err != nil {
+			return err
+		}
+		if err := r.add(c); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// streamed adds cells up as they come. SQLite would sort them first, which takes it longer than to give them; and what
+// it has gone through it would say only in the end.
+func (r *reading) streamed(db *store.DB, s *State) error {
+	q := r.query
+	text, args := q.stream(db.Dialect, s)
+	rows, err := db.Query(r.ctx, text, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var campaign any
+	var place int64
+	var packed [(nps.MaxScore + 2) / 2]int64
+	dest := []any{&place, &packed[0], &packed[1], &packed[2], &packed[3], &packed[4], &packed[5]}
+	if q.ByCampaign {
+		dest = append(dest, &campaign)
+	}
+	type key struct {
+		campaign uuid.UUID
+		profile  int32
+		start    calendar.Day
+	}
+	var c key
+	var name string // of the campaign
+	index := map[key]int{}
+	for rows.Next() {
+		if err := rows.Scan(dest...); err != nil {
+			return err
+		}
+		if r.settings < 0 { // that row comes first
+			r.settings = place
+			continue
+		}
+		c.start = calendar.Day(place)                    //nolint:gosec // the lower half, as it was packed
+		profile := int32((place - int64(c.start)) >> 32) //nolint:gosec // the upper half
+		matches := q.Profiles == nil || q.Profiles.Has(profile)
+		if matches || !q.Hidden {
+			if err := r.pay(1); err != nil {
+				return err
+			}
+		}
+		if !matches {
+			continue
+		}
+		if named, ok := campaign.(string); ok && named != name {
+			if c.campaign, err = uuid.Parse(named); err != nil {
+				return err
+			}
+			name = named
+		}
+		if q.ByProfile {
+			c.profile = profile
+		}
+		at, ok := index[c]
+		if !ok {
+			at = len(r.cells)
+			index[c] = at
+			if err := r.add(Cell{Campaign: c.campaign, Profile: c.profile, Start: c.start}); err != nil {
+				return err
+			}
+		}
+		h := &r.cells[at].Histogram
+		for score := range h {
+			h[score] += packed[score/2] >> (score % 2 * 32) & math.MaxUint32
+		}
+	}
+	return rows.Err()
+}
+
+const (
+	sums = `sum(s0), sum(s1), sum(s2), sum(s3), sum(s4), sum(s5), sum(s6), sum(s7), sum(s8), sum(s9), sum(s10)`
+	// packed are the counts two in a column, since SQLite takes its time for each column. They have 32 bits.
+	packed  = `s0 | (s1 << 32), s2 | (s3 << 32), s4 | (s5 << 32), s6 | (s7 << 32), s8 | (s9 << 32), s10`
+	nothing = `0, 0, 0, 0, 0, 0`
+)
+
+// from is where cells are found, for each of the query's spans. It has few texts, so that they stay prepared: what
+// varies is in the arguments.
+func (q Query) from(dialect string, s *State, profiles bool) (parts []string, args []any) {
+	args = []any{s.Tenant, s.Active.Number}
 	arg := func(v any) string {
 		args = append(args, v)
 		return fmt.Sprintf("$%d", len(args))
@@ -133,43 +274,74 @@ func (q Query) statement(dialect string, s *State) (string, []any) {
 	if q.Campaigns != nil {
 		where += " AND " + store.In(dialect, "campaign_id", "uuid", arg(store.UUIDs(dialect, q.Campaigns)))
 	}
-	if q.Profiles != nil {
-		where += " AND " + store.In(dialect, "profile_id", "int", arg(store.Ints(dialect, q.Profiles)))
+	if q.Profiles != nil && profiles {
+		where += " AND " + store.In(dialect, "profile_id", "int", arg(store.Ints(dialect, q.Profiles.IDs())))
 	}
 	day, month := DayTotal, MonthTotal
 	if q.Profiles != nil || q.ByProfile {
 		day, month = DayProfile, MonthProfile
 	}
-	// What is not kept apart is a constant, which has to differ in type from a column's number in GROUP BY.
-	columns, group := make([]string, 3), []string{}
-	for i, c := range []struct {
-		kept         bool
-		column, zero string
-	}{
-		{q.ByCampaign, "campaign_id", `'00000000-0000-0000-0000-000000000000'`},
-		{q.ByProfile, "profile_id", "0"},
-		{q.By != "", "start", "0"},
-	} {
-		columns[i] = c.zero
-		if c.kept {
-			columns[i] = c.column
-			group = append(group, c.column)
-		}
-	}
-	grouped := " HAVING count(*) > 0"
-	if len(group) > 0 {
-		grouped = " GROUP BY " + strings.Join(group, ", ")
-	}
-	var parts []string
 	for _, span := range q.spans() {
 		grain := day
 		if span.month {
 			grain = month
 		}
-		parts = append(parts, fmt.Sprintf(
-			`SELECT (SELECT settings FROM tenants WHERE id = $1), %s, %s FROM cells
-			WHERE tenant_id = $1 AND cube = $2 AND grain = %d AND start BETWEEN %s AND %s%s%s`,
-			strings.Join(columns, ", "), sums, grain, arg(int64(span.first)), arg(int64(span.last)), where, grouped))
+		parts = append(parts, fmt.Sprintf(" FROM cells\n\t\t\tWHERE tenant_id = $1 AND cube = $2 AND grain = %d AND start BETWEEN %s AND %s%s",
+			grain, arg(int64(span.first)), arg(int64(span.last)), where))
+	}
+	return parts, args
+}
+
+// kept are the columns campaign_id, profile_id and start, with a zero in the place of those that are not kept apart.
+func (q Query) kept() (columns string, group []string) {
+	all := make([]string, 3)
+	for i, c := range []struct {
+		kept         bool
+		column, zero string
+	}{
+		// A zero has to differ in type from a column's number in GROUP BY.
+		{q.ByCampaign, "campaign_id", `'00000000-0000-0000-0000-000000000000'`},
+		{q.ByProfile, "profile_id", "0"},
+		{q.By != "", "start", "0"},
+	} {
+		all[i] = c.zero
+		if c.kept {
+			all[i] = c.column
+			group = append(group, c.column)
+		}
+	}
+	return strings.Join(all, ", "), group
+}
+
+// summed is the statement for cells that the database adds up.
+func (q Query) summed(dialect string, s *State) (string, []any) {
+	columns, group := q.kept()
+	grouped := " HAVING count(*) > 0"
+	if len(group) > 0 {
+		grouped = " GROUP BY " + strings.Join(group, ", ")
+	}
+	parts, args := q.from(dialect, s, true)
+	for i, from := range parts {
+		parts[i] = "SELECT (SELECT settings FROM tenants WHERE id = $1), " + columns + ", count(*), " + sums + from + grouped
 	}
 	return strings.Join(parts, " UNION ALL "), args
+}
+
+// stream is the statement for cells as they are, after a row with the settings. Profile and start are in one column.
+func (q Query) stream(dialect string, s *State) (string, []any) {
+	profile, start, campaign, none := "0", "0", "", ""
+	if q.ByProfile || q.Profiles != nil {
+		profile = "profile_id"
+	}
+	if q.By != "" {
+		start = "start"
+	}
+	if q.ByCampaign {
+		campaign, none = ", campaign_id", ", ''"
+	}
+	parts, args := q.from(dialect, s, q.Hidden)
+	for i, from := range parts {
+		parts[i] = "SELECT (" + profile + " << 32) + " + start + ", " + packed + campaign + from
+	}
+	return "SELECT settings, " + nothing + none + " FROM tenants WHERE id = $1 UNION ALL " + strings.Join(parts, " UNION ALL "), args
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/nps"
+	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/segment"
 	"github.com/zeroten/zeroten/internal/trait"
 )
@@ -68,13 +69,17 @@ type Selection struct {
 	// NarrowsComments says that it asks for what the cube doesn't know.
 	NarrowsComments bool
 
-	state      *cube.State
-	narrowing  auth.Narrowing
-	channels   []string
-	variants   []string
-	segments   []*segment.Matcher
+	state     *cube.State
+	narrowing auth.Narrowing
+	channels  []string
+	variants  []string
+	segments  []*segment.Matcher
+	// steps are those of saved rules; what is given in a filter is paid for with the operation.
+	steps      int
 	terms      []string
 	hasComment *bool
+	// profiles are known once they were asked for.
+	profiles trait.Set
 }
 
 // Select resolves the filter for the context's caller: what they are narrowed to narrows the selection too. What cannot
@@ -88,6 +93,9 @@ func (f *Filter) Select(ctx context.Context, s *cube.State, within Within, now t
 		if err := resolve(sel, within, now); err != nil {
 			return nil, err
 		}
+	}
+	if err := rate.Spend(ctx, sel.steps/rate.StepsPerPoint); err != nil {
+		return nil, err
 	}
 	return sel, nil
 }
@@ -136,7 +144,7 @@ func (f *Filter) selectSegments(sel *Selection, within Within, _ time.Time) erro
 		g, ok := sel.state.Segments[only]
 		if !ok || within.Segment != uuid.Nil && within.Segment != only {
 			sel.none()
-		} else if err := sel.addRule(g.Rule, "segment "+g.Name); err != nil {
+		} else if err := sel.addSaved(g); err != nil {
 			return err
 		}
 	}
@@ -159,7 +167,7 @@ func (f *Filter) selectSegments(sel *Selection, within Within, _ time.Time) erro
 		if segment == only {
 			continue // its rule is there already
 		}
-		if err := sel.addRule(g.Rule, "segment "+g.Name); err != nil {
+		if err := sel.addSaved(g); err != nil {
 			return err
 		}
 	}
@@ -167,6 +175,11 @@ func (f *Filter) selectSegments(sel *Selection, within Within, _ time.Time) erro
 		return sel.addRule(*f.Where, "filter.where")
 	}
 	return nil
+}
+
+func (sel *Selection) addSaved(g cube.Segment) error {
+	sel.steps += g.Rule.Steps()
+	return sel.addRule(g.Rule, "segment "+g.Name)
 }
 
 func (sel *Selection) addRule(rule segment.Rule, name string) error {
@@ -244,42 +257,52 @@ func (f *Filter) selectRest(sel *Selection, _ Within, _ time.Time) error {
 	return nil
 }
 
-// MatchesProfile reports whether the filter holds for what the profile says.
-func (sel *Selection) MatchesProfile(p trait.Profile) bool {
-	if sel.channels != nil && !slices.Contains(sel.channels, p.Channel) {
-		return false
+// Profiles are the matching profiles; nil where all match. They are looked for once, and the error is the context's.
+func (sel *Selection) Profiles(ctx context.Context) (trait.Set, error) {
+	if !sel.NarrowsProfiles || sel.profiles != nil {
+		return sel.profiles, nil
 	}
-	if sel.variants != nil && !slices.Contains(sel.variants, p.Variant) {
-		return false
-	}
-	return sel.matchesValues(p.Values)
-}
-
-// Profiles are the matching profiles' ids; nil where all match.
-func (sel *Selection) Profiles() []int32 {
-	if !sel.NarrowsProfiles {
-		return nil
-	}
-	ids := []int32{}
-	for _, p := range sel.state.Active.Profiles.All() {
-		if sel.MatchesProfile(p) {
-			ids = append(ids, p.ID)
+	all := sel.state.Active.Profiles
+	found := trait.Every(all.Len())
+	for _, m := range sel.segments {
+		s, err := m.Among(ctx, all)
+		if err != nil {
+			return nil, err
 		}
+		found.And(s)
 	}
-	return ids
+	if sel.channels != nil {
+		found.And(all.Column(trait.Channels).Where(func(v string) bool { return slices.Contains(sel.channels, v) }))
+	}
+	if sel.variants != nil {
+		found.And(all.Column(trait.Variants).Where(func(v string) bool { return slices.Contains(sel.variants, v) }))
+	}
+	sel.profiles = found
+	return found, nil
 }
 
-// Keep reduces a histogram to the filter's categories.
-func (sel *Selection) Keep(h nps.Histogram) nps.Histogram {
+// Query asks the cube for the selection's cells. The error is the context's.
+func (sel *Selection) Query(ctx context.Context) (cube.Query, error) {
+	profiles, err := sel.Profiles(ctx)
+	return cube.Query{
+		Campaigns: sel.Campaigns, Profiles: profiles, From: sel.From, To: sel.To, Hidden: sel.narrowing.Segment != uuid.Nil,
+	}, err
+}
+
+// Keep reduces histograms to the filter's categories.
+func (sel *Selection) Keep(cells []cube.Cell) []cube.Cell {
 	if sel.Categories == nil {
-		return h
+		return cells
 	}
-	for score := range h {
-		if !slices.Contains(sel.Categories, nps.CategoryOf(score)) {
-			h[score] = 0
+	for score := range nps.MaxScore + 1 {
+		if slices.Contains(sel.Categories, nps.CategoryOf(score)) {
+			continue
+		}
+		for i := range cells {
+			cells[i].Histogram[score] = 0
 		}
 	}
-	return h
+	return cells
 }
 
 // matchesSegments reports whether the response's profile is in the filter's segments. Its profile is known, since it

@@ -100,6 +100,9 @@ func List(ctx context.Context, db *store.DB, states *cube.States, f Filter, with
 	if len(sel.segments)+len(sel.terms) > 0 {
 		keep := func(r *ent.Response) bool { return sel.matchesSegments(r) && sel.matchesTerms(r) }
 		sifted = func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
+			if err := rate.SpendBlind(ctx); err != nil {
+				return nil, err
+			}
 			days, err := sel.days(ctx, db, w.Desc)
 			if err != nil {
 				return nil, err
@@ -128,6 +131,9 @@ func List(ctx context.Context, db *store.DB, states *cube.States, f Filter, with
 func (sel *Selection) scan(ctx context.Context, db *store.DB, statement func() error) error {
 	if len(sel.terms)+len(sel.segments) == 0 && sel.hasComment == nil && sel.variants == nil && sel.channels == nil {
 		return statement()
+	}
+	if len(sel.terms) == 0 && len(sel.segments) > 0 {
+		return db.Sift(ctx, statement)
 	}
 	return db.Scan(ctx, statement)
 }
@@ -218,7 +224,12 @@ func (sel *Selection) days(ctx context.Context, db *store.DB, desc bool) ([]cale
 	if len(sel.segments) == 0 {
 		return nil, nil
 	}
-	cells, err := cube.Read(ctx, db, sel.state, sel.query(calendar.Daily))
+	q, err := sel.Query(ctx)
+	if err != nil {
+		return nil, err
+	}
+	q.By = calendar.Daily
+	cells, err := cube.Read(ctx, db, sel.state, q)
 	if errors.Is(err, cube.ErrStale) {
 		return nil, nil // reading all days is slower, and right too
 	}
@@ -226,8 +237,8 @@ func (sel *Selection) days(ctx context.Context, db *store.DB, desc bool) ([]cale
 		return nil, err
 	}
 	days := make([]calendar.Day, 0, len(cells))
-	for _, c := range cells {
-		if h := sel.Keep(c.Histogram); h.Count() > 0 {
+	for _, c := range sel.Keep(cells) {
+		if c.Histogram.Count() > 0 {
 			days = append(days, c.Start)
 		}
 	}
@@ -236,10 +247,6 @@ func (sel *Selection) days(ctx context.Context, db *store.DB, desc bool) ([]cale
 		slices.Reverse(days)
 	}
 	return slices.Compact(days), nil
-}
-
-func (sel *Selection) query(by calendar.Interval) cube.Query {
-	return cube.Query{Campaigns: sel.Campaigns, Profiles: sel.Profiles(), From: sel.From, To: sel.To, By: by}
 }
 
 // siftDays sifts run after run of successive days until the window is full.
@@ -266,7 +273,7 @@ func (sel *Selection) siftDays(
 		days = days[n:]
 		w.Limit = full - len(kept)
 		rows, err := page.Sift(ctx, w, key, func(ctx context.Context, w page.Window) (rows []*ent.Response, err error) {
-			err = db.Scan(ctx, func() error {
+			err = sel.scan(ctx, db, func() error {
 				rows, err = db.Ent.Response.Query().Where(where...).Where(run...).Where(w.Apply).All(ctx)
 				return err
 			})
@@ -283,14 +290,17 @@ func (sel *Selection) siftDays(
 // count counts the selection: by the cube where it can tell, whatever the number.
 func (sel *Selection) count(ctx context.Context, db *store.DB) (int, error) {
 	if !sel.NarrowsComments {
-		cells, err := cube.Read(ctx, db, sel.state, sel.query(""))
+		q, err := sel.Query(ctx)
+		if err != nil {
+			return 0, err
+		}
+		cells, err := cube.Read(ctx, db, sel.state, q)
 		if err != nil {
 			return 0, err
 		}
 		var n int64
-		for _, c := range cells {
-			h := sel.Keep(c.Histogram)
-			n += h.Count()
+		for _, c := range sel.Keep(cells) {
+			n += c.Histogram.Count()
 		}
 		return int(n), nil
 	}
@@ -299,6 +309,9 @@ func (sel *Selection) count(ctx context.Context, db *store.DB) (int, error) {
 
 // countRows counts those that the predicates and the selection's segments and words leave.
 func (sel *Selection) countRows(ctx context.Context, db *store.DB, where []predicate.Response) (int, error) {
+	if err := rate.SpendBlind(ctx); err != nil {
+		return 0, err
+	}
 	if len(sel.segments)+len(sel.terms) == 0 {
 		n := 0
 		err := sel.scan(ctx, db, func() (err error) {
@@ -314,7 +327,7 @@ func (sel *Selection) countRows(ctx context.Context, db *store.DB, where []predi
 	var after uuid.UUID
 	for {
 		var rows []*ent.Response
-		err := db.Scan(ctx, func() (err error) {
+		err := sel.scan(ctx, db, func() (err error) {
 			rows, err = db.Ent.Response.Query().Where(where...).Where(response.IDGT(after)).
 				Order(response.ByID(sql.OrderAsc())).Limit(2_000).All(ctx)
 			return err
@@ -322,7 +335,7 @@ func (sel *Selection) countRows(ctx context.Context, db *store.DB, where []predi
 		if err != nil {
 			return 0, fmt.Errorf("counting responses: %w", err)
 		}
-		if err := rate.Spend(ctx, len(rows)/rate.RowsPerPoint); err != nil {
+		if err := rate.SpendUnseen(ctx, len(rows)/rate.RowsPerPoint); err != nil {
 			return 0, err
 		}
 		for _, r := range rows {

@@ -13,6 +13,7 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
@@ -122,6 +123,9 @@ func OfContact(ctx context.Context, db *store.DB, states *cube.States, contact u
 	sifted := fetch
 	if len(sel.segments) > 0 {
 		sifted = func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
+			if err := rate.SpendBlind(ctx); err != nil {
+				return nil, err
+			}
 			return page.Sift(ctx, w, order.key, fetch, sel.matchesSegments)
 		}
 	}

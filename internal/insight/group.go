@@ -1,7 +1,10 @@
 package insight
 
 import (
+	"bytes"
 	"cmp"
+	"container/heap"
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -77,141 +80,387 @@ func (g *group) divide(sp *split) {
 	}
 }
 
-// own are the group's cells.
-func (g *group) own(c *cells) ([]cube.Cell, error) {
-	if g == nil {
-		return c.cells, nil
-	}
-	parts, err := c.cut(g.cut)
-	if err != nil || g.not == nil {
-		return parts[g.values], err
-	}
-	var rest []cube.Cell
-	for values, part := range parts {
-		if !slices.Contains(g.not, values) {
-			rest = append(rest, part...)
-		}
-	}
-	return rest, nil
+// labels say which value of a key each cell has.
+type labels struct {
+	// values are in the order of what is shown of them.
+	values []string
+	// shown, where not nil, is what is shown in their place, and places are theirs.
+	shown  []string
+	places map[string]uint32
+	// of is the place of a cell's value among them.
+	of func(*cube.Cell) uint32
 }
 
-// cut divides the cells, once for all groups of the cut.
-func (c *cells) cut(by cut) (map[pair][]cube.Cell, error) {
-	own, err := by.of.own(c)
-	if err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if parts, ok := c.parts[by]; ok {
-		return parts, nil
-	}
-	label, err := c.labels(by.keys())
-	if err != nil {
-		return nil, err
-	}
-	parts := map[pair][]cube.Cell{}
-	for _, cell := range own {
-		values := label(cell)
-		parts[values] = append(parts[values], cell)
-	}
-	c.parts[by] = parts
-	return parts, nil
-}
-
-// labels says what values a cell has for the keys. Keys that cannot be cut by are BAD_REQUEST.
-func (c *cells) labels(by []string) (func(cube.Cell) pair, error) {
-	var one [2]func(cube.Cell) string
-	for i, key := range by {
-		label, err := c.labelOf(key)
-		if err != nil {
-			return nil, err
-		}
-		one[i] = label
-	}
-	return func(c cube.Cell) pair {
-		p := pair{one[0](c)}
-		if one[1] != nil {
-			p[1] = one[1](c)
-		}
-		return p
-	}, nil
-}
-
-func (c *cells) labelOf(key string) (func(cube.Cell) string, error) {
-	s := c.state
-	profile := func(c cube.Cell) trait.Profile {
-		p, _ := s.Active.Profiles.Get(c.Profile)
-		return p
-	}
+// labelsOf are those of a key. Keys that cannot be cut by are BAD_REQUEST.
+func (c *cells) labelsOf(key string) (labels, error) {
+	profiles := c.state.Active.Profiles
 	switch key {
 	case byChannel:
-		return func(c cube.Cell) string { return profile(c).Channel }, nil
+		return ofColumn(profiles.Column(trait.Channels)), nil
 	case byVariant:
-		return func(c cube.Cell) string { return profile(c).Variant }, nil
+		return ofColumn(profiles.Column(trait.Variants)), nil
 	case byCampaign:
-		// By what it is: its name may be that of the rest, or have been another's before.
-		return func(c cube.Cell) string { return c.Campaign.String() }, nil
+		return c.campaigns(), nil
 	}
-	at := slices.IndexFunc(s.Active.Shape.Dimensions, func(d trait.Dimension) bool { return d.Key == key })
-	def, defined := s.Traits[key]
+	at := slices.IndexFunc(c.state.Active.Shape.Dimensions, func(d trait.Dimension) bool { return d.Key == key })
+	def, defined := c.state.Traits[key]
 	switch {
 	case !defined:
-		return nil, apierror.BadRequest("breakdown: there is no trait %.70q. Besides your traits there are channel, variant and campaign.", key)
+		return labels{}, apierror.BadRequest("breakdown: there is no trait %.70q. Besides your traits there are channel, variant and campaign.", key)
 	case !def.IsDimension:
-		return nil, apierror.BadRequest("breakdown: the trait %s is no dimension; make it one with defineTrait.", key)
+		return labels{}, apierror.BadRequest("breakdown: the trait %s is no dimension; make it one with defineTrait.", key)
 	case at < 0:
-		soFar := fmt.Sprintf(": %d of %d so far", s.Rebuild.Done, s.Rebuild.Total)
+		soFar := fmt.Sprintf(": %d of %d so far", c.state.Rebuild.Done, c.state.Rebuild.Total)
 		if c.narrowed {
 			soFar = ""
 		}
-		return nil, apierror.BadRequest("breakdown: past responses are still being taken in for the trait %s%s. Ask again when all are.", key, soFar)
+		return labels{}, apierror.BadRequest("breakdown: past responses are still being taken in for the trait %s%s. Ask again when all are.", key, soFar)
 	}
-	return func(c cube.Cell) string { return profile(c).Values[at] }, nil
+	return ofColumn(profiles.Column(at)), nil
 }
 
-// named are a group's values as they are shown: campaigns by their names.
-func (c *cells) named(by []string, values pair) []string {
-	shown := slices.Clone(values[:len(by)])
-	for i, key := range by {
-		if id, err := uuid.Parse(shown[i]); key == byCampaign && err == nil {
-			shown[i] = c.state.Campaigns[id].Name
-		}
-	}
-	return shown
+func ofColumn(column *trait.Column) labels {
+	return labels{values: column.Values, of: func(c *cube.Cell) uint32 { return uint32(column.Of[c.Profile]) }}
 }
 
-// equals orders groups of equally many responses: by their values as they are shown.
-func (c *cells) equals(by []string) func(a, b pair) int {
-	if !slices.Contains(by, byCampaign) {
-		return func(a, b pair) int { return slices.Compare(a[:], b[:]) }
+// campaigns are the labels of those that cells have: by what they are, since a name may be that of the rest, or have been
+// another's before.
+func (c *cells) campaigns() labels {
+	l := labels{places: map[string]uint32{}}
+	ids := map[uuid.UUID]uint32{}
+	for i := range c.cells {
+		ids[c.cells[i].Campaign] = 0
 	}
-	return func(a, b pair) int {
-		return cmp.Or(slices.Compare(c.named(by, a), c.named(by, b)), slices.Compare(a[:], b[:]))
+	name := func(id uuid.UUID) string { return c.state.Campaigns[id].Name }
+	for place, id := range slices.SortedFunc(maps.Keys(ids), func(a, b uuid.UUID) int {
+		return cmp.Or(cmp.Compare(name(a), name(b)), bytes.Compare(a[:], b[:]))
+	}) {
+		l.values, l.shown = append(l.values, id.String()), append(l.shown, name(id))
+		ids[id] = uint32(place) //nolint:gosec // there are no more than cells
+		l.places[id.String()] = ids[id]
+	}
+	var last uuid.UUID // many cells of one campaign come after each other
+	place, known := uint32(0), false
+	l.of = func(cell *cube.Cell) uint32 {
+		if !known || cell.Campaign != last {
+			last, place, known = cell.Campaign, ids[cell.Campaign], true
+		}
+		return place
+	}
+	return l
+}
+
+func (l *labels) place(value string) (uint32, bool) {
+	if l.places != nil {
+		at, ok := l.places[value]
+		return at, ok
+	}
+	at, ok := slices.BinarySearch(l.values, value)
+	return uint32(at), ok //nolint:gosec // there are no more than profiles
+}
+
+// shows is what is shown of a value.
+func (l *labels) shows(value string) string {
+	if at, ok := l.places[value]; ok {
+		return l.shown[at]
+	}
+	return value
+}
+
+// key is the labels of one or two keys together: what two values have, in their order, has a number.
+type key struct {
+	labels [2]labels
+	// width is how many values the second key has, 1 where there is none.
+	width uint32
+}
+
+func (c *cells) key(by cut) (key, error) {
+	k := key{width: 1}
+	for i, name := range by.keys() {
+		l, err := c.labelsOf(name)
+		if err != nil {
+			return key{}, err
+		}
+		k.labels[i] = l
+	}
+	if k.labels[1].of != nil {
+		k.width = uint32(len(k.labels[1].values)) //nolint:gosec // as above
+	}
+	return k, nil
+}
+
+func (k *key) of(c *cube.Cell) uint32 {
+	n := k.labels[0].of(c)
+	if k.labels[1].of != nil {
+		n = n*k.width + k.labels[1].of(c)
+	}
+	return n
+}
+
+func (k *key) values(n uint32) pair {
+	p := pair{k.labels[0].values[n/k.width]}
+	if k.labels[1].of != nil {
+		p[1] = k.labels[1].values[n%k.width]
+	}
+	return p
+}
+
+// number is that of two values; ok is false where no cell can have them.
+func (k *key) number(p pair) (n uint32, ok bool) {
+	first, ok := k.labels[0].place(p[0])
+	if !ok || k.labels[1].of == nil {
+		return first, ok
+	}
+	second, ok := k.labels[1].place(p[1])
+	return first*k.width + second, ok
+}
+
+// size is how many numbers there may be.
+func (k *key) size() int { return len(k.labels[0].values) * int(k.width) }
+
+// division is what one cut makes of some cells. It is used again for the next one.
+type division struct {
+	// numbers are those of the parts, in the order of their first cells, and counts how many responses they have.
+	numbers []uint32
+	counts  []int64
+	// part is which of them each cell is in.
+	part []int32
+	// known finds a number's part, plus 1; sparse does where there are too many numbers.
+	known  []int32
+	sparse map[uint32]int32
+}
+
+// maxKnown is how many numbers are looked up in a list.
+const maxKnown = 1 << 18
+
+func (d *division) divide(c *cells, own []int32, k *key) {
+	d.numbers, d.counts, d.part = d.numbers[:0], d.counts[:0], slices.Grow(d.part[:0], len(own))[:len(own)]
+	size := k.size()
+	if d.sparse = nil; size > maxKnown {
+		d.sparse, size = map[uint32]int32{}, 0
+	}
+	if len(d.known) < size {
+		d.known = make([]int32, size)
+	}
+	for i, at := range own {
+		n := k.of(&c.cells[at])
+		var part int32
+		if d.sparse != nil {
+			part = d.sparse[n]
+		} else {
+			part = d.known[n]
+		}
+		if part == 0 {
+			d.numbers, d.counts = append(d.numbers, n), append(d.counts, 0)
+			part = int32(len(d.numbers)) //nolint:gosec // there are no more than cells
+			if d.sparse != nil {
+				d.sparse[n] = part
+			} else {
+				d.known[n] = part
+			}
+		}
+		d.part[i] = part - 1
+		d.counts[part-1] += c.counts[at]
+	}
+	if d.sparse == nil {
+		for _, n := range d.numbers {
+			d.known[n] = 0
+		}
 	}
 }
 
-// shownFirst orders the groups, most responses first, and puts what is beyond the limit together under rest, which is
-// last. Values that already mean the rest join it.
-func shownFirst(groups map[pair]nps.Histogram, rest pair, limit int, equals func(a, b pair) int) []pair {
-	other, hasOther := groups[rest]
-	delete(groups, rest)
-	order := slices.SortedFunc(maps.Keys(groups), func(a, b pair) int {
-		ha, hb := groups[a], groups[b]
-		if c := cmp.Compare(hb.Count(), ha.Count()); c != 0 {
-			return c
-		}
-		return equals(a, b)
-	})
-	if len(order) > limit {
-		for _, values := range order[limit:] {
-			other, hasOther = other.Add(groups[values]), true
-		}
-		order = order[:limit]
+// parts are the cells of each part of a cut.
+type parts struct {
+	key    key
+	places map[uint32]int32
+	// cells are in the order of the parts; starts says where each begins.
+	cells, starts []int32
+}
+
+func (p *parts) of(values pair) []int32 {
+	n, ok := p.key.number(values)
+	if !ok {
+		return nil
 	}
-	if hasOther {
-		groups[rest] = other
-		order = append(order, rest)
+	at, ok := p.places[n]
+	if !ok {
+		return nil
 	}
-	return order
+	return p.cells[p.starts[at]:p.starts[at+1]]
+}
+
+// but are the cells of all parts but those of the values.
+func (p *parts) but(not []pair) []int32 {
+	skip := make([]bool, len(p.starts))
+	left := len(p.cells)
+	for _, values := range not {
+		if n, ok := p.key.number(values); ok {
+			if at, ok := p.places[n]; ok {
+				skip[at] = true
+				left -= int(p.starts[at+1] - p.starts[at])
+			}
+		}
+	}
+	cells := make([]int32, 0, max(left, 0))
+	for at := range len(p.starts) - 1 {
+		if !skip[at] {
+			cells = append(cells, p.cells[p.starts[at]:p.starts[at+1]]...)
+		}
+	}
+	return cells
+}
+
+// own are the group's cells, by their places. The caller holds the lock.
+func (g *group) own(ctx context.Context, c *cells) ([]int32, error) {
+	if g == nil {
+		if c.every == nil {
+			c.every = make([]int32, len(c.cells))
+			for i := range c.every {
+				c.every[i] = int32(i) //nolint:gosec // there are no more than cube.Read gives
+			}
+		}
+		return c.every, nil
+	}
+	if own, ok := c.rests[g]; ok {
+		return own, nil
+	}
+	p, err := c.cut(ctx, g.cut)
+	if err != nil {
+		return nil, err
+	}
+	if g.not == nil {
+		return p.of(g.values), nil
+	}
+	c.rests[g] = p.but(g.not)
+	return c.rests[g], nil
+}
+
+// cut divides the cells, once for all groups of the cut. The caller holds the lock.
+func (c *cells) cut(ctx context.Context, by cut) (*parts, error) {
+	if p, ok := c.parts[by]; ok {
+		return p, nil
+	}
+	own, err := by.of.own(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	k, err := c.key(by)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.pay(ctx, 2*len(own)); err != nil {
+		return nil, err
+	}
+	d := &c.division
+	d.divide(c, own, &k)
+	p := &parts{key: k, places: make(map[uint32]int32, len(d.numbers)), cells: make([]int32, len(own)), starts: make([]int32, len(d.numbers)+1)}
+	for i, n := range d.numbers {
+		p.places[n] = int32(i) //nolint:gosec // as above
+	}
+	for _, part := range d.part {
+		p.starts[part+1]++
+	}
+	for i := 1; i < len(p.starts); i++ {
+		p.starts[i] += p.starts[i-1]
+	}
+	next := slices.Clone(p.starts)
+	for i, part := range d.part {
+		p.cells[next[part]] = own[i]
+		next[part]++
+	}
+	c.parts[by] = p
+	return p, nil
+}
+
+// shown is a part of a cut that is shown by itself.
+type shown struct {
+	number uint32
+	part   int32
+	count  int64
+}
+
+// before says which of two parts is shown first: the one with more responses, and of equals that whose values are less.
+func before(a, b shown) int {
+	return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.number, b.number))
+}
+
+// last is a heap of parts, the one that is shown last on top.
+type last []shown
+
+func (l last) Len() int           { return len(l) }
+func (l last) Less(i, j int) bool { return before(l[i], l[j]) > 0 }
+func (l last) Swap(i, j int)      { l[i], l[j] = l[j], l[i] }
+func (l *last) Push(x any)        { *l = append(*l, x.(shown)) }
+func (l *last) Pop() any          { panic("insight: nothing is taken out") }
+
+// piece is a group of a breakdown.
+type piece struct {
+	values pair
+	// shown are the values as they are shown.
+	shown     []string
+	histogram nps.Histogram
+}
+
+// breakdown cuts a group: most responses first, as many as the limit, and what is beyond it together at the end, as rest.
+// Values that already mean the rest join it.
+func (c *cells) breakdown(ctx context.Context, by cut, limit int) (pieces []piece, hasRest bool, err error) {
+	own, err := by.of.own(ctx, c)
+	if err != nil {
+		return nil, false, err
+	}
+	k, err := c.key(by)
+	if err != nil {
+		return nil, false, err
+	}
+	if err := c.pay(ctx, 2*len(own)); err != nil {
+		return nil, false, err
+	}
+	d := &c.division
+	d.divide(c, own, &k)
+	restOf := rest(by.keys())
+	restNumber, known := k.number(restOf)
+	var first last
+	for part, n := range d.numbers {
+		s := shown{n, int32(part), d.counts[part]} //nolint:gosec // as above
+		switch {
+		case s.count == 0:
+		case known && n == restNumber:
+			hasRest = true
+		case len(first) < limit:
+			heap.Push(&first, s)
+		default:
+			hasRest = true
+			if before(s, first[0]) < 0 {
+				first[0] = s
+				heap.Fix(&first, 0)
+			}
+		}
+	}
+	slices.SortFunc(first, before)
+	pieces = make([]piece, len(first)+1)
+	place := make([]int32, len(d.numbers)) // 1 more than that of the piece
+	for i, s := range first {
+		pieces[i].values, place[s.part] = k.values(s.number), int32(i+1) //nolint:gosec // up to the limit
+	}
+	pieces[len(first)].values = restOf
+	for i, at := range own {
+		p := int(place[d.part[i]]) - 1
+		if p < 0 {
+			p = len(first)
+		}
+		h := &pieces[p].histogram
+		for score, n := range c.cells[at].Histogram {
+			h[score] += n
+		}
+	}
+	if !hasRest {
+		pieces = pieces[:len(first)]
+	}
+	for i := range pieces {
+		p := &pieces[i]
+		for at := range by.keys() {
+			p.shown = append(p.shown, k.labels[at].shows(p.values[at]))
+		}
+	}
+	return pieces, hasRest, nil
 }

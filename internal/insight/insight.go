@@ -4,6 +4,8 @@ package insight
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/nps"
+	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
@@ -40,7 +43,29 @@ type Feedback struct {
 
 // Feedback chooses feedback of the caller's tenant. Filters that cannot be meant, and those that the cube cannot tell
 // (search, hasComment), are BAD_REQUEST; unknown campaigns and segments are NOT_FOUND.
+//
+// What is read and folded is paid for by rate.Spend, whose error this and all that is asked of the feedback may return.
 func (r *Reader) Feedback(ctx context.Context, f feedback.Filter, within feedback.Within) (*Feedback, error) {
+	m, _ := ctx.Value(memoKey{}).(*memo)
+	if m == nil {
+		src, err := r.source(ctx, f, within, nil)
+		if err != nil {
+			return nil, err
+		}
+		return &Feedback{source: src}, nil
+	}
+	name, err := json.Marshal([]any{auth.Tenant(ctx), f, within})
+	if err != nil {
+		return nil, fmt.Errorf("naming a filter: %w", err)
+	}
+	src, err := m.source(string(name), func() (*source, error) { return r.source(ctx, f, within, m.reading) })
+	if err != nil {
+		return nil, err
+	}
+	return &Feedback{source: src}, nil
+}
+
+func (r *Reader) source(ctx context.Context, f feedback.Filter, within feedback.Within, reading chan struct{}) (*source, error) {
 	tenant := auth.Tenant(ctx)
 	s, err := r.states.Get(ctx, tenant)
 	if err != nil {
@@ -53,8 +78,41 @@ func (r *Reader) Feedback(ctx context.Context, f feedback.Filter, within feedbac
 	if sel.NarrowsComments {
 		return nil, apierror.BadRequest("filter: search and hasComment are for lists of responses and for subscriptions; scores don't know comments.")
 	}
-	src := &source{reader: r, tenant: tenant, filter: f, within: within, from: sel.From, to: sel.To, loaded: map[split]func() (*cells, error){}}
-	return &Feedback{source: src}, nil
+	return &source{
+		reader: r, tenant: tenant, filter: f, within: within, from: sel.From, to: sel.To,
+		reading: reading, sel: sel, loaded: map[split]func() (*cells, error){},
+	}, nil
+}
+
+// memo has what one request has asked for: what it asks for twice is read once.
+type memo struct {
+	mu sync.Mutex
+	by map[string]func() (*source, error)
+	// reading has room for as many readings as one request may have at a time.
+	reading chan struct{}
+}
+
+type memoKey struct{}
+
+// maxReading is how many readings of cells one request may have at a time: each may take some MiB, and the first may
+// already be more than it can pay.
+const maxReading = 2
+
+// WithMemo returns a context for one request, in which bodies of feedback with equal filters are one, and are read once.
+// Nothing may be changed beside it.
+func WithMemo(ctx context.Context) context.Context {
+	return context.WithValue(ctx, memoKey{}, &memo{by: map[string]func() (*source, error){}, reading: make(chan struct{}, maxReading)})
+}
+
+func (m *memo) source(name string, choose func() (*source, error)) (*source, error) {
+	m.mu.Lock()
+	once := m.by[name]
+	if once == nil {
+		once = sync.OnceValues(choose)
+		m.by[name] = once
+	}
+	m.mu.Unlock()
+	return once()
 }
 
 // source reads the cells of one filter, each way of dividing them once.
@@ -65,8 +123,12 @@ type source struct {
 	within feedback.Within
 	// from and to are the filter's days, as resolved at first: they do not move at midnight.
 	from, to calendar.Day
+	// reading, where not nil, has room for as many readings as there may be at a time.
+	reading chan struct{}
 
-	mu     sync.Mutex
+	mu sync.Mutex
+	// sel is the filter as resolved last.
+	sel    *feedback.Selection
 	loaded map[split]func() (*cells, error)
 }
 
@@ -81,11 +143,39 @@ type split struct {
 type cells struct {
 	state *cube.State
 	cells []cube.Cell
+	// counts are how many responses each of the cells has.
+	counts []int64
 	// narrowed says that the caller is, and must not learn how many responses there are in all.
 	narrowed bool
 
-	mu    sync.Mutex
-	parts map[cut]map[pair][]cube.Cell
+	// mu guards what follows: folds over the same cells run one after the other, and need little memory then.
+	mu sync.Mutex
+	// every has the places of all cells.
+	every []int32
+	parts map[cut]*parts
+	rests map[*group][]int32
+	// breakdowns are those that were made, by what was asked for.
+	breakdowns map[breakdown][]*FeedbackGroup
+	division   division
+	// unpaid is how many cells were folded since the last payment.
+	unpaid int
+}
+
+// breakdown is what a breakdown is asked for by.
+type breakdown struct {
+	cut
+	limit int
+}
+
+// pay pays for folding so many cells, before it is done, and sees whether it is still wanted. The caller holds the lock.
+func (c *cells) pay(ctx context.Context, cells int) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	c.unpaid += cells
+	n := c.unpaid / rate.FoldsPerPoint
+	c.unpaid -= n * rate.FoldsPerPoint
+	return rate.Spend(ctx, n)
 }
 
 func (s *source) load(ctx context.Context, sp split) (*cells, error) {
@@ -100,51 +190,83 @@ func (s *source) load(ctx context.Context, sp split) (*cells, error) {
 }
 
 func (s *source) read(ctx context.Context, sp split) (*cells, error) {
+	if s.reading != nil {
+		select {
+		case s.reading <- struct{}{}:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting to read: %w", context.Cause(ctx))
+		}
+		defer func() { <-s.reading }()
+	}
 	var out *cells
 	err := s.reader.states.Try(ctx, s.tenant, func(state *cube.State) error {
-		sel, err := s.filter.Select(ctx, state, s.within, s.reader.now())
+		q, sel, err := s.query(ctx, state)
 		if err != nil {
 			return err
 		}
-		found, err := cube.Read(ctx, s.reader.db, state, cube.Query{
-			Campaigns: sel.Campaigns, Profiles: sel.Profiles(), From: sp.from, To: s.to,
-			ByCampaign: sp.byCampaign, ByProfile: sp.byProfile, By: sp.by,
-		})
+		q.From, q.To, q.ByCampaign, q.ByProfile, q.By = sp.from, s.to, sp.byCampaign, sp.byProfile, sp.by
+		found, err := cube.Read(ctx, s.reader.db, state, q)
 		if err != nil {
 			return err
+		}
+		out = &cells{
+			state: state, cells: sel.Keep(found), counts: make([]int64, len(found)), narrowed: !auth.Narrowed(ctx).IsZero(),
+			parts: map[cut]*parts{}, rests: map[*group][]int32{}, breakdowns: map[breakdown][]*FeedbackGroup{},
 		}
 		for i := range found {
-			found[i].Histogram = sel.Keep(found[i].Histogram)
+			out.counts[i] = found[i].Histogram.Count()
 		}
-		out = &cells{state: state, cells: found, narrowed: !auth.Narrowed(ctx).IsZero(), parts: map[cut]map[pair][]cube.Cell{}}
 		return nil
 	})
 	return out, err
 }
 
-// cells reads the body's cells, divided by time as asked.
-func (f *Feedback) cells(ctx context.Context, by calendar.Interval, from calendar.Day) ([]cube.Cell, *cube.State, error) {
+// query resolves the filter for a state: anew only where the state is another.
+func (s *source) query(ctx context.Context, state *cube.State) (cube.Query, *feedback.Selection, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sel.Settings() != state.Settings {
+		sel, err := s.filter.Select(ctx, state, s.within, s.reader.now())
+		if err != nil {
+			return cube.Query{}, nil, err
+		}
+		s.sel = sel
+	}
+	q, err := s.sel.Query(ctx)
+	return q, s.sel, err
+}
+
+// fold goes through the body's cells, divided by time as asked.
+func (f *Feedback) fold(ctx context.Context, by calendar.Interval, from calendar.Day, each func(*cube.Cell)) (*cube.State, error) {
 	sp := split{by: by, from: from}
 	f.group.divide(&sp)
 	c, err := f.source.load(ctx, sp)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	own, err := f.group.own(c)
-	return own, c.state, err
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	own, err := f.group.own(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.pay(ctx, len(own)); err != nil {
+		return nil, err
+	}
+	for _, at := range own {
+		each(&c.cells[at])
+	}
+	return c.state, nil
 }
 
 func (f *Feedback) total(ctx context.Context) (nps.Histogram, error) {
-	found, _, err := f.cells(ctx, "", f.source.from)
-	return sum(found), err
-}
-
-func sum(cells []cube.Cell) nps.Histogram {
 	var h nps.Histogram
-	for _, c := range cells {
-		h = h.Add(c.Histogram)
-	}
-	return h
+	_, err := f.fold(ctx, "", f.source.from, func(c *cube.Cell) {
+		for score, n := range c.Histogram {
+			h[score] += n
+		}
+	})
+	return h, err
 }
 
 // Score is the score of all of it.
@@ -204,25 +326,34 @@ func (f *Feedback) Trend(ctx context.Context, interval calendar.Interval, rollin
 	if interval == calendar.Daily || interval == calendar.Weekly {
 		by = calendar.Daily
 	}
-	found, state, err := f.cells(ctx, by, from)
-	if err != nil {
-		return nil, err
-	}
-	byStart := map[calendar.Day]nps.Histogram{}
+	byStart := map[calendar.Day]*nps.Histogram{}
 	begin := f.source.from
 	if rolling > 1 && begin != cube.Earliest {
 		begin = interval.Start(begin)
 	}
 	first, last := cube.Latest, cube.Earliest
-	for _, c := range found {
+	var start, startOf calendar.Day
+	var h *nps.Histogram // of the start
+	state, err := f.fold(ctx, by, from, func(c *cube.Cell) {
 		if c.Histogram == (nps.Histogram{}) {
-			continue
+			return
 		}
-		start := interval.Start(c.Start)
-		byStart[start] = byStart[start].Add(c.Histogram)
+		if h == nil || c.Start != startOf { // cells of one day mostly come after each other
+			startOf, start = c.Start, interval.Start(c.Start)
+			if h = byStart[start]; h == nil {
+				h = &nps.Histogram{}
+				byStart[start] = h
+			}
+		}
+		for score, n := range c.Histogram {
+			h[score] += n
+		}
 		if c.Start >= begin {
 			first, last = min(first, start), max(last, start)
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	// A side with a bound is shown in full; an open one goes as far as there are responses, and to the bound at least.
 	if f.source.from != cube.Earliest {
@@ -239,20 +370,26 @@ func (f *Feedback) Trend(ctx context.Context, interval calendar.Interval, rollin
 	if interval.Count(first, last) > maxPoints {
 		return nil, apierror.BadRequest("trend: from %s to %s there are more than %d points; narrow from and to, or take a longer interval.", first, last, maxPoints)
 	}
-	return fold(byStart, first, last, interval, rolling, state.Today(f.source.reader.now())), nil
+	return slide(byStart, first, last, interval, rolling, state.Today(f.source.reader.now())), nil
 }
 
-// fold slides a window of so many intervals over the histograms.
-func fold(byStart map[calendar.Day]nps.Histogram, first, last calendar.Day, interval calendar.Interval, rolling int, today calendar.Day) []*TrendPoint {
+// slide slides a window of so many intervals over the histograms.
+func slide(byStart map[calendar.Day]*nps.Histogram, first, last calendar.Day, interval calendar.Interval, rolling int, today calendar.Day) []*TrendPoint {
+	at := func(start calendar.Day) (h nps.Histogram) {
+		if found := byStart[start]; found != nil {
+			h = *found
+		}
+		return h
+	}
 	trend := []*TrendPoint{}
 	var window nps.Histogram
 	oldest := first
 	for range rolling - 1 {
 		oldest = interval.Start(oldest - 1)
-		window = window.Add(byStart[oldest])
+		window = window.Add(at(oldest))
 	}
 	for start := first; start <= last; start = interval.Next(start) {
-		window = window.Add(byStart[start])
+		window = window.Add(at(start))
 		p := &TrendPoint{Start: start, End: min(interval.Next(start)-1, calendar.MaxDay), Score: &Score{window}}
 		p.Complete = p.End < today
 		if n := len(trend); n > 0 {
@@ -261,7 +398,7 @@ func fold(byStart map[calendar.Day]nps.Histogram, first, last calendar.Day, inte
 			}
 		}
 		trend = append(trend, p)
-		window = window.Sub(byStart[oldest])
+		window = window.Sub(at(oldest))
 		oldest = interval.Next(oldest)
 	}
 	return trend
@@ -301,33 +438,35 @@ func (f *Feedback) Breakdown(ctx context.Context, by []string, limit int) ([]*Fe
 	if err != nil {
 		return nil, err
 	}
-	parts, err := c.cut(into)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	asked := breakdown{into, limit}
+	if groups, ok := c.breakdowns[asked]; ok {
+		return groups, nil
+	}
+	pieces, hasRest, err := c.breakdown(ctx, into, limit)
 	if err != nil {
 		return nil, err
 	}
 	var all nps.Histogram
-	byValues := map[pair]nps.Histogram{}
-	for values, part := range parts {
-		if h := sum(part); h != (nps.Histogram{}) {
-			byValues[values] = h
-			all = all.Add(h)
-		}
+	shown := make([]pair, len(pieces))
+	for i, p := range pieces {
+		all, shown[i] = all.Add(p.histogram), p.values
 	}
-	shown := shownFirst(byValues, rest(by), limit, c.equals(by))
-	groups := make([]*FeedbackGroup, 0, len(shown))
-	for _, values := range shown {
-		h := byValues[values]
-		g := &group{cut: into, values: values}
-		if values == rest(by) {
-			g.not = shown[:len(shown)-1]
+	groups := make([]*FeedbackGroup, 0, len(pieces))
+	for i, p := range pieces {
+		g := &group{cut: into, values: p.values}
+		if hasRest && i == len(pieces)-1 {
+			g.not = shown[:i]
 		}
 		groups = append(groups, &FeedbackGroup{
-			Values:     c.named(by, values),
-			Score:      &Score{h},
-			Share:      float64(h.Count()) / float64(all.Count()),
-			VersusRest: compare(h, all.Sub(h)),
+			Values:     p.shown,
+			Score:      &Score{p.histogram},
+			Share:      float64(p.histogram.Count()) / float64(all.Count()),
+			VersusRest: compare(p.histogram, all.Sub(p.histogram)),
 			Feedback:   &Feedback{source: f.source, group: g},
 		})
 	}
+	c.breakdowns[asked] = groups
 	return groups, nil
 }

@@ -59,6 +59,7 @@ func (s *Shared) Score(ctx context.Context, filter feedback.Filter, revision int
 	}
 	name := fmt.Sprintf("%s@%d", key, revision)
 	score, err := s.flights.Do(ctx, name, sharedTimeout, func(ctx context.Context) (*Score, error) {
+		ctx = WithMemo(ctx) // others' requests outlive this one's
 		body, err := s.reader.Feedback(ctx, filter, feedback.Within{})
 		if err != nil {
 			return nil, err

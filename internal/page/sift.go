@@ -10,7 +10,8 @@ import (
 const siftChunk = 500
 
 // Sift reads a window of those rows that keep holds for, where the database cannot say so: it reads on in chunks until
-// the window is full. fetch is as for Of. What is looked at is paid for by rate.Spend.
+// the window is full. fetch is as for Of. What is looked at is paid for by rate.SpendUnseen, whose
+// error it may return; for blind callers whoever calls it pays by rate.SpendBlind.
 func Sift[T any](
 	ctx context.Context, w Window, key func(T) Key,
 	fetch func(ctx context.Context, w Window) ([]T, error), keep func(T) bool,
@@ -23,7 +24,7 @@ func Sift[T any](
 		if err != nil {
 			return nil, err
 		}
-		if err := rate.Spend(ctx, len(rows)/rate.RowsPerPoint); err != nil {
+		if err := rate.SpendUnseen(ctx, len(rows)/rate.RowsPerPoint); err != nil {
 			return nil, err
 		}
 		for _, row := range rows {

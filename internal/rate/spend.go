@@ -4,25 +4,72 @@ import "context"
 
 type spenderKey struct{}
 
+// spender pays for work.
+type spender struct {
+	spend func(n int) error
+	blind bool
+}
+
 // WithSpender puts into the context what pays for work whose amount shows only while it is done. spend takes what n
 // points cost, and fails where the caller has no more.
-func WithSpender(ctx context.Context, spend func(n int) error) context.Context {
-	return context.WithValue(ctx, spenderKey{}, spend)
+//
+// A blind caller is one for whom not everything exists: what is charged must not tell how much there is besides.
+func WithSpender(ctx context.Context, spend func(n int) error, blind bool) context.Context {
+	return context.WithValue(ctx, spenderKey{}, &spender{spend, blind})
 }
 
 // Spend pays n points, as the context says; where it says nothing the work is the program's own.
 func Spend(ctx context.Context, n int) error {
-	if spend := Spender(ctx); spend != nil {
-		return spend(n)
+	if s, _ := ctx.Value(spenderKey{}).(*spender); s != nil {
+		return s.spend(n)
+	}
+	return nil
+}
+
+// SpendUnseen pays n points for going through things that may not all exist for the caller. A blind caller pays nothing:
+// whatever may go through such things costs them BlindPrice once, see SpendBlind.
+func SpendUnseen(ctx context.Context, n int) error {
+	s, _ := ctx.Value(spenderKey{}).(*spender)
+	switch {
+	case s == nil:
+		return nil
+	case s.blind:
+		n = 0
+	}
+	return s.spend(n)
+}
+
+// SpendBlind pays BlindPrice if the caller is blind.
+func SpendBlind(ctx context.Context) error {
+	if s, _ := ctx.Value(spenderKey{}).(*spender); s != nil && s.blind {
+		return s.spend(BlindPrice)
 	}
 	return nil
 }
 
 // Spender is what pays, for work that outlives the context; nil where nothing has to.
 func Spender(ctx context.Context) func(n int) error {
-	spend, _ := ctx.Value(spenderKey{}).(func(int) error)
-	return spend
+	if s, _ := ctx.Value(spenderKey{}).(*spender); s != nil {
+		return s.spend
+	}
+	return nil
 }
 
-// RowsPerPoint is how many rows that are looked at one by one cost a point.
-const RowsPerPoint = 4
+// What costs a point. A point stands for some 150 µs of a processor, so that 1,000 of them, which is what an operation may
+// cost, are well below 300 ms.
+const (
+	// RowsPerPoint is how many rows of responses or contacts that are looked at one by one cost a point.
+	RowsPerPoint = 6
+	// CellsPerPoint is how many cells that are read cost a point.
+	CellsPerPoint = 150
+	// FoldsPerPoint is how many cells that were read cost a point each time they are folded again.
+	FoldsPerPoint = 5_000
+	// StepsPerPoint is how many steps of a rule, see segment.Rule.Steps, cost a point: each is taken for all profiles.
+	StepsPerPoint = 4
+	// BlindPrice is what reading on through what may not exist for the caller costs one who must not learn how much it is.
+	BlindPrice = 25
+	// HoldersPerPoint is how many contacts cost a point whose value of a trait is looked at by the database.
+	HoldersPerPoint = 250
+	// CountsPerPoint is how many rows that the database only counts cost a point.
+	CountsPerPoint = 1_000
+)

@@ -1,6 +1,8 @@
 package segment
 
 import (
+	"context"
+	"fmt"
 	"slices"
 
 	"github.com/zeroten/zeroten/internal/trait"
@@ -49,7 +51,11 @@ func compile(r *Rule, dims []trait.Dimension) node {
 	case r.Any != nil:
 		return node{op: some, kids: compileEach(r.Any, dims)}
 	case r.Not != nil:
-		return node{op: not, kids: []node{compile(r.Not, dims)}}
+		kid := compile(r.Not, dims)
+		if kid.op == not {
+			return kid.kids[0]
+		}
+		return node{op: not, kids: []node{kid}}
 	}
 	c := r.Trait
 	at := slices.IndexFunc(dims, func(d trait.Dimension) bool { return d.Key == c.Key })
@@ -128,7 +134,11 @@ func (n *node) match(values []string) bool {
 	case not:
 		return !n.kids[0].match(values)
 	}
-	value := values[n.index]
+	return n.holds(values[n.index])
+}
+
+// holds says whether a test's value passes.
+func (n *node) holds(value string) bool {
 	if n.known != nil && *n.known != (value != trait.None) {
 		return false
 	}
@@ -137,4 +147,51 @@ func (n *node) match(values []string) bool {
 	}
 	_, ok := n.among[value]
 	return ok
+}
+
+// Among are the profiles that the rule holds for. Their values are those of the dimensions that it was compiled for. It
+// goes through all profiles once for each condition, and gives up when the context is done.
+func (m *Matcher) Among(ctx context.Context, profiles *trait.Profiles) (trait.Set, error) {
+	s, err := m.root.set(ctx, profiles)
+	if err != nil {
+		return nil, fmt.Errorf("matching profiles: %w", err)
+	}
+	return s, nil
+}
+
+func (n *node) set(ctx context.Context, profiles *trait.Profiles) (trait.Set, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	switch n.op {
+	case all, not:
+		found := trait.Every(profiles.Len())
+		for i := range n.kids {
+			if found.Empty() {
+				break
+			}
+			s, err := n.kids[i].set(ctx, profiles)
+			if err != nil {
+				return nil, err
+			}
+			if n.op == not {
+				found.AndNot(s)
+			} else {
+				found.And(s)
+			}
+		}
+		return found, nil
+	case some:
+		found := trait.NewSet(profiles.Len())
+		for i := range n.kids {
+			s, err := n.kids[i].set(ctx, profiles)
+			if err != nil {
+				return nil, err
+			}
+			found.Or(s)
+		}
+		return found, nil
+	case test:
+	}
+	return profiles.Column(n.index).Where(n.holds), nil
 }

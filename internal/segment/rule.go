@@ -235,6 +235,37 @@ func under(path []string, step string) []string {
 	return append(slices.Clip(path), step)
 }
 
+// valuesPerStep is how many values of lists count as one step.
+const valuesPerStep = 20
+
+// Steps is how much there is to look at in a rule: 1 for each rule in it, itself included, and 1 for so many values in
+// lists.
+func (r Rule) Steps() int { return Steps(r.steps()) }
+
+// Steps are those of so many rules, each in its own right, with so many values in their lists.
+func Steps(rules, values int) int { return rules + values/valuesPerStep }
+
+func (r *Rule) steps() (rules, values int) {
+	rules = 1
+	add := func(r *Rule) {
+		n, v := r.steps()
+		rules, values = rules+n, values+v
+	}
+	for i := range r.All {
+		add(&r.All[i])
+	}
+	for i := range r.Any {
+		add(&r.Any[i])
+	}
+	if r.Not != nil {
+		add(r.Not)
+	}
+	if r.Trait != nil {
+		values += len(r.Trait.In)
+	}
+	return rules, values
+}
+
 // Uses are the keys of the traits in the rule, each once, sorted.
 func (r Rule) Uses() []string {
 	keys := map[string]bool{}

@@ -13,12 +13,27 @@ const (
 	// that find what they look for.
 	maxScans = 2
 	// pointsPerMillisecond is what such a statement costs its caller.
-	pointsPerMillisecond = 40
+	pointsPerMillisecond = 4
 )
 
 // Scan runs a statement that no index helps, such as a search for words: a few at a time, the others wait. What it costs
-// is known only afterwards, and is paid then by rate.Spend, whose error it may return.
+// is known only afterwards, and is paid then by rate.SpendUnseen, whose error it may return; for blind callers whoever
+// lists pays by rate.SpendBlind.
 func (db *DB) Scan(ctx context.Context, statement func() error) error {
+	var took time.Duration
+	err := db.Sift(ctx, func() error {
+		began := time.Now()
+		defer func() { took = time.Since(began) }()
+		return statement()
+	})
+	if err != nil {
+		return err
+	}
+	return rate.SpendUnseen(ctx, int(took.Milliseconds()*pointsPerMillisecond))
+}
+
+// Sift runs a statement that brings rows which are looked at one by one: as Scan does, but whoever looks pays for the rows.
+func (db *DB) Sift(ctx context.Context, statement func() error) error {
 	select {
 	case db.scans <- struct{}{}:
 	case <-ctx.Done():
@@ -28,9 +43,5 @@ func (db *DB) Scan(ctx context.Context, statement func() error) error {
 	if err := rate.Spend(ctx, 0); err != nil {
 		return err // others of the caller's have used it up meanwhile
 	}
-	began := time.Now()
-	if err := statement(); err != nil {
-		return err
-	}
-	return rate.Spend(ctx, int(time.Since(began).Milliseconds()*pointsPerMillisecond))
+	return statement()
 }

@@ -40,6 +40,7 @@ type Profiles struct {
 	ids      map[string]int32
 	variants dictionary
 	values   []dictionary
+	columns  columns
 }
 
 // dictionary holds the values that one dimension keeps apart.
@@ -169,6 +170,9 @@ func (p *Profiles) Truncate(n int) {
 		// What is added next must not overwrite what All has handed out.
 		p.all = p.all[: i-1 : i-1]
 	}
+	p.columns.mu.Lock()
+	defer p.columns.mu.Unlock()
+	clear(p.columns.by) // what is added next may be another of the same number
 }
 
 // Covers is what a new value of dimension i would be placed as: itself, or Other where the dimension is full and does
