@@ -39,7 +39,7 @@ func (e *engine) authenticate(ctx context.Context, r *http.Request, secret strin
 			return ctx, err
 		}
 		defer done()
-		caller, err := e.Keys.Authenticate(guarded, secret)
+		caller, err := e.operations.guarded(ctx, e.Keys.Seen(secret), func() (auth.Caller, error) { return e.Keys.Authenticate(guarded, secret) })
 		if err != nil {
 			return ctx, err
 		}

@@ -373,6 +373,34 @@ func oneRootField(op *ast.OperationDefinition) error {
 	return nil
 }
 
+// guessCost is what a key or token that lets nobody in costs the address that it comes from.
+const guessCost = 5
+
+// guarded lets somebody in by authenticate, while the bucket of the address pays for those that are not let in. What was
+// seen before is no guess, and is not refused because others guess from the same address.
+func (o *Operations) guarded(ctx context.Context, seen bool, authenticate func() (auth.Caller, error)) (auth.Caller, error) {
+	now := time.Now()
+	b := bucket{o.anonymous, Network(ClientAddress(ctx)).As16()}
+	if !seen {
+		s, wait, ok := b.limiter.Take(b.key, guessCost, now)
+		if !ok {
+			err := apierror.New(apierror.RateLimited, "Too much came from your address that lets nobody in, or without a key: it may still "+
+				"spend %d, and %v a second come back. Try again later.", s.Available, s.Restore)
+			err.RetryAfter = wait
+			return auth.Caller{}, err
+		}
+	}
+	caller, err := authenticate()
+	known, _ := errors.AsType[*apierror.Error](err)
+	switch denied := known != nil && known.Code == apierror.Unauthenticated; {
+	case denied && seen:
+		b.charge(guessCost, now)
+	case !denied && !seen:
+		b.refund(guessCost, now)
+	}
+	return caller, err
+}
+
 // Pay takes points out of the caller's bucket for what is about to be read. The error is RATE_LIMITED where they are not
 // there.
 func (o *Operations) Pay(ctx context.Context, points int) error {

@@ -385,3 +385,67 @@ func FuzzPrepare(f *testing.F) {
 		}
 	})
 }
+
+// What lets nobody in is paid for by its address, and then not looked up; whoever was let in before is not concerned.
+func TestGuessesAreTheAddress(t *testing.T) {
+	o := newOperations(t, OperationsConfig{Anonymous: rate.Config{Burst: 4*guessCost + 1, Restore: 1e-9}})
+	asked := 0
+	denied := func() (auth.Caller, error) {
+		asked++
+		return auth.Caller{}, apierror.New(apierror.Unauthenticated, "No.")
+	}
+	letIn := func() (auth.Caller, error) { return auth.Caller{Token: true}, nil }
+	away := func() (auth.Caller, error) { return auth.Caller{}, apierror.New(apierror.Overloaded, "Later.") }
+	code := func(err error) apierror.Code {
+		known, _ := errors.AsType[*apierror.Error](err)
+		if known == nil {
+			return ""
+		}
+		if known.Code == apierror.RateLimited && known.RetryAfter <= 0 {
+			t.Error("nobody says when to try again")
+		}
+		return known.Code
+	}
+	guesser, other := anonymousCtx(t, "2001:db8::1"), anonymousCtx(t, "192.0.2.1")
+	for range 100 { // which are paid back
+		if _, err := o.guarded(guesser, false, letIn); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := o.guarded(guesser, false, away); code(err) != apierror.Overloaded {
+			t.Fatal(err)
+		}
+	}
+	for i := range 10 {
+		_, err := o.guarded(guesser, false, denied)
+		want := apierror.Unauthenticated
+		if i >= 4 {
+			want = apierror.RateLimited
+		}
+		if code(err) != want {
+			t.Errorf("guess %d: %v, want %s", i, err, want)
+		}
+	}
+	if asked != 4 {
+		t.Errorf("%d were looked up, want 4", asked)
+	}
+	if _, err := o.guarded(anonymousCtx(t, "2001:db8::2"), false, letIn); code(err) != apierror.RateLimited {
+		t.Errorf("its neighbour: %v", err)
+	}
+	if caller, err := o.guarded(guesser, true, letIn); err != nil || !caller.Token {
+		t.Errorf("one that was let in before: %v", err)
+	}
+	if _, err := o.guarded(other, false, letIn); err != nil {
+		t.Errorf("another address: %v", err)
+	}
+	for range 5 { // keys that were seen, and ended
+		if _, err := o.guarded(other, true, denied); code(err) != apierror.Unauthenticated {
+			t.Errorf("one that has ended: %v", err)
+		}
+	}
+	if _, err := o.guarded(other, false, letIn); code(err) != apierror.RateLimited {
+		t.Errorf("after five that have ended: %v", err)
+	}
+	if _, errs := o.Prepare(guesser, &graphql.RawParams{Query: "{__typename}"}, nil); len(errs) > 0 {
+		t.Errorf("there is a point left: %v", errs)
+	}
+}

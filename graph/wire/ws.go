@@ -627,7 +627,7 @@ func (s *socket) refuse(err error) {
 	case apierror.Internal:
 		s.end(closeInternalError, shown.Message)
 	default:
-		s.end(closeForbidden, "Forbidden")
+		s.end(closeForbidden, shown.Message)
 	}
 }
 

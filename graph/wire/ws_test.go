@@ -657,13 +657,13 @@ func TestProtocol(t *testing.T) {
 			x 4400 accessToken must be a string.`},
 		{"an empty token", `
 			> {"type":"connection_init","payload":{"accessToken":""}}
-			x 4403 Forbidden`},
+			x 4403 Send your key or token once, as ` + "`Authorization: Bearer …`."},
 		{"another scheme", `
 			> {"type":"connection_init","payload":{"Authorization":"Basic good"}}
-			x 4403 Forbidden`},
+			x 4403 Send your key or token once, as ` + "`Authorization: Bearer …`."},
 		{"a bad secret", `
 			> {"type":"connection_init","payload":{"Authorization":"Bearer bad"}}
-			x 4403 Forbidden`},
+			x 4403 Unknown key.`},
 		{"no database", `
 			> {"type":"connection_init","payload":{"Authorization":"Bearer down"}}
 			x 1013 No database.`},
@@ -720,7 +720,7 @@ func TestHandshake(t *testing.T) {
 			< {"id":"1","type":"complete"}`},
 		{"a bad header", http.Header{"Authorization": {"Bearer bad"}}, []string{"graphql-transport-ws"}, 101, "graphql-transport-ws", `
 			> {"type":"connection_init"}
-			x 4403 Forbidden`},
+			x 4403 Unknown key.`},
 		{"the payload comes before the header", http.Header{"Authorization": {"Bearer bad"}}, []string{"graphql-transport-ws"}, 101,
 			"graphql-transport-ws", `
 			> {"type":"connection_init","payload":{"accessToken":"good"}}

@@ -91,7 +91,7 @@ func TestSeen(t *testing.T) {
 		}
 		ids := map[string]bool{}
 		for _, sent := range []string{"", "mine-1_2.3", strings.Repeat("x", 65), "two words"} {
-			answer, body := get(t, http.MethodPost, at+"/graphql", `{"query": "query Words { __typename } # geheim", "variables": {"comment": "geheim"}}`,
+			answer, body := get(t, http.MethodPost, at+"/graphql", `{"query": "query Words($comment: String!) { __typename __type(name: $comment) { name } } # geheim", "variables": {"comment": "geheim"}}`,
 				map[string]string{"Authorization": "Bearer " + secret, "Content-Type": "application/json", "X-Request-ID": sent})
 			got := answer.Header.Get("X-Request-ID")
 			if answer.StatusCode != http.StatusOK || got == "" || ids[got] || (got == sent) != (sent == "mine-1_2.3") {

@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -21,6 +22,9 @@ const (
 	// Believed is for how long Keys goes by what it has read about a key. Whoever lets a connection live on asks again
 	// at least as often: then a revocation takes effect everywhere within a second.
 	Believed = 450 * time.Millisecond
+	// absentBelieved is for how long it is gone by that there is no such key. Secrets are made by chance, and so are not tried
+	// before there is a key to them; but one that comes back, with a backup say, is known within a second.
+	absentBelieved = time.Second
 	// noteEvery is how often it is noted that a key was used.
 	noteEvery = time.Minute
 	// maxNotes is how many notes wait to be written; one beyond is left out, and comes up again with the next look-up.
@@ -55,6 +59,7 @@ func NewKeys(db *store.DB) *Keys { return newKeys(db, time.Now) }
 func newKeys(db *store.DB, now func() time.Time) *Keys {
 	k := &Keys{db: db, now: now, notes: make(chan *ent.ApiKey, maxNotes), stop: make(chan struct{})}
 	k.keys = newLookup(now, Believed, k.readKey)
+	k.keys.absent = absentBelieved
 	k.signing = newLookup(now, signingBelieved, k.readSigningKey)
 	k.tokens = newCache[digest, *token](maxRemembered)
 	k.done.Add(1)
@@ -74,7 +79,9 @@ func (k *Keys) Close() {
 
 // Authenticate tells who holds the secret of a key, or the token. The error is an apierror.Error with code
 // UNAUTHENTICATED where nobody does, where the key or the token is expired, and within a second of the key's being
-// revoked, be it the one that gave the token out; it does not say which.
+// revoked, be it the one that gave the token out. It says which to whoever holds the secret, or a token whose signature is
+// good; all others are told the same. What is compared are hashes, of secrets with 256 random bits: how long it takes says
+// nothing about a secret.
 func (k *Keys) Authenticate(ctx context.Context, secret string) (auth.Caller, error) {
 	if isToken(secret) {
 		return k.authenticateToken(ctx, secret)
@@ -83,21 +90,35 @@ func (k *Keys) Authenticate(ctx context.Context, secret string) (auth.Caller, er
 	if !ok {
 		return auth.Caller{}, unauthenticated()
 	}
-	key, err := k.key(ctx, keyName{secret: d})
+	key, err := k.key(ctx, keyName{secret: d}, "This key")
 	if err != nil {
 		return auth.Caller{}, err
 	}
 	return auth.Caller{Tenant: key.TenantID, Key: key.ID, Scopes: key.Scopes}, nil
 }
 
-// key finds a key that lets in; the error is UNAUTHENTICATED where there is none.
-func (k *Keys) key(ctx context.Context, name keyName) (*ent.ApiKey, error) {
+// Seen reports whether the secret is no guess: that of a key which was looked up lately and is there, or a token that was
+// let in lately. It reads nothing.
+func (k *Keys) Seen(secret string) bool {
+	if isToken(secret) {
+		return k.tokens.Contains(sha256.Sum256([]byte(secret)))
+	}
+	d, ok := digestOf(secret)
+	return ok && k.keys.known.Contains(keyName{secret: d})
+}
+
+// key finds a key that lets in; the error is UNAUTHENTICATED where there is none. what names the key to whoever is not let
+// in.
+func (k *Keys) key(ctx context.Context, name keyName, what string) (*ent.ApiKey, error) {
 	key, err := k.keys.get(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("looking a key up: %w", err)
 	}
-	if key == nil || !letsIn(key, k.now()) {
+	if key == nil {
 		return nil, unauthenticated()
+	}
+	if err := over(key, k.now(), what); err != nil {
+		return nil, err
 	}
 	return key, nil
 }
@@ -105,6 +126,20 @@ func (k *Keys) key(ctx context.Context, name keyName) (*ent.ApiKey, error) {
 func letsIn(key *ent.ApiKey, now time.Time) bool {
 	return key.RevokedAt == nil && (key.ExpiresAt == nil || now.Before(*key.ExpiresAt))
 }
+
+// over says that a key lets nobody in any more, and why; nil where it does.
+func over(key *ent.ApiKey, now time.Time, what string) error {
+	switch {
+	case letsIn(key, now):
+		return nil
+	case key.RevokedAt != nil:
+		return apierror.New(apierror.Unauthenticated, "%s was revoked on %s.", what, moment(*key.RevokedAt))
+	default:
+		return apierror.New(apierror.Unauthenticated, "%s expired on %s.", what, moment(*key.ExpiresAt))
+	}
+}
+
+func moment(t time.Time) string { return t.UTC().Format("2 January 2006 at 15:04:05 UTC") }
 
 func unauthenticated() error {
 	return apierror.New(apierror.Unauthenticated, "This needs a valid API key, sent as `Authorization: Bearer …`.")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -63,6 +64,16 @@ func refused(t *testing.T, k *Keys, secret string) {
 	}
 }
 
+// outlived checks that a secret lets nobody in any more, and that its holder hears why.
+func outlived(t *testing.T, k *Keys, secret, why string) {
+	t.Helper()
+	caller, err := k.Authenticate(t.Context(), secret)
+	e, ok := errors.AsType[*apierror.Error](err)
+	if !ok || e.Code != apierror.Unauthenticated || !strings.HasPrefix(e.Message, why) {
+		t.Fatalf("got %+v, %v; want UNAUTHENTICATED, %s", caller, err, why)
+	}
+}
+
 func letIn(t *testing.T, k *Keys, secret string) auth.Caller {
 	t.Helper()
 	caller, err := k.Authenticate(t.Context(), secret)
@@ -103,8 +114,13 @@ func TestAuthenticate(t *testing.T) {
 		c.pass(Believed)
 		letIn(t, k, secret)
 		refused(t, k, unknown)
-		if n := read.Load(); n != 2 {
-			t.Errorf("looked up %d times, want each once more", n)
+		if n := read.Swap(0); n != 1 {
+			t.Errorf("looked up %d times, want the key once more", n)
+		}
+		c.pass(absentBelieved - Believed)
+		refused(t, k, unknown)
+		if n := read.Load(); n != 1 || absentBelieved > time.Second {
+			t.Errorf("what is no key's was looked up %d times, want once more after a second", n)
 		}
 	})
 }
@@ -127,8 +143,8 @@ func TestRevocationTakesEffectWithinASecond(t *testing.T) {
 			t.Errorf("a key is believed for %v", Believed)
 		}
 		c.pass(Believed)
-		refused(t, here, secret)
-		refused(t, there, secret)
+		outlived(t, here, secret, "This key was revoked on "+moment(time.Now())[:7])
+		outlived(t, there, secret, "This key was revoked on ")
 	})
 }
 
@@ -143,7 +159,7 @@ func TestExpiry(t *testing.T) {
 		c.pass(time.Minute - time.Millisecond)
 		letIn(t, k, secret)
 		c.pass(time.Millisecond)
-		refused(t, k, secret)
+		outlived(t, k, secret, "This key expired on "+moment(c.now())+".")
 	})
 }
 
@@ -281,7 +297,7 @@ func TestLastUse(t *testing.T) {
 
 		c.pass(2 * time.Hour)
 		k := newKeys(db, c.now)
-		refused(t, k, revoked)
+		outlived(t, k, revoked, "This key expired on ")
 		k.Close()
 		n, err := db.Ent.ApiKey.Query().Count(ctx)
 		if err != nil {

@@ -19,9 +19,10 @@ const patience = 10 * time.Second
 // lookup reads from the database, and goes by what it has read for a while. It may be used from many goroutines at once.
 type lookup[K comparable, V any] struct {
 	// read gives nil where there is nothing.
-	read     func(ctx context.Context, key K) (*V, error)
-	now      func() time.Time
-	believed time.Duration
+	read func(ctx context.Context, key K) (*V, error)
+	now  func() time.Time
+	// believed is for how long it is gone by what there is, absent for how long by that there is nothing.
+	believed, absent time.Duration
 
 	// known and unknown are apart, so that whoever tries names out pushes nothing out that is.
 	known, unknown *lru.Cache[K, answer[V]]
@@ -38,7 +39,7 @@ type answer[V any] struct {
 
 func newLookup[K comparable, V any](now func() time.Time, believed time.Duration, read func(context.Context, K) (*V, error)) *lookup[K, V] {
 	return &lookup[K, V]{
-		read: read, now: now, believed: believed,
+		read: read, now: now, believed: believed, absent: believed,
 		known: newCache[K, answer[V]](maxRemembered), unknown: newCache[K, answer[V]](maxRemembered),
 	}
 }
@@ -53,11 +54,13 @@ func newCache[K comparable, V any](size int) *lru.Cache[K, V] {
 
 // get gives what was read at most so long ago as it is believed; nil where there is nothing.
 func (l *lookup[K, V]) get(ctx context.Context, key K) (*V, error) {
-	earliest := l.now().Add(-l.believed)
-	for _, cache := range []*lru.Cache[K, answer[V]]{l.known, l.unknown} {
-		if a, ok := cache.Get(key); ok && a.at.After(earliest) {
-			return a.value, nil
-		}
+	now := l.now()
+	earliest := now.Add(-l.believed)
+	if a, ok := l.known.Get(key); ok && a.at.After(earliest) {
+		return a.value, nil
+	}
+	if a, ok := l.unknown.Get(key); ok && a.at.After(now.Add(-l.absent)) {
+		return nil, nil
 	}
 	for {
 		// One look-up serves all who wait for it, so that it must not end when one of them goes.

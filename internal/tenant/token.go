@@ -75,8 +75,11 @@ func createToken(ctx context.Context, db *store.DB, in CreateTokenInput, now tim
 	if err != nil {
 		return "", expiresAt, err
 	}
-	if parent == nil || !letsIn(parent, now) {
+	if parent == nil {
 		return "", expiresAt, unauthenticated()
+	}
+	if err := over(parent, now, "This key"); err != nil {
+		return "", expiresAt, err
 	}
 	key, err := signer(ctx, db, now)
 	if err != nil {
@@ -304,12 +307,12 @@ func (k *Keys) authenticateToken(ctx context.Context, secret string) (auth.Calle
 	case err != nil:
 		return auth.Caller{}, fmt.Errorf("looking a token's key up: %w", err)
 	case !k.now().Before(t.expires):
-		return auth.Caller{}, unauthenticated()
+		return auth.Caller{}, apierror.New(apierror.Unauthenticated, "This token expired on %s.", moment(t.expires))
 	}
 	if !known {
 		k.tokens.Add(d, t)
 	}
-	parent, err := k.key(ctx, keyName{tenant: t.tenant, key: t.key})
+	parent, err := k.key(ctx, keyName{tenant: t.tenant, key: t.key}, "The key that made this token")
 	if err != nil {
 		return auth.Caller{}, err
 	}

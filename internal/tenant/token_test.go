@@ -214,9 +214,9 @@ func TestTokenEnds(t *testing.T) {
 		letIn(t, here, short)
 		letIn(t, there, short)
 		c.pass(1)
-		refused(t, here, short)
-		refused(t, there, short)
-		refused(t, newKeys(db, c.now), short)
+		for _, k := range []*Keys{here, there, newKeys(db, c.now)} {
+			outlived(t, k, short, "This token expired on "+moment(expiresAt)+".")
+		}
 
 		// A key that ends before its token ends it.
 		ends := c.now().Add(time.Minute).Truncate(time.Microsecond)
@@ -227,7 +227,7 @@ func TestTokenEnds(t *testing.T) {
 		}
 		letIn(t, here, last)
 		c.pass(ends.Sub(c.now()))
-		refused(t, here, last)
+		outlived(t, here, last, "The key that made this token expired on "+moment(ends)+".")
 
 		long, _ := newToken(t, ctx, db, c.now(), 3600)
 		letIn(t, here, long)
@@ -236,8 +236,8 @@ func TestTokenEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.pass(Believed)
-		refused(t, here, long)
-		refused(t, there, long)
+		outlived(t, here, long, "The key that made this token was revoked on ")
+		outlived(t, there, long, "The key that made this token was revoked on ")
 	})
 }
 
@@ -420,7 +420,7 @@ func TestSigningKeysRotate(t *testing.T) {
 		_, _ = newToken(t, ctx, db, c.now(), day)
 		letIn(t, newKeys(db, c.now), second)
 		c.pass(time.Second)
-		refused(t, here, second)
+		outlived(t, here, second, "This token expired on ")
 
 		// Then the key that signed it goes, at the next that is made.
 		c.pass(signsFor)
@@ -532,6 +532,79 @@ func FuzzParseToken(f *testing.F) {
 		}
 		if err != nil && !errors.Is(err, errToken) {
 			t.Errorf("%q: got %v", text, err)
+		}
+	})
+}
+
+// Why a secret lets nobody in any more is told to its holder. Whoever guesses hears the same of every secret, and a wrong
+// signature costs nothing to read.
+func TestWhyIsForHolders(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		tenantCtx, _ := made(t, db, "Tenant")
+		c := newClock()
+		k := newKeys(db, c.now)
+		defer k.Close()
+
+		revoked, revokedSecret := newKey(t, tenantCtx, db, nil)
+		_, expiring := newKey(t, tenantCtx, db, new(c.now().Add(time.Minute)))
+		ctx, parent := holder(t, tenantCtx, db, nil, auth.Read)
+		short, _ := newToken(t, ctx, db, c.now(), 60)
+		long, _ := newToken(t, ctx, db, c.now(), 3600)
+		for _, secret := range []string{revokedSecret, expiring, short, long} {
+			if k.Seen(secret) {
+				t.Error("seen before it came")
+			}
+			letIn(t, k, secret)
+			if !k.Seen(secret) {
+				t.Error("not seen though it was let in")
+			}
+		}
+		for _, key := range []*ent.ApiKey{revoked, parent} {
+			if _, err := RevokeKey(tenantCtx, db, RevokeKeyInput{ID: key.NodeID()}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.pass(2 * time.Minute)
+		outlived(t, k, revokedSecret, "This key was revoked on ")
+		outlived(t, k, expiring, "This key expired on ")
+		outlived(t, k, short, "This token expired on ")
+		outlived(t, k, long, "The key that made this token was revoked on ")
+
+		var reads atomic.Int64
+		count := ent.InterceptFunc(func(next ent.Querier) ent.Querier {
+			return ent.QuerierFunc(func(ctx context.Context, q ent.Query) (ent.Value, error) {
+				reads.Add(1)
+				return next.Query(ctx, q)
+			})
+		})
+		db.Ent.ApiKey.Intercept(count)
+		db.Ent.SigningKey.Intercept(count)
+		var guesses []string
+		for _, secret := range []string{revokedSecret, expiring, short, long} {
+			// One digit of the secret, or of the signature, is another.
+			for i := len(secret) - 2; i > len(secret)-20; i-- {
+				other := byte('A')
+				if secret[i] == other {
+					other = 'B'
+				}
+				guesses = append(guesses, secret[:i]+string(other)+secret[i+1:])
+			}
+		}
+		for _, guess := range guesses {
+			refused(t, k, guess)
+			if k.Seen(guess) {
+				t.Errorf("%s is taken for something that was seen", guess)
+			}
+		}
+		keys := int64(len(guesses) / 2)
+		if n := reads.Swap(0); n > keys {
+			t.Errorf("%d reads for %d wrong keys, and as many wrong signatures", n, keys)
+		}
+		for _, guess := range guesses {
+			refused(t, k, guess)
+		}
+		if n := reads.Load(); n != 0 {
+			t.Errorf("%d reads for guesses that were made just before", n)
 		}
 	})
 }

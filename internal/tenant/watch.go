@@ -111,13 +111,14 @@ func (w *Watcher) ask(secret string, s *watched) {
 		case <-tick.C:
 		}
 		_, err := w.keys.Authenticate(s.ctx, secret)
-		if e, ok := errors.AsType[*apierror.Error](err); !ok || e.Code != apierror.Unauthenticated {
+		e, ok := errors.AsType[*apierror.Error](err)
+		if !ok || e.Code != apierror.Unauthenticated {
 			continue
 		}
 		w.mu.Lock()
 		w.forget(secret, s)
 		w.mu.Unlock()
-		s.end(apierror.New(apierror.Forbidden, "The key or token was revoked or has expired."))
+		s.end(apierror.New(apierror.Forbidden, "%s", e.Message))
 		return
 	}
 }
