@@ -32,7 +32,8 @@ lint: ## check the code with golangci-lint; the first time takes two minutes to 
 bench: ## measure the goals; the results go to bench/RESULTS.md
 	go run ./bench
 
-torture: ## kill, cut and fill up everything under load, and count; the summary goes to docs/reliability.md
+torture: ## kill, cut and fill up everything under load, and count; the summary goes to docs/reliability.md; installs what it needs
+	scripts/setup torture
 	go run ./torture
 
 verify: ## generate, and fail where that makes a difference

@@ -75,6 +75,10 @@ func trials() []trial {
 		{"disk", "A full disk", both, (*torture).fullDisk},
 		{"once", "A thousand requests with one idempotency key at the same time", both, (*torture).once},
 		{"stop", "SIGTERM with sockets open and writes in flight", both, (*torture).stop},
+		{"rebuild", "Recording while a rebuild takes all responses in anew", both, (*torture).rebuild},
+		{"starts", "Four servers started at once on an empty database, some of them killed on the way, and four again", both, (*torture).starts},
+		{"failover", "A standby takes over; a server takes no writes for a while; the old one comes back as a standby", []string{"PostgreSQL"}, (*torture).failover},
+		{"pgbouncer", "PgBouncer between server and database, by session and by transaction", []string{"PostgreSQL"}, (*torture).pgbouncer},
 		{"hostile", "A set of hostile requests, each followed by an ordinary query", []string{"SQLite"}, (*torture).hostile},
 		{"bodies", "Bodies of all shapes, hundreds at once, with and without keys, slow and held open, while somebody asks an ordinary query", []string{"SQLite"}, (*torture).bodies},
 	}

@@ -106,6 +106,120 @@ func (c *Cluster) Start(ctx context.Context) error {
 	return fmt.Errorf("PostgreSQL does not answer: %w; its log is %s", err, c.Log())
 }
 
+// Standby makes a cluster in dir, which must not be there yet, that follows this one and answers what only reads.
+func (c *Cluster) Standby(ctx context.Context, dir string) (*Cluster, error) {
+	s := &Cluster{programs: c.programs, dir: dir, password: c.password}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	attributes, err := unprivileged(dir)
+	if err != nil {
+		return nil, err
+	}
+	copying := exec.CommandContext(ctx, filepath.Join(c.programs, "pg_basebackup"), "-D", filepath.Join(dir, "data"), "-R", "-X", "stream",
+		"-c", "fast", "-d", c.URL("postgres"))
+	copying.Dir, copying.SysProcAttr = dir, attributes
+	if out, err := copying.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("pg_basebackup: %w: %s", err, out)
+	}
+	if s.Port, err = FreePort(); err != nil {
+		return nil, err
+	}
+	return s, s.Start(ctx)
+}
+
+// Promote makes a standby take writes.
+func (c *Cluster) Promote(ctx context.Context) error {
+	_, err := c.PSQL(ctx, "postgres", "-c", "SELECT pg_promote()")
+	return err
+}
+
+// Demote makes a cluster that is stopped a standby that follows nobody.
+func (c *Cluster) Demote() error {
+	signal := filepath.Join(c.dir, "data", "standby.signal")
+	if err := os.WriteFile(signal, nil, 0o600); err != nil {
+		return err
+	}
+	_, err := unprivileged(signal)
+	return err
+}
+
+// Bouncer is a PgBouncer before a cluster. It ends with this process, however that ends.
+type Bouncer struct {
+	cluster *Cluster
+	port    int
+	server  *exec.Cmd
+}
+
+// StartBouncer starts a PgBouncer before the cluster's database, with files in dir, which must not be there yet. mode is
+// session, transaction or statement. Where PgBouncer is missing it has scripts/setup, below root, install it.
+func (c *Cluster) StartBouncer(ctx context.Context, root, dir, database, mode string) (*Bouncer, error) {
+	program, err := exec.LookPath("pgbouncer")
+	if err != nil {
+		program = "/usr/sbin/pgbouncer" // which is in no user's path
+	}
+	if _, err := os.Stat(program); err != nil {
+		setup := exec.CommandContext(ctx, filepath.Join(root, "scripts", "setup"), "torture")
+		setup.Stdout, setup.Stderr = os.Stderr, os.Stderr
+		if err := setup.Run(); err != nil {
+			return nil, fmt.Errorf("installing PgBouncer: %w", err)
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	b := &Bouncer{cluster: c}
+	if b.port, err = FreePort(); err != nil {
+		return nil, err
+	}
+	config := filepath.Join(dir, "pgbouncer.ini")
+	err = os.WriteFile(config, fmt.Appendf(nil, `[databases]
+%s = host=127.0.0.1 port=%d user=postgres password=%s
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = %d
+unix_socket_dir =
+auth_type = any
+pool_mode = %s
+default_pool_size = 80
+logfile = %s
+`, database, c.Port, c.password, b.port, mode, filepath.Join(dir, "log")), 0o600)
+	if err != nil {
+		return nil, err
+	}
+	attributes, err := unprivileged(dir, config)
+	if err != nil {
+		return nil, err
+	}
+	b.server = exec.Command(program, "-q", config) //nolint:noctx // it is stopped by Stop, after the context's end too
+	b.server.Dir, b.server.SysProcAttr = dir, attributes
+	if err := b.server.Start(); err != nil {
+		return nil, fmt.Errorf("starting PgBouncer: %w", err)
+	}
+	for range 200 {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", b.port))
+		if err == nil {
+			return b, conn.Close()
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return nil, errors.Join(errors.New("PgBouncer does not answer"), b.Stop())
+}
+
+// URL is a database's address through it.
+func (b *Bouncer) URL(database string) string {
+	return strings.Replace(b.cluster.URL(database), fmt.Sprintf(":%d/", b.cluster.Port), fmt.Sprintf(":%d/", b.port), 1)
+}
+
+// Stop ends it, and all connections through it.
+func (b *Bouncer) Stop() error {
+	if err := b.server.Process.Kill(); err != nil {
+		return fmt.Errorf("stopping PgBouncer: %w", err)
+	}
+	_ = b.server.Wait() // it says that it was killed
+	return nil
+}
+
 // PID is that of the postmaster.
 func (c *Cluster) PID() int { return c.server.Process.Pid }
 
