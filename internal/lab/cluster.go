@@ -116,7 +116,7 @@ func (c *Cluster) Standby(ctx context.Context, dir string) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	copying := exec.CommandContext(ctx, filepath.Join(c.programs, "pg_basebackup"), "-D", filepath.Join(dir, "data"), "-R", "-X", "stream",
+	copying := exec.CommandContext(ctx, c.find("pg_basebackup"), "-D", filepath.Join(dir, "data"), "-R", "-X", "stream",
 		"-c", "fast", "-d", c.URL("postgres"))
 	copying.Dir, copying.SysProcAttr = dir, attributes
 	if out, err := copying.CombinedOutput(); err != nil {
@@ -158,7 +158,7 @@ func (c *Cluster) StartBouncer(ctx context.Context, root, dir, database, mode st
 	if err != nil {
 		program = "/usr/sbin/pgbouncer" // which is in no user's path
 	}
-	if _, err := os.Stat(program); err != nil {
+	if !exists(program) {
 		setup := exec.CommandContext(ctx, filepath.Join(root, "scripts", "setup"), "torture")
 		setup.Stdout, setup.Stderr = os.Stderr, os.Stderr
 		if err := setup.Run(); err != nil {
@@ -306,11 +306,7 @@ func (c *Cluster) PSQL(ctx context.Context, database string, args ...string) (st
 
 // Client runs one of PostgreSQL's client programs.
 func (c *Cluster) Client(ctx context.Context, program string, args ...string) (string, error) {
-	path := filepath.Join(c.programs, program)
-	if _, err := os.Stat(path); err != nil {
-		path = program
-	}
-	cmd := exec.CommandContext(ctx, path, args...)
+	cmd := exec.CommandContext(ctx, c.find(program), args...)
 	cmd.Env = append(os.Environ(), "PGHOST=127.0.0.1", "PGPORT="+strconv.Itoa(c.Port), "PGUSER=postgres", "PGPASSWORD="+c.password, "PGSSLMODE=disable")
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -318,6 +314,25 @@ func (c *Cluster) Client(ctx context.Context, program string, args ...string) (s
 		return "", fmt.Errorf("%s: %w: %s", program, err, stderr.String()[:min(stderr.Len(), 2_000)])
 	}
 	return strings.TrimSpace(stdout.String()), nil
+}
+
+// find finds one of PostgreSQL's programs: where the server's are, where these lead to, or in the path.
+func (c *Cluster) find(program string) string {
+	places := []string{c.programs}
+	if real, err := filepath.EvalSymlinks(filepath.Join(c.programs, "initdb")); err == nil {
+		places = append(places, filepath.Dir(real))
+	}
+	for _, dir := range places {
+		if path := filepath.Join(dir, program); exists(path) {
+			return path
+		}
+	}
+	return program
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // Checkpoint makes the rounds begin alike.

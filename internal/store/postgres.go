@@ -201,6 +201,9 @@ func (db *DB) keepsSessions(ctx context.Context) (bool, error) {
 func sees(ctx context.Context, one, two *sql.Conn, mark string) (kept bool, err error) {
 	const look = `SELECT coalesce(current_setting('zeroten.session', true), '')`
 	tx, err := two.BeginTx(ctx, nil)
+	if errors.Is(err, driver.ErrBadConn) {
+		return false, nil // whoever pools by statement ends a session that begins a transaction
+	}
 	if err != nil {
 		return false, err
 	}
