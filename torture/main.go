@@ -44,6 +44,9 @@ func main() {
 // torture is one run.
 type torture struct {
 	short bool
+	// seed of what is random, where one is given; verbose prints more of what was found.
+	seed    uint64
+	verbose bool
 	// root is the module's directory, temp one that is gone afterwards.
 	root, temp, binary string
 	pg                 *lab.Cluster
@@ -80,6 +83,7 @@ func trials() []trial {
 		{"failover", "A standby takes over; a server takes no writes for a while; the old one comes back as a standby", []string{"PostgreSQL"}, (*torture).failover},
 		{"pgbouncer", "PgBouncer between server and database, by session and by transaction", []string{"PostgreSQL"}, (*torture).pgbouncer},
 		{"hostile", "A set of hostile requests, each followed by an ordinary query", []string{"SQLite"}, (*torture).hostile},
+		{"documents", "Random legal documents up to the limits, each measured by itself", both, (*torture).documents},
 		{"bodies", "Bodies of all shapes, hundreds at once, with and without keys, slow and held open, while somebody asks an ordinary query", []string{"SQLite"}, (*torture).bodies},
 	}
 }
@@ -89,6 +93,8 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	t := &torture{}
 	flags := flag.NewFlagSet("torture", flag.ContinueOnError)
 	flags.BoolVar(&t.short, "short", false, "small everything")
+	flags.Uint64Var(&t.seed, "seed", 0, "of random documents; another each time where 0")
+	flags.BoolVar(&t.verbose, "v", false, "print the worst documents")
 	flags.StringVar(&only, "only", "", "trials to run, by name; all where empty")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {

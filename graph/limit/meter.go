@@ -55,7 +55,7 @@ func (m *Meter) Cost() int { return int(min(m.cost.Load()/point, saturated)) }
 func (m *Meter) Spend(n int) error { return m.add(n * point) }
 
 func (m *Meter) add(n int) error {
-	if total := m.cost.Add(int64(n)); total > MaxCost*point {
+	if m.cost.Load() > MaxCost*point || m.cost.Add(int64(n)) > MaxCost*point {
 		return apierror.New(apierror.TooComplex, "The operation came to more than %d points while it ran: ask for less at a time, of fewer campaigns or "+
 			"days, with shorter rules, or for fewer groups and points.", MaxCost)
 	}

@@ -134,3 +134,27 @@ func (s *Server) Memory(what string) (float64, error) {
 	}
 	return 0, fmt.Errorf("the kernel does not say %s", what)
 }
+
+// Processor is how much time of a processor the process has taken so far, in steps of 10 ms.
+func (s *Server) Processor() (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.PID()))
+	if err != nil {
+		return 0, err
+	}
+	// After the name, which may hold anything, the 12th and 13th are user and system time: proc_pid_stat(5).
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	var ticks int64
+	for _, field := range fields[11:13] {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("reading processor time: %w", err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond, nil
+}
+
+// ForgetPeak makes VmHWM begin anew.
+func (s *Server) ForgetPeak() error {
+	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", s.PID()), []byte("5"), 0o600)
+}

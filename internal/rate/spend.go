@@ -69,7 +69,7 @@ const (
 	// BlindPrice is what reading on through what may not exist for the caller costs one who must not learn how much it is.
 	BlindPrice = 25
 	// HoldersPerPoint is how many contacts cost a point whose value of a trait is looked at by the database.
-	HoldersPerPoint = 250
+	HoldersPerPoint = 100
 	// CountsPerPoint is how many rows that the database only counts cost a point.
 	CountsPerPoint = 1_000
 )

@@ -1,0 +1,566 @@
+//go:build linux
+
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// What a request of at most 1,000 points may take of the server's process.
+const (
+	mostProcessor = 300 * time.Millisecond
+	mostMemory    = 64 // MiB
+)
+
+// The tenant that the documents are asked of: as many dimensions, values and profiles as there may be, or nearly.
+const (
+	largeDimensions = 16
+	largeValues     = 190
+	largeProfiles   = 20_000
+	largeDays       = 730
+)
+
+// documents asks random legal documents up to the limits, one at a time, and measures what each takes.
+func (t *torture) documents(ctx context.Context, database string) (tried, outcome string, err error) {
+	url, err := t.database(ctx, database)
+	if err != nil {
+		return "", "", err
+	}
+	h, err := t.open(ctx, url)
+	if err != nil {
+		return "", "", err
+	}
+	seed := t.seed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano()) //nolint:gosec // any number
+	}
+	w := &writer{Rand: rand.New(rand.NewPCG(seed, 1))} //nolint:gosec // to be found again
+	if err := w.read(filepath.Join(t.root, "docs", "schema.graphql")); err != nil {
+		return "", "", err
+	}
+	responses := t.number(60_000, 25_000)
+	if err := w.fill(ctx, h, responses); err != nil {
+		return "", "", fmt.Errorf("filling the tenant: %w", err)
+	}
+	// What runs once, such as reading the tenant's profiles, is no document's fault; nor is the collector's usual room.
+	for _, d := range w.hard() {
+		if _, err := h.took(ctx, w.callers[0], d); err != nil {
+			return "", "", err
+		}
+	}
+	n, refused, ended := t.number(500, 120), 0, 0
+	all := make([]cost, 0, n)
+	hard := w.hard()
+	for i := range n {
+		var d written
+		if i < len(hard) {
+			d = hard[i]
+		} else {
+			d = w.document()
+		}
+		caller := w.callers[w.IntN(len(w.callers))]
+		c, err := h.took(ctx, caller, d)
+		if err != nil {
+			return "", "", fmt.Errorf("seed %d: %w", seed, err)
+		}
+		// What was too much may have been the collector's, or another program's; what is the document's is too much again.
+		for again := 0; again < 3 && c.excessive(); again++ {
+			once, err := h.took(ctx, caller, d)
+			if err != nil {
+				return "", "", fmt.Errorf("seed %d: %w", seed, err)
+			}
+			c.processor, c.memory = min(c.processor, once.processor), min(c.memory, once.memory)
+		}
+		switch {
+		case c.requested == 0:
+			refused++
+		case c.code == "TOO_COMPLEX":
+			ended++
+		}
+		all = append(all, c)
+	}
+	if refused > n*3/4 {
+		return "", "", fmt.Errorf("seed %d: %d of %d documents were refused before they ran, and measured nothing", seed, refused, n)
+	}
+	slices.SortStableFunc(all, func(a, b cost) int { return cmp.Compare(b.processor, a.processor) })
+	slowest := all[0]
+	t.keep("slowest", all[:5])
+	slices.SortStableFunc(all, func(a, b cost) int { return cmp.Compare(b.memory, a.memory) })
+	largest := all[0]
+	t.keep("largest", all[:5])
+	if slowest.excessive() || largest.excessive() {
+		return "", "", fmt.Errorf("seed %d: the slowest took %v of a processor: %.600s; the largest %.0f MiB: %.600s",
+			seed, slowest.processor, slowest, largest.memory, largest)
+	}
+	return fmt.Sprintf("%d documents (seed %d) of a tenant with %d dimensions of %d values, %d profiles and %d responses: %d refused before, %d while they ran",
+			n, seed, largeDimensions, largeValues, largeProfiles, responses, refused, ended),
+		fmt.Sprintf("the slowest took %d ms of a processor, the largest %.0f MiB", slowest.processor.Milliseconds(), largest.memory), h.close(ctx)
+}
+
+// keep notes documents in the log of the servers.
+func (t *torture) keep(what string, worst []cost) {
+	for _, c := range worst {
+		fmt.Fprintf(t.log, "%s: %s\n", what, c)
+		if t.verbose {
+			fmt.Printf("  %s: %.700s\n", what, c)
+		}
+	}
+}
+
+// written is a document with its variables.
+type written struct {
+	text      string
+	variables map[string]any
+}
+
+// cost is what a request took.
+type cost struct {
+	written
+
+	caller            string
+	processor         time.Duration
+	memory            float64 // MiB
+	requested, actual int
+	code              string
+}
+
+func (c cost) excessive() bool { return c.processor > mostProcessor || c.memory > mostMemory }
+
+func (c cost) String() string {
+	variables, err := json.Marshal(c.variables)
+	if err != nil {
+		panic(err) // it was sent
+	}
+	return fmt.Sprintf("%d ms, %.0f MiB, %d points, %d at first, %s %s: %s %s", c.processor.Milliseconds(), c.memory, c.actual, c.requested, c.caller, c.code, c.text, variables)
+}
+
+// caller is who asks.
+type caller struct {
+	*client
+
+	name string
+}
+
+// took asks for a document and measures what that takes of the server's process.
+func (h *house) took(ctx context.Context, by caller, d written) (c cost, err error) {
+	c.written, c.caller = d, by.name
+	before, err := h.server.Processor()
+	if err != nil {
+		return c, err
+	}
+	resident, err := h.server.Memory("VmRSS")
+	if err != nil {
+		return c, err
+	}
+	if err := h.server.ForgetPeak(); err != nil {
+		return c, err
+	}
+	a, err := by.ask(ctx, h.server.URL(), d.text, d.variables)
+	if err != nil {
+		return c, fmt.Errorf("%w: %.1000s", err, d.text)
+	}
+	after, err := h.server.Processor()
+	if err != nil {
+		return c, err
+	}
+	peak, err := h.server.Memory("VmHWM")
+	if err != nil {
+		return c, err
+	}
+	var cost struct {
+		Extensions struct {
+			Cost struct{ Requested, Actual int }
+		}
+	}
+	if err := json.Unmarshal(a.text, &cost); err != nil {
+		return c, err
+	}
+	c.requested, c.actual, c.code = cost.Extensions.Cost.Requested, cost.Extensions.Cost.Actual, a.code()
+	c.processor, c.memory = after-before, peak-resident
+	for _, e := range a.Errors {
+		if e.Extensions.Code == "INTERNAL" {
+			return c, fmt.Errorf("INTERNAL: %s", c)
+		}
+	}
+	return c, nil
+}
+
+// writer writes documents.
+type writer struct {
+	*rand.Rand
+
+	schema  *ast.Schema
+	ids     map[string][]string // by prefix
+	callers []caller
+	// For the document at hand:
+	variables map[string]any
+	declared  []string
+	left      int // selections
+}
+
+func (w *writer) read(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	schema, err := gqlparser.LoadSchema(&ast.Source{Name: path, Input: string(text)})
+	if err != nil {
+		return err
+	}
+	w.schema = schema
+	return nil
+}
+
+func (w *writer) dimension() string { return "d" + strconv.Itoa(w.IntN(largeDimensions)) }
+func (w *writer) value() string     { return "value " + strconv.Itoa(w.IntN(largeValues)) }
+
+// fill fills the house's tenant, and makes tokens.
+func (w *writer) fill(ctx context.Context, h *house, responses int) error {
+	at := h.server.URL()
+	w.ids = map[string][]string{"camp": {h.campaign}}
+	for d := range largeDimensions {
+		input := map[string]any{"key": "d" + strconv.Itoa(d), "kind": "TEXT", "isDimension": true}
+		if err := h.must(ctx, at, `mutation ($i: DefineTraitInput!) { defineTrait(input: $i) { userErrors { message } } }`, map[string]any{"i": input}, new(any)); err != nil {
+			return err
+		}
+	}
+	for i := range 3 {
+		var made struct {
+			CreateCampaign struct{ Campaign struct{ ID string } }
+		}
+		if err := h.must(ctx, at, fmt.Sprintf(`mutation { createCampaign(input: { name: "Campaign %d" }) { campaign { id } } }`, i), nil, &made); err != nil {
+			return err
+		}
+		w.ids["camp"] = append(w.ids["camp"], made.CreateCampaign.Campaign.ID)
+	}
+	profiles := make([]map[string]any, largeProfiles)
+	for i := range profiles {
+		profiles[i] = map[string]any{}
+		for d := range largeDimensions {
+			profiles[i]["d"+strconv.Itoa(d)] = w.value()
+		}
+	}
+	now := time.Now()
+	for from := 0; from < responses; from += 1_000 {
+		batch := make([]map[string]any, 1_000)
+		for i := range batch {
+			profile := profiles[(from+i)%largeProfiles]
+			batch[i] = map[string]any{
+				"campaign": w.ids["camp"][w.IntN(len(w.ids["camp"]))], "score": w.IntN(11), "comment": "It is slow on day " + strconv.Itoa(w.IntN(largeDays)),
+				"respondedAt": now.Add(-time.Duration(w.IntN(largeDays*24)) * time.Hour).UTC().Format(time.RFC3339),
+			}
+			if i%5 == 0 {
+				batch[i]["contact"] = map[string]any{"externalId": "c" + strconv.Itoa((from+i)%largeProfiles), "name": "Ada " + strconv.Itoa(i), "traits": profile}
+			} else {
+				batch[i]["traits"] = profile
+			}
+		}
+		var recorded struct {
+			RecordResponses struct {
+				Recorded  int
+				Responses []struct{ ID string }
+			}
+		}
+		err := h.must(ctx, at, `mutation ($i: RecordResponsesInput!) { recordResponses(input: $i) { recorded responses { id } } }`,
+			map[string]any{"i": map[string]any{"responses": batch}}, &recorded)
+		if err != nil {
+			return err
+		}
+		if recorded.RecordResponses.Recorded != len(batch) {
+			return fmt.Errorf("of %d responses %d were recorded", len(batch), recorded.RecordResponses.Recorded)
+		}
+		w.ids["resp"] = append(w.ids["resp"], recorded.RecordResponses.Responses[0].ID)
+	}
+	for i := range 8 {
+		var made struct {
+			CreateSegment struct{ Segment struct{ ID string } }
+		}
+		rule := w.rule(1 + i*4)
+		if i == 0 {
+			rule = map[string]any{"not": map[string]any{"trait": map[string]any{"key": "d0", "in": []string{"value 0"}}}}
+		}
+		err := h.must(ctx, at, `mutation ($i: CreateSegmentInput!) { createSegment(input: $i) { segment { id } } }`,
+			map[string]any{"i": map[string]any{"name": fmt.Sprintf("Segment %d", i), "rule": rule}}, &made)
+		if err != nil {
+			return err
+		}
+		w.ids["seg"] = append(w.ids["seg"], made.CreateSegment.Segment.ID)
+	}
+	var found struct {
+		Contacts struct{ Nodes []struct{ ID string } }
+		Traits   []struct{ ID string }
+	}
+	if err := h.must(ctx, at, `{ contacts { nodes { id } } traits { id } }`, nil, &found); err != nil {
+		return err
+	}
+	for _, c := range found.Contacts.Nodes {
+		w.ids["cont"] = append(w.ids["cont"], c.ID)
+	}
+	for _, t := range found.Traits {
+		w.ids["trait"] = append(w.ids["trait"], t.ID)
+	}
+	w.callers = []caller{{h.client, "a key"}, {h.client, "a key"}}
+	for name, narrowing := range map[string]string{
+		"two campaigns": fmt.Sprintf(`campaigns: [%q, %q]`, w.ids["camp"][0], w.ids["camp"][1]), "a segment": fmt.Sprintf(`segment: %q`, w.ids["seg"][0]),
+	} {
+		var made struct{ CreateAccessToken struct{ Token string } }
+		if err := h.must(ctx, at, `mutation { createAccessToken(input: { scopes: [READ], `+narrowing+`, expiresIn: 7200 }) { token } }`, nil, &made); err != nil {
+			return err
+		}
+		w.callers = append(w.callers, caller{newClient(made.CreateAccessToken.Token), "a token for " + name})
+	}
+	slices.SortStableFunc(w.callers, func(a, b caller) int { return cmp.Compare(a.name, b.name) })
+	return nil
+}
+
+// hard are documents that were too much once, and their like.
+func (w *writer) hard() []written {
+	pairs := func(limit int) string {
+		var b strings.Builder
+		for i := range 12 {
+			fmt.Fprintf(&b, " b%d: breakdown(by: [\"d%d\", \"d%d\"], limit: %d) { share }", i, i, (i+1)%largeDimensions, limit)
+		}
+		return b.String()
+	}
+	fifteen := func(field string) string {
+		var b strings.Builder
+		for i := range 15 {
+			b.WriteString(" " + strings.ReplaceAll(field, "#", strconv.Itoa(i)))
+		}
+		return b.String()
+	}
+	deep := make([]map[string]any, 99)
+	for i := range deep {
+		deep[i] = map[string]any{"trait": map[string]any{"key": "d" + strconv.Itoa(i%largeDimensions), "in": []string{"value " + strconv.Itoa(i)}}}
+		for range 6 {
+			deep[i] = map[string]any{"not": deep[i]}
+		}
+	}
+	return []written{
+		{text: "{" + fifteen("a#: feedback { ...F }") + " } fragment F on Feedback {" + pairs(1) + " }"},
+		{text: "{" + fifteen(`a#: feedback(filter: { last: { count: 7#, unit: DAY } }) { ...F }`) + " } fragment F on Feedback {" + pairs(1) + " }"},
+		{text: "query ($w: SegmentRuleInput) {" + fifteen("a#: feedback(filter: { where: $w, last: { count: 7#, unit: DAY } }) { score { nps } }") + " }", variables: map[string]any{"w": map[string]any{"any": deep}}},
+		{text: "query ($w: SegmentRuleInput) { feedback(filter: { where: $w }) { score { nps } } }", variables: map[string]any{"w": map[string]any{"any": deep}}},
+		{text: `{ feedback { trend(interval: DAY) {` + fifteen("s#: score {"+fifteen("h#: histogram")+" }") + ` } } }`},
+		{text: `{ feedback { breakdown(by: ["d1", "d2"], limit: 200) { values feedback { score { nps } } } } }`},
+		{text: `{ feedback { breakdown(by: ["d1"], limit: 20) { feedback { trend(interval: DAY, rolling: 1000) { start } } } } }`},
+		{text: `{ responses(first: 100) { nodes {` + fifteen("t#: traits") + fifteen("c#: comment") + ` } } }`},
+		{text: "{" + fifteen(`a#: responses(first: 30, filter: { where: { trait: { key: "d#", in: ["value 1#"] } } }) { totalCount nodes { id } }`) + " }"},
+		{text: "{" + fifteen(`a#: contacts(first: 1, search: "da #") { totalCount }`) + fifteen(`b#: responses(first: 1, filter: { search: "day #" }) { totalCount }`) + " }"},
+		{text: `{ traits { key values { value contacts } } }`},
+	}
+}
+
+// rule is a rule of so many conditions.
+func (w *writer) rule(conditions int) map[string]any {
+	switch {
+	case conditions <= 1:
+		rule := map[string]any{"trait": map[string]any{"key": w.dimension(), "isKnown": w.IntN(2) == 0}}
+		if w.IntN(3) > 0 {
+			values := make([]string, 1+w.IntN(1+w.IntN(largeValues)))
+			for i := range values {
+				values[i] = w.value()
+			}
+			rule = map[string]any{"trait": map[string]any{"key": w.dimension(), "in": values}}
+		}
+		for range w.IntN(4) {
+			rule = map[string]any{"not": rule}
+		}
+		return rule
+	default:
+		rules := make([]map[string]any, conditions)
+		for i := range rules {
+			rules[i] = w.rule(1)
+		}
+		return map[string]any{[]string{"all", "any"}[w.IntN(2)]: rules}
+	}
+}
+
+// document writes one, of a size that is legal more often than not.
+func (w *writer) document() written {
+	w.variables, w.declared = map[string]any{}, nil
+	query := w.schema.Query
+	var b strings.Builder
+	roots := 1 + w.IntN(3)
+	copies := 1
+	if w.IntN(2) == 0 {
+		copies = 1 + w.IntN(15)
+	}
+	for r := range roots {
+		f := query.Fields[w.IntN(len(query.Fields))]
+		if w.IntN(2) == 0 {
+			f = query.Fields.ForName("feedback")
+		}
+		if strings.HasPrefix(f.Name, "__") || f.Name == "tenants" {
+			continue
+		}
+		w.left = 700 / roots / copies
+		for c := range copies {
+			fmt.Fprintf(&b, " r%dc%d: %s", r, c, w.field(f, 5))
+		}
+	}
+	if b.Len() == 0 {
+		b.WriteString(" __schema { types { name fields { name args { name } } } }")
+	}
+	declared := ""
+	if len(w.declared) > 0 {
+		declared = "query (" + strings.Join(w.declared, ", ") + ") "
+	}
+	return written{text: declared + "{" + b.String() + " }", variables: w.variables}
+}
+
+// field writes a field with arguments and a selection.
+func (w *writer) field(f *ast.FieldDefinition, depth int) string {
+	w.left--
+	text := f.Name + w.arguments(f)
+	of := w.schema.Types[f.Type.Name()]
+	if of.IsLeafType() {
+		return text
+	}
+	return text + w.selection(of, depth-1)
+}
+
+func (w *writer) selection(of *ast.Definition, depth int) string {
+	if of.Kind == ast.Interface || of.Kind == ast.Union {
+		object := w.schema.Types[[]string{"Campaign", "Segment", "Response", "Contact", "Trait"}[w.IntN(5)]]
+		return " { id ... on " + object.Name + w.selection(object, depth) + " }"
+	}
+	var leaves, objects []*ast.FieldDefinition
+	for _, f := range of.Fields {
+		switch {
+		case strings.HasPrefix(f.Name, "__"):
+		case w.schema.Types[f.Type.Name()].IsLeafType():
+			leaves = append(leaves, f)
+		default:
+			objects = append(objects, f)
+		}
+	}
+	var b strings.Builder
+	b.WriteString(" {")
+	n := 0
+	if depth > 0 && w.left > 0 && len(objects) > 0 {
+		for range 1 + w.IntN(2) {
+			f := objects[w.IntN(len(objects))]
+			for range 1 + w.IntN(1+w.IntN(10)) {
+				if w.left > 0 {
+					fmt.Fprintf(&b, " o%d: %s", n, w.field(f, depth))
+					n++
+				}
+			}
+		}
+	}
+	if len(leaves) > 0 {
+		for range 1 + w.IntN(1+w.IntN(12)) {
+			fmt.Fprintf(&b, " l%d: %s", n, w.field(leaves[w.IntN(len(leaves))], depth))
+			n++
+		}
+	}
+	if n == 0 {
+		b.WriteString(" __typename")
+	}
+	b.WriteString(" }")
+	return b.String()
+}
+
+func (w *writer) arguments(f *ast.FieldDefinition) string {
+	var given []string
+	give := func(name, value string) { given = append(given, name+": "+value) }
+	quoted := func(prefix string) string { return strconv.Quote(w.ids[prefix][w.IntN(len(w.ids[prefix]))]) }
+	paged := false
+	for _, a := range f.Arguments {
+		switch a.Name {
+		case "first", "last":
+			if !paged && w.IntN(2) == 0 {
+				paged = true
+				give(a.Name, strconv.Itoa(1+w.IntN(1+w.IntN(100))))
+			}
+		case "limit":
+			give(a.Name, strconv.Itoa(1+w.IntN(1+w.IntN(200))))
+		case "rolling":
+			if w.IntN(3) == 0 {
+				give(a.Name, strconv.Itoa(1+w.IntN(1_000)))
+			}
+		case "interval":
+			give(a.Name, []string{"DAY", "WEEK", "MONTH", "QUARTER", "YEAR"}[w.IntN(5)])
+		case "method":
+			give(a.Name, []string{"ADJUSTED_WALD", "SCORE", "WALD"}[w.IntN(3)])
+		case "by":
+			keys := []string{w.dimension(), "channel", "variant", "campaign", w.dimension(), w.dimension()}
+			w.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
+			by := slices.Compact(keys[:1+w.IntN(2)])
+			give(a.Name, `["`+strings.Join(by, `", "`)+`"]`)
+		case "filter":
+			if a.Type.NonNull || w.IntN(3) > 0 {
+				give(a.Name, w.filter(strings.Contains(f.Type.Name(), "Connection")))
+			}
+		case "search":
+			if w.IntN(3) == 0 {
+				give(a.Name, strconv.Quote([]string{"ada", "da 1", "nobody", "é"}[w.IntN(4)]))
+			}
+		case "segment":
+			if w.IntN(3) == 0 {
+				give(a.Name, quoted("seg"))
+			}
+		case "id":
+			switch prefix := map[string]string{"campaign": "camp", "segment": "seg", "response": "resp", "contact": "cont"}[f.Name]; {
+			case prefix != "":
+				give(a.Name, quoted(prefix))
+			case a.Type.NonNull:
+				give(a.Name, quoted([]string{"camp", "seg", "resp", "cont", "trait"}[w.IntN(5)]))
+			}
+		case "ids":
+			ids := make([]string, 1+w.IntN(60))
+			for i := range ids {
+				ids[i] = quoted([]string{"camp", "seg", "resp", "cont", "trait"}[w.IntN(5)])
+			}
+			give(a.Name, "["+strings.Join(ids, " ")+"]")
+		}
+	}
+	if len(given) == 0 {
+		return ""
+	}
+	return "(" + strings.Join(given, ", ") + ")"
+}
+
+// filter writes one for scores, or for a list.
+func (w *writer) filter(list bool) string {
+	var given []string
+	if w.IntN(3) == 0 {
+		name := fmt.Sprintf("w%d", len(w.declared))
+		w.declared = append(w.declared, "$"+name+": SegmentRuleInput")
+		w.variables[name] = w.rule(1 + w.IntN(1+w.IntN(100)))
+		given = append(given, "where: $"+name)
+	}
+	if w.IntN(4) == 0 {
+		given = append(given, fmt.Sprintf("segment: %q", w.ids["seg"][w.IntN(len(w.ids["seg"]))]))
+	}
+	if w.IntN(4) == 0 {
+		given = append(given, fmt.Sprintf("campaigns: [%q]", w.ids["camp"][w.IntN(len(w.ids["camp"]))]))
+	}
+	if w.IntN(2) == 0 {
+		given = append(given, fmt.Sprintf("last: { count: %d, unit: DAY }", 1+w.IntN(800)))
+	}
+	if w.IntN(6) == 0 {
+		given = append(given, "categories: [PROMOTER, DETRACTOR]")
+	}
+	if w.IntN(6) == 0 {
+		given = append(given, "channels: [API, EMAIL]")
+	}
+	if list && w.IntN(5) == 0 {
+		given = append(given, `search: "day `+strconv.Itoa(w.IntN(largeDays))+`"`)
+	}
+	return "{ " + strings.Join(given, ", ") + " }"
+}
