@@ -25,6 +25,7 @@ var levels = map[string]int{
 	"internal/demo":     9,
 	"internal/importer": 9,
 	"internal/insight":  8,
+	"internal/doctor":   8,
 	"internal/live":     8,
 	"internal/feedback": 7,
 	"internal/cube":     6,

@@ -6,11 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/google/uuid"
-	"github.com/zeroten/zeroten/ent"
-	"github.com/zeroten/zeroten/internal/auth"
-	"github.com/zeroten/zeroten/internal/cube"
-	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/doctor"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
@@ -56,39 +52,20 @@ func (c *DoctorCmd) Run(ctx context.Context, g *Globals) (err error) {
 	if len(pending) > 0 {
 		return fmt.Errorf("%s lacks migrations (run `zeroten migrate`): %s", db.Name(), strings.Join(pending, ", "))
 	}
-	tenants, err := db.Ent.Tenant.Query().Order(ent.Asc("id")).All(auth.ForSystem(ctx))
-	if err != nil {
-		return fmt.Errorf("listing tenants: %w", err)
-	}
 	sick := false
-	for _, t := range tenants {
-		faults, err := check(auth.ForTenant(ctx, t.ID), db, t.ID, c.Repair)
-		if err != nil {
-			return err
+	tenants, err := doctor.Check(ctx, db, c.Repair, func(f doctor.Finding) error {
+		state := "wrong"
+		if f.Mended {
+			state = "mended"
 		}
-		for _, f := range faults {
-			state := "wrong"
-			if f.Mended {
-				state = "mended"
-			} else {
-				sick = true
-			}
-			if err := g.print("%s %s: %s: %s\n", t.NodeID(), t.Name, state, f.What); err != nil {
-				return err
-			}
-		}
+		sick = sick || !f.Mended
+		return g.print("%s: %s: %s\n", f.Tenant, state, f.What)
+	})
+	if err != nil {
+		return err
 	}
 	if sick {
 		return errSick
 	}
-	return g.print("%s: reachable, migrated, nothing wrong; tenants: %d\n", db.Name(), len(tenants))
-}
-
-func check(ctx context.Context, db *store.DB, t uuid.UUID, repair bool) ([]cube.Fault, error) {
-	faults, err := feedback.Check(ctx, db, t, repair)
-	if err != nil {
-		return nil, err
-	}
-	cells, err := cube.Check(ctx, db, t, repair)
-	return append(faults, cells...), err
+	return g.print("%s: reachable, migrated, nothing wrong; tenants: %d\n", db.Name(), tenants)
 }

@@ -153,3 +153,9 @@ func fromVariables(command *kong.Context, err error) string {
 	}
 	return " (from " + strings.Join(names, ", ") + ")"
 }
+
+// ExitCode is what Main ends with where a command returns this error.
+func ExitCode(err error) int {
+	code, _ := exitCode(context.Background(), err)
+	return code
+}

@@ -16,6 +16,7 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/doctor"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/store"
@@ -146,8 +147,12 @@ func (r *recorder) plans() map[string]int64 {
 	if total != int64(r.count) {
 		r.t.Errorf("the cube counts %d responses, want %d", total, r.count)
 	}
-	if faults, err := cube.Check(r.ctx, r.db, r.tenant, false); err != nil || len(faults) > 0 {
-		r.t.Errorf("the doctor finds %v, %v", faults, err)
+	_, err = doctor.Check(r.ctx, r.db, false, func(f doctor.Finding) error {
+		r.t.Errorf("the doctor finds %v", f)
+		return nil
+	})
+	if err != nil {
+		r.t.Error(err)
 	}
 	return counts
 }

@@ -242,27 +242,60 @@ func TestTombstones(t *testing.T) {
 		f.holds(1, 0, 5)
 
 		// What the doctor says of wrong ones, and mends.
-		for _, test := range []struct{ name, wrong string }{
-			{"it is there", `INSERT INTO tombstones SELECT tenant_id, id, campaign_id, score, channel, variant, '{}', responded_at FROM responses WHERE tenant_id = $1`},
-			{"it was not deleted", `UPDATE events SET kind = 2, score = previous_score WHERE tenant_id = $1 AND kind = 3`},
-			{"it never was", `UPDATE tombstones SET response_id = tenant_id WHERE tenant_id = $1 AND score = 9`},
-			{"", `DELETE FROM tombstones WHERE tenant_id = $1`}, // as if it was deleted before there were any
+		for _, test := range []struct {
+			wrong, undo string
+			// want is what it says of each, mends whether it does.
+			want  string
+			mends bool
+		}{
+			{
+				`INSERT INTO tombstones SELECT tenant_id, id, campaign_id, score, channel, variant, '{}', responded_at FROM responses WHERE tenant_id = $1`, "",
+				"is kept as deleted, and there, and no event deletes it", true,
+			},
+			{
+				`UPDATE tombstones SET score = 4 WHERE tenant_id = $1 AND score = 3`, "",
+				"is kept as deleted with the score 4, but by event 4 it was 3", true,
+			},
+			{
+				`UPDATE events SET kind = 2, score = previous_score WHERE tenant_id = $1 AND kind = 3`,
+				`UPDATE events SET kind = 3, score = NULL WHERE tenant_id = $1 AND kind = 2 AND previous_score IS NOT NULL`,
+				"is kept as deleted, and no event deletes it", false,
+			},
+			{
+				`UPDATE tombstones SET response_id = tenant_id WHERE tenant_id = $1 AND score = 9`,
+				`DELETE FROM tombstones WHERE tenant_id = $1 AND response_id = tenant_id`,
+				"is kept as deleted, and no event deletes it", false,
+			},
+			{`DELETE FROM tombstones WHERE tenant_id = $1`, "", "", true}, // as if it was deleted before there were any
 		} {
 			if _, err := db.Writer.ExecContext(f.ctx, test.wrong, f.tenant); err != nil {
 				t.Fatal(err)
 			}
-			faults, err := feedback.Check(f.ctx, db, f.tenant, true)
-			if err != nil || (len(faults) > 0) != (test.name != "") {
-				t.Errorf("%s: the doctor finds %v, %v", test.name, faults, err)
+			found := examine(t, db, true)
+			if (len(found) > 0) != (test.want != "") {
+				t.Errorf("%s: the doctor finds %v", test.wrong, found)
 			}
-			if faults, err := feedback.Check(f.ctx, db, f.tenant, false); err != nil || len(faults) > 0 {
-				t.Errorf("%s: once mended the doctor finds %v, %v", test.name, faults, err)
+			said := test.want == ""
+			for _, one := range found {
+				said = said || strings.Contains(one.What, test.want) && one.Mended == test.mends
+			}
+			if !said {
+				t.Errorf("%s: the doctor finds %v", test.wrong, found)
+			}
+			if test.undo != "" {
+				if _, err := db.Writer.ExecContext(f.ctx, test.undo, f.tenant); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if found := examine(t, db, false); len(found) > 0 {
+				t.Errorf("%s: once mended the doctor finds %v", test.wrong, found)
 			}
 		}
 		// Deleted before there were tombstones: nothing is known but the event.
 		if e := readEntries(f)[0]; e.Response != nil || e.Gone != nil {
 			t.Errorf("got %+v", e)
 		}
+		other.holds(1, 0, 1)
 		// A response that somebody put back by hand can be deleted again.
 		back := f.record(f.recording())
 		for range 2 {
@@ -276,7 +309,6 @@ func TestTombstones(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		other.holds(1, 0, 1)
 	})
 }
 

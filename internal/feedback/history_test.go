@@ -526,10 +526,8 @@ func (h *history) query(rt *rapid.T, scan func(*sql.Rows) error, text string, ar
 // verify compares everything with the responses as they are stored, while nobody writes.
 func (h *history) verify(rt *rapid.T) {
 	db := h.processes[0].db
-	for _, check := range []func(context.Context, *store.DB, uuid.UUID, bool) ([]cube.Fault, error){feedback.Check, cube.Check} {
-		if faults, err := check(h.ctx, db, h.tenant, false); err != nil || len(faults) > 0 {
-			rt.Fatalf("the doctor finds %v, %v", faults, err)
-		}
+	if found := examine(rt, db, false); len(found) > 0 {
+		rt.Fatalf("the doctor finds %v", found)
 	}
 	rows, err := db.Ent.Response.Query().All(h.ctx)
 	if err != nil {

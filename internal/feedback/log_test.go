@@ -20,6 +20,7 @@ import (
 	"github.com/zeroten/zeroten/internal/campaign"
 	contacts "github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/doctor"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/page"
@@ -160,11 +161,27 @@ func (f *fixture) holds(responses, contacts, events int) {
 	if r != responses || c != contacts || len(e) != events {
 		f.t.Errorf("%d responses, %d contacts and %d events, want %d, %d and %d", r, c, len(e), responses, contacts, events)
 	}
-	for _, check := range []func(context.Context, *store.DB, uuid.UUID, bool) ([]cube.Fault, error){feedback.Check, cube.Check} {
-		if faults, err := check(f.ctx, f.db, f.tenant, false); err != nil || len(faults) > 0 {
-			f.t.Errorf("the doctor finds %v, %v", faults, err)
-		}
+	if found := examine(f.t, f.db, false); len(found) > 0 {
+		f.t.Errorf("the doctor finds %v", found)
 	}
+}
+
+// examine gives what the doctor finds in all of the database.
+func examine(t interface {
+	Helper()
+	Fatal(args ...any)
+	Context() context.Context
+}, db *store.DB, repair bool,
+) (found []doctor.Finding) {
+	t.Helper()
+	_, err := doctor.Check(t.Context(), db, repair, func(f doctor.Finding) error {
+		found = append(found, f)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }
 
 func TestRecordRefuses(t *testing.T) {
