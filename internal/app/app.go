@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -85,7 +86,12 @@ func Open(ctx context.Context, cfg Config) (a *App, err error) {
 	if err != nil {
 		return nil, usage("%w", err)
 	}
-	db, err := store.Open(ctx, cfg.Database, store.Options{MaxConns: cfg.Connections, Volatile: cfg.Volatile, Existing: cfg.Existing})
+	db, err := store.Open(ctx, cfg.Database, store.Options{
+		MaxConns: cfg.Connections, Volatile: cfg.Volatile, Existing: cfg.Existing,
+		HeldUp: func(since time.Duration) {
+			cfg.Log.Warn("what was erased is still in the write-ahead log: somebody has been reading from before for too long", "seconds", int(since.Seconds()))
+		},
+	})
 	if err != nil {
 		return nil, errors.Join(err, observer.Shutdown(ctx))
 	}
@@ -96,6 +102,12 @@ func Open(ctx context.Context, cfg Config) (a *App, err error) {
 			err = errors.Join(err, opened.Close())
 		}
 	}()
+	if files, mode, err := db.Exposed(); err != nil {
+		return nil, err
+	} else if len(files) > 0 {
+		cfg.Log.Warn("others on this machine may open the database: take that from them with chmod 600",
+			"files", files, "mode", fmt.Sprintf("%04o", mode), "instead", "chmod 600 "+strings.Join(files, " "))
+	}
 	ran, err := db.Migrate(ctx)
 	if err != nil {
 		return nil, err

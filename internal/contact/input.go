@@ -119,6 +119,20 @@ func Update(c *ent.Contact, in *Input, now time.Time) bool {
 	return changed
 }
 
+// Loses reports whether anything that was known of the contact is gone, or replaced by something else.
+func Loses(was, is *ent.Contact) bool {
+	lost := func(was, is *string) bool { return was != nil && (is == nil || *was != *is) }
+	if lost(was.ExternalID, is.ExternalID) || lost(was.Email, is.Email) || lost(was.Phone, is.Phone) || lost(was.Name, is.Name) || lost(was.Locale, is.Locale) {
+		return true
+	}
+	for key, value := range was.Traits {
+		if now, ok := is.Traits[key]; !ok || now != value {
+			return true
+		}
+	}
+	return false
+}
+
 func sameTraits(a, b trait.Values) bool {
 	if len(a) != len(b) {
 		return false

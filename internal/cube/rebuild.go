@@ -296,6 +296,7 @@ func (b *Builder) sweep(ctx context.Context, tenant uuid.UUID) error {
 			return err
 		}
 	}
+	b.db.Forget() // the dictionaries may have held what somebody who was erased had alone
 	return nil
 }
 

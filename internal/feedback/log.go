@@ -476,6 +476,9 @@ func (l *Log) tryLocked(ctx context.Context, w *writer, ops []*operation) (bool,
 
 // wrote notes what is durable, and tells it.
 func (l *Log) wrote(s *cube.State, p *plan, base int64) {
+	if p.forgets {
+		l.db.Forget()
+	}
 	s.Revision++
 	if p.change.Grown != nil {
 		s.Settings++

@@ -120,6 +120,8 @@ type plan struct {
 	// after has what every event's response is after the flush.
 	after  map[uuid.UUID]*answer
 	change cube.Change
+	// forgets says that something is deleted or replaced that must not stay behind.
+	forgets bool
 }
 
 // entries are the plan's events as they stand in the log after the position base.
@@ -190,6 +192,7 @@ type planner struct {
 	tombstones     []*Tombstone
 	events         []Event
 	deltas         cube.Deltas
+	forgets        bool
 }
 
 // planFlush plans the operations and notes what becomes of each. The state's dictionaries of profiles grow; whoever
@@ -244,7 +247,7 @@ func planFlush(state *cube.State, read found, ops []*operation, now time.Time) p
 }
 
 func (p *planner) plan(grown []cube.Grown) plan {
-	out := plan{tombstones: p.tombstones, events: p.events, after: p.answers, change: cube.Change{Deltas: p.deltas, Grown: grown}}
+	out := plan{tombstones: p.tombstones, events: p.events, after: p.answers, change: cube.Change{Deltas: p.deltas, Grown: grown}, forgets: p.forgets}
 	for _, c := range p.touchedPeople {
 		switch {
 		case c.gone && c.stored:
@@ -351,6 +354,7 @@ func (p *planner) bring(c *person, in *contact.Input) *person {
 	if !contact.Update(&updated, in, p.now) {
 		return c
 	}
+	p.forgets = p.forgets || contact.Loses(c.Contact, &updated)
 	p.forget(c)
 	c.Contact = &updated
 	p.know(c)
@@ -575,6 +579,7 @@ func (p *planner) amend(op *operation) {
 	}
 	if score != before.Score || !equal(comment, before.Comment) {
 		p.touch(a)
+		p.forgets = p.forgets || before.Comment != nil && !equal(comment, before.Comment)
 		a.Score, a.Comment = score, comment
 		var previous *int
 		if score != before.Score {
@@ -595,7 +600,7 @@ func (p *planner) delete(op *operation) {
 		return
 	}
 	p.touch(a)
-	a.gone = true
+	a.gone, p.forgets = true, true
 	p.count(a.Response, -1)
 	p.tombstones = append(p.tombstones, tombstone(p.state.Active, a.Response))
 	p.event(Deleted, a.Response, &a.Score)
@@ -634,7 +639,7 @@ func (p *planner) erase(op *operation) {
 		op.erased++
 	}
 	p.forget(c)
-	c.gone = true
+	c.gone, p.forgets = true, true
 	if !c.changed {
 		c.changed = true
 		p.touchedPeople = append(p.touchedPeople, c)

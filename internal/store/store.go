@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
-
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -36,6 +35,8 @@ type Options struct {
 	Existing bool
 	// Volatile gives up durability, for databases that are thrown away.
 	Volatile bool
+	// HeldUp, where not nil, is told now and then while something cannot be forgotten (see DB.Forget), and for how long.
+	HeldUp func(since time.Duration)
 }
 
 // How many connections there are to a database where nobody says otherwise, and at least.
@@ -65,6 +66,9 @@ type DB struct {
 	// postgres says how connections are opened, dialer makes them; both are for PostgreSQL alone.
 	postgres postgresConfig
 	dialer   *dialer
+	// file and forgetter are for SQLite alone; a volatile database forgets with all of it.
+	file      string
+	forgetter *forgetter
 	// unwatch ends the monitor.
 	unwatch func()
 
@@ -114,6 +118,9 @@ func Open(ctx context.Context, databaseURL string, opts Options) (*DB, error) {
 		_ = db.Close()
 		return nil, fmt.Errorf("opening database %s: %w", redact(databaseURL), err)
 	}
+	if db.forgetter != nil {
+		db.forgetter.begin()
+	}
 	return db, nil
 }
 
@@ -123,6 +130,11 @@ func openSQLite(path string, opts Options) (*DB, error) {
 	}
 	if err := looksLikeSQLite(path); err != nil {
 		return nil, err
+	}
+	if !opts.Existing {
+		if err := makeFile(path); err != nil {
+			return nil, err
+		}
 	}
 	// NORMAL loses the last commits at power loss, and an answer promises durability.
 	settings := []string{"busy_timeout(10000)", "foreign_keys(1)", "synchronous(FULL)", "cache_size(-16384)", "secure_delete(1)"}
@@ -134,7 +146,7 @@ func openSQLite(path string, opts Options) (*DB, error) {
 		for _, p := range settings {
 			q.Add("_pragma", p)
 		}
-		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+		return fileName(path) + "?" + q.Encode()
 	}
 	writer, err := sql.Open("sqlite", pragmas(url.Values{"_txlock": {"immediate"}, "_pragma": {"journal_mode(WAL)"}}))
 	if err != nil {
@@ -148,7 +160,11 @@ func openSQLite(path string, opts Options) (*DB, error) {
 	// Each SQLite connection has a page cache of its own, and two cores hardly feed more than these.
 	reader.SetMaxOpenConns(min(opts.MaxConns-1, 8))
 	reader.SetMaxIdleConns(min(opts.MaxConns-1, 8))
-	return &DB{Dialect: SQLite, Reader: reader, Writer: writer, turns: make(chan struct{}, 1)}, nil
+	db := &DB{Dialect: SQLite, Reader: reader, Writer: writer, file: path, turns: make(chan struct{}, 1)}
+	if !opts.Volatile {
+		db.forgetter = newForgetter(path, db.turn, opts.HeldUp)
+	}
+	return db, nil
 }
 
 // looksLikeSQLite refuses other files before SQLite opens them, which would leave files of its own beside them.
@@ -196,6 +212,9 @@ func (db *DB) check(ctx context.Context) error {
 func (db *DB) Close() error {
 	if db.unwatch != nil {
 		db.unwatch()
+	}
+	if db.forgetter != nil {
+		db.forgetter.close()
 	}
 	db.prepared.close()
 	err := errors.Join(db.Reader.Close(), db.Writer.Close())
@@ -290,7 +309,11 @@ func (db *DB) WriteLocked(ctx context.Context, tenant uuid.UUID, f func(tx *Tx) 
 // WriteSettings is WriteLocked for changes to what the tenant's flushes and reads go by: its campaigns, segments,
 // traits, zone and cubes.
 func (db *DB) WriteSettings(ctx context.Context, tenant uuid.UUID, f func(tx *Tx) error) error {
-	return db.writeLocked(ctx, `UPDATE tenants SET revision = revision + 1, settings = settings + 1 WHERE id = $1`, tenant, f)
+	err := db.writeLocked(ctx, `UPDATE tenants SET revision = revision + 1, settings = settings + 1 WHERE id = $1`, tenant, f)
+	if err == nil {
+		db.Forget() // settings are few, and whoever deletes one means it
+	}
+	return err
 }
 
 func (db *DB) writeLocked(ctx context.Context, lock string, tenant uuid.UUID, f func(tx *Tx) error) error {
