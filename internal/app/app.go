@@ -88,8 +88,8 @@ func Open(ctx context.Context, cfg Config) (a *App, err error) {
 	}
 	db, err := store.Open(ctx, cfg.Database, store.Options{
 		MaxConns: cfg.Connections, Volatile: cfg.Volatile, Existing: cfg.Existing,
-		HeldUp: func(since time.Duration) {
-			cfg.Log.Warn("what was erased is still in the write-ahead log: somebody has been reading from before for too long", "seconds", int(since.Seconds()))
+		HeldUp: func(since time.Duration, err error) {
+			cfg.Log.Warn("what was erased is still in the write-ahead log", "seconds", int(since.Seconds()), "error", err.Error())
 		},
 	})
 	if err != nil {

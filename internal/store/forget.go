@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/zeroten/zeroten/internal/flight"
 )
 
 const (
@@ -33,8 +35,8 @@ const (
 type forgetter struct {
 	path string
 	turn func(context.Context) (func(), error)
-	// heldUp, where not nil, is told for how long something has been waiting to be forgotten.
-	heldUp func(since time.Duration)
+	// heldUp, where not nil, is told for how long something has been waiting to be forgotten, and of the last error.
+	heldUp func(since time.Duration, err error)
 
 	mu          sync.Mutex
 	asked, done int64
@@ -48,7 +50,7 @@ type forgetter struct {
 	running        sync.WaitGroup
 }
 
-func newForgetter(path string, turn func(context.Context) (func(), error), heldUp func(time.Duration)) *forgetter {
+func newForgetter(path string, turn func(context.Context) (func(), error), heldUp func(time.Duration, error)) *forgetter {
 	f := &forgetter{path: path, turn: turn, heldUp: heldUp, news: make(chan struct{})}
 	f.ctx, f.stop = context.WithCancel(context.Background())
 	return f
@@ -102,7 +104,15 @@ func (f *forgetter) ask() {
 	f.asked++
 	if !f.active && !f.closed {
 		f.active = true
-		f.running.Go(f.run)
+		f.running.Add(1)
+		flight.Go(func() {
+			defer f.running.Done()
+			f.run()
+		}, func(*flight.Fault) { // empty's own are errors
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.active = false
+		})
 	}
 }
 
@@ -126,7 +136,8 @@ func (f *forgetter) run() {
 		}
 		f.mu.Unlock()
 		attempt := time.Now()
-		if f.empty(asked) == nil {
+		err := flight.Run(func() error { return f.empty(asked) })
+		if err == nil {
 			f.mu.Lock()
 			f.done = asked
 			close(f.news)
@@ -139,7 +150,7 @@ func (f *forgetter) run() {
 		}
 		if f.heldUp != nil && time.Since(told) > heldUpEvery && f.ctx.Err() == nil {
 			told = time.Now()
-			f.heldUp(time.Since(began))
+			f.heldUp(time.Since(began), err)
 		}
 		f.rest(wait)
 		wait = min(2*wait, maxForgetWait)
@@ -155,7 +166,7 @@ func (f *forgetter) rest(wait time.Duration) {
 	}
 }
 
-var errHeld = errors.New("somebody reads from it")
+var errHeld = errors.New("somebody has been reading or writing for long, perhaps another program")
 
 // empty takes what is in the log into the database, and cuts the log off.
 func (f *forgetter) empty(asked int64) (err error) {

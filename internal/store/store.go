@@ -35,8 +35,8 @@ type Options struct {
 	Existing bool
 	// Volatile gives up durability, for databases that are thrown away.
 	Volatile bool
-	// HeldUp, where not nil, is told now and then while something cannot be forgotten (see DB.Forget), and for how long.
-	HeldUp func(since time.Duration)
+	// HeldUp, where not nil, is told now and then while something cannot be forgotten (see DB.Forget), for how long, and why.
+	HeldUp func(since time.Duration, err error)
 }
 
 // How many connections there are to a database where nobody says otherwise, and at least.
