@@ -32,7 +32,7 @@ func (b *Builder) DefineTrait(ctx context.Context, in DefineTraitInput) (*ent.Tr
 	var saved *ent.Trait
 	tenant := auth.Tenant(ctx)
 	err := b.db.WriteSettings(ctx, tenant, func(tx *store.Tx) error {
-		s, err := LoadTx(ctx, tx.SQL, tenant)
+		s, err := definitions(ctx, tx.SQL, tenant)
 		if err != nil {
 			return err
 		}
@@ -130,7 +130,7 @@ func saveTrait(ctx context.Context, tx *store.Tx, def trait.Definition) (*ent.Tr
 func (b *Builder) DeleteTrait(ctx context.Context, key string) (deleted uuid.UUID, err error) {
 	tenant := auth.Tenant(ctx)
 	err = b.db.WriteSettings(ctx, tenant, func(tx *store.Tx) error {
-		s, err := LoadTx(ctx, tx.SQL, tenant)
+		s, err := definitions(ctx, tx.SQL, tenant)
 		if err != nil {
 			return err
 		}

@@ -66,7 +66,7 @@ func swap(ctx context.Context, tx *store.Tx, tenant uuid.UUID, number int32) err
 // runs in the transaction that changes them, under the tenant's lock. A tenant with few responses gets it at once, in
 // the same transaction; others by a job.
 func (b *Builder) Reshape(ctx context.Context, tx *store.Tx, tenant uuid.UUID) error {
-	s, err := LoadTx(ctx, tx.SQL, tenant)
+	s, err := definitions(ctx, tx.SQL, tenant)
 	if err != nil {
 		return err
 	}

@@ -139,7 +139,7 @@ func validateSegment(ctx context.Context, tx *store.Tx, tenant uuid.UUID, name *
 		errs.Add(apierror.TooLong, []string{"name"}, "At most %d characters.", MaxSegmentName)
 	}
 	if rule != nil {
-		s, err := LoadTx(ctx, tx.SQL, tenant)
+		s, err := definitions(ctx, tx.SQL, tenant)
 		if err != nil {
 			return err
 		}

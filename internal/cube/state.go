@@ -108,13 +108,23 @@ func Load(ctx context.Context, db *store.DB, tenant uuid.UUID) (*State, error) {
 
 // LoadTx is Load within a transaction that holds the tenant's lock, or sees a snapshot.
 func LoadTx(ctx context.Context, tx querier, tenant uuid.UUID) (*State, error) {
+	return load(ctx, tx, tenant, true)
+}
+
+// definitions is LoadTx without the dictionaries of profiles, which may be large, for who must not hold the lock for long.
+// Nothing can be placed by it.
+func definitions(ctx context.Context, tx querier, tenant uuid.UUID) (*State, error) {
+	return load(ctx, tx, tenant, false)
+}
+
+func load(ctx context.Context, tx querier, tenant uuid.UUID, profiles bool) (*State, error) {
 	s := &State{
 		Tenant:    tenant,
 		Campaigns: map[uuid.UUID]Campaign{},
 		Traits:    map[string]trait.Definition{},
 		Segments:  map[uuid.UUID]Segment{},
 	}
-	if err := s.load(ctx, tx); err != nil {
+	if err := s.load(ctx, tx, profiles); err != nil {
 		return nil, fmt.Errorf("loading the tenant's state: %w", err)
 	}
 	return s, nil
@@ -132,6 +142,15 @@ func (s *State) Refresh(ctx context.Context, tx querier) (*State, error) {
 		return LoadTx(ctx, tx, s.Tenant)
 	}
 	return s, nil
+}
+
+// Reload is Refresh at one moment, outside of any transaction: what may be large is not read under a lock then.
+func (s *State) Reload(ctx context.Context, db *store.DB) (now *State, err error) {
+	err = db.Snapshot(ctx, func(tx *store.Tx) error {
+		now, err = s.Refresh(ctx, tx.SQL)
+		return err
+	})
+	return now, err
 }
 
 // refresh reports whether it was enough.
@@ -182,7 +201,7 @@ func scanProfile(rows *sql.Rows, before ...any) (p trait.Profile, err error) {
 	return p, nil
 }
 
-func (s *State) load(ctx context.Context, tx querier) error {
+func (s *State) load(ctx context.Context, tx querier, profiles bool) error {
 	active := int32(-1)
 	err := each(ctx, tx, func(rows *sql.Rows) error {
 		return rows.Scan(&s.Revision, &s.Settings, &s.Position, &s.Zone, &active)
@@ -236,10 +255,16 @@ func (s *State) load(ctx context.Context, tx querier) error {
 	if err != nil {
 		return err
 	}
-	return s.loadGenerations(ctx, tx, active)
+	dictionaries := map[int32][]trait.Profile{}
+	if profiles {
+		if dictionaries, err = s.loadProfiles(ctx, tx, active); err != nil {
+			return err
+		}
+	}
+	return s.loadGenerations(ctx, tx, active, dictionaries)
 }
 
-func (s *State) loadGenerations(ctx context.Context, tx querier, active int32) error {
+func (s *State) loadProfiles(ctx context.Context, tx querier, active int32) (map[int32][]trait.Profile, error) {
 	profiles := map[int32][]trait.Profile{}
 	err := each(ctx, tx, func(rows *sql.Rows) error {
 		var generation int32
@@ -249,10 +274,11 @@ func (s *State) loadGenerations(ctx context.Context, tx querier, active int32) e
 	}, `SELECT cube, id, channel, variant, dimension_values FROM profiles
 		WHERE tenant_id = $1 AND cube IN (SELECT generation FROM cubes WHERE tenant_id = $1 AND generation >= $2)
 		ORDER BY cube, id`, s.Tenant, active)
-	if err != nil {
-		return err
-	}
-	err = each(ctx, tx, func(rows *sql.Rows) error {
+	return profiles, err
+}
+
+func (s *State) loadGenerations(ctx context.Context, tx querier, active int32, profiles map[int32][]trait.Profile) error {
+	err := each(ctx, tx, func(rows *sql.Rows) error {
 		var number int32
 		var whole bool
 		var shape []byte

@@ -25,6 +25,8 @@ const (
 	maxQueued = 20_000
 	// maxWriters is how many tenants' states are kept between flushes.
 	maxWriters = 256
+	// maxErased is how many responses of people who are erased one flush takes.
+	maxErased = 1_000
 	// flushTimeout ends a flush whose database does not answer.
 	flushTimeout = 30 * time.Second
 )
@@ -40,8 +42,8 @@ type Log struct {
 	// flushed and observe may be nil.
 	flushed func(tenant uuid.UUID, entries []*Entry)
 	observe func(operations int, took time.Duration)
-	// maxQueued bounds each tenant's queue, in operations.
-	maxQueued int
+	// maxQueued bounds each tenant's queue, in operations; maxErased what one flush erases, in responses.
+	maxQueued, maxErased int
 
 	mu      sync.Mutex
 	closed  bool
@@ -94,7 +96,7 @@ type Config struct {
 func NewLog(db *store.DB, cfg Config) (*Log, error) {
 	l := &Log{
 		db: db, now: cfg.Now, flushed: cfg.Flushed, observe: cfg.Observe,
-		maxQueued: maxQueued, writers: map[uuid.UUID]*writer{},
+		maxQueued: maxQueued, maxErased: maxErased, writers: map[uuid.UUID]*writer{},
 	}
 	if l.now == nil {
 		l.now = time.Now
@@ -174,13 +176,26 @@ func (l *Log) Delete(ctx context.Context, responseID string) (Outcome[ent.Respon
 	return first(out), err
 }
 
-// Erase forgets a contact, and everything but the score in what they answered. The outcome is how many answers.
+// Erase forgets a contact, and everything but the score in what they answered. The outcome is how many answers. Where they
+// are many that takes several flushes, so that nobody else waits long; if it fails on the way, it goes on when it is called
+// again.
 func (l *Log) Erase(ctx context.Context, contactID string) (Outcome[int], error) {
-	out, err := submit(ctx, l, 1, func(int) (*operation, apierror.UserErrors) {
-		target, errs := parseID(id.Contact, contactID)
-		return &operation{erase: true, target: target}, errs
-	}, func(op *operation) *int { return &op.erased })
-	return first(out), err
+	for erased := 0; ; {
+		var did operation
+		out, err := submit(ctx, l, 1, func(int) (*operation, apierror.UserErrors) {
+			target, errs := parseID(id.Contact, contactID)
+			did = operation{erase: true, target: target}
+			return &did, errs
+		}, func(op *operation) *int { return &op.erased })
+		o := first(out)
+		if err != nil || o.Value == nil && erased == 0 {
+			return o, err
+		}
+		erased += did.erased
+		if !did.more { // which is so, too, where somebody else has erased the rest meanwhile
+			return Outcome[int]{Value: &erased}, nil
+		}
+	}
 }
 
 // Upsert creates or updates contacts, each by itself, like Record.
@@ -386,10 +401,14 @@ func (l *Log) flush(ctx context.Context, w *writer, ops []*operation) (err error
 		defer func(began time.Time) { l.observe(len(ops), time.Since(began)) }(time.Now())
 	}
 	for try := range maxTries {
-		if w.state == nil {
-			if w.state, err = cube.Load(ctx, l.db, w.tenant); err != nil {
-				return fmt.Errorf("flushing: %w", err)
-			}
+		switch {
+		case w.state == nil:
+			w.state, err = cube.Load(ctx, l.db, w.tenant)
+		case try > 0:
+			w.state, err = w.state.Reload(ctx, l.db)
+		}
+		if err != nil {
+			return fmt.Errorf("flushing: %w", err)
 		}
 		// Whoever was beaten once takes the lock first, and cannot be beaten again. While a rebuild is under way, whose
 		// next step mostly has the lock already, that is done at once.

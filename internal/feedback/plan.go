@@ -48,6 +48,8 @@ type outcome struct {
 	// amended says that what the idempotency key had named was completed.
 	amended bool
 	erased  int
+	// more says that the person has answered more than one flush erases, and is still there.
+	more bool
 }
 
 // needs is what a flush has to read before it can plan.
@@ -55,7 +57,7 @@ type needs struct {
 	externalIDs, emails []string
 	keys                [][sha256.Size]byte
 	contacts, responses []uuid.UUID
-	// answered are contacts whose responses are all needed.
+	// answered are contacts whose responses are needed, as many as one flush erases.
 	answered []uuid.UUID
 }
 
@@ -96,6 +98,8 @@ type found struct {
 	contacts  []*ent.Contact
 	responses []*ent.Response
 	keys      []namedKey
+	// more are contacts that have answered more than was read.
+	more map[uuid.UUID]bool
 }
 
 // namedKey is what an idempotency key named. The response is nil once it is deleted.
@@ -234,7 +238,7 @@ func planFlush(state *cube.State, read found, ops []*operation, now time.Time) p
 		case op.upsert != nil:
 			p.upsert(op)
 		case op.erase:
-			p.erase(op)
+			p.erase(op, read.more[op.target])
 		case op.delete:
 			p.delete(op)
 		}
@@ -619,8 +623,9 @@ func tombstone(g *cube.Generation, r *ent.Response) *Tombstone {
 	return t
 }
 
-// erase forgets a person. What was answered keeps its score, and goes to the profile of whom nothing is known.
-func (p *planner) erase(op *operation) {
+// erase forgets a person. What was answered keeps its score, and goes to the profile of whom nothing is known. Where more
+// was answered the person stays for now.
+func (p *planner) erase(op *operation, more bool) {
 	c := p.people[op.target]
 	if c == nil {
 		op.errs = apierror.User(apierror.NotFound, []string{"id"}, "There is no contact %s.", id.Contact.Format(op.target))
@@ -637,6 +642,9 @@ func (p *planner) erase(op *operation) {
 		p.count(a.Response, 1)
 		p.event(Amended, a.Response, nil)
 		op.erased++
+	}
+	if op.more = more; more {
+		return
 	}
 	p.forget(c)
 	c.gone, p.forgets = true, true

@@ -1,6 +1,7 @@
 package feedback
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -140,18 +141,50 @@ func (l *Log) readResponses(ctx context.Context, query querying, tenant uuid.UUI
 	if n.responses != nil {
 		u.add(from, "r.id", "uuid", store.UUIDs(l.db.Dialect, n.responses))
 	}
-	if n.answered != nil {
-		u.add(from, "r.contact_id", "uuid", store.UUIDs(l.db.Dialect, n.answered))
-	}
 	err := query.all(ctx, u, func(rows *sql.Rows) error {
 		r, err := scanResponse(rows, tenant)
 		f.responses = append(f.responses, r)
 		return err
 	})
+	if err == nil && n.answered != nil {
+		err = l.readAnswered(ctx, query, tenant, n.answered, f)
+	}
 	if err != nil {
 		return fmt.Errorf("reading responses: %w", err)
 	}
 	return nil
+}
+
+// readAnswered reads what people answered, so much of it as one flush erases.
+func (l *Log) readAnswered(ctx context.Context, query querying, tenant uuid.UUID, people []uuid.UUID, f *found) error {
+	rows, err := query(ctx, `SELECT `+responseColumns+` FROM responses r WHERE r.tenant_id = $1 AND `+
+		store.In(l.db.Dialect, "r.contact_id", "uuid", "$2")+` ORDER BY r.contact_id LIMIT $3`,
+		tenant, store.UUIDs(l.db.Dialect, people), l.maxErased+1)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	n := 0
+	var last uuid.UUID
+	for ; rows.Next(); n++ {
+		r, err := scanResponse(rows, tenant)
+		if err != nil {
+			return err
+		}
+		if last = *r.ContactID; n < l.maxErased {
+			f.responses = append(f.responses, r)
+		}
+	}
+	if n <= l.maxErased {
+		return rows.Err()
+	}
+	f.more = map[uuid.UUID]bool{}
+	for _, p := range people { // in the order of both databases; who comes before the last is whole
+		if bytes.Compare(p[:], last[:]) >= 0 {
+			f.more[p] = true
+		}
+	}
+	return rows.Err()
 }
 
 // scanResponse reads responseColumns after the columns of before; nil where an outer join found none.
