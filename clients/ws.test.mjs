@@ -209,7 +209,7 @@ onEachDatabase('graphql-transport-ws', { concurrency: 8 }, (world) => {
       const { inbox } = collect(client, { query: viewer });
       await assert.rejects(inbox.until(1));
       const [[{ code, reason }]] = await events.closed.until(1);
-      assert.deepEqual([code, reason], [4403, 'Forbidden']);
+      assert.deepEqual([code, reason], [4403, 'This needs a valid API key, sent as `Authorization: Bearer …`.']);
       assert.equal(events.connected.items.length, 0);
     }
   });

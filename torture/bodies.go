@@ -299,11 +299,11 @@ func (t *torture) bodies(ctx context.Context, database string) (tried, outcome s
 		fmt.Fprintf(t.log, "bodies: %s: %.1f s, at most %.0f MiB so far\n", crowd.name, time.Since(began).Seconds(), memory)
 		most = memory
 	}
-	return fmt.Sprintf("%d bodies", bodies), fmt.Sprintf("memory at most %.0f MiB; %d ordinary queries in between all answered, the slowest after %.0f ms",
-		most, ordinary.asked, float64(ordinary.slowest.Microseconds())/1e3), h.close(ctx)
+	return fmt.Sprintf("%d bodies", bodies), fmt.Sprintf("memory at most %.0f MiB; %d ordinary queries and %d bulks of responses in between all answered, the slowest query after %.0f ms",
+		most, ordinary.asked, (ordinary.asked+19)/20, float64(ordinary.slowest.Microseconds())/1e3), h.close(ctx)
 }
 
-// ordinary is somebody who asks an ordinary query.
+// ordinary is somebody who asks an ordinary query, and now and then records some responses.
 type ordinary struct {
 	*house
 	asked   int
@@ -354,7 +354,15 @@ func (o *ordinary) once(ctx context.Context, at string) error {
 	if err != nil || len(a.Errors) > 0 {
 		return fmt.Errorf("an ordinary query in between: %w %s", err, a.text)
 	}
-	o.asked++
 	o.slowest = max(o.slowest, time.Since(began))
-	return nil
+	if o.asked++; o.asked%20 != 1 {
+		return nil
+	}
+	// Nor do others' large bodies shut out an ordinary one.
+	responses := make([]map[string]any, 300)
+	for i := range responses {
+		responses[i] = map[string]any{"campaign": o.campaign, "score": i % 11, "comment": "One of many.", "contact": map[string]any{"externalId": strconv.Itoa(i)}}
+	}
+	return o.must(ctx, at, `mutation ($input: RecordResponsesInput!) { recordResponses(input: $input) { recorded } }`,
+		map[string]any{"input": map[string]any{"responses": responses}}, &struct{}{})
 }

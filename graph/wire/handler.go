@@ -27,12 +27,12 @@ type Limits struct {
 	// 1,000 by default, and Weight how many bytes all of them may take in memory, 24 MiB by default.
 	Values, Names, Weight int
 	// SmallRoom and LargeRoom are how many bytes may be taken by all requests together that are being read and answered:
-	// those with a body of at most 16 KiB, 16 MiB by default, and those with a larger one, 48 MiB by default. Turns is how
+	// those with a body of at most 16 KiB, 16 MiB by default, and those with a larger one, 64 MiB by default. Turns is how
 	// many of the latter are answered at once, 8 by default; others wait.
 	SmallRoom, LargeRoom, Turns int
 	// Prompt is after how long a body is slow that has not come to its end, a second by default, and Slow how many slow ones
-	// one address may have at once, 20 by default. Patience is how long a body may take at least, 5 s by default; it gets a
-	// second more for each 64 KiB that have come, but no more than Timeout.
+	// one address may have at once, 20 by default. Patience is how long a body may take at least, and may take to go on,
+	// 5 s by default; it gets a second more for each 64 KiB that have come, but no more than Timeout.
 	Prompt, Patience time.Duration
 	Slow             int
 	// Timeout is how long a query or a mutation may take; 30 s by default.
@@ -64,7 +64,7 @@ func (l Limits) withDefaults() Limits {
 		{&l.Names, 1_000},
 		{&l.Weight, 24 << 20},
 		{&l.SmallRoom, 16 << 20},
-		{&l.LargeRoom, 48 << 20},
+		{&l.LargeRoom, 64 << 20},
 		{&l.Turns, 8},
 		{&l.Slow, 20},
 		{&l.Streams, 18_000},
@@ -110,8 +110,7 @@ type Handler struct {
 // New makes a handler.
 func New(e Engine, l Limits) *Handler {
 	h := &Handler{engine: e, limits: l.withDefaults()}
-	h.rooms.small.free.Store(int64(h.limits.SmallRoom))
-	h.rooms.large.free.Store(int64(h.limits.LargeRoom))
+	h.rooms.small.free, h.rooms.large.free = h.limits.SmallRoom, h.limits.LargeRoom
 	h.rooms.turns = make(chan struct{}, h.limits.Turns)
 	h.stopping, h.stop = context.WithCancelCause(context.Background())
 	h.running = newConnections(h.limits)

@@ -204,7 +204,11 @@ func (x *exchange) read() (*asked, error) {
 	if err != nil {
 		return nil, err
 	}
-	x.in = x.h.intake(x.ctx)
+	holder := x.h.address(x.r)
+	if known {
+		holder = x.h.key(x.ctx, x.secret)
+	}
+	x.in = x.h.intake(x.ctx, holder.name)
 	var a *asked
 	if x.r.Method == http.MethodGet {
 		raw := x.r.URL.RawQuery

@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/zeroten/zeroten/internal/apierror"
@@ -25,18 +24,43 @@ const (
 	bytesPerSecond = 64 << 10
 )
 
-// room is how many bytes are left for requests of one kind.
-type room struct{ free atomic.Int64 }
-
-func (r *room) take(n int) bool {
-	if r.free.Add(-int64(n)) >= 0 {
-		return true
-	}
-	r.free.Add(int64(n))
-	return false
+// room is where requests of one kind are in memory. No holder, which is a key or an address, has more of it than twice what
+// is left to all others.
+type room struct {
+	mu sync.Mutex
+	// free is how many bytes are left, and below zero where a body turned out to be larger; of what each holder has.
+	free int
+	of   map[string]int
 }
 
-func (r *room) give(n int) { r.free.Add(int64(n)) }
+// take takes n bytes for a holder, if they are there for it.
+func (r *room) take(holder string, n int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	left := r.free - n
+	if left < 0 || r.of[holder]+n > 2*left {
+		return false
+	}
+	r.add(holder, n)
+	return true
+}
+
+// move takes n bytes for a holder that it has already, whether they are there or not; or gives them back.
+func (r *room) move(holder string, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.add(holder, n)
+}
+
+func (r *room) add(holder string, n int) {
+	if r.of == nil {
+		r.of = map[string]int{}
+	}
+	r.free -= n
+	if r.of[holder] += n; r.of[holder] == 0 {
+		delete(r.of, holder)
+	}
+}
 
 // rooms are where the bodies of all requests are in memory, and what is made of them. Small ones have a room of their own,
 // so that neither a few large ones nor many slow ones shut ordinary requests out.
@@ -58,14 +82,16 @@ type intake struct {
 	// ctx has the caller, who pays; nil where there is none yet.
 	ctx  context.Context //nolint:containedctx // it lives as long as the request
 	room *room
+	// holder is whose it is: a key, or the address of those without.
+	holder string
 	// held is how much it has of the room, come how many bytes were counted, and paid how many points.
 	held, come, paid int
 	// turn says that it has one of the turns, handed that another goroutine gives everything back.
 	turn, handed bool
 }
 
-func (h *Handler) intake(ctx context.Context) *intake {
-	return &intake{h: h, ctx: ctx, room: &h.rooms.small}
+func (h *Handler) intake(ctx context.Context, holder string) *intake {
+	return &intake{h: h, ctx: ctx, holder: holder, room: &h.rooms.small}
 }
 
 // expect pays for so many bytes in all, which have come or are going to, before they are read.
@@ -92,8 +118,8 @@ func (in *intake) expect(n int) error {
 func (in *intake) enlarge() {
 	if in.room == &in.h.rooms.small {
 		in.room = &in.h.rooms.large
-		in.h.rooms.small.give(in.held)
-		in.h.rooms.large.free.Add(-int64(in.held))
+		in.h.rooms.small.move(in.holder, -in.held)
+		in.h.rooms.large.move(in.holder, in.held)
 	}
 }
 
@@ -110,7 +136,7 @@ func (in *intake) hold(n int) error {
 	if in == nil {
 		return nil
 	}
-	if !in.room.take(n) {
+	if !in.room.take(in.holder, n) {
 		return errFull
 	}
 	in.held += n
@@ -136,7 +162,7 @@ func (in *intake) done() {
 	if in == nil {
 		return
 	}
-	in.room.give(in.held)
+	in.room.move(in.holder, -in.held)
 	in.held = 0
 	if in.turn {
 		in.turn = false
@@ -253,8 +279,9 @@ func (p *pace) next(come int) {
 	if p.crowded {
 		return
 	}
-	may := p.h.limits.Patience + time.Duration(come)*time.Second/bytesPerSecond
-	_ = p.control.SetReadDeadline(p.began.Add(min(may, p.h.limits.Timeout))) // what has no deadlines has none to be missed
+	patience := p.h.limits.Patience
+	may := min(patience+time.Duration(come)*time.Second/bytesPerSecond, p.h.limits.Timeout, time.Since(p.began)+patience)
+	_ = p.control.SetReadDeadline(p.began.Add(may)) // what has no deadlines has none to be missed
 }
 
 // refuse is why a body was given up.

@@ -221,7 +221,7 @@ type socket struct {
 	group sync.WaitGroup
 
 	mu sync.Mutex
-	// payer pays for frames: the address, then the key.
+	// payer pays for frames, and has the room that messages take: the address, then the key.
 	payer holder
 	// timer calls tick: when connection_init is late, then at each ping.
 	timer         *time.Timer
@@ -448,7 +448,7 @@ func (s *socket) message(from io.Reader) bool {
 	buffer := buffers.Get().(*[]byte)
 	defer keep(buffer)
 	limits := s.h.limits
-	in := s.h.intake(s.caller)
+	in := s.h.intake(s.caller, s.payer.name)
 	defer func() {
 		if !in.handed {
 			in.done()

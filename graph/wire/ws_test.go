@@ -239,9 +239,9 @@ func (w *world) check() {
 	if n := w.e.running.Load(); n != 0 {
 		w.t.Errorf("%d operations did not end", n)
 	}
-	if small, large := w.h.rooms.small.free.Load(), w.h.rooms.large.free.Load(); len(w.h.rooms.turns) > 0 ||
-		small != int64(w.h.limits.SmallRoom) || large != int64(w.h.limits.LargeRoom) {
-		w.t.Errorf("%d turns are taken, and %d and %d bytes left, of %d and %d", len(w.h.rooms.turns), small, large, w.h.limits.SmallRoom, w.h.limits.LargeRoom)
+	small, large := &w.h.rooms.small, &w.h.rooms.large
+	if len(w.h.rooms.turns) > 0 || small.free != w.h.limits.SmallRoom || large.free != w.h.limits.LargeRoom || len(small.of)+len(large.of) > 0 {
+		w.t.Errorf("%d turns are taken, and %d and %d bytes left, of %d and %d", len(w.h.rooms.turns), small.free, large.free, w.h.limits.SmallRoom, w.h.limits.LargeRoom)
 	}
 	w.h.running.mu.Lock()
 	defer w.h.running.mu.Unlock()
