@@ -433,17 +433,6 @@ func (o *Operations) Spending(ctx context.Context) context.Context {
 // blind reports whether there is more than the caller may see.
 func blind(ctx context.Context) bool { return !auth.Narrowed(ctx).IsZero() }
 
-// Charge takes what an event cost out of its caller's bucket. wait is how long to wait with the next one: as long as the
-// caller owes something.
-func (o *Operations) Charge(ctx context.Context, cost int) (wait time.Duration) {
-	b := o.bucket(ctx)
-	if b.limiter == nil {
-		return 0
-	}
-	s := b.limiter.Charge(b.key, cost, time.Now())
-	return b.untilPaid(s)
-}
-
 // Cost is what an operation cost, and what is left to its caller.
 type Cost struct {
 	// Requested is what it was reckoned to cost before it ran.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/google/uuid"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/zeroten/zeroten/graph/wire"
@@ -78,6 +79,11 @@ type stream struct {
 	engine *engine
 	source *source
 	group  *group
+	// payer is the bucket that its part of each event is paid from, part what of it makes no whole point yet, and owing until
+	// when no event is shown, since what the ones before cost is not paid.
+	payer bucket
+	part  float64
+	owing time.Time
 
 	// pending is an event that the source gave and that nobody has been shown yet.
 	pending *item
@@ -106,7 +112,7 @@ func (s *stream) Next(ctx context.Context) (wire.Event, error) {
 		return wire.Event{ID: it.id}, nil
 	}
 	for {
-		if wait := s.group.owes(); wait > 0 {
+		if wait := time.Until(s.owing); !s.owing.IsZero() && wait > 0 {
 			if s.promised {
 				s.promised = false
 				return wire.Event{}, nil
@@ -115,7 +121,7 @@ func (s *stream) Next(ctx context.Context) (wire.Event, error) {
 				return wire.Event{}, err
 			}
 		}
-		payload, err := s.group.payload(ctx, it.same, s.promised, func() []byte { return s.engine.show(s.group, it.value) })
+		payload, part, err := s.group.payload(ctx, it.same, s.promised, func() ([]byte, int) { return s.engine.show(s.group, it.value) })
 		switch {
 		case errors.Is(err, errNotYet):
 			s.promised = false
@@ -124,6 +130,7 @@ func (s *stream) Next(ctx context.Context) (wire.Event, error) {
 			return wire.Event{}, err
 		case payload != nil:
 			s.pending, s.promised = nil, it.more
+			s.pay(part)
 			return wire.Event{ID: it.id, Payload: payload, More: it.more}, nil
 		}
 		if s.promised {
@@ -133,6 +140,23 @@ func (s *stream) Next(ctx context.Context) (wire.Event, error) {
 		if err := sleep(ctx, awayRetry); err != nil {
 			return wire.Event{}, err
 		}
+	}
+}
+
+// maxOwing is how long a stream waits at most until what it was shown is paid.
+const maxOwing = time.Minute
+
+// pay takes a subscription's part of what an event cost out of its own bucket. Where that owes something then, its next
+// event waits, and nobody else's.
+func (s *stream) pay(part float64) {
+	s.part += part
+	points := int(s.part)
+	if points == 0 || s.payer.limiter == nil {
+		return
+	}
+	s.part -= float64(points)
+	if wait := s.payer.untilPaid(s.payer.limiter.Charge(s.payer.key, points, time.Now())); wait > 0 {
+		s.owing = time.Now().Add(min(wait, maxOwing))
 	}
 }
 
@@ -182,8 +206,8 @@ func (s *stream) Close() {
 // eventTimeout ends the database's work for one event.
 const eventTimeout = 15 * time.Second
 
-// show executes one event for a group: the result as JSON, nil where the database went away meanwhile.
-func (e *engine) show(g *group, value any) []byte {
+// show executes one event for a group: the result as JSON, nil where the database went away meanwhile, and what it cost.
+func (e *engine) show(g *group, value any) (payload []byte, cost int) {
 	ctx, cancel := context.WithTimeout(g.caller, eventTimeout)
 	defer cancel()
 	ctx = context.WithValue(ctx, stepKey{}, &step{value: value})
@@ -194,15 +218,12 @@ func (e *engine) show(g *group, value any) []byte {
 		return err.Extensions["code"] == string(apierror.Overloaded)
 	})
 	if unreached && ctx.Err() == nil {
-		return nil
-	}
-	if wait := e.operations.Charge(ctx, meter.Cost()); wait > 0 {
-		g.owe(wait)
+		return nil, 0
 	}
 	if bytes.Equal(response.Data, fmt.Appendf(nil, `{%q:null}`, field.Field.Alias)) {
 		response.Data = nil // the root field must not be null, and so there is nothing
 	}
-	return wire.Encode(response)
+	return wire.Encode(response), meter.Cost()
 }
 
 // groups puts subscriptions together that show their events alike, so that what a thousand pages show is executed once.
@@ -222,8 +243,6 @@ type group struct {
 
 	mu      sync.Mutex
 	members int
-	// owing is until when no event is executed, since what the ones before cost is not paid yet.
-	owing time.Time
 	// recent are the payloads that were asked for last.
 	recent []*shared
 	oldest int
@@ -243,8 +262,9 @@ const (
 type shared struct {
 	same any
 	done chan struct{}
-	// payload and err are there once it is done.
+	// payload and err are there once it is done, and part, which is what each of those who were there then is to pay.
 	payload []byte
+	part    float64
 	err     error
 }
 
@@ -287,36 +307,26 @@ func (g *groups) leave(left *group) {
 	}
 }
 
-// weigh forgets all payloads when they have become many bytes.
-func (g *group) weigh(bytes int) {
+// weigh forgets all payloads when they have become many bytes. It tells how many members there are, at least one.
+func (g *group) weigh(bytes int) (members int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.bytes += bytes; g.bytes > recentBytes {
 		g.recent, g.oldest, g.bytes = nil, 0, 0
 	}
-}
-
-// owe says how long the next event has to wait until what the last one cost is paid, at most a minute.
-func (g *group) owe(wait time.Duration) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.owing = time.Now().Add(min(wait, time.Minute))
-}
-
-func (g *group) owes() time.Duration {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return time.Until(g.owing)
+	return max(1, g.members)
 }
 
 // payload executes an event, or waits for the member that is executing the same. It is nil where that could not be done.
-// Where the caller is in a hurry the error is errNotYet for what is not there at once; it may be asked for again.
-func (g *group) payload(ctx context.Context, same any, hurry bool, execute func() []byte) ([]byte, error) {
+// part is what the caller is to pay for it: all members pay alike, so that together they pay for what was done once. Where
+// the caller is in a hurry the error is errNotYet for what is not there at once; it may be asked for again.
+func (g *group) payload(ctx context.Context, same any, hurry bool, execute func() ([]byte, int)) (payload []byte, part float64, err error) {
 	g.mu.Lock()
 	if g.members == 1 && !hurry {
 		g.recent, g.oldest, g.bytes = nil, 0, 0
 		g.mu.Unlock()
-		return execute(), nil
+		payload, cost := execute()
+		return payload, float64(cost), nil
 	}
 	at := slices.IndexFunc(g.recent, func(r *shared) bool { return r.same == same && !r.failed() })
 	if at < 0 {
@@ -333,8 +343,9 @@ func (g *group) payload(ctx context.Context, same any, hurry bool, execute func(
 		flight.Go(func() {
 			defer close(p.done)
 			defer flight.Catch(&p.err)
-			p.payload = execute()
-			g.weigh(len(p.payload))
+			var cost int
+			p.payload, cost = execute()
+			p.part = float64(cost) / float64(g.weigh(len(p.payload)))
 		}, flight.Logged(nil, "executing an event"))
 	}
 	p := g.recent[at]
@@ -347,27 +358,42 @@ func (g *group) payload(ctx context.Context, same any, hurry bool, execute func(
 	}
 	select {
 	case <-p.done:
-		return p.payload, p.err
+		return p.payload, p.part, p.err
 	case <-late:
-		return nil, errNotYet
+		return nil, 0, errNotYet
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, 0, context.Cause(ctx)
 	}
 }
 
-// groupKey tells which subscriptions show their events alike: those of callers with equal rights in one tenant, with
-// the same document and the same variables below the root field, whose own arguments only choose the events.
+// whence are the root's arguments that say from where on, and how many events, and nothing else: each event is the same for
+// all of them.
+var whence = []string{"after", "limit"}
+
+// groupKey tells which subscriptions show their events alike: those of callers who are all but the same, in one tenant,
+// with the same document and the same variables, apart from those that stand in the arguments of whence alone. What time
+// zone, segments and settings there are is the tenant's, and is read with each event.
 func groupKey(caller auth.Caller, op *graphql.OperationContext) string {
 	used := map[string]any{}
 	for _, root := range op.Operation.SelectionSet {
-		if f, ok := root.(*ast.Field); ok {
-			variablesIn(f.SelectionSet, op.Variables, used, map[string]bool{})
-		} else {
+		f, ok := root.(*ast.Field)
+		if !ok {
 			maps.Copy(used, op.Variables) // behind a fragment: not worth telling them apart
+			continue
 		}
+		for _, a := range f.Arguments {
+			if !slices.Contains(whence, a.Name) {
+				noteVariables(a.Value, op.Variables, used)
+			}
+		}
+		for _, d := range f.Directives {
+			variablesOf(d.Arguments, op.Variables, used)
+		}
+		variablesIn(f.SelectionSet, op.Variables, used, map[string]bool{})
 	}
-	scopes := slices.Sorted(slices.Values(caller.Scopes))
-	key, err := json.Marshal([]any{caller.Tenant, scopes, caller.Narrowing, caller.Mask, op.OperationName, used, op.RawQuery})
+	caller.Key = uuid.Nil // several keys may have the same rights: each pays its own part
+	caller.Scopes = slices.Sorted(slices.Values(caller.Scopes))
+	key, err := json.Marshal([]any{caller, op.OperationName, used, op.RawQuery})
 	if err != nil {
 		return fmt.Sprintf("%p", op) // alike to none
 	}
@@ -446,7 +472,7 @@ func (e *engine) subscribe(ctx context.Context, op *wire.Operation, after *strin
 		field.Args = nil // they have said what to listen to
 		return &group{op: op.OperationContext, field: field, caller: auth.With(context.Background(), caller)}
 	})
-	return &stream{engine: e, source: s.source, group: joined}, nil
+	return &stream{engine: e, source: s.source, group: joined, payer: e.operations.bucket(ctx)}, nil
 }
 
 // afterKey is where a context has the id of the event that a client saw last, given beside the operation.
