@@ -54,9 +54,9 @@ func TestGroupsByCaller(t *testing.T) {
 func prepared(t *testing.T, query string, variables map[string]any) *wire.Operation {
 	t.Helper()
 	o := newOperations(t, OperationsConfig{})
-	op, errs := o.Prepare(keyCtx(t), &graphql.RawParams{Query: query, Variables: variables, OperationName: "A"})
+	op, errs := o.Prepare(keyCtx(t), &graphql.RawParams{Query: query, Variables: variables, OperationName: "A"}, nil)
 	if len(errs) > 0 {
-		op, errs = o.Prepare(keyCtx(t), &graphql.RawParams{Query: query, Variables: variables})
+		op, errs = o.Prepare(keyCtx(t), &graphql.RawParams{Query: query, Variables: variables}, nil)
 	}
 	if len(errs) > 0 {
 		t.Fatalf("%s: %v", query, errs)
