@@ -2521,8 +2521,8 @@ type Trait implements Node {
   """
   edges: [Float!]
   """
-  How many people of the tenant hold each value now, most first, at most 200; ` + "`" + `(other)` + "`" + ` beyond the limit, ` + "`" + `(none)` + "`" + ` where
-  unknown. FORBIDDEN for a token that is narrowed: ` + "`" + `breakdown` + "`" + ` has the values of its part.
+  How many people of the tenant hold each value now, most first, at most 200; ` + "`" + `(other)` + "`" + ` beyond the limit, and for values
+  that are part of it in feedback; ` + "`" + `(none)` + "`" + ` where unknown. FORBIDDEN for a token that is narrowed: ` + "`" + `breakdown` + "`" + ` has the values of its part.
   """
   values: [TraitValue!]! @requires(scope: READ)
   """
@@ -2752,7 +2752,10 @@ input FeedbackFilter {
   where: SegmentRuleInput
   "Responses that came through one of these channels; at most 50."
   channels: [Channel!] @length(max: 50)
-  "Responses to one of these variants, at most 1,000; one that nobody was shown is no error, and finds nothing."
+  """
+  Responses to one of these variants, at most 1,000; ` + "`" + `(none)` + "`" + ` are those without one. One that nobody was shown is no error,
+  and finds nothing. Beyond 200 variants the rest is ` + "`" + `(other)` + "`" + `, as with values of traits.
+  """
   variants: [String!] @length(max: 1000)
   """
   Responses with a score of one of these categories, at most 50: histograms hold those scores alone, and all that is

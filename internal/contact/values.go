@@ -3,6 +3,7 @@ package contact
 import (
 	"cmp"
 	"context"
+	"reflect"
 	"slices"
 	"time"
 
@@ -22,9 +23,9 @@ type Value struct {
 }
 
 // Values says how many contacts of the tenant hold each value of a trait now: most first, equals in the order of their
-// values, what is beyond MaxValues as trait.Other and last. Those of whom it is not known, or known as something of
-// another kind than the trait's, count as trait.None. A DATE counts in whole months to now. A trait that is not
-// defined has no values.
+// values, what is beyond MaxValues, or is no value of its own in the feedback, as trait.Other and last. Those of whom it
+// is not known, or known as something of another kind than the trait's, count as trait.None. A DATE counts in whole
+// months to now. A trait that is not defined has no values.
 func Values(ctx context.Context, db *store.DB, s *cube.State, key string, now time.Time) ([]Value, error) {
 	def, defined := s.Traits[key]
 	if !defined {
@@ -33,8 +34,14 @@ func Values(ctx context.Context, db *store.DB, s *cube.State, key string, now ti
 	c := counts{of: map[string]int{}, merge: def.Kind == trait.Date || len(def.Edges) > 0}
 	dim := trait.Dimension{Key: def.Key, Kind: def.Kind, Edges: def.Edges}
 	today := s.Today(now)
+	// What a dimension does not keep apart in feedback is not named here either: a filter could not find it.
+	at := slices.IndexFunc(s.Active.Shape.Dimensions, func(d trait.Dimension) bool { return reflect.DeepEqual(d, dim) })
 	err := cube.Holders(ctx, db, s.Tenant, key, func(value any, contacts int) error {
-		c.add(dim.Value(trait.Values{key: value}, today), contacts)
+		named := dim.Value(trait.Values{key: value}, today)
+		if at >= 0 {
+			named = s.Active.Profiles.Covers(at, named)
+		}
+		c.add(named, contacts)
 		return nil
 	})
 	if err != nil {
@@ -57,6 +64,8 @@ func (c *counts) add(value string, contacts int) {
 	switch {
 	case value == trait.None:
 		c.none += contacts
+	case value == trait.Other:
+		c.other += contacts
 	case known || c.merge || len(c.of) < MaxValues:
 		c.of[value] += contacts
 	default:

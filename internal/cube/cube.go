@@ -65,7 +65,7 @@ func newGeneration(number int32, shape trait.Shape, profiles []trait.Profile) (*
 	if err != nil {
 		return nil, fmt.Errorf("cube %d: %w", number, err)
 	}
-	p, err := trait.NewProfiles(len(shape.Dimensions), profiles)
+	p, err := trait.NewProfiles(shape, profiles)
 	if err != nil {
 		return nil, &brokenError{number, err}
 	}

@@ -70,7 +70,7 @@ func (b *Builder) Reshape(ctx context.Context, tx *store.Tx, tenant uuid.UUID) e
 	if err != nil {
 		return err
 	}
-	want := trait.Shape{Zone: s.Zone, Dimensions: s.dimensions()}
+	want := trait.Shape{Zone: s.Zone, Dimensions: s.dimensions(), Limits: s.Active.Shape.Limits}
 	newest := s.Active
 	if s.Building != nil {
 		newest = s.Building

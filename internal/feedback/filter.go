@@ -78,6 +78,8 @@ type Selection struct {
 	steps      int
 	terms      []string
 	hasComment *bool
+	// sievesVariants says that a response may be counted as another variant than its own.
+	sievesVariants bool
 	// profiles are known once they were asked for.
 	profiles trait.Set
 }
@@ -244,6 +246,7 @@ func (f *Filter) selectRest(sel *Selection, _ Within, _ time.Time) error {
 	}
 	if f.Variants != nil {
 		sel.variants, sel.NarrowsProfiles = f.Variants, true
+		sel.sievesVariants = slices.Contains(f.Variants, trait.Other) || sel.state.Active.Profiles.VariantsFull()
 	}
 	sel.Categories = f.Categories
 	if f.Search != nil {
@@ -275,7 +278,7 @@ func (sel *Selection) Profiles(ctx context.Context) (trait.Set, error) {
 		found.And(all.Column(trait.Channels).Where(func(v string) bool { return slices.Contains(sel.channels, v) }))
 	}
 	if sel.variants != nil {
-		found.And(all.Column(trait.Variants).Where(func(v string) bool { return slices.Contains(sel.variants, v) }))
+		found.And(all.Column(trait.Variants).Where(sel.matchesVariant))
 	}
 	sel.profiles = found
 	return found, nil
@@ -305,24 +308,35 @@ func (sel *Selection) Keep(cells []cube.Cell) []cube.Cell {
 	return cells
 }
 
-// matchesSegments reports whether the response's profile is in the filter's segments. Its profile is known, since it
-// is counted there.
-func (sel *Selection) matchesSegments(r *ent.Response) bool {
-	return len(sel.segments) == 0 || sel.matchesValues(placed(sel.state.Active, r))
+// sieves reports whether it takes a response's profile to tell whether it is in the selection.
+func (sel *Selection) sieves() bool { return len(sel.segments) > 0 || sel.sievesVariants }
+
+// matchesProfile reports whether the response is in the filter's segments and of its variants, by the profile that it is
+// counted under.
+func (sel *Selection) matchesProfile(r *ent.Response) bool {
+	if !sel.sieves() {
+		return sel.matchesVariant(variantOf(r.Variant))
+	}
+	p := placed(sel.state.Active, r)
+	return sel.matchesVariant(p.Variant) && sel.matchesValues(p.Values)
 }
 
-// placed are the dimension values that a generation counts the response by.
-func placed(g *cube.Generation, r *ent.Response) []string {
-	variant := ""
-	if r.Variant != nil {
-		variant = *r.Variant
+func (sel *Selection) matchesVariant(variant string) bool {
+	return sel.variants == nil || slices.Contains(sel.variants, variant)
+}
+
+func variantOf(variant *string) string {
+	if variant == nil {
+		return trait.None
 	}
+	return *variant
+}
+
+// placed is the profile that a generation counts the response under. Where that is newer than the generation's state it
+// has no id.
+func placed(g *cube.Generation, r *ent.Response) trait.Profile {
 	values := g.Shape.Values(r.Traits, calendar.DayOf(r.RespondedAt, g.Zone()))
-	if p, ok := g.Profiles.Find(string(r.Channel), variant, values); ok {
-		return p.Values
-	}
-	// It came after the state was read: its profile is new.
-	return values
+	return g.Profiles.Placed(string(r.Channel), variantOf(r.Variant), values)
 }
 
 func (sel *Selection) matchesValues(values []string) bool {
@@ -338,27 +352,20 @@ func (sel *Selection) Matches(e *Entry) bool {
 		return false
 	}
 	if r := e.Response; r != nil {
-		return sel.matchesKnown(e, r.Score, string(r.Channel), r.Variant, r.RespondedAt) &&
+		return sel.matchesKnown(e, r.Score, string(r.Channel), r.RespondedAt) &&
 			(sel.hasComment == nil || *sel.hasComment == (r.Comment != nil)) &&
-			sel.matchesTerms(r) && sel.matchesSegments(r)
+			sel.matchesTerms(r) && sel.matchesProfile(r)
 	}
 	if t := e.Gone; t != nil {
-		return sel.matchesKnown(e, t.Score, t.Channel, t.Variant, t.RespondedAt) &&
+		return sel.matchesKnown(e, t.Score, t.Channel, t.RespondedAt) && sel.matchesVariant(variantOf(t.Variant)) &&
 			(len(sel.segments) == 0 || sel.matchesValues(t.values(sel.state.Active.Shape.Dimensions)))
 	}
 	return sel.Categories == nil && !sel.NarrowsProfiles && sel.From == cube.Earliest && sel.To == cube.Latest
 }
 
 // matchesKnown is for what is known of every response, there or deleted.
-func (sel *Selection) matchesKnown(e *Entry, score int, channel string, variant *string, respondedAt time.Time) bool {
+func (sel *Selection) matchesKnown(e *Entry, score int, channel string, respondedAt time.Time) bool {
 	if sel.channels != nil && !slices.Contains(sel.channels, channel) {
-		return false
-	}
-	named := trait.None
-	if variant != nil {
-		named = *variant
-	}
-	if sel.variants != nil && !slices.Contains(sel.variants, named) {
 		return false
 	}
 	if sel.Categories != nil && !slices.Contains(sel.Categories, nps.CategoryOf(score)) &&

@@ -97,8 +97,8 @@ func List(ctx context.Context, db *store.DB, states *cube.States, f Filter, with
 		return rows, nil
 	}
 	sifted := fetch
-	if len(sel.segments)+len(sel.terms) > 0 {
-		keep := func(r *ent.Response) bool { return sel.matchesSegments(r) && sel.matchesTerms(r) }
+	if sel.sieves() || len(sel.terms) > 0 {
+		keep := func(r *ent.Response) bool { return sel.matchesProfile(r) && sel.matchesTerms(r) }
 		sifted = func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
 			if err := rate.SpendBlind(ctx); err != nil {
 				return nil, err
@@ -129,10 +129,10 @@ func List(ctx context.Context, db *store.DB, states *cube.States, f Filter, with
 
 // scan runs a statement: as a scan where the database may have to read on through rows that do not match.
 func (sel *Selection) scan(ctx context.Context, db *store.DB, statement func() error) error {
-	if len(sel.terms)+len(sel.segments) == 0 && sel.hasComment == nil && sel.variants == nil && sel.channels == nil {
+	if !sel.sieves() && len(sel.terms) == 0 && sel.hasComment == nil && sel.variants == nil && sel.channels == nil {
 		return statement()
 	}
-	if len(sel.terms) == 0 && len(sel.segments) > 0 {
+	if len(sel.terms) == 0 && sel.sieves() {
 		return db.Sift(ctx, statement)
 	}
 	return db.Scan(ctx, statement)
@@ -151,7 +151,7 @@ func (sel *Selection) predicates() []predicate.Response {
 		}
 		where = append(where, response.ChannelIn(channels...))
 	}
-	if sel.variants != nil {
+	if sel.variants != nil && !slices.Contains(sel.variants, trait.Other) {
 		variant := response.VariantIn(sel.variants...)
 		if slices.Contains(sel.variants, trait.None) {
 			variant = response.Or(variant, response.VariantIsNil())
@@ -221,7 +221,7 @@ func beginsTwice(d calendar.Day, zone *time.Location) (back, again time.Time, ok
 
 // days are those that the cube has responses of the selection on, in the order of reading; nil where it cannot tell.
 func (sel *Selection) days(ctx context.Context, db *store.DB, desc bool) ([]calendar.Day, error) {
-	if len(sel.segments) == 0 {
+	if !sel.sieves() {
 		return nil, nil
 	}
 	q, err := sel.Query(ctx)
@@ -312,7 +312,7 @@ func (sel *Selection) countRows(ctx context.Context, db *store.DB, where []predi
 	if err := rate.SpendBlind(ctx); err != nil {
 		return 0, err
 	}
-	if len(sel.segments)+len(sel.terms) == 0 {
+	if !sel.sieves() && len(sel.terms) == 0 {
 		n := 0
 		err := sel.scan(ctx, db, func() (err error) {
 			n, err = db.Ent.Response.Query().Where(where...).Count(ctx)
@@ -339,7 +339,7 @@ func (sel *Selection) countRows(ctx context.Context, db *store.DB, where []predi
 			return 0, err
 		}
 		for _, r := range rows {
-			if sel.matchesSegments(r) && sel.matchesTerms(r) {
+			if sel.matchesProfile(r) && sel.matchesTerms(r) {
 				n++
 			}
 		}

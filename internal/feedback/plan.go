@@ -612,13 +612,16 @@ func (p *planner) delete(op *operation) {
 }
 
 func tombstone(g *cube.Generation, r *ent.Response) *Tombstone {
+	p := placed(g, r)
 	t := &Tombstone{
-		Response: r.ID, Campaign: r.CampaignID, Score: r.Score, Channel: string(r.Channel), Variant: r.Variant,
+		Response: r.ID, Campaign: r.CampaignID, Score: r.Score, Channel: string(r.Channel),
 		Values: make(map[string]string, len(g.Shape.Dimensions)), RespondedAt: r.RespondedAt,
 	}
-	values := placed(g, r)
+	if p.Variant != trait.None {
+		t.Variant = &p.Variant
+	}
 	for i, d := range g.Shape.Dimensions {
-		t.Values[d.Key] = values[i]
+		t.Values[d.Key] = p.Values[i]
 	}
 	return t
 }

@@ -33,7 +33,7 @@ func everything(ctx context.Context, states *cube.States) (*Selection, error) {
 
 // includes is for a selection of everything.
 func (sel *Selection) includes(r *ent.Response) bool {
-	return (sel.Campaigns == nil || slices.Contains(sel.Campaigns, r.CampaignID)) && sel.matchesSegments(r)
+	return (sel.Campaigns == nil || slices.Contains(sel.Campaigns, r.CampaignID)) && sel.matchesProfile(r)
 }
 
 // Visible says of each of the caller's tenant's responses whether it exists for the caller.
@@ -80,7 +80,7 @@ func VisibleContacts(ctx context.Context, db *store.DB, states *cube.States, con
 			if err != nil {
 				return c, false, err
 			}
-			return *r.ContactID, sel.matchesSegments(r), nil
+			return *r.ContactID, sel.matchesProfile(r), nil
 		}
 	}
 	rows, err := db.Query(ctx, "SELECT "+columns+" FROM responses r"+among, args...)
@@ -126,7 +126,7 @@ func OfContact(ctx context.Context, db *store.DB, states *cube.States, contact u
 			if err := rate.SpendBlind(ctx); err != nil {
 				return nil, err
 			}
-			return page.Sift(ctx, w, order.key, fetch, sel.matchesSegments)
+			return page.Sift(ctx, w, order.key, fetch, sel.matchesProfile)
 		}
 	}
 	return page.Of(ctx, args, p, order.key, sifted, func(ctx context.Context) (int, error) { return sel.countRows(ctx, db, where) })

@@ -18,6 +18,7 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/campaign"
+	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/insight"
@@ -85,6 +86,8 @@ type answer struct {
 	Plan     string
 	Age      int
 	Channel  response.Channel
+	Variant  string
+	Comment  string
 	At       time.Time
 }
 
@@ -98,6 +101,15 @@ func (w *world) record(t testing.TB, answers ...answer) {
 		}
 		if a.Plan != "" {
 			items[i].Traits["plan"] = a.Plan
+		}
+		if a.Plan != "" && a.Variant != "" {
+			items[i].Contact = &contact.Input{ExternalID: new(a.Plan), Traits: trait.Values{"plan": a.Plan}}
+		}
+		if a.Variant != "" {
+			items[i].Variant = &answers[i].Variant
+		}
+		if a.Comment != "" {
+			items[i].Comment = &answers[i].Comment
 		}
 		if a.Channel == "" {
 			items[i].Channel = response.ChannelAPI

@@ -19,6 +19,14 @@ type Shape struct {
 	// Zone is the IANA name of the time zone that days begin in.
 	Zone       string      `json:"zone"`
 	Dimensions []Dimension `json:"dimensions"`
+	// Limits are how much is kept apart. They are frozen with the rest, so that what was placed stays where it is.
+	Limits Limits `json:"limits,omitzero"`
+}
+
+// Limits say how much a cube keeps apart. What is 0 is as MaxValues and MaxProfiles say.
+type Limits struct {
+	Values   int `json:"values,omitempty"`
+	Profiles int `json:"profiles,omitempty"`
 }
 
 // Values are the dimension values of somebody of whom v is known, for a response on the day on, in the order of

@@ -1,8 +1,10 @@
 package trait
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -53,11 +55,11 @@ type entry struct {
 	first int32
 }
 
-// NewProfiles makes the dictionary of a cube with so many dimensions from its known profiles, in order of their ids.
+// NewProfiles makes the dictionary of a cube of this shape from its known profiles, in order of their ids.
 // It fails where ids are not 1, 2, 3 …, where a profile has another number of values, and where two are equal: then
 // what was read is not what was once written.
-func NewProfiles(dimensions int, known []Profile) (*Profiles, error) {
-	return newProfiles(dimensions, known, MaxValues, MaxProfiles)
+func NewProfiles(shape Shape, known []Profile) (*Profiles, error) {
+	return newProfiles(len(shape.Dimensions), known, cmp.Or(shape.Limits.Values, MaxValues), cmp.Or(shape.Limits.Profiles, MaxProfiles))
 }
 
 func newProfiles(dimensions int, known []Profile, maxValues, maxProfiles int) (*Profiles, error) {
@@ -94,18 +96,76 @@ func (p *Profiles) Place(channel, variant string, values []string) (profile Prof
 	if profile, ok := p.Find(channel, variant, values); ok {
 		return profile, false
 	}
-	covered := make([]string, len(p.values))
+	covered := p.cover(channel, variant, values)
+	return p.add(covered.Channel, covered.Variant, covered.Values), true
+}
+
+// Placed is what Place gives, and adds nothing: the profile has no id where it would be a new one.
+func (p *Profiles) Placed(channel, variant string, values []string) Profile {
+	if profile, ok := p.Find(channel, variant, values); ok {
+		return profile
+	}
+	return p.cover(channel, variant, values)
+}
+
+// cover is the profile that a combination without one gets, without its id.
+func (p *Profiles) cover(channel, variant string, values []string) Profile {
+	profile := Profile{Channel: channel, Variant: Other, Values: make([]string, len(p.values))}
 	if len(p.all) >= p.maxProfiles {
-		for i := range covered {
-			covered[i] = Other
+		for i := range profile.Values {
+			profile.Values[i] = Other
 		}
-		return p.add(channel, Other, covered), true
+		return profile
 	}
 	for i, value := range values {
-		covered[i] = p.values[i].cover(value, p.maxValues)
+		profile.Values[i] = p.values[i].cover(value, p.maxValues)
 	}
-	return p.add(channel, p.coverVariant(variant), covered), true
+	profile.Variant = p.coverVariant(variant)
+	return profile
 }
+
+// Standing says what a name of a value stands for in the cube's cells.
+type Standing int
+
+// What a name may stand for. None and Other stand for themselves, and so are Apart.
+const (
+	// Unseen: nothing has the value, and what comes with it will be kept apart.
+	Unseen Standing = iota
+	// Apart: all that has the value is under its name.
+	Apart
+	// PartOfOther: what has the value is part of Other, and so nothing is under its name.
+	PartOfOther
+	// PartlyOther: there are as many profiles as there may be; what came since with the value in a new combination is
+	// part of Other.
+	PartlyOther
+)
+
+// Standing is that of a value of dimension i.
+func (p *Profiles) Standing(i int, value string) Standing { return p.standing(p.values[i], value) }
+
+// VariantStanding is that of a variant.
+func (p *Profiles) VariantStanding(variant string) Standing { return p.standing(p.variants, variant) }
+
+func (p *Profiles) standing(d dictionary, value string) Standing {
+	_, known := d[value]
+	switch {
+	case value == None || value == Other:
+		return Apart
+	case known && len(p.all) >= p.maxProfiles:
+		return PartlyOther
+	case known:
+		return Apart
+	case d.cover(value, p.limit()) == Other:
+		return PartOfOther
+	}
+	return Unseen
+}
+
+// Known are the values of dimension i that are kept apart, in no order.
+func (p *Profiles) Known(i int) []string { return slices.Collect(maps.Keys(p.values[i])) }
+
+// KnownVariants are the variants that are kept apart, in no order.
+func (p *Profiles) KnownVariants() []string { return slices.Collect(maps.Keys(p.variants)) }
 
 // Find is Place without adding: it finds the profile that the combination is placed in, where there is that profile.
 // For whatever was placed before there is.
@@ -189,6 +249,9 @@ func (p *Profiles) CoversVariant(variant string) string {
 	}
 	return p.variants.cover(variant, p.limit())
 }
+
+// VariantsFull reports whether a variant may be placed as Other.
+func (p *Profiles) VariantsFull() bool { return len(p.variants) >= p.limit() }
 
 // limit is how many values a dimension may have by now: where there are no more new profiles there are no new values.
 func (p *Profiles) limit() int {

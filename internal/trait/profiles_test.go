@@ -66,7 +66,7 @@ func TestPlace(t *testing.T) {
 }
 
 func TestTheLimitsOfACube(t *testing.T) {
-	p, err := NewProfiles(1, nil)
+	p, err := NewProfiles(Shape{Dimensions: make([]Dimension, 1)}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestNewProfilesRefuses(t *testing.T) {
 		"too few values":  {{1, "API", None, nil}},
 		"two of one kind": {{1, "API", None, []string{"a"}}, {2, "API", None, []string{"a"}}},
 	} {
-		if p, err := NewProfiles(1, known); err == nil {
+		if p, err := NewProfiles(Shape{Dimensions: make([]Dimension, 1)}, known); err == nil {
 			t.Errorf("%s: got %d profiles", name, p.Len())
 		}
 	}
