@@ -84,7 +84,7 @@ var likely = [roles][]string{
 var weakIDs = map[string]bool{"respondentid": true, "uuid": true, "#": true, "id": true, "token": true, "recordid": true, "resultid": true}
 
 // asked are words, simplified, of the question itself, which many exports have as the name of the score's column.
-var asked = []string{"recommend", "recommander", "recommand", "empfehl", "recomendar", "recomiend", "aanbevel", "consiglier", "raccomand", "recomendaria"}
+var asked = []string{"recommend", "recommander", "recommand", "conseill", "empfehl", "empfiehl", "recomendar", "recomiend", "aanbevel", "consiglier", "raccomand", "recomendaria"}
 
 // askedWhy are words, simplified, of the question for the reason.
 var askedWhy = []string{

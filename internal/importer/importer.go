@@ -305,7 +305,7 @@ func (p *Plan) findHeader() (found bool, err error) {
 		}
 		c, choosing := p.columnsOf(head[k:])
 		if choosing != nil {
-			if fields > most {
+			if err == nil || fields > most {
 				most, err = fields, choosing
 			}
 			continue

@@ -47,6 +47,8 @@ type memory struct {
 	mu    sync.Mutex
 	items []feedback.Recording
 	keys  map[string]string
+	// now is its clock, testNow where not set.
+	now time.Time
 	// before is called before each batch; its error is the batch's.
 	before func() error
 }
@@ -65,7 +67,7 @@ func (m *memory) send(_ context.Context, items []feedback.Recording) ([]feedback
 		if err != nil {
 			return nil, err
 		}
-		if _, out[i].Errors = item.Validate(testNow); out[i].Errors != nil {
+		if _, out[i].Errors = item.Validate(m.clock()); out[i].Errors != nil {
 			continue
 		}
 		switch was, known := m.keys[*item.IdempotencyKey]; {
@@ -84,9 +86,16 @@ func (m *memory) send(_ context.Context, items []feedback.Recording) ([]feedback
 	return out, nil
 }
 
+func (m *memory) clock() time.Time {
+	if m.now.IsZero() {
+		return testNow
+	}
+	return m.now
+}
+
 func (m *memory) run(ctx context.Context, p *Plan) (Result, error) {
 	r := run{
-		Plan: p, send: m.send, now: func() time.Time { return testNow }, progress: func(int64) {},
+		Plan: p, send: m.send, now: m.clock, progress: func(int64) {},
 		pause: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 	}
 	return r.run(ctx)

@@ -135,7 +135,9 @@ func (p *Plan) isTotal(rec *record) bool {
 	for first < len(rec.fields)-1 && strings.TrimSpace(rec.fields[first]) == "" {
 		first++
 	}
-	if first == p.columns.of[comment] || first == p.columns.of[name] || !totals[simplify(rec.fields[first])] {
+	const longest = 20
+	if word := rec.fields[first]; len(word) > longest || strings.ContainsAny(word, "0123456789") || !totals[simplify(word)] ||
+		first == p.columns.of[comment] || first == p.columns.of[name] {
 		return false
 	}
 	i := p.columns.of[date]
