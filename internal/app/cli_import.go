@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -23,6 +25,7 @@ import (
 	"github.com/zeroten/zeroten/internal/importer"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/tenant"
+	"golang.org/x/term"
 )
 
 // ImportCmd is `zeroten import`.
@@ -225,7 +228,10 @@ func (c *ImportCmd) run(ctx context.Context, g *Globals, a *App, t uuid.UUID, pl
 	}); err != nil {
 		return err
 	}
-	progress, finish := importer.Bar(g.Err, plan.Size())
+	progress, finish := func(int64) {}, func() {}
+	if terminal(g.Err) {
+		progress, finish = importer.Bar(g.Err, plan.Size())
+	}
 	result, err := plan.Run(ctx, a.Log, progress)
 	finish()
 	report := fmt.Sprintf("campaign %q: %s\n", into.Name, result)
@@ -269,4 +275,10 @@ func campaignNamed(ctx context.Context, db *store.DB, named string) (*ent.Campai
 		return nil, fmt.Errorf("looking for the campaign: %w", err)
 	}
 	return c, nil
+}
+
+// terminal says whether somebody watches: in a log a bar is only noise.
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }

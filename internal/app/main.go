@@ -80,7 +80,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	code, err := exitCode(ctx, err)
 	if err != nil {
-		fmt.Fprintf(stderr, "zeroten: %s%s\n", err, fromVariables(command, err))
+		fmt.Fprintf(stderr, "zeroten: %s%s\n", strings.TrimSpace(err.Error()), fromVariables(command, err))
 	}
 	return code
 }

@@ -711,6 +711,9 @@ func (c *columns) parseTraitFlag(text string) (*traitColumn, error) {
 		}
 	}
 	i, err := c.find(flag, named)
+	if at := strings.LastIndexByte(named, ':'); err != nil && at >= 0 && c.named(named[:at]) != nil {
+		return nil, fmt.Errorf("%s: %q is no kind of trait: want TEXT, NUMBER, BOOLEAN or DATE", flag, named[at+1:])
+	}
 	if err != nil {
 		return nil, err
 	}

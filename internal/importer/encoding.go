@@ -53,6 +53,39 @@ func mark(head []byte) (length int, e encoding) {
 	return 0, ""
 }
 
+// readable refuses a file that holds no text: its errors would be a mess.
+func readable(f io.ReadSeeker, e encoding) error {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("reading the file: %w", err)
+	}
+	head, err := io.ReadAll(io.LimitReader(f, 8<<10))
+	if err != nil {
+		return fmt.Errorf("reading the file: %w", err)
+	}
+	switch {
+	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte("\xD0\xCF\x11\xE0")):
+		return errors.New("the file is no CSV but a workbook or an archive: save its sheet as CSV")
+	case bytes.HasPrefix(head, []byte("%PDF-")):
+		return errors.New("the file is no CSV but a PDF")
+	}
+	text, err := io.ReadAll(decode(bytes.NewReader(head), e))
+	if err != nil && len(text) == 0 {
+		return fmt.Errorf("the file cannot be read as %s: %w", e, err)
+	}
+	control, all := 0, 0
+	for _, c := range string(text) {
+		all++
+		if c < ' ' && !strings.ContainsRune("\t\r\n", c) {
+			control++
+		}
+	}
+	// A character that slipped into a comment is none to stop at.
+	if control > 4 && control*50 > all {
+		return errors.New("the file is no CSV: it holds no text that can be read; where it is in UTF-16, say so with --encoding")
+	}
+	return nil
+}
+
 // decode gives the file, from after its byte order mark, as UTF-8. In Windows-1252 the five bytes that stand for
 // nothing become the control characters of the same number, as browsers have it.
 func decode(from io.Reader, e encoding) io.Reader {

@@ -146,15 +146,17 @@ func (p *Plan) look(ctx context.Context) error {
 		if p.encoding, err = parseEncoding(p.opts.Encoding); err != nil {
 			return err
 		}
-		return nil
+		return readable(f, p.encoding)
 	}
 	if p.encoding == "" {
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return fmt.Errorf("reading the file: %w", err)
 		}
-		p.encoding, err = recognise(ctx, f)
+		if p.encoding, err = recognise(ctx, f); err != nil {
+			return err
+		}
 	}
-	return err
+	return readable(f, p.encoding)
 }
 
 // reasonOf leaves out of an error what the caller says already: which file it is about.
