@@ -118,6 +118,8 @@ func TestAmbiguousLengths(t *testing.T) {
 		{"both, where nothing is", "GET /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 1, 404},
 		{"a socket's handshake with a body", "GET /graphql HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked, 1, 400},
+		{"a body that nobody reads, and that does not come", "GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n", 1, 200},
+		{"the same of GraphQL", "GET /graphql?query={__typename} HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n", 1, 200},
 		{"two lengths", "POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nabcde", 1, 400},
 		{"another coding", "POST /graphql HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n" + chunked, 1, 501},
 	} {

@@ -156,6 +156,11 @@ func guarded(next http.Handler) http.Handler {
 			// (RFC 9112, 6.3). net/http drops the Content-Length, so that all bodies in chunks end their connection.
 			header.Set("Connection", "close")
 		}
+		if r.Method != http.MethodPost && r.ContentLength != 0 {
+			// Nobody reads this body, and net/http must not wait for it.
+			header.Set("Connection", "close")
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now()) // what has no deadlines has none to be missed
+		}
 		next.ServeHTTP(w, r)
 	})
 }
