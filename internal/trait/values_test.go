@@ -243,3 +243,38 @@ func TestCheck(t *testing.T) {
 		t.Errorf("three faults gave %v", errs)
 	}
 }
+
+// TestFit wants as much as there is room for, whatever there is and comes.
+func TestFit(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		draw := func(name string, nils bool) Values {
+			v := Values{}
+			for _, i := range rapid.SliceOfNDistinct(rapid.IntRange(0, 250), 0, MaxKeys, rapid.ID[int]).Draw(rt, name) {
+				v[fmt.Sprintf("k%03d", i)] = true
+				if nils && rapid.IntRange(0, 3).Draw(rt, "nil") == 0 {
+					v[fmt.Sprintf("k%03d", i)] = nil
+				}
+			}
+			return v
+		}
+		base, changes := draw("base", false), draw("changes", true)
+		fitting, all := Fit(base, changes), Merge(base, changes)
+		got := Merge(base, fitting)
+		if want := min(len(all), MaxKeys); len(got) != want {
+			rt.Fatalf("there are %d, want %d", len(got), want)
+		}
+		last := ""
+		for key := range fitting {
+			if _, known := base[key]; !known && fitting[key] != nil {
+				last = max(last, key)
+			}
+		}
+		for key, value := range changes {
+			now, taken := fitting[key]
+			_, known := base[key]
+			if taken && now != value || !taken && (known || value == nil || key < last) {
+				rt.Fatalf("%s became %v of %v; last is %s", key, now, value, last)
+			}
+		}
+	})
+}
