@@ -83,6 +83,7 @@ func trials() []trial {
 		{"failover", "A standby takes over; a server takes no writes for a while; the old one comes back as a standby", []string{"PostgreSQL"}, (*torture).failover},
 		{"pgbouncer", "PgBouncer between server and database, by session and by transaction", []string{"PostgreSQL"}, (*torture).pgbouncer},
 		{"hostile", "A set of hostile requests, each followed by an ordinary query", []string{"SQLite"}, (*torture).hostile},
+		{"connections", "Floods of frames, and streams of two keys up to every limit, while another key asks", []string{"SQLite"}, (*torture).connections},
 		{"documents", "Random legal documents up to the limits, each measured by itself", both, (*torture).documents},
 		{"bodies", "Bodies of all shapes, hundreds at once, with and without keys, slow and held open, while somebody asks an ordinary query", []string{"SQLite"}, (*torture).bodies},
 	}

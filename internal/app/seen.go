@@ -84,9 +84,10 @@ func (a *App) readers() *together {
 		described("live_watches", "Open subscriptions to scores."),
 		described("live_tailers", "Tenants whose log is being read for listeners."),
 		described("live_lag_events", "Events that the slowest reader of a log is behind."),
+		described("live_retries", "How often something failed for listeners and was tried again, since the start."),
 	}, func() []float64 {
 		s := a.Live.Stats()
-		return []float64{float64(s.Subscribers), float64(s.Behind), float64(s.Watches), float64(s.Tailers), float64(s.Lag)}
+		return []float64{float64(s.Subscribers), float64(s.Behind), float64(s.Watches), float64(s.Tailers), float64(s.Lag), float64(s.Retries)}
 	}}
 }
 

@@ -57,7 +57,8 @@ func (c *Changes[V, K]) Next(ctx context.Context) (value V, key K, err error) {
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return value, key, context.Cause(ctx)
-		case store.IsUnreachable(err):
+		case err != nil && store.MayPass(err):
+			c.watch.tailer.hub.faulty("live: computing a value", err)
 			if !pause(ctx, awayRetry) {
 				return value, key, context.Cause(ctx)
 			}

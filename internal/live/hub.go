@@ -9,6 +9,7 @@ package live
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -106,6 +107,25 @@ type Hub struct {
 	pollNow   chan struct{}
 
 	lastPoll, subscribers, watches, behind atomic.Int64
+	// retries is how often something failed and is tried again, and retryLogged when that was logged last.
+	retries, retryLogged atomic.Int64
+}
+
+// logEvery is how often it is logged at most that things fail and are tried again.
+const logEvery = time.Minute
+
+// faulty takes what failed. What may pass is counted, logged now and then, and to be tried again: then there is no fault.
+// All else is one for those who wait for it.
+func (h *Hub) faulty(doing string, err error) (fault error) {
+	if !errors.Is(err, errLost) && !store.MayPass(err) {
+		return flight.Shared(err)
+	}
+	h.retries.Add(1)
+	last, now := h.retryLogged.Load(), time.Now()
+	if (last == 0 || now.Sub(time.Unix(0, last)) >= logEvery) && h.retryLogged.CompareAndSwap(last, now.UnixNano()) {
+		h.cfg.Log.Warn(doing, "error", err.Error(), "retries", h.retries.Load())
+	}
+	return nil
 }
 
 // NewHub makes a hub and starts what it does in the background. Close stops it.
@@ -362,11 +382,13 @@ type Stats struct {
 	// LastPoll is when the database last answered the poll how far the logs are. Without Tailers it is not asked: the
 	// time counts from when the first of them came, where that is later. Zero before there was any.
 	LastPoll time.Time
+	// Retries is how often something failed that was tried again.
+	Retries int64
 }
 
 // Stats says how the hub is doing.
 func (h *Hub) Stats() Stats {
-	s := Stats{Subscribers: int(h.subscribers.Load()), Behind: int(h.behind.Load()), Watches: int(h.watches.Load())}
+	s := Stats{Subscribers: int(h.subscribers.Load()), Behind: int(h.behind.Load()), Watches: int(h.watches.Load()), Retries: h.retries.Load()}
 	h.mu.RLock()
 	tailers := slices.Collect(maps.Values(h.tailers))
 	h.mu.RUnlock()

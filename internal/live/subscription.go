@@ -127,7 +127,7 @@ func (t *tailer) subscribe(position int64, v *view, pay func(points int) error) 
 
 // Next waits for the next entry, until ctx ends. It must not be called by two at once. That the database is away
 // delays it only. The error is that of ctx, ErrClosed after Hub.Close, or why the subscription has ended by itself: an
-// *apierror.Error that says what the filter refers to and is no more.
+// *apierror.Error that says what the filter refers to and is no more, or a fault that trying again does not mend.
 func (s *Subscription) Next(ctx context.Context) (*feedback.Entry, error) {
 	closed := s.tailer.hub.ctx.Done()
 	for failures := 0; ; {
@@ -144,9 +144,13 @@ func (s *Subscription) Next(ctx context.Context) (*feedback.Entry, error) {
 		}
 		var wait <-chan time.Time
 		if behind {
-			if err := s.catchUp(ctx); err == nil {
+			err := s.catchUp(ctx)
+			if err == nil {
 				failures = 0
 				continue
+			}
+			if fault := s.tailer.hub.faulty("live: reading on", err); fault != nil && ctx.Err() == nil {
+				return nil, fault
 			}
 			failures++
 			wait = time.After(backoff(failures))

@@ -179,7 +179,8 @@ func (t *tailer) lag() int64 {
 	return max(0, known-t.position)
 }
 
-// run serves those attached until the last listener has gone. Whatever fails is tried again: nobody is dropped for it.
+// run serves those attached until the last listener has gone. What may pass is tried again, and nobody is dropped for it;
+// a fault ends all who are attached.
 func (t *tailer) run() {
 	failures := 0
 	for {
@@ -188,9 +189,10 @@ func (t *tailer) run() {
 		case t.ctx.Err() != nil:
 			return
 		case err != nil:
-			if failures++; failures == 1 {
-				t.hub.cfg.Log.Warn("live: following a log", "tenant", t.tenant, "error", err)
+			if fault := t.hub.faulty("live: following a log", err); fault != nil {
+				t.fail(fault)
 			}
+			failures++
 			if !pause(t.ctx, backoff(failures)) {
 				return
 			}
@@ -205,6 +207,18 @@ func (t *tailer) run() {
 			return
 		case <-t.wake:
 		}
+	}
+}
+
+// fail ends all who are attached. Who comes later reads the log by himself, and sees.
+func (t *tailer) fail(fault error) {
+	t.listeners.Lock()
+	defer t.listeners.Unlock()
+	for _, s := range slices.Backward(t.attached) {
+		s.mu.Lock()
+		s.fail(fault)
+		s.mu.Unlock()
+		t.detach(s)
 	}
 }
 
@@ -249,7 +263,7 @@ func (t *tailer) round() (again bool, err error) {
 			if known <= position {
 				return false, nil // the hint was wrong
 			}
-			return false, fmt.Errorf("the log has no event after %d, and should have %d", position, known)
+			return false, fmt.Errorf("%w: it has no event after %d, and should have %d", errLost, position, known)
 		}
 		items, run = weigh(entries), len(entries)
 	}

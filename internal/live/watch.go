@@ -41,7 +41,8 @@ func (h *Hub) Watch(ctx context.Context) (*Watch, error) {
 // Next returns the tenant's revision (tenants.revision): at once at the first call, then when it is another than the
 // last time, however often it changed in between. A change made through this process's log is told within moments, as
 // are those that other processes notify of; any other, of settings above all, within Config.Poll. It must not be
-// called by two at once. The error is that of ctx, or ErrClosed after Hub.Close.
+// called by two at once. The error is that of ctx, ErrClosed after Hub.Close, or a fault
+// that trying again does not mend.
 func (w *Watch) Next(ctx context.Context) (int64, error) {
 	h := w.tailer.hub
 	for failures := 0; ; {
@@ -61,6 +62,9 @@ func (w *Watch) Next(ctx context.Context) (int64, error) {
 		var wait <-chan time.Time
 		switch {
 		case err != nil:
+			if fault := h.faulty("live: asking for a revision", err); fault != nil && ctx.Err() == nil {
+				return 0, fault
+			}
 			failures++
 			wait = time.After(backoff(failures))
 		case mark.Revision != w.told:

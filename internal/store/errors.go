@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
@@ -90,6 +91,33 @@ func IsUnreachable(err error) bool {
 		syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE, syscall.ETIMEDOUT,
 	} {
 		if errors.Is(err, lost) {
+			return true
+		}
+	}
+	return false
+}
+
+// MayPass reports whether what failed with err may succeed later though nobody mends anything: the database was away, busy
+// or full, others were faster, or there was no time or no budget. All else is a fault, and stays one however often it is
+// tried again: a table that is missing, a row that cannot be read, a panic.
+func MayPass(err error) bool {
+	if IsUnreachable(err) || IsTransient(err) || IsFull(err) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return true
+	}
+	if known, ok := errors.AsType[*apierror.Error](err); ok {
+		return known.Code == apierror.Overloaded || known.Code == apierror.RateLimited
+	}
+	if pqErr, ok := errors.AsType[*pq.Error](err); ok {
+		switch pqErr.Code.Class() {
+		case "40", "53", "57": // rolled back for others, short of something, stopped by somebody
+			return true
+		}
+		return pqErr.Code == "55P03" || pqErr.Code == "55006" // somebody holds it
+	}
+	if sqliteErr, ok := errors.AsType[*sqlite.Error](err); ok {
+		switch sqliteErr.Code() & 0xff {
+		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_NOMEM:
 			return true
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/flight"
+	"github.com/zeroten/zeroten/internal/store"
 )
 
 // Watcher ends what goes on under a secret once the secret lets nobody in any more. It may be used from many goroutines
@@ -111,14 +112,20 @@ func (w *Watcher) ask(secret string, s *watched) {
 		case <-tick.C:
 		}
 		_, err := w.keys.Authenticate(s.ctx, secret)
-		e, ok := errors.AsType[*apierror.Error](err)
-		if !ok || e.Code != apierror.Unauthenticated {
+		if err == nil || store.MayPass(err) {
 			continue
+		}
+		why := flight.Shared(err) // a fault that trying again does not mend
+		if e, ok := errors.AsType[*apierror.Error](err); ok {
+			if e.Code != apierror.Unauthenticated {
+				continue
+			}
+			why = apierror.New(apierror.Forbidden, "%s", e.Message)
 		}
 		w.mu.Lock()
 		w.forget(secret, s)
 		w.mu.Unlock()
-		s.end(apierror.New(apierror.Forbidden, "%s", e.Message))
+		s.end(why)
 		return
 	}
 }

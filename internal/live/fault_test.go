@@ -1,0 +1,70 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/flight"
+)
+
+// What trying again does not mend ends those who listen, with a fault that is one for all of them.
+func TestFaultsEnd(t *testing.T) {
+	each(t, roomy, func(w *world) {
+		other := begin(w.t, w.db, roomy, time.Hour, false)
+		other.hub.Close() // its log tells nobody
+		attached := w.subscribe(w.ctx, feedback.Filter{}, nil)
+		w.record(1)
+		w.next(attached)
+		behind := w.subscribe(w.ctx, feedback.Filter{}, new(int64))
+		watch, err := w.hub.Watch(w.ctx)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		defer watch.Close()
+		if _, err := watch.Next(w.ctx); err != nil {
+			w.t.Fatal(err)
+		}
+		if _, err := other.log.Record(w.ctx, []feedback.Recording{w.recording()}); err != nil {
+			w.t.Fatal(err)
+		}
+		for _, table := range []string{"events", "tenants"} {
+			if _, err := w.db.Writer.ExecContext(w.ctx, "ALTER TABLE "+table+" RENAME TO lost_"+table); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+		for name, next := range map[string]func() error{
+			"behind": func() error { _, err := behind.Next(w.ctx); return err },
+			"attached": func() error {
+				for {
+					w.hub.tailer(w.tenant).hint(1 << 40) // as a notification does
+					ctx, cancel := context.WithTimeout(w.ctx, 100*time.Millisecond)
+					_, err := attached.Next(ctx)
+					cancel()
+					if !errors.Is(err, context.DeadlineExceeded) && err != nil {
+						return err
+					}
+				}
+			},
+			"watch": func() error {
+				poke(watch.ready)
+				for {
+					if _, err := watch.Next(w.ctx); err != nil {
+						return err
+					}
+				}
+			},
+		} {
+			fault, ok := errors.AsType[*flight.Fault](next())
+			if !ok {
+				w.t.Errorf("%s: no fault", name)
+				continue
+			}
+			if id, _ := fault.Incident(); id == "" {
+				w.t.Errorf("%s: %v has no incident", name, fault)
+			}
+		}
+	})
+}
