@@ -185,6 +185,9 @@ func (c *ImportCmd) campaign() string {
 }
 
 func (c *ImportCmd) plan(ctx context.Context, state *cube.State) (*importer.Plan, error) {
+	if c.Delimiter == `\t` || strings.EqualFold(c.Delimiter, "tab") {
+		c.Delimiter = "\t"
+	}
 	comma, size := utf8.DecodeRuneInString(c.Delimiter)
 	if size != len(c.Delimiter) {
 		return nil, usage("--delimiter %q: want one character", c.Delimiter)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"strings"
 	"time"
@@ -131,9 +132,10 @@ func (p *Plan) Check(ctx context.Context, now time.Time, known func(ctx context.
 		return err
 	}
 	// Where an id comes twice, the second is known by then.
-	var twice map[string]bool
+	var twice map[uint64]bool
+	seed := maphash.MakeSeed()
 	if ids := p.columns.ids; len(ids) > 0 && ids[0].twice > 0 {
-		twice = map[string]bool{}
+		twice = map[uint64]bool{}
 	}
 	for number := int64(1); ; number++ {
 		if number%1000 == 0 && ctx.Err() != nil {
@@ -170,12 +172,13 @@ func (p *Plan) Check(ctx context.Context, now time.Time, known func(ctx context.
 		}
 		key, byID := p.key(number, rec.fields)
 		if byID && twice != nil {
-			if twice[key] {
+			hash := maphash.String(seed, key)
+			if twice[hash] {
 				v.Known++
 				continue
 			}
 			if len(twice) < mostIDs {
-				twice[key] = true
+				twice[hash] = true
 			}
 		}
 		v.Record++

@@ -166,10 +166,14 @@ func simplify(name string) string {
 	}, norm.NFD.String(name))
 }
 
-// simpleHeader is a column's name simplified, without a zone; "#" where the number sign is all there is.
+// simpleHeader is a column's name simplified, without a zone or a scale in brackets behind it; "#" where the number sign is all there is.
 func simpleHeader(header string) string {
 	if named, zone := zoneOfHeader(header); zone != nil && named != "" {
 		header = named
+	}
+	// Score (0-10)
+	if i := strings.LastIndexByte(header, '('); i > 0 && strings.HasSuffix(header, ")") && strings.ContainsAny(header[i:], "0123456789") {
+		header = header[:i]
 	}
 	if simple := simplify(header); simple != "" {
 		return simple
@@ -585,9 +589,27 @@ func firstGiven(sample []record, column int) string {
 	return ""
 }
 
+// ofAnswers are words of names that, with one of those for a time, are of when something was answered.
+var (
+	ofAnswers = []string{
+		"response", "responded", "answer", "answered", "submit", "submitted", "submission", "complete", "completed", "completion", "survey",
+		"feedback", "rated", "received", "collected", "abgeschlossen", "beantwortet", "antwort", "umfrage", "reponse", "respuesta", "encuesta",
+	}
+	ofTimes = []string{"date", "time", "at", "on", "timestamp", "datum", "zeit", "am", "fecha", "hora", "data", "datetime"}
+)
+
 // guessDate finds the column of dates: the first by its name that holds dates in the first rows, else the first.
 func (c *columns) guessDate(taken map[int]bool, sample []record) int {
 	all := c.likely(date, taken)
+	for i, header := range c.header {
+		words := wordsOf(header)
+		has := func(some []string) bool {
+			return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(some, w) })
+		}
+		if !taken[i] && !slices.Contains(all, i) && has(ofAnswers) && has(ofTimes) {
+			all = append(all, i)
+		}
+	}
 	for _, i := range all {
 		var g dateGuess
 		for _, rec := range sample {
@@ -621,7 +643,7 @@ type idColumn struct {
 }
 
 // mostIDs bounds how many ids are compared.
-const mostIDs = 1 << 20
+const mostIDs = 1 << 19
 
 func (c *idColumn) see(text string, line int, seed maphash.Seed) {
 	c.given++
@@ -662,7 +684,7 @@ func isScientific(text string) bool {
 
 // guessIDs finds the columns that may be the answers' ids.
 func (c *columns) guessIDs(taken map[int]bool) {
-	const most = 4
+	const most = 3
 	for _, i := range c.likely(answerID, taken) {
 		if len(c.ids) < most {
 			c.ids = append(c.ids, &idColumn{index: i, weak: weakIDs[c.simple[i]]})

@@ -264,7 +264,8 @@ func plainDate(text string) string {
 	}, width.Fold.String(text))
 }
 
-// parseUnix reads seconds (9 or 10 digits, with decimals or without) or milliseconds (12 or 13) since 1970.
+// parseUnix reads seconds (9 or 10 digits, with decimals or without), milliseconds (12 or 13) or microseconds (16) since
+// 1970.
 func parseUnix(text string) (time.Time, bool) {
 	digits, decimals := text, ""
 	if i := strings.IndexByte(text, '.'); i >= 0 {
@@ -283,6 +284,8 @@ func parseUnix(text string) (time.Time, bool) {
 		fallthrough
 	case 13:
 		return time.UnixMilli(int64(atoi(digits))).UTC(), true
+	case 16:
+		return time.UnixMicro(int64(atoi(digits))).UTC(), true
 	}
 	return time.Time{}, false
 }

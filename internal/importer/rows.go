@@ -288,9 +288,9 @@ func (p *Plan) recording(rec *record, now time.Time) (item *feedback.Recording, 
 // numbers for it.
 func isPreview(status string, from *exporter) bool {
 	switch simplify(status) {
-	case "surveypreview", "preview", "surveytest", "test", "spam":
+	case "surveypreview", "preview", "surveytest":
 		return true
-	case "1", "2", "8", "9", "17":
+	case "1", "2", "9", "17":
 		return from != nil && from.name == "Qualtrics"
 	}
 	return false

@@ -77,10 +77,10 @@ func wholeScore(text string) int {
 	return -1
 }
 
-// thousands reports whether a number has three decimals, which may just as well be thousands.
+// thousands reports whether a number has exactly three decimals, which may just as well be thousands.
 func thousands(number string) bool {
 	i := strings.LastIndexAny(number, ".,")
-	return i >= 0 && leadingDigits(number[i+1:]) == len(number)-i-1 && len(number)-i-1 >= 3
+	return i >= 0 && leadingDigits(number[i+1:]) == len(number)-i-1 && len(number)-i-1 == 3
 }
 
 // invisible are characters that copying leaves around a text.

@@ -164,6 +164,9 @@ func TestHeaders(t *testing.T) {
 		{name: "the file's zone before the header's", content: "score,comment,date (GMT+2)\n9,a,2025-03-14 07:00\n", opts: Options{FileZone: time.FixedZone("", -5*3600)}, want: []string{plain}},
 		{name: "a date's zone before the file's", content: "score,comment,date\n9,a,2025-03-14 14:00 UTC+2\n", opts: Options{FileZone: time.FixedZone("", -5*3600)}, want: []string{plain}},
 		{name: "totals in German", content: "date,score,comment\n2025-03-14,9,a\nGesamt,9,\nDurchschnitt,\"9,0\",\n", want: []string{plain}},
+		{name: "a scale behind the name", content: "Date completed,Score (0-10),Comments\n2025-03-14,9,a\n", want: []string{plain}},
+		{name: "a date of answers by its words", content: "Survey Completed On,Signup date,score,comment\n2025-03-14,2020-01-01,9,a\n", want: []string{plain}},
+		{name: "a date of something else", content: "Signup date,score,comment\n2025-03-14,9,a\n", err: "--date"},
 		{name: "the date that holds dates", content: "created_at,date,score,comment\n,2025-03-14,9,a\n", want: []string{plain}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
