@@ -113,14 +113,15 @@ func (c *ImportCmd) look(ctx context.Context, g *Globals) (plan *importer.Plan, 
 	if err != nil {
 		return nil, err
 	}
-	shown := plan.Describe()
+	var shown strings.Builder
+	shown.WriteString(plan.Describe())
 	if c.DryRun {
-		shown += preview.Describe()
+		shown.WriteString(preview.Describe())
 	}
 	for _, warning := range preview.Warnings {
-		shown += "warning: " + warning + "\n"
+		shown.WriteString("warning: " + warning + "\n")
 	}
-	if err := g.print("%s\n", shown); err != nil {
+	if err := g.print("%s\n", &shown); err != nil {
 		return nil, err
 	}
 	switch n := preview.Rejected(); {

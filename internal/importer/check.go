@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,7 +51,7 @@ func (t *tally) see(rec *record) {
 func (t *tally) where() string {
 	texts := make([]string, len(t.lines))
 	for i, line := range t.lines {
-		texts[i] = fmt.Sprint(line)
+		texts[i] = strconv.Itoa(line)
 	}
 	out := plural(t.count, "line ", "lines ") + strings.Join(texts, ", ")
 	if more := t.count - len(t.lines); more > 0 {

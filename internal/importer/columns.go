@@ -593,7 +593,7 @@ func firstGiven(sample []record, column int) string {
 var (
 	ofAnswers = []string{
 		"response", "responded", "answer", "answered", "submit", "submitted", "submission", "complete", "completed", "completion", "survey",
-		"feedback", "rated", "received", "collected", "abgeschlossen", "beantwortet", "antwort", "umfrage", "reponse", "respuesta", "encuesta",
+		"feedback", "rated", "received", "collected", "abgeschlossen", "beantwortet", "antwort", "umfrage", "reponse", "respuesta", "encuesta", //nolint:misspell // French
 	}
 	ofTimes = []string{"date", "time", "at", "on", "timestamp", "datum", "zeit", "am", "fecha", "hora", "data", "datetime"}
 )

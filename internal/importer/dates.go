@@ -267,10 +267,7 @@ func plainDate(text string) string {
 // parseUnix reads seconds (9 or 10 digits, with decimals or without), milliseconds (12 or 13) or microseconds (16) since
 // 1970.
 func parseUnix(text string) (time.Time, bool) {
-	digits, decimals := text, ""
-	if i := strings.IndexByte(text, '.'); i >= 0 {
-		digits, decimals = text[:i], text[i+1:]
-	}
+	digits, decimals, _ := strings.Cut(text, ".")
 	if leadingDigits(digits) != len(digits) || leadingDigits(decimals) != len(decimals) {
 		return time.Time{}, false
 	}
@@ -414,9 +411,9 @@ var months = func() map[string]int {
 		"september sep sept septembre septiembre setiembre settembre set setembro",
 		"october oct oktober okt octobre octubre ottobre ott outubro out",
 		"november nov novembre noviembre novembro",
-		"december dec dezember dez decembre diciembre dic dicembre dezembro",
+		"december dec dezember dez decembre diciembre dic dicembre dezembro", //nolint:misspell // French
 	} {
-		for _, name := range strings.Fields(all) {
+		for name := range strings.FieldsSeq(all) {
 			names[name] = i + 1
 		}
 	}
@@ -426,7 +423,7 @@ var months = func() map[string]int {
 // weekdays are their names, likewise.
 var weekdays = func() map[string]bool {
 	names := map[string]bool{}
-	for _, name := range strings.Fields(`
+	for name := range strings.FieldsSeq(`
 		monday mon tuesday tue tues wednesday wed thursday thu thur thurs friday fri saturday sat sunday sun
 		montag mo dienstag di mittwoch mi donnerstag do freitag fr samstag sa sonnabend sonntag so
 		lundi lun mardi mar mercredi mer jeudi jeu vendredi ven samedi sam dimanche dim
@@ -612,7 +609,7 @@ func parseClock(text string) (c clock, after string, ok bool) {
 		return n, n <= most
 	}
 	// An hour alone is a time of day only where something says that it is one.
-	separator, alone := byte(0), false
+	alone := false
 	switch digits := leadingDigits(text); digits {
 	case 4, 6:
 		// 0930 and 093000
@@ -629,7 +626,8 @@ func parseClock(text string) (c clock, after string, ok bool) {
 			return c, "", false
 		}
 		if alone = text == "" || strings.IndexByte(":.hH", text[0]) < 0; !alone {
-			separator, text = text[0], text[1:]
+			separator := text[0]
+			text = text[1:]
 			if c.minute, ok = number(59); !ok {
 				return c, "", false
 			}
@@ -751,15 +749,15 @@ func (g *dateGuess) see(text string, line int) {
 	if d, err := splitDate(plain); err == nil && d.digits[2] <= 2 {
 		g.short++
 	}
-	for i := range candidates {
+	for i, fit := range fits {
 		switch {
-		case fits[i]:
+		case fit:
 			g.fits[i]++
 		case g.unfit[i].line == 0:
 			g.unfit[i] = at
 		}
-		for j := range i {
-			if fits[i] && fits[j] && !read[i].Equal(read[j]) && g.differ[i][j].line == 0 {
+		for j, other := range read[:i] {
+			if fit && fits[j] && !read[i].Equal(other) && g.differ[i][j].line == 0 {
 				g.differ[i][j] = at
 			}
 		}

@@ -356,7 +356,8 @@ func (p *Plan) columnsOf(head []record) (*columns, error) {
 
 // subHeaders are what stands in the second header of exports that have one for the parts of questions, simplified.
 var subHeaders = []string{
-	"response", "openendedresponse", "otherpleasespecify", "reponse", "reponseouverte", "antwort", "offeneantwort", "beantwortungmitoffenemende",
+	"response", "openendedresponse", "otherpleasespecify", "reponse", "reponseouverte", "antwort", //nolint:misspell // French
+	"offeneantwort", "beantwortungmitoffenemende",
 	"respuesta", "respuestaabierta", "risposta", "rispostaaperta", "resposta", "respostaaberta", "antwoord", "openantwoord",
 }
 
@@ -395,20 +396,28 @@ func (p *Plan) readZone(header []record) error {
 		return nil
 	}
 	if last := header[len(header)-1].fields; len(header) > 1 && i < len(last) {
-		var of struct {
-			TimeZone string `json:"timeZone"`
-		}
-		// What is no JSON is a text.
-		if err := json.Unmarshal([]byte(last[i]), &of); err != nil || of.TimeZone == "" {
+		named := zoneOfJSON(last[i])
+		if named == "" {
 			return nil
 		}
-		zone, ok := ParseZone(of.TimeZone)
+		zone, ok := ParseZone(named)
 		if !ok {
-			return fmt.Errorf("line %d: %q is no zone that is known; give the file's zone with --time-zone", header[len(header)-1].line, of.TimeZone)
+			return fmt.Errorf("line %d: %q is no zone that is known; give the file's zone with --time-zone", header[len(header)-1].line, named)
 		}
 		p.zone, p.zoneFrom = zone, "the file's header"
 	}
 	return nil
+}
+
+// zoneOfJSON is the zone that Qualtrics names in a field of its third row; "" where the field is anything else.
+func zoneOfJSON(field string) string {
+	var of struct {
+		TimeZone string `json:"timeZone"`
+	}
+	if err := json.Unmarshal([]byte(field), &of); err != nil {
+		return ""
+	}
+	return of.TimeZone
 }
 
 // guessComma finds what separates the fields: that by which most of the first rows have as many as the header, and

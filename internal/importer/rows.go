@@ -254,7 +254,7 @@ func (p *Plan) recording(rec *record, now time.Time) (item *feedback.Recording, 
 	number, err := parseScore(scored)
 	if err != nil {
 		w := badScore
-		if fault, ok := errors.AsType[*scoreFault](err); ok && fault.why != noScore {
+		if fault, ok := errors.AsType[*scoreError](err); ok && fault.why != noScore {
 			w = beyondScale
 		}
 		return fail(w, "%s", err.Error())

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/text/width"
 )
 
-// scoreFault is why a field holds no score.
-type scoreFault struct {
+// scoreError is why a field holds no score.
+type scoreError struct {
 	text string
 	why  scoreWhy
 }
@@ -27,7 +27,7 @@ const (
 	noAnswer
 )
 
-func (f *scoreFault) Error() string {
+func (f *scoreError) Error() string {
 	return fmt.Sprintf("the score %.40q is %s", f.text, [...]string{"no number", "no whole number", "not 0 to 10"}[f.why])
 }
 
@@ -49,13 +49,13 @@ func parseScore(text string) (int, error) {
 	number, isNumber := parseNumber(plain, true)
 	switch {
 	case isNumber && number != math.Trunc(number):
-		return 0, &scoreFault{text, noWhole}
+		return 0, &scoreError{text, noWhole}
 	case isNumber && (number < 0 || number > 10):
-		return 0, &scoreFault{text, noAnswer}
+		return 0, &scoreError{text, noAnswer}
 	case isNumber && !thousands(plain):
 		return int(number), nil
 	case isNumber:
-		return 0, &scoreFault{text, noAnswer}
+		return 0, &scoreError{text, noAnswer}
 	}
 	if n, rest, ok := leadingScore(plain); ok && (rest == "" || setOff(rest)) {
 		return n, nil
@@ -63,7 +63,7 @@ func parseScore(text string) (int, error) {
 	if n, rest, ok := trailingScore(plain); ok && setOffBefore(rest) {
 		return n, nil
 	}
-	return 0, &scoreFault{text, noScore}
+	return 0, &scoreError{text, noScore}
 }
 
 // wholeScore is the score that the text plainly is, −1 where it is anything else.
@@ -176,7 +176,7 @@ func trailingScore(text string) (n int, rest string, ok bool) {
 	}
 	// The longest end that is a number of its own.
 	for i := max(0, len(text)-len("10.00 / 10")); i < len(text); i++ {
-		if i > 0 && strings.IndexByte("0123456789.,/", text[i-1]) >= 0 || !('0' <= text[i] && text[i] <= '9') {
+		if i > 0 && strings.IndexByte("0123456789.,/", text[i-1]) >= 0 || text[i] < '0' || text[i] > '9' {
 			continue
 		}
 		found, length := ofTen(text[i:])
@@ -273,9 +273,9 @@ func setOffBefore(rest string) bool {
 func isCategory(text string) bool {
 	switch strings.TrimSuffix(simplify(text), "s") {
 	case "promoter", "passive", "detractor", "neutral", "promoteur", "passif", "detracteur", "neutre", "passiver", "passiv",
-		"detraktor", "kritiker", "detraktoren", "promotoren", "indifferente", "promotore", "promotor", "promotora",
+		"detraktor", "kritiker", "detraktoren", "promotoren", "promotore", "promotor", "promotora",
 		"pasivo", "neutro", "detratore", "detractore", "passivo", "passivi", "promotori", "detrattore", "detrattori", "detrator",
-		"criticaster", "passief", "passieven", "neutraal":
+		"criticaster", "passief", "passieven":
 		return true
 	}
 	return false
