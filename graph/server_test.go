@@ -49,7 +49,7 @@ func each(t *testing.T, test func(t *testing.T, h *house)) {
 	storetest.EachURL(t, func(t *testing.T, databaseURL string) { test(t, open(t, databaseURL)) })
 }
 
-func open(t *testing.T, databaseURL string) *house {
+func open(t *testing.T, databaseURL string, edge ...app.Edge) *house {
 	t.Helper()
 	h := &house{log: &bytes.Buffer{}}
 	var err error
@@ -59,7 +59,7 @@ func open(t *testing.T, databaseURL string) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := h.Listen(t.Context(), "127.0.0.1:0", app.Edge{}, graph.Playground{})
+	s, err := h.Listen(t.Context(), "127.0.0.1:0", append(edge, app.Edge{})[0], graph.Playground{})
 	if err != nil {
 		t.Fatal(err)
 	}

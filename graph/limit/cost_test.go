@@ -3,6 +3,7 @@ package limit
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/vektah/gqlparser/v2/validator"
 	"github.com/vektah/gqlparser/v2/validator/rules"
 	"github.com/zeroten/zeroten/graph/generated"
+	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/rate"
 	"pgregory.net/rapid"
@@ -73,7 +75,7 @@ func TestCost(t *testing.T) {
 		"breakdown":          {`{feedback{breakdown(by:["a"]){values score{nps}}}}`, nil, 6 + 51*(listed+1)/point},
 		"daily trend":        {"{feedback{trend(interval:DAY){score{interval{low}}}}}", nil, 1 + 5 + 366/25 + 366 + 366/point},
 		"leaves":             {"{feedback{trend(interval:DAY){a:start b:start c:start score{histogram}}}}", nil, 1 + 5 + 366/25 + 366*(3+listed)/point},
-		"leaves of a page":   {"{responses(first:100){pageInfo{endCursor} edges{cursor node{" + strings.Repeat("id ", 1) + "a:id b:id score comment channel respondedAt}}}}", nil, 1 + 100 + 800/point},
+		"leaves of a page":   {"{responses(first:100){pageInfo{endCursor} edges{cursor node{" + "id a:id b:id score comment channel respondedAt}}}}", nil, 1 + 100 + 800/point},
 		"a rule":             {`{feedback(filter:{where:{all:[{not:{trait:{key:"a" in:["b"]}}} {trait:{key:"c" isKnown:true}}]}}){score{nps}}}`, nil, 2 + 4*point/rate.StepsPerPoint/point},
 		"a rule below":       {`{feedback{compareTo(filter:{where:{not:{not:{not:{trait:{key:"a" isKnown:true}}}}}}){difference}}}`, nil, 6 + 4*point/rate.StepsPerPoint/point},
 		"a rule in a list":   {`query($w:SegmentRuleInput){responses(first:1 filter:{where:$w}){nodes{id}}}`, map[string]any{"w": deep(40)}, 2 + 40*point/rate.StepsPerPoint/point},
@@ -148,6 +150,8 @@ func TestTooMuchCosts(t *testing.T) {
 	types := times(8, " t#:type{"+leaves+"}")
 	for name, document := range map[string]string{
 		"pages in pages":     "{contacts(first:100){nodes{responses(first:100){nodes{id}}}}}",
+		"deep rules":         "{" + times(15, ` a#:feedback(filter:{where:{all:[`+strings.Repeat(`{not:{not:{not:{not:{not:{not:{trait:{key:"a" isKnown:true}}}}}}}}`, 99)+`]}}){score{nps}}`) + "}",
+		"leaves":             "{feedback{trend(interval:DAY){" + times(15, " a#:start b#:end c#:complete s#:score{"+times(15, " x#:nps")+"}") + "}}}",
 		"breakdowns":         `{feedback{breakdown(by:["a"]){feedback{breakdown(by:["b"]){feedback{breakdown(by:["c"]){feedback{trend{start}}}}}}}}}`,
 		"introspection bomb": "{__schema{types{" + leaves + "fields{" + leaves + types + "type{fields{" + leaves + types + "}}}}}}",
 	} {
@@ -427,5 +431,33 @@ func BenchmarkCost(b *testing.B) {
 	validator.ValidateWithRules(schema, doc, nil)
 	for b.Loop() {
 		costs.Of(doc.Operations[0], nil)
+	}
+}
+
+// An operation that has come to more than it may cost gets nothing more; but what a mutation did is shown.
+func TestOverSpent(t *testing.T) {
+	costs := NewCosts(schema)
+	ctx, meter := WithMeter(t.Context(), MaxAnswer)
+	if err := meter.Spend(MaxCost); err != nil {
+		t.Fatalf("%d points: %v", MaxCost, err)
+	}
+	for range 2 {
+		if err, ok := errors.AsType[*apierror.Error](meter.Spend(1)); !ok || err.Code != apierror.TooComplex {
+			t.Fatalf("more: %v", err)
+		}
+	}
+	if got := meter.Cost(); got != MaxCost+1 {
+		t.Errorf("%d, want %d: what was refused is not charged", got, MaxCost+1)
+	}
+	for object, refused := range map[string]bool{"Query": true, "Feedback": true, "Mutation": false} {
+		name := map[string]string{"Query": "feedback", "Feedback": "score", "Mutation": "deleteResponse"}[object]
+		f := &ast.Field{Name: name, Alias: name, Definition: schema.Types[object].Fields.ForName(name)}
+		in := graphql.WithFieldContext(graphql.WithOperationContext(ctx, &graphql.OperationContext{}), &graphql.FieldContext{
+			Object: object, Field: graphql.CollectedField{Field: f}, IsResolver: true,
+		})
+		result, err := costs.Measure(in, func(context.Context) (any, error) { return 1, nil })
+		if (err != nil) != refused || (result == nil) != refused {
+			t.Errorf("%s.%s: %v, %v", object, name, result, err)
+		}
 	}
 }

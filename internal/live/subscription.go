@@ -95,6 +95,9 @@ func (h *Hub) Subscribe(ctx context.Context, filter feedback.Filter, after *int6
 	}
 	position := mark.Position
 	if after != nil {
+		if err := rate.SpendBlind(ctx); err != nil { // for what is gone through to the present
+			return nil, err
+		}
 		if *after < 0 || *after > mark.Position {
 			return nil, apierror.BadRequest("after: this is beyond the end of the log. Leave it out to begin with what comes from now on.")
 		}

@@ -47,12 +47,17 @@ func SpendBlind(ctx context.Context) error {
 	return nil
 }
 
-// Spender is what pays, for work that outlives the context; nil where nothing has to.
+// Spender is what pays for going through things in work that outlives the context, as SpendUnseen does; nil where nothing
+// has to.
 func Spender(ctx context.Context) func(n int) error {
-	if s, _ := ctx.Value(spenderKey{}).(*spender); s != nil {
-		return s.spend
+	s, _ := ctx.Value(spenderKey{}).(*spender)
+	switch {
+	case s == nil:
+		return nil
+	case s.blind:
+		return func(int) error { return s.spend(0) }
 	}
-	return nil
+	return s.spend
 }
 
 // What costs a point. A point stands for some 150 µs of a processor, so that 1,000 of them, which is what an operation may

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -422,6 +423,62 @@ func TestProfilesDecideLikePeople(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Going through all profiles at once finds those that match one by one.
+func TestAmongIsMatch(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		dims := anyDimensions().Draw(t, "dimensions")
+		m, err := Compile(anyRule(dims, 4).Draw(t, "rule"), dims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shape := trait.Shape{Dimensions: dims}
+		profiles, err := trait.NewProfiles(shape, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range rapid.IntRange(0, 150).Draw(t, "people") {
+			profiles.Place("API", fmt.Sprint(i%70), shape.Values(anyPerson(dims).Draw(t, "person"), calendar.Day(20_000)))
+		}
+		found, err := m.Among(context.Background(), profiles)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []int32
+		for _, p := range profiles.All() {
+			if m.Match(p.Values) {
+				want = append(want, p.ID)
+			}
+			if found.Has(p.ID) != m.Match(p.Values) {
+				t.Fatalf("profile %d is found: %v", p.ID, found.Has(p.ID))
+			}
+		}
+		if !slices.Equal(found.IDs(), want) || found.Empty() != (len(want) == 0) {
+			t.Fatalf("found %v, want %v", found.IDs(), want)
+		}
+		done, cancel := context.WithCancel(context.Background())
+		cancel()
+		if _, err := m.Among(done, profiles); !errors.Is(err, context.Canceled) {
+			t.Fatalf("when nobody waits any more: %v", err)
+		}
+	})
+}
+
+func TestSteps(t *testing.T) {
+	one := Rule{Trait: &Condition{Key: "a", In: make([]string, 3*valuesPerStep)}}
+	for name, test := range map[string]struct {
+		rule Rule
+		want int
+	}{
+		"one":         {one, 1 + 3},
+		"not":         {Rule{Not: &Rule{Not: &one}}, 3 + 3},
+		"all and any": {Rule{All: []Rule{one, {Any: []Rule{one, one}}}}, 5 + 9},
+	} {
+		if got := test.rule.Steps(); got != test.want {
+			t.Errorf("%s: %d, want %d", name, got, test.want)
+		}
+	}
 }
 
 func TestDeMorgan(t *testing.T) {

@@ -1,0 +1,160 @@
+package graph_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zeroten/zeroten/ent/response"
+	"github.com/zeroten/zeroten/internal/app"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/campaign"
+	"github.com/zeroten/zeroten/internal/contact"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/storetest"
+	"github.com/zeroten/zeroten/internal/trait"
+)
+
+// hide records much that there is not for a caller with the narrowing: responses, contacts and profiles, and campaigns and
+// segments where those are hidden too.
+func (h *house) hide(t *testing.T, c *company, n narrowing) {
+	t.Helper()
+	into := c.ids["camp:Relationship"]
+	if strings.Contains(n.token, "campaigns") {
+		for i := range 30 {
+			made, err := campaign.Create(c.ctx, h.DB, campaign.CreateInput{Name: fmt.Sprintf("Hidden %d", i)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			into = made.NodeID()
+		}
+	}
+	if strings.Contains(n.token, "segment") {
+		for i := range 30 {
+			rule := segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{fmt.Sprintf("plan %d", i)}}}
+			if _, err := cube.CreateSegment(c.ctx, h.DB, cube.CreateSegmentInput{Name: "Hidden", Rule: rule}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	recordings := make([]feedback.Recording, feedback.MaxBatch)
+	for i := range recordings {
+		at := clock.Add(-time.Duration(i*37%17_000) * time.Hour)
+		recordings[i] = feedback.Recording{
+			Campaign: into, Score: i % 11, Channel: response.ChannelAPI, RespondedAt: &at, Comment: new("slow " + strings.Repeat("€", 300)),
+			Contact: &contact.Input{ExternalID: new(fmt.Sprintf("hidden%d", i)), Name: new("Åsa Ben example"), Traits: trait.Values{
+				"persona": fmt.Sprintf("persona %d", i%90), "plan": fmt.Sprintf("plan %d", i%89), "household": float64(i % 6),
+			}},
+		}
+	}
+	out, err := h.Log.Record(c.ctx, recordings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range out {
+		if o.Errors != nil {
+			t.Fatal(o.Errors)
+		}
+	}
+}
+
+// questions are what a narrowed caller can ask for, over all root fields and all that they lead to.
+func questions(c *company) map[string]string {
+	all := map[string]string{}
+	for name, text := range bodies() {
+		all[name] = fmt.Sprintf(text, "")
+	}
+	for name, filter := range map[string]string{
+		"a rule":        `where: { not: { trait: { key: "plan", in: ["Max"] } } }`,
+		"a rare rule":   `where: { trait: { key: "household", isKnown: false } }`,
+		"days":          `last: { count: 400, unit: DAY }`,
+		"saved":         `segment: "<seg:Gamers>"`,
+		"saved, loyal":  `segment: "<seg:Loyal>"`,
+		"some campaign": `campaigns: ["<camp:Support>"]`,
+		"words":         `search: "slow"`,
+		"variants":      `variants: ["A"], hasComment: true`,
+	} {
+		if !strings.Contains(filter, "hasComment") && !strings.Contains(filter, "search") {
+			all["scores by "+name] = `{ feedback(filter: { ` + filter + ` }) { score { nps } trend(interval: DAY) { start } breakdown(by: ["persona", "plan"]) { values feedback { score { nps } } }
+				compareTo(filter: { ` + filter + ` }) { difference } } }`
+		}
+		all["responses by "+name] = `{ responses(first: 20, filter: { ` + filter + ` }) { totalCount nodes { id comment traits campaign { name } contact { name responses(first: 2) { totalCount nodes { id } } } } } }`
+		all["last by "+name] = `{ responses(last: 5, filter: { ` + filter + ` }, orderBy: { field: SCORE, direction: ASC }) { nodes { id } } }`
+	}
+	maps.Copy(all, map[string]string{
+		"contacts":           `{ contacts(first: 30) { totalCount nodes { id name traits responses(first: 3) { totalCount nodes { id } } } } }`,
+		"contacts found":     `{ contacts(search: "ben") { totalCount nodes { id } } }`,
+		"contacts, folded":   `{ contacts(search: "åsa") { totalCount nodes { id } } }`,
+		"contacts in one":    `{ contacts(segment: "<seg:Gamers>") { totalCount nodes { id } } }`,
+		"a contact":          `{ contact(externalId: "c00") { id responses { totalCount nodes { id } } } }`,
+		"a hidden contact":   `{ contact(externalId: "hidden1") { id responses { totalCount nodes { id } } } }`,
+		"campaigns":          `{ campaigns { totalCount nodes { id name feedback { score { nps } breakdown(by: ["plan"]) { values } } responses(first: 3) { totalCount nodes { id } } } } }`,
+		"segments":           `{ segments { totalCount nodes { id rule { all { trait { key in } } trait { key } } feedback { score { nps } trend { start } } } } }`,
+		"traits":             `{ traits { key label rebuild { total } } }`,
+		"values":             `{ traits { values { value contacts } } }`,
+		"nodes":              `{ nodes(ids: ["<camp:Support>", "<seg:Gamers>", "<cont:c00>", "<resp:00>", "<resp:05>"]) { id ... on Campaign { feedback { score { nps } } } ... on Segment { feedback { score { nps } } } ... on Contact { responses(first: 5) { totalCount nodes { id } } } } }`,
+		"viewer":             `{ viewer { scopes tenant { name rebuild { total } } } tenant { name } }`,
+		"a response":         `{ response(id: "<resp:05>") { id comment contact { id } campaign { id feedback { score { nps } } } } }`,
+		"the hidden by name": `{ feedback { breakdown(by: ["campaign", "persona"], limit: 200) { values share versusRest { pValue } } } }`,
+	})
+	for name, text := range all {
+		all[name] = c.own(text)
+	}
+	return all
+}
+
+// What a narrowed token's operations cost, and what is left in its bucket, tell nothing of what there is besides.
+func TestCostTellsNothingOfTheHidden(t *testing.T) {
+	const burst = 1_000_000
+	storetest.EachURL(t, func(t *testing.T, databaseURL string) {
+		h := open(t, databaseURL, app.Edge{RateBurst: burst, RateRestore: 1})
+		for _, name := range []string{"campaigns", "few people", "both"} {
+			n := narrowings()[name]
+			t.Run(name, func(t *testing.T) {
+				c := h.fill(t, h.found(t, "Us "+name))
+				token := h.token(t, c.secrets[auth.Read], c.own(n.token))
+				asked := questions(c)
+				spent := burst - int(h.available(t, token))
+				ask := func() map[string]string {
+					prices := map[string]string{}
+					for _, question := range slices.Sorted(maps.Keys(asked)) {
+						a := h.ask(t, token, asked[question], nil)
+						if a.Extensions.Cost == nil {
+							t.Fatalf("%s: %s", question, a.text)
+						}
+						spent += int(a.Extensions.Cost.Actual)
+						// What comes back in a second may be there already; what is missing was charged for something else.
+						if left := int(a.Extensions.Cost.Available); left < burst-spent {
+							t.Errorf("%s: %d are left, and %d were spent", question, left, spent)
+							spent = burst - left
+						}
+						prices[question] = fmt.Sprintf("%v at first, %v, %v", a.Extensions.Cost.Requested, a.Extensions.Cost.Actual, a.codes())
+					}
+					return prices
+				}
+				whole := func() float64 { return h.ask(t, c.secrets[auth.Admin], asked["feedback"], nil).Extensions.Cost.Actual }
+				little, before := whole(), ask()
+				h.hide(t, c, n)
+				after, much := ask(), whole()
+				for question, price := range before {
+					if after[question] != price {
+						t.Errorf("%s: cost %s, and with much that is hidden %s", question, price, after[question])
+					}
+				}
+				if much <= little {
+					t.Errorf("what was hidden changes no price: a key pays %v, and paid %v", much, little)
+				}
+			})
+		}
+	})
+}
+
+func (h *house) available(t *testing.T, secret string) float64 {
+	t.Helper()
+	return h.ask(t, secret, `{ viewer { scopes } }`, nil).Extensions.Cost.Available
+}

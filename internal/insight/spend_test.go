@@ -1,0 +1,137 @@
+package insight_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/calendar"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/insight"
+	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/storetest"
+)
+
+var errSpent = errors.New("spent")
+
+// What is read and folded is paid for, in proportion; what is asked for again in one request is there already; and all
+// of it stops when the caller can pay no more, and when the request is over.
+func TestWorkIsPaidFor(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db, "UTC")
+		var answers []answer
+		for i := range 1_800 {
+			answers = append(answers, answer{Campaign: i % 2, Score: i % 11, Plan: fmt.Sprint(i % 190), Age: 5 + i%3*10, At: now.Add(-time.Duration(i) * 7 * time.Hour)})
+		}
+		for i := 0; i < len(answers); i += 900 {
+			w.record(t, answers[i:i+900]...)
+		}
+		state, err := cube.NewStates(db).Get(w.ctx, auth.Tenant(w.ctx))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cells, err := cube.Read(w.ctx, db, state, cube.Query{From: cube.Earliest, To: cube.Latest, ByCampaign: true, ByProfile: true, By: calendar.Monthly})
+		if err != nil {
+			t.Fatal(err)
+		}
+		spent, most := 0, 1_000_000
+		paying := rate.WithSpender(w.ctx, func(n int) error {
+			if spent += n; spent > most {
+				return errSpent
+			}
+			return nil
+		}, false)
+		price := func(ctx context.Context, ask func(*insight.Feedback) error) int {
+			t.Helper()
+			before := spent
+			body, err := w.reader.Feedback(ctx, feedback.Filter{}, feedback.Within{})
+			if err == nil {
+				err = ask(body)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			return spent - before
+		}
+		breakdown := func(limit int) func(*insight.Feedback) error {
+			return func(f *insight.Feedback) error {
+				_, err := f.Breakdown(paying, []string{"plan", "age"}, limit)
+				return err
+			}
+		}
+		request := insight.WithMemo(paying)
+		read := price(request, breakdown(50))
+		if want := len(cells) / rate.CellsPerPoint; len(cells) < 1_000 || read < want {
+			t.Errorf("reading %d cells cost %d, want %d at least", len(cells), read, want)
+		}
+		if again := price(request, breakdown(50)); again != 0 {
+			t.Errorf("what was there already cost %d", again)
+		}
+		folds, profiles := 0, state.Active.Profiles.Len()
+		for limit := range 49 {
+			folds += price(request, breakdown(limit+1))
+		}
+		if want := 49 * profiles / rate.FoldsPerPoint; want == 0 || folds < want || folds >= 49*read {
+			t.Errorf("folding %d cells 49 times cost %d, want %d at least, and less than reading them each time", profiles, folds, want)
+		}
+		if anew := price(insight.WithMemo(paying), breakdown(50)); anew < read {
+			t.Errorf("another request's cost %d, and the first %d", anew, read)
+		}
+
+		done, cancel := context.WithCancel(w.ctx)
+		cancel()
+		for name, ask := range map[string]func(context.Context, *insight.Feedback) error{
+			"score": func(ctx context.Context, f *insight.Feedback) error { _, err := f.Score(ctx); return err },
+			"trend": func(ctx context.Context, f *insight.Feedback) error {
+				_, err := f.Trend(ctx, calendar.Daily, 1)
+				return err
+			},
+			"breakdown": func(ctx context.Context, f *insight.Feedback) error {
+				_, err := f.Breakdown(ctx, []string{"plan", "campaign"}, 3)
+				return err
+			},
+			"group": func(ctx context.Context, f *insight.Feedback) error {
+				groups, err := f.Breakdown(w.ctx, []string{"plan"}, 3)
+				if err != nil {
+					return err
+				}
+				_, err = groups[0].Feedback.Trend(ctx, calendar.Monthly, 1)
+				return err
+			},
+			"comparison": func(ctx context.Context, f *insight.Feedback) error {
+				_, err := f.CompareTo(ctx, feedback.Filter{Where: &segment.Rule{Not: &segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"1"}}}}})
+				return err
+			},
+		} {
+			body, err := w.reader.Feedback(w.ctx, feedback.Filter{}, feedback.Within{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name != "score" { // it reads too little to be paid for
+				most = spent
+				if err := ask(paying, body); !errors.Is(err, errSpent) {
+					t.Errorf("%s without means: %v", name, err)
+				}
+				most = 1_000_000
+			}
+			if body, err = w.reader.Feedback(w.ctx, feedback.Filter{}, feedback.Within{}); err != nil {
+				t.Fatal(err)
+			}
+			if err := ask(w.ctx, body); err != nil { // all is read
+				t.Fatal(err)
+			}
+			if err := ask(done, body); name != "breakdown" && !errors.Is(err, context.Canceled) {
+				t.Errorf("%s in a request that is over: %v", name, err)
+			}
+			if _, err := body.Breakdown(done, []string{"plan", "campaign"}, 4); !errors.Is(err, context.Canceled) {
+				t.Errorf("%s, a breakdown in a request that is over: %v", name, err)
+			}
+		}
+	})
+}
