@@ -124,7 +124,7 @@ func held(claimed, sent int, drip time.Duration) func(context.Context, *client, 
 		}
 		begin := `{"query":"{__typename}","variables":{"a":"`
 		if _, err := io.WriteString(conn, head+"\r\n"+begin+strings.Repeat("x", max(0, sent-len(begin)))); err != nil {
-			return nil //nolint:nilerr // it hung up
+			return nil // it hung up
 		}
 		if drip > 0 {
 			go func() {
@@ -156,12 +156,12 @@ func said(init bool, message []byte) func(context.Context, *client, string) erro
 			conn, _, err = websocket.Dial(ctx, at, &websocket.DialOptions{HTTPClient: c.http, Subprotocols: []string{"graphql-transport-ws"}}) //nolint:bodyclose // a socket has none
 		}
 		if err != nil {
-			return nil //nolint:nilerr // it is not let in
+			return nil // it is not let in
 		}
 		defer func() { _ = conn.CloseNow() }()
 		conn.SetReadLimit(1 << 20)
 		if err := conn.Write(ctx, websocket.MessageText, message); err != nil {
-			return nil //nolint:nilerr // it hung up
+			return nil // it hung up
 		}
 		if _, text, err := conn.Read(ctx); err == nil && bytes.Contains(text, []byte("INTERNAL")) {
 			return fmt.Errorf("a socket says %.300s", text)

@@ -77,7 +77,7 @@ func (w *world) posts(secret, body string) (status int, text string) {
 	return status, text
 }
 
-// sends sends a message, as far as the server takes it.
+// sends writes a message, as far as the server takes it.
 func (p peer) sends(message string) {
 	go func() { _ = p.Write(p.t.Context(), websocket.MessageText, []byte(message)) }()
 }
@@ -271,7 +271,7 @@ func TestLargeRequestsTakeTurns(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		for n := 0; n < 5; n++ {
+		for n := range 5 {
 			if running := w.e.running.Load(); running > 2 || answered.Load() != int64(n) {
 				t.Errorf("%d run, and %d are answered", running, answered.Load())
 			}
