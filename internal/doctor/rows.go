@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,7 +77,7 @@ var tables = []table{
 		{"channel", isOneOf(func(s string) error { return response.ChannelValidator(response.Channel(s)) })},
 		{"variant", orNull(isAnyText)}, {"dimension_values", isJSON[map[string]string]}, {"responded_at", isTime},
 	}},
-	{name: "idempotency_keys", columns: []column{{"key", isBytes(32)}, {"response_id", isID}, {"content", orNull(isBytes(32))}}},
+	{name: "idempotency_keys", columns: []column{{"key", isBytes(32)}, {"response_id", isID}, {"content", orNull(isContents)}}},
 	{name: "cubes", derived: true, columns: []column{
 		{"generation", isNumber}, {"shape", isJSON[trait.Shape]}, {"built_to", orNull(isID)}, {"whole", isBool}, {"done", isCount}, {"total", isCount},
 	}},
@@ -180,6 +181,14 @@ func isBytes(n int) func(store.Raw, int) string {
 		}
 		return ""
 	}
+}
+
+// isContents are hashes: of what was recorded, and of one or two completions.
+func isContents(r store.Raw, i int) string {
+	if text, ok := r.Text(i); !ok || !slices.Contains([]int{32, 64, 96}, len(text)) {
+		return "not one to three hashes of 32 bytes"
+	}
+	return ""
 }
 
 func isJSON[T any](r store.Raw, i int) string {
