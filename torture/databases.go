@@ -396,7 +396,9 @@ func (h *house) readOnly(ctx context.Context, url string) error {
 		if err := errors.Join(err, answer.Body.Close()); err != nil {
 			return err
 		}
-		var health struct{ Checks map[string]string }
+		var health struct {
+			Checks map[string]string `json:"checks"`
+		}
 		if err := json.Unmarshal(text, &health); err != nil {
 			return err
 		}

@@ -476,7 +476,7 @@ func (l *Log) tryLocked(ctx context.Context, w *writer, ops []*operation) (bool,
 		if p.empty() {
 			return nil
 		}
-		ok := false
+		var ok bool
 		base, ok, err = l.disk.writeTx(ctx, tx, w.tenant, s.Revision, &p)
 		if err == nil && !ok {
 			err = errors.New("the tenant's revision has changed under its lock")

@@ -319,8 +319,8 @@ func (c *Cluster) Client(ctx context.Context, program string, args ...string) (s
 // find finds one of PostgreSQL's programs: where the server's are, where these lead to, or in the path.
 func (c *Cluster) find(program string) string {
 	places := []string{c.programs}
-	if real, err := filepath.EvalSymlinks(filepath.Join(c.programs, "initdb")); err == nil {
-		places = append(places, filepath.Dir(real))
+	if initdb, err := filepath.EvalSymlinks(filepath.Join(c.programs, "initdb")); err == nil {
+		places = append(places, filepath.Dir(initdb))
 	}
 	for _, dir := range places {
 		if path := filepath.Join(dir, program); exists(path) {

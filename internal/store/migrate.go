@@ -104,6 +104,7 @@ func (db *DB) migrateSQLite(ctx context.Context) (ran []string, err error) {
 		if err != nil {
 			return err
 		}
+		//nolint:staticcheck // on SQLite all of them can be put together, and all or nothing is what is wanted
 		result, err := jobs.MigrateTx(ctx, tx.SQL, rivermigrate.DirectionUp, nil)
 		if err != nil {
 			return fmt.Errorf("making the job tables: %w", err)

@@ -78,7 +78,7 @@ func pool(t *testing.T, byTransaction bool) string {
 type taken struct{ conn net.Conn }
 
 func (d *taken) Dial(network, address string) (net.Conn, error) {
-	c, err := net.Dial(network, address) //nolint:noctx // the interface has none
+	c, err := net.Dial(network, address)
 	d.conn = c
 	return c, err
 }

@@ -131,25 +131,26 @@ func TestPreparedAgain(t *testing.T) {
 	}
 	exec(`CREATE TABLE changing (n int)`)
 	exec(`INSERT INTO changing VALUES (1)`)
+	read := func() (n string, err error) {
+		rows, err := db.Query(t.Context(), `SELECT n FROM changing`)
+		if err != nil {
+			return "", err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			if err := rows.Scan(&n); err != nil {
+				return "", err
+			}
+		}
+		return n, rows.Err()
+	}
 	for _, change := range []string{
 		`SELECT 1`, `ALTER TABLE changing ALTER n TYPE bigint`, `DEALLOCATE ALL`, `ALTER TABLE changing ALTER n TYPE text`,
 	} {
 		exec(change)
-		rows, err := db.Query(t.Context(), `SELECT n FROM changing`)
-		if err != nil {
-			t.Errorf("after %s: %v", change, err)
-			continue
-		}
-		var n string
-		for rows.Next() {
-			if err := rows.Scan(&n); err != nil {
-				t.Error(err)
-			}
-		}
-		if err := rows.Err(); err != nil || n != "1" {
+		if n, err := read(); err != nil || n != "1" {
 			t.Errorf("after %s: %q, %v", change, n, err)
 		}
-		_ = rows.Close()
 	}
 }
 
