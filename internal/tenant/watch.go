@@ -52,7 +52,7 @@ func (w *Watcher) Close() {
 }
 
 // Watch derives a context that ends once the secret lets nobody in any more; its cause is then an apierror.Error with
-// code FORBIDDEN. A database that cannot answer ends nothing. Call release when it is of no more use.
+// code FORBIDDEN, or a fault that asking again does not mend. A database that is away or busy ends nothing. Call release when it is of no more use.
 func (w *Watcher) Watch(ctx context.Context, secret string) (_ context.Context, release func()) {
 	s := w.join(secret)
 	ctx, cancel := context.WithCancelCause(ctx)

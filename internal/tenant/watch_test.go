@@ -3,6 +3,7 @@ package tenant
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 )
@@ -147,7 +149,7 @@ func TestWatchWithoutDatabase(t *testing.T) {
 				case failed <- struct{}{}:
 				case <-ctx.Done():
 				}
-				return nil, errors.New("down")
+				return nil, fmt.Errorf("down: %w", store.ErrUnreachable)
 			})
 		}))
 		letIn(t, k, secret)
@@ -187,5 +189,29 @@ func TestCloseWatcher(t *testing.T) {
 		<-after.Done()
 		releaseAfter()
 		w.Close()
+	})
+}
+
+// A fault that trying again does not mend ends what is watched: nobody can say whether the key is still let in.
+func TestWatchFaults(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx, _ := made(t, db, "Tenant")
+		c := newClock()
+		k := newKeys(db, c.now)
+		defer k.Close()
+		w := NewWatcher(k, time.Millisecond)
+		defer w.Close()
+		_, secret := newKey(t, ctx, db, new(c.now().Add(time.Hour)))
+		letIn(t, k, secret)
+		watched, release := w.Watch(t.Context(), secret)
+		defer release()
+		db.Ent.ApiKey.Intercept(ent.InterceptFunc(func(ent.Querier) ent.Querier {
+			return ent.QuerierFunc(func(context.Context, ent.Query) (ent.Value, error) { panic("oops") })
+		}))
+		c.pass(Believed)
+		<-watched.Done()
+		if err := context.Cause(watched); !flight.IsPanic(err) {
+			t.Errorf("ended by %v", err)
+		}
 	})
 }
