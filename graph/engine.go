@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -14,6 +15,7 @@ import (
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/flight"
+	"github.com/zeroten/zeroten/internal/warning"
 )
 
 // engine executes operations: what all protocols serve.
@@ -79,14 +81,29 @@ func (e *engine) execute(ctx context.Context, op *wire.Operation) *graphql.Respo
 		return &graphql.Response{Errors: gqlerror.List{e.present(ctx, err)}}
 	}
 	defer done()
-	ctx = e.operations.Meter(ctx)
+	ctx, warnings := warning.With(e.operations.Meter(ctx), fieldOf)
 	ctx, end := e.Span(ctx, op)
 	response := e.run(ctx, op.OperationContext, nil)
 	end(response.Errors)
 	if cost := e.operations.Settle(ctx, op); cost != nil {
 		response.Extensions = map[string]any{"cost": cost}
 	}
+	if all := warnings.All(); len(all) > 0 {
+		if response.Extensions == nil {
+			response.Extensions = map[string]any{}
+		}
+		response.Extensions["warnings"] = all
+	}
 	return response
+}
+
+// fieldOf says which field of the answer a context is of, from the root.
+func fieldOf(ctx context.Context) []string {
+	var steps []string
+	for _, step := range graphql.GetPath(ctx) {
+		steps = append(steps, fmt.Sprint(step))
+	}
+	return steps
 }
 
 // run executes an operation, or one event of a subscription, whose root field is given then.

@@ -101,7 +101,7 @@ type answer struct {
 }
 
 // costs are what answers say of the caller's bucket, which is another at every moment.
-var costs = regexp.MustCompile(`,"extensions":\{"cost":\{[^}]*\}\}`)
+var costs = regexp.MustCompile(`,"extensions":\{"cost":\{[^}]*\}\}|"cost":\{[^}]*\},`)
 
 // codes are those of the errors, in order.
 func (a answer) codes() []string {

@@ -22,6 +22,7 @@ import (
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/flight"
+	"github.com/zeroten/zeroten/internal/warning"
 )
 
 // A subscription is executed event by event, each as an operation of its own: what an event shows is read anew, and the
@@ -89,6 +90,8 @@ type stream struct {
 	pending *item
 	// promised says that the event before was given with More, and may wait for the next one to be sent.
 	promised bool
+	// warnings are for the first payload.
+	warnings []warning.Warning
 	closed   atomic.Bool
 }
 
@@ -131,7 +134,7 @@ func (s *stream) Next(ctx context.Context) (wire.Event, error) {
 		case payload != nil:
 			s.pending, s.promised = nil, it.more
 			s.pay(part)
-			return wire.Event{ID: it.id, Payload: payload, More: it.more}, nil
+			return wire.Event{ID: it.id, Payload: s.warn(payload), More: it.more}, nil
 		}
 		if s.promised {
 			s.promised = false
@@ -193,6 +196,21 @@ func (s *stream) take(ctx context.Context) (item, error) {
 		return item{}, errNotYet
 	}
 	return it, err
+}
+
+// warn puts into the first payload, which others may share, what this subscription's caller should know.
+func (s *stream) warn(payload []byte) []byte {
+	warnings := s.warnings
+	s.warnings = nil
+	rest, ok := bytes.CutSuffix(payload, []byte("}"))
+	if len(warnings) == 0 || !ok {
+		return payload
+	}
+	text, err := json.Marshal(map[string]any{"warnings": warnings})
+	if err != nil {
+		return payload // texts can always be written
+	}
+	return slices.Concat(rest, []byte(`,"extensions":`), text, []byte("}"))
 }
 
 // Close ends the subscription.
@@ -459,6 +477,7 @@ func (e *engine) subscribe(ctx context.Context, op *wire.Operation, after *strin
 		return nil, gqlerror.List{e.present(ctx, err)}
 	}
 	defer done()
+	guarded, warnings := warning.With(guarded, fieldOf)
 	response := e.open(context.WithValue(guarded, stepKey{}, s), op.OperationContext)
 	if len(response.Errors) > 0 || s.source == nil {
 		if s.source != nil {
@@ -472,7 +491,7 @@ func (e *engine) subscribe(ctx context.Context, op *wire.Operation, after *strin
 		field.Args = nil // they have said what to listen to
 		return &group{op: op.OperationContext, field: field, caller: auth.With(context.Background(), caller)}
 	})
-	return &stream{engine: e, source: s.source, group: joined, payer: e.operations.bucket(ctx)}, nil
+	return &stream{engine: e, source: s.source, group: joined, payer: e.operations.bucket(ctx), warnings: warnings.All()}, nil
 }
 
 // afterKey is where a context has the id of the event that a client saw last, given beside the operation.

@@ -41,6 +41,7 @@ var levels = map[string]int{
 	"internal/auth":     1,
 	"internal/flight":   0,
 	"internal/rate":     0,
+	"internal/warning":  0,
 	"internal/id":       0,
 	"internal/apierror": 0,
 	"internal/calendar": 0,

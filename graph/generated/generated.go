@@ -3388,6 +3388,9 @@ enum UserErrorCode {
 """
 What can be read. What cannot be answered is an error with ` + "`" + `extensions.code` + "`" + `: UNAUTHENTICATED, FORBIDDEN, BAD_REQUEST,
 NOT_FOUND, TOO_COMPLEX, RATE_LIMITED, OVERLOADED or INTERNAL. Another tenant's id behaves like one that does not exist.
+What was answered all the same, but should be known, is in the answer's ` + "`" + `extensions.warnings` + "`" + `, at most 20 of
+` + "`" + `{ path, message, code }` + "`" + `, with the code PART_OF_OTHER, NO_SUCH_VALUE or TAKEN_FOR; a subscription has them with its first
+event.
 """
 type Query {
   "Who is calling, and what they may do. Open to any caller with a valid key."
@@ -3477,7 +3480,10 @@ input TraitConditionInput {
   uses it is BAD_REQUEST and says how far that is.
   """
   key: String!
-  "One of these values, or of the ranges' names; at most 200 of them, and one at least."
+  """
+  One of these values, or of the ranges' names; at most 200 of them, and one at least. ` + "`" + `24-60` + "`" + ` is taken for the range
+  ` + "`" + `24–60` + "`" + `. A value that no response has is no error, but a warning.
+  """
   in: [String!] @length(max: 200)
   "The number, or the months since the date, is this edge or more. NUMBER and DATE only."
   atLeast: Float

@@ -84,6 +84,7 @@ func List(ctx context.Context, db *store.DB, states *cube.States, f Filter, with
 		if sel, err = f.Select(ctx, s, within, now); err != nil {
 			return nil, err
 		}
+		f.Warn(ctx, sel)
 	}
 	where := sel.predicates()
 	fetch := func(ctx context.Context, w page.Window) (rows []*ent.Response, err error) {

@@ -52,6 +52,7 @@ func (r *Reader) Feedback(ctx context.Context, f feedback.Filter, within feedbac
 		if err != nil {
 			return nil, err
 		}
+		f.Warn(ctx, src.first)
 		return &Feedback{source: src}, nil
 	}
 	name, err := json.Marshal([]any{auth.Tenant(ctx), f, within})
@@ -62,6 +63,7 @@ func (r *Reader) Feedback(ctx context.Context, f feedback.Filter, within feedbac
 	if err != nil {
 		return nil, err
 	}
+	f.Warn(ctx, src.first)
 	return &Feedback{source: src}, nil
 }
 
@@ -80,7 +82,7 @@ func (r *Reader) source(ctx context.Context, f feedback.Filter, within feedback.
 	}
 	return &source{
 		reader: r, tenant: tenant, filter: f, within: within, from: sel.From, to: sel.To,
-		reading: reading, sel: sel, loaded: map[split]func() (*cells, error){},
+		reading: reading, sel: sel, first: sel, loaded: map[split]func() (*cells, error){},
 	}, nil
 }
 
@@ -130,6 +132,8 @@ type source struct {
 	// sel is the filter as resolved last.
 	sel    *feedback.Selection
 	loaded map[split]func() (*cells, error)
+	// first is the selection as it was resolved at first, which warnings are about.
+	first *feedback.Selection
 }
 
 // split says what to keep apart, and from which day on to read.

@@ -114,6 +114,7 @@ func (h *Hub) Subscribe(ctx context.Context, filter feedback.Filter, after *int6
 		if err := v.resolve(state, h.cfg.Now()); err != nil {
 			return nil, err
 		}
+		filter.Warn(ctx, v.selection)
 	}
 	t.start(mark.Position)
 	return t.subscribe(position, v, rate.Spender(ctx)), nil

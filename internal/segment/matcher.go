@@ -65,7 +65,7 @@ func compile(r *Rule, dims []trait.Dimension) node {
 		n.known = &known
 	}
 	if c.In != nil {
-		n.among = set(c.In)
+		n.among = set(named(dims[at], c.In))
 	}
 	if c.AtLeast != nil || c.Below != nil {
 		within := set(rangesWithin(dims[at], c.AtLeast, c.Below))
@@ -100,6 +100,18 @@ func rangesWithin(dim trait.Dimension, atLeast, below *float64) []string {
 		end = slices.Index(dim.Edges, *below) + 1
 	}
 	return ranges[first:end]
+}
+
+// named are the values as the dimension has them.
+func named(dim trait.Dimension, values []string) []string {
+	if len(dim.Edges) == 0 {
+		return values
+	}
+	names := make([]string, len(values))
+	for i, value := range values {
+		names[i] = dim.Named(value)
+	}
+	return names
 }
 
 func set(values []string) map[string]struct{} {

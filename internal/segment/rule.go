@@ -192,7 +192,7 @@ func valueFault(dim trait.Dimension, ranges []string, value string) string {
 		}
 	case trait.Number, trait.Date:
 		if ranges != nil {
-			if !slices.Contains(ranges, value) {
+			if !slices.Contains(ranges, dim.Named(value)) {
 				return "its ranges are " + strings.Join(ranges, ", ")
 			}
 			return ""

@@ -113,7 +113,7 @@ func TestValidateRefuses(t *testing.T) {
 		{`{"trait":{"key":"age","in":["-1"]}}`, "trait.in.0", apierror.Invalid, "whole months"},
 		{`{"trait":{"key":"age","in":["1.5"]}}`, "trait.in.0", apierror.Invalid, "whole months"},
 		{`{"trait":{"key":"age","in":["2021-04-01"]}}`, "trait.in.0", apierror.Invalid, "a number"},
-		{`{"trait":{"key":"speed","in":["10-50"]}}`, "trait.in.0", apierror.Invalid, "its ranges are <10, 10–50, 50–100, ≥100"},
+		{`{"trait":{"key":"speed","in":["10-51"]}}`, "trait.in.0", apierror.Invalid, "its ranges are <10, 10–50, 50–100, ≥100"},
 		{`{"trait":{"key":"tenure","in":["3"]}}`, "trait.in.0", apierror.Invalid, "its ranges are <3, 3–12, 12–60, ≥60"},
 		{`{"trait":{"key":"plan","atLeast":3}}`, "trait.atLeast", apierror.Invalid, "plan is a TEXT"},
 		{`{"trait":{"key":"fibre","below":3}}`, "trait.below", apierror.Invalid, "fibre is a BOOLEAN"},

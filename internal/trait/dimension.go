@@ -3,6 +3,7 @@ package trait
 import (
 	"sort"
 	"strconv"
+	"strings"
 
 	"github.com/zeroten/zeroten/internal/calendar"
 )
@@ -93,6 +94,25 @@ func (d Dimension) Ranges() []string {
 	}
 	return names
 }
+
+// Named is a value as the dimension has it: the name of a range, where a hyphen stands for its dash, there are blanks in
+// it, or it begins with >=. Any other value is as it was.
+func (d Dimension) Named(value string) string {
+	if len(d.Edges) == 0 || len(value) > maxRangeName {
+		return value
+	}
+	typed := strings.NewReplacer("–", "-", "—", "-", "−", "-", "‐", "-", "‑", "-", "‒", "-", "≥", ">=", " ", "", "\u00a0", "", "\u202f", "")
+	want := typed.Replace(value)
+	for _, name := range d.Ranges() {
+		if typed.Replace(name) == want {
+			return name
+		}
+	}
+	return value
+}
+
+// maxRangeName is more bytes than the name of a range has, with some blanks.
+const maxRangeName = 1_000
 
 // rangeOf is how many edges lie at or below number.
 func (d Dimension) rangeOf(number float64) int {
