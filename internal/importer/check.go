@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,13 +65,18 @@ func (t *tally) where() string {
 type datesSeen struct {
 	count       int
 	first, last time.Time
+	// day is the one that all are of, as they are written, each in its own zone; "" where they are of several.
+	day string
 	// months are those that the dates are the first days of, nil once another day has come, or a month twice.
 	months map[time.Time]bool
 }
 
-func (d *datesSeen) see(t time.Time) {
+func (d *datesSeen) see(t time.Time, written string) {
 	if d.count++; d.count == 1 {
-		d.first, d.last, d.months = t, t, map[time.Time]bool{}
+		d.first, d.last, d.day, d.months = t, t, written, map[time.Time]bool{}
+	}
+	if written != d.day {
+		d.day = ""
 	}
 	if t.Before(d.first) {
 		d.first = t
@@ -165,7 +171,14 @@ func (p *Plan) Check(ctx context.Context, now time.Time, known func(ctx context.
 		v.left.add(left)
 		v.scores[item.Score]++
 		if p.columns.of[date] >= 0 && given(rec.fields[p.columns.of[date]]) != "" {
-			v.dates.see(item.RespondedAt.In(p.zone))
+			at := item.RespondedAt.In(p.zone)
+			written := v.dates.day
+			if written != "" || v.dates.count == 0 {
+				// It was read before.
+				own, _, _ := p.dates.parse(given(rec.fields[p.columns.of[date]]), p.zone)
+				written = own.Format(time.DateOnly)
+			}
+			v.dates.see(at, written)
 		}
 		if known == nil && twice == nil {
 			v.Record++
@@ -216,11 +229,12 @@ func validate(item *feedback.Recording, now time.Time, rec *record) {
 
 // Bounds of what is taken for odd.
 const (
-	// fewRows is how many answers there must be, at least, for it to be odd that none is above 5, and that they are of
-	// different times of one day. Of one and the same time two are odd.
+	// fewRows is how many answers there must be, at least, for it to be odd that none is above 5.
 	fewRows = 5
 	// someRows is how many there must be for it to be odd that none is above 7, manyRows for it to be odd that none is 0.
 	someRows, manyRows = 20, 1_000
+	// fewDates is how many answers must be of different times of one day; of one and the same time two are odd.
+	fewDates = 3
 	// fewMonths is how many answers must be of one month each, and of its first or last day.
 	fewMonths = 3
 )
@@ -266,11 +280,9 @@ func (v *Preview) warn() {
 	if t := v.tallies[future]; t.count > 0 {
 		add("%d dates are still to come, and would be rejected (%s: %s)", t.count, t.where(), t.example)
 	}
-	d := &v.dates
-	y1, m1, d1 := d.first.Date()
-	switch y2, m2, d2 := d.last.Date(); {
-	case d.count >= 2 && d.first.Equal(d.last), d.count >= fewRows && y1 == y2 && m1 == m2 && d1 == d2:
-		add("all %d dates are of one day, %s", d.count, d.first.Format(time.DateOnly))
+	switch d := &v.dates; {
+	case d.count >= 2 && d.first.Equal(d.last), d.count >= fewDates && d.day != "":
+		add("all %d dates are of one day, %s", d.count, cmp.Or(d.day, d.first.Format(time.DateOnly)))
 	case d.count >= fewMonths && len(d.months) == d.count:
 		add("there is one row a month, each of its first or last day: they look like scores of months, and not like answers")
 	}

@@ -275,6 +275,8 @@ func TestWarnings(t *testing.T) {
 		{"dates to come", "date,score\n2025-01-01,8\n2031-01-02,7\n2025-01-03,9\n", Options{}, []string{"1 dates are still to come"}},
 		{"one time for all", "date,score\n1970-01-01,8\n1970-01-01,7\n", Options{}, []string{"one day, 1970-01-01"}},
 		{"one day for all", rows("date,score", 6, func(i int) string { return fmt.Sprintf("2025-01-01 1%d:00,%d", i, 5+i%6) }), Options{}, []string{"one day, 2025-01-01"}},
+		{"one day in one zone alone", "date,score\n2025-01-01 20:00 PST,8\n2025-01-02 04:00 PST,7\n2025-01-02 05:00 PST,7\n", Options{}, nil},
+		{"one day, three times", "date,score\n1980-01-01 20:00 PST,8\n1980-01-01 04:00 PST,7\n1980-01-01 05:00 PST,7\n", Options{}, []string{"one day"}},
 		{"some of one day", "date,score\n2025-01-01 10:00,8\n2025-01-01 11:00,7\n", Options{}, nil},
 		{"one day by flag", "score\n8\n7\n9\n", Options{On: "2025-01-01"}, nil},
 		{"ids that were cut", "Response ID,date,score\n1.18E+11,2025-01-01,8\n1.19E+11,2025-01-02,7\n", Options{}, []string{"2 ids", "1.18E+11"}},
