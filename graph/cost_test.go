@@ -93,7 +93,7 @@ func questions(c *company) map[string]string {
 		"contacts in one":    `{ contacts(segment: "<seg:Gamers>") { totalCount nodes { id } } }`,
 		"a contact":          `{ contact(externalId: "c00") { id responses { totalCount nodes { id } } } }`,
 		"a hidden contact":   `{ contact(externalId: "hidden1") { id responses { totalCount nodes { id } } } }`,
-		"campaigns":          `{ campaigns { totalCount nodes { id name feedback { score { nps } breakdown(by: ["plan"]) { values } } responses(first: 3) { totalCount nodes { id } } } } }`,
+		"campaigns":          `{ campaigns(first: 2) { totalCount nodes { id name feedback { score { nps } breakdown(by: ["plan"]) { values } } responses(first: 3) { totalCount nodes { id } } } } }`,
 		"segments":           `{ segments { totalCount nodes { id rule { all { trait { key in } } trait { key } } feedback { score { nps } trend { start } } } } }`,
 		"traits":             `{ traits { key label rebuild { total } } }`,
 		"values":             `{ traits { values { value contacts } } }`,

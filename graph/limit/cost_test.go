@@ -446,8 +446,8 @@ func TestOverSpent(t *testing.T) {
 			t.Fatalf("more: %v", err)
 		}
 	}
-	if got := meter.Cost(); got != MaxCost+1 {
-		t.Errorf("%d, want %d: what was refused is not charged", got, MaxCost+1)
+	if got := meter.Cost(); got != MaxCost {
+		t.Errorf("%d, want %d: what was refused is not charged", got, MaxCost)
 	}
 	for object, refused := range map[string]bool{"Query": true, "Feedback": true, "Mutation": false} {
 		name := map[string]string{"Query": "feedback", "Feedback": "score", "Mutation": "deleteResponse"}[object]

@@ -47,8 +47,9 @@ func MeterOf(ctx context.Context) *Meter {
 	return m
 }
 
-// Cost is what has been counted so far.
-func (m *Meter) Cost() int { return int(min(m.cost.Load()/point, saturated)) }
+// Cost is what has been counted so far, MaxCost at most: by how much an operation went beyond, whose fields are read beside
+// each other, is chance.
+func (m *Meter) Cost() int { return int(min(m.cost.Load()/point, MaxCost)) }
 
 // Spend counts n points for what is about to be done, or is done already. Where the operation has come to more than it may
 // cost the error is TOO_COMPLEX, and remains so: nothing more is to be done for it.

@@ -27,31 +27,33 @@ func Holders(ctx context.Context, db *store.DB, tenant uuid.UUID, key string, f 
 		held = `CAST(traits -> CAST($2 AS text) AS text)`
 	}
 	unpaid, all := 0, 0
-	err := each(ctx, db.Reader, func(rows *sql.Rows) error {
-		var text *string
-		var contacts int
-		if err := rows.Scan(&text, &contacts); err != nil {
-			return err
-		}
-		if all += contacts; all >= maxHolders {
-			return apierror.New(apierror.TooComplex, "There are %d contacts or more, and values of a trait can be counted of fewer: use breakdown.", maxHolders)
-		}
-		unpaid += contacts
-		if n := unpaid / rate.HoldersPerPoint; n > 0 {
-			unpaid -= n * rate.HoldersPerPoint
-			if err := rate.Spend(ctx, n); err != nil {
+	err := db.Sift(ctx, func() error {
+		return each(ctx, db.Reader, func(rows *sql.Rows) error {
+			var text *string
+			var contacts int
+			if err := rows.Scan(&text, &contacts); err != nil {
 				return err
 			}
-		}
-		var value any
-		if text != nil {
-			if err := json.Unmarshal([]byte(*text), &value); err != nil {
-				return fmt.Errorf("the value %s: %w", *text, err)
+			if all += contacts; all >= maxHolders {
+				return apierror.New(apierror.TooComplex, "There are %d contacts or more, and values of a trait can be counted of fewer: use breakdown.", maxHolders)
 			}
-		}
-		return f(value, contacts)
-	}, `SELECT `+held+` AS held, count(*) AS contacts FROM
+			unpaid += contacts
+			if n := unpaid / rate.HoldersPerPoint; n > 0 {
+				unpaid -= n * rate.HoldersPerPoint
+				if err := rate.Spend(ctx, n); err != nil {
+					return err
+				}
+			}
+			var value any
+			if text != nil {
+				if err := json.Unmarshal([]byte(*text), &value); err != nil {
+					return fmt.Errorf("the value %s: %w", *text, err)
+				}
+			}
+			return f(value, contacts)
+		}, `SELECT `+held+` AS held, count(*) AS contacts FROM
 		(SELECT traits FROM contacts WHERE tenant_id = $1 LIMIT $3) AS looked_at GROUP BY held ORDER BY contacts DESC, held`, tenant, key, maxHolders)
+	})
 	if err != nil {
 		return fmt.Errorf("counting the holders of trait %s: %w", key, err)
 	}

@@ -42,6 +42,9 @@ type Query struct {
 const (
 	// maxCells bounds the memory that one reading takes, at some 130 bytes each.
 	maxCells = 1_000_000
+	// blindDaysPerPoint is how many days cost a point, besides rate.BlindPrice, where the caller must not learn how many cells
+	// were gone through; more than blindDays do not count.
+	blindDaysPerPoint, blindDays = 10, 730
 	// portion is after how many cells a reading pays for them, and sees whether it is still wanted.
 	portion = 2_000
 )
@@ -97,7 +100,7 @@ func Read(ctx context.Context, db *store.DB, s *State, q Query) ([]Cell, error) 
 	}
 	r := reading{ctx: ctx, query: q, settings: -1}
 	if q.Hidden {
-		if err := rate.SpendBlind(ctx); err != nil {
+		if err := rate.Spend(ctx, rate.BlindPrice+min(int(q.To)-int(q.From), blindDays)/blindDaysPerPoint); err != nil {
 			return nil, err
 		}
 	}
@@ -339,7 +342,7 @@ func (q Query) stream(dialect string, s *State) (string, []any) {
 	if q.ByCampaign {
 		campaign, none = ", campaign_id", ", ''"
 	}
-	parts, args := q.from(dialect, s, q.Hidden)
+	parts, args := q.from(dialect, s, false)
 	for i, from := range parts {
 		parts[i] = "SELECT (" + profile + " << 32) + " + start + ", " + packed + campaign + from
 	}

@@ -136,7 +136,7 @@ func (c *cells) campaigns() labels {
 		return cmp.Or(cmp.Compare(name(a), name(b)), bytes.Compare(a[:], b[:]))
 	}) {
 		l.values, l.shown = append(l.values, id.String()), append(l.shown, name(id))
-		ids[id] = uint32(place) //nolint:gosec // there are no more than cells
+		ids[id] = uint32(place)
 		l.places[id.String()] = ids[id]
 	}
 	var last uuid.UUID // many cells of one campaign come after each other
@@ -156,7 +156,7 @@ func (l *labels) place(value string) (uint32, bool) {
 		return at, ok
 	}
 	at, ok := slices.BinarySearch(l.values, value)
-	return uint32(at), ok //nolint:gosec // there are no more than profiles
+	return uint32(at), ok
 }
 
 // shows is what is shown of a value.
@@ -184,7 +184,7 @@ func (c *cells) key(by cut) (key, error) {
 		k.labels[i] = l
 	}
 	if k.labels[1].of != nil {
-		k.width = uint32(len(k.labels[1].values)) //nolint:gosec // as above
+		k.width = uint32(len(k.labels[1].values))
 	}
 	return k, nil
 }
@@ -252,7 +252,7 @@ func (d *division) divide(c *cells, own []int32, k *key) {
 		}
 		if part == 0 {
 			d.numbers, d.counts = append(d.numbers, n), append(d.counts, 0)
-			part = int32(len(d.numbers)) //nolint:gosec // there are no more than cells
+			part = int32(len(d.numbers))
 			if d.sparse != nil {
 				d.sparse[n] = part
 			} else {
@@ -316,7 +316,7 @@ func (g *group) own(ctx context.Context, c *cells) ([]int32, error) {
 		if c.every == nil {
 			c.every = make([]int32, len(c.cells))
 			for i := range c.every {
-				c.every[i] = int32(i) //nolint:gosec // there are no more than cube.Read gives
+				c.every[i] = int32(i)
 			}
 		}
 		return c.every, nil
@@ -355,7 +355,7 @@ func (c *cells) cut(ctx context.Context, by cut) (*parts, error) {
 	d.divide(c, own, &k)
 	p := &parts{key: k, places: make(map[uint32]int32, len(d.numbers)), cells: make([]int32, len(own)), starts: make([]int32, len(d.numbers)+1)}
 	for i, n := range d.numbers {
-		p.places[n] = int32(i) //nolint:gosec // as above
+		p.places[n] = int32(i)
 	}
 	for _, part := range d.part {
 		p.starts[part+1]++
@@ -421,7 +421,7 @@ func (c *cells) breakdown(ctx context.Context, by cut, limit int) (pieces []piec
 	restNumber, known := k.number(restOf)
 	var first last
 	for part, n := range d.numbers {
-		s := shown{n, int32(part), d.counts[part]} //nolint:gosec // as above
+		s := shown{n, int32(part), d.counts[part]}
 		switch {
 		case s.count == 0:
 		case known && n == restNumber:
@@ -440,7 +440,7 @@ func (c *cells) breakdown(ctx context.Context, by cut, limit int) (pieces []piec
 	pieces = make([]piece, len(first)+1)
 	place := make([]int32, len(d.numbers)) // 1 more than that of the piece
 	for i, s := range first {
-		pieces[i].values, place[s.part] = k.values(s.number), int32(i+1) //nolint:gosec // up to the limit
+		pieces[i].values, place[s.part] = k.values(s.number), int32(i+1)
 	}
 	pieces[len(first)].values = restOf
 	for i, at := range own {

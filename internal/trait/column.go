@@ -58,7 +58,7 @@ func (p *Profiles) column(i int) *Column {
 	}
 	c := &Column{Values: slices.Sorted(maps.Keys(places)), Of: make([]uint16, len(p.all)+1)}
 	for place, v := range c.Values {
-		places[v] = uint16(place) //nolint:gosec // there are at most MaxProfiles
+		places[v] = uint16(place)
 	}
 	for at := range p.all {
 		c.Of[at+1] = places[value(&p.all[at])]
@@ -143,7 +143,7 @@ func (s Set) IDs() []int32 {
 	ids := make([]int32, 0, n)
 	for i, word := range s {
 		for ; word != 0; word &= word - 1 {
-			ids = append(ids, int32(i*64+bits.TrailingZeros64(word))) //nolint:gosec // there are at most MaxProfiles
+			ids = append(ids, int32(i*64+bits.TrailingZeros64(word)))
 		}
 	}
 	return ids
