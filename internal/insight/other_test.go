@@ -1,6 +1,7 @@
 package insight_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/trait"
+	"github.com/zeroten/zeroten/internal/warning"
 	"pgregory.net/rapid"
 )
 
@@ -228,6 +230,18 @@ func filtersAgree(t *testing.T, db *store.DB, limits trait.Limits) {
 			}
 		}
 	})
+	// Who names a variant that is part of (other) is told so.
+	for _, v := range variants {
+		ctx, list := warning.With(w.ctx, func(context.Context) []string { return nil })
+		if _, err := w.reader.Feedback(ctx, feedback.Filter{Variants: []string{v}}, feedback.Within{}); err != nil {
+			t.Fatal(err)
+		}
+		standing := s.Active.Profiles.VariantStanding(v)
+		part := standing == trait.PartOfOther || standing == trait.PartlyOther
+		if told := slices.ContainsFunc(list.All(), func(w warning.Warning) bool { return w.Code == warning.PartOfOther }); told != part {
+			t.Errorf("%s stands for %d, and warnings are %v", v, standing, list.All())
+		}
+	}
 	values, err := contact.Values(w.ctx, db, s, "plan", now)
 	if err != nil {
 		t.Fatal(err)
