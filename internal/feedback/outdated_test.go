@@ -10,7 +10,7 @@ import (
 // TestFlushPreparesAgain has the session forget the flush's statement, and changes the type of what it returns.
 func TestFlushPreparesAgain(t *testing.T) {
 	f := newFixture(t, storetest.Open(t, pgtest.URL(t)))
-	for n, change := range []string{`SELECT 1`, `DEALLOCATE ALL`, `ALTER TABLE tenants ALTER log_position TYPE numeric`} {
+	for n, change := range []string{`SELECT 1`, `DEALLOCATE ALL`, `ALTER TABLE tenants ALTER log_position TYPE integer`} {
 		if _, err := f.db.Writer.Exec(change); err != nil {
 			t.Fatal(err)
 		}
