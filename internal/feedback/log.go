@@ -474,7 +474,7 @@ func (l *Log) tryLocked(ctx context.Context, w *writer, ops []*operation) (bool,
 		}
 		p = planFlush(s, read, ops, l.Now())
 		if p.empty() {
-			return nil
+			return errNothing
 		}
 		var ok bool
 		base, ok, err = l.disk.writeTx(ctx, tx, w.tenant, s.Revision, &p)
@@ -483,15 +483,20 @@ func (l *Log) tryLocked(ctx context.Context, w *writer, ops []*operation) (bool,
 		}
 		return err
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, errNothing):
+		s.Revision-- // what taking the lock added to it was given back
+	case err != nil:
 		return false, err
-	}
-	w.state = s
-	if !p.empty() {
+	default:
 		l.wrote(s, &p, base)
 	}
+	w.state = s
 	return true, nil
 }
+
+// errNothing gives the tenant's lock back where there was nothing to write.
+var errNothing = errors.New("nothing to write")
 
 // wrote notes what is durable, and tells it.
 func (l *Log) wrote(s *cube.State, p *plan, base int64) {
