@@ -13,7 +13,7 @@ import (
 // would find what does not hold it.
 func terms(search string) []string {
 	var all []string
-	for _, text := range strings.Fields(folded(search)) {
+	for text := range strings.FieldsSeq(folded(search)) {
 		if bare := strings.TrimFunc(text, surrounds); bare != "" {
 			text = bare
 		}

@@ -94,7 +94,7 @@ func (w *world) anyFilter(plans, variants []string) *rapid.Generator[feedback.Fi
 			f.HasComment = new(rapid.Bool().Draw(rt, "has comment"))
 		}
 		if some(rt, "by words") {
-			f.Search = new(rapid.SampledFrom([]string{"slow", "👎", "👎 too", "!!!", `"`, "遅い", "e\u0301", "the", "a", "C++", "50%", "lo", ""}).Draw(rt, "search"))
+			f.Search = new(rapid.SampledFrom([]string{"slow", "👎", "👎 too", "!!!", `"`, "\u9045い", "e\u0301", "the", "a", "C++", "50%", "lo", ""}).Draw(rt, "search"))
 		}
 		return f
 	})
@@ -118,7 +118,7 @@ func filtersAgree(t *testing.T, db *store.DB, limits trait.Limits) {
 	w.keepApart(t, limits)
 	plans, variants := []string{trait.None, trait.Other, "never seen"}, []string{trait.None, trait.Other, "never seen"}
 	var answers []answer
-	comments := []string{"", "Too slow 👎", "the app is slow!!!", `So "slow"`, "回線が遅いです", "cafe\u0301 é", "C++ and 50% off", "a"}
+	comments := []string{"", "Too slow 👎", "the app is slow!!!", `So "slow"`, "\u56de\u7ddaが\u9045いです", "cafe\u0301 é", "C++ and 50% off", "a"}
 	for i := range 240 {
 		a := answer{
 			Campaign: i % 2, Score: (i*7 + i/11) % 11, Age: i % 30, At: now.Add(-time.Duration(i) * 11 * time.Hour), Comment: comments[i*i%len(comments)],
