@@ -274,7 +274,7 @@ func (e *examiner) answers(g, building *stored, want trait.Shape) error {
 	}
 	if _, err := calendar.LoadZone(shape.Zone); err != nil {
 		e.fault("%s, and nothing tells in which time zone to count", what)
-		return nil
+		return nil //nolint:nilerr // it is a fault now
 	}
 	t, err := e.tally(int32(e.active), shape, nil, false)
 	if err != nil {
@@ -926,7 +926,7 @@ func (t *tally) unsure() string {
 	}
 	for response, d := range t.e.w.Doubts {
 		if d.Side == Neither || d.believed() == nil {
-			return fmt.Sprintf("what is right of response %s", id.Response.Format(response))
+			return "what is right of response " + id.Response.Format(response)
 		}
 	}
 	for campaign, c := range t.of {

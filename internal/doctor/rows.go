@@ -45,7 +45,7 @@ var tables = []table{
 		{"created_at", isTime}, {"log_position", isCount}, {"revision", isCount}, {"settings", isCount}, {"cube", isCount},
 	}},
 	{name: "api_keys", kind: id.ApiKey, columns: apiKeyColumns},
-	{name: "signing_keys", columns: []column{{"id", isID}, {"secret", isBytes(32)}, {"created_at", isTime}}, whole: wholeSigningKey},
+	{name: "signing_keys", columns: []column{{"id", isID}, {"secret", isHash}, {"created_at", isTime}}, whole: wholeSigningKey},
 	{name: "campaigns", kind: id.Campaign, columns: []column{
 		{"id", isID}, {"name", isText}, {"question", isAnyText}, {"follow_up_question", isAnyText},
 		{"status", isOneOf(func(s string) error { return campaign.StatusValidator(campaign.Status(s)) })},
@@ -77,7 +77,7 @@ var tables = []table{
 		{"channel", isOneOf(func(s string) error { return response.ChannelValidator(response.Channel(s)) })},
 		{"variant", orNull(isAnyText)}, {"dimension_values", isJSON[map[string]string]}, {"responded_at", isTime},
 	}},
-	{name: "idempotency_keys", columns: []column{{"key", isBytes(32)}, {"response_id", isID}, {"content", orNull(isContents)}}},
+	{name: "idempotency_keys", columns: []column{{"key", isHash}, {"response_id", isID}, {"content", orNull(isContents)}}},
 	{name: "cubes", derived: true, columns: []column{
 		{"generation", isNumber}, {"shape", isJSON[trait.Shape]}, {"built_to", orNull(isID)}, {"whole", isBool}, {"done", isCount}, {"total", isCount},
 	}},
@@ -91,7 +91,7 @@ var tables = []table{
 }
 
 var apiKeyColumns = []column{
-	{"id", isID}, {"name", isText}, {"hint", isText}, {"hash", isBytes(32)}, {"scopes", isScopes},
+	{"id", isID}, {"name", isText}, {"hint", isText}, {"hash", isHash}, {"scopes", isScopes},
 	{"created_at", isTime}, {"last_used_at", orNull(isTime)}, {"expires_at", orNull(isTime)}, {"revoked_at", orNull(isTime)},
 }
 
@@ -174,13 +174,12 @@ func isKind(r store.Raw, i int) string {
 	return ""
 }
 
-func isBytes(n int) func(store.Raw, int) string {
-	return func(r store.Raw, i int) string {
-		if text, ok := r.Text(i); !ok || len(text) != n {
-			return fmt.Sprintf("not of %d bytes", n)
-		}
-		return ""
+// isHash is for hashes, and for keys of their length.
+func isHash(r store.Raw, i int) string {
+	if text, ok := r.Text(i); !ok || len(text) != 32 {
+		return "not of 32 bytes"
 	}
+	return ""
 }
 
 // isContents are hashes: of what was recorded, and of one or two completions.
@@ -423,7 +422,7 @@ func segments(ctx context.Context, tx *store.Tx, tenant uuid.UUID) (faults []cub
 		var rule segment.Rule
 		text, _ := r.Text(2)
 		if json.Unmarshal([]byte(text), &rule) != nil {
-			return nil // said of the row
+			return nil //nolint:nilerr // said of the row
 		}
 		if errs := rule.Validate(dims); errs != nil {
 			name := r.Show(0)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -278,7 +279,7 @@ func show(score *int) string {
 	if score == nil {
 		return "none"
 	}
-	return fmt.Sprint(*score)
+	return strconv.Itoa(*score)
 }
 
 // compare compares what the log tells with the row of the response: id, campaign, score, recorded, updated, responded.

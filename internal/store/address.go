@@ -17,7 +17,7 @@ var ErrAddress = errors.New("no address of a database")
 // The forms that there are.
 const (
 	sqliteForm   = "sqlite:///path/to/file.db"
-	postgresForm = "postgres://user:password@host:5432/name?sslmode=require"
+	postgresForm = "postgres://user:password@host:5432/name?sslmode=require" //nolint:gosec // an example
 )
 
 // addressError is an ErrAddress that says so in its own words.
