@@ -30,8 +30,6 @@ const (
 type gate struct {
 	net.Listener
 
-	// most is how many connections there may be, each how many of one address.
-	most, each int
 	// trusted are proxies, whose connections are those of many.
 	trusted []netip.Prefix
 

@@ -90,7 +90,7 @@ func TestStartTogether(t *testing.T) {
 		for _, s := range all {
 			answer, body := get(t, http.MethodPost, s.address+"/graphql", `{"query": "{ tenant { name } }"}`,
 				map[string]string{"Authorization": "Bearer " + secrets[0], "Content-Type": "application/json"})
-			if answer.StatusCode != http.StatusOK || !bytes.Contains([]byte(body), []byte("My company")) {
+			if answer.StatusCode != http.StatusOK || !strings.Contains(body, "My company") {
 				t.Errorf("%d %s\n%s", answer.StatusCode, body, s.log.String())
 			}
 			if answer, body := get(t, http.MethodGet, s.address+"/readyz", "", nil); answer.StatusCode != http.StatusOK {

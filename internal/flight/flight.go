@@ -17,7 +17,7 @@ import (
 )
 
 // Fault is a panic, or an error of work that several share. They are all told of the same one, and it is logged once.
-type Fault struct {
+type Fault struct { //nolint:errname // flight.Fault says it
 	err      error
 	stack    []byte // nil where there was no panic
 	incident string

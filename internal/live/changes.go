@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/zeroten/zeroten/internal/auth"
-	"github.com/zeroten/zeroten/internal/store"
 )
 
 // Changes tells a value that is computed from a tenant's feedback: at once, and again whenever it is another.
@@ -57,14 +56,14 @@ func (c *Changes[V, K]) Next(ctx context.Context) (value V, key K, err error) {
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return value, key, context.Cause(ctx)
-		case err != nil && store.MayPass(err):
-			c.watch.tailer.hub.faulty("live: computing a value", err)
+		case err != nil:
+			if fault := c.watch.tailer.hub.faulty("live: computing a value", err); fault != nil {
+				return value, key, fault
+			}
 			if !pause(ctx, awayRetry) {
 				return value, key, context.Cause(ctx)
 			}
 			continue
-		case err != nil:
-			return value, key, err
 		}
 		c.due = false
 		if c.told && key == c.last {

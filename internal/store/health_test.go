@@ -205,7 +205,7 @@ func TestAway(t *testing.T) {
 				t.Errorf("pinged: %v", err)
 			}
 			for range 3 {
-				if _, err := db.Query(t.Context(), `SELECT 1`); store.Explain(err) == nil { //nolint:rowserrcheck // there are none
+				if _, err := db.Query(t.Context(), `SELECT 1`); store.Explain(err) == nil { //nolint:rowserrcheck,sqlclosecheck // there are none
 					t.Errorf("asked: %v", err)
 				}
 			}

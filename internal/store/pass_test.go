@@ -46,7 +46,7 @@ func TestMayPass(t *testing.T) {
 		}
 		rows, err := db.Query(t.Context(), statement)
 		if err == nil {
-			err = errors.Join(rows.Err(), rows.Close())
+			err = errors.Join(rows.Err(), rows.Close()) //nolint:sqlclosecheck // here and now
 		}
 		if err == nil || MayPass(err) {
 			t.Errorf("%s: %v may pass", name, err)
