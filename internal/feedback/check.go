@@ -353,7 +353,8 @@ func (e *Examination) doubt(response uuid.UUID, w *row) {
 	e.Witness.Doubts[response] = &cube.Doubt{}
 }
 
-// silent finds responses that no event tells of.
+// silent finds responses that no event tells of. Sets are subtracted, and not joined: there is no index of events by
+// response, and SQLite makes none for it.
 func (e *Examination) silent(ctx context.Context, tx *store.Tx) error {
 	return store.EachRaw(ctx, tx.SQL, func(r store.Raw) error {
 		u, ok := r.UUID(0)
@@ -368,8 +369,9 @@ func (e *Examination) silent(ctx context.Context, tx *store.Tx) error {
 		e.doubt(u, w)
 		return nil
 	}, `SELECT r.id, r.campaign_id, r.score, r.recorded_at, r.updated_at FROM responses r
-		LEFT JOIN (SELECT DISTINCT response_id FROM events WHERE tenant_id = $1) e ON e.response_id = r.id
-		WHERE r.tenant_id = $1 AND e.response_id IS NULL ORDER BY r.id`, e.tenant)
+		WHERE r.tenant_id = $1 AND r.id IN (
+			SELECT id FROM responses WHERE tenant_id = $1 EXCEPT SELECT response_id FROM events WHERE tenant_id = $1)
+		ORDER BY r.id`, e.tenant)
 }
 
 // facts reads what the cells would have counted of the responses in doubt.
@@ -529,11 +531,16 @@ func (e *Examination) tombstones(ctx context.Context, tx *store.Tx) error {
 				`UPDATE tombstones SET score = $3 WHERE tenant_id = $1 AND response_id = $2`, score)
 		}
 		return nil
-	}, `SELECT t.response_id, t.campaign_id, t.score, e.position, e.campaign_id, e.previous_score, r.id FROM tombstones t
-		LEFT JOIN (SELECT position, response_id, campaign_id, previous_score FROM events WHERE tenant_id = $1 AND kind = 3) e ON e.response_id = t.response_id
+	}, `SELECT t.response_id, t.campaign_id, t.score, e.position, e.campaign_id, e.previous_score, r.id FROM events e
+		JOIN tombstones t ON t.tenant_id = $1 AND t.response_id = e.response_id
 		LEFT JOIN responses r ON r.tenant_id = $1 AND r.id = t.response_id
-		WHERE t.tenant_id = $1 AND (e.position IS NULL OR t.campaign_id <> e.campaign_id OR t.score <> e.previous_score)
-		ORDER BY t.response_id`, e.tenant)
+		WHERE e.tenant_id = $1 AND e.kind = 3 AND (t.campaign_id <> e.campaign_id OR t.score <> e.previous_score)
+		UNION ALL SELECT t.response_id, t.campaign_id, t.score, NULL, NULL, NULL, r.id FROM tombstones t
+		LEFT JOIN responses r ON r.tenant_id = $1 AND r.id = t.response_id
+		WHERE t.tenant_id = $1 AND t.response_id IN (
+			SELECT response_id FROM tombstones WHERE tenant_id = $1
+			EXCEPT SELECT response_id FROM events WHERE tenant_id = $1 AND kind = 3)
+		ORDER BY 1`, e.tenant)
 }
 
 func same(a, b any) bool { return fmt.Sprintf("%s", a) == fmt.Sprintf("%s", b) }
@@ -558,7 +565,9 @@ func (e *Examination) keys(ctx context.Context, tx *store.Tx) error {
 		e.name("idempotency key", "the idempotency key %x names the response %s, of which there is neither row nor event; only a backup knows it", key, named)
 		return nil
 	}, `SELECT k.key, k.response_id FROM idempotency_keys k
-		LEFT JOIN responses r ON r.tenant_id = $1 AND r.id = k.response_id
-		LEFT JOIN (SELECT DISTINCT response_id FROM events WHERE tenant_id = $1) e ON e.response_id = k.response_id
-		WHERE k.tenant_id = $1 AND r.id IS NULL AND e.response_id IS NULL ORDER BY k.key`, e.tenant)
+		WHERE k.tenant_id = $1 AND k.response_id IN (
+			SELECT response_id FROM idempotency_keys WHERE tenant_id = $1
+			EXCEPT SELECT id FROM responses WHERE tenant_id = $1
+			EXCEPT SELECT response_id FROM events WHERE tenant_id = $1)
+		ORDER BY k.key`, e.tenant)
 }
