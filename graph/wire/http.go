@@ -193,13 +193,10 @@ func (x *exchange) begin() (op *Operation, errs gqlerror.List, err error) {
 	return op, errs, err
 }
 
-// read reads the request and finds out who sent it.
+// read reads the request and finds out who sent it, who pays a point where it is none that could be executed.
 func (x *exchange) read() (*asked, error) {
 	began := time.Now()
 	x.unread = x.r.ContentLength != 0
-	if err := x.check(); err != nil {
-		return nil, err
-	}
 	known, err := x.authenticate()
 	if err != nil {
 		return nil, err
@@ -209,25 +206,10 @@ func (x *exchange) read() (*asked, error) {
 		holder = x.h.key(x.ctx, x.secret)
 	}
 	x.in = x.h.intake(x.ctx, holder.name)
-	var a *asked
-	if x.r.Method == http.MethodGet {
-		raw := x.r.URL.RawQuery
-		if err = x.in.expect(len(raw)); err == nil {
-			err = x.in.hold(2 * len(raw)) // it is decoded
-		}
-		if err == nil {
-			err = x.in.wait()
-		}
-		if err == nil {
-			a, err = parseQuery(raw, x.h.limits, x.in)
-		}
-	} else {
-		var body []byte
-		if body, err = x.body(known); err == nil {
-			err = x.in.wait()
-		}
-		if err == nil {
-			a, err = parseParams(body, x.h.limits, x.in)
+	a, err := x.params(known)
+	if _, refused := errors.AsType[*refusal](err); refused && x.h.engine.Pay != nil {
+		if unpaid := x.h.engine.Pay(x.ctx, 1); unpaid != nil {
+			return nil, unpaid
 		}
 	}
 	if err != nil {
@@ -235,6 +217,34 @@ func (x *exchange) read() (*asked, error) {
 	}
 	a.params.ReadTime = graphql.TraceTiming{Start: began, End: time.Now()}
 	return a, nil
+}
+
+// params reads what is asked for, while there is room and it is paid for.
+func (x *exchange) params(known bool) (*asked, error) {
+	if err := x.check(); err != nil {
+		return nil, err
+	}
+	if x.r.Method != http.MethodGet {
+		body, err := x.body(known)
+		if err != nil {
+			return nil, err
+		}
+		if err := x.in.wait(); err != nil {
+			return nil, err
+		}
+		return parseParams(body, x.h.limits, x.in)
+	}
+	raw := x.r.URL.RawQuery
+	if err := x.in.expect(len(raw)); err != nil {
+		return nil, err
+	}
+	if err := x.in.hold(2 * len(raw)); err != nil { // it is decoded
+		return nil, err
+	}
+	if err := x.in.wait(); err != nil {
+		return nil, err
+	}
+	return parseQuery(raw, x.h.limits, x.in)
 }
 
 // check refuses what can be told from the head of the request.

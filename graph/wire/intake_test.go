@@ -507,3 +507,39 @@ func namesOf(n int) string {
 	}
 	return b.String()
 }
+
+// A request that is none that could be executed costs a point, however little of it is read.
+func TestRefusalsArePaidFor(t *testing.T) {
+	c := &till{}
+	h, server := serve(t, &fake{}, Limits{})
+	h.engine.Pay = c.pay
+	for name, test := range map[string]struct {
+		method, accept, media, query, body string
+		want                               int
+	}{
+		"method": {http.MethodPut, mediaJSON, mediaJSON, "", "{}", http.StatusMethodNotAllowed},
+		"accept": {http.MethodPost, "image/png", mediaJSON, "", "{}", http.StatusNotAcceptable},
+		"URL":    {http.MethodPost, mediaJSON, mediaJSON, strings.Repeat("x", 33<<10), "{}", http.StatusRequestURITooLong},
+		"type":   {http.MethodPost, mediaJSON, "text/plain", "", "{}", http.StatusUnsupportedMediaType},
+		"body":   {http.MethodPost, mediaJSON, mediaJSON, "", "[", http.StatusBadRequest},
+		"query":  {http.MethodGet, mediaJSON, "", "variables=1", "", http.StatusBadRequest},
+	} {
+		c.left.Store(1)
+		for _, want := range []int{test.want, http.StatusTooManyRequests} {
+			r, err := http.NewRequestWithContext(t.Context(), test.method, server.URL+"?"+test.query, strings.NewReader(test.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Accept", test.accept)
+			r.Header.Set("Content-Type", test.media)
+			response, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = response.Body.Close()
+			if response.StatusCode != want {
+				t.Errorf("%s: %d, want %d", name, response.StatusCode, want)
+			}
+		}
+	}
+}
