@@ -68,3 +68,18 @@ func TestFaultsEnd(t *testing.T) {
 		}
 	})
 }
+
+// An entry that is missing from the log ends those who wait for it.
+func TestMissingEntryEnds(t *testing.T) {
+	each(t, roomy, func(w *world) {
+		w.record(2)
+		if _, err := w.db.Writer.ExecContext(w.ctx, "DELETE FROM events"); err != nil {
+			w.t.Fatal(err)
+		}
+		behind := w.subscribe(w.ctx, feedback.Filter{}, new(int64))
+		_, err := behind.Next(w.ctx)
+		if _, ok := errors.AsType[*flight.Fault](err); !ok {
+			w.t.Errorf("got %v, want a fault", err)
+		}
+	})
+}

@@ -134,6 +134,7 @@ func (t *tailer) subscribe(position int64, v *view, pay func(points int) error) 
 // *apierror.Error that says what the filter refers to and is no more, or a fault that trying again does not mend.
 func (s *Subscription) Next(ctx context.Context) (*feedback.Entry, error) {
 	closed := s.tailer.hub.ctx.Done()
+	lost := losses(0)
 	for failures := 0; ; {
 		select {
 		case <-closed:
@@ -148,7 +149,7 @@ func (s *Subscription) Next(ctx context.Context) (*feedback.Entry, error) {
 		}
 		var wait <-chan time.Time
 		if behind {
-			err := s.catchUp(ctx)
+			err := lost.take(s.catchUp(ctx))
 			if err == nil {
 				failures = 0
 				continue
@@ -277,6 +278,24 @@ func (s *Subscription) fail(err error) {
 
 // errLost says that the log is shorter than it was: for the moment, or until it has grown again.
 var errLost = errors.New("the log does not go on")
+
+// mostLost is how often in a row the log may not go on. Then an entry is missing, which no waiting brings back.
+const mostLost = 10
+
+// losses is how often in a row the log did not go on.
+type losses int
+
+// take gives the error back, one that does not pass where it was errLost too often.
+func (l *losses) take(err error) error {
+	if !errors.Is(err, errLost) {
+		*l = 0
+		return err
+	}
+	if *l++; *l <= mostLost {
+		return err
+	}
+	return fmt.Errorf("an entry is missing: %v", err) //nolint:errorlint // it is errLost no more
+}
 
 // catchUp fills the empty queue from the log, or attaches the subscription where it has caught up. The error is for what
 // should be tried again later.

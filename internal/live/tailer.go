@@ -182,14 +182,14 @@ func (t *tailer) lag() int64 {
 // run serves those attached until the last listener has gone. What may pass is tried again, and nobody is dropped for it;
 // a fault ends all who are attached.
 func (t *tailer) run() {
-	failures := 0
+	failures, lost := 0, losses(0)
 	for {
 		again, err := t.round()
 		switch {
 		case t.ctx.Err() != nil:
 			return
 		case err != nil:
-			if fault := t.hub.faulty("live: following a log", err); fault != nil {
+			if fault := t.hub.faulty("live: following a log", lost.take(err)); fault != nil {
 				t.fail(fault)
 			}
 			failures++
@@ -198,7 +198,7 @@ func (t *tailer) run() {
 			}
 			continue
 		}
-		failures = 0
+		failures, lost = 0, 0
 		if again {
 			continue
 		}
