@@ -354,7 +354,7 @@ func (x *exchange) body(known bool) ([]byte, error) {
 		}
 		body = make([]byte, 0, first)
 	}
-	pace := pace{h: x.h, control: http.NewResponseController(x.w), address: x.h.address(x.r).name, began: x.began}
+	pace := pace{h: x.h, control: http.NewResponseController(x.w), address: x.h.address(x.r).name, began: time.Now()}
 	stop := pace.begin()
 	body, err := x.in.readAll(body, x.r.Body, limit, pace.next)
 	stop()
