@@ -77,4 +77,7 @@ const (
 	HoldersPerPoint = 100
 	// CountsPerPoint is how many rows that the database only counts cost a point.
 	CountsPerPoint = 1_000
+	// BytesPerPoint is how many bytes of long rows, that is of long comments and of many traits, cost a point when they are
+	// read, besides what the rows cost.
+	BytesPerPoint = 16 << 10
 )

@@ -113,7 +113,7 @@ func Open(ctx context.Context, databaseURL string, opts Options) (*DB, error) {
 	if db.prepared, err = newPrepared(db.Reader); err != nil {
 		return nil, errors.Join(err, db.Reader.Close(), db.Writer.Close())
 	}
-	db.Ent = ent.NewClient(ent.Driver(entsql.NewDriver(db.Dialect, entsql.Conn{ExecQuerier: db.prepared})))
+	db.Ent = ent.NewClient(ent.Driver(weighing{entsql.NewDriver(db.Dialect, entsql.Conn{ExecQuerier: db.prepared})}))
 	if err := db.check(ctx); err != nil {
 		_ = db.Close()
 		return nil, fmt.Errorf("opening database %s: %w", redact(databaseURL), err)
