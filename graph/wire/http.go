@@ -377,11 +377,13 @@ func (x *exchange) refuse(err error) {
 	}
 	if x.unread {
 		// net/http reads on to the body's end, before it answers or before it closes the connection: only a small one may
-		// still come, so that the connection may go on.
-		var wait time.Duration
-		if small := 0 <= x.r.ContentLength && x.r.ContentLength <= smallBody; small && status != http.StatusRequestTimeout {
-			wait = x.h.limits.Prompt
-		} else {
+		// still come, so that the connection may go on. A connection that is closed while more comes is reset, mostly before
+		// the caller has read why: hence the answer goes first, and what comes within a moment is thrown away.
+		wait := x.h.limits.Prompt
+		if status == http.StatusRequestTimeout {
+			wait = 0
+		}
+		if small := 0 <= x.r.ContentLength && x.r.ContentLength <= smallBody; !small || wait == 0 {
 			x.w.Header().Set("Connection", "close")
 		}
 		_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(wait)) // what has no deadlines has none to be missed

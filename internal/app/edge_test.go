@@ -90,6 +90,31 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 	}
 }
 
+// Whoever sends more than may be sent is told so, also if he reads no answer before he has sent it all.
+func TestTooMuchIsAnswered(t *testing.T) {
+	t.Parallel()
+	s := listening(t, Edge{})
+	for _, length := range []int{140_000, 250_000, 1_000_000} {
+		conn, err := net.Dial("tcp", s.Addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		body := `{"query":"` + strings.Repeat(" ", length-12) + `"}`
+		// What cannot be written any more does no harm as long as the answer can be read.
+		_, _ = fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Errorf("%d bytes: %v", length, err)
+			continue
+		}
+		text, err := io.ReadAll(answer.Body)
+		if err = errors.Join(err, answer.Body.Close()); err != nil || answer.StatusCode != http.StatusRequestEntityTooLarge || !strings.Contains(string(text), "131072 bytes") {
+			t.Errorf("%d bytes: status %d: %s: %v", length, answer.StatusCode, text, err)
+		}
+	}
+}
+
 // A request that two may read differently is the last one on its connection, whatever came of it: what somebody hid behind
 // it is not answered. Others go on.
 func TestAmbiguousLengths(t *testing.T) {
