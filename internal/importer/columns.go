@@ -49,11 +49,11 @@ var likely = [roles][]string{
 		"hscontent", "content", "responsetext", "answertext",
 	},
 	date: {
-		"respondedat", "answeredat", "submittedat", "completedat", "responsedate", "dateresponded", "submitdate", "submissiondate", "datesubmitted",
+		"respondedat", "answeredat", "submittedat", "submitted", "answered", "completedat", "responsedate", "dateresponded", "submitdate", "submissiondate", "datesubmitted",
 		"enddate", "hssubmissiontimestamp", "responded", "completiontime", "endtime", "date", "datetime", "timestamp", "surveydate", "recordeddate",
 		"datestamp", "createdat", "created", "createddate", "datecreated", "createdate", "time", "datum", "zeitstempel", "abgegebenam", "beantwortetam",
 		"abgeschlossenam", "datereponse", "datedereponse", "horodateur", "datedesoumission", "fecha", "fechaderespuesta", "fechadeenvio", "marcatemporal",
-		"data", "datadirisposta", "datadaresposta", "informazionicronologiche", "carimbodedatahora", "tijdstempel", "datumuhrzeit", "startdate",
+		"data", "datadirisposta", "datadaresposta", "informazionicronologiche", "carimbodedatahora", "tijdstempel", "sygnaturaczasowa", "datumuhrzeit", "startdate",
 		"starttime", "day", "jour", "dia",
 	},
 	answerID: {
@@ -84,7 +84,8 @@ var likely = [roles][]string{
 var weakIDs = map[string]bool{"respondentid": true, "uuid": true, "#": true, "id": true, "token": true, "recordid": true, "resultid": true}
 
 // asked are words, simplified, of the question itself, which many exports have as the name of the score's column.
-var asked = []string{"recommend", "recommander", "recommand", "conseill", "empfehl", "empfiehl", "recomendar", "recomiend", "aanbevel", "consiglier", "raccomand", "recomendaria"}
+var asked = []string{"recommend", "recommander", "recommand", "conseill", "empfehl", "empfiehl", "recomendar", "recomiend", "aanbevel", "consiglier", "raccomand", "recomendaria",
+	"aanbeveel", "rekommender", "anbefal", "suosittel", "polec", "doporuc", "рекоменд", "tavsiye", "薦め", "勧め", "推荐", "推薦"}
 
 // askedWhy are words, simplified, of the question for the reason.
 var askedWhy = []string{

@@ -34,7 +34,7 @@ func (f *scoreError) Error() string {
 // parseScore reads a score from 0 to 10:
 //
 //   - a whole number, which may have decimals that are all 0, after a point or a comma;
-//   - such a number of ten, as in 9/10;
+//   - such a number of ten, as in 9/10, or 9 out of 10;
 //   - the label of a point of the scale, which has such a number at one of its ends, set off from words, and no other
 //     number: "10 - Very likely", "Not at all likely (0)".
 //
@@ -109,7 +109,10 @@ func unformulated(text string) string {
 	return text
 }
 
-// ofTen reads a number from 0 to 10 at the beginning, which may be followed by ".0" and by "/10": its length, 0 where
+// outOf are the words for the slash of 9/10.
+var outOf = []string{" out of ", " of ", " von ", " sur ", " de ", " su ", " di ", " van de ", " van "}
+
+// ofTen reads a number from 0 to 10 at the beginning, which may be followed by ".0" and by "/10", or, at the end, " out of 10": its length, 0 where
 // there is none.
 func ofTen(text string) (n, length int) {
 	length = leadingDigits(text)
@@ -126,7 +129,13 @@ func ofTen(text string) (n, length int) {
 			length += 1 + decimals
 		}
 	}
-	rest := strings.TrimLeft(text[length:], " ")
+	rest := text[length:]
+	for _, words := range outOf {
+		if tail, ok := strings.CutPrefix(strings.ToLower(rest), words); ok && tail == "10" {
+			return n, len(text)
+		}
+	}
+	rest = strings.TrimLeft(rest, " ")
 	if rest, ok := strings.CutPrefix(rest, "/"); ok {
 		rest = strings.TrimLeft(rest, " ")
 		tail, ok := strings.CutPrefix(rest, "10")
@@ -197,7 +206,7 @@ func trailingScore(text string) (n int, rest string, ok bool) {
 }
 
 // separators may stand between a score and its words.
-const separators = "-–—−:=.,;|_→·•\"'“”«»"
+const separators = "-–—−:=.,;|_→>·•\"'“”«»"
 
 func separates(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(separators, r) }
 

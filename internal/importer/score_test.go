@@ -15,7 +15,9 @@ func TestScores(t *testing.T) {
 		"９": 9, "１０": 10, "'9": 9, "' 9": 9, "=9": 9, `="9"`: 9, `="10"`: 10, "05": 5,
 		// Of ten.
 		"9/10": 9, "10/10": 10, "9 / 10": 9, "9.0/10": 9, "0/10": 0,
+		"10 out of 10": 10, "0 von 10": 0, "7 sur 10": 7, "9 Out Of 10": 9, "8 de 10": 8,
 		// Labels.
+		"10 -> Extremely likely": 10, "0 => no": 0,
 		"Extremely likely - 10": 10, "0 - Not at all likely": 0, "10 – très probable": 10, "10 (very likely)": 10, "10: sehr wahrscheinlich": 10,
 		"Extremely likely (10)": 10, "Not at all likely [0]": 0, "(10) Extremely likely": 10, "[0] Pas du tout": 0, "10-Very likely": 10,
 		"Likely-10": 10, "10. Very likely": 10, "10) Very likely": 10, "10 Very likely": 10, "Very likely 10": 10, "10=ja, sicher": 10,
@@ -32,7 +34,7 @@ func TestScores(t *testing.T) {
 		"9-10": noScore, "9 - 10": noScore, "0–6": noScore, "9 to 10": noScore, "Promoter (9-10)": noScore, "Detractors 0-6": noScore, "9-10 Promoter": noScore,
 		"Promoter 9 to 10": noScore, "10 - 12 employees": noScore, "9 or more": noScore, "6 oder weniger": noScore, "more than 6": noScore, "at least 9": noScore,
 		"v10": noScore, "Plan9": noScore, "9th": noScore, "10x": noScore, "B-9": noScore, "Q4": noScore, "9%": noScore, "9 %": noScore, "9+": noScore, "<7": noScore,
-		"Change -5": noScore, "10 out of 10": noScore, "1 2 3": noScore, "7.5 - ok": noScore, "11 - wow": noScore, "ok 11": noScore, "0x5": noScore, "Inf": noScore,
+		"Change -5": noScore, "10 out of 100": noScore, "9 out of 5": noScore, "4 of 5": noScore, "11 out of 10": noScore, "> 9": noScore, "1 2 3": noScore, "7.5 - ok": noScore, "11 - wow": noScore, "ok 11": noScore, "0x5": noScore, "Inf": noScore,
 		"10 - from 0 to 10": noScore, "(9 to 10)": noScore, "-": noScore, "=1+1": noScore, `="9`: noScore, "٩": noScore, "½": noScore, "10²": noScore,
 		"7,5": noWhole, "8.7": noWhole, "2.5": noWhole, "-0.5": noWhole,
 		"11": noAnswer, "-1": noAnswer, "65": noAnswer, "100": noAnswer, "1,000": noAnswer, "10.000": noAnswer, "1e3": noAnswer, "-4": noAnswer,

@@ -166,6 +166,9 @@ func TestHeaders(t *testing.T) {
 		{name: "totals in German", content: "date,score,comment\n2025-03-14,9,a\nGesamt,9,\nDurchschnitt,\"9,0\",\n", want: []string{plain}},
 		{name: "a scale behind the name", content: "Date completed,Score (0-10),Comments\n2025-03-14,9,a\n", want: []string{plain}},
 		{name: "a date of answers by its words", content: "Survey Completed On,Signup date,score,comment\n2025-03-14,2020-01-01,9,a\n", want: []string{plain}},
+		{name: "asked in Dutch", content: "Tijdstempel,Hoe waarschijnlijk is het dat u ons aanbeveelt?,Waarom?\n2025-03-14,9,a\n", want: []string{plain}},
+		{name: "asked in Polish", content: "Sygnatura czasowa,Na ile prawdopodobne jest to że nas polecisz?,comment\n2025-03-14,9,a\n", want: []string{plain}},
+		{name: "submitted, with a place's zone", content: "Submitted (America/New_York),score,comment\n2025-03-14 08:00,9,a\n", want: []string{plain}},
 		{name: "a date of something else", content: "Signup date,score,comment\n2025-03-14,9,a\n", err: "--date"},
 		{name: "the date that holds dates", content: "created_at,date,score,comment\n,2025-03-14,9,a\n", want: []string{plain}},
 	} {
