@@ -76,12 +76,14 @@ func (r *traitResolver) Values(ctx context.Context, obj *ent.Trait) ([]*contact.
 	if !auth.Narrowed(ctx).IsZero() {
 		return nil, apierror.New(apierror.Forbidden, "Values count all the tenant's contacts: a narrowed token may not read them.")
 	}
-	s, err := r.States.Get(ctx, obj.TenantID)
-	if err != nil {
-		return nil, err
-	}
-	values, err := contact.Values(ctx, r.DB, s, obj.Key, r.Log.Now())
-	return pointers(values), err
+	return loadersOf(ctx).valuesOf(obj.ID, func() ([]*contact.Value, error) {
+		s, err := r.States.Get(ctx, obj.TenantID)
+		if err != nil {
+			return nil, err
+		}
+		values, err := contact.Values(ctx, r.DB, s, obj.Key, r.Log.Now())
+		return pointers(values), err
+	})
 }
 
 func (r *traitResolver) Rebuild(ctx context.Context, obj *ent.Trait) (*cube.Rebuild, error) {

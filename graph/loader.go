@@ -10,6 +10,7 @@ import (
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/ent/campaign"
 	"github.com/zeroten/zeroten/ent/contact"
+	people "github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/store"
 )
@@ -73,17 +74,34 @@ func (l *loader[T]) load(ctx context.Context, id uuid.UUID) (*T, error) {
 type loaders struct {
 	campaigns *loader[ent.Campaign]
 	contacts  *loader[ent.Contact]
+
+	mu sync.Mutex
+	// values are those of traits, by trait: each is counted once.
+	values map[uuid.UUID]func() ([]*people.Value, error)
 }
 
 type loadersKey struct{}
 
-// withLoaders gives a request its loaders, and a memory for what it asks of feedback. They are asked by responses that there are for the caller: then there are
-// the campaign and the contact too, whatever the caller is narrowed to.
+// valuesOf counts the values of a trait, unless the request has them already.
+func (l *loaders) valuesOf(trait uuid.UUID, count func() ([]*people.Value, error)) ([]*people.Value, error) {
+	l.mu.Lock()
+	known, ok := l.values[trait]
+	if !ok {
+		known = sync.OnceValues(count)
+		l.values[trait] = known
+	}
+	l.mu.Unlock()
+	return known()
+}
+
+// withLoaders gives a request its loaders, and a memory for what it asks of feedback. They are asked by responses that
+// there are for the caller: then there are the campaign and the contact too, whatever the caller is narrowed to.
 func withLoaders(ctx context.Context, db *store.DB) context.Context {
 	among := func(ids []uuid.UUID) func(*sql.Selector) {
 		return func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }
 	}
 	return context.WithValue(insight.WithMemo(ctx), loadersKey{}, &loaders{
+		values: map[uuid.UUID]func() ([]*people.Value, error){},
 		campaigns: newLoader(func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*ent.Campaign, error) {
 			rows, err := db.Ent.Campaign.Query().Where(campaign.And(among(ids))).All(ctx)
 			if err != nil {

@@ -74,7 +74,7 @@ const (
 	// BlindPrice is what reading on through what may not exist for the caller costs one who must not learn how much it is.
 	BlindPrice = 25
 	// HoldersPerPoint is how many contacts cost a point whose value of a trait is looked at by the database.
-	HoldersPerPoint = 100
+	HoldersPerPoint = 40
 	// CountsPerPoint is how many rows that the database only counts cost a point.
 	CountsPerPoint = 1_000
 	// BytesPerPoint is how many bytes of long rows, that is of long comments and of many traits, cost a point when they are
