@@ -45,7 +45,7 @@ func (t *torture) documents(ctx context.Context, database string) (tried, outcom
 	}
 	seed := t.seed
 	if seed == 0 {
-		seed = uint64(time.Now().UnixNano()) //nolint:gosec // any number
+		seed = uint64(time.Now().UnixNano())
 	}
 	w := &writer{Rand: rand.New(rand.NewPCG(seed, 1))} //nolint:gosec // to be found again
 	if err := w.read(filepath.Join(t.root, "docs", "schema.graphql")); err != nil {
@@ -115,7 +115,7 @@ func (t *torture) keep(what string, worst []cost) {
 	for _, c := range worst {
 		fmt.Fprintf(t.log, "%s: %s\n", what, c)
 		if t.verbose {
-			fmt.Printf("  %s: %.700s\n", what, c)
+			fmt.Fprintf(os.Stdout, "  %s: %.700s\n", what, c)
 		}
 	}
 }
@@ -182,8 +182,11 @@ func (h *house) took(ctx context.Context, by caller, d written) (c cost, err err
 	}
 	var cost struct {
 		Extensions struct {
-			Cost struct{ Requested, Actual int }
-		}
+			Cost struct {
+				Requested int `json:"requested"`
+				Actual    int `json:"actual"`
+			} `json:"cost"`
+		} `json:"extensions"`
 	}
 	if err := json.Unmarshal(a.text, &cost); err != nil {
 		return c, err

@@ -109,8 +109,7 @@ func Read(ctx context.Context, db *store.DB, s *State, q Query) ([]Cell, error) 
 		read = r.streamed
 	}
 	if err := read(db, s); err != nil {
-		var known *apierror.Error
-		if errors.As(err, &known) {
+		if _, ok := errors.AsType[*apierror.Error](err); ok {
 			return nil, err
 		}
 		return nil, fmt.Errorf("reading cells: %w", err)
@@ -222,8 +221,8 @@ func (r *reading) streamed(db *store.DB, s *State) error {
 			r.settings = place
 			continue
 		}
-		c.start = calendar.Day(place)                    //nolint:gosec // the lower half, as it was packed
-		profile := int32((place - int64(c.start)) >> 32) //nolint:gosec // the upper half
+		c.start = calendar.Day(place)                    // the lower half, as it was packed
+		profile := int32((place - int64(c.start)) >> 32) // the upper half
 		matches := q.Profiles == nil || q.Profiles.Has(profile)
 		if matches || !q.Hidden {
 			if err := r.pay(1); err != nil {

@@ -85,7 +85,7 @@ var weakIDs = map[string]bool{"respondentid": true, "uuid": true, "#": true, "id
 
 // asked are words, simplified, of the question itself, which many exports have as the name of the score's column.
 var asked = []string{"recommend", "recommander", "recommand", "conseill", "empfehl", "empfiehl", "recomendar", "recomiend", "aanbevel", "consiglier", "raccomand", "recomendaria",
-	"aanbeveel", "rekommender", "anbefal", "suosittel", "polec", "doporuc", "рекоменд", "tavsiye", "薦め", "勧め", "推荐", "推薦"}
+	"aanbeveel", "rekommender", "anbefal", "suosittel", "polec", "doporuc", "рекоменд", "tavsiye", "薦め", "勧め", "推荐", "推薦"} //nolint:gosmopolitan // people ask in all languages
 
 // askedWhy are words, simplified, of the question for the reason.
 var askedWhy = []string{
