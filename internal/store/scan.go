@@ -14,6 +14,9 @@ const (
 	maxScans = 2
 	// pointsPerMillisecond is what such a statement costs its caller.
 	pointsPerMillisecond = 4
+	// maxTimed is the most that one of them costs: how long it takes depends on the machine too, and whether an operation is
+	// answered must not.
+	maxTimed = 400
 )
 
 // Scan runs a statement that no index helps, such as a search for words: a few at a time, the others wait. What it costs
@@ -29,7 +32,7 @@ func (db *DB) Scan(ctx context.Context, statement func() error) error {
 	if err != nil {
 		return err
 	}
-	return rate.SpendUnseen(ctx, int(took.Milliseconds()*pointsPerMillisecond))
+	return rate.SpendUnseen(ctx, int(min(took.Milliseconds()*pointsPerMillisecond, maxTimed)))
 }
 
 // Sift runs a statement that brings rows which are looked at one by one: as Scan does, but whoever looks pays for the rows.

@@ -56,15 +56,24 @@ func newCache[K comparable, V any](size int) *lru.Cache[K, V] {
 func (l *lookup[K, V]) get(ctx context.Context, key K) (*V, error) {
 	now := l.now()
 	earliest := now.Add(-l.believed)
-	if a, ok := l.known.Get(key); ok && a.at.After(earliest) {
-		return a.value, nil
+	remembered := func() (a answer[V], ok bool) {
+		if a, ok = l.known.Get(key); ok && a.at.After(earliest) {
+			return a, true
+		}
+		a, ok = l.unknown.Get(key)
+		return a, ok && a.at.After(now.Add(-l.absent))
 	}
-	if a, ok := l.unknown.Get(key); ok && a.at.After(now.Add(-l.absent)) {
-		return nil, nil
+	if a, ok := remembered(); ok {
+		return a.value, nil
 	}
 	for {
 		// One look-up serves all who wait for it, so that it must not end when one of them goes.
-		a, err := l.flights.Do(ctx, fmt.Sprint(key), patience, func(ctx context.Context) (answer[V], error) { return l.look(ctx, key) })
+		a, err := l.flights.Do(ctx, fmt.Sprint(key), patience, func(ctx context.Context) (answer[V], error) {
+			if a, ok := remembered(); ok { // by a look-up that ended before this one could join it
+				return a, nil
+			}
+			return l.look(ctx, key)
+		})
 		if err != nil {
 			return nil, err
 		}
