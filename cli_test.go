@@ -48,6 +48,10 @@ var badAddresses = []struct{ address, says string }{
 	{"u:hush@localhost/x", "want sqlite:///path/to/file.db or postgres://"},
 	{"postgres://u:hush@%zz/x", "not a URL"},
 	{"postgres://u:hu#sh@localhost/x", "write %2F or %40"},
+	{"postgres://u:hush@localhost/x?sslmode=perhaps", "sslmode"},
+	{"postgres://u:hush@localhost/x?connect_timeout=soon", "connect_timeout"},
+	{"postgres://u:hush@localhost/x?target_session_attrs=any-of-them", "target_session_attrs"},
+	{"postgres://u:hush@localhost:port/x", "not a URL"},
 }
 
 // TestAsked runs the real program where it is called wrongly. Each time it says so in its own words, ends with the right
@@ -111,10 +115,21 @@ func TestAsked(t *testing.T) {
 	usage("no such file", "import", "none.csv")
 	usage("is a directory", "import", files)
 	usage(`--delimiter "xx": want one character`, "import", csv, "--delimiter=xx")
-	add(app.ExitFailed, `--trait plan:FOO: "FOO" is no kind of trait`, "import", csv, "--trait=plan:FOO")
+	usage(`--trait plan:FOO: "FOO" is no kind of trait`, "import", csv, "--trait=plan:FOO")
+	usage("--trait none: the file has no column", "import", csv, "--trait=none")
 	add(app.ExitFailed, "it holds no text that can be read", "import", binary)
 	add(app.ExitFailed, "save its sheet as CSV", "import", workbook)
-	add(app.ExitFailed, `no column "none"`, "import", csv, "--score=none")
+	for _, flag := range []string{"score", "comment", "date", "id", "contact", "email", "name", "variant", "locale"} {
+		usage("--"+flag+`: the file has no column "none"`, "import", csv, "--"+flag+"=none")
+	}
+	usage("--score: an answer needs a score", "import", csv, "--score=-")
+	usage("no column looks like the score; name it with --score", "import", put("scoreless.csv", "a,date\nx,2026-01-02\n"))
+	usage("give one date for all with --on", "import", put("dateless.csv", "score,a\n9,x\n"))
+	usage(`"ebcdic" is no encoding`, "import", csv, "--encoding=ebcdic")
+	usage("--date-format", "import", csv, "--date-format=never")
+	usage("--on: ", "import", csv, "--on=yesterday")
+	usage("name another file for them with --rejects", "import", csv, "--rejects="+csv)
+	usage("name another file for them with --rejects", "import", csv, "--rejects="+notes)
 	// Variables: each is named.
 	variable(`"LOUD"`, "ZEROTEN_LOG_LEVEL", "LOUD", "serve")
 	variable("--log-format", "ZEROTEN_LOG_FORMAT", "xml", "serve")
@@ -132,9 +147,12 @@ func TestAsked(t *testing.T) {
 	variable("--time-zone", "ZEROTEN_TIME_ZONE", "Mars", "tenant", "create", "X")
 	variable("--repair", "ZEROTEN_REPAIR", "perhaps", "doctor")
 	variable("--database", "DATABASE_URL", "nonsense", "doctor")
-	tests = append(tests, asked{
-		args: []string{"--listen=127.0.0.1:0"}, env: []string{"OTEL_TRACES_EXPORTER=smoke"}, code: app.ExitUsage, says: []string{"OTEL_TRACES_EXPORTER"},
-	})
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_TRACES_EXPORTER"} {
+		tests = append(tests, asked{
+			args: []string{"--listen=127.0.0.1:0"}, env: []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1", name + "=smoke"},
+			code: app.ExitUsage, says: []string{"zeroten: " + name + ": "},
+		})
+	}
 	// Addresses, before anything is looked for behind them.
 	for _, a := range badAddresses {
 		for _, args := range [][]string{{"migrate"}, {"serve", "--listen=127.0.0.1:0"}, {"doctor"}} {

@@ -210,11 +210,15 @@ func (c *ImportCmd) plan(ctx context.Context, state *cube.State) (*importer.Plan
 	if state != nil {
 		zone, defined = state.Active.Zone(), state.Traits
 	}
-	return importer.Prepare(ctx, importer.Options{
+	plan, err := importer.Prepare(ctx, importer.Options{
 		Path: c.File, Score: c.Score, Comment: c.Comment, Date: c.Date, ID: c.ID, Contact: c.Contact, Email: c.Email, Name: c.Name,
 		Variant: c.Variant, Locale: c.Locale, Traits: c.Trait, Defined: defined, DateFormat: c.DateFormat, On: c.On,
 		Zone: zone, FileZone: fileZone, Skip: c.Skip, Encoding: c.Encoding, Comma: comma, Rejects: c.Rejects,
 	})
+	if errors.Is(err, importer.ErrOption) {
+		return nil, usage("%w", err)
+	}
+	return plan, err
 }
 
 func (c *ImportCmd) run(ctx context.Context, g *Globals, a *App, t uuid.UUID, plan *importer.Plan) error {

@@ -1,7 +1,6 @@
 package importer
 
 import (
-	"errors"
 	"fmt"
 	"hash/maphash"
 	"slices"
@@ -261,13 +260,13 @@ func (c *columns) find(flag, named string) (int, error) {
 	case number > 0 && number <= len(found):
 		return found[number-1], nil
 	case number > 0 && len(found) > 0:
-		return -1, fmt.Errorf("%s: the file has no %d columns named %q, only %d", flag, number, base, len(found))
+		return -1, badOption("%s: the file has no %d columns named %q, only %d", flag, number, base, len(found))
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
-		return -1, fmt.Errorf("%s: the file has %d columns named %q; say which as %q to %q", flag, len(found), named, named+"#1", fmt.Sprintf("%s#%d", named, len(found)))
+		return -1, badOption("%s: the file has %d columns named %q; say which as %q to %q", flag, len(found), named, named+"#1", fmt.Sprintf("%s#%d", named, len(found)))
 	}
-	return -1, fmt.Errorf("%s: the file has no column %q; its columns are %s", flag, named, c.names())
+	return -1, badOption("%s: the file has no column %q; its columns are %s", flag, named, c.names())
 }
 
 // named are the columns of a name.
@@ -339,7 +338,7 @@ func (c *columns) recognise() {
 func (c *columns) choose(o *Options, sample []record) error {
 	named := [roles]string{o.Score, o.Comment, o.Date, o.ID, o.Contact, o.Email, o.Name, o.Variant, o.Locale}
 	if named[score] == "-" {
-		return errors.New("--score: an answer needs a score")
+		return badOption("--score: an answer needs a score")
 	}
 	c.simple = make([]string, len(c.header))
 	for i, header := range c.header {
@@ -366,13 +365,13 @@ func (c *columns) choose(o *Options, sample []record) error {
 			return err
 		}
 		if slices.ContainsFunc(c.traits, func(other *traitColumn) bool { return other.key == t.key }) {
-			return fmt.Errorf("--trait %s: another column has the key %s already", text, t.key)
+			return badOption("--trait %s: another column has the key %s already", text, t.key)
 		}
 		c.traits = append(c.traits, t)
 		taken[t.index] = true
 	}
 	if len(c.traits) > trait.MaxKeys {
-		return fmt.Errorf("--trait: %d traits are too many, %d are allowed", len(c.traits), trait.MaxKeys)
+		return badOption("--trait: %d traits are too many, %d are allowed", len(c.traits), trait.MaxKeys)
 	}
 	for r := range roles {
 		switch {
@@ -417,7 +416,7 @@ func (c *columns) choose(o *Options, sample []record) error {
 	}
 	c.surveyKind, c.status = c.first(surveyKinds, taken), c.first(statuses, taken)
 	if c.of[date] < 0 && o.On == "" {
-		return fmt.Errorf("no column looks like the date of the answers; name it with --date, or give one date for all with --on 2006-01-02: the columns are %s", c.names())
+		return badOption("no column looks like the date of the answers; name it with --date, or give one date for all with --on 2006-01-02: the columns are %s", c.names())
 	}
 	return nil
 }
@@ -531,7 +530,7 @@ func (c *columns) guessScore(taken map[int]bool, sample []record) (int, error) {
 	}
 	switch {
 	case len(good) > 1 && slices.Contains(questions, good[0]) && slices.Contains(questions, good[1]):
-		return -1, fmt.Errorf("two columns ask the question, %q and %q; say with --score which is the score, and import the file once more with the other", c.label(good[0]), c.label(good[1]))
+		return -1, badOption("two columns ask the question, %q and %q; say with --score which is the score, and import the file once more with the other", c.label(good[0]), c.label(good[1]))
 	case len(good) > 0:
 		return good[0], nil
 	case best >= 0:
@@ -541,9 +540,9 @@ func (c *columns) guessScore(taken map[int]bool, sample []record) (int, error) {
 	case numeric >= 0:
 		return numeric, nil // What they are is warned of.
 	case len(all) > 0:
-		return -1, fmt.Errorf("%s; name the score's column with --score: the columns are %s", example, c.names())
+		return -1, badOption("%s; name the score's column with --score: the columns are %s", example, c.names())
 	}
-	return -1, fmt.Errorf("no column looks like the score; name it with --score: the columns are %s", c.names())
+	return -1, badOption("no column looks like the score; name it with --score: the columns are %s", c.names())
 }
 
 // wordsOf are the words of a name, in small letters: NPS[SQ001], nps_score, NpsScore.
@@ -735,7 +734,7 @@ func (c *columns) parseTraitFlag(text string) (*traitColumn, error) {
 	}
 	i, err := c.find(flag, named)
 	if at := strings.LastIndexByte(named, ':'); err != nil && at >= 0 && c.named(named[:at]) != nil {
-		return nil, fmt.Errorf("%s: %q is no kind of trait: want TEXT, NUMBER, BOOLEAN or DATE", flag, named[at+1:])
+		return nil, badOption("%s: %q is no kind of trait: want TEXT, NUMBER, BOOLEAN or DATE", flag, named[at+1:])
 	}
 	if err != nil {
 		return nil, err
@@ -751,7 +750,7 @@ func (c *columns) parseTraitFlag(text string) (*traitColumn, error) {
 		}
 	}
 	if errs := (trait.Definition{Key: t.key, Kind: trait.Text}).Validate(); errs != nil {
-		return nil, fmt.Errorf("%s: %s Give the column a key: --trait %q", flag, errs[0].Message, c.header[i]+"=key")
+		return nil, badOption("%s: %s Give the column a key: --trait %q", flag, errs[0].Message, c.header[i]+"=key")
 	}
 	return t, nil
 }

@@ -89,12 +89,12 @@ func parseDateFormat(text string) (dateFormat, error) {
 		}
 	}
 	if zone := zoneInLayout(layout); zone != "" {
-		return dateFormat{}, fmt.Errorf("--date-format %q names a zone, %s, which would be read wrong: leave the flag away, since dates with zones are understood as they are, or write Z07:00 for offsets such as +02:00, or cut the zone off and say it with --time-zone", text, zone)
+		return dateFormat{}, badOption("--date-format %q names a zone, %s, which would be read wrong: leave the flag away, since dates with zones are understood as they are, or write Z07:00 for offsets such as +02:00, or cut the zone off and say it with --time-zone", text, zone)
 	}
 	base := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
 	differs := func(t time.Time) bool { return t.Format(layout) != base.Format(layout) }
 	if !differs(base.AddDate(1, 0, 0)) || !differs(base.AddDate(0, 1, 0)) || !differs(base.AddDate(0, 0, 1)) {
-		return dateFormat{}, fmt.Errorf("--date-format %q does not name a day, a month and a year, such as DD/MM/YYYY", text)
+		return dateFormat{}, badOption("--date-format %q does not name a day, a month and a year, such as DD/MM/YYYY", text)
 	}
 	return dateFormat{layout: layout, given: true, dayOnly: !differs(base.Add(time.Hour))}, nil
 }
@@ -160,7 +160,7 @@ func friendlyLayout(text string) (layout, units string, err error) {
 			as = text[i : i+n]
 		}
 		if as == "" {
-			return "", "", fmt.Errorf("--date-format %q is not understood at %q: write it like DD/MM/YYYY or YYYY-MM-DD HH:mm:ss, or unix, excel or excel1904", text, text[i:i+n])
+			return "", "", badOption("--date-format %q is not understood at %q: write it like DD/MM/YYYY or YYYY-MM-DD HH:mm:ss, or unix, excel or excel1904", text, text[i:i+n])
 		}
 		if unit != "" && (unit != "T" || !strings.HasSuffix(units, "T")) {
 			units += unit
@@ -792,7 +792,7 @@ func (g *dateGuess) format(column string) (dateFormat, error) {
 	case g.numbers == 0 && g.serial > 0 && g.plain == 0:
 		return dateFormat{serial: 1900}, nil
 	case g.numbers == 0 && g.plain == 0 && g.wrong > 0:
-		return dateFormat{}, fmt.Errorf("the column %q holds no dates that are understood, such as %.60q (line %d); say how they are written with --date-format, such as DD/MM/YYYY HH:mm, or name another column with --date",
+		return dateFormat{}, badOption("the column %q holds no dates that are understood, such as %.60q (line %d); say how they are written with --date-format, such as DD/MM/YYYY HH:mm, or name another column with --date",
 			column, g.firstWrong.text, g.firstWrong.line)
 	case g.numbers == 0:
 		return dateFormat{}, nil
@@ -803,7 +803,7 @@ func (g *dateGuess) format(column string) (dateFormat, error) {
 				reads = append(reads, fmt.Sprintf("%s reads %d of %d and not %q (line %d)", g.named(i), g.fits[i], g.numbers, g.unfit[i].text, g.unfit[i].line))
 			}
 		}
-		return dateFormat{}, fmt.Errorf("the dates of the column %q contradict each other: %s; say which it is with --date-format %s",
+		return dateFormat{}, badOption("the dates of the column %q contradict each other: %s; say which it is with --date-format %s",
 			column, strings.Join(reads, ", "), g.named(best))
 	}
 	for _, i := range all {
@@ -812,7 +812,7 @@ func (g *dateGuess) format(column string) (dateFormat, error) {
 				const as = "2 January 2006"
 				one, _, _ := candidates[j].parse(at.text, time.UTC)
 				other, _, _ := candidates[i].parse(at.text, time.UTC)
-				return dateFormat{}, fmt.Errorf("the dates of the column %q can be read in two ways: %q (line %d) is %s as %s, and %s as %s; say which it is with --date-format %s or --date-format %s",
+				return dateFormat{}, badOption("the dates of the column %q can be read in two ways: %q (line %d) is %s as %s, and %s as %s; say which it is with --date-format %s or --date-format %s",
 					column, at.text, at.line, one.Format(as), g.named(j), other.Format(as), g.named(i), g.named(j), g.named(i))
 			}
 		}

@@ -37,7 +37,7 @@ func parseEncoding(name string) (encoding, error) {
 	case "windows-1252", "windows1252", "cp1252", "latin1", "latin-1", "iso-8859-1":
 		return windows1252, nil
 	}
-	return "", fmt.Errorf("%q is no encoding that can be read: --encoding is utf-8, utf-16le, utf-16be or windows-1252", name)
+	return "", badOption("%q is no encoding that can be read: --encoding is utf-8, utf-16le, utf-16be or windows-1252", name)
 }
 
 // mark is the byte order mark at the beginning of a file, and the encoding that it tells; "" where there is none.

@@ -90,8 +90,20 @@ type Plan struct {
 	rows int64
 }
 
-// Prepare looks at the whole file and decides what everything in it means. Errors say what the user can do about them.
-// Nothing is written.
+// ErrOption is the error of Prepare where the options are not right for the file: one is wrong, or one is missing.
+var ErrOption = errors.New("an option is wrong or missing")
+
+// optionError is an ErrOption that says so in its own words.
+type optionError struct{ error }
+
+func (optionError) Is(target error) bool { return target == ErrOption }
+
+func (e optionError) Unwrap() error { return e.error }
+
+func badOption(format string, args ...any) error { return optionError{fmt.Errorf(format, args...)} }
+
+// Prepare looks at the whole file and decides what everything in it means. Errors say what the user can do about them, and
+// are ErrOption where that is to call the program otherwise. Nothing is written.
 func Prepare(ctx context.Context, o Options) (*Plan, error) {
 	if o.Zone == nil {
 		o.Zone = time.UTC
@@ -233,7 +245,7 @@ func (p *Plan) readHeader(context.Context) error {
 	var tries []byte
 	switch c := p.opts.Comma; {
 	case c != 0 && (c < ' ' && c != '\t' || c > '~' || c == '"'):
-		return fmt.Errorf("--delimiter: %q cannot separate fields", c)
+		return badOption("--delimiter: %q cannot separate fields", c)
 	case c != 0:
 		tries = []byte{byte(c)}
 	case said != 0:
@@ -402,7 +414,7 @@ func (p *Plan) readZone(header []record) error {
 		}
 		zone, ok := ParseZone(named)
 		if !ok {
-			return fmt.Errorf("line %d: %q is no zone that is known; give the file's zone with --time-zone", header[len(header)-1].line, named)
+			return badOption("line %d: %q is no zone that is known; give the file's zone with --time-zone", header[len(header)-1].line, named)
 		}
 		p.zone, p.zoneFrom = zone, "the file's header"
 	}
@@ -459,14 +471,14 @@ func (p *Plan) readOn(context.Context) error {
 	}
 	t, dayOnly, err := dateFormat{given: true}.parse(strings.TrimSpace(p.opts.On), p.zone)
 	if err != nil {
-		return fmt.Errorf("--on: %w: write it as 2006-01-02 or 2006-01-02T15:04", err)
+		return badOption("--on: %w: write it as 2006-01-02 or 2006-01-02T15:04", err)
 	}
 	switch {
 	case !t.After(time.Now()):
 	case dayOnly:
-		return fmt.Errorf("--on %s means noon of that day in %s, which is still to come; give a time of day that is past, as 2006-01-02T15:04", p.opts.On, p.zone)
+		return badOption("--on %s means noon of that day in %s, which is still to come; give a time of day that is past, as 2006-01-02T15:04", p.opts.On, p.zone)
 	default:
-		return fmt.Errorf("--on %s is still to come", p.opts.On)
+		return badOption("--on %s is still to come", p.opts.On)
 	}
 	p.on = t.UTC()
 	return nil
@@ -565,7 +577,7 @@ func (p *Plan) decide(dates *dateGuess) (err error) {
 	for _, t := range p.columns.traits {
 		if def, ok := p.opts.Defined[t.key]; ok {
 			if t.chosen && t.kind != def.Kind {
-				return fmt.Errorf("--trait %s: the trait %s is a %s already", p.columns.label(t.index), t.key, def.Kind)
+				return badOption("--trait %s: the trait %s is a %s already", p.columns.label(t.index), t.key, def.Kind)
 			}
 			t.kind, t.defined, t.dimension = def.Kind, true, def.IsDimension
 		} else {

@@ -461,7 +461,7 @@ func (p *Plan) checkRejects() error {
 	if err != nil {
 		return fmt.Errorf("the file of rejects: %w", err)
 	}
-	other := fmt.Errorf("%s exists and holds no rejects; name another file for them with --rejects", path)
+	other := badOption("%s exists and holds no rejects; name another file for them with --rejects", path)
 	if !info.Mode().IsRegular() {
 		return other
 	}
@@ -480,7 +480,7 @@ func (p *Plan) checkRejects() error {
 		return other
 	}
 	if of, err := os.Stat(p.opts.Path); err == nil && os.SameFile(of, info) {
-		return fmt.Errorf("%s is the file that is imported; name another one for the rejects with --rejects", path)
+		return badOption("%s is the file that is imported; name another one for the rejects with --rejects", path)
 	}
 	return nil
 }

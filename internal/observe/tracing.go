@@ -30,12 +30,14 @@ func wanted(getenv func(string) string) (bool, error) {
 	default:
 		return false, fmt.Errorf("OTEL_TRACES_EXPORTER: %q is not known here, want otlp or none", exporter)
 	}
-	switch protocol := cmp.Or(getenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"), getenv("OTEL_EXPORTER_OTLP_PROTOCOL")); protocol {
-	case "", "http/protobuf":
-		return true, nil
-	default:
-		return false, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL: %q is not known here, want http/protobuf", protocol)
+	variable := "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL" // goes before the other
+	if getenv(variable) == "" {
+		variable = "OTEL_EXPORTER_OTLP_PROTOCOL"
 	}
+	if protocol := getenv(variable); protocol != "" && protocol != "http/protobuf" {
+		return false, fmt.Errorf("%s: %q is not known here, want http/protobuf", variable, protocol)
+	}
+	return true, nil
 }
 
 // startTracing begins to send traces by OTLP over HTTP, where the settings ask for it. What they say beyond that, where

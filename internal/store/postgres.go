@@ -47,7 +47,7 @@ func newPostgresConfig(address string, opts Options) (postgresConfig, error) {
 	u.RawQuery = q.Encode()
 	cfg, err := pq.NewConfig(u.String())
 	if err != nil {
-		return postgresConfig{}, err
+		return postgresConfig{}, badAddress("%s", strings.TrimPrefix(err.Error(), "pq: ")) // it names the parameter, or the variable
 	}
 	settings := map[string]string{
 		// So that a server that we are cut off from does not hold our locks for hours.
