@@ -117,7 +117,7 @@ func TestImportOfWhatPeopleHave(t *testing.T) {
 		{name: "zones in dates, labels of the ends", zone: "Europe/Berlin",
 			files: map[string]string{"a.csv": "Timestamp,How likely are you to recommend us to a friend?,Why?\n2025/11/20 5:46:06 PM GMT+1,9,Quick\n2025/11/21 9:05:11 AM PST,10 - Very likely,Kind\n2025/11/22 9:05:11 AM GMT+1,0 - Not likely,\"Slow,\nand dear\"\n"},
 			steps: []step{
-				{"a.csv", []string{"--date-format", "2006/01/02 3:04:05 PM MST"}, 1, []string{"names a zone, MST", "leave the flag away"}, nil},
+				{"a.csv", []string{"--date-format", "2006/01/02 3:04:05 PM MST"}, 2, []string{"names a zone, MST", "leave the flag away"}, nil},
 				{"a.csv", nil, 0, []string{"Google Forms"}, []string{"2025-11-20T16:46:06Z 9 Quick", "2025-11-21T17:05:11Z 10 Kind", "2025-11-22T08:05:11Z 0 Slow,\nand dear"}},
 			}},
 		{name: "SurveyMonkey", files: map[string]string{
@@ -140,8 +140,8 @@ func TestImportOfWhatPeopleHave(t *testing.T) {
 			steps: []step{{"a.csv", nil, 0, nil, []string{"2025-03-14T21:15:00Z 9 Schnell", "2025-03-15T08:00:00Z 2 Langsam"}}}},
 		{name: "columns of one name", files: map[string]string{"a.csv": "ID;created_at;1. How likely are you to recommend us?;2. Why?;3. How likely are you to recommend us?;2. Why?\n1;2025-03-14 21:15;9;Quick;;\n2;2025-03-15 21:15;;;3;Slow\n"},
 			steps: []step{
-				{"a.csv", nil, 1, []string{"two columns ask the question", `"1. How likely are you to recommend us?"`, `"3. How likely are you to recommend us?"`, "--score"}, nil},
-				{"a.csv", []string{"--score", "1. How likely are you to recommend us?", "--comment", "2. Why?"}, 1, []string{`"2. Why?#1" to "2. Why?#2"`}, nil},
+				{"a.csv", nil, 2, []string{"two columns ask the question", `"1. How likely are you to recommend us?"`, `"3. How likely are you to recommend us?"`, "--score"}, nil},
+				{"a.csv", []string{"--score", "1. How likely are you to recommend us?", "--comment", "2. Why?"}, 2, []string{`"2. Why?#1" to "2. Why?#2"`}, nil},
 				{"a.csv", []string{"--score", "1. How likely are you to recommend us?", "--comment", "2. Why?#1"}, 0, nil, []string{"2025-03-14T21:15:00Z 9 Quick"}},
 				{"a.csv", []string{"--score", "3. How likely are you to recommend us?", "--comment", "2. Why?#2"}, 0, nil, []string{"2025-03-14T21:15:00Z 9 Quick", "2025-03-15T21:15:00Z 3 Slow"}},
 			}},
@@ -208,7 +208,7 @@ func TestImportOfWhatPeopleHave(t *testing.T) {
 		}, steps: []step{
 			{"a.csv", nil, 0, nil, []string{"2025-01-01T12:00:00Z 9", "2025-01-02T12:00:00Z 2"}},
 			{"a.csv", []string{"--score", "NPS", "--campaign", "c"}, 2, []string{"2 of 2 scores", `"Promoter"`}, nil},
-			{"c.csv", nil, 1, []string{`the column "NPS"`, `"Promoter"`, "--score"}, nil},
+			{"c.csv", nil, 2, []string{`the column "NPS"`, `"Promoter"`, "--score"}, nil},
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
