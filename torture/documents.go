@@ -146,7 +146,9 @@ type cost struct {
 	code              string
 }
 
-func (c cost) excessive(bound time.Duration) bool { return c.processor > bound || c.memory > mostMemory }
+func (c cost) excessive(bound time.Duration) bool {
+	return c.processor > bound || c.memory > mostMemory
+}
 
 func (c cost) String() string {
 	variables, err := json.Marshal(c.variables)
