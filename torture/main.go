@@ -3,8 +3,8 @@
 // Command torture tries to make zeroten lose something: connections are cut, processes killed, databases restarted, cut
 // off and filled up, all under load, and then everything is counted.
 //
-//	go run ./torture             all trials, some six minutes; the summary goes to docs/reliability.md
-//	go run ./torture -short      the same small, in about a minute and a half
+//	go run ./torture             all trials, several minutes; the summary goes to docs/reliability.md
+//	go run ./torture -short      the same small, in a few minutes
 //	go run ./torture -only a,b   some trials
 //
 // It needs root for the trial with a full disk (a small tmpfs), and otherwise Linux and PostgreSQL's programs.
