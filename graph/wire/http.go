@@ -342,21 +342,17 @@ func (x *exchange) body(known bool) ([]byte, error) {
 	if claimed > int64(limit) {
 		return nil, tooLarge(limit)
 	}
-	var body []byte
+	first := 0
 	if claimed > 0 {
 		if err := x.in.expect(int(claimed)); err != nil {
 			return nil, err
 		}
 		// What a client claims is believed a little at a time. One byte more, to see that there is none.
-		first := int(min(claimed, 64<<10)) + 1
-		if err := x.in.hold(first); err != nil {
-			return nil, err
-		}
-		body = make([]byte, 0, first)
+		first = int(min(claimed, 64<<10)) + 1
 	}
 	pace := pace{h: x.h, control: http.NewResponseController(x.w), address: x.h.address(x.r).name, began: time.Now()}
 	stop := pace.begin()
-	body, err := x.in.readAll(body, x.r.Body, limit, pace.next)
+	body, err := x.in.readAll(nil, first, x.r.Body, limit, pace.next)
 	stop()
 	if err != nil {
 		return nil, pace.refuse(err, limit)

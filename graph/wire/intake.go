@@ -173,21 +173,25 @@ func (in *intake) done() {
 // errTooLarge says that what is read has more bytes than it may have.
 var errTooLarge = errors.New("too large")
 
-// readAll appends to b what there is to read, of at most limit bytes, while it pays for it and has room. before, where not
-// nil, is called before each time that it waits, with how much has come.
-func (in *intake) readAll(b []byte, from io.Reader, limit int, before func(come int)) ([]byte, error) {
+// readAll appends to b, which is empty, what there is to read, of at most limit bytes, while it pays for it and has room:
+// for the first bytes at once, and for more as they come, however large b is already. before, where not nil, is called
+// before each time that it waits, with how much has come.
+func (in *intake) readAll(b []byte, first int, from io.Reader, limit int, before func(come int)) ([]byte, error) {
+	size := 0
 	for {
-		if len(b) == cap(b) {
-			grow := min(max(512, len(b)), limit+1-len(b))
+		if len(b) == size {
+			grow := min(max(512, first, size), limit+1-size)
+			first = 0
 			if err := in.hold(grow); err != nil {
 				return b, err
 			}
+			size += grow
 			b = slices.Grow(b, grow)
 		}
 		if before != nil {
 			before(len(b))
 		}
-		n, err := from.Read(b[len(b):min(cap(b), limit+1)])
+		n, err := from.Read(b[len(b):size])
 		b = b[:len(b)+n]
 		if len(b) > limit {
 			return b, errTooLarge

@@ -543,3 +543,26 @@ func TestRefusalsArePaidFor(t *testing.T) {
 		}
 	}
 }
+
+// However large a buffer is that is used again: a body has room for what has come of it, and not for twice as much.
+func TestWhatComesHasRoom(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		size, limit := rapid.IntRange(0, 200_000).Draw(t, "size"), rapid.IntRange(0, 200_000).Draw(t, "limit")
+		first, kept := rapid.IntRange(0, 64<<10).Draw(t, "first"), rapid.IntRange(0, maxKept).Draw(t, "kept")
+		free := rapid.IntRange(0, 500_000).Draw(t, "free")
+		h := &Handler{}
+		h.rooms.small.free, h.rooms.large.free = free, free
+		in := h.intake(t.Context(), "a")
+		b, err := in.readAll(make([]byte, 0, kept), first, strings.NewReader(strings.Repeat("x", size)), limit, nil)
+		if len(b) > in.held || in.held > max(512, first, 2*len(b)) || in.room.free != free-in.held {
+			t.Fatalf("%d bytes have come, it holds %d, and %d of %d are free: %v", len(b), in.held, in.room.free, free, err)
+		}
+		switch {
+		case size > limit && len(b) <= limit && err != errFull, size <= limit && err == nil && len(b) != size:
+			t.Fatalf("of %d bytes, where %d may be, %d have come: %v", size, limit, len(b), err)
+		case size > limit && err == nil, size <= limit && err != nil && err != errFull:
+			t.Fatalf("%d bytes, where %d may be: %v", size, limit, err)
+		}
+	})
+}

@@ -492,7 +492,7 @@ func (s *socket) malformed(err error) {
 func (s *socket) read(into *[]byte, from io.Reader, limit int, in *intake) bool {
 	s.readBy(time.Now().Add(s.h.limits.Socket.Receive))
 	defer s.readBy(time.Time{})
-	b, err := in.readAll(*into, from, limit, nil)
+	b, err := in.readAll(*into, 0, from, limit, nil)
 	*into = b
 	if err == nil {
 		err = in.wait()
