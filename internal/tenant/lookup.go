@@ -55,13 +55,18 @@ func newCache[K comparable, V any](size int) *lru.Cache[K, V] {
 // get gives what was read at most so long ago as it is believed; nil where there is nothing.
 func (l *lookup[K, V]) get(ctx context.Context, key K) (*V, error) {
 	now := l.now()
-	earliest := now.Add(-l.believed)
+	believable := func(a answer[V]) bool {
+		if a.value == nil {
+			return a.at.After(now.Add(-l.absent))
+		}
+		return a.at.After(now.Add(-l.believed))
+	}
 	remembered := func() (a answer[V], ok bool) {
-		if a, ok = l.known.Get(key); ok && a.at.After(earliest) {
+		if a, ok = l.known.Get(key); ok && believable(a) {
 			return a, true
 		}
 		a, ok = l.unknown.Get(key)
-		return a, ok && a.at.After(now.Add(-l.absent))
+		return a, ok && believable(a)
 	}
 	if a, ok := remembered(); ok {
 		return a.value, nil
@@ -78,7 +83,7 @@ func (l *lookup[K, V]) get(ctx context.Context, key K) (*V, error) {
 			return nil, err
 		}
 		// A look-up that was slow may have begun long before it was joined.
-		if a.at.After(earliest) {
+		if believable(a) {
 			return a.value, nil
 		}
 	}
