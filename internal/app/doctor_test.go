@@ -19,6 +19,7 @@ import (
 	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/doctor"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/insight"
@@ -531,6 +532,46 @@ func TestDoctorBesideServer(t *testing.T) {
 		w.fine(errors.Join(<-stopped, a.Close()))
 		if printed, err := examine(t, url, false); err != nil {
 			t.Errorf("in the end: %v\n%s", err, printed)
+		}
+		if got, err := w.scores(); err != nil || !maps.Equal(got, w.replay()) {
+			t.Errorf("the scores are\n%v, and by the log\n%v: %v", text(got), text(w.replay()), err)
+		}
+	})
+}
+
+// TestDoctorGoesByWhatThereIs has somebody record, between two mends, with values that there were not when the doctor
+// looked. Cells that are counted again by profiles as they were then would count one value's responses as another's.
+func TestDoctorGoesByWhatThereIs(t *testing.T) {
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		w := newWard(t, url)
+		a, err := app.Open(t.Context(), app.Config{Database: url, Log: slog.New(slog.DiscardHandler)})
+		w.fine(err)
+		w.exec(w.sql(`UPDATE cells SET s3 = s3 + 1 WHERE tenant_id = {First} AND grain IN (1, 2)`))
+		w.exec(w.sql(`UPDATE responses SET score = 9 WHERE id = {R5}`))
+		var recorded []feedback.Recording
+		for i := range 6 { // the first of each month are counted last when the month is counted again
+			at := time.Date(2026, time.Month(8+i/2), 20-i%2, 12, 0, 0, 0, time.UTC)
+			recorded = append(recorded, feedback.Recording{
+				Campaign: w.said("{C0}"), Score: 7, Channel: "API", RespondedAt: &at, Traits: trait.Values{"plan": fmt.Sprint("new ", i%2)},
+			})
+		}
+		mended := 0
+		_, err = doctor.Check(t.Context(), w.db, true, func(f doctor.Finding) error {
+			if !f.Mended {
+				t.Errorf("%+v", f)
+			}
+			if mended++; mended == 1 {
+				_, err := a.Log.Record(w.ctx, recorded)
+				return err
+			}
+			return nil
+		})
+		w.fine(errors.Join(err, a.Close()))
+		if mended < 2 {
+			t.Errorf("%d were mended", mended)
+		}
+		if printed, err := examine(t, url, false); err != nil {
+			t.Errorf("once mended: %v\n%s", err, printed)
 		}
 		if got, err := w.scores(); err != nil || !maps.Equal(got, w.replay()) {
 			t.Errorf("the scores are\n%v, and by the log\n%v: %v", text(got), text(w.replay()), err)

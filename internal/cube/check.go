@@ -819,8 +819,17 @@ func (t *tally) mend(tx *store.Tx, differ Deltas, strange []Key, only map[uuid.U
 		}
 	}
 	maps.DeleteFunc(differ, func(k Key, _ nps.Histogram) bool { return !only[k.Campaign] })
-	change := Change{Deltas: differ, Grown: t.g.Since(t.known)}
-	t.known = t.g.Profiles.Len()
+	// Those that a month before has added are there, unless its transaction failed.
+	known := 0
+	err := store.EachRaw(t.e.ctx, tx.SQL, func(r store.Raw) error {
+		n, _ := r.Int(0)
+		known = int(n)
+		return nil
+	}, `SELECT count(*) FROM profiles WHERE tenant_id = $1 AND cube = $2`, t.e.tenant, t.g.Number)
+	if err != nil {
+		return err
+	}
+	change := Change{Deltas: differ, Grown: t.g.Since(known)}
 	return change.Apply(t.e.ctx, t.e.db.Dialect, tx.SQL, t.e.tenant)
 }
 

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/internal/auth"
@@ -109,72 +111,126 @@ func (d *doctor) attempt(ctx context.Context, tx *store.Tx, name string, check f
 	return faults
 }
 
+// maxLooks is how often a tenant is looked at anew because others changed meanwhile what was to be mended by.
+const maxLooks = 10
+
 // tenant checks one. What was mended may have been the cause of more, so that it is then looked at again.
 func (d *doctor) tenant(ctx context.Context, p patient) error {
-	faults, err := d.examine(ctx, p)
-	if err != nil || !d.repair {
-		return errors.Join(err, d.tell(p.String(), false, faults))
+	for look := 1; ; look++ {
+		e, err := d.examine(ctx, p)
+		if err != nil || !d.repair {
+			return errors.Join(err, d.tell(p.String(), false, e.faults))
+		}
+		left, failed, err := d.mendAll(ctx, p, &e)
+		switch {
+		case errors.Is(err, errMoved) && look < maxLooks:
+			continue
+		case err != nil && !errors.Is(err, errMoved):
+			return err
+		case err == nil && (len(left) == 0 || len(left) == len(e.faults)):
+			return d.tell(p.String(), false, left)
+		}
+		if e, err = d.examine(ctx, p); err != nil {
+			return err
+		}
+		return d.tell(p.String(), false, append(e.faults, failed...))
 	}
-	left := faults[:0:0]
-	for _, f := range faults {
-		mended, err := d.mend(ctx, p, f)
+}
+
+// mendAll mends what can be, and gives what is left, and what went wrong with mending. The error is errMoved where it is to
+// be looked at again first.
+func (d *doctor) mendAll(ctx context.Context, p patient, e *examination) (left, failed []cube.Fault, err error) {
+	for _, f := range e.faults {
+		mended, err := d.mend(ctx, p, e, f)
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return nil, nil, ctx.Err()
+		}
+		if errors.Is(err, errMoved) {
+			return nil, failed, err
 		}
 		if err != nil {
-			f.What = append(f.What, fmt.Sprintf("mending that failed: %v", err))
+			failed = append(failed, cube.Faultf("mending that failed: %s: %v", strings.Join(f.What, "; "), err))
+			f.What = append(slices.Clip(f.What), fmt.Sprintf("mending that failed: %v", err))
 		}
 		if !mended {
 			left = append(left, f)
 			continue
 		}
 		if err := d.tell(p.String(), true, []cube.Fault{f}); err != nil {
-			return err
+			return nil, nil, err
 		}
 	}
-	if len(left) > 0 && len(left) < len(faults) {
-		if left, err = d.examine(ctx, p); err != nil {
-			return err
-		}
-	}
-	return d.tell(p.String(), false, left)
+	return left, failed, nil
 }
 
+// errMoved says that settings have changed since they were looked at: a mend may go by profiles, a zone or a cube that are
+// no longer those.
+var errMoved = errors.New("the tenant's settings have changed meanwhile")
+
 // mend puts a fault right in a transaction of its own, if it is known how.
-func (d *doctor) mend(ctx context.Context, p patient, f cube.Fault) (mended bool, err error) {
+func (d *doctor) mend(ctx context.Context, p patient, e *examination, f cube.Fault) (mended bool, err error) {
 	if f.Mend == nil {
 		return false, nil
 	}
 	err = d.db.WriteSettings(ctx, p.id, func(tx *store.Tx) error {
+		now, known, err := settings(ctx, tx, p.id)
+		if err != nil {
+			return err
+		}
+		if e.known && known && now != e.settings+1 { // one more by the lock itself
+			return errMoved
+		}
 		return tx.Check(ctx, func() (err error) {
 			mended, err = f.Mend(ctx, tx)
 			return err
 		})
 	})
+	if err == nil {
+		e.settings++
+	}
 	return mended && err == nil, err
 }
 
-func (d *doctor) examine(ctx context.Context, p patient) (faults []cube.Fault, err error) {
-	err = d.db.Snapshot(ctx, func(tx *store.Tx) error {
+// examination is what was found of a tenant, and the number of the settings that it was found by; not known where that
+// cannot be read.
+type examination struct {
+	faults   []cube.Fault
+	settings int64
+	known    bool
+}
+
+func settings(ctx context.Context, tx *store.Tx, tenant uuid.UUID) (n int64, known bool, err error) {
+	err = store.EachRaw(ctx, tx.SQL, func(r store.Raw) error {
+		n, known = r.Int(0)
+		return nil
+	}, `SELECT settings FROM tenants WHERE id = $1`, tenant)
+	return n, known, err
+}
+
+func (d *doctor) examine(ctx context.Context, p patient) (e examination, err error) {
+	err = d.db.Snapshot(ctx, func(tx *store.Tx) (err error) {
+		if e.settings, e.known, err = settings(ctx, tx, p.id); err != nil {
+			return err
+		}
 		for _, t := range tables {
-			faults = append(faults, d.attempt(ctx, tx, "the table "+t.name, func() ([]cube.Fault, error) { return rows(ctx, tx, t, p.id) })...)
+			e.faults = append(e.faults, d.attempt(ctx, tx, "the table "+t.name, func() ([]cube.Fault, error) { return rows(ctx, tx, t, p.id) })...)
 		}
 		for _, r := range references {
-			faults = append(faults, d.attempt(ctx, tx, r.what, func() ([]cube.Fault, error) { return r.check(ctx, tx, p.id) })...)
+			e.faults = append(e.faults, d.attempt(ctx, tx, r.what, func() ([]cube.Fault, error) { return r.check(ctx, tx, p.id) })...)
 		}
-		faults = append(faults, d.attempt(ctx, tx, "the segments", func() ([]cube.Fault, error) { return segments(ctx, tx, p.id) })...)
+		e.faults = append(e.faults, d.attempt(ctx, tx, "the segments", func() ([]cube.Fault, error) { return segments(ctx, tx, p.id) })...)
 		log, err := feedback.Examine(ctx, d.db, tx, p.id)
 		if err != nil {
 			return err
 		}
 		cells := d.attempt(ctx, tx, "the cells", func() ([]cube.Fault, error) { return cube.Examine(ctx, d.db, tx, p.id, log.Witness) })
-		faults = append(append(faults, log.Faults()...), cells...)
+		e.faults = append(append(e.faults, log.Faults()...), cells...)
 		return ctx.Err()
 	})
 	if err != nil {
-		return nil, fmt.Errorf("checking %s: %w", p, err)
+		return examination{}, fmt.Errorf("checking %s: %w", p, err)
 	}
-	return faults, nil
+	return e, nil
 }
 
 func (d *doctor) tell(whose string, mended bool, faults []cube.Fault) error {
