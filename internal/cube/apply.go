@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/trait"
@@ -42,7 +43,7 @@ const histogramColumns = `s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10`
 const addHistogram = `ON CONFLICT (tenant_id, cube, grain, campaign_id, start, profile_id) DO UPDATE SET
 	s0 = c.s0 + excluded.s0, s1 = c.s1 + excluded.s1, s2 = c.s2 + excluded.s2, s3 = c.s3 + excluded.s3,
 	s4 = c.s4 + excluded.s4, s5 = c.s5 + excluded.s5, s6 = c.s6 + excluded.s6, s7 = c.s7 + excluded.s7,
-	s8 = c.s8 + excluded.s8, s9 = c.s9 + excluded.s9, s10 = c.s10 + excluded.s10`
+	s8 = c.s8 + excluded.s8, s9 = c.s9 + excluded.s9, s10 = c.s10 + excluded.s10, changed = excluded.changed`
 
 type cell struct {
 	key Key
@@ -57,17 +58,35 @@ func (c Change) cells() []cell {
 			cells = append(cells, cell{k, n})
 		}
 	}
-	slices.SortFunc(cells, func(a, b cell) int {
-		return cmp.Or(
-			cmp.Compare(a.key.Generation, b.key.Generation), cmp.Compare(a.key.Grain, b.key.Grain),
-			bytes.Compare(a.key.Campaign[:], b.key.Campaign[:]),
-			cmp.Compare(a.key.Start, b.key.Start), cmp.Compare(a.key.Profile, b.key.Profile))
-	})
+	slices.SortFunc(cells, byKey)
+	return cells
+}
+
+func byKey(a, b cell) int {
+	return cmp.Or(
+		cmp.Compare(a.key.Generation, b.key.Generation), cmp.Compare(a.key.Grain, b.key.Grain),
+		bytes.Compare(a.key.Campaign[:], b.key.Campaign[:]),
+		cmp.Compare(a.key.Start, b.key.Start), cmp.Compare(a.key.Profile, b.key.Profile))
+}
+
+// written are the cells that are written: those that change, and the totals of their months, which say when that was.
+func (c Change) written() []cell {
+	cells := c.cells()
+	stamped := map[Key]bool{}
+	for _, changed := range cells {
+		k := Key{changed.key.Generation, MonthTotal, changed.key.Campaign, calendar.Monthly.Start(changed.key.Start), 0}
+		if !stamped[k] && c.Deltas[k] == (nps.Histogram{}) {
+			cells = append(cells, cell{key: k})
+		}
+		stamped[k] = true
+	}
+	slices.SortFunc(cells, byKey)
 	return cells
 }
 
 // Postgres gives the change as CTEs of a larger statement, whose first parameter is the tenant and which has a CTE
-// `head` that yields one row, or none where nothing is to happen. The parameters are numbered on from first.
+// `head` that yields one row with the tenant's revision, or none where nothing is to happen. The parameters are numbered
+// on from first.
 func (c Change) Postgres(first int) (ctes string, args []any) {
 	arg := func(v string) {
 		args = append(args, v)
@@ -86,7 +105,7 @@ func (c Change) Postgres(first int) (ctes string, args []any) {
 	arg(store.Texts(store.Postgres, variants))
 	arg(store.Texts(store.Postgres, values))
 
-	cells := c.cells()
+	cells := c.written()
 	campaigns := make([]uuid.UUID, len(cells))
 	numbers := make([][]int64, 4+len(nps.Histogram{}))
 	for i, cell := range cells {
@@ -109,8 +128,8 @@ func (c Change) Postgres(first int) (ctes string, args []any) {
 		SELECT $1, u.cube, u.id, u.channel, u.variant, u.vals::json
 		FROM head, unnest(%s::int[], %s::int[], %s::text[], %s::text[], %s::text[]) AS u(cube, id, channel, variant, vals)
 	), new_cells AS (
-		INSERT INTO cells AS c (tenant_id, campaign_id, cube, grain, start, profile_id, `+histogramColumns+`)
-		SELECT $1, u.* FROM head, unnest(%s::uuid[], %s::int[], %s::smallint[]`, p(0), p(1), p(2), p(3), p(4), p(5), p(6), p(7))
+		INSERT INTO cells AS c (tenant_id, campaign_id, cube, grain, start, profile_id, `+histogramColumns+`, changed)
+		SELECT $1, u.*, head.revision FROM head, unnest(%s::uuid[], %s::int[], %s::smallint[]`, p(0), p(1), p(2), p(3), p(4), p(5), p(6), p(7))
 	rest := make([]string, 0, len(args))
 	for i := 8; i < len(args); i++ {
 		rest = append(rest, p(i)+"::int[]")
@@ -123,7 +142,7 @@ func (c Change) Apply(ctx context.Context, dialect string, tx *sql.Tx, tenant uu
 	var err error
 	if dialect == store.Postgres {
 		ctes, args := c.Postgres(2)
-		_, err = tx.ExecContext(ctx, `WITH head AS (SELECT 1), `+ctes+` SELECT 1`, append([]any{tenant}, args...)...)
+		_, err = tx.ExecContext(ctx, `WITH head AS (SELECT revision FROM tenants WHERE id = $1), `+ctes+` SELECT 1`, append([]any{tenant}, args...)...)
 	} else {
 		err = c.sqlite(ctx, tx, tenant)
 	}
@@ -143,17 +162,25 @@ func (c Change) sqlite(ctx context.Context, tx *sql.Tx, tenant uuid.UUID) error 
 			}
 		}
 	}
+	cells := c.written()
+	if len(cells) == 0 {
+		return nil
+	}
+	var revision int64
+	if err := tx.QueryRowContext(ctx, `SELECT revision FROM tenants WHERE id = ?`, tenant).Scan(&revision); err != nil {
+		return err
+	}
 	add, err := tx.PrepareContext(ctx, `INSERT INTO cells AS c
-		(tenant_id, cube, grain, campaign_id, start, profile_id, `+histogramColumns+`)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) `+addHistogram)
+		(tenant_id, cube, grain, campaign_id, start, profile_id, `+histogramColumns+`, changed)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) `+addHistogram)
 	if err != nil {
 		return err
 	}
 	defer add.Close()
-	for _, cell := range c.cells() {
+	for _, cell := range cells {
 		k, n := cell.key, cell.n
 		if _, err := add.ExecContext(ctx, tenant, k.Generation, int(k.Grain), k.Campaign, k.Start, k.Profile,
-			n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10]); err != nil {
+			n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], revision); err != nil {
 			return err
 		}
 	}

@@ -817,6 +817,12 @@ func (t *tally) mend(tx *store.Tx, differ Deltas, strange []Key, only map[uuid.U
 			t.e.tenant, k.Generation, int(k.Grain), k.Campaign, int64(k.Start), k.Profile); err != nil {
 			return err
 		}
+		// Whoever remembers the month's cells must read them again.
+		if _, err := tx.SQL.ExecContext(t.e.ctx, `UPDATE cells SET changed = (SELECT revision FROM tenants WHERE id = $1)
+			WHERE tenant_id = $1 AND cube = $2 AND grain = $3 AND campaign_id = $4 AND start = $5`,
+			t.e.tenant, k.Generation, int(MonthTotal), k.Campaign, int64(calendar.Monthly.Start(k.Start))); err != nil {
+			return err
+		}
 	}
 	maps.DeleteFunc(differ, func(k Key, _ nps.Histogram) bool { return !only[k.Campaign] })
 	// Those that a month before has added are there, unless its transaction failed.

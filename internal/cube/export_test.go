@@ -1,6 +1,10 @@
 package cube
 
-import "time"
+import (
+	"time"
+
+	"github.com/zeroten/zeroten/internal/store"
+)
 
 // Between has f called whenever a piece of work is done and nothing is locked.
 func (b *Builder) Between(f func()) { b.between = f }
@@ -21,4 +25,21 @@ func Pace(rows, most int, took []time.Duration) (after []int) {
 		after = append(after, p.rows)
 	}
 	return after
+}
+
+// NewStatesOf is NewStates with so many bytes of memory for cells.
+func NewStatesOf(db *store.DB, most int) *States {
+	s := NewStates(db)
+	s.memory = newMemory(most)
+	return s
+}
+
+// Remembered is how many bytes of cells are kept, as they are counted, and as they are.
+func (c *States) Remembered() (counted, are int) {
+	c.memory.mu.Lock()
+	defer c.memory.mu.Unlock()
+	for _, t := range c.memory.tenants {
+		are += t.size()
+	}
+	return c.memory.size, are
 }

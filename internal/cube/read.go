@@ -1,10 +1,13 @@
 package cube
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -45,8 +48,8 @@ const (
 	// blindDaysPerPoint is how many days cost a point, besides rate.BlindPrice, where the caller must not learn how many cells
 	// were gone through; more than blindDays do not count.
 	blindDaysPerPoint, blindDays = 10, 730
-	// portion is after how many cells a reading pays for them, and sees whether it is still wanted.
-	portion = 2_000
+	// portion is after how many points a reading pays, and sees whether it is still wanted.
+	portion = 10
 )
 
 // Cell is a sum of cells; what was not kept apart is zero.
@@ -104,9 +107,14 @@ func Read(ctx context.Context, db *store.DB, s *State, q Query) ([]Cell, error) 
 			return nil, err
 		}
 	}
-	read := r.summed
-	if db.Dialect == store.SQLite {
+	var read func(*store.DB, *State) error
+	switch {
+	case q.Profiles != nil || q.ByProfile:
+		read = r.remembered
+	case db.Dialect == store.SQLite:
 		read = r.streamed
+	default:
+		read = r.summed
 	}
 	if err := read(db, s); err != nil {
 		if _, ok := errors.AsType[*apierror.Error](err); ok {
@@ -114,7 +122,7 @@ func Read(ctx context.Context, db *store.DB, s *State, q Query) ([]Cell, error) 
 		}
 		return nil, fmt.Errorf("reading cells: %w", err)
 	}
-	if err := rate.Spend(ctx, r.unpaid/rate.CellsPerPoint); err != nil {
+	if err := r.settle(); err != nil {
 		return nil, err
 	}
 	if r.settings < 0 {
@@ -136,20 +144,24 @@ type reading struct {
 	query    Query
 	cells    []Cell
 	settings int64
-	// unpaid is how many cells were gone through since the last payment.
-	unpaid int
+	// unpaid is what was done since the last payment, in points.
+	unpaid float64
 }
 
 // pay pays for so many cells that the caller may know of.
-func (r *reading) pay(cells int) error {
-	if r.unpaid += cells; r.unpaid < portion {
+func (r *reading) pay(cells, perPoint int) error {
+	if r.unpaid += float64(cells) / float64(perPoint); r.unpaid < portion {
 		return nil
 	}
 	if err := context.Cause(r.ctx); err != nil {
 		return err
 	}
-	n := r.unpaid / rate.CellsPerPoint
-	r.unpaid -= n * rate.CellsPerPoint
+	return r.settle()
+}
+
+func (r *reading) settle() error {
+	n := int(r.unpaid)
+	r.unpaid -= float64(n)
 	return rate.Spend(r.ctx, n)
 }
 
@@ -161,7 +173,106 @@ func (r *reading) add(c Cell) error {
 	return nil
 }
 
-// summed has the database add cells up.
+// remembered adds up cells that are counted by profile.
+func (r *reading) remembered(db *store.DB, s *State) error {
+	m := s.memory
+	if m == nil {
+		m = newMemory(0)
+	}
+	v, err := m.view(r.ctx, db, s, r.query)
+	if err != nil {
+		return err
+	}
+	if v.stale {
+		return ErrStale
+	}
+	r.settings = s.Settings
+	if !r.query.Hidden {
+		if err := r.pay(min(v.loaded, maxLoadPoints*rate.CellsPerPoint), rate.CellsPerPoint); err != nil {
+			return err
+		}
+		if err := r.pay(len(v.parts), rate.PartsPerPoint); err != nil {
+			return err
+		}
+	}
+	return r.fold(v)
+}
+
+// piece is a section of a view, and the sum that it belongs to, besides the profile.
+type piece struct {
+	campaign uuid.UUID
+	start    calendar.Day
+	section  *section
+}
+
+// fold adds up a view's cells.
+func (r *reading) fold(v *view) error {
+	q := r.query
+	var pieces []piece
+	for _, p := range v.parts {
+		of := piece{}
+		if q.ByCampaign {
+			of.campaign = p.campaign
+		}
+		for i := range p.bundle.sections {
+			of.section = &p.bundle.sections[i]
+			if of.section.start < p.first || of.section.start > p.last {
+				continue
+			}
+			if q.By != "" {
+				of.start = of.section.start
+			}
+			pieces = append(pieces, of)
+		}
+	}
+	slices.SortStableFunc(pieces, func(a, b piece) int {
+		return cmp.Or(bytes.Compare(a.campaign[:], b.campaign[:]), cmp.Compare(a.start, b.start))
+	})
+	// at is where the sum of each profile is, if it is not less than first: those before are others'.
+	at, first := []int32{}, 0
+	for i, p := range pieces {
+		if i > 0 && (p.campaign != pieces[i-1].campaign || p.start != pieces[i-1].start) {
+			first = len(r.cells)
+		}
+		if !q.Hidden {
+			if err := r.pay(p.section.cells, rate.PackedPerPoint); err != nil {
+				return err
+			}
+		}
+		matching := 0
+		for u := (unpacking{data: p.section.data}); u.next(); {
+			if q.Profiles != nil && !q.Profiles.Has(u.profile) {
+				u.skip()
+				continue
+			}
+			matching++
+			slot := 0
+			if q.ByProfile {
+				slot = int(u.profile)
+			}
+			if slot >= len(at) {
+				at = append(at, make([]int32, slot+1-len(at)+len(at)/2)...)
+			}
+			n := int(at[slot]) - 1
+			if n < first {
+				n = len(r.cells)
+				at[slot] = int32(n) + 1
+				if err := r.add(Cell{Campaign: p.campaign, Profile: int32(slot), Start: p.start}); err != nil {
+					return err
+				}
+			}
+			u.add(&r.cells[n].Histogram)
+		}
+		if q.Hidden {
+			if err := r.pay(matching, rate.PackedPerPoint); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// summed has the database add totals up.
 func (r *reading) summed(db *store.DB, s *State) error {
 	text, args := r.query.summed(db.Dialect, s)
 	rows, err := db.Query(r.ctx, text, args...)
@@ -173,12 +284,12 @@ func (r *reading) summed(db *store.DB, s *State) error {
 		var c Cell
 		var n int
 		h := &c.Histogram
-		err := rows.Scan(&r.settings, &c.Campaign, &c.Profile, &c.Start, &n,
+		err := rows.Scan(&r.settings, &c.Campaign, &c.Start, &n,
 			&h[0], &h[1], &h[2], &h[3], &h[4], &h[5], &h[6], &h[7], &h[8], &h[9], &h[10])
 		if err != nil {
 			return err
 		}
-		if err := r.pay(n); err != nil {
+		if err := r.pay(n, rate.CellsPerPoint); err != nil {
 			return err
 		}
 		if err := r.add(c); err != nil {
@@ -188,7 +299,7 @@ func (r *reading) summed(db *store.DB, s *State) error {
 	return rows.Err()
 }
 
-// streamed adds cells up as they come. SQLite would sort them first, which takes it longer than to give them; and what
+// streamed adds totals up as they come. SQLite would sort them first, which takes it longer than to give them; and what
 // it has gone through it would say only in the end.
 func (r *reading) streamed(db *store.DB, s *State) error {
 	q := r.query
@@ -199,15 +310,14 @@ func (r *reading) streamed(db *store.DB, s *State) error {
 	}
 	defer rows.Close()
 	var campaign any
-	var place int64
-	var packed [(nps.MaxScore + 2) / 2]int64
-	dest := []any{&place, &packed[0], &packed[1], &packed[2], &packed[3], &packed[4], &packed[5]}
+	var start int64
+	var p packedCounts
+	dest := append([]any{&start}, p.dest()...)
 	if q.ByCampaign {
 		dest = append(dest, &campaign)
 	}
 	type key struct {
 		campaign uuid.UUID
-		profile  int32
 		start    calendar.Day
 	}
 	var c key
@@ -218,19 +328,11 @@ func (r *reading) streamed(db *store.DB, s *State) error {
 			return err
 		}
 		if r.settings < 0 { // that row comes first
-			r.settings = place
+			r.settings = start
 			continue
 		}
-		c.start = calendar.Day(place)                    // the lower half, as it was packed
-		profile := int32((place - int64(c.start)) >> 32) // the upper half
-		matches := q.Profiles == nil || q.Profiles.Has(profile)
-		if matches || !q.Hidden {
-			if err := r.pay(1); err != nil {
-				return err
-			}
-		}
-		if !matches {
-			continue
+		if err := r.pay(1, rate.CellsPerPoint); err != nil {
+			return err
 		}
 		if named, ok := campaign.(string); ok && named != name {
 			if c.campaign, err = uuid.Parse(named); err != nil {
@@ -238,35 +340,38 @@ func (r *reading) streamed(db *store.DB, s *State) error {
 			}
 			name = named
 		}
-		if q.ByProfile {
-			c.profile = profile
-		}
+		c.start = calendar.Day(start)
 		at, ok := index[c]
 		if !ok {
 			at = len(r.cells)
 			index[c] = at
-			if err := r.add(Cell{Campaign: c.campaign, Profile: c.profile, Start: c.start}); err != nil {
+			if err := r.add(Cell{Campaign: c.campaign, Start: c.start}); err != nil {
 				return err
 			}
 		}
 		h := &r.cells[at].Histogram
-		for score := range h {
-			h[score] += packed[score/2] >> (score % 2 * 32) & math.MaxUint32
+		for score, n := range p.counts() {
+			h[score] += int64(n)
 		}
 	}
 	return rows.Err()
 }
 
-const (
-	sums = `sum(s0), sum(s1), sum(s2), sum(s3), sum(s4), sum(s5), sum(s6), sum(s7), sum(s8), sum(s9), sum(s10)`
-	// packed are the counts two in a column, since SQLite takes its time for each column. They have 32 bits.
-	packed  = `s0 | (s1 << 32), s2 | (s3 << 32), s4 | (s5 << 32), s6 | (s7 << 32), s8 | (s9 << 32), s10`
-	nothing = `0, 0, 0, 0, 0, 0`
-)
+const sums = `sum(s0), sum(s1), sum(s2), sum(s3), sum(s4), sum(s5), sum(s6), sum(s7), sum(s8), sum(s9), sum(s10)`
 
-// from is where cells are found, for each of the query's spans. It has few texts, so that they stay prepared: what
+// packed are the counts two in a column, since each column takes its time. They have 32 bits.
+func packed(dialect string) string {
+	if dialect == store.Postgres {
+		return `s0 | (s1::bigint << 32), s2 | (s3::bigint << 32), s4 | (s5::bigint << 32), s6 | (s7::bigint << 32), s8 | (s9::bigint << 32), s10`
+	}
+	return `s0 | (s1 << 32), s2 | (s3 << 32), s4 | (s5 << 32), s6 | (s7 << 32), s8 | (s9 << 32), s10`
+}
+
+const nothing = `0, 0, 0, 0, 0, 0`
+
+// from is where totals are found, for each of the query's spans. It has few texts, so that they stay prepared: what
 // varies is in the arguments.
-func (q Query) from(dialect string, s *State, profiles bool) (parts []string, args []any) {
+func (q Query) from(dialect string, s *State) (parts []string, args []any) {
 	args = []any{s.Tenant, s.Active.Number}
 	arg := func(v any) string {
 		args = append(args, v)
@@ -276,17 +381,10 @@ func (q Query) from(dialect string, s *State, profiles bool) (parts []string, ar
 	if q.Campaigns != nil {
 		where += " AND " + store.In(dialect, "campaign_id", "uuid", arg(store.UUIDs(dialect, q.Campaigns)))
 	}
-	if q.Profiles != nil && profiles {
-		where += " AND " + store.In(dialect, "profile_id", "int", arg(store.Ints(dialect, q.Profiles.IDs())))
-	}
-	day, month := DayTotal, MonthTotal
-	if q.Profiles != nil || q.ByProfile {
-		day, month = DayProfile, MonthProfile
-	}
 	for _, span := range q.spans() {
-		grain := day
+		grain := DayTotal
 		if span.month {
-			grain = month
+			grain = MonthTotal
 		}
 		parts = append(parts, fmt.Sprintf(" FROM cells\n\t\t\tWHERE tenant_id = $1 AND cube = $2 AND grain = %d AND start BETWEEN %s AND %s%s",
 			grain, arg(int64(span.first)), arg(int64(span.last)), where))
@@ -294,16 +392,15 @@ func (q Query) from(dialect string, s *State, profiles bool) (parts []string, ar
 	return parts, args
 }
 
-// kept are the columns campaign_id, profile_id and start, with a zero in the place of those that are not kept apart.
+// kept are the columns campaign_id and start, with a zero in the place of those that are not kept apart.
 func (q Query) kept() (columns string, group []string) {
-	all := make([]string, 3)
+	all := make([]string, 2)
 	for i, c := range []struct {
 		kept         bool
 		column, zero string
 	}{
 		// A zero has to differ in type from a column's number in GROUP BY.
 		{q.ByCampaign, "campaign_id", `'00000000-0000-0000-0000-000000000000'`},
-		{q.ByProfile, "profile_id", "0"},
 		{q.By != "", "start", "0"},
 	} {
 		all[i] = c.zero
@@ -315,35 +412,32 @@ func (q Query) kept() (columns string, group []string) {
 	return strings.Join(all, ", "), group
 }
 
-// summed is the statement for cells that the database adds up.
+// summed is the statement for totals that the database adds up.
 func (q Query) summed(dialect string, s *State) (string, []any) {
 	columns, group := q.kept()
 	grouped := " HAVING count(*) > 0"
 	if len(group) > 0 {
 		grouped = " GROUP BY " + strings.Join(group, ", ")
 	}
-	parts, args := q.from(dialect, s, true)
+	parts, args := q.from(dialect, s)
 	for i, from := range parts {
 		parts[i] = "SELECT (SELECT settings FROM tenants WHERE id = $1), " + columns + ", count(*), " + sums + from + grouped
 	}
 	return strings.Join(parts, " UNION ALL "), args
 }
 
-// stream is the statement for cells as they are, after a row with the settings. Profile and start are in one column.
+// stream is the statement for totals as they are, after a row with the settings.
 func (q Query) stream(dialect string, s *State) (string, []any) {
-	profile, start, campaign, none := "0", "0", "", ""
-	if q.ByProfile || q.Profiles != nil {
-		profile = "profile_id"
-	}
+	start, campaign, none := "0", "", ""
 	if q.By != "" {
 		start = "start"
 	}
 	if q.ByCampaign {
 		campaign, none = ", campaign_id", ", ''"
 	}
-	parts, args := q.from(dialect, s, false)
+	parts, args := q.from(dialect, s)
 	for i, from := range parts {
-		parts[i] = "SELECT (" + profile + " << 32) + " + start + ", " + packed + campaign + from
+		parts[i] = "SELECT " + start + ", " + packed(dialect) + campaign + from
 	}
 	return "SELECT settings, " + nothing + none + " FROM tenants WHERE id = $1 UNION ALL " + strings.Join(parts, " UNION ALL "), args
 }

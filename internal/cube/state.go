@@ -36,6 +36,9 @@ type State struct {
 	Active, Building *Generation
 	// Rebuild is how far Building is; States.Get brings it up to date.
 	Rebuild Rebuild
+
+	// memory has the cells of readers' states; nil for those that are for writers.
+	memory *memory
 }
 
 // Campaign is what flushes and reads need to know of one.
@@ -327,9 +330,10 @@ func each(ctx context.Context, tx querier, scan func(*sql.Rows) error, query str
 	return rows.Err()
 }
 
-// States keeps the states of the tenants that were asked for last, for readers. They must not be changed.
+// States keeps the states of the tenants that were asked for last, and their cells, for readers. They must not be changed.
 type States struct {
 	db     *store.DB
+	memory *memory
 	states *lru.Cache[uuid.UUID, *State]
 }
 
@@ -342,7 +346,7 @@ func NewStates(db *store.DB) *States {
 	if err != nil {
 		panic(err) // only for a size below 1
 	}
-	return &States{db: db, states: states}
+	return &States{db: db, memory: newMemory(maxMemory), states: states}
 }
 
 // Get returns the tenant's state as it is now: one small query where it is known, whoever changed it.
@@ -356,6 +360,7 @@ func (c *States) Get(ctx context.Context, tenant uuid.UUID) (*State, error) {
 		if s, err = Load(ctx, c.db, tenant); err != nil {
 			return nil, err
 		}
+		s.memory = c.memory
 		c.states.Add(tenant, s)
 	}
 	if s.Building == nil {

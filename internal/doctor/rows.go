@@ -87,7 +87,7 @@ var tables = []table{
 	}},
 	{name: "cells", derived: true, columns: append([]column{
 		{"cube", isCount}, {"grain", isCount}, {"campaign_id", isID}, {"start", isNumber}, {"profile_id", isCount},
-	}, histogram()...)},
+	}, append(histogram(), column{"changed", isCount})...)},
 }
 
 var apiKeyColumns = []column{

@@ -242,7 +242,7 @@ func flushText(mask uint) string {
 	a := &arrays{n: 4}
 	ctes := []string{`head AS (
 		UPDATE tenants SET log_position = log_position + $3, revision = revision + 1, settings = settings + $4
-		WHERE id = $1 AND revision = $2 RETURNING log_position - $3 AS base)`}
+		WHERE id = $1 AND revision = $2 RETURNING log_position - $3 AS base, revision)`}
 	for i, s := range sections {
 		if mask&(1<<i) != 0 {
 			ctes = append(ctes, s.name+` AS (`+s.text(a)+`)`)

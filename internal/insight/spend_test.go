@@ -26,8 +26,8 @@ func TestWorkIsPaidFor(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w := newWorld(t, db, "UTC")
 		var answers []answer
-		for i := range 1_800 {
-			answers = append(answers, answer{Campaign: i % 2, Score: i % 11, Plan: fmt.Sprint(i % 190), Age: 5 + i%3*10, At: now.Add(-time.Duration(i) * 7 * time.Hour)})
+		for i := range 9_000 {
+			answers = append(answers, answer{Campaign: i % 2, Score: i % 11, Plan: fmt.Sprint(i % 190), Age: 5 + i%3*10, At: now.Add(-time.Duration(i) * 2 * time.Hour)})
 		}
 		for i := 0; i < len(answers); i += 900 {
 			w.record(t, answers[i:i+900]...)
@@ -67,7 +67,7 @@ func TestWorkIsPaidFor(t *testing.T) {
 		}
 		request := insight.WithMemo(paying)
 		read := price(request, breakdown(50))
-		if want := len(cells) / rate.CellsPerPoint; len(cells) < 1_000 || read < want {
+		if want := len(cells) / rate.CellsPerPoint; len(cells) < 8_000 || read < want {
 			t.Errorf("reading %d cells cost %d, want %d at least", len(cells), read, want)
 		}
 		if again := price(request, breakdown(50)); again != 0 {
@@ -80,8 +80,8 @@ func TestWorkIsPaidFor(t *testing.T) {
 		if want := 49 * profiles / rate.FoldsPerPoint; want == 0 || folds < want || folds >= 49*read {
 			t.Errorf("folding %d cells 49 times cost %d, want %d at least, and less than reading them each time", profiles, folds, want)
 		}
-		if anew := price(insight.WithMemo(paying), breakdown(50)); anew < read {
-			t.Errorf("another request's cost %d, and the first %d", anew, read)
+		if anew, want := price(insight.WithMemo(paying), breakdown(50)), len(cells)/rate.PackedPerPoint; anew < want || want == 0 || anew > read/2 {
+			t.Errorf("another request's cost %d, want %d at least, and much less than the first's %d, which had to read the cells", anew, want, read)
 		}
 
 		done, cancel := context.WithCancel(w.ctx)

@@ -65,8 +65,11 @@ func Spender(ctx context.Context) func(n int) error {
 const (
 	// RowsPerPoint is how many rows of responses or contacts that are looked at one by one cost a point.
 	RowsPerPoint = 6
-	// CellsPerPoint is how many cells that are read cost a point.
+	// CellsPerPoint is how many cells that the database reads cost a point.
 	CellsPerPoint = 150
+	// PackedPerPoint is how many cells that are in memory, packed, cost a point, and PartsPerPoint how many pieces of them.
+	PackedPerPoint = 4_000
+	PartsPerPoint  = 500
 	// FoldsPerPoint is how many cells that were read cost a point each time they are folded again.
 	FoldsPerPoint = 5_000
 	// StepsPerPoint is how many steps of a rule, see segment.Rule.Steps, cost a point: each is taken for all profiles.

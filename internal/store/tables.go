@@ -80,6 +80,8 @@ func Tables() []*schema.Table {
 	for _, name := range []string{"s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10"} {
 		columns = append(columns, col(name, field.TypeInt32))
 	}
+	// The tenant's revision that wrote the row last. That of a month's total is of all the month's cells.
+	columns = append(columns, &schema.Column{Name: "changed", Type: field.TypeInt64, Default: 0})
 	cells := table("cells", 6, columns...)
 	return append(tables, events, tombstones, keys, cubes, profiles, cells)
 }
