@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -131,6 +132,13 @@ var internals = regexp.MustCompile(`goroutine|\.go:\d|%!|\*[a-z]+\.[A-Z]|secret`
 func fails(t *testing.T, cmd *exec.Cmd, want string) {
 	t.Helper()
 	out, errs, code := finish(t, cmd)
+	if cmd.Args[1] == "serve" && code != app.ExitUsage { // whose log is JSON
+		var last struct{ Msg, Error string }
+		if err := json.Unmarshal([]byte(errs), &last); err != nil || last.Msg != "the server has ended" {
+			t.Errorf("%q says %q: %v", cmd.Args[1:], errs, err)
+		}
+		errs = "zeroten: " + last.Error
+	}
 	if code == 0 || out != "" || !strings.Contains(errs, want) || !strings.HasPrefix(errs, "zeroten: ") || internals.MatchString(errs) {
 		t.Errorf("%q ends with %d, printing %q, and says %q; want %q", cmd.Args[1:], code, out, errs, want)
 	}

@@ -44,10 +44,22 @@ type Globals struct {
 	Err io.Writer `kong:"-"`
 	// Ready, where not nil, is called with a server's address once it listens.
 	Ready func(address string) `kong:"-"`
+
+	// ended, where not nil, is what an error that ends the command is logged by.
+	ended *slog.Logger
 }
 
 func (g *Globals) logger(format string) *slog.Logger {
 	return observe.NewLogger(g.Err, format == "json", g.LogLevel)
+}
+
+// serverLog is logger for a server. Whoever reads its log as JSON is to read in the same way what has ended it, unless
+// that is somebody at a terminal.
+func (g *Globals) serverLog(format string) *slog.Logger {
+	if format == "json" && !terminal(g.Err) {
+		g.ended = observe.NewLogger(g.Err, true, min(g.LogLevel, slog.LevelError))
+	}
+	return g.logger(format)
 }
 
 // with opens the database, which is made where it is not there yet, calls f and closes it.
@@ -153,12 +165,13 @@ func memoryLimit(waiting int) int64 {
 
 // Run serves until the context is done.
 func (c *ServeCmd) Run(ctx context.Context, g *Globals) error {
+	log := g.serverLog(cmp.Or(c.LogFormat, "json"))
 	doors, err := openDoors(ctx, c.Listen, c.Edge)
 	if err != nil {
 		return err
 	}
 	defer doors.close() // the server closes them itself; this is for when there is none
-	return g.using(ctx, Config{Log: g.logger(cmp.Or(c.LogFormat, "json")), Getenv: os.Getenv}, func(a *App) error {
+	return g.using(ctx, Config{Log: log, Getenv: os.Getenv}, func(a *App) error {
 		s, err := a.serve(doors, c.Edge, graph.Playground{})
 		if err != nil {
 			return err

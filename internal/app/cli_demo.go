@@ -39,6 +39,7 @@ func (*DemoCmd) AfterApply(command *kong.Context) error {
 
 // Run serves the demo until the context is done, and throws its database away.
 func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
+	log := g.serverLog(c.LogFormat)
 	doors, err := openDoors(ctx, c.Listen, c.Edge)
 	if err != nil {
 		return err
@@ -49,7 +50,6 @@ func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
 		return fmt.Errorf("making a place for the demo: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	log := g.logger(c.LogFormat)
 	slog.SetDefault(log)
 	a, err := Open(ctx, Config{Database: store.FileURL(filepath.Join(dir, "demo.db")), Volatile: true, Log: log, Getenv: os.Getenv})
 	if err != nil {

@@ -80,7 +80,13 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	code, err := exitCode(ctx, err)
 	if err != nil {
-		fmt.Fprintf(stderr, "zeroten: %s%s\n", strings.TrimSpace(err.Error()), fromVariables(command, err))
+		says := strings.TrimSpace(err.Error()) + fromVariables(command, err)
+		// Of the command line the parser speaks, too, before anybody knows how to log.
+		if cli.ended != nil && code != ExitUsage {
+			cli.ended.Error("the server has ended", "error", says, "exit_code", code)
+		} else {
+			fmt.Fprintf(stderr, "zeroten: %s\n", says)
+		}
 	}
 	return code
 }

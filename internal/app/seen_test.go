@@ -21,12 +21,25 @@ import (
 type lines struct {
 	mu   sync.Mutex
 	text bytes.Buffer
+	more sync.Cond // with mu, once somebody waits
 }
 
 func (l *lines) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.more.Broadcast()
 	return l.text.Write(b)
+}
+
+// wait waits for a text.
+func (l *lines) wait(t *testing.T, text string) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.more.L = &l.mu
+	for !bytes.Contains(l.text.Bytes(), []byte(text)) {
+		l.more.Wait()
+	}
 }
 
 func (l *lines) String() string {

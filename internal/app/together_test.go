@@ -2,7 +2,6 @@ package app_test
 
 import (
 	"bufio"
-	"bytes"
 	"io"
 	"net/http"
 	"os/exec"
@@ -34,7 +33,7 @@ var shown = regexp.MustCompile(`^\s+(z10_\S+)$`)
 type starting struct {
 	command *exec.Cmd
 	out     io.Reader
-	log     bytes.Buffer
+	log     lines
 	address string
 	secrets []string
 }
