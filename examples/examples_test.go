@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -22,7 +23,13 @@ import (
 	"github.com/zeroten/zeroten/examples"
 	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/internal/app"
+	"github.com/zeroten/zeroten/internal/calendar"
+	"github.com/zeroten/zeroten/internal/campaign"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/nps"
+	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
+	"github.com/zeroten/zeroten/internal/trait"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -37,7 +44,7 @@ func TestExamples(t *testing.T) {
 		t.Fatalf("the examples are %v, %v", files, err)
 	}
 	storetest.EachURL(t, func(t *testing.T, url string) {
-		address, secret, campaign := serve(t, url)
+		address, secret, campaign := serve(t, url, func(context.Context, *app.App) error { return nil })
 		for _, name := range files {
 			t.Run(name, func(t *testing.T) {
 				text, err := fs.ReadFile(examples.Files, name)
@@ -67,8 +74,81 @@ func TestExamples(t *testing.T) {
 	})
 }
 
-// serve serves the demo's data, and gives the address, the secret of a key, and a campaign.
-func serve(t *testing.T, url string) (address, secret, campaign string) {
+// enlarge adds a campaign of so many different people, who have all answered in each of nine months, as far as the cube
+// goes.
+func enlarge(ctx context.Context, a *app.App, people int) error {
+	ctx, tenant, err := a.As(ctx, "")
+	if err != nil {
+		return err
+	}
+	made, err := campaign.Create(ctx, a.DB, campaign.CreateInput{Name: "Everybody"})
+	if err != nil {
+		return err
+	}
+	s, err := cube.Load(ctx, a.DB, tenant)
+	if err != nil {
+		return err
+	}
+	g := s.Active
+	known := g.Profiles.Len()
+	for i := 0; g.Profiles.Len() < people; i++ {
+		rest := i
+		values := make([]string, len(g.Shape.Dimensions))
+		for j, d := range g.Shape.Dimensions {
+			values[j] = fmt.Sprint(d.Key, rest%5)
+			rest /= 5
+		}
+		g.Profiles.Place("WIDGET", fmt.Sprint("v", rest), values)
+	}
+	change := cube.Change{Deltas: cube.Deltas{}, Grown: g.Since(known)}
+	month := calendar.Monthly.Start(calendar.DayOf(now, g.Zone()))
+	for range 9 {
+		month = calendar.Monthly.Start(month - 1)
+		for grain, start := range map[cube.Grain]calendar.Day{cube.MonthTotal: month, cube.DayTotal: month + 14} {
+			change.Deltas[cube.Key{Generation: g.Number, Grain: grain, Campaign: made.ID, Start: start}] = nps.Histogram{9: int64(people)}
+		}
+	}
+	return a.DB.WriteSettings(ctx, tenant, func(tx *store.Tx) error {
+		if err := change.Apply(ctx, a.DB.Dialect, tx.SQL, tenant); err != nil {
+			return err
+		}
+		_, err := tx.SQL.ExecContext(ctx, `INSERT INTO cells
+			SELECT c.tenant_id, c.cube, c.grain - 2, c.campaign_id, c.start, p.id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, c.changed
+			FROM cells c JOIN profiles p ON p.tenant_id = c.tenant_id AND p.cube = c.cube
+			WHERE c.tenant_id = $1 AND c.cube = $2 AND c.campaign_id = $3`, tenant, g.Number, made.ID)
+		return err
+	})
+}
+
+// Whoever has as many different people as a tenant may have can ask for all of it, and at the price of one request.
+func TestExamplesOfManyPeople(t *testing.T) {
+	files, err := fs.Glob(examples.Files, "*.graphql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		address, secret, campaign := serve(t, url, func(ctx context.Context, a *app.App) error { return enlarge(ctx, a, trait.MaxProfiles-100) })
+		for _, name := range files {
+			text, err := fs.ReadFile(examples.Files, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(string(text), "\nsubscription ") {
+				continue // it is of what comes, not of what there is
+			}
+			variables := map[string]any{}
+			if strings.Contains(string(text), "$campaign:") {
+				variables["campaign"] = campaign
+			}
+			if got := ask(t, address, secret, string(text), variables, campaign); bytes.Contains(got, []byte(`"errors"`)) {
+				t.Errorf("%s: %.500s", name, got)
+			}
+		}
+	})
+}
+
+// serve serves the demo's data, and what more adds, and gives the address, the secret of a key, and a campaign.
+func serve(t *testing.T, url string, more func(context.Context, *app.App) error) (address, secret, campaign string) {
 	t.Helper()
 	a, err := app.Open(t.Context(), app.Config{
 		Database: url, Volatile: true, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now },
@@ -77,6 +157,9 @@ func serve(t *testing.T, url string) (address, secret, campaign string) {
 		t.Fatal(err)
 	}
 	_, d, secret, err := a.Seed(t.Context(), now)
+	if err == nil {
+		err = more(t.Context(), a)
+	}
 	if err != nil {
 		t.Fatal(errors.Join(err, a.Close()))
 	}

@@ -26,11 +26,11 @@ func TestWorkIsPaidFor(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w := newWorld(t, db, "UTC")
 		var answers []answer
-		for i := range 9_000 {
-			answers = append(answers, answer{Campaign: i % 2, Score: i % 11, Plan: fmt.Sprint(i % 190), Age: 5 + i%3*10, At: now.Add(-time.Duration(i) * 2 * time.Hour)})
+		for i := range 12_000 {
+			answers = append(answers, answer{Campaign: i % 2, Score: i % 11, Plan: fmt.Sprint(i % 190), Age: 5 + i%3*10, At: now.Add(-time.Duration(i) * 90 * time.Minute)})
 		}
-		for i := 0; i < len(answers); i += 900 {
-			w.record(t, answers[i:i+900]...)
+		for i := 0; i < len(answers); i += 1_000 {
+			w.record(t, answers[i:i+1_000]...)
 		}
 		state, err := cube.NewStates(db).Get(w.ctx, auth.Tenant(w.ctx))
 		if err != nil {
@@ -67,7 +67,7 @@ func TestWorkIsPaidFor(t *testing.T) {
 		}
 		request := insight.WithMemo(paying)
 		read := price(request, breakdown(50))
-		if want := len(cells) / rate.CellsPerPoint; len(cells) < 8_000 || read < want {
+		if want := len(cells) / rate.CellsPerPoint; len(cells) < rate.PackedPerPoint || read < want {
 			t.Errorf("reading %d cells cost %d, want %d at least", len(cells), read, want)
 		}
 		if again := price(request, breakdown(50)); again != 0 {

@@ -68,7 +68,7 @@ const (
 	// CellsPerPoint is how many cells that the database reads cost a point.
 	CellsPerPoint = 150
 	// PackedPerPoint is how many cells that are in memory, packed, cost a point, and PartsPerPoint how many pieces of them.
-	PackedPerPoint = 4_000
+	PackedPerPoint = 10_000
 	PartsPerPoint  = 500
 	// FoldsPerPoint is how many cells that were read cost a point each time they are folded again.
 	FoldsPerPoint = 5_000
