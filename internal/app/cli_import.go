@@ -136,7 +136,7 @@ func (c *ImportCmd) look(ctx context.Context, g *Globals) (plan *importer.Plan, 
 
 // existing opens the database as it is; nil where there is none, and for a dry run where its schema is not up to date.
 func (c *ImportCmd) existing(ctx context.Context, g *Globals) (db *store.DB, err error) {
-	db, err = store.Open(ctx, g.Database, store.Options{Existing: true})
+	db, err = store.Open(ctx, g.Database, store.Options{MaxConns: g.Connections, Existing: true})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -156,7 +156,7 @@ func (c *ImportCmd) existing(ctx context.Context, g *Globals) (db *store.DB, err
 	if err := g.withExisting(ctx, func(*App) error { return nil }); err != nil {
 		return nil, err
 	}
-	return store.Open(ctx, g.Database, store.Options{Existing: true})
+	return store.Open(ctx, g.Database, store.Options{MaxConns: g.Connections, Existing: true})
 }
 
 // state is that of the tenant, which becomes the context's caller; nil on an empty database.

@@ -143,6 +143,8 @@ func (c *KeyListCmd) Run(ctx context.Context, g *Globals) error {
 			switch {
 			case key.RevokedAt != nil:
 				state = "revoked " + key.RevokedAt.Format(time.RFC3339)
+			case key.ExpiresAt != nil && !time.Now().Before(*key.ExpiresAt):
+				state = "expired " + key.ExpiresAt.Format(time.RFC3339)
 			case key.ExpiresAt != nil:
 				state = "expires " + key.ExpiresAt.Format(time.RFC3339)
 			}

@@ -578,3 +578,36 @@ func TestDoctorGoesByWhatThereIs(t *testing.T) {
 		}
 	})
 }
+
+// TestDoctorPutsEventsWhereTheyWere loses two events: of an amendment, which leaves nothing to tell it by, and of a recording
+// that came later. The recording's event is not put where the other one was.
+func TestDoctorPutsEventsWhereTheyWere(t *testing.T) {
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		w := newWard(t, url)
+		now := time.Now().UTC().Truncate(time.Second).Add(time.Hour)
+		log, err := feedback.NewLog(w.db, feedback.Config{Now: func() time.Time { now = now.Add(time.Second); return now }})
+		w.fine(err)
+		comment := func(response string) {
+			_, err := log.Amend(w.ctx, feedback.Amendment{ID: w.said(response), Comment: new("More.")})
+			w.fine(err)
+		}
+		comment("{R1}")                                                                                           // 45
+		comment("{R2}")                                                                                           // 46
+		out, err := log.Record(w.ctx, []feedback.Recording{{Campaign: w.said("{C0}"), Score: 7, Channel: "API"}}) // 47
+		w.fine(err)
+		comment("{R3}") // 48
+		w.fine(log.Close())
+		before := w.rows("events")
+		w.exec(w.sql(`DELETE FROM events WHERE tenant_id = {First} AND position IN (45, 47)`))
+		printed, err := examine(t, url, true)
+		if err == nil || !strings.Contains(printed, out[0].Value.NodeID()+" with the score 7 has no event; the cells count it; its recording takes the gap at 47") ||
+			!strings.Contains(printed, "no events 45 to 45; only a backup") {
+			t.Errorf("got %v:\n%s", err, printed)
+		}
+		for _, event := range w.rows("events") {
+			if !slices.Contains(before, event) {
+				t.Errorf("there was no event %s", event)
+			}
+		}
+	})
+}

@@ -8,10 +8,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/tenant"
 )
 
@@ -263,4 +265,40 @@ func (i *importing) state() string {
 		return ""
 	}
 	return "there is\n" + strings.Join(i.answers(), "\n")
+}
+
+// Every command that opens the database goes by the number of connections that is set, also one that only looks.
+func TestImportLooksByTheConnectionsThatAreSet(t *testing.T) {
+	i := &importing{t: t, dir: t.TempDir(), url: storetest.SQLite(t)}
+	i.write("a.csv", "date,score\n2026-01-02,9\n")
+	if code, said := i.cli("import", "a.csv"); code != 0 {
+		t.Fatalf("it ends with %d: %s", code, said)
+	}
+	if code, said := i.cli("import", "a.csv", "--dry-run", "--database-connections", "7"); code != ExitFailed || !strings.Contains(said, "too few") {
+		t.Errorf("it ends with %d: %s", code, said)
+	}
+}
+
+// A key that has expired is said to have, and not that it will.
+func TestKeyListSaysWhatHasExpired(t *testing.T) {
+	i := &importing{t: t, dir: t.TempDir(), url: storetest.SQLite(t)}
+	if code, said := i.cli("tenant", "create", "Acme"); code != 0 {
+		t.Fatalf("it ends with %d: %s", code, said)
+	}
+	db, err := store.Open(t.Context(), i.url, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for expires, want := range map[time.Time]string{
+		time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC): "expired 2020-01-02T03:04:05Z",
+		time.Date(2920, 1, 2, 3, 4, 5, 0, time.UTC): "expires 2920-01-02T03:04:05Z",
+	} {
+		if _, err := db.Writer.Exec(`UPDATE api_keys SET expires_at = $1`, expires); err != nil {
+			t.Fatal(err)
+		}
+		if code, said := i.cli("key", "list"); code != 0 || !strings.Contains(said, want) {
+			t.Errorf("it ends with %d: %s", code, said)
+		}
+	}
 }

@@ -33,7 +33,16 @@ type Examination struct {
 }
 
 // gap is a range of positions that no event has.
-type gap struct{ first, last int64 }
+type gap struct {
+	first, last int64
+	// since and until are the moments of the events before and after; zero where there is none, or it cannot be read.
+	since, until time.Time
+}
+
+// fits reports whether an event of this moment may have been in the gap.
+func (g *gap) fits(at time.Time) bool {
+	return g.first <= g.last && !at.Before(g.since) && (g.until.IsZero() || !at.After(g.until))
+}
 
 // row is what is stored of a response that is in doubt.
 type row struct {
@@ -111,24 +120,29 @@ func (e *Examination) positions(ctx context.Context, tx *store.Tx) error {
 	if err != nil {
 		return err
 	}
+	var since time.Time
 	err = store.EachRaw(ctx, tx.SQL, func(r store.Raw) error {
-		at, ok := r.Int(0)
-		if !ok || at < 1 {
+		position, ok := r.Int(0)
+		if !ok || position < 1 {
 			e.name("position", "an event has the position %s", r.Show(0))
 			return nil
 		}
-		if at != e.last+1 {
-			e.gaps = append(e.gaps, gap{e.last + 1, at - 1})
+		until, ok := r.Time(1)
+		if !ok {
+			until = time.Time{}
 		}
-		e.last = at
+		if position != e.last+1 {
+			e.gaps = append(e.gaps, gap{e.last + 1, position - 1, since, until})
+		}
+		e.last, since = position, until
 		return nil
-	}, `SELECT position FROM events WHERE tenant_id = $1 ORDER BY position`, e.tenant)
+	}, `SELECT position, at FROM events WHERE tenant_id = $1 ORDER BY position`, e.tenant)
 	if err != nil {
 		return err
 	}
 	e.Witness.Position = max(e.last, e.position)
 	if e.position > e.last {
-		e.gaps = append(e.gaps, gap{e.last + 1, e.position})
+		e.gaps = append(e.gaps, gap{first: e.last + 1, last: e.position, since: since})
 	}
 	if e.position >= e.last {
 		return nil
@@ -445,7 +459,7 @@ func (e *Examination) settle(response uuid.UUID, w *row, side cube.Side) cube.Fa
 			say("it was amended since, and only a backup knows its events")
 			break
 		}
-		position, ok := e.room()
+		position, ok := e.room(w.recorded)
 		if !ok {
 			say("the log has no gap where its event could have been")
 			break
@@ -493,10 +507,10 @@ func changed(ctx context.Context, tx *store.Tx, query string, args ...any) (bool
 	return n > 0, err
 }
 
-// room takes the first position that no event has.
-func (e *Examination) room() (position int64, ok bool) {
+// room takes the first position that no event has, and that one of this moment can have had.
+func (e *Examination) room(at time.Time) (position int64, ok bool) {
 	for i := range e.gaps {
-		if g := &e.gaps[i]; g.first <= g.last {
+		if g := &e.gaps[i]; g.fits(at) {
 			g.first++
 			return g.first - 1, true
 		}
