@@ -50,6 +50,9 @@ func New(schema *ast.Schema) *Checks {
 func (c *Checks) Variables(op *ast.OperationDefinition, values map[string]any) *gqlerror.Error {
 	w := walk{Checks: c, path: ast.Path{ast.PathName("variable")}}
 	for _, v := range op.VariableDefinitions {
+		if !c.enums[v.Type.Name()] {
+			continue
+		}
 		err := w.at(ast.PathName(v.Variable), func() *gqlerror.Error { return w.names(v.Type, values[v.Variable]) })
 		if err != nil {
 			return err
@@ -61,7 +64,7 @@ func (c *Checks) Variables(op *ast.OperationDefinition, values map[string]any) *
 // Lengths says which list of an operation is longer than it may be, before anything is made of it. What the input of a
 // mutation holds is left to its payload, whose userErrors say so.
 func (c *Checks) Lengths(op *ast.OperationDefinition, values map[string]any) *gqlerror.Error {
-	w := walk{Checks: c, values: values, mutation: op.Operation == ast.Mutation, seen: map[*ast.FragmentDefinition]bool{}}
+	w := walk{Checks: c, values: values, mutation: op.Operation == ast.Mutation}
 	return w.selections(op.SelectionSet)
 }
 
@@ -167,11 +170,17 @@ func (w *walk) selections(set ast.SelectionSet) *gqlerror.Error {
 		var err *gqlerror.Error
 		switch s := selection.(type) {
 		case *ast.Field:
+			if len(s.Arguments) == 0 && len(s.SelectionSet) == 0 {
+				continue // most fields
+			}
 			err = w.at(ast.PathName(s.Alias), func() *gqlerror.Error { return w.field(s) })
 		case *ast.InlineFragment:
 			err = w.selections(s.SelectionSet)
 		case *ast.FragmentSpread:
 			if s.Definition != nil && !w.seen[s.Definition] {
+				if w.seen == nil {
+					w.seen = map[*ast.FragmentDefinition]bool{}
+				}
 				w.seen[s.Definition] = true
 				err = w.selections(s.Definition.SelectionSet)
 			}
@@ -187,7 +196,7 @@ func (w *walk) field(f *ast.Field) *gqlerror.Error {
 	w.argument = len(w.path)
 	for _, arg := range f.Arguments {
 		def := f.Definition.Arguments.ForName(arg.Name)
-		if def == nil || w.mutation && len(w.path) == 1 {
+		if def == nil || !w.hasList(def.Type) || w.mutation && len(w.path) == 1 {
 			continue
 		}
 		w.position = arg.Position
@@ -199,9 +208,12 @@ func (w *walk) field(f *ast.Field) *gqlerror.Error {
 	return w.selections(f.SelectionSet)
 }
 
+// hasList says that there may be a list in values of the type.
+func (w *walk) hasList(typ *ast.Type) bool { return typ.Elem != nil || w.lists[typ.Name()] }
+
 // literal checks the lengths of what stands in a document, with variables in it.
 func (w *walk) literal(typ *ast.Type, most int, v *ast.Value) *gqlerror.Error {
-	if typ.Elem == nil && !w.lists[typ.Name()] {
+	if !w.hasList(typ) {
 		return nil
 	}
 	switch {
@@ -233,7 +245,7 @@ func (w *walk) literal(typ *ast.Type, most int, v *ast.Value) *gqlerror.Error {
 
 // variable checks the lengths of what a variable holds.
 func (w *walk) variable(typ *ast.Type, most int, value any) *gqlerror.Error {
-	if value == nil || typ.Elem == nil && !w.lists[typ.Name()] {
+	if value == nil || !w.hasList(typ) {
 		return nil
 	}
 	if typ.Elem == nil {
