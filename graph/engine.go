@@ -32,9 +32,13 @@ func (e *engine) present(ctx context.Context, err error) *gqlerror.Error {
 	return e.presenter(ctx, err)
 }
 
+// arrive puts the address that a request came from into its context.
+func (e *engine) arrive(ctx context.Context, r *http.Request) context.Context {
+	return WithClientAddress(ctx, RemoteAddress(r, e.TrustedProxies))
+}
+
 // authenticate puts the caller into the context, and refuses pages that the caller's tenant did not allow.
 func (e *engine) authenticate(ctx context.Context, r *http.Request, secret string, ok bool) (context.Context, error) {
-	ctx = WithClientAddress(ctx, RemoteAddress(r, e.TrustedProxies))
 	if ok {
 		guarded, done, err := e.DB.Guard(ctx)
 		if err != nil {
@@ -48,6 +52,9 @@ func (e *engine) authenticate(ctx context.Context, r *http.Request, secret strin
 		ctx = auth.With(ctx, caller)
 	}
 	if origin := r.Header.Get("Origin"); origin != "" && !sameHost(origin, r) && !e.Origins.Allow(ctx, origin) {
+		if err := e.operations.Pay(ctx, 1); err != nil {
+			return ctx, err
+		}
 		return ctx, apierror.New(apierror.Forbidden, "Pages of this origin may not call: allow it with updateTenant(input: { allowedOrigins: … }).")
 	}
 	return ctx, nil
@@ -148,6 +155,7 @@ func recovered(_ context.Context, p any) error {
 // wireEngine is what the protocols call.
 func (e *engine) wireEngine(log *slog.Logger) wire.Engine {
 	return wire.Engine{
+		Arrive:       e.arrive,
 		Authenticate: e.authenticate,
 		Watch:        e.Watcher.Watch,
 		Key:          bucketOf,

@@ -194,6 +194,25 @@ func bearer(r *http.Request) (secret string, ok bool, err error) {
 	return secret, true, nil
 }
 
+// arrive is the context of a request of which nothing is known but where it comes from.
+func (h *Handler) arrive(r *http.Request) context.Context {
+	if h.engine.Arrive == nil {
+		return r.Context()
+	}
+	return h.engine.Arrive(r.Context(), r)
+}
+
+// refused takes a point for a request that is refused before anything else was paid for it: refusing is cheap, but may be
+// asked for without end. It is the error to be shown: where the point is not there, that is it.
+func (h *Handler) refused(ctx context.Context, err error) error {
+	if h.engine.Pay != nil {
+		if unpaid := h.engine.Pay(ctx, 1); unpaid != nil {
+			return unpaid
+		}
+	}
+	return err
+}
+
 // present makes an error fit to be shown, whatever happens.
 func (h *Handler) present(ctx context.Context, err error) (shown *gqlerror.Error) {
 	defer func() {

@@ -133,7 +133,7 @@ type exchange struct {
 
 // serveRequest serves what is no socket.
 func (h *Handler) serveRequest(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), h.limits.Timeout)
+	ctx, cancel := context.WithTimeout(h.arrive(r), h.limits.Timeout)
 	defer cancel()
 	x := &exchange{h: h, w: w, r: r, began: time.Now(), ctx: ctx, protocol: "http", accepted: parseAccept(r.Header.Values("Accept"))}
 	if x.media == mediaStream {
@@ -207,10 +207,8 @@ func (x *exchange) read() (*asked, error) {
 	}
 	x.in = x.h.intake(x.ctx, holder.name)
 	a, err := x.params(known)
-	if _, refused := errors.AsType[*refusal](err); refused && x.h.engine.Pay != nil {
-		if unpaid := x.h.engine.Pay(x.ctx, 1); unpaid != nil {
-			return nil, unpaid
-		}
+	if _, refused := errors.AsType[*refusal](err); refused {
+		return nil, x.h.refused(x.ctx, err)
 	}
 	if err != nil {
 		return nil, err
@@ -294,30 +292,9 @@ const (
 
 // authenticate puts the caller into the context. known reports whether there was a secret.
 func (x *exchange) authenticate() (known bool, err error) {
-	secret, ok, err := bearer(x.r)
+	r, secret, ok, err := x.secretOf()
 	if err != nil {
-		return false, err
-	}
-	r := x.r
-	token, given, err := parameter(r.URL.RawQuery, tokenParameter)
-	switch {
-	case err != nil:
-		return false, err
-	case !given:
-	case r.Method != http.MethodGet || x.media != mediaStream:
-		return false, apierror.New(apierror.Unauthenticated,
-			"%s is for event streams by GET only: send your key or token as `Authorization: Bearer …`.", tokenParameter)
-	case ok:
-		return false, refuse(http.StatusBadRequest, "Send one token, and once.")
-	case !strings.HasPrefix(token, tokenPrefix):
-		return false, apierror.New(apierror.Unauthenticated, "%s must be an access token; a key has no place in a URL.", tokenParameter)
-	default:
-		secret, ok = token, true
-		// What is told to others must not have the token.
-		r = new(*x.r)
-		r.URL = new(*x.r.URL)
-		r.URL.RawQuery = without(r.URL.RawQuery, tokenParameter)
-		r.RequestURI = r.URL.RequestURI()
+		return false, x.h.refused(x.ctx, err)
 	}
 	ctx, err := x.h.authenticate(x.ctx, r, secret, ok)
 	if err != nil {
@@ -325,6 +302,34 @@ func (x *exchange) authenticate() (known bool, err error) {
 	}
 	x.ctx, x.secret = ctx, secret
 	return ok, nil
+}
+
+// secretOf is the secret that the request brings, if it brings any, and the request as others may be told of it.
+func (x *exchange) secretOf() (r *http.Request, secret string, ok bool, err error) {
+	r = x.r
+	if secret, ok, err = bearer(r); err != nil {
+		return nil, "", false, err
+	}
+	token, given, err := parameter(r.URL.RawQuery, tokenParameter)
+	switch {
+	case err != nil:
+		return nil, "", false, err
+	case !given:
+		return r, secret, ok, nil
+	case r.Method != http.MethodGet || x.media != mediaStream:
+		return nil, "", false, apierror.New(apierror.Unauthenticated,
+			"%s is for event streams by GET only: send your key or token as `Authorization: Bearer …`.", tokenParameter)
+	case ok:
+		return nil, "", false, refuse(http.StatusBadRequest, "Send one token, and once.")
+	case !strings.HasPrefix(token, tokenPrefix):
+		return nil, "", false, apierror.New(apierror.Unauthenticated, "%s must be an access token; a key has no place in a URL.", tokenParameter)
+	}
+	// What is told to others must not have the token.
+	r = new(*x.r)
+	r.URL = new(*x.r.URL)
+	r.URL.RawQuery = without(r.URL.RawQuery, tokenParameter)
+	r.RequestURI = r.URL.RequestURI()
+	return r, token, true, nil
 }
 
 // bulk reports whether a caller may send large bodies.

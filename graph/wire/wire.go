@@ -14,7 +14,10 @@ import (
 
 // Engine is what the protocols serve.
 type Engine struct {
-	// Authenticate puts the caller of a request into its context; secret is what the request, or a socket's
+	// Arrive puts into the context where a request comes from, so that Pay finds who pays before the caller is known. Nil
+	// where nobody needs to know.
+	Arrive func(ctx context.Context, r *http.Request) context.Context
+	// Authenticate puts the caller of a request that has arrived into its context; secret is what the request, or a socket's
 	// connection_init, brought as a bearer's. ok is false where it brought none. Errors are to be shown as Present does.
 	Authenticate func(ctx context.Context, r *http.Request, secret string, ok bool) (context.Context, error)
 	// Watch returns a context that ends within a second once the secret lets nobody in any more; its cause is the error

@@ -108,14 +108,14 @@ var errSocketOver = errors.New("the socket is closed")
 // serveSocket begins to speak graphql-transport-ws. The socket goes on by itself: what net/http holds for a request, its
 // buffers and a large stack above all, is worth more than an idle socket.
 func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) {
-	limits := h.limits.Socket
+	limits, ctx := h.limits.Socket, h.arrive(r)
 	if err := checkUpgrade(r); err != nil {
 		w.Header().Set(versionField, version)
-		h.refuseSocket(w, r, http.StatusBadRequest, err)
+		h.refuseSocket(ctx, w, r, http.StatusBadRequest, err)
 		return
 	}
-	if !h.allowsOrigin(r.Context(), r) {
-		h.refuseSocket(w, r, http.StatusForbidden, apierror.New(apierror.Forbidden, "Pages of this origin may not connect."))
+	if !h.allowsOrigin(ctx, r) {
+		h.refuseSocket(ctx, w, r, http.StatusForbidden, apierror.New(apierror.Forbidden, "Pages of this origin may not connect."))
 		return
 	}
 	s := &socket{
@@ -129,7 +129,7 @@ func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) {
 	}
 	s.registered = connection{kind: socketConnection, end: func(error) { s.leave() }}
 	if err := h.running.add(&s.registered, s.payer); err != nil {
-		h.refuseSocket(w, r, http.StatusServiceUnavailable, err)
+		h.refuseSocket(ctx, w, r, http.StatusServiceUnavailable, err)
 		return
 	}
 	accepted := false
@@ -138,7 +138,7 @@ func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) {
 			h.running.remove(&s.registered)
 		}
 	}()
-	accepted = s.accept(w, r)
+	accepted = s.accept(ctx, w, r)
 	if accepted {
 		flight.Go(s.serve, h.caught("serving a socket"))
 	}
@@ -173,12 +173,17 @@ func checkUpgrade(r *http.Request) error {
 	return nil
 }
 
-// refuseSocket answers a handshake with an error. Scripts in pages cannot see it, but logs and tools can.
-func (h *Handler) refuseSocket(w http.ResponseWriter, r *http.Request, status int, err error) {
+// refuseSocket answers a handshake with an error. Scripts in pages cannot see it, but logs and tools can. Where nobody
+// pays for that, the next one needs a connection of its own.
+func (h *Handler) refuseSocket(ctx context.Context, w http.ResponseWriter, r *http.Request, status int, err error) {
 	header := w.Header()
+	if unpaid := h.refused(ctx, err); unpaid != err { //nolint:errorlint // the very same, or another
+		status, err = http.StatusTooManyRequests, unpaid
+		header.Set("Connection", "close")
+	}
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cache-Control", "no-store")
-	x := exchange{h: h, w: w, r: r, began: time.Now(), ctx: r.Context(), accepted: accepted{media: mediaJSON}}
+	x := exchange{h: h, w: w, r: r, began: time.Now(), ctx: ctx, accepted: accepted{media: mediaJSON}}
 	x.answerList(gqlerror.List{h.present(x.ctx, err)}, status)
 }
 
@@ -239,7 +244,7 @@ type socket struct {
 }
 
 // accept answers the handshake, and reports whether there is a socket now.
-func (s *socket) accept(w http.ResponseWriter, r *http.Request) bool {
+func (s *socket) accept(ctx context.Context, w http.ResponseWriter, r *http.Request) bool {
 	hijack := &hijacker{ResponseWriter: w, timeout: s.h.limits.Write}
 	conn, err := websocket.Accept(hijack, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{transportProtocol, legacyProtocol},
@@ -249,11 +254,11 @@ func (s *socket) accept(w http.ResponseWriter, r *http.Request) bool {
 		OnPongReceived:     s.ponged,
 	})
 	if err != nil {
-		s.h.engine.Log.DebugContext(r.Context(), "accepting a socket", "error", err)
+		s.h.engine.Log.DebugContext(ctx, "accepting a socket", "error", err)
 		return false
 	}
 	conn.SetReadLimit(-1) // receive has its own
-	s.ctx, s.cancel = context.WithCancelCause(context.WithoutCancel(r.Context()))
+	s.ctx, s.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	s.mu.Lock()
 	s.conn, s.wire = conn, hijack.conn
 	s.wire.spend = s.spend // nothing was read yet
@@ -571,10 +576,11 @@ func (s *socket) init(m message) bool {
 		brought = &http.Request{Header: http.Header{"Authorization": fields}}
 	}
 	secret, ok, err := bearer(brought)
-	var ctx context.Context
-	if err == nil {
-		ctx, err = s.h.authenticate(s.ctx, r, secret, ok)
+	if err != nil {
+		s.refuse(s.h.refused(s.ctx, err))
+		return false
 	}
+	ctx, err := s.h.authenticate(s.ctx, r, secret, ok)
 	if err != nil {
 		s.refuse(err)
 		return false
