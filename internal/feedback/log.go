@@ -373,7 +373,8 @@ func (l *Log) carryOut(ctx context.Context, w *writer, batch []*request) {
 func (l *Log) flushEach(ctx context.Context, w *writer, ops []*operation) error {
 	for _, op := range ops {
 		err := l.flush(ctx, w, []*operation{op})
-		if store.IsRefused(err) {
+		// What is there already was looked for, so that a conflict of one operation alone is not the caller's doing.
+		if store.IsRefused(err) && !store.IsConflict(err) {
 			op.outcome = outcome{errs: apierror.User(apierror.Invalid, []string{}, "The database cannot store this.")}
 			err = nil
 		}

@@ -992,3 +992,21 @@ func TestSearch(t *testing.T) {
 		}
 	})
 }
+
+// Where the log itself is damaged nobody's input is: it is a fault, and is logged as one.
+func TestDamagedLogIsNobodysInput(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		f := newFixture(t, db)
+		f.record(f.with(func(*feedback.Recording) {}))
+		if _, err := db.Writer.ExecContext(f.ctx, `UPDATE tenants SET log_position = 0, revision = revision + 1`); err != nil {
+			t.Fatal(err)
+		}
+		out, err := f.log.Record(f.ctx, []feedback.Recording{f.with(func(*feedback.Recording) {})})
+		if err == nil || !store.IsConflict(err) {
+			t.Errorf("got %+v, %v; want what the database says", out, err)
+		}
+		if n, err := db.Ent.Response.Query().Count(f.ctx); n != 1 || err != nil {
+			t.Errorf("there are %d responses, %v", n, err)
+		}
+	})
+}
