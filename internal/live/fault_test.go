@@ -3,11 +3,16 @@ package live
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/flight"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/storetest"
 )
 
 // What trying again does not mend ends those who listen, with a fault that is one for all of them.
@@ -80,6 +85,46 @@ func TestMissingEntryEnds(t *testing.T) {
 		_, err := behind.Next(w.ctx)
 		if _, ok := errors.AsType[*flight.Fault](err); !ok {
 			w.t.Errorf("got %v, want a fault", err)
+		}
+	})
+}
+
+// heard takes a log's lines.
+type heard chan string
+
+func (h heard) Write(line []byte) (int, error) {
+	select {
+	case h <- string(line):
+	default: // nobody needs all of them
+	}
+	return len(line), nil
+}
+
+// A log that cannot be read is logged also where only scores are watched, and so nobody is told of its entries.
+func TestFaultThatNobodyIsToldOfIsLogged(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		lines := make(heard, 100)
+		log := slog.New(slog.NewTextHandler(lines, nil))
+		hub := newHub(db, cube.NewStates(db), Config{Poll: time.Hour, Log: log}, roomy, false)
+		defer hub.Close()
+		w := newWorld(t, begin(t, db, roomy, time.Hour, false))
+		watch, err := hub.Watch(w.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer watch.Close()
+		if _, err := watch.Next(w.ctx); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Writer.ExecContext(w.ctx, "ALTER TABLE events RENAME TO lost_events"); err != nil {
+			t.Fatal(err)
+		}
+		hub.tailer(w.tenant).hint(1 << 40)
+		for line := range lines {
+			if strings.Contains(line, "following a log") && strings.Contains(line, "events") && strings.Contains(line, "level=ERROR") {
+				return
+			}
+			t.Errorf("it says %s", line)
 		}
 	})
 }

@@ -120,12 +120,17 @@ func (h *Hub) faulty(doing string, err error) (fault error) {
 	if !errors.Is(err, errLost) && !store.MayPass(err) {
 		return flight.Shared(err)
 	}
+	h.retry(slog.LevelWarn, doing, err)
+	return nil
+}
+
+// retry counts what is tried again, and logs it now and then.
+func (h *Hub) retry(level slog.Level, doing string, err error) {
 	h.retries.Add(1)
 	last, now := h.retryLogged.Load(), time.Now()
 	if (last == 0 || now.Sub(time.Unix(0, last)) >= logEvery) && h.retryLogged.CompareAndSwap(last, now.UnixNano()) {
-		h.cfg.Log.Warn(doing, "error", err.Error(), "retries", h.retries.Load())
+		h.cfg.Log.Log(h.ctx, level, doing, "error", err.Error(), "retries", h.retries.Load())
 	}
-	return nil
 }
 
 // NewHub makes a hub and starts what it does in the background. Close stops it.

@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -182,6 +183,7 @@ func (t *tailer) lag() int64 {
 // run serves those attached until the last listener has gone. What may pass is tried again, and nobody is dropped for it;
 // a fault ends all who are attached.
 func (t *tailer) run() {
+	const doing = "live: following a log"
 	failures, lost := 0, losses(0)
 	for {
 		again, err := t.round()
@@ -189,8 +191,8 @@ func (t *tailer) run() {
 		case t.ctx.Err() != nil:
 			return
 		case err != nil:
-			if fault := t.hub.faulty("live: following a log", lost.take(err)); fault != nil {
-				t.fail(fault)
+			if fault := t.hub.faulty(doing, lost.take(err)); fault != nil && !t.fail(fault) {
+				t.hub.retry(slog.LevelError, doing, fault) // else it is logged by those who are told
 			}
 			failures++
 			if !pause(t.ctx, backoff(failures)) {
@@ -210,16 +212,18 @@ func (t *tailer) run() {
 	}
 }
 
-// fail ends all who are attached. Who comes later reads the log by himself, and sees.
-func (t *tailer) fail(fault error) {
+// fail ends all who are attached, and reports whether there was anybody. Who comes later reads the log by himself, and sees.
+func (t *tailer) fail(fault error) (told bool) {
 	t.listeners.Lock()
 	defer t.listeners.Unlock()
+	told = len(t.attached) > 0
 	for _, s := range slices.Backward(t.attached) {
 		s.mu.Lock()
 		s.fail(fault)
 		s.mu.Unlock()
 		t.detach(s)
 	}
+	return told
 }
 
 // round hands out what there is to hand out next, and reports whether there may be more.
