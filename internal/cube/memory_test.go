@@ -212,7 +212,10 @@ func (b *book) query() cube.Query {
 	if rapid.Bool().Draw(b.t, "some campaigns") {
 		q.Campaigns = rapid.SliceOfDistinct(rapid.SampledFrom(b.campaigns), func(c uuid.UUID) uuid.UUID { return c }).Draw(b.t, "campaigns")
 	}
-	if !q.ByProfile || rapid.Bool().Draw(b.t, "some profiles") {
+	if rapid.Bool().Draw(b.t, "some scores") {
+		q.Scores = rapid.SampledFrom([][]int{{}, {9, 10}, {0, 1, 2, 3, 4, 5, 6}}).Draw(b.t, "scores")
+	}
+	if rapid.IntRange(0, 2).Draw(b.t, "some profiles") > 0 {
 		q.Profiles = trait.NewSet(b.profiles)
 		for range rapid.IntRange(0, 200).Draw(b.t, "how many") {
 			q.Profiles[rapid.IntRange(0, len(q.Profiles)-1).Draw(b.t, "word")] |= 1 << rapid.IntRange(0, 63).Draw(b.t, "bit")
@@ -224,7 +227,8 @@ func (b *book) query() cube.Query {
 func (b *book) sums(q cube.Query) map[cube.Cell]bool {
 	sums := map[cube.Cell]nps.Histogram{}
 	for _, f := range b.facts {
-		if f.day < q.From || f.day > q.To || q.Profiles != nil && !q.Profiles.Has(f.profile) || q.Campaigns != nil && !slices.Contains(q.Campaigns, f.campaign) {
+		if f.day < q.From || f.day > q.To || q.Profiles != nil && !q.Profiles.Has(f.profile) || q.Campaigns != nil && !slices.Contains(q.Campaigns, f.campaign) ||
+			q.Scores != nil && !slices.Contains(q.Scores, f.score) {
 			continue
 		}
 		var c cube.Cell
@@ -256,14 +260,17 @@ func (b *book) verify(states *cube.States, q cube.Query) {
 	got := map[cube.Cell]bool{}
 	err := states.Try(b.ctx, b.tenant, func(s *cube.State) error {
 		cells, err := cube.Read(b.ctx, b.db, s, q)
+		if err != nil {
+			return err
+		}
 		clear(got)
-		for _, c := range cells {
+		for c := range cells.All() {
 			got[c] = true
 		}
-		if len(got) != len(cells) {
+		if len(got) != cells.Len() {
 			b.t.Fatalf("%+v: some cells come twice", q)
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		b.t.Fatal(err)

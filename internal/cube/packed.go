@@ -69,7 +69,10 @@ func pack(rows []row) []section {
 }
 
 func appendCell(data []byte, ahead uint32, c *counts) []byte {
-	data = binary.AppendUvarint(data, uint64(ahead))
+	return appendCounts(binary.AppendUvarint(data, uint64(ahead)), c)
+}
+
+func appendCounts(data []byte, c *counts) []byte {
 	mask, all := uint16(0), uint64(0)
 	for score, n := range c {
 		if n > 0 {

@@ -37,28 +37,20 @@ type Query struct {
 	ByCampaign, ByProfile bool
 	// By is Daily, Monthly, or empty for no division by time. Monthly gives days where a bound cuts a month.
 	By calendar.Interval
+	// Scores, where not nil, are the only ones that count.
+	Scores []int
 	// Hidden says that there are no other profiles for the caller, who must not learn from the price how many cells are
 	// theirs.
 	Hidden bool
 }
 
 const (
-	// maxCells bounds the memory that one reading takes, at some 130 bytes each.
-	maxCells = 1_000_000
 	// blindDaysPerPoint is how many days cost a point, besides rate.BlindPrice, where the caller must not learn how many cells
 	// were gone through; more than blindDays do not count.
 	blindDaysPerPoint, blindDays = 10, 730
 	// portion is after how many points a reading pays, and sees whether it is still wanted.
 	portion = 10
 )
-
-// Cell is a sum of cells; what was not kept apart is zero.
-type Cell struct {
-	Campaign  uuid.UUID
-	Profile   int32
-	Start     calendar.Day
-	Histogram nps.Histogram
-}
 
 // span is a range of starts at one grain.
 type span struct {
@@ -97,11 +89,11 @@ func (q Query) spans() []span {
 
 // Read adds up the active generation's cells. It fails with ErrStale where the state is out of date. The cells that are
 // gone through are paid for by rate.Spend, whose error it may return.
-func Read(ctx context.Context, db *store.DB, s *State, q Query) ([]Cell, error) {
+func Read(ctx context.Context, db *store.DB, s *State, q Query) (*Cells, error) {
 	if q.From > q.To || (q.Campaigns != nil && len(q.Campaigns) == 0) || (q.Profiles != nil && q.Profiles.Empty()) {
-		return nil, nil
+		return &Cells{}, nil
 	}
-	r := reading{ctx: ctx, query: q, settings: -1}
+	r := reading{ctx: ctx, query: q, settings: -1, cells: &Cells{}}
 	if q.Hidden {
 		if err := rate.Spend(ctx, rate.BlindPrice+min(int(q.To)-int(q.From), blindDays)/blindDaysPerPoint); err != nil {
 			return nil, err
@@ -142,7 +134,7 @@ func Read(ctx context.Context, db *store.DB, s *State, q Query) ([]Cell, error) 
 type reading struct {
 	ctx      context.Context //nolint:containedctx // it lasts for one call
 	query    Query
-	cells    []Cell
+	cells    *Cells
 	settings int64
 	// unpaid is what was done since the last payment, in points.
 	unpaid float64
@@ -165,12 +157,16 @@ func (r *reading) settle() error {
 	return rate.Spend(r.ctx, n)
 }
 
-func (r *reading) add(c Cell) error {
-	if len(r.cells) == maxCells {
-		return apierror.New(apierror.TooComplex, "This would read more than %d cells: narrow the filter, take a longer interval, or break down by less.", maxCells)
+// keep takes what does not count off a sum, and adds the rest.
+func (r *reading) keep(profile int32, h *nps.Histogram) error {
+	if r.query.Scores != nil {
+		all := *h
+		*h = nps.Histogram{}
+		for _, score := range r.query.Scores {
+			h[score] = all[score]
+		}
 	}
-	r.cells = append(r.cells, c)
-	return nil
+	return r.cells.add(profile, h)
 }
 
 // remembered adds up cells that are counted by profile.
@@ -198,78 +194,115 @@ func (r *reading) remembered(db *store.DB, s *State) error {
 	return r.fold(v)
 }
 
-// piece is a section of a view, and the sum that it belongs to, besides the profile.
+// piece is a section of a view, and what its sums have in common.
 type piece struct {
-	campaign uuid.UUID
-	start    calendar.Day
-	section  *section
+	common
+	section *section
 }
 
 // fold adds up a view's cells.
 func (r *reading) fold(v *view) error {
-	q := r.query
 	var pieces []piece
 	for _, p := range v.parts {
-		of := piece{}
-		if q.ByCampaign {
-			of.campaign = p.campaign
-		}
 		for i := range p.bundle.sections {
-			of.section = &p.bundle.sections[i]
-			if of.section.start < p.first || of.section.start > p.last {
+			s := &p.bundle.sections[i]
+			if s.start < p.first || s.start > p.last {
 				continue
 			}
-			if q.By != "" {
-				of.start = of.section.start
+			of := common{}
+			if r.query.ByCampaign {
+				of.campaign = p.campaign
 			}
-			pieces = append(pieces, of)
+			if r.query.By != "" {
+				of.start = s.start
+			}
+			pieces = append(pieces, piece{of, s})
 		}
 	}
 	slices.SortStableFunc(pieces, func(a, b piece) int {
 		return cmp.Or(bytes.Compare(a.campaign[:], b.campaign[:]), cmp.Compare(a.start, b.start))
 	})
-	// at is where the sum of each profile is, if it is not less than first: those before are others'.
-	at, first := []int32{}, 0
-	for i, p := range pieces {
-		if i > 0 && (p.campaign != pieces[i-1].campaign || p.start != pieces[i-1].start) {
-			first = len(r.cells)
+	var sums profileSums
+	for len(pieces) > 0 {
+		n := 1
+		for n < len(pieces) && pieces[n].common == pieces[0].common {
+			n++
 		}
-		if !q.Hidden {
-			if err := r.pay(p.section.cells, rate.PackedPerPoint); err != nil {
+		r.cells.begin(pieces[0].common)
+		// What is kept apart as it is stored stays packed.
+		asIs := n == 1 && r.query.ByProfile && r.query.Scores == nil
+		for _, p := range pieces[:n] {
+			if err := r.add(p.section, &sums, asIs); err != nil {
 				return err
 			}
 		}
-		matching := 0
-		for u := (unpacking{data: p.section.data}); u.next(); {
-			if q.Profiles != nil && !q.Profiles.Has(u.profile) {
-				u.skip()
-				continue
-			}
-			matching++
-			slot := 0
-			if q.ByProfile {
-				slot = int(u.profile)
-			}
-			if slot >= len(at) {
-				at = append(at, make([]int32, slot+1-len(at)+len(at)/2)...)
-			}
-			n := int(at[slot]) - 1
-			if n < first {
-				n = len(r.cells)
-				at[slot] = int32(n) + 1
-				if err := r.add(Cell{Campaign: p.campaign, Profile: int32(slot), Start: p.start}); err != nil {
-					return err
-				}
-			}
-			u.add(&r.cells[n].Histogram)
-		}
-		if q.Hidden {
-			if err := r.pay(matching, rate.PackedPerPoint); err != nil {
+		for i := range sums.profiles {
+			if err := r.keep(sums.profiles[i], &sums.sums[i]); err != nil {
 				return err
 			}
 		}
+		sums.clear()
+		pieces = pieces[n:]
 	}
 	return nil
+}
+
+// add adds up a section's cells, and pays for them: whoever must not learn of others for those alone that match.
+func (r *reading) add(s *section, sums *profileSums, asIs bool) error {
+	q := &r.query
+	if !q.Hidden {
+		if err := r.pay(s.cells, rate.PackedPerPoint); err != nil {
+			return err
+		}
+	}
+	matching := 0
+	for u := (unpacking{data: s.data}); u.next(); {
+		if q.Profiles != nil && !q.Profiles.Has(u.profile) {
+			u.skip()
+			continue
+		}
+		matching++
+		if asIs {
+			if err := r.cells.addPacked(&u); err != nil {
+				return err
+			}
+			continue
+		}
+		profile := int32(0)
+		if q.ByProfile {
+			profile = u.profile
+		}
+		u.add(sums.of(profile))
+	}
+	if q.Hidden {
+		return r.pay(matching, rate.PackedPerPoint)
+	}
+	return nil
+}
+
+// profileSums are sums by profile, in the order in which the profiles came.
+type profileSums struct {
+	profiles []int32
+	sums     []nps.Histogram
+	places   []int32 // of each profile's sum, plus 1
+}
+
+func (s *profileSums) of(profile int32) *nps.Histogram {
+	if n := int(profile) + 1; n > len(s.places) {
+		s.places = append(s.places, make([]int32, n+n/2-len(s.places))...)
+	}
+	if s.places[profile] == 0 {
+		s.profiles, s.sums = append(s.profiles, profile), append(s.sums, nps.Histogram{})
+		s.places[profile] = int32(len(s.sums))
+	}
+	return &s.sums[s.places[profile]-1]
+}
+
+func (s *profileSums) clear() {
+	for _, profile := range s.profiles {
+		s.places[profile] = 0
+	}
+	s.profiles, s.sums = s.profiles[:0], s.sums[:0]
 }
 
 // summed has the database add totals up.
@@ -280,11 +313,12 @@ func (r *reading) summed(db *store.DB, s *State) error {
 		return err
 	}
 	defer rows.Close()
+	var sums commonSums
 	for rows.Next() {
-		var c Cell
+		var c common
 		var n int
-		h := &c.Histogram
-		err := rows.Scan(&r.settings, &c.Campaign, &c.Start, &n,
+		var h nps.Histogram
+		err := rows.Scan(&r.settings, &c.campaign, &c.start, &n,
 			&h[0], &h[1], &h[2], &h[3], &h[4], &h[5], &h[6], &h[7], &h[8], &h[9], &h[10])
 		if err != nil {
 			return err
@@ -292,11 +326,13 @@ func (r *reading) summed(db *store.DB, s *State) error {
 		if err := r.pay(n, rate.CellsPerPoint); err != nil {
 			return err
 		}
-		if err := r.add(c); err != nil {
-			return err
-		}
+		sum := sums.of(c) // whole months come apart from the days beside them
+		*sum = sum.Add(h)
 	}
-	return rows.Err()
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	return sums.keep(r)
 }
 
 // streamed adds totals up as they come. SQLite would sort them first, which takes it longer than to give them; and what
@@ -316,13 +352,9 @@ func (r *reading) streamed(db *store.DB, s *State) error {
 	if q.ByCampaign {
 		dest = append(dest, &campaign)
 	}
-	type key struct {
-		campaign uuid.UUID
-		start    calendar.Day
-	}
-	var c key
+	var c common
 	var name string // of the campaign
-	index := map[key]int{}
+	var sums commonSums
 	for rows.Next() {
 		if err := rows.Scan(dest...); err != nil {
 			return err
@@ -341,23 +373,48 @@ func (r *reading) streamed(db *store.DB, s *State) error {
 			name = named
 		}
 		c.start = calendar.Day(start)
-		at, ok := index[c]
-		if !ok {
-			at = len(r.cells)
-			index[c] = at
-			if err := r.add(Cell{Campaign: c.campaign, Start: c.start}); err != nil {
-				return err
-			}
-		}
-		h := &r.cells[at].Histogram
+		h := sums.of(c)
 		for score, n := range p.counts() {
 			h[score] += int64(n)
 		}
 	}
-	return rows.Err()
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	return sums.keep(r)
 }
 
-const sums = `sum(s0), sum(s1), sum(s2), sum(s3), sum(s4), sum(s5), sum(s6), sum(s7), sum(s8), sum(s9), sum(s10)`
+// commonSums are sums of totals, in the order in which they came.
+type commonSums struct {
+	commons []common
+	sums    []nps.Histogram
+	places  map[common]int
+}
+
+func (s *commonSums) of(c common) *nps.Histogram {
+	at, ok := s.places[c]
+	if !ok {
+		if s.places == nil {
+			s.places = map[common]int{}
+		}
+		at = len(s.sums)
+		s.places[c] = at
+		s.commons, s.sums = append(s.commons, c), append(s.sums, nps.Histogram{})
+	}
+	return &s.sums[at]
+}
+
+func (s *commonSums) keep(r *reading) error {
+	for i := range s.sums {
+		r.cells.begin(s.commons[i])
+		if err := r.keep(0, &s.sums[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const added = `sum(s0), sum(s1), sum(s2), sum(s3), sum(s4), sum(s5), sum(s6), sum(s7), sum(s8), sum(s9), sum(s10)`
 
 // packed are the counts two in a column, since each column takes its time. They have 32 bits.
 func packed(dialect string) string {
@@ -421,7 +478,7 @@ func (q Query) summed(dialect string, s *State) (string, []any) {
 	}
 	parts, args := q.from(dialect, s)
 	for i, from := range parts {
-		parts[i] = "SELECT (SELECT settings FROM tenants WHERE id = $1), " + columns + ", count(*), " + sums + from + grouped
+		parts[i] = "SELECT (SELECT settings FROM tenants WHERE id = $1), " + columns + ", count(*), " + added + from + grouped
 	}
 	return strings.Join(parts, " UNION ALL "), args
 }

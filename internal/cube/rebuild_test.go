@@ -133,7 +133,7 @@ func (r *recorder) plans() map[string]int64 {
 	}
 	total := int64(0)
 	var counts map[string]int64
-	for _, c := range cells {
+	for c := range cells.All() {
 		n := c.Histogram.Count()
 		total += n
 		if len(s.Active.Shape.Dimensions) == 0 {

@@ -70,7 +70,7 @@ func (h *house) total(t testing.TB) (all nps.Histogram, by map[string]int64) {
 		t.Fatal(err)
 	}
 	by = map[string]int64{}
-	for _, c := range cells {
+	for c := range cells.All() {
 		for score, n := range c.Histogram {
 			all[score] += n
 		}

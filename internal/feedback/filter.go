@@ -288,24 +288,23 @@ func (sel *Selection) Profiles(ctx context.Context) (trait.Set, error) {
 func (sel *Selection) Query(ctx context.Context) (cube.Query, error) {
 	profiles, err := sel.Profiles(ctx)
 	return cube.Query{
-		Campaigns: sel.Campaigns, Profiles: profiles, From: sel.From, To: sel.To, Hidden: sel.narrowing.Segment != uuid.Nil,
+		Campaigns: sel.Campaigns, Profiles: profiles, From: sel.From, To: sel.To, Scores: sel.scores(),
+		Hidden: sel.narrowing.Segment != uuid.Nil,
 	}, err
 }
 
-// Keep reduces histograms to the filter's categories.
-func (sel *Selection) Keep(cells []cube.Cell) []cube.Cell {
+// scores are those of the filter's categories; nil where all are.
+func (sel *Selection) scores() []int {
 	if sel.Categories == nil {
-		return cells
+		return nil
 	}
+	scores := []int{}
 	for score := range nps.MaxScore + 1 {
 		if slices.Contains(sel.Categories, nps.CategoryOf(score)) {
-			continue
-		}
-		for i := range cells {
-			cells[i].Histogram[score] = 0
+			scores = append(scores, score)
 		}
 	}
-	return cells
+	return scores
 }
 
 // sieves reports whether it takes a response's profile to tell whether it is in the selection.

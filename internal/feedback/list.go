@@ -160,13 +160,7 @@ func (sel *Selection) predicates() []predicate.Response {
 		where = append(where, variant)
 	}
 	if sel.Categories != nil {
-		scores := []int{}
-		for score := range nps.MaxScore + 1 {
-			if slices.Contains(sel.Categories, nps.CategoryOf(score)) {
-				scores = append(scores, score)
-			}
-		}
-		where = append(where, response.ScoreIn(scores...))
+		where = append(where, response.ScoreIn(sel.scores()...))
 	}
 	where = append(where, sel.between(sel.From, sel.To)...)
 	if sel.hasComment != nil {
@@ -237,11 +231,9 @@ func (sel *Selection) days(ctx context.Context, db *store.DB, desc bool) ([]cale
 	if err != nil {
 		return nil, err
 	}
-	days := make([]calendar.Day, 0, len(cells))
-	for _, c := range sel.Keep(cells) {
-		if c.Histogram.Count() > 0 {
-			days = append(days, c.Start)
-		}
+	days := make([]calendar.Day, 0, cells.Len())
+	for i := range int32(cells.Len()) {
+		days = append(days, cells.Start(i))
 	}
 	slices.Sort(days)
 	if desc {
@@ -300,8 +292,8 @@ func (sel *Selection) count(ctx context.Context, db *store.DB) (int, error) {
 			return 0, err
 		}
 		var n int64
-		for _, c := range sel.Keep(cells) {
-			n += c.Histogram.Count()
+		for i := range int32(cells.Len()) {
+			n += cells.Count(i)
 		}
 		return int(n), nil
 	}

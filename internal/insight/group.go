@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/internal/apierror"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/trait"
 )
@@ -88,7 +87,7 @@ type labels struct {
 	shown  []string
 	places map[string]uint32
 	// of is the place of a cell's value among them.
-	of func(*cube.Cell) uint32
+	of func(at int32) uint32
 }
 
 // labelsOf are those of a key. Keys that cannot be cut by are BAD_REQUEST.
@@ -96,9 +95,9 @@ func (c *cells) labelsOf(key string) (labels, error) {
 	profiles := c.state.Active.Profiles
 	switch key {
 	case byChannel:
-		return ofColumn(profiles.Column(trait.Channels)), nil
+		return c.ofColumn(profiles.Column(trait.Channels)), nil
 	case byVariant:
-		return ofColumn(profiles.Column(trait.Variants)), nil
+		return c.ofColumn(profiles.Column(trait.Variants)), nil
 	case byCampaign:
 		return c.campaigns(), nil
 	}
@@ -116,11 +115,11 @@ func (c *cells) labelsOf(key string) (labels, error) {
 		}
 		return labels{}, apierror.BadRequest("breakdown: past responses are still being taken in for the trait %s%s. Ask again when all are.", key, soFar)
 	}
-	return ofColumn(profiles.Column(at)), nil
+	return c.ofColumn(profiles.Column(at)), nil
 }
 
-func ofColumn(column *trait.Column) labels {
-	return labels{values: column.Values, of: func(c *cube.Cell) uint32 { return uint32(column.Of[c.Profile]) }}
+func (c *cells) ofColumn(column *trait.Column) labels {
+	return labels{values: column.Values, of: func(at int32) uint32 { return uint32(column.Of[c.cells.Profile(at)]) }}
 }
 
 // campaigns are the labels of those that cells have: by what they are, since a name may be that of the rest, or have been
@@ -128,8 +127,12 @@ func ofColumn(column *trait.Column) labels {
 func (c *cells) campaigns() labels {
 	l := labels{places: map[string]uint32{}}
 	ids := map[uuid.UUID]uint32{}
-	for i := range c.cells {
-		ids[c.cells[i].Campaign] = 0
+	var last uuid.UUID // many cells of one campaign come after each other
+	for at := range int32(c.cells.Len()) {
+		if campaign := c.cells.Campaign(at); campaign != last || at == 0 {
+			last = campaign
+			ids[campaign] = 0
+		}
 	}
 	name := func(id uuid.UUID) string { return c.state.Campaigns[id].Name }
 	for place, id := range slices.SortedFunc(maps.Keys(ids), func(a, b uuid.UUID) int {
@@ -139,11 +142,10 @@ func (c *cells) campaigns() labels {
 		ids[id] = uint32(place)
 		l.places[id.String()] = ids[id]
 	}
-	var last uuid.UUID // many cells of one campaign come after each other
 	place, known := uint32(0), false
-	l.of = func(cell *cube.Cell) uint32 {
-		if !known || cell.Campaign != last {
-			last, place, known = cell.Campaign, ids[cell.Campaign], true
+	l.of = func(at int32) uint32 {
+		if campaign := c.cells.Campaign(at); !known || campaign != last {
+			last, place, known = campaign, ids[campaign], true
 		}
 		return place
 	}
@@ -189,10 +191,10 @@ func (c *cells) key(by cut) (key, error) {
 	return k, nil
 }
 
-func (k *key) of(c *cube.Cell) uint32 {
-	n := k.labels[0].of(c)
+func (k *key) of(at int32) uint32 {
+	n := k.labels[0].of(at)
 	if k.labels[1].of != nil {
-		n = n*k.width + k.labels[1].of(c)
+		n = n*k.width + k.labels[1].of(at)
 	}
 	return n
 }
@@ -243,7 +245,7 @@ func (d *division) divide(c *cells, own []int32, k *key) {
 		d.known = make([]int32, size)
 	}
 	for i, at := range own {
-		n := k.of(&c.cells[at])
+		n := k.of(at)
 		var part int32
 		if d.sparse != nil {
 			part = d.sparse[n]
@@ -260,7 +262,7 @@ func (d *division) divide(c *cells, own []int32, k *key) {
 			}
 		}
 		d.part[i] = part - 1
-		d.counts[part-1] += c.counts[at]
+		d.counts[part-1] += c.cells.Count(at)
 	}
 	if d.sparse == nil {
 		for _, n := range d.numbers {
@@ -314,7 +316,7 @@ func (p *parts) but(not []pair) []int32 {
 func (g *group) own(ctx context.Context, c *cells) ([]int32, error) {
 	if g == nil {
 		if c.every == nil {
-			c.every = make([]int32, len(c.cells))
+			c.every = make([]int32, c.cells.Len())
 			for i := range c.every {
 				c.every[i] = int32(i)
 			}
@@ -448,10 +450,7 @@ func (c *cells) breakdown(ctx context.Context, by cut, limit int) (pieces []piec
 		if p < 0 {
 			p = len(first)
 		}
-		h := &pieces[p].histogram
-		for score, n := range c.cells[at].Histogram {
-			h[score] += n
-		}
+		c.cells.AddTo(&pieces[p].histogram, at)
 	}
 	if !hasRest {
 		pieces = pieces[:len(first)]

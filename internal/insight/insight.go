@@ -146,9 +146,7 @@ type split struct {
 // cells are what was read, and the state that their profiles and campaigns are of.
 type cells struct {
 	state *cube.State
-	cells []cube.Cell
-	// counts are how many responses each of the cells has.
-	counts []int64
+	cells *cube.Cells
 	// narrowed says that the caller is, and must not learn how many responses there are in all.
 	narrowed bool
 
@@ -204,7 +202,7 @@ func (s *source) read(ctx context.Context, sp split) (*cells, error) {
 	}
 	var out *cells
 	err := s.reader.states.Try(ctx, s.tenant, func(state *cube.State) error {
-		q, sel, err := s.query(ctx, state)
+		q, err := s.query(ctx, state)
 		if err != nil {
 			return err
 		}
@@ -214,11 +212,8 @@ func (s *source) read(ctx context.Context, sp split) (*cells, error) {
 			return err
 		}
 		out = &cells{
-			state: state, cells: sel.Keep(found), counts: make([]int64, len(found)), narrowed: !auth.Narrowed(ctx).IsZero(),
+			state: state, cells: found, narrowed: !auth.Narrowed(ctx).IsZero(),
 			parts: map[cut]*parts{}, rests: map[*group][]int32{}, breakdowns: map[breakdown][]*FeedbackGroup{},
-		}
-		for i := range found {
-			out.counts[i] = found[i].Histogram.Count()
 		}
 		return nil
 	})
@@ -226,22 +221,21 @@ func (s *source) read(ctx context.Context, sp split) (*cells, error) {
 }
 
 // query resolves the filter for a state: anew only where the state is another.
-func (s *source) query(ctx context.Context, state *cube.State) (cube.Query, *feedback.Selection, error) {
+func (s *source) query(ctx context.Context, state *cube.State) (cube.Query, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.sel.Settings() != state.Settings {
 		sel, err := s.filter.Select(ctx, state, s.within, s.reader.now())
 		if err != nil {
-			return cube.Query{}, nil, err
+			return cube.Query{}, err
 		}
 		s.sel = sel
 	}
-	q, err := s.sel.Query(ctx)
-	return q, s.sel, err
+	return s.sel.Query(ctx)
 }
 
 // fold goes through the body's cells, divided by time as asked.
-func (f *Feedback) fold(ctx context.Context, by calendar.Interval, from calendar.Day, each func(*cube.Cell)) (*cube.State, error) {
+func (f *Feedback) fold(ctx context.Context, by calendar.Interval, from calendar.Day, each func(*cube.Cells, int32)) (*cube.State, error) {
 	sp := split{by: by, from: from}
 	f.group.divide(&sp)
 	c, err := f.source.load(ctx, sp)
@@ -258,18 +252,14 @@ func (f *Feedback) fold(ctx context.Context, by calendar.Interval, from calendar
 		return nil, err
 	}
 	for _, at := range own {
-		each(&c.cells[at])
+		each(c.cells, at)
 	}
 	return c.state, nil
 }
 
 func (f *Feedback) total(ctx context.Context) (nps.Histogram, error) {
 	var h nps.Histogram
-	_, err := f.fold(ctx, "", f.source.from, func(c *cube.Cell) {
-		for score, n := range c.Histogram {
-			h[score] += n
-		}
-	})
+	_, err := f.fold(ctx, "", f.source.from, func(c *cube.Cells, at int32) { c.AddTo(&h, at) })
 	return h, err
 }
 
@@ -338,21 +328,17 @@ func (f *Feedback) Trend(ctx context.Context, interval calendar.Interval, rollin
 	first, last := cube.Latest, cube.Earliest
 	var start, startOf calendar.Day
 	var h *nps.Histogram // of the start
-	state, err := f.fold(ctx, by, from, func(c *cube.Cell) {
-		if c.Histogram == (nps.Histogram{}) {
-			return
-		}
-		if h == nil || c.Start != startOf { // cells of one day mostly come after each other
-			startOf, start = c.Start, interval.Start(c.Start)
+	state, err := f.fold(ctx, by, from, func(c *cube.Cells, at int32) {
+		day := c.Start(at)
+		if h == nil || day != startOf { // cells of one day mostly come after each other
+			startOf, start = day, interval.Start(day)
 			if h = byStart[start]; h == nil {
 				h = &nps.Histogram{}
 				byStart[start] = h
 			}
 		}
-		for score, n := range c.Histogram {
-			h[score] += n
-		}
-		if c.Start >= begin {
+		c.AddTo(h, at)
+		if day >= begin {
 			first, last = min(first, start), max(last, start)
 		}
 	})

@@ -67,8 +67,8 @@ func TestWorkIsPaidFor(t *testing.T) {
 		}
 		request := insight.WithMemo(paying)
 		read := price(request, breakdown(50))
-		if want := len(cells) / rate.CellsPerPoint; len(cells) < rate.PackedPerPoint || read < want {
-			t.Errorf("reading %d cells cost %d, want %d at least", len(cells), read, want)
+		if want := cells.Len() / rate.CellsPerPoint; cells.Len() < rate.PackedPerPoint || read < want {
+			t.Errorf("reading %d cells cost %d, want %d at least", cells.Len(), read, want)
 		}
 		if again := price(request, breakdown(50)); again != 0 {
 			t.Errorf("what was there already cost %d", again)
@@ -80,7 +80,7 @@ func TestWorkIsPaidFor(t *testing.T) {
 		if want := 49 * profiles / rate.FoldsPerPoint; want == 0 || folds < want || folds >= 49*read {
 			t.Errorf("folding %d cells 49 times cost %d, want %d at least, and less than reading them each time", profiles, folds, want)
 		}
-		if anew, want := price(insight.WithMemo(paying), breakdown(50)), len(cells)/rate.PackedPerPoint; anew < want || want == 0 || anew > read/2 {
+		if anew, want := price(insight.WithMemo(paying), breakdown(50)), cells.Len()/rate.PackedPerPoint; anew < want || want == 0 || anew > read/2 {
 			t.Errorf("another request's cost %d, want %d at least, and much less than the first's %d, which had to read the cells", anew, want, read)
 		}
 

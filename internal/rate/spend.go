@@ -71,7 +71,7 @@ const (
 	PackedPerPoint = 10_000
 	PartsPerPoint  = 500
 	// FoldsPerPoint is how many cells that were read cost a point each time they are folded again.
-	FoldsPerPoint = 5_000
+	FoldsPerPoint = 10_000
 	// StepsPerPoint is how many steps of a rule, see segment.Rule.Steps, cost a point: each is taken for all profiles.
 	StepsPerPoint = 4
 	// BlindPrice is what reading on through what may not exist for the caller costs one who must not learn how much it is.
