@@ -51,8 +51,18 @@ func (f *Finder) Get(ctx context.Context, id uuid.UUID) (*ent.Response, error) {
 		return nil, nil
 	}
 	r, err := f.gather.Get(ctx, owned{caller.Tenant, id})
-	if r == nil || err != nil || caller.Narrowing.IsZero() {
-		return r, err
+	if r == nil || err != nil {
+		return nil, err
+	}
+	long := r.Traits.Bytes()
+	if r.Comment != nil {
+		long += len(*r.Comment)
+	}
+	if err := store.Weigh(ctx, long); err != nil {
+		return nil, err
+	}
+	if caller.Narrowing.IsZero() {
+		return r, nil
 	}
 	visible, err := Visible(ctx, f.states, []*ent.Response{r})
 	if err != nil || !visible[0] {

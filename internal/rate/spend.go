@@ -18,6 +18,12 @@ func WithSpender(ctx context.Context, spend func(n int) error, blind bool) conte
 	return context.WithValue(ctx, spenderKey{}, &spender{spend, blind})
 }
 
+// Shared returns the context for work that is done once for several callers: none of them alone pays for it, and that one
+// has no more fails nobody else. Each may be charged for what it gets.
+func Shared(ctx context.Context) context.Context {
+	return context.WithValue(ctx, spenderKey{}, (*spender)(nil))
+}
+
 // Spend pays n points, as the context says; where it says nothing the work is the program's own.
 func Spend(ctx context.Context, n int) error {
 	if s, _ := ctx.Value(spenderKey{}).(*spender); s != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/zeroten/zeroten/internal/flight"
+	"github.com/zeroten/zeroten/internal/rate"
 )
 
 // Gather puts lookups by key together that come at the same time, as a flush does with writes: while some are under
@@ -21,7 +22,7 @@ type Gather[K comparable, V any] struct {
 
 // round is one lookup of several keys.
 type round[K comparable, V any] struct {
-	ctx   context.Context // without an end, and with the values of the caller that came first
+	ctx   context.Context // without an end and without who pays, and with the other values of the caller that came first
 	keys  map[K]struct{}
 	done  chan struct{}
 	found map[K]V
@@ -31,7 +32,8 @@ type round[K comparable, V any] struct {
 // maxRounds is how many lookups are under way at once.
 const maxRounds = 4
 
-// NewGather makes a Gather. fetch finds what there is of the keys; it is not cancelled when callers are.
+// NewGather makes a Gather. fetch finds what there is of the keys; it is not cancelled when callers are, and none of them
+// pays for it (rate.Shared).
 func NewGather[K comparable, V any](fetch func(ctx context.Context, keys []K) (map[K]V, error)) *Gather[K, V] {
 	return &Gather[K, V]{fetch: fetch}
 }
@@ -41,7 +43,7 @@ func (g *Gather[K, V]) Get(ctx context.Context, key K) (V, error) {
 	g.mu.Lock()
 	r := g.waiting
 	if r == nil {
-		r = &round[K, V]{ctx: context.WithoutCancel(ctx), keys: map[K]struct{}{}, done: make(chan struct{})}
+		r = &round[K, V]{ctx: rate.Shared(context.WithoutCancel(ctx)), keys: map[K]struct{}{}, done: make(chan struct{})}
 		g.waiting = r
 	}
 	r.keys[key] = struct{}{}

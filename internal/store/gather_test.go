@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
@@ -95,5 +96,18 @@ func TestGatherTellsErrors(t *testing.T) {
 	g := store.NewGather(func(context.Context, []int) (map[int]int, error) { return nil, broken })
 	if _, err := g.Get(context.Background(), 1); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Callers of one round may be of different tenants: one who has no more points must fail nobody else, nor pay for others.
+func TestGatherIsPaidForByNobody(t *testing.T) {
+	g := store.NewGather(func(ctx context.Context, keys []int) (map[int]int, error) {
+		return map[int]int{keys[0]: 1}, errors.Join(rate.Spend(ctx, 1), rate.SpendUnseen(ctx, 1), rate.SpendBlind(ctx))
+	})
+	for _, blind := range []bool{false, true} {
+		poor := rate.WithSpender(t.Context(), func(int) error { return errors.New("no more points") }, blind)
+		if v, err := g.Get(poor, 7); v != 1 || err != nil {
+			t.Errorf("got %d, %v", v, err)
+		}
 	}
 }

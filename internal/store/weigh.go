@@ -27,6 +27,15 @@ func (d weighing) Query(ctx context.Context, query string, args, v any) error {
 // usualRow is how many bytes of a row are paid for with the row.
 const usualRow = 2 << 10
 
+// Weigh pays for a row of so many bytes that was read together with others' rows, as it would be paid for were it read alone.
+func Weigh(ctx context.Context, bytes int) error {
+	points := (max(0, bytes-usualRow) + rate.BytesPerPoint/2) / rate.BytesPerPoint
+	if points == 0 {
+		return nil
+	}
+	return rate.SpendUnseen(ctx, points)
+}
+
 type weighed struct {
 	entsql.ColumnScanner
 
