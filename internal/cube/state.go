@@ -111,38 +111,58 @@ func Load(ctx context.Context, db *store.DB, tenant uuid.UUID) (*State, error) {
 
 // LoadTx is Load within a transaction that holds the tenant's lock, or sees a snapshot.
 func LoadTx(ctx context.Context, tx querier, tenant uuid.UUID) (*State, error) {
-	return load(ctx, tx, tenant, true)
+	return load(ctx, tx, tenant, true, nil)
 }
 
 // definitions is LoadTx without the dictionaries of profiles, which may be large, for who must not hold the lock for long.
 // Nothing can be placed by it.
 func definitions(ctx context.Context, tx querier, tenant uuid.UUID) (*State, error) {
-	return load(ctx, tx, tenant, false)
+	return load(ctx, tx, tenant, false, nil)
 }
 
-func load(ctx context.Context, tx querier, tenant uuid.UUID, profiles bool) (*State, error) {
+// load reads the state. Of a generation that is known, which is used up, the profiles that it has are not read again.
+func load(ctx context.Context, tx querier, tenant uuid.UUID, profiles bool, known *Generation) (*State, error) {
 	s := &State{
 		Tenant:    tenant,
 		Campaigns: map[uuid.UUID]Campaign{},
 		Traits:    map[string]trait.Definition{},
 		Segments:  map[uuid.UUID]Segment{},
 	}
-	if err := s.load(ctx, tx, profiles); err != nil {
+	err := s.load(ctx, tx, profiles, known)
+	if errors.Is(err, errAnother) {
+		return load(ctx, tx, tenant, profiles, nil)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("loading the tenant's state: %w", err)
 	}
 	return s, nil
 }
 
+// errAnother says that what is stored does not go on from what is known: a backup is back, or somebody has mended it.
+var errAnother = errors.New("the cube is not the one that is known")
+
+// since is Load for whoever has a state of before, which stays as it is: of the profiles only those are read that came
+// since.
+func (s *State) since(ctx context.Context, db *store.DB) (now *State, err error) {
+	known := *s.Active
+	known.Profiles = known.Profiles.Clone()
+	err = db.Snapshot(ctx, func(tx *store.Tx) error {
+		now, err = load(ctx, tx.SQL, s.Tenant, true, &known)
+		return err
+	})
+	return now, err
+}
+
 // Refresh is LoadTx for whoever has a state of before, which is used up: as long as the settings are the same, only what
-// changes without them is read. The state must be nobody else's, and its dictionaries must hold nothing that is not
-// stored.
+// changes without them is read, and else of the profiles those that came since. The state must be nobody else's, and its
+// dictionaries must hold nothing that is not stored.
 func (s *State) Refresh(ctx context.Context, tx querier) (*State, error) {
 	same, err := s.refresh(ctx, tx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the tenant's state: %w", err)
 	}
 	if !same {
-		return LoadTx(ctx, tx, s.Tenant)
+		return load(ctx, tx, s.Tenant, true, s.Active)
 	}
 	return s, nil
 }
@@ -204,7 +224,7 @@ func scanProfile(rows *sql.Rows, before ...any) (p trait.Profile, err error) {
 	return p, nil
 }
 
-func (s *State) load(ctx context.Context, tx querier, profiles bool) error {
+func (s *State) load(ctx context.Context, tx querier, profiles bool, known *Generation) error {
 	active := int32(-1)
 	err := each(ctx, tx, func(rows *sql.Rows) error {
 		return rows.Scan(&s.Revision, &s.Settings, &s.Position, &s.Zone, &active)
@@ -258,17 +278,24 @@ func (s *State) load(ctx context.Context, tx querier, profiles bool) error {
 	if err != nil {
 		return err
 	}
+	if known != nil && (known.Number != active || known.Profiles.Len() == 0) {
+		known = nil
+	}
 	dictionaries := map[int32][]trait.Profile{}
 	if profiles {
-		if dictionaries, err = s.loadProfiles(ctx, tx, active); err != nil {
+		if dictionaries, err = s.loadProfiles(ctx, tx, active, known); err != nil {
 			return err
 		}
 	}
-	return s.loadGenerations(ctx, tx, active, dictionaries)
+	return s.loadGenerations(ctx, tx, active, dictionaries, known)
 }
 
-func (s *State) loadProfiles(ctx context.Context, tx querier, active int32) (map[int32][]trait.Profile, error) {
+func (s *State) loadProfiles(ctx context.Context, tx querier, active int32, known *Generation) (map[int32][]trait.Profile, error) {
 	profiles := map[int32][]trait.Profile{}
+	from := 0
+	if known != nil {
+		from = known.Profiles.Len() // that one too: it says whether the others are those that are known
+	}
 	err := each(ctx, tx, func(rows *sql.Rows) error {
 		var generation int32
 		p, err := scanProfile(rows, &generation)
@@ -276,11 +303,24 @@ func (s *State) loadProfiles(ctx context.Context, tx querier, active int32) (map
 		return err
 	}, `SELECT cube, id, channel, variant, dimension_values FROM profiles
 		WHERE tenant_id = $1 AND cube IN (SELECT generation FROM cubes WHERE tenant_id = $1 AND generation >= $2)
-		ORDER BY cube, id`, s.Tenant, active)
+			AND (cube <> $2 OR id >= $3)
+		ORDER BY cube, id`, s.Tenant, active, from)
 	return profiles, err
 }
 
-func (s *State) loadGenerations(ctx context.Context, tx querier, active int32, profiles map[int32][]trait.Profile) error {
+// goOn is the known generation with the profiles that are stored from its last one on.
+func (g *Generation) goOn(shape trait.Shape, stored []trait.Profile) (*Generation, error) {
+	last, _ := g.Profiles.Get(int32(g.Profiles.Len()))
+	if encode(shape) != encode(g.Shape) || len(stored) == 0 || encode(stored[0]) != encode(last) {
+		return nil, errAnother
+	}
+	if err := g.Profiles.Append(stored[1:]); err != nil {
+		return nil, errAnother
+	}
+	return &Generation{Number: g.Number, Shape: shape, Profiles: g.Profiles, zone: g.zone}, nil
+}
+
+func (s *State) loadGenerations(ctx context.Context, tx querier, active int32, profiles map[int32][]trait.Profile, known *Generation) error {
 	err := each(ctx, tx, func(rows *sql.Rows) error {
 		var number int32
 		var whole bool
@@ -293,7 +333,13 @@ func (s *State) loadGenerations(ctx context.Context, tx querier, active int32, p
 		if err := json.Unmarshal(shape, &frozen); err != nil {
 			return fmt.Errorf("shape of cube %d: %w", number, err)
 		}
-		g, err := newGeneration(number, frozen, profiles[number])
+		var g *Generation
+		var err error
+		if known != nil && number == active {
+			g, err = known.goOn(frozen, profiles[number])
+		} else {
+			g, err = newGeneration(number, frozen, profiles[number])
+		}
 		if err != nil {
 			return err
 		}
@@ -357,7 +403,12 @@ func (c *States) Get(ctx context.Context, tenant uuid.UUID) (*State, error) {
 	}
 	s, ok := c.states.Get(tenant)
 	if !ok || s.Settings != settings {
-		if s, err = Load(ctx, c.db, tenant); err != nil {
+		if ok {
+			s, err = s.since(ctx, c.db)
+		} else {
+			s, err = Load(ctx, c.db, tenant)
+		}
+		if err != nil {
 			return nil, err
 		}
 		s.memory = c.memory

@@ -169,3 +169,88 @@ func TestPace(t *testing.T) {
 		t.Errorf("a fast one takes %v in", after)
 	}
 }
+
+// TestStateReadsOnlyNewProfiles changes the first profile, which nobody can know who reads only those that came since.
+// What does not go on from what is known is read anew.
+func TestStateReadsOnlyNewProfiles(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		r := newRecorder(t, db)
+		r.record(30)
+		states := cube.NewStates(db)
+		get := func() *cube.State {
+			t.Helper()
+			s, err := states.Get(r.ctx, r.tenant)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		write := func(text string, args ...any) {
+			t.Helper()
+			err := db.Write(r.ctx, func(tx *store.Tx) error {
+				_, err := tx.SQL.ExecContext(r.ctx, text, append([]any{r.tenant}, args...)...)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		variant := func(name string) {
+			t.Helper()
+			out, err := r.log.Record(r.ctx, []feedback.Recording{{Campaign: r.campaign, Score: 3, Channel: "API", Variant: &name}})
+			if err != nil || out[0].Value == nil {
+				t.Fatalf("recording: %v, %v", out, err)
+			}
+		}
+		for i := range 3 {
+			variant(fmt.Sprint("v", i))
+		}
+		before := get()
+		n := before.Active.Profiles.Len()
+		first, _ := before.Active.Profiles.Get(1)
+		write(`UPDATE profiles SET variant = 'not read' WHERE tenant_id = $1 AND id = 1`)
+		variant("new")
+		after := get()
+		if got, _ := after.Active.Profiles.Get(1); got.Variant != first.Variant {
+			t.Errorf("the first profile was read again: %v", got)
+		}
+		if got, ok := after.Active.Profiles.Get(int32(n + 1)); !ok || got.Variant != "new" {
+			t.Errorf("the new profile is %v", got)
+		}
+		if before.Active.Profiles.Len() != n {
+			t.Error("a state that others may have has changed")
+		}
+		// The writers' state, under the lock.
+		err := db.WriteLocked(r.ctx, r.tenant, func(tx *store.Tx) error {
+			old, err := before.Refresh(r.ctx, tx.SQL)
+			if err == nil {
+				if got, _ := old.Active.Profiles.Get(1); got.Variant != first.Variant || old.Active.Profiles.Len() != n+1 {
+					t.Errorf("refreshed it has %d profiles, the first %v", old.Active.Profiles.Len(), got)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A restored backup lacks what is known, or has something else in its place.
+		write(`DELETE FROM profiles WHERE tenant_id = $1 AND id > $2`, n)
+		write(`UPDATE tenants SET settings = settings + 1 WHERE id = $1`)
+		if got := get(); got.Active.Profiles.Len() != n {
+			t.Errorf("%d profiles, of which %d are stored", got.Active.Profiles.Len(), n)
+		}
+		write(`UPDATE profiles SET variant = 'another' WHERE tenant_id = $1 AND id = $2`, n)
+		write(`UPDATE tenants SET settings = settings + 1 WHERE id = $1`)
+		if got, _ := get().Active.Profiles.Get(int32(n)); got.Variant != "another" {
+			t.Errorf("the last profile is %v", got)
+		}
+		// Where the shape is another, what is known is of no use.
+		write(`UPDATE profiles SET variant = 'read' WHERE tenant_id = $1 AND id = 1`)
+		write(`UPDATE cubes SET shape = $2 WHERE tenant_id = $1`, `{"zone":"Europe/Berlin","dimensions":null}`)
+		write(`UPDATE tenants SET settings = settings + 1 WHERE id = $1`)
+		s := get()
+		if got, _ := s.Active.Profiles.Get(1); got.Variant != "read" || s.Active.Zone().String() != "Europe/Berlin" {
+			t.Errorf("in %s the first profile is %v", s.Active.Zone(), got)
+		}
+	})
+}

@@ -74,19 +74,40 @@ func newProfiles(dimensions int, known []Profile, maxValues, maxProfiles int) (*
 	for i := range p.values {
 		p.values[i] = dictionary{}
 	}
-	for i, profile := range known {
-		if int(profile.ID) != i+1 {
-			return nil, fmt.Errorf("profile %d is missing: found %d in its place", i+1, profile.ID)
+	if err := p.Append(known); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Append adds profiles that were stored after those that it has, in order of their ids. It fails as NewProfiles does, and
+// is of no more use then.
+func (p *Profiles) Append(stored []Profile) error {
+	for _, profile := range stored {
+		if next := len(p.all) + 1; int(profile.ID) != next {
+			return fmt.Errorf("profile %d is missing: found %d in its place", next, profile.ID)
 		}
-		if len(profile.Values) != dimensions {
-			return nil, fmt.Errorf("profile %d has %d values, want %d", profile.ID, len(profile.Values), dimensions)
+		if len(profile.Values) != len(p.values) {
+			return fmt.Errorf("profile %d has %d values, want %d", profile.ID, len(profile.Values), len(p.values))
 		}
 		if id, taken := p.ids[string(key(nil, profile.Channel, profile.Variant, profile.Values))]; taken {
-			return nil, fmt.Errorf("profiles %d and %d are equal", id, profile.ID)
+			return fmt.Errorf("profiles %d and %d are equal", id, profile.ID)
 		}
 		p.add(profile.Channel, profile.Variant, slices.Clone(profile.Values))
 	}
-	return p, nil
+	return nil
+}
+
+// Clone is a dictionary of the same profiles that grows by itself. It takes a small part of what it takes to make one.
+func (p *Profiles) Clone() *Profiles {
+	c := &Profiles{
+		maxValues: p.maxValues, maxProfiles: p.maxProfiles,
+		all: p.All(), ids: maps.Clone(p.ids), variants: maps.Clone(p.variants), values: make([]dictionary, len(p.values)),
+	}
+	for i, d := range p.values {
+		c.values[i] = maps.Clone(d)
+	}
+	return c
 }
 
 // Place finds the profile of a combination, or adds it and says so. Values beyond the limit of their dimension are

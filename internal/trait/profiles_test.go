@@ -258,3 +258,24 @@ func BenchmarkPlaceKnown(b *testing.B) {
 		p.Place("EMAIL", "A", values)
 	}
 }
+
+// TestClone grows a dictionary and its clone, each by itself.
+func TestClone(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		place := func(all []*Profiles, name string) {
+			for _, in := range placements().Draw(t, name) {
+				for _, p := range all {
+					p.Place(in.channel, in.variant, in.values)
+				}
+			}
+		}
+		p, lone, cloneLike := profiles(t, 2, 3, 8), profiles(t, 2, 3, 8), profiles(t, 2, 3, 8)
+		place([]*Profiles{p, lone, cloneLike}, "before")
+		c := p.Clone()
+		place([]*Profiles{p, lone}, "to the first")
+		place([]*Profiles{c, cloneLike}, "to the clone")
+		if !reflect.DeepEqual(state(p), state(lone)) || !reflect.DeepEqual(state(c), state(cloneLike)) {
+			t.Fatalf("they are %v and %v, want %v and %v", p, c, lone, cloneLike)
+		}
+	})
+}
