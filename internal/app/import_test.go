@@ -199,7 +199,7 @@ func TestImportOfWhatPeopleHave(t *testing.T) {
 			}},
 		{name: "odd scores", files: map[string]string{"a.csv": "date,score\n2025-01-01,9\n2025-01-02,\"7,5\"\n2025-01-03,8.7\n2025-01-04,9/10\n2025-01-05,★★★★★\n2025-01-06,\"10 \"\n2025-01-08,' 9\n2025-01-09,９\n2025-01-10,=9\n"},
 			steps: []step{
-				{"a.csv", nil, 2, []string{"1 of 9 scores", "2 of 9 scores"}, nil},
+				{"a.csv", nil, 2, []string{"3 of 9 scores", "another scale"}, nil},
 				{"a.csv", []string{"--dry-run", yes}, 3, []string{"to record  6 rows", "3 rows would be rejected"}, nil},
 				{"a.csv", []string{yes}, 3, []string{"6 recorded", "3 rejected"}, []string{
 					"2025-01-01T12:00:00Z 9", "2025-01-04T12:00:00Z 9", "2025-01-06T12:00:00Z 10", "2025-01-08T12:00:00Z 9", "2025-01-09T12:00:00Z 9", "2025-01-10T12:00:00Z 9",

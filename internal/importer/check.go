@@ -67,6 +67,8 @@ type datesSeen struct {
 	first, last time.Time
 	// day is the one that all are of, as they are written, each in its own zone; "" where they are of several.
 	day string
+	// timed says that some of them have a time of day.
+	timed bool
 	// months are those that the dates are the first days of, nil once another day has come, or a month twice.
 	months map[time.Time]bool
 }
@@ -175,8 +177,9 @@ func (p *Plan) Check(ctx context.Context, now time.Time, known func(ctx context.
 			written := v.dates.day
 			if written != "" || v.dates.count == 0 {
 				// It was read before.
-				own, _, _ := p.dates.parse(given(rec.fields[p.columns.of[date]]), p.zone)
+				own, dayOnly, _ := p.dates.parse(given(rec.fields[p.columns.of[date]]), p.zone)
 				written = own.Format(time.DateOnly)
+				v.dates.timed = v.dates.timed || !dayOnly
 			}
 			v.dates.see(at, written)
 		}
@@ -229,11 +232,12 @@ func validate(item *feedback.Recording, now time.Time, rec *record) {
 
 // Bounds of what is taken for odd.
 const (
-	// fewRows is how many answers there must be, at least, for it to be odd that none is above 5.
+	// fewRows is how many answers there must be, at least, for it to be odd that none is above 5: stars begin at 1. Where some
+	// are 0 it is odd of someRows.
 	fewRows = 5
 	// someRows is how many there must be for it to be odd that none is above 7, manyRows for it to be odd that none is 0.
 	someRows, manyRows = 20, 1_000
-	// fewDates is how many answers must be of different times of one day; of one and the same time two are odd.
+	// fewDates is how many answers must be of one day; of one and the same time, as it is written, two are odd.
 	fewDates = 3
 	// fewMonths is how many answers must be of one month each, and of its first or last day.
 	fewMonths = 3
@@ -262,7 +266,7 @@ func (v *Preview) warn() {
 			t.count, t.count+read+v.tallies[badScore].count, p.columns.label(p.columns.of[score]), t.where(), t.example)
 	}
 	switch {
-	case read >= fewRows && highest <= 5:
+	case highest <= 5 && (read >= fewRows && lowest > 0 || read >= someRows):
 		add("all %d scores are %d to %d: they look like a scale that ends at 5, whose answers would all be detractors", read, lowest, highest)
 	case read >= someRows && highest <= 7:
 		add("all %d scores are %d to %d: they look like a scale that ends at %d, which has no promoters", read, lowest, highest, highest)
@@ -281,7 +285,7 @@ func (v *Preview) warn() {
 		add("%d dates are still to come, and would be rejected (%s: %s)", t.count, t.where(), t.example)
 	}
 	switch d := &v.dates; {
-	case d.count >= 2 && d.first.Equal(d.last), d.count >= fewDates && d.day != "":
+	case d.count >= 2 && d.timed && d.first.Equal(d.last), d.count >= fewDates && d.day != "":
 		add("all %d dates are of one day, %s", d.count, cmp.Or(d.day, d.first.Format(time.DateOnly)))
 	case d.count >= fewMonths && len(d.months) == d.count:
 		add("there is one row a month, each of its first or last day: they look like scores of months, and not like answers")

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"slices"
@@ -34,11 +35,12 @@ var (
 )
 
 // likely are names that columns have in exports, simplified, the likeliest first.
-var likely = [roles][]string{
+var likely = allSimple([roles][]string{
 	score: {
 		"nps", "npsscore", "npsrating", "npsanswer", "npsvalue", "propertiessurveyresponse", "surveyresponse", "score", "rating", "recommendationscore",
 		"likelihoodtorecommend", "recommendation", "recommend", "note", "notenps", "scorenps", "bewertung", "punktzahl", "weiterempfehlung", "puntuacion",
 		"nota", "puntaje", "recomendacion", "cijfer", "aanbeveling", "punteggio", "voto", "pontuacao", "answer", "hsvalue", "value",
+		"スコア", "評価", "点数", "評点", "评分", "評分", "分数", "分數", "得分", "점수", "평점", //nolint:gosmopolitan // people have columns in all languages
 	},
 	comment: {
 		"comment", "comments", "feedback", "npscomment", "npsfeedback", "verbatim", "verbatims", "explanation", "explication",
@@ -46,6 +48,7 @@ var likely = [roles][]string{
 		"comentario", "comentarios", "explicacion", "opmerking", "opmerkingen", "toelichting", "commento", "commenti",
 		"motivazione", "remarks", "openanswer", "openend", "followup", "followupresponse", "why", "reason", "raison", "motivo", "grund", "text",
 		"hscontent", "content", "responsetext", "answertext",
+		"コメント", "理由", "ご意見", "自由記述", "评论", "評論", "意见", "意見", "反馈", "留言", "코멘트", "의견", "이유", //nolint:gosmopolitan // likewise
 	},
 	date: {
 		"respondedat", "answeredat", "submittedat", "submitted", "answered", "completedat", "responsedate", "dateresponded", "submitdate", "submissiondate", "datesubmitted",
@@ -54,6 +57,8 @@ var likely = [roles][]string{
 		"abgeschlossenam", "datereponse", "datedereponse", "horodateur", "datedesoumission", "fecha", "fechaderespuesta", "fechadeenvio", "marcatemporal",
 		"data", "datadirisposta", "datadaresposta", "informazionicronologiche", "carimbodedatahora", "tijdstempel", "sygnaturaczasowa", "datumuhrzeit", "startdate",
 		"starttime", "day", "jour", "dia",
+		"タイムスタンプ", "回答日時", "回答日", "送信日時", "日時", "日付", "时间戳记", "时间戳", "時間戳記", "提交时间", "提交時間", "答题时间", "日期", "时间", "時間", "타임스탬프", "응답일시", "응답일", "날짜", "일시", //nolint:gosmopolitan // likewise
+		"week", "woche", "semaine", "semana", "settimana", "month", "yearmonth", "monat", "mois", "mes", "mese", "maand", "period", "periode", "periodo", "月", "年月", "월", //nolint:gosmopolitan // likewise
 	},
 	answerID: {
 		"responseid", "answerid", "submissionid", "surveyresponseid", "feedbackid", "feedbacksubmissionid", "npsresponseid", "ratingid", "responseuuid",
@@ -68,14 +73,26 @@ var likely = [roles][]string{
 	email: {
 		"email", "emailaddress", "mail", "contactemail", "customeremail", "useremail", "personemail", "recipientemail", "enduseremail", "personpropertiesemail",
 		"respondentemail", "adressemail", "courriel", "emailadresse", "correo", "correoelectronico", "direcciondecorreoelectronico", "emailadres",
-		"indirizzoemail", "enderecodeemail",
+		"indirizzoemail", "enderecodeemail", "メールアドレス", "邮箱", "电子邮件", "电子邮件地址", "電子郵件地址", "이메일", "이메일주소", //nolint:gosmopolitan // likewise
 	},
 	name: {
 		"name", "fullname", "contactname", "customername", "personname", "recipientname", "personpropertiesname", "nom", "nomclient", "kundenname",
-		"nombre", "naam", "nome",
+		"nombre", "naam", "nome", "名前", "お名前", "氏名", "姓名", "이름", //nolint:gosmopolitan // likewise
 	},
 	variant: {"variant", "variante", "abvariant", "surveyvariant"},
 	locale:  {"locale", "language", "userlanguage", "startlanguage", "lang", "langue", "sprache", "idioma", "taal", "lingua"},
+})
+
+// allSimple simplifies names: some letters are others with a mark.
+func allSimple(of [roles][]string) [roles][]string {
+	for _, names := range of {
+		for i, name := range names {
+			if name != "#" {
+				names[i] = simplify(name)
+			}
+		}
+	}
+	return of
 }
 
 // weakIDs are names, simplified, that the answer's id has, and other things as well: the number of a row, or a person.
@@ -84,7 +101,7 @@ var weakIDs = map[string]bool{"respondentid": true, "uuid": true, "#": true, "id
 
 // asked are words, simplified, of the question itself, which many exports have as the name of the score's column.
 var asked = []string{"recommend", "recommander", "recommand", "conseill", "empfehl", "empfiehl", "recomendar", "recomiend", "aanbevel", "consiglier", "raccomand", "recomendaria",
-	"aanbeveel", "rekommender", "anbefal", "suosittel", "polec", "doporuc", "рекоменд", "tavsiye", "薦め", "勧め", "推荐", "推薦"} //nolint:gosmopolitan // people ask in all languages
+	"aanbeveel", "rekommender", "anbefal", "suosittel", "polec", "doporuc", "рекоменд", "tavsiye", "薦め", "勧め", "すすめ", "推荐", "推薦", simplify("추천")} //nolint:gosmopolitan // people ask in all languages
 
 // askedWhy are words, simplified, of the question for the reason.
 var askedWhy = []string{
@@ -153,7 +170,7 @@ var exporters = []exporter{
 		}},
 	{name: "Retently", has: [][]string{{"score", "ratingcategory"}, {"score", "campaignname", "createddate"}, {"score", "scoretype"}},
 		columns: map[role][]string{score: {"score"}, date: {"createddate", "feedbackdate", "responsedate", "date"}, answerID: {"feedbackid", "responseid", "id"}}},
-	{name: "Google Forms", has: [][]string{{"timestamp", "?"}, {"zeitstempel", "?"}, {"horodateur", "?"}, {"marcatemporal", "?"}, {"informazionicronologiche", "?"}, {"tijdstempel", "?"}, {"carimbodedatahora", "?"}}},
+	{name: "Google Forms", has: [][]string{{"timestamp", "?"}, {"zeitstempel", "?"}, {"horodateur", "?"}, {"marcatemporal", "?"}, {"informazionicronologiche", "?"}, {"tijdstempel", "?"}, {"carimbodedatahora", "?"}, {simplify("タイムスタンプ"), "?"}, {"时间戳记", "?"}, {"時間戳記", "?"}, {simplify("타임스탬프"), "?"}}},
 }
 
 // simplify leaves a column's name in lower case, without accents and without anything but letters and digits.
@@ -198,7 +215,9 @@ type traitColumn struct {
 type columns struct {
 	header []string
 	// texts are the second names of columns, where the file has such a row.
-	texts  []string
+	texts []string
+	// more is how many records the header has besides the first.
+	more   int
 	simple []string
 	// of is the index of each role's column, −1 where there is none. guessed are the roles whose columns were found by
 	// their names.
@@ -227,8 +246,12 @@ func (c *columns) label(i int) string {
 		return fmt.Sprintf("#%d", i+1)
 	}
 	same, before := 0, 0
-	for j, other := range c.header {
-		if other == c.header[i] && other != "" {
+	names := c.header
+	if strings.TrimSpace(c.header[i]) == "" {
+		names = c.texts
+	}
+	for j, other := range names {
+		if i < len(names) && other == names[i] && other != "" {
 			same++
 			if j <= i {
 				before++
@@ -505,6 +528,13 @@ func (c *columns) guessScore(taken map[int]bool, sample []record) (int, error) {
 		}
 	}
 	questions := c.asking(asked, taken)
+	// The question's name is above the first of its parts alone.
+	for i := 1; i < len(c.header); i++ {
+		if part := strings.TrimSpace(c.header[i]) == "" && i < len(c.texts) && strings.TrimSpace(c.texts[i]) != ""; part && slices.Contains(questions, i-1) && !taken[i] {
+			questions = append(questions, i)
+			slices.Sort(questions)
+		}
+	}
 	add(questions...)
 	add(plain...)
 	var good []int
@@ -519,6 +549,11 @@ func (c *columns) guessScore(taken map[int]bool, sample []record) (int, error) {
 		}
 		if given > 0 && read == 0 && example == "" {
 			example = fmt.Sprintf("the column %q is called like the score, and holds none, such as %.60q", c.label(i), first)
+			if _, err := parseScore(first); err != nil {
+				if fault, ok := errors.AsType[*scoreError](err); ok && fault.why == otherScale {
+					example = fmt.Sprintf("the column %q is called like the score, and %s", c.label(i), err)
+				}
+			}
 		}
 		share := float64(read) / float64(max(given, 1))
 		if share >= 0.8 {

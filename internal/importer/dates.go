@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/unicode/norm"
 	"golang.org/x/text/width"
 )
 
@@ -251,7 +253,7 @@ func plainDate(text string) string {
 	if ascii {
 		return text
 	}
-	return strings.Map(func(r rune) rune {
+	text = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
 			return ' '
@@ -261,7 +263,54 @@ func plainDate(text string) string {
 			return '-'
 		}
 		return r
-	}, width.Fold.String(text))
+	}, norm.NFC.String(plainDigits(width.Fold.String(text))))
+	return eastAsian(text)
+}
+
+// The dates and times of day of East Asia: 2025年3月14日(金) 午後3時04分, 2025년 3월 14일 오후 3:04, 2025. 3. 14. 오후 3:04.
+var (
+	//nolint:gosmopolitan // these are its letters
+	eastDay = regexp.MustCompile(`^(\d{4}) ?[年년] ?(\d{1,2}) ?[月월] ?(\d{1,2}) ?[日号號일]`)
+	//nolint:gosmopolitan // likewise
+	eastWeekday = regexp.MustCompile(`^ ?(?:\([日月火水木金土一二三四五六일월화수목금토]\)|\(?(?:[日月火水木金土]曜日?|(?:星期|周|週|礼拜|禮拜)[日天一二三四五六]|[일월화수목금토]요일)\)?)`)
+	//nolint:gosmopolitan // likewise
+	eastHalf = regexp.MustCompile(`(^|[ T])(午前|午後|上午|下午|오전|오후) ?(\d{1,2})`)
+	//nolint:gosmopolitan // likewise
+	eastClock = regexp.MustCompile(`(\d{1,2}) ?[時时點点시](?: ?(\d{1,2}) ?[分분](?: ?(\d{1,2}) ?[秒초])?)?`)
+)
+
+// eastAsian writes such a date as one with hyphens and colons, and AM or PM behind the time of day. Any other text stays.
+func eastAsian(text string) string {
+	if !strings.ContainsFunc(text, unspaced) {
+		return text
+	}
+	text = eastDay.ReplaceAllString(text, "$1-$2-$3 ")
+	if i := strings.IndexByte(text, ' '); i >= 0 {
+		text = text[:i+1] + eastWeekday.ReplaceAllString(text[i+1:], "")
+	}
+	half := ""
+	if m := eastHalf.FindStringSubmatchIndex(text); m != nil {
+		half = " AM"
+		if word := text[m[4]:m[5]]; word == "午後" || word == "下午" || word == "오후" { //nolint:gosmopolitan // likewise
+			half = " PM"
+		}
+		text = text[:m[4]] + text[m[6]:]
+	}
+	text = eastClock.ReplaceAllStringFunc(text, func(clock string) string {
+		m := eastClock.FindStringSubmatch(clock)
+		return fmt.Sprintf("%s:%02d:%02d", m[1], atoi(m[2]), atoi(m[3]))
+	})
+	if half == "" {
+		return strings.TrimSpace(text)
+	}
+	// Behind the time of day, ahead of a zone.
+	end := strings.LastIndexByte(text, ':')
+	if end < 0 {
+		return text // no time of day that says its minutes, which is none that is understood
+	}
+	end++
+	end += leadingDigits(text[end:])
+	return strings.TrimSpace(text[:end] + half + text[end:])
 }
 
 // parseUnix reads seconds (9 or 10 digits, with decimals or without), milliseconds (12 or 13) or microseconds (16) since
@@ -419,6 +468,32 @@ var months = func() map[string]int {
 	}
 	return names
 }()
+
+// isMonth reports whether a text is a month and no day: 2025-03, 03/2025, März 2025, Mar-25, 3, 2025年3月.
+func isMonth(text string) bool {
+	text = plainDate(text)
+	//nolint:gosmopolitan // these are its letters
+	parts := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" -/.,_'年月년월", r) })
+	named, numbered, years := 0, 0, 0
+	for _, part := range parts {
+		digits := leadingDigits(part)
+		switch n := 0; {
+		case digits == len(part) && (digits == 4 || digits == 2 && (named > 0 || numbered > 0)):
+			years++
+		case digits == len(part) && digits <= 2:
+			if n = atoi(part); n < 1 || n > 12 {
+				return false
+			}
+			numbered++
+		case months[simplify(part)] > 0:
+			named++
+		case fillers[strings.ToLower(part)]:
+		default:
+			return false
+		}
+	}
+	return named+numbered == 1 && years <= 1
+}
 
 // weekdays are their names, likewise.
 var weekdays = func() map[string]bool {
@@ -599,6 +674,9 @@ func parseClock(text string) (c clock, after string, ok bool) {
 		default:
 			return c, "", false
 		}
+		if word := leadingLetters(text); simplify(text[:word]) == "ore" || simplify(text[:word]) == "las" {
+			text = strings.TrimLeft(text[word:], " ")
+		}
 	}
 	number := func(most int) (n int, ok bool) {
 		digits := leadingDigits(text)
@@ -624,6 +702,10 @@ func parseClock(text string) (c clock, after string, ok bool) {
 	default:
 		if c.hour, ok = number(23); !ok {
 			return c, "", false
+		}
+		// 15 h 04
+		if rest, ok := strings.CutPrefix(strings.ToLower(text), " h "); ok && leadingDigits(rest) == 2 {
+			text = text[1:2] + text[3:]
 		}
 		if alone = text == "" || strings.IndexByte(":.hH", text[0]) < 0; !alone {
 			separator := text[0]
@@ -695,13 +777,45 @@ type dateGuess struct {
 	// that cannot be read.
 	seen, plain, serial, wrong int
 	firstWrong                 sighting
+	// months are those of the wrong that name a month, and no day of it.
+	months int
 	// numbers are the others, short those of them with years of two digits.
 	numbers, short int
-	// fits says how many of the numbers each candidate reads; unfit is the first that it does not.
+	// fits says how many of the numbers each candidate reads; unfit are the first few that it does not.
 	fits  [len(candidates)]int
-	unfit [len(candidates)]sighting
+	unfit [len(candidates)][]sighting
 	// differ is the first date that two candidates read as two days.
 	differ [len(candidates)][len(candidates)]sighting
+}
+
+// mostUnfit is how many dates that a candidate does not read are named.
+const mostUnfit = 3
+
+// contradiction says which dates contradict each other. No format is proposed, since none reads them all.
+func (g *dateGuess) contradiction(column string) error {
+	best := 0
+	for i, n := range g.fits {
+		if n > g.fits[best] {
+			best = i
+		}
+	}
+	var reads []string
+	for i := range candidates {
+		if g.fits[i] == 0 || i >= 2 && g.fits[i] < g.fits[best] {
+			continue
+		}
+		var unfit []string
+		for _, at := range g.unfit[i] {
+			unfit = append(unfit, fmt.Sprintf("%q (line %d)", at.text, at.line))
+		}
+		not := strings.Join(unfit, ", ")
+		if more := g.numbers - g.fits[i] - len(unfit); more > 0 {
+			not += fmt.Sprintf(" and %d more", more)
+		}
+		reads = append(reads, fmt.Sprintf("%s reads %d of %d and not %s", g.named(i), g.fits[i], g.numbers, not))
+	}
+	return fmt.Errorf("the dates of the column %q contradict each other, and no format reads them all: %s; write them all in one way in the file, best as YYYY-MM-DD, since those that two formats read would be on a wrong day",
+		column, strings.Join(reads, "; "))
 }
 
 func (g *dateGuess) see(text string, line int) {
@@ -713,6 +827,9 @@ func (g *dateGuess) see(text string, line int) {
 	note := func(n *int, first *sighting) {
 		if *n++; *n == 1 {
 			*first = at
+		}
+		if isMonth(text) {
+			g.months++
 		}
 	}
 	if !strings.ContainsFunc(text, unicode.IsDigit) {
@@ -753,8 +870,8 @@ func (g *dateGuess) see(text string, line int) {
 		switch {
 		case fit:
 			g.fits[i]++
-		case g.unfit[i].line == 0:
-			g.unfit[i] = at
+		case len(g.unfit[i]) < mostUnfit:
+			g.unfit[i] = append(g.unfit[i], at)
 		}
 		for j, other := range read[:i] {
 			if fit && fits[j] && !read[i].Equal(other) && g.differ[i][j].line == 0 {
@@ -779,32 +896,24 @@ func (g *dateGuess) named(candidate int) dateFormat {
 // format decides how the column's dates are read. Where they can be read in two ways, or in none, it says so.
 func (g *dateGuess) format(column string) (dateFormat, error) {
 	var all []int
-	best := 0
 	for i, n := range g.fits {
 		if n == g.numbers {
 			all = append(all, i)
-		}
-		if n > g.fits[best] {
-			best = i
 		}
 	}
 	switch {
 	case g.numbers == 0 && g.serial > 0 && g.plain == 0:
 		return dateFormat{serial: 1900}, nil
+	case g.numbers == 0 && g.plain == 0 && g.months*2 > g.wrong:
+		return dateFormat{}, badOption("the column %q holds months and no days, such as %.60q (line %d): its rows look like scores of months, and not like answers; if they are answers, name the column of their dates with --date, or give one for all with --on 2006-01-02",
+			column, g.firstWrong.text, g.firstWrong.line)
 	case g.numbers == 0 && g.plain == 0 && g.wrong > 0:
-		return dateFormat{}, badOption("the column %q holds no dates that are understood, such as %.60q (line %d); say how they are written with --date-format, such as DD/MM/YYYY HH:mm, or name another column with --date",
+		return dateFormat{}, badOption("the column %q holds no dates that are understood, such as %.60q (line %d); say how they are written with --date-format, such as DD/MM/YYYY HH:mm, name another column with --date, or give one date for all with --on 2006-01-02",
 			column, g.firstWrong.text, g.firstWrong.line)
 	case g.numbers == 0:
 		return dateFormat{}, nil
 	case len(all) == 0:
-		var reads []string
-		for i := range candidates {
-			if g.fits[i] > 0 && (i < 2 || g.fits[i] == g.fits[best]) {
-				reads = append(reads, fmt.Sprintf("%s reads %d of %d and not %q (line %d)", g.named(i), g.fits[i], g.numbers, g.unfit[i].text, g.unfit[i].line))
-			}
-		}
-		return dateFormat{}, badOption("the dates of the column %q contradict each other: %s; say which it is with --date-format %s",
-			column, strings.Join(reads, ", "), g.named(best))
+		return dateFormat{}, g.contradiction(column)
 	}
 	for _, i := range all {
 		for _, j := range all {

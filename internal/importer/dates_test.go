@@ -57,6 +57,27 @@ func TestDates(t *testing.T) {
 		{"20250314T211500Z", dateFormat{}, "2025-03-14T21:15:00Z"},
 		{"20250314211500", dateFormat{}, "2025-03-14T20:15:00Z"},
 		{"202503142115", dateFormat{}, "2025-03-14T20:15:00Z"},
+		// East Asia.
+		{"2025年3月14日", dateFormat{}, "2025-03-14T11:00:00Z"},                  //nolint:gosmopolitan // written there
+		{"2025年03月14日 21:15", dateFormat{}, "2025-03-14T20:15:00Z"},           //nolint:gosmopolitan // likewise
+		{"2025年3月14日（金）午後9時15分22秒", dateFormat{}, "2025-03-14T20:15:22Z"},     //nolint:gosmopolitan // likewise
+		{"2025年3月14日 金曜日 21時", dateFormat{}, "2025-03-14T20:00:00Z"},          //nolint:gosmopolitan // likewise
+		{"2025年3月14日星期五下午9:15", dateFormat{}, "2025-03-14T20:15:00Z"},         //nolint:gosmopolitan // likewise
+		{"2025/3/14 下午9:15:22", dateFormat{}, "2025-03-14T20:15:22Z"},         //nolint:gosmopolitan // likewise
+		{"2025/3/14 上午 12:15:22", dateFormat{}, "2025-03-13T23:15:22Z"},       //nolint:gosmopolitan // likewise
+		{"2025/03/14 午後 9:15:22 GMT+9", dateFormat{}, "2025-03-14T12:15:22Z"}, //nolint:gosmopolitan // likewise
+		{"2025년 3월 14일 오후 9:15", dateFormat{}, "2025-03-14T20:15:00Z"},
+		{"2025년 3월 14일 금요일 21시 15분", dateFormat{}, "2025-03-14T20:15:00Z"},
+		{"2025. 3. 14. 오후 9:15:22", dateFormat{}, "2025-03-14T20:15:22Z"},
+		{"2025. 3. 14", dateFormat{}, "2025-03-14T11:00:00Z"},
+		{"٢٠٢٥-٠٣-١٤", dateFormat{}, "2025-03-14T11:00:00Z"},
+		// French hours.
+		{"14 mars 2025 à 21:15", dateFormat{}, "2025-03-14T20:15:00Z"},
+		{"14 mars 2025 à 21 h 15", dateFormat{}, "2025-03-14T20:15:00Z"},
+		{"14 mars 2025 à 9 h 15", dateFormat{}, "2025-03-14T08:15:00Z"},
+		{"14 de março de 2025 às 21:15", dateFormat{}, "2025-03-14T20:15:00Z"},
+		{"14 marzo 2025 alle ore 21:15", dateFormat{}, "2025-03-14T20:15:00Z"},
+		{"14 de marzo de 2025 a las 21:15", dateFormat{}, "2025-03-14T20:15:00Z"},
 		// Names.
 		{"March 14, 2025", dateFormat{}, "2025-03-14T11:00:00Z"},
 		{"14 March 2025 at 9:15 PM", dateFormat{}, "2025-03-14T20:15:00Z"},

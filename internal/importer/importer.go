@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/zeroten/zeroten/internal/cube"
@@ -337,7 +338,7 @@ func (p *Plan) findHeader() (found bool, err error) {
 	p.columns = *columnsOf
 	p.skip = head[chosen].line - 1
 	p.own = isRejects(head[chosen].fields)
-	p.more = extraHeaders(head[chosen:])
+	p.more = columnsOf.more
 	return true, p.readZone(head[chosen : chosen+1+p.more])
 }
 
@@ -359,16 +360,45 @@ func (p *Plan) columnsOf(head []record) (*columns, error) {
 			c.header[i] = unguard(h)
 		}
 	}
-	more := extraHeaders(head)
-	if more > 0 {
+	c.more = extraHeaders(head)
+	if c.more > 0 {
 		c.texts = head[1].fields
 	}
-	return c, c.choose(&p.opts, head[1+more:])
+	err := c.choose(&p.opts, head[1+c.more:])
+	if err == nil && c.more == 0 && c.isHeader(head, 1) {
+		// Of such a row the questions' texts may be better names.
+		c.more = 1
+		if c.isHeader(head, 2) {
+			c.more = 2
+		}
+		again := &columns{header: c.header, texts: head[1].fields, more: c.more}
+		return again, again.choose(&p.opts, head[1+c.more:])
+	}
+	return c, err
+}
+
+// isHeader reports whether a record behind the first is none of an answer, but of names, as those of questions below those
+// of columns: it has words for the score and for the date, and one of the next two has none.
+func (c *columns) isHeader(head []record, k int) bool {
+	words := func(rec record) bool {
+		of := func(i int) string {
+			if i < 0 || i >= len(rec.fields) {
+				return ""
+			}
+			return given(rec.fields[i])
+		}
+		scored, dated := of(c.of[score]), of(c.of[date])
+		fault := (*scoreError)(nil)
+		_, err := parseScore(scored)
+		return scored != "" && dated != "" && !noScoreGiven(scored) && !isCategory(scored) && errors.As(err, &fault) && fault.why == noScore &&
+			!strings.ContainsFunc(dated, unicode.IsDigit)
+	}
+	return k < len(head)-1 && words(head[k]) && (!words(head[k+1]) || k+2 < len(head) && k < 2 && !words(head[k+2]))
 }
 
 // subHeaders are what stands in the second header of exports that have one for the parts of questions, simplified.
 var subHeaders = []string{
-	"response", "openendedresponse", "otherpleasespecify", "reponse", "reponseouverte", "antwort", //nolint:misspell // French
+	"response", "group", "score", "rating", "npscategory", "openendedresponse", "otherpleasespecify", "reponse", "reponseouverte", "antwort", //nolint:misspell // French
 	"offeneantwort", "beantwortungmitoffenemende",
 	"respuesta", "respuestaabierta", "risposta", "rispostaaperta", "resposta", "respostaaberta", "antwoord", "openantwoord",
 }

@@ -25,10 +25,13 @@ const (
 	// noWhole and noAnswer are numbers: those with decimals, and those that are not 0 to 10.
 	noWhole
 	noAnswer
+	// otherScale is a score of a scale that is none of 0 to 10: 4/5, 90%, ★★★★☆.
+	otherScale
 )
 
 func (f *scoreError) Error() string {
-	return fmt.Sprintf("the score %.40q is %s", f.text, [...]string{"no number", "no whole number", "not 0 to 10"}[f.why])
+	return fmt.Sprintf("the score %.40q is %s", f.text,
+		[...]string{"no number", "no whole number", "not 0 to 10", "of another scale than 0 to 10"}[f.why])
 }
 
 // parseScore reads a score from 0 to 10:
@@ -38,13 +41,14 @@ func (f *scoreError) Error() string {
 //   - the label of a point of the scale, which has such a number at one of its ends, set off from words, and no other
 //     number: "10 - Very likely", "Not at all likely (0)".
 //
-// Digits may be fullwidth. What spreadsheets put in front so that a number stays a text does not matter.
+// Digits may be of any script. Quotes around all, and what spreadsheets put in front so that a number stays a text, do not
+// matter. Stars and parts of other scales are refused: nobody knows which of ten points they would be.
 func parseScore(text string) (int, error) {
 	text = bare(text)
 	if n := wholeScore(text); n >= 0 {
 		return n, nil
 	}
-	plain := unformulated(width.Fold.String(text))
+	plain := unformulated(unquoted(plainDigits(width.Fold.String(text))))
 	plain = strings.TrimPrefix(plain, "=")
 	number, isNumber := parseNumber(plain, true)
 	switch {
@@ -56,6 +60,9 @@ func parseScore(text string) (int, error) {
 		return int(number), nil
 	case isNumber:
 		return 0, &scoreError{text, noAnswer}
+	}
+	if isOfAnotherScale(plain) {
+		return 0, &scoreError{text, otherScale}
 	}
 	if n, rest, ok := leadingScore(plain); ok && (rest == "" || setOff(rest)) {
 		return n, nil
@@ -107,6 +114,79 @@ func unformulated(text string) string {
 		}
 	}
 	return text
+}
+
+// plainDigits is the text with the digits of all scripts as those of ASCII.
+func plainDigits(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < utf8.RuneSelf || !unicode.Is(unicode.Nd, r) {
+			return r
+		}
+		// The digits of a script stand together, from 0 to 9, and those of the mathematical ones five times.
+		for _, of := range unicode.Nd.R16 {
+			if uint16(r) >= of.Lo && uint16(r) <= of.Hi && r <= 0xffff {
+				return '0' + (r-rune(of.Lo))%10
+			}
+		}
+		for _, of := range unicode.Nd.R32 {
+			if uint32(r) >= of.Lo && uint32(r) <= of.Hi {
+				return '0' + (r-rune(of.Lo))%10
+			}
+		}
+		return r
+	}, text)
+}
+
+// quotes are those that may be around a score, the closing one by the opening one.
+var quotes = map[rune]rune{'"': '"', '\'': '\'', '`': '`', '“': '”', '„': '“', '”': '”', '‘': '’', '«': '»', '「': '」'}
+
+// unquoted is the text without quotes around it, such as programs write that quote what is quoted.
+func unquoted(text string) string {
+	for {
+		opening, size := utf8.DecodeRuneInString(text)
+		last, lastSize := utf8.DecodeLastRuneInString(text)
+		if closing, ok := quotes[opening]; !ok || last != closing || len(text) < size+lastSize {
+			return text
+		}
+		inner := text[size : len(text)-lastSize]
+		if strings.ContainsRune(inner, opening) && !strings.HasPrefix(inner, string(opening)) {
+			return text
+		}
+		text = bare(inner)
+	}
+}
+
+// stars are words for them, simplified, in which some scales are counted.
+var stars = map[string]bool{
+	"star": true, "stars": true, "stern": true, "sterne": true, "etoile": true, "etoiles": true, "estrella": true, "estrellas": true, "stella": true,
+	"stelle": true, "estrela": true, "estrelas": true, "ster": true, "sterren": true, "percent": true, "prozent": true, "星": true, "つ星": true,
+}
+
+// isOfAnotherScale reports whether a text is a share, a percentage, or a number of stars.
+func isOfAnotherScale(text string) bool {
+	if strings.ContainsAny(text, "★☆⭐") {
+		return true
+	}
+	n := leadingDigits(text)
+	if n == 0 {
+		return false
+	}
+	rest := strings.TrimLeft(text[n:], " ")
+	if decimals := strings.TrimLeft(rest, ".,"); decimals != rest && leadingDigits(decimals) > 0 {
+		rest = strings.TrimLeft(decimals[leadingDigits(decimals):], " ")
+	}
+	if strings.HasPrefix(rest, "%") || stars[simplify(rest)] {
+		return true
+	}
+	for _, words := range append([]string{"/"}, outOf...) {
+		if tail, ok := strings.CutPrefix(strings.ToLower(rest), strings.TrimLeft(words, " ")); ok {
+			tail = strings.TrimLeft(tail, " ")
+			if digits := leadingDigits(tail); digits > 0 && digits == len(tail) && tail != "10" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // outOf are the words for the slash of 9/10.

@@ -13,6 +13,8 @@ func TestScores(t *testing.T) {
 		// Plain, and as programs write them.
 		"0": 0, "9": 9, "10": 10, "9.0": 9, "9,0": 9, "9.0000": 9, "Promoter (9)": 9, "（10）とても": 10, "10.00": 10, "10,0": 10, "+3": 3, " 7 ": 7, "\u00a08\u202f": 8, "\ufeff9\u200b": 9,
 		"９": 9, "１０": 10, "'9": 9, "' 9": 9, "=9": 9, `="9"`: 9, `="10"`: 10, "05": 5,
+		// Digits of other scripts, and quotes that were quoted.
+		"٩": 9, "۱۰": 10, "९": 9, "๗": 7, "𝟗": 9, "𝟙𝟘": 10, `"9"`: 9, `""9""`: 9, "“9”": 9, "„10“": 10, "'9'": 9, "« 8 »": 8, `"10 - Very likely"`: 10,
 		// Of ten.
 		"9/10": 9, "10/10": 10, "9 / 10": 9, "9.0/10": 9, "0/10": 0,
 		"10 out of 10": 10, "0 von 10": 0, "7 sur 10": 7, "9 Out Of 10": 9, "8 de 10": 8,
@@ -23,19 +25,23 @@ func TestScores(t *testing.T) {
 		"Likely-10": 10, "10. Very likely": 10, "10) Very likely": 10, "10 Very likely": 10, "Very likely 10": 10, "10=ja, sicher": 10,
 		"10_sehr": 10, "muy probable: 10": 10, "9/10 - great": 9, "great (9/10)": 9, "10 — Молодцы": 10, "10\u975e\u5e38\u306b": 10, "\u975e\u5e3810": 10, "10점": 10,
 		"10 😍": 10, "😡 0": 0, "10 - Très probable !": 10, "Recommend us? 10": 10, "0\tno": 0, "10.0 - yes": 10, "０ － いいえ": 0,
-		"5 stars": 5, "Score: 7": 7, "10, absolutely": 10,
+		"Score: 7": 7, "10, absolutely": 10,
 	} {
 		if got, err := parseScore(text); err != nil || got != want {
 			t.Errorf("%q is %d, %v, want %d", text, got, err, want)
 		}
 	}
 	for text, why := range map[string]scoreWhy{
-		"": noScore, "nine": noScore, "Promoter": noScore, "★★★★★": noScore, "5★": noScore, "10/5": noScore, "4/5": noScore, "9/100": noScore, "9/10/2024": noScore,
+		"": noScore, "nine": noScore, "Promoter": noScore, "9/10/2024": noScore,
 		"9-10": noScore, "9 - 10": noScore, "0–6": noScore, "9 to 10": noScore, "Promoter (9-10)": noScore, "Detractors 0-6": noScore, "9-10 Promoter": noScore,
 		"Promoter 9 to 10": noScore, "10 - 12 employees": noScore, "9 or more": noScore, "6 oder weniger": noScore, "more than 6": noScore, "at least 9": noScore,
-		"v10": noScore, "Plan9": noScore, "9th": noScore, "10x": noScore, "B-9": noScore, "Q4": noScore, "9%": noScore, "9 %": noScore, "9+": noScore, "<7": noScore,
-		"Change -5": noScore, "10 out of 100": noScore, "9 out of 5": noScore, "4 of 5": noScore, "11 out of 10": noScore, "> 9": noScore, "1 2 3": noScore, "7.5 - ok": noScore, "11 - wow": noScore, "ok 11": noScore, "0x5": noScore, "Inf": noScore,
-		"10 - from 0 to 10": noScore, "(9 to 10)": noScore, "-": noScore, "=1+1": noScore, `="9`: noScore, "٩": noScore, "½": noScore, "10²": noScore,
+		"v10": noScore, "Plan9": noScore, "9th": noScore, "10x": noScore, "B-9": noScore, "Q4": noScore, "9+": noScore, "<7": noScore,
+		"Change -5": noScore, "11 out of 10": noScore, "> 9": noScore, "1 2 3": noScore, "7.5 - ok": noScore, "11 - wow": noScore, "ok 11": noScore, "0x5": noScore, "Inf": noScore,
+		"10 - from 0 to 10": noScore, "(9 to 10)": noScore, "-": noScore, "=1+1": noScore, `="9`: noScore, "½": noScore, "10²": noScore,
+		"★★★★★": otherScale, "★★★★☆": otherScale, "5★": otherScale, "9 stars": otherScale, "5 Sterne": otherScale, "4 étoiles": otherScale, "10/5": otherScale,
+		"4/5": otherScale, "9/100": otherScale, "3,5/5": otherScale, "90%": otherScale, "9 %": otherScale, "87.5 %": otherScale, "10 out of 100": otherScale,
+		"9 out of 5": otherScale, "4 of 5": otherScale, "9 von 11": otherScale, "٤/٥": otherScale,
+		"10+": noScore, "Nine": noScore, "九": noScore, "⑨": noScore, "N.A.": noScore, "“9": noScore, `"9" or "8"`: noScore, "9 \"good\" 8": noScore,
 		"7,5": noWhole, "8.7": noWhole, "2.5": noWhole, "-0.5": noWhole,
 		"11": noAnswer, "-1": noAnswer, "65": noAnswer, "100": noAnswer, "1,000": noAnswer, "10.000": noAnswer, "1e3": noAnswer, "-4": noAnswer,
 	} {
