@@ -146,24 +146,6 @@ func (f *fixture) stored(response uuid.UUID) *ent.Response {
 	return r
 }
 
-// sound fails where the doctor finds anything.
-func (f *fixture) sound() {
-	f.t.Helper()
-	r, err := f.db.Ent.Response.Query().Count(f.ctx)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	c, err := f.db.Ent.Contact.Query().Count(f.ctx)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	e, err := feedback.ReadEntries(f.ctx, f.db, 0, 10_000)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	f.holds(r, c, len(e))
-}
-
 // TestCompleteIsAnAmendment follows the log, and changes the response in between.
 func TestCompleteIsAnAmendment(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

@@ -161,6 +161,12 @@ func (f *fixture) holds(responses, contacts, events int) {
 	if r != responses || c != contacts || len(e) != events {
 		f.t.Errorf("%d responses, %d contacts and %d events, want %d, %d and %d", r, c, len(e), responses, contacts, events)
 	}
+	f.sound()
+}
+
+// sound fails where the doctor finds anything.
+func (f *fixture) sound() {
+	f.t.Helper()
 	if found := examine(f.t, f.db, false); len(found) > 0 {
 		f.t.Errorf("the doctor finds %v", found)
 	}

@@ -1,11 +1,13 @@
 package store_test
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
 	"testing"
 
+	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
@@ -82,23 +84,15 @@ func TestMigrateGoesOn(t *testing.T) {
 func TestMigrateCompletesJobs(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		down := func(to int) ([]rivermigrate.MigrateVersion, error) {
-			opts := &rivermigrate.MigrateOpts{TargetVersion: to}
+			var driver riverdriver.Driver[*sql.Tx] = riversqlite.New(db.Writer)
 			if db.Dialect == store.Postgres {
-				m, err := rivermigrate.New(riverdatabasesql.New(db.Writer), nil)
-				if err != nil {
-					return nil, err
-				}
-				r, err := m.Migrate(t.Context(), rivermigrate.DirectionDown, opts)
-				if err != nil {
-					return nil, err
-				}
-				return r.Versions, nil
+				driver = riverdatabasesql.New(db.Writer)
 			}
-			m, err := rivermigrate.New(riversqlite.New(db.Writer), nil)
+			m, err := rivermigrate.New(driver, nil)
 			if err != nil {
 				return nil, err
 			}
-			r, err := m.Migrate(t.Context(), rivermigrate.DirectionDown, opts)
+			r, err := m.Migrate(t.Context(), rivermigrate.DirectionDown, &rivermigrate.MigrateOpts{TargetVersion: to})
 			if err != nil {
 				return nil, err
 			}
