@@ -1,7 +1,13 @@
 package feedback_test
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -54,4 +60,59 @@ func TestEraseInPieces(t *testing.T) {
 		}
 		f.holds(total, 0, 2*total)
 	})
+}
+
+// TestEraseGivenUp ends erasing after its first piece. What that has erased is in no file, whatever becomes of the rest.
+func TestEraseGivenUp(t *testing.T) {
+	url := storetest.SQLite(t)
+	storetest.Open(t, url)
+	db, err := store.Open(t.Context(), url, store.Options{}) // one that does not forget with all of it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	f := newFixture(t, db)
+	ctx, give := context.WithCancel(f.ctx)
+	erased := map[uuid.UUID]bool{}
+	log, err := feedback.NewLog(db, feedback.Config{Now: clock, Flushed: func(_ uuid.UUID, entries []*feedback.Entry) {
+		give()
+		for _, e := range entries {
+			erased[e.Event.Response] = true
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.SetMaxErased(2)
+	in := contacts.Input{ExternalID: new("ann")}
+	person := id.Contact.Format(f.upsert(in)[0].Value.ID)
+	words := map[uuid.UUID]string{}
+	for n := range 6 {
+		word := fmt.Sprintf("secret %d of ann", n)
+		words[f.record(f.with(func(r *feedback.Recording) { r.Contact, r.Comment = &in, &word })).ID] = word
+	}
+	if err := db.Forgotten(f.ctx); err != nil { // what making a tenant has left behind
+		t.Fatal(err)
+	}
+	if _, err := log.Erase(ctx, person); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if err := errors.Join(log.Close(), db.Forgotten(f.ctx)); err != nil {
+		t.Fatal(err)
+	}
+	if len(erased) == 0 || len(erased) == len(words) {
+		t.Fatalf("%d of %d were erased", len(erased), len(words))
+	}
+	path := strings.TrimPrefix(url, "sqlite://")
+	for _, file := range []string{path, path + "-wal"} {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for response := range erased {
+			if bytes.Contains(content, []byte(words[response])) {
+				t.Errorf("%s still holds %q", filepath.Base(file), words[response])
+			}
+		}
+	}
 }

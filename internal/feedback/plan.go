@@ -639,6 +639,7 @@ func (p *planner) erase(op *operation, more bool) {
 			continue
 		}
 		before := a.Response
+		p.forgets = true // also where nothing more comes of erasing the rest
 		p.touch(a)
 		a.ContactID, a.Comment, a.Locale, a.Traits = nil, nil, nil, trait.Values{}
 		p.count(before, -1)
