@@ -387,6 +387,7 @@ var corruptions = []corruption{
 	{name: "a date of letters", sqlite: true, sql: []string{`UPDATE responses SET responded_at = 'yesterday' WHERE id = {R3}`}, want: []string{`{R3} was given at "yesterday", which is no time`}},
 	{name: "JSON that is none", sqlite: true, sql: []string{`UPDATE responses SET traits = '{' WHERE id = {R3}`}, want: []string{`{R3} has the traits "{"`}},
 	{name: "a campaign of letters", sqlite: true, sql: []string{`UPDATE responses SET campaign_id = 'none' WHERE id = {R3}`}, want: []string{`{R3} has the campaign "none", but by event 4 it is of {C1}`}, mends: true},
+	{name: "a cell that was changed by letters", sqlite: true, sql: []string{`UPDATE cells SET changed = 'x' WHERE tenant_id = {First} AND grain = 1 AND campaign_id = {C1}`}, want: []string{`has the changed "x"`}, mends: true, cells: true},
 	{name: "a cell of letters", sqlite: true, sql: []string{`UPDATE cells SET s3 = 'x' WHERE tenant_id = {First} AND grain = 2 AND campaign_id = {C1}`}, want: []string{`has the s3 "x"`}, mends: true, cells: true},
 	{name: "an event of letters", sqlite: true, sql: []string{`UPDATE events SET at = 'then', score = 'x' WHERE tenant_id = {First} AND position = 4`}, want: []string{`event 4 has the at "then"`}},
 	{name: "a position of letters", sqlite: true, sql: []string{`UPDATE tenants SET log_position = 'x' WHERE id = {First}`}, want: []string{`{First} has the log_position "x"`}},

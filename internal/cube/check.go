@@ -636,9 +636,12 @@ func (t *tally) read(tx *store.Tx, month calendar.Day, f func(k Key, h nps.Histo
 			h[i], ok = r.Int(4 + i)
 			readable = readable && ok
 		}
+		if _, ok := r.Int(4 + len(h)); !ok {
+			readable = false
+		}
 		f(k, h, readable)
 		return nil
-	}, `SELECT grain, campaign_id, start, profile_id, `+histogramColumns+` FROM cells WHERE tenant_id = $1 AND cube = $2
+	}, `SELECT grain, campaign_id, start, profile_id, `+histogramColumns+`, changed FROM cells WHERE tenant_id = $1 AND cube = $2
 		AND start >= $3 AND start < $4 AND `+store.In(t.e.db.Dialect, "campaign_id", "uuid", "$5"),
 		t.e.tenant, t.g.Number, int64(month), int64(calendar.Monthly.Next(month)), t.campaigns)
 }

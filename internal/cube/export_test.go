@@ -3,6 +3,7 @@ package cube
 import (
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
@@ -42,4 +43,23 @@ func (c *States) Remembered() (counted, are int) {
 		are += t.size()
 	}
 	return c.memory.size, are
+}
+
+// HoldLoads keeps all from reading months that are not in memory, until release is called.
+func (c *States) HoldLoads() (release func()) {
+	for range maxLoads {
+		c.memory.loads <- struct{}{}
+	}
+	return func() {
+		for range maxLoads {
+			<-c.memory.loads
+		}
+	}
+}
+
+// Waits reports whether somebody waits for the tenant's cells, or has.
+func (c *States) Waits(tenant uuid.UUID) bool {
+	c.memory.mu.Lock()
+	defer c.memory.mu.Unlock()
+	return c.memory.tenants[tenant] != nil
 }

@@ -38,7 +38,7 @@ type memory struct {
 	clock int64
 
 	flights flight.Group[*view]
-	// loads has room for as many as may read bundles at a time.
+	// loads has room for as many as may read months at a time that are not there.
 	loads chan struct{}
 }
 
@@ -179,7 +179,11 @@ func (m *memory) view(ctx context.Context, db *store.DB, s *State, q Query) (*vi
 	// Who waits for the same gets the same. It is loaded even where they give up, so that it is there when they ask again.
 	return m.flights.Do(ctx, q.name(s, revision), loadTimeout, func(ctx context.Context) (v *view, err error) {
 		t := m.tenant(s.Tenant)
-		for _, turn := range []chan struct{}{t.turn, m.loads} {
+		turns := []chan struct{}{t.turn}
+		if m.lacks(t, q) {
+			turns = append(turns, m.loads)
+		}
+		for _, turn := range turns {
 			select {
 			case turn <- struct{}{}:
 			case <-ctx.Done():
@@ -254,6 +258,14 @@ func (m *memory) tenant(id uuid.UUID) *remembered {
 	m.clock++
 	t.used = m.clock
 	return t
+}
+
+// lacks reports whether the query asks for months that are not there at all, which takes longer than to read what has
+// changed in those that are.
+func (m *memory) lacks(t *remembered, q Query) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return t.revision < 0 || slices.ContainsFunc(q.needs(t.months), func(n need) bool { return n.month.bundles[n.grain] == nil })
 }
 
 // loading is how a query's bundles are read, in a snapshot, by who has the tenant's turn.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -13,7 +14,9 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/nps"
+	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/tenant"
@@ -319,4 +322,106 @@ func TestMemoryIsNeverBehind(t *testing.T) {
 			}
 		})
 	})
+}
+
+// Who waits for the same months waits for one reading, which does not end with those who leave, and what was read stays
+// for all, whoever could not pay for it.
+func TestMonthsAreReadOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		r := newRecorder(t, db)
+		r.record(500)
+		states := cube.NewStates(db)
+		s, err := states.Get(r.ctx, r.tenant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := cube.Query{From: cube.Earliest, To: cube.Latest, ByProfile: true}
+		read := func(ctx context.Context) (int64, error) {
+			cells, err := cube.Read(ctx, db, s, q)
+			n := int64(0)
+			if err == nil {
+				for c := range cells.All() {
+					n += c.Histogram.Count()
+				}
+			}
+			return n, err
+		}
+		broke := errors.New("broke")
+		paid := 0
+		paying := func(most int) context.Context {
+			paid = 0
+			return rate.WithSpender(r.ctx, func(n int) error {
+				if paid += n; paid > most {
+					return broke
+				}
+				return nil
+			}, false)
+		}
+
+		release := states.HoldLoads()
+		impatient, leave := context.WithCancelCause(r.ctx)
+		left := errors.New("left")
+		answers := make(chan error)
+		go func() {
+			_, err := read(impatient)
+			answers <- err
+		}()
+		for !states.Waits(r.tenant) {
+			runtime.Gosched()
+		}
+		leave(left)
+		if err := <-answers; !errors.Is(err, left) {
+			t.Errorf("who leaves gets %v", err)
+		}
+		for range 4 {
+			go func() {
+				n, err := read(r.ctx)
+				if err == nil && n != 500 {
+					err = fmt.Errorf("%d responses", n)
+				}
+				answers <- err
+			}()
+		}
+		release()
+		for range 4 {
+			if err := <-answers; err != nil {
+				t.Error(err)
+			}
+		}
+
+		other := cube.NewStates(db) // that has nothing in memory yet
+		q.By = calendar.Daily
+		many := 600
+		r.spread(many)
+		if s, err = other.Get(r.ctx, r.tenant); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := read(paying(1)); !errors.Is(err, broke) {
+			t.Errorf("without means: %v", err)
+		}
+		n, err := read(paying(1))
+		if err != nil || n != int64(500+many) {
+			t.Errorf("when it was read: %d, %v", n, err)
+		}
+	})
+}
+
+// spread records responses of as many days.
+func (r *recorder) spread(n int) {
+	r.t.Helper()
+	items := make([]feedback.Recording, n)
+	for i := range items {
+		at := time.Now().AddDate(0, 0, -i-1)
+		items[i] = feedback.Recording{Campaign: r.campaign, Score: i % 11, Channel: "API", RespondedAt: &at}
+	}
+	out, err := r.log.Record(r.ctx, items)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, o := range out {
+		if o.Value == nil {
+			r.t.Fatal(o.Errors)
+		}
+	}
+	r.count += n
 }
