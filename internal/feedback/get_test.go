@@ -34,7 +34,7 @@ func TestFinderIsPaidByWhoFinds(t *testing.T) {
 			t.Errorf("who sees nothing got %v, %v for %d", found, err, spent)
 		}
 		poor := errors.New("no more points")
-		if found, err := finder.Get(rate.WithSpender(f.ctx, func(n int) error { return poor }, false), r.ID); !errors.Is(err, poor) {
+		if found, err := finder.Get(rate.WithSpender(f.ctx, func(int) error { return poor }, false), r.ID); !errors.Is(err, poor) {
 			t.Errorf("who has no more points got %v, %v", found, err)
 		}
 	})
