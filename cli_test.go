@@ -93,6 +93,9 @@ func TestAsked(t *testing.T) {
 	usage(`expected "<file>"`, "import")
 	usage(`expected "<id>"`, "key", "revoke")
 	usage(`expected "<name>"`, "tenant", "create")
+	// What other programs call help and version.
+	usage(`unexpected argument improt, did you mean "import"?`, "help", "improt")
+	tests = append(tests, asked{args: []string{"--version"}, says: []string{"zeroten "}})
 	// Values that cannot be.
 	usage("is no id of a key", "key", "revoke", "key_xyz")
 	usage("is no id of a key", "key", "revoke", "camp_01h455vb4pex5vsknk084sn02q")
@@ -210,6 +213,23 @@ func listing(t *testing.T, dir string) (names []string) {
 		names = append(names, e.Name())
 	}
 	return names
+}
+
+// TestHelp asks for help in the way of other programs.
+func TestHelp(t *testing.T) {
+	program := build(t)
+	for _, test := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"help"}, "Usage: zeroten <command>"},
+		{[]string{"help", "import"}, "Usage: zeroten import <file>"},
+		{[]string{"help", "key", "create"}, "Usage: zeroten key create"},
+	} {
+		if out, errs, code := finish(t, command(t.Context(), program, nil, test.args...)); code != 0 || errs != "" || !strings.HasPrefix(out, test.says) {
+			t.Errorf("%v: it ends with %d: %s%s", test.args, code, out, errs)
+		}
+	}
 }
 
 // TestPaths takes addresses in all ways in which a file can be written.

@@ -116,6 +116,12 @@ func validationRules() []core.Rule {
 		all.RemoveRule(strings.TrimSuffix(quiet.Name, "WithoutSuggestions"))
 		all.AddRule(quiet.Name, quiet.RuleFunc)
 	}
+	values := rules.ValuesOfCorrectTypeRuleWithoutSuggestions
+	all.RemoveRule(values.Name)
+	all.AddRule(values.Name, func(observers *core.Events, add core.AddErrFunc) {
+		values.RuleFunc(observers, butEnums(add))
+		enumValues(observers, add)
+	})
 	all.RemoveRule(rules.MaxIntrospectionDepth.Name)
 	all.AddRule("ReadableNumbers", readableNumbers)
 	inner := all.GetInner()
@@ -124,6 +130,28 @@ func validationRules() []core.Rule {
 		sorted = append(sorted, core.Rule{Name: name, RuleFunc: inner[name]})
 	}
 	return sorted
+}
+
+// butEnums leaves out what the library says of names that are of no enum.
+func butEnums(add core.AddErrFunc) core.AddErrFunc {
+	return func(options ...core.ErrorOption) {
+		var said gqlerror.Error
+		for _, option := range options {
+			option(&said)
+		}
+		if !strings.HasPrefix(said.Message, `Value "`) || !strings.HasSuffix(said.Message, `" enum.`) {
+			add(options...)
+		}
+	}
+}
+
+// enumValues says of a name that is of no enum which there are: whoever knows an argument may know what it takes.
+func enumValues(observers *core.Events, add core.AddErrFunc) {
+	observers.OnValue(func(_ *core.Walker, value *ast.Value) {
+		if def := value.Definition; value.Kind == ast.EnumValue && def != nil && def.Kind == ast.Enum && def.EnumValues.ForName(value.Raw) == nil {
+			add(core.Message("%s", input.NotOf(def, value.Raw)), core.At(value.Position))
+		}
+	})
 }
 
 // readableNumbers refuses numbers beyond 64 bits in scalars of our own: the executor panics over them.

@@ -129,7 +129,7 @@ func (w *walk) names(typ *ast.Type, value any) *gqlerror.Error {
 		if ok && def.EnumValues.ForName(name) != nil {
 			return nil
 		}
-		return gqlerror.ErrorPathf(slices.Clone(w.path), "%s", notOf(def, name))
+		return gqlerror.ErrorPathf(slices.Clone(w.path), "%s", NotOf(def, name))
 	}
 	return w.fields(def, value, w.enums, func(f *ast.FieldDefinition, value any) *gqlerror.Error { return w.names(f.Type, value) })
 }
@@ -155,14 +155,26 @@ func items(value any) (list reflect.Value, ok bool) {
 	return list, list.Kind() == reflect.Slice
 }
 
-// notOf says that a text is no name of an enum, and which one was meant where only the case is another.
-func notOf(enum *ast.Definition, name string) string {
+// mostNamed is how many of an enum's values a message names.
+const mostNamed = 20
+
+// NotOf says that a text is no name of an enum, which one was meant where only the case is another, and else which there
+// are.
+func NotOf(enum *ast.Definition, name string) string {
 	for _, value := range enum.EnumValues {
 		if strings.EqualFold(value.Name, name) {
 			return fmt.Sprintf("%.40q is not a valid %s: write %s", name, enum.Name, value.Name)
 		}
 	}
-	return fmt.Sprintf("%.40q is not a valid %s", name, enum.Name)
+	var names []string
+	for _, value := range enum.EnumValues {
+		names = append(names, value.Name)
+	}
+	more := ""
+	if n := len(names) - mostNamed; n > 0 {
+		names, more = names[:mostNamed], fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Sprintf("%.40q is not a valid %s: want one of %s%s", name, enum.Name, strings.Join(names, ", "), more)
 }
 
 func (w *walk) selections(set ast.SelectionSet) *gqlerror.Error {

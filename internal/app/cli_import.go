@@ -138,7 +138,12 @@ func (c *ImportCmd) look(ctx context.Context, g *Globals) (plan *importer.Plan, 
 func (c *ImportCmd) existing(ctx context.Context, g *Globals) (db *store.DB, err error) {
 	db, err = store.Open(ctx, g.Database, store.Options{MaxConns: g.Connections, Existing: true})
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		if c.DryRun {
+			err = g.print("There is no database yet: no row is known from before.\n\n")
+		} else {
+			err = nil
+		}
+		return nil, err
 	}
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -72,6 +73,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "zeroten:", err)
 		return ExitFailed
 	}
+	args = asCommands(args)
 	command, err := parser.Parse(args)
 	if err != nil {
 		err = helpful(parser, args, err)
@@ -89,6 +91,18 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 	}
 	return code
+}
+
+// asCommands writes what other programs call their version and their help as this one does: --version is version, and
+// help import is import --help.
+func asCommands(args []string) []string {
+	switch {
+	case len(args) == 1 && args[0] == "--version":
+		return []string{"version"}
+	case len(args) > 0 && args[0] == "help":
+		return append(slices.Clone(args[1:]), "--help")
+	}
+	return args
 }
 
 func newParser(ctx context.Context, cli *CLI) (*kong.Kong, error) {

@@ -165,6 +165,9 @@ func checkPath(file string, mustExist bool) error {
 	}
 	folder, missing := os.Stat(filepath.Dir(file))
 	switch {
+	case errors.Is(missing, os.ErrNotExist):
+		// Where a file is missing it can be made; here that would fail as well.
+		return fmt.Errorf("%w: the folder of the file: %s: no such file or directory; make it first", ErrUnreachable, filepath.Dir(file))
 	case missing != nil:
 		return fmt.Errorf("the folder of the file: %w", missing)
 	case !folder.IsDir():
