@@ -612,3 +612,28 @@ func TestDoctorPutsEventsWhereTheyWere(t *testing.T) {
 		}
 	})
 }
+
+// TestDoctorGivesUp has somebody change settings after each mend, and spoil what was mended: it ends, and says why.
+func TestDoctorGivesUp(t *testing.T) {
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		w := newWard(t, url)
+		spoil := func() {
+			w.exec(w.sql(`UPDATE responses SET score = 9 WHERE id IN ({R5}, {R6})`))
+			w.exec(w.sql(`UPDATE tenants SET settings = settings + 1 WHERE id = {First}`))
+		}
+		spoil()
+		mended, said := 0, ""
+		_, err := doctor.Check(t.Context(), w.db, true, func(f doctor.Finding) error {
+			if f.Mended {
+				mended++
+				spoil()
+			}
+			said += f.What + "\n"
+			return nil
+		})
+		w.fine(err)
+		if mended == 0 || !strings.Contains(said, "change all the time") || !strings.Contains(said, w.said("{R6}")+" has the score 9") {
+			t.Errorf("%d were mended, and it says\n%s", mended, said)
+		}
+	})
+}

@@ -130,6 +130,9 @@ func (d *doctor) tenant(ctx context.Context, p patient) error {
 		case err == nil && (len(left) == 0 || len(left) == len(e.faults)):
 			return d.tell(p.String(), false, left)
 		}
+		if err != nil {
+			failed = append(failed, cube.Faultf("not all was mended, since settings or combinations of values change all the time: run it again when less is going on"))
+		}
 		if e, err = d.examine(ctx, p); err != nil {
 			return err
 		}
