@@ -141,6 +141,7 @@ type selection struct {
 	// where is for the database. It may let more pass than tests do.
 	where   func(*sql.Selector)
 	tests   []func(*ent.Contact) bool
+	traits  bool // that tests look at
 	visible Visible
 }
 
@@ -219,6 +220,7 @@ func (s *selection) segment(ctx context.Context, states *cube.States, idText str
 			return fmt.Errorf("segment %s: %w", idText, err)
 		}
 		today := state.Today(now)
+		s.traits = true
 		s.tests = append(s.tests, func(c *ent.Contact) bool {
 			values := state.Active.Shape.Values(c.Traits, today)
 			for i, value := range values {
@@ -248,110 +250,179 @@ func (s *selection) holds(c *ent.Contact) bool {
 }
 
 func (s *selection) fetch(ctx context.Context, w page.Window) ([]*ent.Contact, error) {
+	var found []*ent.Contact
 	if !s.sieves() {
-		var found []*ent.Contact
-		err := s.searching(ctx, func() (err error) {
-			found, err = s.query().Where(w.Apply).All(ctx)
-			return err
+		err := s.searching(ctx, w, func(ctx context.Context, part page.Window) (bool, error) {
+			part.Limit = w.Limit - len(found)
+			rows, err := s.query().Where(part.Apply).All(ctx)
+			found = append(found, rows...)
+			return len(found) < w.Limit, err
 		})
 		return found, err
 	}
-	var after *uuid.UUID
-	if k, ok := w.After(); ok {
-		after = &k.ID
-	}
-	var found []*ent.Contact
-	err := s.scan(ctx, s.query, w.Desc, after, func(c *ent.Contact) bool {
+	err := s.scan(ctx, w, func(c *ent.Contact) bool {
 		found = append(found, c)
 		return len(found) < w.Limit
 	})
-	return found, err
+	if err != nil || len(found) == 0 {
+		return found, err
+	}
+	return s.whole(ctx, found)
+}
+
+// whole reads all of those contacts of which only some was read, in their order.
+func (s *selection) whole(ctx context.Context, some []*ent.Contact) ([]*ent.Contact, error) {
+	ids := make([]uuid.UUID, len(some))
+	for i, c := range some {
+		ids[i] = c.ID
+	}
+	rows, err := s.db.Ent.Contact.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[uuid.UUID]*ent.Contact, len(rows))
+	for _, c := range rows {
+		found[c.ID] = c
+	}
+	all := make([]*ent.Contact, 0, len(some))
+	for _, c := range some {
+		if c := found[c.ID]; c != nil { // erased meanwhile
+			all = append(all, c)
+		}
+	}
+	return all, nil
 }
 
 func (s *selection) count(ctx context.Context) (int, error) {
 	n := 0
-	if !s.sieves() {
-		err := s.searching(ctx, func() (err error) {
-			n, err = s.query().Count(ctx)
-			return err
-		})
-		if err == nil {
-			err = rate.Spend(ctx, n/rate.CountsPerPoint)
-		}
+	if s.sieves() {
+		err := s.scan(ctx, page.Window{}, func(*ent.Contact) bool { n++; return true })
 		return n, err
 	}
-	tested := func() *ent.ContactQuery {
-		q := s.query()
-		q.Select(entcontact.FieldID, entcontact.FieldName, entcontact.FieldEmail, entcontact.FieldExternalID, entcontact.FieldTraits)
-		return q
+	if s.where == nil {
+		// As many as cost something are counted and paid for at a time, and so is it refused in time.
+		for at := (page.Window{}); ; {
+			last, err := s.nth(ctx, at, counted)
+			if err != nil {
+				return 0, err
+			}
+			if last == nil {
+				rest, err := s.query().Where(at.Bounds).Count(ctx)
+				return n + rest, err
+			}
+			n, at = n+counted, at.Beyond(*last)
+			if err := rate.Spend(ctx, counted/rate.CountsPerPoint); err != nil {
+				return 0, err
+			}
+		}
 	}
-	err := s.scan(ctx, tested, false, nil, func(*ent.Contact) bool { n++; return true })
+	err := s.searching(ctx, page.Window{}, func(ctx context.Context, w page.Window) (bool, error) {
+		some, err := s.query().Where(w.Bounds).Count(ctx)
+		n += some
+		return true, err
+	})
 	return n, err
 }
 
-// searching runs a statement: as a scan where the database looks for a text.
-func (s *selection) searching(ctx context.Context, statement func() error) error {
-	if s.where == nil {
-		return statement()
+// counted is how many contacts are counted in one go.
+const counted = 10 * rate.CountsPerPoint
+
+// nth is the key of the n-th contact of a window, whatever is looked for; nil where there are fewer.
+func (s *selection) nth(ctx context.Context, w page.Window, n int) (*page.Key, error) {
+	ids, err := s.db.Ent.Contact.Query().Where(w.Apply).Offset(n - 1).Limit(1).IDs(ctx)
+	if err != nil || len(ids) == 0 {
+		return nil, err
 	}
-	if err := rate.SpendBlind(ctx); err != nil {
-		return err
-	}
-	return s.db.Scan(ctx, statement)
+	return &page.Key{ID: ids[0]}, nil
 }
 
-// chunk is how many contacts are looked at in one go.
-const chunk = 1_000
-
-// scan calls f with those that pass all tests, by id, until f has enough.
-func (s *selection) scan(ctx context.Context, query func() *ent.ContactQuery, desc bool, after *uuid.UUID, f func(*ent.Contact) bool) error {
+// searching goes through a window: in portions where the database looks for a text.
+func (s *selection) searching(ctx context.Context, w page.Window, read func(context.Context, page.Window) (bool, error)) error {
+	if s.where == nil {
+		_, err := read(ctx, w)
+		return err
+	}
 	if err := rate.SpendBlind(ctx); err != nil {
 		return err
 	}
+	return s.portions(ctx, w, func(ctx context.Context, w page.Window) (more bool, err error) {
+		err = s.db.Sift(ctx, func() error {
+			more, err = read(ctx, w)
+			return err
+		})
+		return more, err
+	})
+}
+
+func (s *selection) portions(ctx context.Context, w page.Window, read func(context.Context, page.Window) (bool, error)) error {
+	end := func(ctx context.Context, w page.Window, n int) (last *page.Key, err error) {
+		err = s.db.Sift(ctx, func() error {
+			last, err = s.nth(ctx, w, n)
+			return err
+		})
+		return last, err
+	}
+	weigh := func(ctx context.Context, w page.Window) (rows, bytes int, err error) {
+		err = s.db.Sift(ctx, func() error {
+			rows, err = s.db.Ent.Contact.Query().Where(w.Bounds).Count(ctx)
+			return err
+		})
+		return rows, 0, err
+	}
+	return page.Portions(ctx, w, end, weigh, read)
+}
+
+// scan calls f with those that pass all tests, in the window's order, until f has enough. They have what the tests need,
+// and no more.
+func (s *selection) scan(ctx context.Context, w page.Window, f func(*ent.Contact) bool) error {
+	if err := rate.SpendBlind(ctx); err != nil {
+		return err
+	}
+	read := func(ctx context.Context, w page.Window) (bool, error) { return s.sift(ctx, w, f) }
+	if s.where != nil {
+		return s.portions(ctx, w, read)
+	}
+	_, err := read(ctx, w)
+	return err
+}
+
+// sift is scan for a part of the window, and says whether f wants more.
+func (s *selection) sift(ctx context.Context, w page.Window, f func(*ent.Contact) bool) (more bool, err error) {
+	columns := []string{entcontact.FieldID}
+	if s.tests != nil {
+		columns = append(columns, entcontact.FieldName, entcontact.FieldEmail, entcontact.FieldExternalID)
+	}
+	if s.traits {
+		columns = append(columns, entcontact.FieldTraits)
+	}
+	w.Limit = page.SiftChunk
 	for {
-		q := query().Limit(chunk)
-		if desc {
-			q.Order(entcontact.ByID(sql.OrderDesc()))
-		} else {
-			q.Order(entcontact.ByID())
-		}
-		switch {
-		case after == nil:
-		case desc:
-			q.Where(entcontact.IDLT(*after))
-		default:
-			q.Where(entcontact.IDGT(*after))
-		}
 		var rows []*ent.Contact
-		run := s.db.Sift
-		if s.where != nil {
-			run = s.db.Scan
-		}
-		err := run(ctx, func() (err error) {
-			rows, err = q.All(ctx)
+		err := s.db.Sift(ctx, func() (err error) {
+			rows, err = s.query().Where(w.Apply).Select(columns...).All(ctx)
 			return err
 		})
 		if err != nil {
-			return err
+			return false, err
 		}
 		if err := rate.SpendUnseen(ctx, len(rows)/rate.RowsPerPoint); err != nil {
-			return err
+			return false, err
 		}
-		last := len(rows) < chunk
+		last := len(rows) < w.Limit
 		if !last {
-			after = &rows[len(rows)-1].ID
+			w = w.Beyond(page.Key{ID: rows[len(rows)-1].ID})
 		}
 		rows = slices.DeleteFunc(rows, func(c *ent.Contact) bool { return !s.holds(c) })
 		if rows, err = s.visible.only(ctx, rows); err != nil {
-			return err
+			return false, err
 		}
 		for _, c := range rows {
 			if !f(c) {
-				return nil
+				return false, nil
 			}
 		}
 		if last {
-			return nil
+			return true, nil
 		}
 	}
 }

@@ -86,19 +86,10 @@ func List(ctx context.Context, db *store.DB, states *cube.States, f Filter, with
 		}
 		f.Warn(ctx, sel)
 	}
-	where := sel.predicates()
-	fetch := func(ctx context.Context, w page.Window) (rows []*ent.Response, err error) {
-		err = sel.scan(ctx, db, func() error {
-			rows, err = db.Ent.Response.Query().Where(where...).Where(w.Apply).All(ctx)
-			return err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("listing responses: %w", err)
-		}
-		return rows, nil
+	sifted := func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
+		return sel.fetch(ctx, db, w, order.key, nil)
 	}
-	sifted := fetch
-	if sel.sieves() || len(sel.terms) > 0 {
+	if sel.looks() {
 		keep := func(r *ent.Response) bool { return sel.matchesProfile(r) && sel.matchesTerms(r) }
 		sifted = func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
 			if err := rate.SpendBlind(ctx); err != nil {
@@ -108,10 +99,18 @@ func List(ctx context.Context, db *store.DB, states *cube.States, f Filter, with
 			if err != nil {
 				return nil, err
 			}
+			var found []*ent.Response
 			if days == nil || order.page().Column != response.FieldRespondedAt {
-				return page.Sift(ctx, w, order.key, fetch, keep)
+				found, err = page.Sift(ctx, w, order.key, func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
+					return sel.fetch(ctx, db, w, order.key, nil)
+				}, keep)
+			} else {
+				found, err = sel.siftDays(ctx, db, w, days, order.key, keep)
 			}
-			return sel.siftDays(ctx, db, w, days, order.key, keep)
+			if err != nil {
+				return nil, err
+			}
+			return whole(ctx, db, found)
 		}
 	}
 	count := func(ctx context.Context) (n int, err error) {
@@ -128,23 +127,142 @@ func List(ctx context.Context, db *store.DB, states *cube.States, f Filter, with
 	return page.Of(ctx, args, order.page(), order.key, sifted, count)
 }
 
-// scan runs a statement: as a scan where the database may have to read on through rows that do not match.
-func (sel *Selection) scan(ctx context.Context, db *store.DB, statement func() error) error {
-	if !sel.sieves() && len(sel.terms) == 0 && sel.hasComment == nil && sel.variants == nil && sel.channels == nil {
-		return statement()
-	}
-	if len(sel.terms) == 0 && sel.sieves() {
-		return db.Sift(ctx, statement)
-	}
-	return db.Scan(ctx, statement)
+// looks reports whether there is more to tell of a response than the database can.
+func (sel *Selection) looks() bool { return sel.sieves() || len(sel.terms) > 0 }
+
+// unindexed reports whether the database has to look at responses one by one to tell which are in the selection.
+func (sel *Selection) unindexed() bool {
+	return len(sel.terms) > 0 || sel.hasComment != nil || sel.variants != nil || sel.channels != nil
 }
 
-// predicates are the parts of the filter that the database can tell.
-func (sel *Selection) predicates() []predicate.Response {
+// query selects responses: where more has to be told of them than the database can, what it is told by, and not the rest,
+// which may be long.
+func (sel *Selection) query(db *store.DB, where []predicate.Response) *ent.ResponseQuery {
+	q := db.Ent.Response.Query().Where(where...)
+	if sel.looks() {
+		columns := []string{response.FieldID, response.FieldScore, response.FieldRespondedAt, response.FieldVariant, response.FieldChannel}
+		if sel.sieves() {
+			columns = append(columns, response.FieldTraits)
+		}
+		if len(sel.terms) > 0 {
+			columns = append(columns, response.FieldComment)
+		}
+		q.Select(columns...)
+	}
+	return q
+}
+
+// whole reads all of those responses of which only some was read, in their order.
+func whole(ctx context.Context, db *store.DB, some []*ent.Response) ([]*ent.Response, error) {
+	if len(some) == 0 {
+		return some, nil
+	}
+	ids := make([]uuid.UUID, len(some))
+	for i, r := range some {
+		ids[i] = r.ID
+	}
+	rows, err := db.Ent.Response.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading responses: %w", err)
+	}
+	found := make(map[uuid.UUID]*ent.Response, len(rows))
+	for _, r := range rows {
+		found[r.ID] = r
+	}
+	all := make([]*ent.Response, 0, len(some))
+	for _, r := range some {
+		if r := found[r.ID]; r != nil { // deleted meanwhile
+			all = append(all, r)
+		}
+	}
+	return all, nil
+}
+
+// fetch reads a window of what the database can tell of the selection; where it has to look at rows one by one, in portions.
+func (sel *Selection) fetch(ctx context.Context, db *store.DB, w page.Window, key func(*ent.Response) page.Key, besides []predicate.Response) ([]*ent.Response, error) {
+	where := slices.Concat(sel.predicates(), besides)
+	var found []*ent.Response
+	read := func(ctx context.Context, part page.Window) (bool, error) {
+		part.Limit = w.Limit - len(found)
+		run := func() error {
+			rows, err := sel.query(db, where).Where(part.Apply).All(ctx)
+			found = append(found, rows...)
+			return err
+		}
+		if !sel.unindexed() && !sel.sieves() {
+			return false, run()
+		}
+		err := db.Sift(ctx, run)
+		return len(found) < w.Limit, err
+	}
+	var err error
+	if sel.unindexed() {
+		err = sel.portions(ctx, db, w, key, besides, read)
+	} else {
+		_, err = read(ctx, w)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing responses: %w", err)
+	}
+	return found, nil
+}
+
+// portions goes through all that an index finds of the selection.
+func (sel *Selection) portions(
+	ctx context.Context, db *store.DB, w page.Window, key func(*ent.Response) page.Key, besides []predicate.Response,
+	read func(context.Context, page.Window) (bool, error),
+) error {
+	where := slices.Concat(sel.indexed(), besides)
+	end := func(ctx context.Context, w page.Window, n int) (last *page.Key, err error) {
+		err = db.Sift(ctx, func() error {
+			rows, err := db.Ent.Response.Query().Where(where...).Where(w.Apply).Offset(n-1).Limit(1).
+				Select(response.FieldID, response.FieldScore, response.FieldRespondedAt).All(ctx)
+			if len(rows) > 0 {
+				last = new(key(rows[0]))
+			}
+			return err
+		})
+		return last, err
+	}
+	weigh := func(ctx context.Context, w page.Window) (rows, bytes int, err error) {
+		err = db.Sift(ctx, func() error {
+			q := db.Ent.Response.Query().Where(where...).Where(w.Bounds)
+			if len(sel.terms) == 0 {
+				rows, err = q.Count(ctx)
+				return err
+			}
+			var sums []struct{ Responses, Bytes int }
+			err := q.Aggregate(
+				func(*sql.Selector) string { return "count(*) AS responses" },
+				func(s *sql.Selector) string {
+					return "coalesce(sum(octet_length(" + s.C(response.FieldComment) + ")), 0) AS bytes"
+				},
+			).Scan(ctx, &sums)
+			for _, sum := range sums {
+				rows, bytes = sum.Responses, sum.Bytes
+			}
+			return err
+		})
+		return rows, bytes, err
+	}
+	return page.Portions(ctx, w, end, weigh, read)
+}
+
+// indexed are the parts of the filter that an index finds.
+func (sel *Selection) indexed() []predicate.Response {
 	var where []predicate.Response
 	if sel.Campaigns != nil {
 		where = append(where, response.CampaignIDIn(sel.Campaigns...))
 	}
+	if sel.Categories != nil {
+		where = append(where, response.ScoreIn(sel.scores()...))
+	}
+	return append(where, sel.between(sel.From, sel.To)...)
+}
+
+// predicates are the parts of the filter that the database can tell.
+func (sel *Selection) predicates() []predicate.Response {
+	where := sel.indexed()
 	if sel.channels != nil {
 		channels := make([]response.Channel, len(sel.channels))
 		for i, c := range sel.channels {
@@ -159,10 +277,6 @@ func (sel *Selection) predicates() []predicate.Response {
 		}
 		where = append(where, variant)
 	}
-	if sel.Categories != nil {
-		where = append(where, response.ScoreIn(sel.scores()...))
-	}
-	where = append(where, sel.between(sel.From, sel.To)...)
 	if sel.hasComment != nil {
 		if *sel.hasComment {
 			where = append(where, response.CommentNotNil())
@@ -247,7 +361,6 @@ func (sel *Selection) siftDays(
 	ctx context.Context, db *store.DB, w page.Window, days []calendar.Day,
 	key func(*ent.Response) page.Key, keep func(*ent.Response) bool,
 ) ([]*ent.Response, error) {
-	where := sel.predicates()
 	if after, ok := w.After(); ok {
 		if at, ok := after.Value.(time.Time); ok {
 			start := calendar.DayOf(at, sel.state.Active.Zone())
@@ -265,12 +378,8 @@ func (sel *Selection) siftDays(
 		run := sel.between(min(days[0], days[n-1]), max(days[0], days[n-1]))
 		days = days[n:]
 		w.Limit = full - len(kept)
-		rows, err := page.Sift(ctx, w, key, func(ctx context.Context, w page.Window) (rows []*ent.Response, err error) {
-			err = sel.scan(ctx, db, func() error {
-				rows, err = db.Ent.Response.Query().Where(where...).Where(run...).Where(w.Apply).All(ctx)
-				return err
-			})
-			return rows, err
+		rows, err := page.Sift(ctx, w, key, func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
+			return sel.fetch(ctx, db, w, key, run)
 		}, keep)
 		if err != nil {
 			return nil, fmt.Errorf("listing responses: %w", err)
@@ -297,50 +406,50 @@ func (sel *Selection) count(ctx context.Context, db *store.DB) (int, error) {
 		}
 		return int(n), nil
 	}
-	return sel.countRows(ctx, db, sel.predicates())
+	return sel.countRows(ctx, db, nil)
 }
 
-// countRows counts those that the predicates and the selection's segments and words leave.
-func (sel *Selection) countRows(ctx context.Context, db *store.DB, where []predicate.Response) (int, error) {
+// countRows counts those of the selection that the predicates leave.
+func (sel *Selection) countRows(ctx context.Context, db *store.DB, besides []predicate.Response) (int, error) {
 	if err := rate.SpendBlind(ctx); err != nil {
 		return 0, err
 	}
-	if !sel.sieves() && len(sel.terms) == 0 {
-		n := 0
-		err := sel.scan(ctx, db, func() (err error) {
-			n, err = db.Ent.Response.Query().Where(where...).Count(ctx)
-			return err
-		})
-		if err != nil {
-			return 0, fmt.Errorf("counting responses: %w", err)
-		}
-		return n, nil
-	}
+	where := slices.Concat(sel.predicates(), besides)
+	byID := func(r *ent.Response) page.Key { return page.Key{ID: r.ID} }
 	n := 0
-	var after uuid.UUID
-	for {
-		var rows []*ent.Response
-		err := sel.scan(ctx, db, func() (err error) {
-			rows, err = db.Ent.Response.Query().Where(where...).Where(response.IDGT(after)).
-				Order(response.ByID(sql.OrderAsc())).Limit(2_000).All(ctx)
-			return err
-		})
-		if err != nil {
-			return 0, fmt.Errorf("counting responses: %w", err)
+	read := func(ctx context.Context, w page.Window) (bool, error) {
+		if !sel.looks() {
+			return true, db.Sift(ctx, func() error {
+				some, err := db.Ent.Response.Query().Where(where...).Where(w.Bounds).Count(ctx)
+				n += some
+				return err
+			})
 		}
-		if err := rate.SpendUnseen(ctx, len(rows)/rate.RowsPerPoint); err != nil {
-			return 0, err
-		}
-		for _, r := range rows {
+		// All that is kept is counted at once, and nothing is remembered.
+		_, err := page.Sift(ctx, w, byID, func(ctx context.Context, w page.Window) (rows []*ent.Response, err error) {
+			err = db.Sift(ctx, func() error {
+				rows, err = sel.query(db, where).Where(w.Apply).All(ctx)
+				return err
+			})
+			return rows, err
+		}, func(r *ent.Response) bool {
 			if sel.matchesProfile(r) && sel.matchesTerms(r) {
 				n++
 			}
-		}
-		if len(rows) < 2_000 {
-			return n, nil
-		}
-		after = rows[len(rows)-1].ID
+			return false
+		})
+		return true, err
 	}
+	var err error
+	if sel.unindexed() {
+		err = sel.portions(ctx, db, page.Window{}, byID, besides, read)
+	} else {
+		_, err = read(ctx, page.Window{})
+	}
+	if err != nil {
+		return 0, fmt.Errorf("counting responses: %w", err)
+	}
+	return n, nil
 }
 
 // Connection is a page of responses, as the API has it.

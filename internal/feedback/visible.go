@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/ent/predicate"
 	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/cube"
@@ -109,16 +110,12 @@ func OfContact(ctx context.Context, db *store.DB, states *cube.States, contact u
 	if err != nil {
 		return nil, err
 	}
-	where := append(sel.predicates(), response.ContactID(contact))
+	of := []predicate.Response{response.ContactID(contact)}
 	var order *Order
 	p := order.page()
 	p.List = "contact.responses"
 	fetch := func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
-		rows, err := db.Ent.Response.Query().Where(where...).Where(w.Apply).All(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("listing a contact's responses: %w", err)
-		}
-		return rows, nil
+		return sel.fetch(ctx, db, w, order.key, of)
 	}
 	sifted := fetch
 	if len(sel.segments) > 0 {
@@ -126,8 +123,12 @@ func OfContact(ctx context.Context, db *store.DB, states *cube.States, contact u
 			if err := rate.SpendBlind(ctx); err != nil {
 				return nil, err
 			}
-			return page.Sift(ctx, w, order.key, fetch, sel.matchesProfile)
+			found, err := page.Sift(ctx, w, order.key, fetch, sel.matchesProfile)
+			if err != nil {
+				return nil, err
+			}
+			return whole(ctx, db, found)
 		}
 	}
-	return page.Of(ctx, args, p, order.key, sifted, func(ctx context.Context) (int, error) { return sel.countRows(ctx, db, where) })
+	return page.Of(ctx, args, p, order.key, sifted, func(ctx context.Context) (int, error) { return sel.countRows(ctx, db, of) })
 }

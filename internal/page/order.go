@@ -32,6 +32,8 @@ type Window struct {
 
 	order Order
 	after *Key
+	// through is the last key of the window, nil where it goes on to the list's end. The order has no nulls then.
+	through *Key
 }
 
 // After is the key that the window begins after, in the direction of Desc; false where it begins at the list's end.
@@ -49,14 +51,8 @@ func (w Window) After() (Key, bool) {
 // the feature sql/modifier. Within And, Or or Not ent would drop order and limit.
 // The query should have no order, limit or offset of its own, and no other query is to be counted with it.
 func (w Window) Apply(s *sql.Selector) {
-	columns := []string{s.C(idColumn)}
-	if w.order.Column != "" {
-		columns = []string{s.C(w.order.Column), s.C(idColumn)}
-	}
-	if w.after != nil {
-		s.Where(w.beyond(columns))
-	}
-
+	w.Bounds(s)
+	columns := w.columns(s)
 	suffix := " ASC"
 	if w.Desc {
 		suffix = " DESC"
@@ -75,6 +71,39 @@ func (w Window) Apply(s *sql.Selector) {
 		})
 	}
 	s.Limit(w.Limit)
+}
+
+// Bounds adds only where the window begins and ends to a selection, which may have an order and a limit of its own.
+func (w Window) Bounds(s *sql.Selector) {
+	columns := w.columns(s)
+	if w.after != nil {
+		s.Where(w.beyond(columns))
+	}
+	if w.through != nil {
+		compare := sql.OpLTE
+		if w.Desc {
+			compare = sql.OpGTE
+		}
+		values := []any{w.through.Value, w.through.ID}
+		s.Where(sql.P(func(b *sql.Builder) {
+			b.Wrap(func(b *sql.Builder) { b.IdentComma(columns...) })
+			b.WriteOp(compare)
+			b.Wrap(func(b *sql.Builder) { b.Args(values[len(values)-len(columns):]...) })
+		}))
+	}
+}
+
+// Beyond is the rest of the window, after the key.
+func (w Window) Beyond(k Key) Window {
+	w.after = &k
+	return w
+}
+
+func (w Window) columns(s *sql.Selector) []string {
+	if w.order.Column == "" {
+		return []string{s.C(idColumn)}
+	}
+	return []string{s.C(w.order.Column), s.C(idColumn)}
 }
 
 // beyond is the predicate of the rows after the window's key. It compares row values, which both databases answer

@@ -6,8 +6,8 @@ import (
 	"github.com/zeroten/zeroten/internal/rate"
 )
 
-// siftChunk is how many rows Sift reads at once.
-const siftChunk = 500
+// SiftChunk is how many rows are read at once that are looked at one by one: they may be long, and few of them wanted.
+const SiftChunk = 200
 
 // Sift reads a window of those rows that keep holds for, where the database cannot say so: it reads on in chunks until
 // the window is full. fetch is as for Of. What is looked at is paid for by rate.SpendUnseen, whose
@@ -17,7 +17,7 @@ func Sift[T any](
 	fetch func(ctx context.Context, w Window) ([]T, error), keep func(T) bool,
 ) ([]T, error) {
 	want := w.Limit
-	w.Limit = siftChunk
+	w.Limit = SiftChunk
 	var kept []T
 	for {
 		rows, err := fetch(ctx, w)
@@ -37,7 +37,6 @@ func Sift[T any](
 		if len(rows) < w.Limit {
 			return kept, nil
 		}
-		last := key(rows[len(rows)-1])
-		w.after = &last
+		w = w.Beyond(key(rows[len(rows)-1]))
 	}
 }

@@ -86,6 +86,10 @@ const (
 	HoldersPerPoint = 40
 	// CountsPerPoint is how many rows that the database only counts cost a point.
 	CountsPerPoint = 1_000
+	// SearchedPerPoint is how many rows cost a point that the database looks through for what no index finds, and
+	// SearchedBytesPerPoint how many bytes of their comments.
+	SearchedPerPoint      = 200
+	SearchedBytesPerPoint = 64 << 10
 	// BytesPerPoint is how many bytes of long rows, that is of long comments and of many traits, cost a point when they are
 	// read, besides what the rows cost.
 	BytesPerPoint = 16 << 10

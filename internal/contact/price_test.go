@@ -1,0 +1,58 @@
+package contact_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zeroten/zeroten/internal/contact"
+	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/storetest"
+)
+
+// A search costs what there is to look through, however long it takes, and finds all of it.
+func TestPriceOfASearch(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := newTenant(t, db)
+		people := make([]person, 3_000)
+		for i := range people {
+			people[i].name = fmt.Sprintf("Åsa %04d", i)
+		}
+		add(t, ctx, db, people...)
+		spent := 0
+		ctx = rate.WithSpender(ctx, func(n int) error { spent += n; return nil }, false)
+		for _, test := range []struct {
+			search       string
+			list, points int
+			all, counted int
+		}{
+			{"åsa", 51, 200/rate.RowsPerPoint + 1, 3_000, 509}, // each of its chunks is rounded down
+			{"nobody", 0, 3_000 / rate.SearchedPerPoint, 0, 3_000 / rate.SearchedPerPoint},
+			{"2999", 1, 3_000 / rate.SearchedPerPoint, 1, 3_000 / rate.SearchedPerPoint},
+			{"0000", 1, 3_000 / rate.SearchedPerPoint, 1, 3_000 / rate.SearchedPerPoint},
+		} {
+			for range 2 {
+				spent = 0
+				found, err := contact.List(ctx, db, nil, nil, page.Args{}, contact.Filter{Search: &test.search}, time.Now())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if want := min(test.list, page.DefaultSize); found.Len() != want || spent != test.points {
+					t.Errorf("%q: found %d for %d points, want %d for %d", test.search, found.Len(), spent, want, test.points)
+				}
+				for i, c := range found.Nodes() {
+					if c.Name == nil || !strings.HasPrefix(*c.Name, "Åsa") || c.CreatedAt.IsZero() {
+						t.Errorf("%q: the %dth is not whole: %v", test.search, i, c)
+					}
+				}
+				spent = 0
+				if n, err := found.TotalCount(ctx); err != nil || n != test.all || spent != test.counted {
+					t.Errorf("%q: counted %d for %d points, want %d for %d, %v", test.search, n, spent, test.all, test.counted, err)
+				}
+			}
+		}
+	})
+}

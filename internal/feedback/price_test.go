@@ -1,0 +1,83 @@
+package feedback_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zeroten/zeroten/ent/response"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/storetest"
+)
+
+// What the database looks through is paid for by rows and bytes, however long it takes, and nothing is missed between the
+// portions that it is cut into.
+func TestPriceOfASearch(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		f := newFixture(t, db)
+		states := cube.NewStates(db)
+		comment := strings.Repeat("word ", 400) // 2,000 bytes
+		const all = 2_000
+		for at := 0; at < all; at += 1_000 {
+			items := make([]feedback.Recording, 1_000)
+			for i := range items {
+				items[i] = f.with(func(r *feedback.Recording) {
+					when := clock().Add(-time.Duration((at+i)/3) * time.Hour) // three at a time
+					r.RespondedAt, r.Score = &when, i%11
+					if i%2 == 0 {
+						r.Comment = new(fmt.Sprint(comment, at+i))
+					}
+				})
+			}
+			if _, err := f.log.Record(f.ctx, items); err != nil {
+				t.Fatal(err)
+			}
+		}
+		spent := 0
+		ctx := rate.WithSpender(f.ctx, func(n int) error { spent += n; return nil }, false)
+		const rows, bytes = all / rate.SearchedPerPoint, all / 2 * 2_003 / rate.SearchedBytesPerPoint
+		for name, test := range map[string]struct {
+			filter      feedback.Filter
+			found, less int
+			more        int
+		}{
+			"nothing":  {feedback.Filter{Search: new("nowhere")}, 0, rows + bytes, rows + bytes + 1},
+			"the last": {feedback.Filter{Search: new("1998")}, 1, rows + bytes, rows + bytes + 1},
+			"silent":   {feedback.Filter{HasComment: new(false)}, all / 2, rows, rows},
+			"channels": {feedback.Filter{Channels: []response.Channel{response.ChannelEMAIL}}, 0, rows, rows},
+		} {
+			for _, order := range []*feedback.Order{nil, {Field: feedback.ByScore, Direction: feedback.Ascending}} {
+				seen, price := 0, -1
+				for range 2 { // the second time all is warm
+					spent, seen = 0, 0
+					var after *string
+					for {
+						list, err := feedback.List(ctx, db, states, test.filter, feedback.Within{}, page.Args{First: new(100), After: after}, order, clock())
+						if err != nil {
+							t.Fatal(err)
+						}
+						seen += list.Len()
+						if after = list.PageInfo.EndCursor; !list.PageInfo.HasNextPage {
+							break
+						}
+					}
+					if price >= 0 && price != spent {
+						t.Errorf("%s: cost %d, and %d at first", name, spent, price)
+					}
+					price = spent
+				}
+				if seen != test.found {
+					t.Errorf("%s: found %d, want %d", name, seen, test.found)
+				}
+				if test.found < 2 && (price < test.less || price > test.more) {
+					t.Errorf("%s: cost %d, want %d to %d", name, price, test.less, test.more)
+				}
+			}
+		}
+	})
+}
