@@ -65,6 +65,8 @@ func readable(f io.ReadSeeker, e encoding) error {
 	switch {
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte("\xD0\xCF\x11\xE0")):
 		return errors.New("the file is no CSV but a workbook or an archive: save its sheet as CSV")
+	case bytes.HasPrefix(head, []byte("\x1F\x8B")):
+		return errors.New("the file is no CSV but compressed: unpack it first, such as with gunzip")
 	case bytes.HasPrefix(head, []byte("%PDF-")):
 		return errors.New("the file is no CSV but a PDF")
 	}

@@ -296,6 +296,11 @@ func isPreview(status string, from *exporter) bool {
 	return false
 }
 
+// isMasked reports whether an address was made unreadable, a***@example.com: many people have the same one then.
+func isMasked(address string) bool {
+	return strings.Contains(address, "**") || strings.Contains(address, "*@") || strings.HasPrefix(address, "*") || strings.ContainsAny(address, "•…█")
+}
+
 // contactOf is who has answered, nil where nobody knows. An address that is none, or an id that names nobody, is left
 // out.
 func (p *Plan) contactOf(fields []string, left *leftOut) *contact.Input {
@@ -313,7 +318,7 @@ func (p *Plan) contactOf(fields []string, left *leftOut) *contact.Input {
 	if i := c.of[email]; i >= 0 {
 		text := bare(given(fields[i]))
 		switch {
-		case contact.ValidEmail(text):
+		case contact.ValidEmail(text) && !isMasked(text):
 			who.Email = &text
 		case strings.TrimSpace(fields[i]) != "":
 			left.Addresses++

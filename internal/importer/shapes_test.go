@@ -173,6 +173,9 @@ func TestHeaders(t *testing.T) {
 		{name: "Chinese", content: "提交时间,评分,评论\n2025年3月14日 12时00分,9,a\n", want: []string{plain}}, //nolint:gosmopolitan // likewise
 		{name: "Korean", content: "날짜,점수,의견\n2025년 3월 14일 오후 12:00,9,a\n", want: []string{plain}},
 		{name: "the second of two sub-headers", content: "id,date,Would you recommend us?,,Why?\n,,Response,Response,Open-Ended Response\n1,2025-03-14,Promoter,9,a\n", opts: Options{Score: "Response#2"}, want: []string{plain}},
+		{name: "addresses that were made unreadable", content: "date,score,comment,email\n2025-03-14,9,a,a***@example.com\n2025-03-15,8,,a***@example.com\n2025-03-16,7,,*@example.com\n2025-03-17,6,,a*b@example.com\n",
+			want: []string{plain, "8 2025-03-15T12:00:00Z", "7 2025-03-16T12:00:00Z", "6 email=a*b@example.com 2025-03-17T12:00:00Z"}},
+		{name: "compressed", content: "\x1f\x8b\x08\x00date,score\n", err: "unpack it first"},
 		{name: "rows that end early", content: "date,score,comment,a,b\n2025-03-14,9,a\n2025-03-15,8\n2025-03-16\n", want: []string{plain, "8 2025-03-15T12:00:00Z"}},
 		{name: "rows that end late", content: "date,score,comment\n2025-03-14,9,a,, ,\n", want: []string{plain}},
 		{name: "a zone in the header", content: "score,comment,date (GMT+2)\n9,a,2025-03-14 14:00\n", want: []string{plain}},
