@@ -170,7 +170,7 @@ var exporters = []exporter{
 		}},
 	{name: "Retently", has: [][]string{{"score", "ratingcategory"}, {"score", "campaignname", "createddate"}, {"score", "scoretype"}},
 		columns: map[role][]string{score: {"score"}, date: {"createddate", "feedbackdate", "responsedate", "date"}, answerID: {"feedbackid", "responseid", "id"}}},
-	{name: "Google Forms", has: [][]string{{"timestamp", "?"}, {"zeitstempel", "?"}, {"horodateur", "?"}, {"marcatemporal", "?"}, {"informazionicronologiche", "?"}, {"tijdstempel", "?"}, {"carimbodedatahora", "?"}, {simplify("タイムスタンプ"), "?"}, {"时间戳记", "?"}, {"時間戳記", "?"}, {simplify("타임스탬프"), "?"}}},
+	{name: "Google Forms", has: [][]string{{"timestamp", "?"}, {"zeitstempel", "?"}, {"horodateur", "?"}, {"marcatemporal", "?"}, {"informazionicronologiche", "?"}, {"tijdstempel", "?"}, {"carimbodedatahora", "?"}, {simplify("タイムスタンプ"), "?"}, {"时间戳记", "?"}, {"時間戳記", "?"}, {simplify("타임스탬프"), "?"}}}, //nolint:gosmopolitan // people write so
 }
 
 // simplify leaves a column's name in lower case, without accents and without anything but letters and digits.

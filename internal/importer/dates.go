@@ -477,11 +477,11 @@ func isMonth(text string) bool {
 	named, numbered, years := 0, 0, 0
 	for _, part := range parts {
 		digits := leadingDigits(part)
-		switch n := 0; {
+		switch {
 		case digits == len(part) && (digits == 4 || digits == 2 && (named > 0 || numbered > 0)):
 			years++
 		case digits == len(part) && digits <= 2:
-			if n = atoi(part); n < 1 || n > 12 {
+			if n := atoi(part); n < 1 || n > 12 {
 				return false
 			}
 			numbered++

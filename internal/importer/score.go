@@ -159,7 +159,7 @@ func unquoted(text string) string {
 // stars are words for them, simplified, in which some scales are counted.
 var stars = map[string]bool{
 	"star": true, "stars": true, "stern": true, "sterne": true, "etoile": true, "etoiles": true, "estrella": true, "estrellas": true, "stella": true,
-	"stelle": true, "estrela": true, "estrelas": true, "ster": true, "sterren": true, "percent": true, "prozent": true, "星": true, "つ星": true,
+	"stelle": true, "estrela": true, "estrelas": true, "ster": true, "sterren": true, "percent": true, "prozent": true, "星": true, "つ星": true, //nolint:gosmopolitan // people write so
 }
 
 // isOfAnotherScale reports whether a text is a share, a percentage, or a number of stars.

@@ -41,7 +41,7 @@ func TestScores(t *testing.T) {
 		"★★★★★": otherScale, "★★★★☆": otherScale, "5★": otherScale, "9 stars": otherScale, "5 Sterne": otherScale, "4 étoiles": otherScale, "10/5": otherScale,
 		"4/5": otherScale, "9/100": otherScale, "3,5/5": otherScale, "90%": otherScale, "9 %": otherScale, "87.5 %": otherScale, "10 out of 100": otherScale,
 		"9 out of 5": otherScale, "4 of 5": otherScale, "9 von 11": otherScale, "٤/٥": otherScale,
-		"10+": noScore, "Nine": noScore, "九": noScore, "⑨": noScore, "N.A.": noScore, "“9": noScore, `"9" or "8"`: noScore, "9 \"good\" 8": noScore,
+		"10+": noScore, "Nine": noScore, "九": noScore, "⑨": noScore, "N.A.": noScore, "“9": noScore, `"9" or "8"`: noScore, "9 \"good\" 8": noScore, //nolint:gosmopolitan // people write so
 		"7,5": noWhole, "8.7": noWhole, "2.5": noWhole, "-0.5": noWhole,
 		"11": noAnswer, "-1": noAnswer, "65": noAnswer, "100": noAnswer, "1,000": noAnswer, "10.000": noAnswer, "1e3": noAnswer, "-4": noAnswer,
 	} {
