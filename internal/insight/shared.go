@@ -7,26 +7,29 @@ import (
 	"sync"
 	"time"
 
+	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/nps"
+	"github.com/zeroten/zeroten/internal/rate"
 )
 
 // Shared computes scores that many ask for at the same moment once: those who watch one score all ask when it changes.
 type Shared struct {
 	reader  *Reader
-	flights flight.Group[*Score]
+	flights flight.Group[knownScore]
 
 	mu sync.Mutex
 	// known are scores by what was asked for.
 	known map[string]knownScore
 }
 
-// knownScore is a score at a revision of its tenant.
+// knownScore is a score at a revision of its tenant, and what it cost in points.
 type knownScore struct {
 	revision int64
 	score    *Score
+	points   int
 }
 
 const (
@@ -34,13 +37,20 @@ const (
 	maxShared = 1_000
 	// sharedTimeout ends a reading whose callers may have gone.
 	sharedTimeout = 15 * time.Second
+	// maxScorePoints is what a score may cost, as any operation.
+	maxScorePoints = 1_000
 )
+
+var errDear = apierror.New(apierror.TooComplex, "The score came to more than %d points: watch fewer campaigns or days, or a shorter rule.", maxScorePoints)
 
 // NewShared makes a Shared that has computed nothing yet.
 func NewShared(r *Reader) *Shared { return &Shared{reader: r, known: map[string]knownScore{}} }
 
 // Score is the score of some feedback of the context's caller at a revision of the tenant (tenants.revision), or at a
 // newer one, and its histogram. The errors are those of Reader.Feedback.
+//
+// Each caller pays by rate.Spend what the score cost to compute, whoever it was computed for: who shares with others must
+// neither pay for them nor be paid for, nor learn that they are there.
 func (s *Shared) Score(ctx context.Context, filter feedback.Filter, revision int64) (*Score, nps.Histogram, error) {
 	caller, _ := auth.From(ctx)
 	today := ""
@@ -54,23 +64,26 @@ func (s *Shared) Score(ctx context.Context, filter feedback.Filter, revision int
 	s.mu.Lock()
 	known, ok := s.known[string(key)]
 	s.mu.Unlock()
-	if ok && known.revision >= revision {
-		return known.score, known.score.responses, nil
-	}
-	name := fmt.Sprintf("%s@%d", key, revision)
-	score, err := s.flights.Do(ctx, name, sharedTimeout, func(ctx context.Context) (*Score, error) {
-		ctx = WithMemo(ctx) // others' requests outlive this one's
-		body, err := s.reader.Feedback(ctx, filter, feedback.Within{})
+	if !ok || known.revision < revision {
+		name := fmt.Sprintf("%s@%d", key, revision)
+		known, err = s.flights.Do(ctx, name, sharedTimeout, func(ctx context.Context) (knownScore, error) {
+			ctx, points := rate.Reckon(WithMemo(ctx), maxScorePoints, errDear) // others' requests outlive this one's
+			body, err := s.reader.Feedback(ctx, filter, feedback.Within{})
+			if err != nil {
+				return knownScore{}, err
+			}
+			score, err := body.Score(ctx)
+			return knownScore{revision, score, points()}, err
+		})
 		if err != nil {
-			return nil, err
+			return nil, nps.Histogram{}, err
 		}
-		return body.Score(ctx)
-	})
-	if err != nil {
+		s.remember(string(key), known)
+	}
+	if err := rate.Spend(ctx, known.points); err != nil {
 		return nil, nps.Histogram{}, err
 	}
-	s.remember(string(key), knownScore{revision, score})
-	return score, score.responses, nil
+	return known.score, known.score.responses, nil
 }
 
 func (s *Shared) remember(key string, k knownScore) {

@@ -135,3 +135,46 @@ func TestWorkIsPaidFor(t *testing.T) {
 		}
 	})
 }
+
+// A score that several watch is read once, and each pays for it: the one for whom it is read neither more nor instead of
+// the others, and who has nothing left fails alone.
+func TestSharedScoresArePaidByEach(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db, "UTC")
+		var answers []answer
+		for i := range 4_000 {
+			answers = append(answers, answer{Score: i % 11, Plan: fmt.Sprint(i % 190), Age: 5 + i%3*10, At: now.Add(-time.Duration(i) * time.Hour)})
+		}
+		for i := 0; i < len(answers); i += 1_000 {
+			w.record(t, answers[i:i+1_000]...)
+		}
+		shared := insight.NewShared(w.reader)
+		filter := feedback.Filter{Where: &segment.Rule{Not: &segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"1"}}}}}
+		watcher := func(has int) (context.Context, func() int) {
+			spent := 0
+			return rate.WithSpender(w.ctx, func(n int) error {
+				if spent += n; spent > has {
+					return errSpent
+				}
+				return nil
+			}, false), func() int { return spent }
+		}
+		poor, _ := watcher(0)
+		first, paidFirst := watcher(1_000)
+		second, paidSecond := watcher(1_000)
+		if _, _, err := shared.Score(poor, filter, 1); !errors.Is(err, errSpent) {
+			t.Errorf("with nothing to pay: %v", err)
+		}
+		for name, ctx := range map[string]context.Context{"first": first, "second": second} {
+			if score, _, err := shared.Score(ctx, filter, 1); err != nil || score.Responses() == 0 {
+				t.Errorf("the %s: %v, %v", name, score, err)
+			}
+		}
+		if paidFirst() == 0 || paidFirst() != paidSecond() {
+			t.Errorf("one paid %d, and the other %d", paidFirst(), paidSecond())
+		}
+		if _, _, err := shared.Score(poor, filter, 1); !errors.Is(err, errSpent) {
+			t.Errorf("with nothing to pay, for what is known: %v", err)
+		}
+	})
+}

@@ -1,6 +1,9 @@
 package rate
 
-import "context"
+import (
+	"context"
+	"sync/atomic"
+)
 
 type spenderKey struct{}
 
@@ -22,6 +25,20 @@ func WithSpender(ctx context.Context, spend func(n int) error, blind bool) conte
 // has no more fails nobody else. Each may be charged for what it gets.
 func Shared(ctx context.Context) context.Context {
 	return context.WithValue(ctx, spenderKey{}, (*spender)(nil))
+}
+
+// Reckon is Shared for work whose price each of the callers pays afterwards: points is what it has come to. Whoever shares
+// it must be as blind as the context's caller. What comes to more than most points fails with errMost.
+func Reckon(ctx context.Context, most int, errMost error) (_ context.Context, points func() int) {
+	var sum atomic.Int64
+	spend := func(n int) error {
+		if sum.Add(int64(n)) > int64(most) {
+			return errMost
+		}
+		return nil
+	}
+	s, _ := ctx.Value(spenderKey{}).(*spender)
+	return WithSpender(ctx, spend, s != nil && s.blind), func() int { return int(sum.Load()) }
 }
 
 // Spend pays n points, as the context says; where it says nothing the work is the program's own.
