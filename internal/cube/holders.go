@@ -1,10 +1,13 @@
 package cube
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/internal/apierror"
@@ -21,8 +24,8 @@ const usualTraits = 500
 // Holders calls f with each value that contacts of the tenant hold under the key now, and with how many do; the value
 // is nil where there is none. Values that most hold come first. It stops at f's first error.
 //
-// The contacts, and what is long about them before it is looked at, are paid for by rate.Spend, whose error it may return,
-// and no more are gone through than an operation can pay for.
+// The contacts, and what is long about them, are paid for by rate.Spend before they are looked at, and no more are gone
+// through than an operation can pay for. It may return the error of rate.Spend.
 func Holders(ctx context.Context, db *store.DB, tenant uuid.UUID, key string, f func(value any, contacts int) error) error {
 	// The JSON text, which tells the text "3" from the number 3.
 	held := `CAST(traits AS TEXT) -> $2`
@@ -33,46 +36,60 @@ func Holders(ctx context.Context, db *store.DB, tenant uuid.UUID, key string, f 
 	if db.Dialect == store.Postgres {
 		size = `pg_column_size(traits)`
 	}
-	unpaid, all := 0, 0
+	// SQLite would sort what it groups, which takes longer than to bring it here.
+	counted := `SELECT held, 1 FROM looked_at`
+	if db.Dialect == store.Postgres {
+		counted = `SELECT held, count(*) FROM looked_at GROUP BY held`
+	}
+	of := map[string]int{} // by JSON texts, none of which is empty; "" is for those who hold nothing
 	err := db.Sift(ctx, func() error {
 		err := each(ctx, db.Reader, func(rows *sql.Rows) error {
 			var bytes, contacts int
 			if err := rows.Scan(&bytes, &contacts); err != nil {
 				return err
 			}
-			return rate.Spend(ctx, max(0, bytes-contacts*usualTraits)/rate.BytesPerPoint)
+			if contacts >= maxHolders {
+				return apierror.New(apierror.TooComplex, "There are %d contacts or more, and values of a trait can be counted of fewer: use breakdown.", maxHolders)
+			}
+			return rate.Spend(ctx, contacts/rate.HoldersPerPoint+max(0, bytes-contacts*usualTraits)/rate.BytesPerPoint)
 		}, `SELECT coalesce(sum(`+size+`), 0), count(*) FROM (SELECT traits FROM contacts WHERE tenant_id = $1 LIMIT $2) AS looked_at`, tenant, maxHolders)
 		if err != nil {
 			return err
 		}
 		return each(ctx, db.Reader, func(rows *sql.Rows) error {
-			var text *string
+			var text sql.RawBytes
 			var contacts int
 			if err := rows.Scan(&text, &contacts); err != nil {
 				return err
 			}
-			if all += contacts; all >= maxHolders {
-				return apierror.New(apierror.TooComplex, "There are %d contacts or more, and values of a trait can be counted of fewer: use breakdown.", maxHolders)
-			}
-			unpaid += contacts
-			if n := unpaid / rate.HoldersPerPoint; n > 0 {
-				unpaid -= n * rate.HoldersPerPoint
-				if err := rate.Spend(ctx, n); err != nil {
-					return err
-				}
-			}
-			var value any
-			if text != nil {
-				if err := json.Unmarshal([]byte(*text), &value); err != nil {
-					return fmt.Errorf("the value %s: %w", *text, err)
-				}
-			}
-			return f(value, contacts)
-		}, `SELECT `+held+` AS held, count(*) AS contacts FROM
-		(SELECT traits FROM contacts WHERE tenant_id = $1 LIMIT $3) AS looked_at GROUP BY held ORDER BY contacts DESC, held`, tenant, key, maxHolders)
+			of[string(text)] += contacts
+			return nil
+		}, `WITH looked_at AS (SELECT `+held+` AS held FROM (SELECT traits FROM contacts WHERE tenant_id = $1 LIMIT $3) AS all_of_them) `+counted, tenant, key, maxHolders)
 	})
+	if err == nil {
+		err = inOrder(of, f)
+	}
 	if err != nil {
 		return fmt.Errorf("counting the holders of trait %s: %w", key, err)
+	}
+	return nil
+}
+
+// inOrder calls f with values by their JSON texts, those that most hold first.
+func inOrder(of map[string]int, f func(value any, contacts int) error) error {
+	texts := slices.SortedFunc(maps.Keys(of), func(a, b string) int {
+		return cmp.Or(cmp.Compare(of[b], of[a]), cmp.Compare(a, b))
+	})
+	for _, text := range texts {
+		var value any
+		if text != "" {
+			if err := json.Unmarshal([]byte(text), &value); err != nil {
+				return fmt.Errorf("the value %s: %w", text, err)
+			}
+		}
+		if err := f(value, of[text]); err != nil {
+			return err
+		}
 	}
 	return nil
 }

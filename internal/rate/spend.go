@@ -100,7 +100,7 @@ const (
 	// BlindPrice is what reading on through what may not exist for the caller costs one who must not learn how much it is.
 	BlindPrice = 25
 	// HoldersPerPoint is how many contacts cost a point whose value of a trait is looked at by the database.
-	HoldersPerPoint = 40
+	HoldersPerPoint = 60
 	// CountsPerPoint is how many rows that the database only counts cost a point.
 	CountsPerPoint = 1_000
 	// SearchedPerPoint is how many rows cost a point that the database looks through for what no index finds, and
