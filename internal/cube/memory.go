@@ -48,8 +48,8 @@ const (
 	maxLoads  = 2
 	// loadTimeout bounds how long bundles are read that somebody waits for, or waited.
 	loadTimeout = time.Minute
-	// maxPacked is more cells than an operation can pay for.
-	maxPacked = 1_000 * rate.PackedPerPoint
+	// maxPacked is how many cells one reading may go through. Many more would not stay in memory, and be read each time.
+	maxPacked = 5_000_000
 	// maxLoadPoints is what loading costs at most: it is done once for all who come after.
 	maxLoadPoints = 300
 	// scannedPerLoaded is how many rows that are only looked at take as long as one that is loaded.
