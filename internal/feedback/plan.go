@@ -362,11 +362,16 @@ func (p *planner) bring(c *person, in *contact.Input) *person {
 	p.forget(c)
 	c.Contact = &updated
 	p.know(c)
+	p.write(c)
+	return c
+}
+
+// write makes the person one that will be written.
+func (p *planner) write(c *person) {
 	if !c.changed {
 		c.changed = true
 		p.touchedPeople = append(p.touchedPeople, c)
 	}
-	return c
 }
 
 // checkTraits checks kinds, and that there are no more than a person may have.
@@ -542,8 +547,10 @@ func (p *planner) upsert(op *operation) {
 	if errs != nil {
 		return
 	}
-	op.contact = p.bring(c, in).Contact
+	c = p.bring(c, in)
+	op.contact = c.Contact
 	if op.blind {
+		p.write(c) // as it is: nothing written is answered sooner, and would tell who is known
 		op.contact = &ent.Contact{ID: contact.Alias(p.state.Tenant, op.upsert), TenantID: p.state.Tenant}
 	}
 }
@@ -652,10 +659,7 @@ func (p *planner) erase(op *operation, more bool) {
 	}
 	p.forget(c)
 	c.gone, p.forgets = true, true
-	if !c.changed {
-		c.changed = true
-		p.touchedPeople = append(p.touchedPeople, c)
-	}
+	p.write(c)
 }
 
 // count adds the response n times in every generation that has taken it in, or is about to.

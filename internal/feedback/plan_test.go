@@ -300,3 +300,25 @@ func asciiLower(text string) string {
 		return r
 	}, text)
 }
+
+// Whoever only collects waits for a write, whether what is brought is known already or not.
+func TestCollectWritesWhatIsKnown(t *testing.T) {
+	s, _ := newState(t)
+	known := contact.New(&contact.Input{ExternalID: new("ann"), Email: new("ann@example.org"), Name: new("Ann")}, planned)
+	known.ID, known.TenantID = id.New(), s.Tenant
+	for name, in := range map[string]contact.Input{
+		"an id": {ExternalID: new("ann")}, "an address": {Email: new("ann@example.org")},
+		"all": {ExternalID: new("ann"), Email: new("ann@example.org"), Name: new("Ann")},
+	} {
+		for _, blind := range []bool{true, false} {
+			again := in
+			p := planFlush(s, found{contacts: []*ent.Contact{known}}, []*operation{{upsert: &in, blind: blind}, {upsert: &again, blind: blind}}, planned.Add(time.Hour))
+			if p.empty() == blind || len(p.newContacts) > 0 || blind && len(p.changedContacts) != 1 {
+				t.Errorf("%s, blind %v: got %d changed and %d new", name, blind, len(p.changedContacts), len(p.newContacts))
+			}
+			if blind && len(p.changedContacts) == 1 && !reflect.DeepEqual(p.changedContacts[0], known) {
+				t.Errorf("%s: got %v, want nothing changed", name, p.changedContacts[0])
+			}
+		}
+	}
+}
