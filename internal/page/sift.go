@@ -7,7 +7,7 @@ import (
 )
 
 // SiftChunk is how many rows are read at once that are looked at one by one: they may be long, and few of them wanted.
-const SiftChunk = 200
+const SiftChunk = 500
 
 // Sift reads a window of those rows that keep holds for, where the database cannot say so: it reads on in chunks until
 // the window is full. fetch is as for Of. What is looked at is paid for by rate.SpendUnseen, whose
