@@ -49,6 +49,8 @@ const (
 	ofKey       holding = "of this key"
 	ofStrangers holding = "without a key"
 	ofAddress   holding = "of this address"
+	// ofBeginners are sockets of an address before connection_init has let their client in.
+	ofBeginners holding = "of this address that have not said who they are"
 )
 
 func (h holder) bucket() (key [16]byte) {
@@ -66,7 +68,9 @@ type connections struct {
 	mu   sync.Mutex
 	open map[*connection]struct{}
 	held map[holder]int
-	gone chan struct{} // not nil once closed; closed when all have gone
+	// beginning is how many are held by beginners.
+	beginning int
+	gone      chan struct{} // not nil once closed; closed when all have gone
 }
 
 func newConnections(l Limits) *connections {
@@ -84,7 +88,7 @@ func (c *connections) most(h holder) int {
 	switch h.what {
 	case ofStrangers:
 		return c.limits.Socket.Strangers
-	case ofAddress:
+	case ofAddress, ofBeginners:
 		return c.limits.StreamsPerAddress
 	default:
 		return c.limits.StreamsPerKey
@@ -119,7 +123,17 @@ func (c *connections) claim(conn *connection, h holder) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.hold(conn, []holder{h})
+	if err := c.hold(conn, []holder{h}); err != nil {
+		return err
+	}
+	conn.holders = slices.DeleteFunc(conn.holders, func(h holder) bool {
+		if h.what == ofBeginners {
+			c.letGo(h)
+			return true
+		}
+		return false
+	})
+	return nil
 }
 
 // pay takes one connection out of the buckets of its holders.
@@ -143,12 +157,19 @@ func (c *connections) hold(conn *connection, holders []holder) error {
 		free++ // its own place
 	}
 	for _, h := range holders {
-		if own := c.held[h]; own >= min(c.most(h), share*free) {
+		free := free
+		if h.what == ofBeginners {
+			free = min(free, c.limits.Socket.Beginners-c.beginning)
+		}
+		if own := c.held[h]; free <= 0 || own >= min(c.most(h), share*free) {
 			return c.refused(fmt.Sprintf("There are too many event streams and sockets %s: close some, or try again later.", h.what))
 		}
 	}
 	for _, h := range holders {
 		c.held[h]++
+		if h.what == ofBeginners {
+			c.beginning++
+		}
 	}
 	conn.holders = append(conn.holders, holders...)
 	return nil
@@ -170,13 +191,21 @@ func (c *connections) remove(conn *connection) {
 	defer c.mu.Unlock()
 	delete(c.open, conn)
 	for _, h := range conn.holders {
-		if c.held[h]--; c.held[h] == 0 {
-			delete(c.held, h)
-		}
+		c.letGo(h)
 	}
 	conn.holders = nil
 	if c.gone != nil && len(c.open) == 0 {
 		close(c.gone)
+	}
+}
+
+// letGo counts one connection less for a holder. c.mu is held.
+func (c *connections) letGo(h holder) {
+	if h.what == ofBeginners {
+		c.beginning--
+	}
+	if c.held[h]--; c.held[h] == 0 {
+		delete(c.held, h)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,6 +64,61 @@ func TestBudgets(t *testing.T) {
 		}
 		if err := try("c", "3"); err != nil {
 			t.Fatalf("with %d of %d open, held %v: %v", len(open), l.Streams, c.held, err)
+		}
+	})
+}
+
+// Sockets of those who have not said who they are have a bound of their own, which leaves some to each address; and whoever
+// has been let in makes room for the next.
+func TestBeginners(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := Limits{Socket: SocketLimits{Beginners: rapid.IntRange(10, 40).Draw(t, "beginners")}}.withDefaults()
+		c := newConnections(l)
+		var begun, open []*connection
+		begin := func(address string) bool {
+			conn := &connection{kind: socketConnection, end: func(error) {}}
+			if c.add(conn, holder{ofAddress, address}, holder{ofBeginners, address}) != nil {
+				return false
+			}
+			begun = append(begun, conn)
+			return true
+		}
+		take := func(from *[]*connection) *connection {
+			i := rapid.IntRange(0, len(*from)-1).Draw(t, "which")
+			conn := (*from)[i]
+			*from = slices.Delete(*from, i, i+1)
+			return conn
+		}
+		for range 150 {
+			switch act := rapid.IntRange(0, 4).Draw(t, "act"); {
+			case act == 0 && len(begun) > 0:
+				conn := take(&begun)
+				if err := c.claim(conn, holder{ofKey, "k"}); err != nil {
+					t.Fatalf("let in: %v", err)
+				}
+				open = append(open, conn)
+			case act == 1 && len(begun) > 0:
+				c.remove(take(&begun))
+			case act == 2 && len(open) > 0:
+				c.remove(take(&open))
+			default:
+				begin(rapid.SampledFrom([]string{"1", "2"}).Draw(t, "address"))
+			}
+			if c.beginning != len(begun) || len(begun) > l.Socket.Beginners {
+				t.Fatalf("%d begin, of at most %d, and %d are counted", len(begun), l.Socket.Beginners, c.beginning)
+			}
+		}
+		for begin("1") {
+			continue
+		}
+		if !begin("3") {
+			t.Fatalf("where one address has %d of %d, another gets none", c.held[holder{ofBeginners, "1"}], l.Socket.Beginners)
+		}
+		for _, conn := range append(begun, open...) {
+			c.remove(conn)
+		}
+		if c.beginning != 0 || len(c.held) != 0 {
+			t.Fatalf("nothing is open, and %v is held", c.held)
 		}
 	})
 }

@@ -25,6 +25,9 @@ import (
 type SocketLimits struct {
 	// Strangers is how many may be open of clients without a secret, 1,000 by default; see Limits for all others.
 	Strangers int
+	// Beginners is how many may be open that have not been let in yet, 2,000 by default, of one address at most twice as many
+	// as are free: each takes some 16 KiB, for which nobody is known who pays.
+	Beginners int
 	// Operations is how many may run on one socket; 50 by default.
 	Operations int
 	// Init is how long a client may take to send connection_init; 3 s by default.
@@ -46,6 +49,7 @@ func (l SocketLimits) withDefaults() SocketLimits {
 		value int
 	}{
 		{&l.Strangers, 1_000},
+		{&l.Beginners, 2_000},
 		{&l.Operations, 50},
 		{&l.Rate, 100},
 		{&l.Burst, 500},
@@ -98,6 +102,8 @@ const (
 	missedPings = 3
 	// closeWithin is how long a client may take to answer our close frame before its connection is cut.
 	closeWithin = 5 * time.Second
+	// dropWithin is the same for a client that has not been let in.
+	dropWithin = time.Second
 	// drainWithin is how long results that are on their way are waited for when the server stops.
 	drainWithin = 5 * time.Second
 )
@@ -128,7 +134,7 @@ func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) {
 		payer:   h.address(r),
 	}
 	s.registered = connection{kind: socketConnection, end: func(error) { s.leave() }}
-	if err := h.running.add(&s.registered, s.payer); err != nil {
+	if err := h.running.add(&s.registered, s.payer, holder{ofBeginners, s.payer.name}); err != nil {
 		h.refuseSocket(ctx, w, r, http.StatusServiceUnavailable, err)
 		return
 	}
@@ -326,8 +332,12 @@ func (s *socket) stop() bool {
 		s.stopWatch()
 	}
 	s.cancel(errSocketOver)
+	within := closeWithin
+	if !s.acked {
+		within = dropWithin
+	}
 	// Whatever the client sends or promises, reading ends.
-	_ = s.wire.SetReadDeadline(time.Now().Add(closeWithin)) // it fails if the connection is closed, which is as well
+	_ = s.wire.SetReadDeadline(time.Now().Add(within)) // it fails if the connection is closed, which is as well
 	return true
 }
 
