@@ -114,6 +114,7 @@ func TestAsked(t *testing.T) {
 	usage("--rate-burst and --anonymous-burst must be at least", "--rate-burst=5")
 	usage(`--allow-origin "example.com": want a scheme and a host`, "--allow-origin=example.com")
 	usage("--request-timeout is 2h0m0s", "--request-timeout=2h")
+	usage("--database-connections: 3 connections to the database are too few", "--listen=127.0.0.1:0", "--database-connections=3")
 	// Files.
 	usage("no such file", "import", "none.csv")
 	usage("is a directory", "import", files)

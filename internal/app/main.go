@@ -59,6 +59,8 @@ func exitCode(ctx context.Context, err error) (int, error) {
 		return 0, nil
 	case errors.Is(err, store.ErrAddress):
 		return ExitUsage, fmt.Errorf("--database: %w", err)
+	case errors.Is(err, store.ErrFewConns):
+		return ExitUsage, fmt.Errorf("--database-connections: %w", err)
 	case ctx.Err() != nil:
 		return ExitInterrupted, errInterrupted
 	}

@@ -87,6 +87,9 @@ type Tx struct {
 // ErrUnreachable wraps what went wrong when a database could not be opened at all.
 var ErrUnreachable = errors.New("database unreachable")
 
+// ErrFewConns is what Open says where it may open fewer connections than it needs.
+var ErrFewConns = errors.New("connections to the database are too few")
+
 // Open connects to `sqlite:///path/to/file.db`, `sqlite://relative.db` or `postgres://…`. It does not migrate. The error is
 // ErrAddress where the address cannot be one.
 func Open(ctx context.Context, databaseURL string, opts Options) (*DB, error) {
@@ -94,7 +97,7 @@ func Open(ctx context.Context, databaseURL string, opts Options) (*DB, error) {
 		opts.MaxConns = DefaultConns
 	}
 	if opts.MaxConns < MinConns {
-		return nil, fmt.Errorf("%d connections to the database are too few: want %d or more", opts.MaxConns, MinConns)
+		return nil, fmt.Errorf("%d %w: want %d or more", opts.MaxConns, ErrFewConns, MinConns)
 	}
 	kind, where, err := parseAddress(databaseURL)
 	if err != nil {
