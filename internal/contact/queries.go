@@ -342,7 +342,7 @@ func (s *selection) searching(ctx context.Context, w page.Window, read func(cont
 		_, err := read(ctx, w)
 		return err
 	}
-	if err := rate.SpendBlind(ctx); err != nil {
+	if err := rate.SpendBlind(ctx, rate.BlindSearchPrice); err != nil {
 		return err
 	}
 	return s.portions(ctx, w, func(ctx context.Context, w page.Window) (more bool, err error) {
@@ -375,7 +375,11 @@ func (s *selection) portions(ctx context.Context, w page.Window, read func(conte
 // scan calls f with those that pass all tests, in the window's order, until f has enough. They have what the tests need,
 // and no more.
 func (s *selection) scan(ctx context.Context, w page.Window, f func(*ent.Contact) bool) error {
-	if err := rate.SpendBlind(ctx); err != nil {
+	price := rate.BlindPrice
+	if s.where != nil {
+		price = rate.BlindSearchPrice
+	}
+	if err := rate.SpendBlind(ctx, price); err != nil {
 		return err
 	}
 	read := func(ctx context.Context, w page.Window) (bool, error) { return s.sift(ctx, w, f) }

@@ -383,9 +383,10 @@ func (sel *Selection) matchesTerms(r *ent.Response) bool {
 	if len(sel.terms) == 0 {
 		return true
 	}
-	if r.Comment == nil {
-		return false
-	}
-	said := folded(*r.Comment)
+	return r.Comment != nil && sel.holdsTerms(*r.Comment)
+}
+
+func (sel *Selection) holdsTerms(comment string) bool {
+	said := folded(comment)
 	return !slices.ContainsFunc(sel.terms, func(term string) bool { return !holds(said, term) })
 }

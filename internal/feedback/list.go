@@ -2,8 +2,10 @@ package feedback
 
 import (
 	"context"
+	stdsql "database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"time"
@@ -87,26 +89,11 @@ func List(ctx context.Context, db *store.DB, states *cube.States, f Filter, with
 		f.Warn(ctx, sel)
 	}
 	sifted := func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
-		return sel.fetch(ctx, db, w, order.key, nil)
+		return sel.fetch(sel.paying(ctx), db, w, order.key, nil)
 	}
 	if sel.looks() {
-		keep := func(r *ent.Response) bool { return sel.matchesProfile(r) && sel.matchesTerms(r) }
 		sifted = func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
-			if err := rate.SpendBlind(ctx); err != nil {
-				return nil, err
-			}
-			days, err := sel.days(ctx, db, w.Desc)
-			if err != nil {
-				return nil, err
-			}
-			var found []*ent.Response
-			if days == nil || order.page().Column != response.FieldRespondedAt {
-				found, err = page.Sift(ctx, w, order.key, func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
-					return sel.fetch(ctx, db, w, order.key, nil)
-				}, keep)
-			} else {
-				found, err = sel.siftDays(ctx, db, w, days, order.key, keep)
-			}
+			found, err := sel.sift(sel.paying(ctx), db, w, order)
 			if err != nil {
 				return nil, err
 			}
@@ -125,6 +112,48 @@ func List(ctx context.Context, db *store.DB, states *cube.States, f Filter, with
 		return n, err
 	}
 	return page.Of(ctx, args, order.page(), order.key, sifted, count)
+}
+
+// paying is the context for looking at rows one by one. Only who is narrowed to a segment does not know of some of them: what
+// campaigns a token has is told by an index.
+func (sel *Selection) paying(ctx context.Context) context.Context {
+	if auth.Narrowed(ctx).Segment != uuid.Nil {
+		return ctx
+	}
+	return rate.Seeing(ctx)
+}
+
+// payBlind pays for going through the selection, where how much there is to go through must not be learned.
+func (sel *Selection) payBlind(ctx context.Context) error {
+	if sel.unindexed() {
+		return rate.SpendBlind(ctx, rate.BlindSearchPrice)
+	}
+	return rate.SpendBlind(ctx, rate.BlindPrice)
+}
+
+// sift finds a window of responses of which more has to be told than the database can.
+func (sel *Selection) sift(ctx context.Context, db *store.DB, w page.Window, order *Order) (found []*ent.Response, err error) {
+	if err := sel.payBlind(ctx); err != nil {
+		return nil, err
+	}
+	days, err := sel.days(ctx, db, w.Desc)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case !sel.sieves():
+		found, err = sel.fetch(ctx, db, w, order.key, nil)
+	case days == nil || order.page().Column != response.FieldRespondedAt:
+		found, err = page.Sift(ctx, w, order.key, func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
+			return sel.fetch(ctx, db, w, order.key, nil)
+		}, sel.matchesProfile)
+	default:
+		found, err = sel.siftDays(ctx, db, w, days, order.key, sel.matchesProfile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return found, rate.SpendBlind(ctx, rate.BlindRowPrice*len(found))
 }
 
 // looks reports whether there is more to tell of a response than the database can.
@@ -178,22 +207,27 @@ func whole(ctx context.Context, db *store.DB, some []*ent.Response) ([]*ent.Resp
 	return all, nil
 }
 
-// fetch reads a window of what the database can tell of the selection; where it has to look at rows one by one, in portions.
+// fetch reads a window of the selection as far as it is told without the profile; where rows have to be looked at one by one,
+// in portions.
 func (sel *Selection) fetch(ctx context.Context, db *store.DB, w page.Window, key func(*ent.Response) page.Key, besides []predicate.Response) ([]*ent.Response, error) {
-	where := slices.Concat(sel.predicates(), besides)
 	var found []*ent.Response
-	read := func(ctx context.Context, part page.Window) (bool, error) {
-		part.Limit = w.Limit - len(found)
-		run := func() error {
-			rows, err := sel.query(db, where).Where(part.Apply).All(ctx)
-			found = append(found, rows...)
-			return err
+	read := func(ctx context.Context, part page.Window) (more bool, err error) {
+		for part.Limit = w.Limit - len(found); part.Limit > 0; part.Limit = w.Limit - len(found) {
+			rows, err := sel.read(ctx, db, part, besides)
+			if err != nil {
+				return false, err
+			}
+			for _, r := range rows {
+				if sel.matchesTerms(r) {
+					found = append(found, r)
+				}
+			}
+			if len(rows) < part.Limit {
+				return true, nil
+			}
+			part = part.Beyond(key(rows[len(rows)-1]))
 		}
-		if !sel.unindexed() && !sel.sieves() {
-			return false, run()
-		}
-		err := db.Sift(ctx, run)
-		return len(found) < w.Limit, err
+		return false, nil
 	}
 	var err error
 	if sel.unindexed() {
@@ -205,6 +239,74 @@ func (sel *Selection) fetch(ctx context.Context, db *store.DB, w page.Window, ke
 		return nil, fmt.Errorf("listing responses: %w", err)
 	}
 	return found, nil
+}
+
+// read reads a window of what the database can tell of the selection.
+func (sel *Selection) read(ctx context.Context, db *store.DB, w page.Window, besides []predicate.Response) (rows []*ent.Response, err error) {
+	run := func() error {
+		where, window := slices.Concat(sel.predicates(), besides), w.Apply
+		if len(sel.terms) > 0 && db.Dialect == store.SQLite {
+			ids, err := sel.search(ctx, db, w, besides)
+			if err != nil || len(ids) == 0 {
+				return err
+			}
+			where = []predicate.Response{func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }}
+		}
+		rows, err = sel.query(db, where).Where(window).All(ctx)
+		return err
+	}
+	if !sel.unindexed() && !sel.sieves() {
+		return rows, run()
+	}
+	err = db.Sift(ctx, run)
+	return rows, err
+}
+
+// search finds those of a window whose comments hold the terms, for SQLite: it would take longer to look for them itself
+// than to give the comments, and what they weigh it would have to read them for as well.
+func (sel *Selection) search(ctx context.Context, db *store.DB, w page.Window, besides []predicate.Response) (ids []uuid.UUID, err error) {
+	limit := w.Limit
+	w.Limit = math.MaxInt32
+	s := sql.Dialect(db.Dialect).Select(response.FieldID, response.FieldComment).From(sql.Table(response.Table))
+	s.Where(sql.EQ(s.C(response.FieldTenantID), auth.Tenant(ctx)))
+	for _, p := range slices.Concat(sel.told(), besides, []predicate.Response{response.CommentNotNil(), w.Apply}) {
+		p(s)
+	}
+	query, args := s.Query()
+	rows, err := db.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	looks := make([]looksFor, 0, len(sel.terms))
+	for _, term := range sel.terms {
+		for _, hint := range hints(term) {
+			looks = append(looks, looksFor(hint))
+		}
+	}
+	var id, comment stdsql.RawBytes
+	for unpaid := 0; rows.Next(); {
+		if err := rows.Scan(&id, &comment); err != nil {
+			return nil, err
+		}
+		if unpaid += len(comment); unpaid >= rate.SearchedBytesPerPoint {
+			if err := rate.SpendUnseen(ctx, unpaid/rate.SearchedBytesPerPoint); err != nil {
+				return nil, err
+			}
+			unpaid %= rate.SearchedBytesPerPoint
+		}
+		if slices.ContainsFunc(looks, func(l looksFor) bool { return !l.in(comment) }) || !sel.holdsTerms(string(comment)) {
+			continue
+		}
+		found, err := uuid.ParseBytes(id)
+		if err != nil {
+			return nil, err
+		}
+		if ids = append(ids, found); len(ids) == limit {
+			break
+		}
+	}
+	return ids, rows.Err()
 }
 
 // portions goes through all that an index finds of the selection.
@@ -227,7 +329,7 @@ func (sel *Selection) portions(
 	weigh := func(ctx context.Context, w page.Window) (rows, bytes int, err error) {
 		err = db.Sift(ctx, func() error {
 			q := db.Ent.Response.Query().Where(where...).Where(w.Bounds)
-			if len(sel.terms) == 0 {
+			if len(sel.terms) == 0 || db.Dialect == store.SQLite { // see search
 				rows, err = q.Count(ctx)
 				return err
 			}
@@ -262,6 +364,17 @@ func (sel *Selection) indexed() []predicate.Response {
 
 // predicates are the parts of the filter that the database can tell.
 func (sel *Selection) predicates() []predicate.Response {
+	where := sel.told()
+	for _, term := range sel.terms {
+		for _, hint := range hints(term) {
+			where = append(where, response.CommentContainsFold(hint)) // matchesTerms decides
+		}
+	}
+	return where
+}
+
+// told are the parts of the filter that the database can tell, besides what comments hold.
+func (sel *Selection) told() []predicate.Response {
 	where := sel.indexed()
 	if sel.channels != nil {
 		channels := make([]response.Channel, len(sel.channels))
@@ -282,11 +395,6 @@ func (sel *Selection) predicates() []predicate.Response {
 			where = append(where, response.CommentNotNil())
 		} else {
 			where = append(where, response.CommentIsNil())
-		}
-	}
-	for _, term := range sel.terms {
-		for _, hint := range hints(term) {
-			where = append(where, response.CommentContainsFold(hint)) // matchesTerms decides
 		}
 	}
 	return where
@@ -328,9 +436,10 @@ func beginsTwice(d calendar.Day, zone *time.Location) (back, again time.Time, ok
 	return back.UTC(), time.Date(y, m, day, 0, 0, -offset, 0, time.UTC), true
 }
 
-// days are those that the cube has responses of the selection on, in the order of reading; nil where it cannot tell.
+// days are those that the cube has responses of the selection on, in the order of reading; nil where it cannot tell, or where
+// comments are searched: then one way through all of them is shorter than many through some.
 func (sel *Selection) days(ctx context.Context, db *store.DB, desc bool) ([]calendar.Day, error) {
-	if !sel.sieves() {
+	if !sel.sieves() || len(sel.terms) > 0 {
 		return nil, nil
 	}
 	q, err := sel.Query(ctx)
@@ -411,7 +520,8 @@ func (sel *Selection) count(ctx context.Context, db *store.DB) (int, error) {
 
 // countRows counts those of the selection that the predicates leave.
 func (sel *Selection) countRows(ctx context.Context, db *store.DB, besides []predicate.Response) (int, error) {
-	if err := rate.SpendBlind(ctx); err != nil {
+	ctx = sel.paying(ctx)
+	if err := sel.payBlind(ctx); err != nil {
 		return 0, err
 	}
 	where := slices.Concat(sel.predicates(), besides)
@@ -426,12 +536,8 @@ func (sel *Selection) countRows(ctx context.Context, db *store.DB, besides []pre
 			})
 		}
 		// All that is kept is counted at once, and nothing is remembered.
-		_, err := page.Sift(ctx, w, byID, func(ctx context.Context, w page.Window) (rows []*ent.Response, err error) {
-			err = db.Sift(ctx, func() error {
-				rows, err = sel.query(db, where).Where(w.Apply).All(ctx)
-				return err
-			})
-			return rows, err
+		_, err := page.Sift(ctx, w, byID, func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
+			return sel.read(ctx, db, w, besides)
 		}, func(r *ent.Response) bool {
 			if sel.matchesProfile(r) && sel.matchesTerms(r) {
 				n++

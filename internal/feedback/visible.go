@@ -120,7 +120,7 @@ func OfContact(ctx context.Context, db *store.DB, states *cube.States, contact u
 	sifted := fetch
 	if len(sel.segments) > 0 {
 		sifted = func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
-			if err := rate.SpendBlind(ctx); err != nil {
+			if err := rate.SpendBlind(ctx, rate.BlindPrice); err != nil {
 				return nil, err
 			}
 			found, err := page.Sift(ctx, w, order.key, fetch, sel.matchesProfile)

@@ -95,7 +95,7 @@ func (h *Hub) Subscribe(ctx context.Context, filter feedback.Filter, after *int6
 	}
 	position := mark.Position
 	if after != nil {
-		if err := rate.SpendBlind(ctx); err != nil { // for what is gone through to the present
+		if err := rate.SpendBlind(ctx, rate.BlindPrice); err != nil { // for what is gone through to the present
 			return nil, err
 		}
 		if *after < 0 || *after > mark.Position {

@@ -62,12 +62,21 @@ func SpendUnseen(ctx context.Context, n int) error {
 	return s.spend(n)
 }
 
-// SpendBlind pays BlindPrice if the caller is blind.
-func SpendBlind(ctx context.Context) error {
+// SpendBlind pays n points if the caller is blind.
+func SpendBlind(ctx context.Context, n int) error {
 	if s, _ := ctx.Value(spenderKey{}).(*spender); s != nil && s.blind {
-		return s.spend(BlindPrice)
+		return s.spend(n)
 	}
 	return nil
+}
+
+// Seeing returns the context for going through things all of which exist for the caller, blind or not.
+func Seeing(ctx context.Context) context.Context {
+	s, _ := ctx.Value(spenderKey{}).(*spender)
+	if s == nil || !s.blind {
+		return ctx
+	}
+	return WithSpender(ctx, s.spend, false)
 }
 
 // Spender is what pays for going through things in work that outlives the context, as SpendUnseen does; nil where nothing
@@ -87,7 +96,7 @@ func Spender(ctx context.Context) func(n int) error {
 // operation may cost, are at most 300 ms. The dearest documents that torture found took 170 to 330 ms.
 const (
 	// RowsPerPoint is how many rows of responses or contacts that are looked at one by one cost a point.
-	RowsPerPoint = 6
+	RowsPerPoint = 12
 	// CellsPerPoint is how many cells that the database reads cost a point.
 	CellsPerPoint = 150
 	// PackedPerPoint is how many cells that are in memory, packed, cost a point, and PartsPerPoint how many pieces of them.
@@ -97,15 +106,19 @@ const (
 	FoldsPerPoint = 10_000
 	// StepsPerPoint is how many steps of a rule, see segment.Rule.Steps, cost a point: each is taken for all profiles.
 	StepsPerPoint = 4
-	// BlindPrice is what reading on through what may not exist for the caller costs one who must not learn how much it is.
-	BlindPrice = 25
+	// BlindPrice is what reading on through what may not exist for the caller costs one who must not learn how much it is,
+	// BlindRowPrice what each row costs that is found so, and BlindSearchPrice what looking through it costs for what no index
+	// finds.
+	BlindPrice       = 25
+	BlindRowPrice    = 2
+	BlindSearchPrice = 100
 	// HoldersPerPoint is how many contacts cost a point whose value of a trait is looked at by the database.
 	HoldersPerPoint = 60
 	// CountsPerPoint is how many rows that the database only counts cost a point.
 	CountsPerPoint = 1_000
 	// SearchedPerPoint is how many rows cost a point that the database looks through for what no index finds, and
 	// SearchedBytesPerPoint how many bytes of their comments.
-	SearchedPerPoint      = 200
+	SearchedPerPoint      = 150
 	SearchedBytesPerPoint = 64 << 10
 	// BytesPerPoint is how many bytes of long rows, that is of long comments and of many traits, cost a point when they are
 	// read, besides what the rows cost.

@@ -102,7 +102,7 @@ func TestGatherTellsErrors(t *testing.T) {
 // Callers of one round may be of different tenants: one who has no more points must fail nobody else, nor pay for others.
 func TestGatherIsPaidForByNobody(t *testing.T) {
 	g := store.NewGather(func(ctx context.Context, keys []int) (map[int]int, error) {
-		return map[int]int{keys[0]: 1}, errors.Join(rate.Spend(ctx, 1), rate.SpendUnseen(ctx, 1), rate.SpendBlind(ctx))
+		return map[int]int{keys[0]: 1}, errors.Join(rate.Spend(ctx, 1), rate.SpendUnseen(ctx, 1), rate.SpendBlind(ctx, 1))
 	})
 	for _, blind := range []bool{false, true} {
 		poor := rate.WithSpender(t.Context(), func(int) error { return errors.New("no more points") }, blind)
