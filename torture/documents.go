@@ -124,7 +124,7 @@ func (t *torture) keep(what string, worst []cost) {
 	for _, c := range worst {
 		fmt.Fprintf(t.log, "%s: %s\n", what, c)
 		if t.verbose {
-			fmt.Fprintf(os.Stdout, "  %s: %.700s\n", what, c)
+			fmt.Fprintf(os.Stdout, "  %s: %.6000s\n", what, c)
 		}
 	}
 }

@@ -267,6 +267,9 @@ func (s *selection) fetch(ctx context.Context, w page.Window) ([]*ent.Contact, e
 	if err != nil || len(found) == 0 {
 		return found, err
 	}
+	if err := rate.SpendBlind(ctx, rate.BlindRowPrice*len(found)); err != nil {
+		return nil, err
+	}
 	return s.whole(ctx, found)
 }
 
@@ -376,7 +379,7 @@ func (s *selection) portions(ctx context.Context, w page.Window, read func(conte
 // and no more.
 func (s *selection) scan(ctx context.Context, w page.Window, f func(*ent.Contact) bool) error {
 	price := rate.BlindPrice
-	if s.where != nil {
+	if s.where != nil || s.tests != nil {
 		price = rate.BlindSearchPrice
 	}
 	if err := rate.SpendBlind(ctx, price); err != nil {

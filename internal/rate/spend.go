@@ -107,11 +107,11 @@ const (
 	// StepsPerPoint is how many steps of a rule, see segment.Rule.Steps, cost a point: each is taken for all profiles.
 	StepsPerPoint = 4
 	// BlindPrice is what reading on through what may not exist for the caller costs one who must not learn how much it is,
-	// BlindRowPrice what each row costs that is found so, and BlindSearchPrice what looking through it costs for what no index
-	// finds.
+	// BlindRowPrice what each row costs that is found so, and BlindSearchPrice what looking through all of it costs, for what
+	// neither an index nor the cube finds.
 	BlindPrice       = 25
 	BlindRowPrice    = 2
-	BlindSearchPrice = 100
+	BlindSearchPrice = 250
 	// HoldersPerPoint is how many contacts cost a point whose value of a trait is looked at by the database.
 	HoldersPerPoint = 60
 	// CountsPerPoint is how many rows that the database only counts cost a point.
