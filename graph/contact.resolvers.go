@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/graph/generated"
 	"github.com/zeroten/zeroten/graph/model"
@@ -75,6 +76,15 @@ func (r *queryResolver) Traits(ctx context.Context) ([]*ent.Trait, error) {
 func (r *traitResolver) Values(ctx context.Context, obj *ent.Trait) ([]*contact.Value, error) {
 	if !auth.Narrowed(ctx).IsZero() {
 		return nil, apierror.New(apierror.Forbidden, "Values count all the tenant's contacts: a narrowed token may not read them.")
+	}
+	if ofTraits(graphql.GetFieldContext(ctx)) {
+		return loadersOf(ctx).valuesInAll(obj.Key, func() (map[string][]contact.Value, error) {
+			s, err := r.States.Get(ctx, obj.TenantID)
+			if err != nil {
+				return nil, err
+			}
+			return contact.ValuesOfAll(ctx, r.DB, s, r.Log.Now())
+		})
 	}
 	return loadersOf(ctx).valuesOf(obj.ID, func() ([]*contact.Value, error) {
 		s, err := r.States.Get(ctx, obj.TenantID)

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"entgo.io/ent/dialect/sql"
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/ent/campaign"
@@ -78,6 +79,8 @@ type loaders struct {
 	mu sync.Mutex
 	// values are those of traits, by trait: each is counted once.
 	values map[uuid.UUID]func() ([]*people.Value, error)
+	// valuesOfAll are those of all traits, by key, once one of the list of traits is asked for its own.
+	valuesOfAll func() (map[string][]people.Value, error)
 }
 
 type loadersKey struct{}
@@ -92,6 +95,29 @@ func (l *loaders) valuesOf(trait uuid.UUID, count func() ([]*people.Value, error
 	}
 	l.mu.Unlock()
 	return known()
+}
+
+// valuesInAll counts the values of all traits, unless the request has them already, and gives those of one.
+func (l *loaders) valuesInAll(key string, count func() (map[string][]people.Value, error)) ([]*people.Value, error) {
+	l.mu.Lock()
+	if l.valuesOfAll == nil {
+		l.valuesOfAll = sync.OnceValues(count)
+	}
+	all := l.valuesOfAll
+	l.mu.Unlock()
+	values, err := all()
+	return pointers(values[key]), err
+}
+
+// ofTraits says whether the field is one of a trait in the list of all: whoever asks for that asks it of each. What a trait
+// that is reached in another way is asked for is not part of it, so that what an operation costs does not depend on which
+// of its fields comes first.
+func ofTraits(field *graphql.FieldContext) bool {
+	of := field.Parent
+	if of != nil && of.Index != nil {
+		of = of.Parent
+	}
+	return of != nil && of.Object == "Query" && of.Field.Field != nil && of.Field.Name == "traits"
 }
 
 // withLoaders gives a request its loaders, and a memory for what it asks of feedback. They are asked by responses that

@@ -53,3 +53,46 @@ func TestValuesArePaidForFirst(t *testing.T) {
 		}
 	})
 }
+
+// Counting all traits is paid for before it is done too, and what they take to remember as it is found.
+func TestValuesOfAllArePaidForFirst(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := newTenant(t, db, cube.DefineTraitInput{Key: "plan", Kind: trait.Text}, cube.DefineTraitInput{Key: "name", Kind: trait.Text})
+		people := make([]person, 1_000)
+		for i := range people {
+			people[i].traits = trait.Values{"plan": "gold", "name": fmt.Sprint(i)}
+		}
+		add(t, ctx, db, people...)
+		const want = 1_000/rate.HoldersOfAllPerPoint + 2*1_000/rate.HeldPerPoint + 1_001/rate.ValuesPerPoint
+		for range 3 {
+			spent, told := 0, 0
+			paying := rate.WithSpender(ctx, func(n int) error { spent += n; return nil }, false)
+			err := cube.HoldersOfAll(paying, db, auth.Tenant(ctx), []string{"name", "plan"}, func(string, any, int) error {
+				if told++; spent != want {
+					t.Fatalf("a value was told when %d was paid, want %d", spent, want)
+				}
+				return nil
+			})
+			if err != nil || told != 1_001 {
+				t.Fatal(told, err)
+			}
+		}
+		s, err := cube.Load(ctx, db, auth.Tenant(ctx))
+		if err != nil {
+			t.Fatal(err)
+		}
+		poor := errors.New("no more points")
+		for has := range want {
+			spent := 0
+			refusing := rate.WithSpender(ctx, func(n int) error {
+				if spent += n; spent > has {
+					return poor
+				}
+				return nil
+			}, false)
+			if values, err := contact.ValuesOfAll(refusing, db, s, time.Now()); !errors.Is(err, poor) {
+				t.Errorf("with %d points: got %v, %v", has, values, err)
+			}
+		}
+	})
+}

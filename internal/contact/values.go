@@ -3,10 +3,12 @@ package contact
 import (
 	"cmp"
 	"context"
+	"maps"
 	"reflect"
 	"slices"
 	"time"
 
+	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/trait"
@@ -31,23 +33,59 @@ func Values(ctx context.Context, db *store.DB, s *cube.State, key string, now ti
 	if !defined {
 		return nil, nil
 	}
-	c := counts{of: map[string]int{}, merge: def.Kind == trait.Date || len(def.Edges) > 0}
-	dim := trait.Dimension{Key: def.Key, Kind: def.Kind, Edges: def.Edges}
-	today := s.Today(now)
-	// What a dimension does not keep apart in feedback is not named here either: a filter could not find it.
-	at := slices.IndexFunc(s.Active.Shape.Dimensions, func(d trait.Dimension) bool { return reflect.DeepEqual(d, dim) })
-	err := cube.Holders(ctx, db, s.Tenant, key, func(value any, contacts int) error {
-		named := dim.Value(trait.Values{key: value}, today)
-		if at >= 0 {
-			named = s.Active.Profiles.Covers(at, named)
-		}
-		c.add(named, contacts)
-		return nil
+	c := newCounter(s, def, now)
+	if err := cube.Holders(ctx, db, s.Tenant, key, c.add); err != nil {
+		return nil, err
+	}
+	return c.counts.values(), nil
+}
+
+// ValuesOfAll is Values of each trait that is defined, by key. The contacts are read once for all of them.
+func ValuesOfAll(ctx context.Context, db *store.DB, s *cube.State, now time.Time) (map[string][]Value, error) {
+	counters := make(map[string]*counter, len(s.Traits))
+	for key, def := range s.Traits {
+		counters[key] = newCounter(s, def, now)
+	}
+	err := cube.HoldersOfAll(ctx, db, s.Tenant, slices.Sorted(maps.Keys(counters)), func(key string, value any, contacts int) error {
+		return counters[key].add(value, contacts)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return c.values(), nil
+	all := make(map[string][]Value, len(counters))
+	for key, c := range counters {
+		all[key] = c.counts.values()
+	}
+	return all, nil
+}
+
+// counter counts the contacts of the values of one trait.
+type counter struct {
+	dim     trait.Dimension
+	today   calendar.Day
+	covered func(value string) string
+	counts  counts
+}
+
+func newCounter(s *cube.State, def trait.Definition, now time.Time) *counter {
+	c := &counter{
+		dim:     trait.Dimension{Key: def.Key, Kind: def.Kind, Edges: def.Edges},
+		today:   s.Today(now),
+		covered: func(value string) string { return value },
+		counts:  counts{of: map[string]int{}, merge: def.Kind == trait.Date || len(def.Edges) > 0},
+	}
+	// What a dimension does not keep apart in feedback is not named here either: a filter could not find it.
+	at := slices.IndexFunc(s.Active.Shape.Dimensions, func(d trait.Dimension) bool { return reflect.DeepEqual(d, c.dim) })
+	if at >= 0 {
+		c.covered = func(value string) string { return s.Active.Profiles.Covers(at, value) }
+	}
+	return c
+}
+
+// add counts the contacts who hold the value; values come in order, most first.
+func (c *counter) add(value any, contacts int) error {
+	c.counts.add(c.covered(c.dim.Value(trait.Values{c.dim.Key: value}, c.today)), contacts)
+	return nil
 }
 
 // counts are the contacts of each value. Those to be added are ordered, most first.

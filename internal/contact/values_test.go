@@ -13,6 +13,7 @@ import (
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/trait"
+	"pgregory.net/rapid"
 )
 
 func TestValues(t *testing.T) {
@@ -45,6 +46,10 @@ func TestValues(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		all, err := contact.ValuesOfAll(ctx, db, s, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
 		for key, want := range map[string][]contact.Value{
 			"plan":   {{"gold", 3}, {"(none)", 2}, {`a "b" ü \`, 1}, {"silver", 1}},
 			"note":   {{"(none)", 7}},
@@ -60,6 +65,9 @@ func TestValues(t *testing.T) {
 			got, err := contact.Values(ctx, db, s, key, time.Now())
 			if err != nil || !slices.Equal(got, want) {
 				t.Errorf("%s: got %v, %v; want %v", key, got, err, want)
+			}
+			if !slices.Equal(all[key], want) {
+				t.Errorf("%s: got %v of all at once, want %v", key, all[key], want)
 			}
 		}
 	})
@@ -87,6 +95,10 @@ func TestValuesBeyondTheLimit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		all, err := contact.ValuesOfAll(ctx, db, s, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, key := range []string{"city", "since"} {
 			got, err := contact.Values(ctx, db, s, key, time.Now())
 			if err != nil {
@@ -108,6 +120,47 @@ func TestValuesBeyondTheLimit(t *testing.T) {
 			if !slices.Contains(got, contact.Value{Value: trait.None, Contacts: 1}) {
 				t.Errorf("%s: nobody is unknown", key)
 			}
+			if !slices.Equal(all[key], got) {
+				t.Errorf("%s: got %v of all at once, want %v", key, all[key], got)
+			}
 		}
+	})
+}
+
+// Whatever contacts hold, all traits counted at once have the values that each has alone.
+func TestValuesOfAllAreThoseOfEach(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		rapid.Check(t, func(r *rapid.T) {
+			kinds := []trait.Kind{trait.Text, trait.Number, trait.Boolean, trait.Date}
+			var defined []cube.DefineTraitInput
+			for i, kind := range kinds {
+				defined = append(defined, cube.DefineTraitInput{Key: fmt.Sprintf("k%d", i), Kind: kind, IsDimension: rapid.Bool().Draw(r, "dimension")})
+			}
+			ctx := newTenant(t, db, defined...)
+			value := rapid.OneOf(
+				rapid.Map(rapid.SampledFrom([]string{"", "3", "true", "null", `"`, `\`, `\"`, `,"k1":3`, "{", "]}", " a:b ", "ü", "<&>", "\u2028\n", "2020-02-29", "2020-02-30"}), func(v string) any { return v }),
+				rapid.Map(rapid.SampledFrom([]float64{0, 3, -0.5, 1e21, 1e-7, 12345678}), func(v float64) any { return v }),
+				rapid.Map(rapid.Bool(), func(v bool) any { return v }),
+			)
+			key := rapid.SampledFrom([]string{"k0", "k1", "k2", "k3", "undefined", `k"0`, `k\0`, "k:<0"})
+			var people []person
+			for _, traits := range rapid.SliceOfN(rapid.MapOfN(key, value, 0, 6), 1, 12).Draw(r, "people") {
+				people = append(people, person{traits: traits})
+			}
+			add(t, ctx, db, people...)
+			s, err := cube.Load(ctx, db, auth.Tenant(ctx))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all, err := contact.ValuesOfAll(ctx, db, s, time.Now())
+			if err != nil || len(all) != len(kinds) {
+				t.Fatalf("got %v, %v", all, err)
+			}
+			for key, got := range all {
+				if want, err := contact.Values(ctx, db, s, key, time.Now()); err != nil || !slices.Equal(got, want) {
+					r.Errorf("%s: got %v of all at once; alone %v, %v", key, got, want, err)
+				}
+			}
+		})
 	})
 }

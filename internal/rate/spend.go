@@ -112,8 +112,13 @@ const (
 	BlindPrice       = 25
 	BlindRowPrice    = 2
 	BlindSearchPrice = 250
-	// HoldersPerPoint is how many contacts cost a point whose value of a trait is looked at by the database.
+	// HoldersPerPoint is how many contacts cost a point whose value of one trait is looked at by the database.
 	HoldersPerPoint = 60
+	// HoldersOfAllPerPoint is how many contacts cost a point whose values of several traits are looked at together, and
+	// HeldPerPoint how many of these values. ValuesPerPoint is how many different ones cost a point besides.
+	HoldersOfAllPerPoint = 200
+	HeldPerPoint         = 1_000
+	ValuesPerPoint       = 200
 	// CountsPerPoint is how many rows that the database only counts cost a point.
 	CountsPerPoint = 1_000
 	// SearchedPerPoint is how many rows cost a point that the database looks through for what no index finds, and
