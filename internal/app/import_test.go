@@ -274,7 +274,7 @@ func TestImportLooksByTheConnectionsThatAreSet(t *testing.T) {
 	if code, said := i.cli("import", "a.csv"); code != 0 {
 		t.Fatalf("it ends with %d: %s", code, said)
 	}
-	if code, said := i.cli("import", "a.csv", "--dry-run", "--database-connections", "7"); code != ExitFailed || !strings.Contains(said, "too few") {
+	if code, said := i.cli("import", "a.csv", "--dry-run", "--database-connections", "7"); code != ExitUsage || !strings.Contains(said, "too few") {
 		t.Errorf("it ends with %d: %s", code, said)
 	}
 }
