@@ -232,29 +232,51 @@ func (c *Cluster) Stop() error { return c.end(syscall.SIGINT) }
 // StopAtOnce shuts the server down without writing anything more: it recovers when it starts again.
 func (c *Cluster) StopAtOnce() error { return c.end(syscall.SIGQUIT) }
 
-// Kill kills the postmaster and its children at one blow.
+// Kill kills the postmaster and its children at one blow, and waits until none of them is left: while one is, PostgreSQL
+// refuses to start again.
 func (c *Cluster) Kill() error {
+	// Stopped, it has no more children.
+	if err := c.server.Process.Signal(syscall.SIGSTOP); err != nil {
+		return fmt.Errorf("stopping the postmaster: %w", err)
+	}
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		return err
 	}
-	pids := []int{c.PID()}
+	var children []int
 	for _, path := range stats {
-		text, err := os.ReadFile(path)
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
 		if err != nil {
-			continue // it has just ended
+			continue
 		}
-		// After the name, which may hold anything: state and parent; proc_pid_stat(5).
-		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil && fields[1] == strconv.Itoa(c.PID()) {
-			pids = append(pids, pid)
+		if _, parent := stateOf(pid); parent == strconv.Itoa(c.PID()) {
+			children = append(children, pid)
 		}
 	}
-	for _, pid := range pids {
+	for _, pid := range append(children, c.PID()) {
 		_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended since
 	}
 	_ = c.server.Wait() // it says that it was killed
+	for _, pid := range children {
+		for {
+			if state, _ := stateOf(pid); state == "" || state == "Z" {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
 	return nil
+}
+
+// stateOf is the state of a process, and its parent; empty where there is none.
+func stateOf(pid int) (state, parent string) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", "" // it has just ended
+	}
+	// After the name, which may hold anything; proc_pid_stat(5).
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	return fields[0], fields[1]
 }
 
 func (c *Cluster) end(signal os.Signal) error {
