@@ -116,6 +116,11 @@ func (v *Preview) Dropped() int {
 	return v.tallies[preview].count + v.tallies[otherSurvey].count + v.tallies[total].count
 }
 
+// dated is how many rows have something for a date.
+func (v *Preview) dated() int {
+	return v.dates.count + v.tallies[badDate].count + v.tallies[noDay].count + v.tallies[future].count
+}
+
 // Check reads the whole file as Run does, and says what that would do at the time now, and what is odd about the file.
 // Where known is not nil it is asked which keys were used before, at most feedback.MaxBatch of them at once.
 func (p *Plan) Check(ctx context.Context, now time.Time, known func(ctx context.Context, keys []string) ([]bool, error)) (*Preview, error) {
@@ -279,7 +284,11 @@ func (v *Preview) warn() {
 			way = fmt.Sprintf("--date-format %s reads more", p.better)
 		}
 		add("%d of %d dates of the column %q cannot be read, and would be rejected (%s: %s); %s",
-			t.count, t.count+v.dates.count+v.tallies[future].count, p.columns.label(p.columns.of[date]), t.where(), t.example, way)
+			t.count, v.dated(), p.columns.label(p.columns.of[date]), t.where(), t.example, way)
+	}
+	if t := v.tallies[noDay]; t.count > 0 {
+		add("%d of %d dates of the column %q are of days that the calendar does not have, and would be rejected (%s: %s)",
+			t.count, v.dated(), p.columns.label(p.columns.of[date]), t.where(), t.example)
 	}
 	if t := v.tallies[future]; t.count > 0 {
 		add("%d dates are still to come, and would be rejected (%s: %s)", t.count, t.where(), t.example)

@@ -186,6 +186,9 @@ func (f dateFormat) parse(text string, zone *time.Location) (t time.Time, dayOnl
 	text = plainDate(text)
 	if f.layout != "" {
 		if t, err = time.ParseInLocation(f.layout, text, zone); err != nil {
+			if fault, ok := errors.AsType[*time.ParseError](err); ok && strings.HasSuffix(fault.Message, "day out of range") {
+				return t, false, noDayError(original)
+			}
 			return t, false, fmt.Errorf("%.60q is no date as %s", original, f.layout)
 		}
 		if f.dayOnly {
@@ -211,6 +214,10 @@ func (f dateFormat) parse(text string, zone *time.Location) (t time.Time, dayOnl
 		return time.Time{}, false, err
 	}
 	if !exists(y, m, day) {
+		// Whichever of the two is the month, it has no such day, and no other format reads it.
+		if other := min(m, day); other >= 1 && other <= 12 && max(m, day) <= 31 && !exists(y, day, m) {
+			return time.Time{}, false, noDayError(original)
+		}
 		return time.Time{}, false, fmt.Errorf("%.60q is no day of the calendar as %s", original, f)
 	}
 	rest := strings.TrimLeft(d.rest, " ,")
@@ -238,6 +245,23 @@ func (f dateFormat) parse(text string, zone *time.Location) (t time.Time, dayOnl
 		return time.Time{}, false, fmt.Errorf("%.60q has a zone, %.40q, that is not known, or known as several: give the file's zone with --time-zone", original, after)
 	}
 	return at(loc), false, nil
+}
+
+// noDayError is a date, as it is written, of a day that its month does not have: 2025-02-29.
+type noDayError string
+
+func (e noDayError) Error() string { return fmt.Sprintf("%.60q is no day of the calendar", string(e)) }
+
+// isNoDay reports whether a text is a date of a day that its month does not have, in whichever order it is written.
+func isNoDay(text string) bool {
+	for _, f := range append([]dateFormat{{}}, candidates[:]...) {
+		if _, _, err := f.parse(text, time.UTC); err != nil {
+			if _, ok := errors.AsType[noDayError](err); ok {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // plainDate is the text in plain letters, digits and spaces, without what surrounds it.
@@ -907,6 +931,9 @@ func (g *dateGuess) format(column string) (dateFormat, error) {
 	case g.numbers == 0 && g.plain == 0 && g.months*2 > g.wrong:
 		return dateFormat{}, badOption("the column %q holds months and no days, such as %.60q (line %d): its rows look like scores of months, and not like answers; if they are answers, name the column of their dates with --date, or give one for all with --on 2006-01-02",
 			column, g.firstWrong.text, g.firstWrong.line)
+	case g.numbers == 0 && g.plain == 0 && g.wrong > 0 && isNoDay(g.firstWrong.text):
+		return dateFormat{}, badOption("the column %q holds no days of the calendar: %w (line %d); mend them in the file, or name another column with --date",
+			column, noDayError(g.firstWrong.text), g.firstWrong.line)
 	case g.numbers == 0 && g.plain == 0 && g.wrong > 0:
 		return dateFormat{}, badOption("the column %q holds no dates that are understood, such as %.60q (line %d); say how they are written with --date-format, such as DD/MM/YYYY HH:mm, name another column with --date, or give one date for all with --on 2006-01-02",
 			column, g.firstWrong.text, g.firstWrong.line)

@@ -35,6 +35,7 @@ const (
 	badScore
 	beyondScale
 	badDate
+	noDay
 	noDate
 	future
 	refused
@@ -46,7 +47,7 @@ func (w why) String() string {
 		unanswered: "rows without a score", preview: "previews of the survey", otherSurvey: "answers to other surveys than NPS", total: "totals",
 		noCSV: "lines that are no CSV", tooLong: "rows with more fields than the header", torn: "rows torn by a line that is no CSV",
 		noText: "rows with characters that are none", badScore: "scores that cannot be read", beyondScale: "scores that are no whole numbers from 0 to 10",
-		badDate: "dates that cannot be read", noDate: "rows without a date", future: "dates still to come", refused: "rows that are refused",
+		badDate: "dates that cannot be read", noDay: "days that the calendar does not have", noDate: "rows without a date", future: "dates still to come", refused: "rows that are refused",
 	}[w]
 }
 
@@ -348,6 +349,9 @@ func (p *Plan) respondedAt(text string, now time.Time) (*time.Time, why, error) 
 		return &p.on, 0, nil
 	}
 	t, dayOnly, err := p.dates.parse(text, p.zone)
+	if _, is := errors.AsType[noDayError](err); is {
+		return nil, noDay, fmt.Errorf("the date %w", err)
+	}
 	if err != nil {
 		return nil, badDate, fmt.Errorf("the date %w", err)
 	}

@@ -188,6 +188,7 @@ func TestHeaders(t *testing.T) {
 		{name: "asked in Polish", content: "Sygnatura czasowa,Na ile prawdopodobne jest to że nas polecisz?,comment\n2025-03-14,9,a\n", want: []string{plain}},
 		{name: "submitted, with a place's zone", content: "Submitted (America/New_York),score,comment\n2025-03-14 08:00,9,a\n", want: []string{plain}},
 		{name: "a date of something else", content: "Signup date,score,comment\n2025-03-14,9,a\n", err: "--date"},
+		{name: "a day that is none, alone", content: "date,score\n2025-02-29,9\n", err: `"2025-02-29" is no day of the calendar (line 2)`},
 		{name: "the date that holds dates", content: "created_at,date,score,comment\n,2025-03-14,9,a\n", want: []string{plain}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -258,6 +259,7 @@ func TestIDs(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
+	const noSuchDay = "is no day of the calendar"
 	rows := func(header string, n int, row func(i int) string) string {
 		var out strings.Builder
 		out.WriteString(header + "\n")
@@ -293,7 +295,13 @@ func TestWarnings(t *testing.T) {
 		{"months, and another day", "date,score\n2025-01-01,8\n2025-02-01,7\n2025-03-02,9\n", Options{}, nil},
 		{"scores that are none", "date,score\n2025-01-01,8\n2025-01-02,good\n2025-01-03,9\n", Options{}, []string{"1 of 3 scores", `"good"`, "line 3"}},
 		{"dates that are none", "date,score\n2025-01-01,8\nsoon,7\n2025-01-03,9\n", Options{}, []string{"1 of 3 dates", `"soon"`, "line 3"}},
-		{"dates that do not exist", "date,score\n2025-01-01,8\n2025-02-30,7\n2025-01-03,9\n", Options{}, []string{"1 of 3 dates"}},
+		{"dates that do not exist", "date,score\n2025-01-01,8\n2025-02-30,7\n2025-01-03,9\n", Options{}, []string{"1 of 3 dates", "line 3", noSuchDay}},
+		{"a 29th of February, the day first", "date;score\n13/01/2025;8\n29/02/2025;7\n14/01/2025;9\n", Options{}, []string{"1 of 3 dates", noSuchDay}},
+		{"a 31st of April, the month first", "date;score\n01/13/2025;8\n04/31/2025;7\n01/14/2025;9\n", Options{}, []string{"1 of 3 dates", noSuchDay}},
+		{"a 31st of April, by name", "date;score\n13 January 2025;8\n31 April 2025;7\n14 January 2025;9\n", Options{}, []string{"1 of 3 dates", noSuchDay}},
+		{"a 31st of April, in the other order than the flag's", "date;score\n01/13/2025;8\n31/04/2025;7\n01/14/2025;9\n", Options{DateFormat: "MM/DD/YYYY"}, []string{"1 of 3 dates", noSuchDay}},
+		{"a 31st of April, by a layout", "date;score\n13.Jan.2025;8\n31.Apr.2025;7\n14.Jan.2025;9\n", Options{DateFormat: "02.Jan.2006"}, []string{"1 of 3 dates", noSuchDay}},
+		{"a 13th month that another format reads", "date;score\n01/12/2025;8\n13/04/2025;7\n01/14/2025;9\n", Options{DateFormat: "MM/DD/YYYY"}, []string{"1 of 3 dates", "--date-format"}},
 		{"a zone that is not known", "date,score\n2025-01-01 10:00 IST,8\n2025-01-02 10:00,7\n2025-01-03,9\n", Options{}, []string{"1 of 3 dates", "--time-zone"}},
 		{"dates to come", "date,score\n2025-01-01,8\n2031-01-02,7\n2025-01-03,9\n", Options{}, []string{"1 dates are still to come"}},
 		{"one time for all", "date,score\n1970-01-01,8\n1970-01-01,7\n1970-01-01,7\n", Options{}, []string{"one day, 1970-01-01"}},
@@ -326,6 +334,9 @@ func TestWarnings(t *testing.T) {
 				if !strings.Contains(all, part) {
 					t.Errorf("warned of %s, want %q", all, part)
 				}
+			}
+			if slices.Contains(test.want, noSuchDay) && strings.Contains(all, "--date-format") {
+				t.Errorf("warned of %s, which no format mends", all)
 			}
 			m := &memory{now: testLater}
 			result, err := m.run(t.Context(), p)
