@@ -101,6 +101,9 @@ func TestAsked(t *testing.T) {
 	usage("is no id of a key", "key", "revoke", "camp_01h455vb4pex5vsknk084sn02q")
 	add(app.ExitFailed, "no such file", "key", "revoke", "key_01h455vb4pex5vsknk084sn02q")
 	usage(`--scope: unknown scope "ROOT"`, "key", "create", "--scope=ROOT")
+	// A scope may be written in small letters: what is missing then is the database.
+	add(app.ExitFailed, "no such file", "key", "create", "--scope=read")
+	add(app.ExitFailed, "no such file", "key", "create", "--scope=read, Collect")
 	usage("--scope: an operator's key has no other scope", "key", "create", "--scope=OPERATOR,READ")
 	usage("--expires: -1h0m0s is in the past", "key", "create", "--expires=-1h")
 	usage("--name: The name must not be empty", "key", "create", "--name=")
