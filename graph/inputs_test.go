@@ -402,6 +402,9 @@ func TestEnumsTakeTheirNames(t *testing.T) {
 					if !a.refusedAt(t, "BAD_REQUEST", w.at+item) && !a.refusedAt(t, "BAD_REQUEST", w.at+item+".0") {
 						t.Errorf("%v as a %s is not refused at %s: %s", wrong, w.name, w.at+item, a.text)
 					}
+					if _, text := wrong.(string); text && !strings.Contains(a.text, "want one of "+first) && !strings.Contains(a.text, "write "+first) {
+						t.Errorf("%v as a %s: it is not said what there is: %s", wrong, w.name, a.text)
+					}
 				}
 			}
 			for _, wrong := range []any{name(strings.ToLower(first)), first, name("NO_SUCH"), 1} {

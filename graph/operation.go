@@ -210,6 +210,10 @@ func (o *Operations) Prepare(ctx context.Context, params *graphql.RawParams, var
 		}
 	}
 	if opCtx.Variables, err = validator.VariableValues(o.schema, opCtx.Operation, params.Variables); err != nil {
+		// Of an enum the validator does not say what there is.
+		if named := o.inputs.Variables(opCtx.Operation, params.Variables); named != nil {
+			return nil, gqlerror.List{short(named)}
+		}
 		return nil, gqlerror.List{short(asGraphQL(err))}
 	}
 	if err := o.inputs.Variables(opCtx.Operation, opCtx.Variables); err != nil {

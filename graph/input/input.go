@@ -45,8 +45,8 @@ func New(schema *ast.Schema) *Checks {
 	return c
 }
 
-// Variables says which variable holds something for an enum that is none of its names. The values are those that a
-// validator has passed, whose own check knows no difference of case.
+// Variables says which variable holds something for an enum that is none of its names. The validator's own check
+// knows no difference of case; the values may be those that it has passed, or those that it has refused.
 func (c *Checks) Variables(op *ast.OperationDefinition, values map[string]any) *gqlerror.Error {
 	w := walk{Checks: c, path: ast.Path{ast.PathName("variable")}}
 	for _, v := range op.VariableDefinitions {
@@ -128,6 +128,13 @@ func (w *walk) names(typ *ast.Type, value any) *gqlerror.Error {
 		name, ok := value.(string)
 		if ok && def.EnumValues.ForName(name) != nil {
 			return nil
+		}
+		switch kind := reflect.ValueOf(value).Kind(); {
+		case ok:
+		case kind == reflect.Map || kind == reflect.Slice:
+			return gqlerror.ErrorPathf(slices.Clone(w.path), "a value of %s is one of its names, and neither an object nor a list", def.Name)
+		default:
+			name = fmt.Sprint(value)
 		}
 		return gqlerror.ErrorPathf(slices.Clone(w.path), "%s", NotOf(def, name))
 	}
