@@ -191,6 +191,12 @@ func (f dateFormat) parse(text string, zone *time.Location) (t time.Time, dayOnl
 			}
 			return t, false, fmt.Errorf("%.60q is no date as %s", original, f.layout)
 		}
+		if !strings.Contains(f.layout, "07") {
+			// It says no offset.
+			if wall, err := time.Parse(f.layout, text); err == nil {
+				t = onClock(wall, zone)
+			}
+		}
 		if f.dayOnly {
 			t = time.Date(t.Year(), t.Month(), t.Day(), int(noon/time.Hour), 0, 0, 0, zone)
 		}
@@ -229,7 +235,7 @@ func (f dateFormat) parse(text string, zone *time.Location) (t time.Time, dayOnl
 		return time.Time{}, false, fmt.Errorf("%.60q has no time of day such as 15:04 after its date", original)
 	}
 	at := func(loc *time.Location) time.Time {
-		return time.Date(y, time.Month(m), day, c.hour, c.minute, c.second, c.nano, loc)
+		return onClock(time.Date(y, time.Month(m), day, c.hour, c.minute, c.second, c.nano, time.UTC), loc)
 	}
 	if after == "" {
 		return at(zone), false, nil
@@ -245,6 +251,25 @@ func (f dateFormat) parse(text string, zone *time.Location) (t time.Time, dayOnl
 		return time.Time{}, false, fmt.Errorf("%.60q has a zone, %.40q, that is not known, or known as several: give the file's zone with --time-zone", original, after)
 	}
 	return at(loc), false, nil
+}
+
+// onClock is when the clocks of a zone show what wall shows in UTC. Of a time that they show twice, when they are put
+// back, it is the first; one that they skip is read by the offset before, so that 02:30 is 03:30 where 02:00 becomes
+// 03:00. Package time promises neither, and does one thing in Berlin and another in New York.
+func onClock(wall time.Time, zone *time.Location) time.Time {
+	const longest = 26 * time.Hour // Samoa has skipped a day
+	same := func(t time.Time) bool {
+		_, offset := t.Zone()
+		return t.Add(time.Duration(offset) * time.Second).Equal(wall)
+	}
+	y, m, d := wall.Date()
+	t := time.Date(y, m, d, wall.Hour(), wall.Minute(), wall.Second(), wall.Nanosecond(), zone)
+	_, before := t.Add(-longest).Zone()
+	first := wall.Add(-time.Duration(before) * time.Second).In(zone)
+	if same(first) || !same(t) {
+		return first
+	}
+	return t
 }
 
 // noDayError is a date, as it is written, of a day that its month does not have: 2025-02-29.
@@ -384,7 +409,7 @@ func parseSerial(text string, system int, zone *time.Location) (t time.Time, day
 		return t, false, false
 	}
 	seconds := int(math.Round(float64(atoi(part)) / math.Pow10(len(part)) * 24 * 60 * 60))
-	return time.Date(y, m, d, 0, 0, seconds, 0, zone), false, true
+	return onClock(time.Date(y, m, d, 0, 0, seconds, 0, time.UTC), zone), false, true
 }
 
 // numbers are the three of a date, in the order in which they stand.

@@ -137,6 +137,54 @@ func TestDates(t *testing.T) {
 	}
 }
 
+// Where clocks are put forward or back, a time of day may be none, or two: one rule holds in all zones, and for all ways
+// to write dates.
+func TestDatesThatClocksSkipOrShowTwice(t *testing.T) {
+	for _, test := range []struct{ zone, text, want string }{
+		{"Europe/Berlin", "2025-03-30T01:59:59", "2025-03-30T00:59:59Z"},
+		{"Europe/Berlin", "2025-03-30T02:30:00", "2025-03-30T01:30:00Z"},
+		{"Europe/Berlin", "2025-03-30T03:00:00", "2025-03-30T01:00:00Z"},
+		{"Europe/Berlin", "2025-10-26T01:59:59", "2025-10-25T23:59:59Z"},
+		{"Europe/Berlin", "2025-10-26T02:30:00", "2025-10-26T00:30:00Z"},
+		{"Europe/Berlin", "2025-10-26T03:00:00", "2025-10-26T02:00:00Z"},
+		{"America/New_York", "2025-03-09T02:30:00", "2025-03-09T07:30:00Z"},
+		{"America/New_York", "2025-11-02T01:30:00", "2025-11-02T05:30:00Z"},
+		{"America/New_York", "2025-11-02T02:00:00", "2025-11-02T07:00:00Z"},
+		{"Australia/Lord_Howe", "2025-10-05T02:10:00", "2025-10-04T15:40:00Z"},
+		{"Australia/Lord_Howe", "2025-04-06T01:40:00", "2025-04-05T14:40:00Z"},
+		{"Pacific/Apia", "2011-12-30T09:00:00", "2011-12-30T19:00:00Z"},
+		{"Pacific/Apia", "2011-12-31T09:00:00", "2011-12-30T19:00:00Z"},
+		{"UTC", "2025-03-30T02:30:00", "2025-03-30T02:30:00Z"},
+	} {
+		wall, err := time.Parse("2006-01-02T15:04:05", test.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		zone, ok := ParseZone(test.zone)
+		if !ok {
+			t.Fatalf("%s is no zone", test.zone)
+		}
+		serial := wall.Sub(time.Date(1899, 12, 30, 0, 0, 0, 0, time.UTC)).Hours() / 24
+		for _, written := range []struct{ text, format string }{
+			{test.text, ""}, {wall.Format("02.01.2006 15:04:05"), ""}, {wall.Format("2 January 2006 3:04:05 PM"), ""}, {wall.Format("2006-01-02 15:04:05 ") + test.zone, ""},
+			{wall.Format("02/01/2006 15:04:05"), "DD/MM/YYYY"}, {wall.Format("15:04:05 Jan 2 2006"), "15:04:05 Jan 2 2006"}, {fmt.Sprintf("%.9f", serial), "excel"},
+		} {
+			p, err := Prepare(t.Context(), Options{Path: write(t, "score,date\n9,"+written.text+"\n"), Campaign: testCampaign, FileZone: zone, DateFormat: written.format})
+			if err != nil {
+				t.Fatalf("%q in %s: %v", written.text, test.zone, err)
+			}
+			m := &memory{now: testLater}
+			result, err := m.run(t.Context(), p)
+			if err != nil || len(m.items) != 1 {
+				t.Fatalf("%q in %s: %+v: %v", written.text, test.zone, result, err)
+			}
+			if got := m.items[0].RespondedAt.Format(time.RFC3339); got != test.want {
+				t.Errorf("%q in %s is %s, want %s", written.text, test.zone, got, test.want)
+			}
+		}
+	}
+}
+
 func TestLayoutsThatNameZones(t *testing.T) {
 	for _, text := range []string{
 		"2006/01/02 3:04:05 PM MST", "2006-01-02 15:04 UTC", "2006-01-02T15:04:05Z", "Mon Jan 2 15:04:05 MST 2006", "2006-01-02 15:04 GMT", "2006-01-02 15:04 CET",
