@@ -111,9 +111,9 @@ func (v *Preview) Rejected() (n int) {
 // Skipped is how many rows have no score.
 func (v *Preview) Skipped() int { return v.tallies[unanswered].count }
 
-// Dropped is how many rows are previews, answers to other surveys, and totals.
+// Dropped is how many rows are previews, answers to other surveys, totals, and lines below the table.
 func (v *Preview) Dropped() int {
-	return v.tallies[preview].count + v.tallies[otherSurvey].count + v.tallies[total].count
+	return v.tallies[preview].count + v.tallies[otherSurvey].count + v.tallies[total].count + v.tallies[footer].count
 }
 
 // dated is how many rows have something for a date.

@@ -550,7 +550,7 @@ func (p *Plan) scan(ctx context.Context) error {
 			continue
 		}
 		if i := c.of[date]; i >= 0 {
-			if text := given(rec.fields[i]); text != "" && !p.isTotal(&rec) {
+			if text := given(rec.fields[i]); text != "" && !p.isTotal(&rec) && !p.isFooter(&rec) {
 				dates.see(text, rec.line)
 			}
 		}

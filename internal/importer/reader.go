@@ -23,6 +23,8 @@ type record struct {
 	line int
 	// fields are the record's; where it could not be parsed, its first line as a whole.
 	fields []string
+	// short says that the record has fewer fields than the header.
+	short bool
 	// fault says what is wrong with the record, why of which kind that is; 0 where nothing is.
 	fault string
 	why   why

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/zeroten/zeroten/ent/response"
@@ -27,6 +28,7 @@ const (
 	preview
 	otherSurvey
 	total
+	footer
 	// Rows that are wrong, and rejected.
 	noCSV
 	tooLong
@@ -44,7 +46,7 @@ const (
 
 func (w why) String() string {
 	return [whys]string{
-		unanswered: "rows without a score", preview: "previews of the survey", otherSurvey: "answers to other surveys than NPS", total: "totals",
+		unanswered: "rows without a score", preview: "previews of the survey", otherSurvey: "answers to other surveys than NPS", total: "totals", footer: "lines below the table",
 		noCSV: "lines that are no CSV", tooLong: "rows with more fields than the header", torn: "rows torn by a line that is no CSV",
 		noText: "rows with characters that are none", badScore: "scores that cannot be read", beyondScale: "scores that are no whole numbers from 0 to 10",
 		badDate: "dates that cannot be read", noDay: "days that the calendar does not have", noDate: "rows without a date", future: "dates still to come", refused: "rows that are refused",
@@ -52,7 +54,7 @@ func (w why) String() string {
 }
 
 // dropped reports whether rows of the kind are passed over, since they hold no answer.
-func (w why) dropped() bool { return w == preview || w == otherSurvey || w == total }
+func (w why) dropped() bool { return w == preview || w == otherSurvey || w == total || w == footer }
 
 // otherSurveys are the kinds of surveys, simplified, that are not NPS.
 var otherSurveys = map[string]bool{
@@ -113,6 +115,7 @@ func (r *rows) next() (record, error) {
 		rec.fault, rec.why = fmt.Sprintf("the row has %d fields, the header %d, and a line before it could not be read", n, want), torn
 		return rec, nil
 	case n < want:
+		rec.short = true
 		rec.fields = append(rec.fields, make([]string, want-n)...)
 	default:
 		if i := slices.IndexFunc(rec.fields[want:], func(f string) bool { return strings.TrimSpace(f) != "" }); i >= 0 {
@@ -127,6 +130,27 @@ func (r *rows) next() (record, error) {
 		}
 	}
 	return rec, nil
+}
+
+// footers are what lines below a table begin with, simplified.
+var footers = []string{
+	"generatedon", "generatedby", "generatedat", "reportgenerated", "exportedon", "exportedby", "exportedfrom", "exportedat", "createdby", "createdwith", "downloadedon",
+	"downloadedfrom", "printedon", "totalresponses", "totalanswers", "totalrows", "endofreport", "endoffile", "erstelltam", "erstelltvon", "exportiertam", "exportiertvon",
+	"generele", "exportele", "exportepar", "generadoel", "exportadopor", "exportadoel", "generatoil", "esportatoda", "esportatoil", "gegenereerdop", "geexporteerddoor",
+}
+
+// isFooter reports whether a row is a line below the table: it has fewer fields than the header, holds something in the
+// first alone, or in the second as well, and begins with such words, or is a word for a total.
+func (p *Plan) isFooter(rec *record) bool {
+	if !rec.short || len(rec.fields) < 2 || filled(rec.fields[2:]) > 0 || p.columns.of[comment] == 0 || p.columns.of[name] == 0 {
+		return false
+	}
+	words := rec.fields[0]
+	if i := strings.IndexFunc(words, unicode.IsDigit); i >= 0 {
+		words = words[:i] // Total: 25
+	}
+	simple := simplify(words)
+	return totals[simple] || slices.ContainsFunc(footers, func(f string) bool { return strings.HasPrefix(simple, f) })
 }
 
 // isTotal reports whether a row is one of totals: it begins with a word for one, and where there is a column of dates,
@@ -247,6 +271,8 @@ func (p *Plan) recording(rec *record, now time.Time) (item *feedback.Recording, 
 		return fail(preview, "a preview of the survey")
 	case c.surveyKind >= 0 && otherSurveys[simplify(rec.fields[c.surveyKind])]:
 		return fail(otherSurvey, "an answer to a survey of another kind")
+	case p.isFooter(rec):
+		return fail(footer, "a line below the table")
 	case noScoreGiven(scored):
 		return fail(unanswered, "the row has no score")
 	case p.isTotal(rec):

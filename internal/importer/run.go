@@ -39,7 +39,7 @@ type Result struct {
 	// Recorded are new responses, Known those that an earlier import had recorded. Amended are known, and got a comment or
 	// traits that they lacked; Changed are known by the answer's id, and differ from what was recorded, which stays.
 	Recorded, Known, Amended, Changed int
-	// Skipped are rows without a score, Dropped previews, answers to other surveys, and totals.
+	// Skipped are rows without a score, Dropped previews, answers to other surveys, totals, and lines below the table.
 	Skipped, Dropped int
 	// Rejected are rows that are wrong, written to the file RejectsPath with line number and reason.
 	Rejected    int
@@ -64,7 +64,7 @@ func (r Result) String() string {
 	}
 	out += fmt.Sprintf(", %d skipped without a score", r.Skipped)
 	if r.Dropped > 0 {
-		out += fmt.Sprintf(", %d left out as previews, other surveys or totals", r.Dropped)
+		out += fmt.Sprintf(", %d left out as previews, other surveys, totals or lines below the table", r.Dropped)
 	}
 	return out + fmt.Sprintf(", %d rejected", r.Rejected)
 }

@@ -368,6 +368,53 @@ func TestGuard(t *testing.T) {
 	})
 }
 
+// Lines below the table are counted as such, and are neither answers nor wrong ones, whichever column is the first.
+func TestFooters(t *testing.T) {
+	for _, header := range []struct{ names, row string }{
+		{"score,date,comment", "9,2025-03-14,a"}, {"date,score,comment", "2025-03-14,9,a"}, {"plan,score,date,comment", "x,9,2025-03-14,a"},
+	} {
+		for _, test := range []struct {
+			lines string
+			count int
+		}{
+			{"Generated on 2026-01-02\n", 1},
+			{"\nGenerated on 2 January 2026 10:15 by Ann\n", 1},
+			{"Exported by Ann\n", 1},
+			{"\"Exported by Ann, of Acme\"\n", 1},
+			{"Total\n", 1},
+			{"Total,1\n", 1},
+			{"Total: 1\nAverage: 9.0\nExportiert am 02.01.2026\n", 3},
+			{"Total responses: 1\nEnd of report\n", 2},
+			{"Généré le 2 janvier 2026\n", 1},
+		} {
+			content := header.names + "\n" + header.row + "\n" + test.lines
+			p, err := Prepare(t.Context(), Options{Path: write(t, content), Campaign: testCampaign})
+			if err != nil {
+				t.Errorf("%q: %v", content, err)
+				continue
+			}
+			v, err := p.Check(t.Context(), testLater, nil)
+			if err != nil || v.Warnings != nil || v.Record != 1 || v.Dropped() != test.count || !strings.Contains(v.Describe(), "left out") {
+				t.Errorf("%q: %v: %s%q", content, err, v.Describe(), v.Warnings)
+			}
+			m := &memory{now: testLater}
+			if result, err := m.run(t.Context(), p); err != nil || result != (Result{Recorded: 1, Dropped: test.count}) {
+				t.Errorf("%q: %+v: %v", content, result, err)
+			}
+		}
+		// What is as wide as the header, or begins otherwise, is a row like any other.
+		for _, row := range []string{"Generated on,2025-03-15,b", "soon"} {
+			p, err := Prepare(t.Context(), Options{Path: write(t, "score,date,comment\n9,2025-03-14,a\n"+row+"\n"), Campaign: testCampaign})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v, err := p.Check(t.Context(), testLater, nil); err != nil || v.Rejected() != 1 {
+				t.Errorf("%q: %v: %s", row, err, v.Describe())
+			}
+		}
+	}
+}
+
 // However odd the fields of rows are that are rejected, the file of rejects has nothing that is a formula, only its owner
 // may read it, and mended it gives the answers as they were.
 func TestRejectsThereAndBack(t *testing.T) {
