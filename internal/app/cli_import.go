@@ -46,7 +46,7 @@ type ImportCmd struct {
 	DateFormat string   `placeholder:"FORMAT" env:"ZEROTEN_IMPORT_DATE_FORMAT" help:"How dates are written, e.g. DD/MM/YYYY, unix, excel or excel1904; guessed where there is only one way to read them."`
 	TimeZone   string   `placeholder:"ZONE" env:"ZEROTEN_IMPORT_TIME_ZONE" help:"The zone of dates that name none, e.g. Europe/Berlin, UTC or +02:00; by default what the file says, else the tenant's."`
 	On         string   `placeholder:"DATE" env:"ZEROTEN_IMPORT_ON" help:"The day of all answers, e.g. 2026-11-22, where no column says."`
-	Encoding   string   `placeholder:"NAME" env:"ZEROTEN_IMPORT_ENCODING" help:"utf-8, utf-16le, utf-16be or windows-1252; recognised by default."`
+	Encoding   string   `placeholder:"NAME" env:"ZEROTEN_IMPORT_ENCODING" help:"utf-8, utf-16le, utf-16be, windows-1252 or macintosh; recognised by default, but for the last."`
 	Delimiter  string   `placeholder:"CHARACTER" env:"ZEROTEN_IMPORT_DELIMITER" help:"What separates fields; guessed by default."`
 	Skip       int      `placeholder:"LINES" env:"ZEROTEN_IMPORT_SKIP" help:"How many lines there are before the header; guessed by default."`
 	Rejects    string   `placeholder:"FILE" env:"ZEROTEN_IMPORT_REJECTS" help:"Where rows that are wrong go to; FILE.rejects.csv by default."`

@@ -22,6 +22,7 @@ const (
 	utf16LE     encoding = "UTF-16LE"
 	utf16BE     encoding = "UTF-16BE"
 	windows1252 encoding = "Windows-1252"
+	macintosh   encoding = "Mac Roman"
 )
 
 // parseEncoding reads an encoding's name. Files that are said to be Latin-1 are read as Windows-1252, which holds it,
@@ -36,8 +37,10 @@ func parseEncoding(name string) (encoding, error) {
 		return utf16BE, nil
 	case "windows-1252", "windows1252", "cp1252", "latin1", "latin-1", "iso-8859-1":
 		return windows1252, nil
+	case "macintosh", "macroman", "mac-roman", "mac":
+		return macintosh, nil
 	}
-	return "", badOption("%q is no encoding that can be read: --encoding is utf-8, utf-16le, utf-16be or windows-1252", name)
+	return "", badOption("%q is no encoding that can be read: --encoding is utf-8, utf-16le, utf-16be, windows-1252 or macintosh", name)
 }
 
 // mark is the byte order mark at the beginning of a file, and the encoding that it tells; "" where there is none.
@@ -98,6 +101,8 @@ func decode(from io.Reader, e encoding) io.Reader {
 		return transform.NewReader(from, unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM).NewDecoder())
 	case windows1252:
 		return transform.NewReader(from, &windows1252Decoder{})
+	case macintosh:
+		return transform.NewReader(from, charmap.Macintosh.NewDecoder())
 	}
 	return from
 }
@@ -135,7 +140,13 @@ func recognise(ctx context.Context, from io.Reader) (encoding, error) {
 		c.count(buf[:n], last)
 		switch {
 		case last:
-			return c.encoding(), nil
+			e := c.encoding()
+			// Few such bytes among many others came from elsewhere, such as a comment of an old DOS.
+			if e == windows1252 && c.odd*10 >= c.invalid {
+				return "", badOption("the encoding cannot be told: as Windows-1252, %d of %d letters are none, or in no word; "+
+					"say it with --encoding macintosh where the file is of an old Mac, or windows-1252, or save it as UTF-8", c.odd, c.invalid)
+			}
+			return e, nil
 		case err != nil:
 			return "", fmt.Errorf("reading the file: %w", err)
 		}
@@ -149,11 +160,26 @@ type census struct {
 	zero   [2]int64
 	// many are characters of more than one byte, as in UTF-8; invalid are bytes that are part of none.
 	many, invalid int64
+	// odd are bytes that make no sense in Windows-1252: those that stand for nothing there, and capitals and signs right
+	// behind a small letter, which are é, è, ä, ö and ü in Mac Roman. previous is the byte before.
+	odd      int64
+	previous byte
 	// begun is a character that the end of a part of the file has cut.
 	begun []byte
 }
 
 func (c *census) count(part []byte, last bool) {
+	for _, b := range part {
+		switch b {
+		case 0x81, 0x8D, 0x8F, 0x90, 0x9D:
+			c.odd++
+		case 0x83, 0x88, 0x8A, 0x8E, 0x9F: // ƒ ˆ Š Ž Ÿ
+			if 'a' <= c.previous && c.previous <= 'z' {
+				c.odd++
+			}
+		}
+		c.previous = b
+	}
 	for i := bytes.IndexByte(part, 0); i >= 0; {
 		c.zero[(c.length+int64(i))%2]++
 		next := bytes.IndexByte(part[i+1:], 0)

@@ -53,7 +53,7 @@ type Options struct {
 	FileZone *time.Location
 	// Skip is how many lines there are before the header; where 0 it is guessed.
 	Skip int
-	// Encoding is utf-8, utf-16le, utf-16be or windows-1252; where empty it is recognised.
+	// Encoding is utf-8, utf-16le, utf-16be, windows-1252 or macintosh; where empty it is recognised.
 	Encoding string
 	// Comma separates the fields; 0 means that it is guessed among comma, semicolon, tab and bar.
 	Comma rune
