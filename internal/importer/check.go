@@ -26,8 +26,34 @@ type Preview struct {
 	left    leftOut
 	scores  [11]int
 	dates   datesSeen
+	rivals  map[int]*rivalry
 	cut     sighting
 	cuts    int
+}
+
+// rivalry is how often a column that may have been meant for a role says something else than the one that was taken.
+type rivalry struct {
+	differ int
+	// line is that of the first row where it does, and these are what the two say there.
+	line          int
+	taken, beside string
+}
+
+// seeRivals compares the columns of a row that may have the same role.
+func (v *Preview) seeRivals(rec *record) {
+	c := &v.plan.columns
+	for r, rivals := range c.rivals {
+		for _, i := range rivals {
+			taken, beside := given(rec.fields[c.of[r]]), given(rec.fields[i])
+			if beside == "" || beside == taken {
+				continue
+			}
+			if v.rivals[i] == nil {
+				v.rivals[i] = &rivalry{line: rec.line, taken: taken, beside: beside}
+			}
+			v.rivals[i].differ++
+		}
+	}
 }
 
 // tally is how many rows are not recorded for one reason, with the first few of them.
@@ -129,7 +155,7 @@ func (p *Plan) Check(ctx context.Context, now time.Time, known func(ctx context.
 		return nil, fmt.Errorf("%s: %w", p.opts.Path, err)
 	}
 	defer s.Close()
-	v := &Preview{plan: p, cut: p.columns.cut, cuts: p.columns.cuts}
+	v := &Preview{plan: p, rivals: map[int]*rivalry{}, cut: p.columns.cut, cuts: p.columns.cuts}
 	var keys []string
 	ask := func() error {
 		if len(keys) == 0 {
@@ -162,7 +188,11 @@ func (p *Plan) Check(ctx context.Context, now time.Time, known func(ctx context.
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.opts.Path, err)
 		}
+		wrong := rec.why != recorded
 		item, left := p.recording(&rec, now)
+		if !wrong && !rec.why.dropped() {
+			v.seeRivals(&rec)
+		}
 		if i := p.columns.of[contactID]; i >= 0 && rec.why == recorded && isScientific(given(rec.fields[i])) {
 			if v.cuts++; v.cut.line == 0 {
 				v.cut = sighting{given(rec.fields[i]), rec.line}
@@ -252,6 +282,15 @@ const (
 func (v *Preview) warn() {
 	p := v.plan
 	add := func(format string, args ...any) { v.Warnings = append(v.Warnings, fmt.Sprintf(format, args...)) }
+	for r, rivals := range p.columns.rivals {
+		for _, i := range rivals {
+			if d := v.rivals[i]; d != nil {
+				one, other := p.columns.label(p.columns.of[r]), p.columns.label(i)
+				add("the columns %q and %q may both be the %s, and differ in %d %s (the first is line %d: %.40q and %.40q); the first is taken: say which it is with %s %q or %s %q",
+					one, other, roleNames[r], d.differ, plural(d.differ, "row", "rows"), d.line, d.taken, d.beside, roleFlags[r], one, roleFlags[r], other)
+			}
+		}
+	}
 	read, lowest, highest := 0, -1, 0
 	for n, count := range v.scores {
 		if count > 0 {

@@ -223,7 +223,9 @@ type columns struct {
 	// their names.
 	of      [roles]int
 	guessed [roles]bool
-	traits  []*traitColumn
+	// rivals are columns that speak for a role as well as the one that was guessed, so that nothing but the order chose.
+	rivals [roles][]int
+	traits []*traitColumn
 	// from is the program that the file comes from, nil where it is not known.
 	from *exporter
 	// surname, surveyKind and status are columns too, −1 where there are none.
@@ -434,6 +436,7 @@ func (c *columns) choose(o *Options, sample []record) error {
 		}
 		c.guessed[name] = c.of[name] >= 0
 	}
+	c.findRivals(taken, sample)
 	if i := c.of[answerID]; i >= 0 {
 		c.ids = []*idColumn{{index: i, weak: weakIDs[c.simple[i]], chosen: true}}
 	}
@@ -442,6 +445,36 @@ func (c *columns) choose(o *Options, sample []record) error {
 		return badOption("no column looks like the date of the answers; name it with --date, or give one date for all with --on 2006-01-02: the columns are %s", c.names())
 	}
 	return nil
+}
+
+// findRivals finds the columns that have the same name as one that was guessed, or for a score one of the same kind, and
+// are not taken.
+func (c *columns) findRivals(taken map[int]bool, sample []record) {
+	for _, r := range []role{score, comment, date, contactID, email} {
+		chosen := c.of[r]
+		if chosen < 0 || !c.guessed[r] {
+			continue
+		}
+		for i, s := range c.simple {
+			twin := s == c.simple[chosen] && s != "" || r == score && c.ofNPS(i) && c.ofNPS(chosen) && !slices.Contains(likely[score], c.simple[chosen])
+			if !twin || taken[i] || i == c.surname {
+				continue
+			}
+			if r == score {
+				if read, given := scoresIn(sample, i); read*5 < given*4 {
+					continue // It holds something else, such as which of the three kinds an answer is.
+				}
+			}
+			c.rivals[r] = append(c.rivals[r], i)
+		}
+	}
+}
+
+// ofNPS reports whether a column's name has the word, and none for what else is known about an answer.
+func (c *columns) ofNPS(i int) bool {
+	words := wordsOf(c.header[i])
+	return slices.Contains(c.header, c.header[i]+"_NPS_GROUP") ||
+		slices.Contains(words, "nps") && !slices.ContainsFunc(words, func(w string) bool { return slices.Contains(otherThan, w) })
 }
 
 // first finds the first column of these simplified names, −1 where there is none.
@@ -521,9 +554,8 @@ func (c *columns) guessScore(taken map[int]bool, sample []record) (int, error) {
 	add(slices.DeleteFunc(slices.Clone(plain), func(i int) bool {
 		return !strings.Contains(c.simple[i], "nps") && !contains(c.simple[i], asked) && !strings.Contains(c.simple[i], "surveyresponse")
 	})...)
-	for i, header := range c.header {
-		words := wordsOf(header)
-		if !taken[i] && slices.Contains(words, "nps") && !slices.ContainsFunc(words, func(w string) bool { return slices.Contains(otherThan, w) }) {
+	for i := range c.header {
+		if !taken[i] && c.ofNPS(i) {
 			add(i)
 		}
 	}
