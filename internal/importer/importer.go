@@ -16,12 +16,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/trait"
 )
@@ -243,6 +245,9 @@ func (p *Plan) readHeader(context.Context) error {
 			return err
 		}
 	}
+	if err := jsonFile(s.rest()); err != nil {
+		return err
+	}
 	var tries []byte
 	switch c := p.opts.Comma; {
 	case c != 0 && (c < ' ' && c != '\t' || c > '~' || c == '"'):
@@ -268,6 +273,42 @@ func (p *Plan) readHeader(context.Context) error {
 	}
 	p.comma = tries[0]
 	return first
+}
+
+// jsonObject is what a JSON object begins with that has a name.
+var jsonObject = regexp.MustCompile(`^\s*\{\s*"(?:[^"\\]|\\.)*"\s*:`)
+
+// jsonFile refuses text that is JSON: an object a line, one object, or an array of objects.
+func jsonFile(text []byte) error {
+	inner, array := bytes.CutPrefix(bytes.TrimSpace(text), []byte{'['})
+	if !jsonObject.Match(inner) {
+		return nil
+	}
+	const way = "make a CSV file of it first, such as with jq -r '[.score, .date, .comment] | @csv' and a header line"
+	if first, rest, _ := bytes.Cut(inner, []byte{'\n'}); !array && bytes.HasSuffix(bytes.TrimSpace(first), []byte{'}'}) && (len(bytes.TrimSpace(rest)) == 0 || jsonObject.Match(rest)) {
+		return errors.New("the file is no CSV but has one JSON object a line: " + way)
+	}
+	return errors.New("the file is no CSV but JSON: " + way)
+}
+
+// isAnswer reports whether a record looks like one of an answer, and not of the names of columns: a field is a score, and
+// another is a date or an address.
+func isAnswer(rec record) bool {
+	scored, known := false, false
+	for _, field := range rec.fields {
+		text := given(field)
+		if n := leadingDigits(text); n > 0 && n == len(text) && n <= 2 {
+			_, err := parseScore(text)
+			scored = scored || err == nil
+			continue
+		}
+		var g dateGuess
+		if strings.ContainsFunc(text, unicode.IsDigit) {
+			g.see(text, rec.line)
+		}
+		known = known || g.seen > g.wrong || contact.ValidEmail(text)
+	}
+	return rec.fault == "" && scored && known
 }
 
 // sepLine reads the line with which Excel is told what separates the fields: what it says, and how many lines it has.
@@ -331,6 +372,9 @@ func (p *Plan) findHeader() (found bool, err error) {
 		if fields > 1 || len(rec.fields) == 1 {
 			break
 		}
+	}
+	if chosen < 0 && p.opts.Skip == 0 && isAnswer(head[0]) {
+		return false, fmt.Errorf("line %d looks like an answer, and no line before it names the columns: put a header line in front, such as score,date,comment in the order of the columns", head[0].line)
 	}
 	if chosen < 0 {
 		return false, err
