@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -168,9 +169,13 @@ const mostNamed = 20
 // NotOf says that a text is no name of an enum, which one was meant where only the case is another, and else which there
 // are.
 func NotOf(enum *ast.Definition, name string) string {
+	shown := fmt.Sprintf("%.40q", name)
+	if utf8.RuneCountInString(name) > 40 {
+		shown += "…"
+	}
 	for _, value := range enum.EnumValues {
 		if strings.EqualFold(value.Name, name) {
-			return fmt.Sprintf("%.40q is not a valid %s: write %s", name, enum.Name, value.Name)
+			return fmt.Sprintf("%s is not a valid %s: write %s", shown, enum.Name, value.Name)
 		}
 	}
 	var names []string
@@ -181,7 +186,7 @@ func NotOf(enum *ast.Definition, name string) string {
 	if n := len(names) - mostNamed; n > 0 {
 		names, more = names[:mostNamed], fmt.Sprintf(" and %d more", n)
 	}
-	return fmt.Sprintf("%.40q is not a valid %s: want one of %s%s", name, enum.Name, strings.Join(names, ", "), more)
+	return fmt.Sprintf("%s is not a valid %s: want one of %s%s", shown, enum.Name, strings.Join(names, ", "), more)
 }
 
 func (w *walk) selections(set ast.SelectionSet) *gqlerror.Error {
