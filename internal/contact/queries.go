@@ -283,17 +283,7 @@ func (s *selection) whole(ctx context.Context, some []*ent.Contact) ([]*ent.Cont
 	if err != nil {
 		return nil, err
 	}
-	found := make(map[uuid.UUID]*ent.Contact, len(rows))
-	for _, c := range rows {
-		found[c.ID] = c
-	}
-	all := make([]*ent.Contact, 0, len(some))
-	for _, c := range some {
-		if c := found[c.ID]; c != nil { // erased meanwhile
-			all = append(all, c)
-		}
-	}
-	return all, nil
+	return page.Whole(some, rows, func(c *ent.Contact) uuid.UUID { return c.ID }), nil
 }
 
 func (s *selection) count(ctx context.Context) (int, error) {

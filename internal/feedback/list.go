@@ -194,17 +194,7 @@ func whole(ctx context.Context, db *store.DB, some []*ent.Response) ([]*ent.Resp
 	if err != nil {
 		return nil, fmt.Errorf("reading responses: %w", err)
 	}
-	found := make(map[uuid.UUID]*ent.Response, len(rows))
-	for _, r := range rows {
-		found[r.ID] = r
-	}
-	all := make([]*ent.Response, 0, len(some))
-	for _, r := range some {
-		if r := found[r.ID]; r != nil { // deleted meanwhile
-			all = append(all, r)
-		}
-	}
-	return all, nil
+	return page.Whole(some, rows, func(r *ent.Response) uuid.UUID { return r.ID }), nil
 }
 
 // fetch reads a window of the selection as far as it is told without the profile; where rows have to be looked at one by one,

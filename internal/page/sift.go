@@ -3,6 +3,7 @@ package page
 import (
 	"context"
 
+	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/internal/rate"
 )
 
@@ -39,4 +40,19 @@ func Sift[T any](
 		}
 		w = w.Beyond(key(rows[len(rows)-1]))
 	}
+}
+
+// Whole puts rows, which were read by the ids of those that were sifted, into their order. What is gone meanwhile is left out.
+func Whole[T any](sifted, rows []T, id func(T) uuid.UUID) []T {
+	found := make(map[uuid.UUID]T, len(rows))
+	for _, row := range rows {
+		found[id(row)] = row
+	}
+	whole := make([]T, 0, len(sifted))
+	for _, row := range sifted {
+		if row, ok := found[id(row)]; ok {
+			whole = append(whole, row)
+		}
+	}
+	return whole
 }
