@@ -53,8 +53,8 @@ const (
 	maxLoadPoints = 300
 	// scannedPerLoaded is how many rows that are only looked at take as long as one that is loaded.
 	scannedPerLoaded = 10
-	// monthSize and bundleSize are what is around the cells, in bytes.
-	monthSize, bundleSize = 240, 160
+	// tenantSize, monthSize and bundleSize are what is around the cells, in bytes.
+	tenantSize, monthSize, bundleSize = 200, 240, 160
 )
 
 func newMemory(most int) *memory {
@@ -253,9 +253,11 @@ func (m *memory) tenant(id uuid.UUID) *remembered {
 	if t == nil {
 		t = &remembered{turn: make(chan struct{}, 1), revision: -1}
 		m.tenants[id] = t
+		m.size += tenantSize
 	}
 	m.clock++
 	t.used = m.clock
+	m.makeRoom()
 	return t
 }
 
@@ -315,10 +317,11 @@ func (m *memory) refresh(ctx context.Context, l *loading, revision int64) error 
 	if t.generation != l.state.Active.Number || t.revision > revision {
 		// Another cube; or a backup is back, whose revisions may come again with other cells.
 		m.mu.Lock()
-		if !t.dropped {
-			m.size -= t.size()
-		}
+		before := t.size()
 		t.generation, t.revision, t.months = l.state.Active.Number, -1, nil
+		if !t.dropped {
+			m.size += t.size() - before
+		}
 		m.mu.Unlock()
 	}
 	if t.revision == revision {
@@ -356,6 +359,7 @@ func (m *memory) refresh(ctx context.Context, l *loading, revision int64) error 
 	}
 	slices.SortFunc(t.months, func(a, b *month) int { return a.order(b.campaign, b.start) })
 	t.revision = revision
+	m.makeRoom()
 	return nil
 }
 
@@ -467,14 +471,12 @@ func (m *memory) keep(t *remembered, n need, c *bundle) {
 	m.size += c.size()
 	m.clock++
 	n.month.bundles[n.grain], n.month.used[n.grain], t.used = c, m.clock, m.clock
-	if m.size > m.most {
-		m.makeRoom()
-	}
+	m.makeRoom()
 }
 
 // size is what is kept of the tenant, in bytes.
 func (t *remembered) size() int {
-	n := len(t.months) * monthSize
+	n := tenantSize + len(t.months)*monthSize
 	for _, month := range t.months {
 		for _, c := range month.bundles {
 			if c != nil {
@@ -485,8 +487,12 @@ func (t *remembered) size() int {
 	return n
 }
 
-// makeRoom forgets what was not used for the longest, a quarter of all, so that it is not done each time.
+// makeRoom forgets what was not used for the longest where more is kept than may be: a quarter of all, so that it is not
+// done each time. Whatever makes m.size larger calls it before it lets go of m.mu.
 func (m *memory) makeRoom() {
+	if m.size <= m.most {
+		return
+	}
 	type item struct {
 		used int64
 		// forget says how many bytes that frees.

@@ -289,16 +289,25 @@ func TestMemoryIsNeverBehind(t *testing.T) {
 		rapid.Check(t, func(rt *rapid.T) {
 			b := newBook(rt, db)
 			b.write(func(_ cube.Deltas, g *cube.Generation) { b.grow(g) })
-			processes := []*cube.States{cube.NewStates(db), cube.NewStatesOf(db, 0), cube.NewStatesOf(db, 3_000)}
+			most := []int{1 << 20, 0, 3_000}
+			processes := make([]*cube.States, len(most))
+			for i := range most {
+				processes[i] = cube.NewStatesOf(db, most[i])
+			}
+			bounded := func() {
+				for i, p := range processes {
+					if counted, are := p.Remembered(); counted != are || counted > most[i] {
+						rt.Fatalf("%d bytes are kept, and counted as %d, of at most %d", are, counted, most[i])
+					}
+				}
+			}
 			restore := func() {}
 			for range rapid.IntRange(1, 12).Draw(rt, "acts") {
 				for _, p := range processes {
 					if rapid.IntRange(0, 2).Draw(rt, "reads") > 0 {
 						b.verify(p, b.query())
 					}
-					if counted, are := p.Remembered(); counted != are {
-						rt.Fatalf("%d bytes are kept, and counted as %d", are, counted)
-					}
+					bounded()
 				}
 				switch rapid.IntRange(0, 9).Draw(rt, "kind") {
 				case 0:
@@ -317,9 +326,7 @@ func TestMemoryIsNeverBehind(t *testing.T) {
 			for _, p := range processes {
 				b.verify(p, b.query())
 			}
-			if counted, _ := processes[2].Remembered(); counted > 3_000 {
-				rt.Fatalf("%d bytes are kept", counted)
-			}
+			bounded()
 		})
 	})
 }
