@@ -31,6 +31,8 @@ const (
 	largeValues     = 190
 	largeProfiles   = 20_000
 	largeDays       = 730
+	// forgottenCampaigns have few answers, before all others.
+	forgottenCampaigns = 2
 )
 
 // documents asks random legal documents up to the limits, one at a time, and measures what each takes.
@@ -251,7 +253,7 @@ func (w *writer) fill(ctx context.Context, h *house, responses int) error {
 			return err
 		}
 	}
-	for i := range 3 {
+	for i := range 3 + forgottenCampaigns {
 		var made struct {
 			CreateCampaign struct{ Campaign struct{ ID string } }
 		}
@@ -260,6 +262,7 @@ func (w *writer) fill(ctx context.Context, h *house, responses int) error {
 		}
 		w.ids["camp"] = append(w.ids["camp"], made.CreateCampaign.Campaign.ID)
 	}
+	asked := len(w.ids["camp"]) - forgottenCampaigns
 	profiles := make([]map[string]any, largeProfiles)
 	for i := range profiles {
 		profiles[i] = map[string]any{}
@@ -272,9 +275,13 @@ func (w *writer) fill(ctx context.Context, h *house, responses int) error {
 		batch := make([]map[string]any, 1_000)
 		for i := range batch {
 			profile := profiles[(from+i)%largeProfiles]
+			campaign, hours := w.IntN(asked), w.IntN(largeDays*24)
+			if i < forgottenCampaigns && from < 15_000 { // few, and long ago
+				campaign, hours = asked+i, largeDays*24+w.IntN(24)
+			}
 			batch[i] = map[string]any{
-				"campaign": w.ids["camp"][w.IntN(len(w.ids["camp"]))], "score": w.IntN(11), "comment": "It is slow on day " + strconv.Itoa(w.IntN(largeDays)),
-				"respondedAt": now.Add(-time.Duration(w.IntN(largeDays*24)) * time.Hour).UTC().Format(time.RFC3339),
+				"campaign": w.ids["camp"][campaign], "score": w.IntN(11), "comment": "It is slow on day " + strconv.Itoa(w.IntN(largeDays)),
+				"respondedAt": now.Add(-time.Duration(hours) * time.Hour).UTC().Format(time.RFC3339),
 			}
 			if i%5 == 0 {
 				batch[i]["contact"] = map[string]any{"externalId": "c" + strconv.Itoa((from+i)%largeProfiles), "name": "Ada " + strconv.Itoa(i), "traits": profile}
@@ -327,8 +334,10 @@ func (w *writer) fill(ctx context.Context, h *house, responses int) error {
 		w.ids["trait"] = append(w.ids["trait"], t.ID)
 	}
 	w.callers = []caller{{h.client, "a key"}, {h.client, "a key"}}
+	old := w.ids["camp"][asked:]
 	for name, narrowing := range map[string]string{
-		"two campaigns": fmt.Sprintf(`campaigns: [%q, %q]`, w.ids["camp"][0], w.ids["camp"][1]), "a segment": fmt.Sprintf(`segment: %q`, w.ids["seg"][0]),
+		"two small campaigns": fmt.Sprintf(`campaigns: [%q, %q]`, old[0], old[1]),
+		"two campaigns":       fmt.Sprintf(`campaigns: [%q, %q]`, w.ids["camp"][0], w.ids["camp"][1]), "a segment": fmt.Sprintf(`segment: %q`, w.ids["seg"][0]),
 	} {
 		var made struct{ CreateAccessToken struct{ Token string } }
 		if err := h.must(ctx, at, `mutation { createAccessToken(input: { scopes: [READ], `+narrowing+`, expiresIn: 7200 }) { token } }`, nil, &made); err != nil {
@@ -363,7 +372,14 @@ func (w *writer) hard() []written {
 			deep[i] = map[string]any{"not": deep[i]}
 		}
 	}
+	few := "[" + strconv.Quote(w.ids["camp"][len(w.ids["camp"])-1]) + ", " + strconv.Quote(w.ids["camp"][len(w.ids["camp"])-2]) + "]"
 	return []written{
+		{text: "{" + fifteen(`a#: responses(first: 10, filter: { campaigns: `+few+` }) { nodes { id } }`) + " }"},
+		{text: "{" + fifteen(`a#: responses(first: 10, filter: { campaigns: `+few+` }, orderBy: { field: SCORE }) { nodes { id } }`) + " }"},
+		{text: "{" + fifteen(`a#: responses(first: 2#, filter: { last: { count: 73#, unit: DAY }, categories: [PASSIVE], channels: [LINK] }) { nodes { id } }`) + " }"},
+		{text: "{" + fifteen(`a#: responses(first: 2#, filter: { last: { count: 2, unit: DAY } }, orderBy: { field: SCORE, direction: ASC }) { nodes { id } }`) + " }"},
+		{text: "{" + fifteen(`a#: responses(first: 2#, filter: { where: { trait: { key: "d#", in: ["value 1#"] } }, search: "day" }, orderBy: { field: SCORE }) { nodes { id } }`) + " }"},
+		{text: "{" + fifteen(`a#: responses(first: 1, filter: { search: "day 22#" }) { totalCount }`) + " }"},
 		{text: "{" + fifteen("a#: feedback { ...F }") + " } fragment F on Feedback {" + pairs(1) + " }"},
 		{text: "{" + fifteen(`a#: feedback(filter: { last: { count: 7#, unit: DAY } }) { ...F }`) + " } fragment F on Feedback {" + pairs(1) + " }"},
 		{text: "query ($w: SegmentRuleInput) {" + fifteen("a#: feedback(filter: { where: $w, last: { count: 7#, unit: DAY } }) { score { nps } }") + " }", variables: map[string]any{"w": map[string]any{"any": deep}}},

@@ -265,7 +265,31 @@ func (Response) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
 
 // Policy of Response: who is narrowed to campaigns has only theirs. What segment they are in the database cannot tell.
 func (Response) Policy() ent.Policy {
-	return narrowed(func(n auth.Narrowing) entql.P { return inCampaigns("campaign_id", n) })
+	query := privacy.ResponseQueryRuleFunc(func(ctx context.Context, q *zeroten.ResponseQuery) error {
+		if n := auth.Narrowed(ctx); n.Campaigns != nil && !auth.IsSystem(ctx) {
+			q.Where(func(s *sql.Selector) { s.Where(ofCampaigns(s, n.Campaigns)) })
+		}
+		return privacy.Skip
+	})
+	return privacy.Policy{
+		Query:    privacy.QueryPolicy{query},
+		Mutation: narrowed(func(n auth.Narrowing) entql.P { return inCampaigns("campaign_id", n) }).Mutation,
+	}
+}
+
+// ofCampaigns is the predicate that a response is one of these campaigns'. No index is to be chosen for it: SQLite would
+// rather go through all of theirs than look for a few by their ids.
+func ofCampaigns(s *sql.Selector, campaigns []uuid.UUID) *sql.Predicate {
+	ids := []any{uuid.Nil} // a list must have an element, and there is no zero id
+	for _, c := range campaigns {
+		ids = append(ids, c)
+	}
+	return sql.P(func(b *sql.Builder) {
+		if b.Dialect() == dialect.SQLite {
+			b.WriteString("+")
+		}
+		b.Ident(s.C("campaign_id")).WriteString(" IN ").Wrap(func(b *sql.Builder) { b.Args(ids...) })
+	})
 }
 
 // Fields of Response.

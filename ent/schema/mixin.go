@@ -63,7 +63,7 @@ func onlyOwn(ctx context.Context, f privacy.Filter) error {
 
 // narrowed is a policy that adds what the caller is narrowed to; Owned's own applies besides. So whatever query forgets
 // to ask is narrowed all the same, by all that the database can tell.
-func narrowed(predicate func(auth.Narrowing) entql.P) ent.Policy {
+func narrowed(predicate func(auth.Narrowing) entql.P) privacy.Policy {
 	filter := privacy.FilterFunc(func(ctx context.Context, f privacy.Filter) error {
 		if auth.IsSystem(ctx) {
 			return privacy.Skip

@@ -1,6 +1,7 @@
 package contact
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -116,6 +117,12 @@ type Filter struct {
 // such segment, and BAD_REQUEST where its dimensions are still being built, and for what cannot be meant.
 func List(ctx context.Context, db *store.DB, states *cube.States, visible Visible, args page.Args, filter Filter, now time.Time) (*page.Connection[*ent.Contact], error) {
 	s := selection{db: db, visible: visible}
+	if n := auth.Narrowed(ctx); n.Campaigns != nil && n.Segment == uuid.Nil {
+		var err error
+		if s.answered, s.few, err = answered(ctx, db, states, n.Campaigns); err != nil {
+			return nil, fmt.Errorf("listing contacts: %w", err)
+		}
+	}
 	if filter.Search != nil && *filter.Search != "" {
 		if utf8.RuneCountInString(*filter.Search) > MaxSearch {
 			return nil, apierror.BadRequest("search: at most %d characters.", MaxSearch)
@@ -143,10 +150,58 @@ type selection struct {
 	tests   []func(*ent.Contact) bool
 	traits  bool // that tests look at
 	visible Visible
+	// answered, where they are few, are the ids of all that there are, newest first.
+	answered []uuid.UUID
+	few      bool
+}
+
+// maxAnswered is of how many responses the contacts are looked up to list them. Of more, the contacts are gone through, for
+// each of whom the database looks whether there is a response.
+const maxAnswered = 5_000
+
+// answered are the contacts who gave a response in some campaigns, newest first, where there are few responses. That is all
+// that there is for the caller.
+func answered(ctx context.Context, db *store.DB, states *cube.States, campaigns []uuid.UUID) (ids []uuid.UUID, few bool, err error) {
+	ctx = rate.Seeing(ctx)
+	n := int64(0)
+	err = states.Try(ctx, auth.Tenant(ctx), func(state *cube.State) error {
+		n = 0
+		cells, err := cube.Read(ctx, db, state, cube.Query{Campaigns: campaigns, From: cube.Earliest, To: cube.Latest})
+		if err != nil {
+			return err
+		}
+		for i := range int32(cells.Len()) {
+			n += cells.Count(i)
+		}
+		return nil
+	})
+	if err != nil || n > maxAnswered {
+		return nil, false, err
+	}
+	if err := rate.Spend(ctx, int(float64(n)*rate.LookUpPrice)); err != nil {
+		return nil, false, err
+	}
+	rows, err := db.Query(ctx, `SELECT contact_id FROM responses WHERE tenant_id = $1 AND `+store.In(db.Dialect, "campaign_id", "uuid", "$2"),
+		auth.Tenant(ctx), store.UUIDs(db.Dialect, campaigns))
+	if err != nil {
+		return nil, false, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id uuid.NullUUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, false, err
+		}
+		if id.Valid {
+			ids = append(ids, id.UUID)
+		}
+	}
+	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(b[:], a[:]) })
+	return slices.Compact(ids), true, rows.Err()
 }
 
 // sieves reports whether there is more to tell than the database can.
-func (s *selection) sieves() bool { return s.tests != nil || s.visible != nil }
+func (s *selection) sieves() bool { return s.tests != nil || s.visible != nil || s.few }
 
 // search looks for a text. The databases know capitals of English letters alone, each in its own way; so other letters
 // are looked at here.
@@ -251,6 +306,9 @@ func (s *selection) holds(c *ent.Contact) bool {
 
 func (s *selection) fetch(ctx context.Context, w page.Window) ([]*ent.Contact, error) {
 	var found []*ent.Contact
+	if s.few {
+		ctx = rate.Seeing(ctx)
+	}
 	if !s.sieves() {
 		err := s.searching(ctx, w, func(ctx context.Context, part page.Window) (bool, error) {
 			part.Limit = w.Limit - len(found)
@@ -258,6 +316,9 @@ func (s *selection) fetch(ctx context.Context, w page.Window) ([]*ent.Contact, e
 			found = append(found, rows...)
 			return len(found) < w.Limit, err
 		})
+		if err == nil && !auth.Narrowed(ctx).IsZero() {
+			err = rate.SpendBlind(ctx, rate.BlindRowPrice*len(found))
+		}
 		return found, err
 	}
 	err := s.scan(ctx, w, func(c *ent.Contact) bool {
@@ -283,16 +344,27 @@ func (s *selection) whole(ctx context.Context, some []*ent.Contact) ([]*ent.Cont
 	if err != nil {
 		return nil, err
 	}
-	return page.Whole(some, rows, func(c *ent.Contact) uuid.UUID { return c.ID }), nil
+	return page.Whole(ids, rows, func(c *ent.Contact) uuid.UUID { return c.ID }), nil
 }
 
 func (s *selection) count(ctx context.Context) (int, error) {
 	n := 0
+	if s.few {
+		ctx = rate.Seeing(ctx)
+		if s.where == nil && s.tests == nil {
+			return len(s.answered), nil
+		}
+	}
 	if s.sieves() {
 		err := s.scan(ctx, page.Window{}, func(*ent.Contact) bool { n++; return true })
 		return n, err
 	}
 	if s.where == nil {
+		if !auth.Narrowed(ctx).IsZero() {
+			if err := rate.SpendBlind(ctx, rate.BlindSearchPrice); err != nil {
+				return 0, err
+			}
+		}
 		// As many as cost something are counted and paid for at a time, and so is it refused in time.
 		for at := (page.Window{}); ; {
 			last, err := s.nth(ctx, at, counted)
@@ -355,12 +427,12 @@ func (s *selection) portions(ctx context.Context, w page.Window, read func(conte
 		})
 		return last, err
 	}
-	weigh := func(ctx context.Context, w page.Window) (rows, bytes int, err error) {
+	weigh := func(ctx context.Context, w page.Window) (rows int, err error) {
 		err = s.db.Sift(ctx, func() error {
 			rows, err = s.db.Ent.Contact.Query().Where(w.Bounds).Count(ctx)
 			return err
 		})
-		return rows, 0, err
+		return rows, err
 	}
 	return page.Portions(ctx, w, end, weigh, read)
 }
@@ -376,7 +448,7 @@ func (s *selection) scan(ctx context.Context, w page.Window, f func(*ent.Contact
 		return err
 	}
 	read := func(ctx context.Context, w page.Window) (bool, error) { return s.sift(ctx, w, f) }
-	if s.where != nil {
+	if s.where != nil && !s.few {
 		return s.portions(ctx, w, read)
 	}
 	_, err := read(ctx, w)
@@ -394,20 +466,12 @@ func (s *selection) sift(ctx context.Context, w page.Window, f func(*ent.Contact
 	}
 	w.Limit = page.SiftChunk
 	for {
-		var rows []*ent.Contact
-		err := s.db.Sift(ctx, func() (err error) {
-			rows, err = s.query().Where(w.Apply).Select(columns...).All(ctx)
-			return err
-		})
+		rows, last, err := s.chunk(ctx, &w, columns)
 		if err != nil {
 			return false, err
 		}
 		if err := rate.SpendUnseen(ctx, len(rows)/rate.RowsPerPoint); err != nil {
 			return false, err
-		}
-		last := len(rows) < w.Limit
-		if !last {
-			w = w.Beyond(page.Key{ID: rows[len(rows)-1].ID})
 		}
 		rows = slices.DeleteFunc(rows, func(c *ent.Contact) bool { return !s.holds(c) })
 		if rows, err = s.visible.only(ctx, rows); err != nil {
@@ -422,6 +486,40 @@ func (s *selection) sift(ctx context.Context, w page.Window, f func(*ent.Contact
 			return true, nil
 		}
 	}
+}
+
+// chunk reads the next of a window, which goes on after them; last says that there are no more.
+func (s *selection) chunk(ctx context.Context, w *page.Window, columns []string) (rows []*ent.Contact, last bool, err error) {
+	q := s.query().Where(w.Apply)
+	ids := s.next(*w)
+	if s.few {
+		q = s.query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) })
+	}
+	err = s.db.Sift(ctx, func() error {
+		rows, err = q.Select(columns...).All(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	n, end := len(rows), func() uuid.UUID { return rows[len(rows)-1].ID }
+	if s.few {
+		rows = page.Whole(ids, rows, func(c *ent.Contact) uuid.UUID { return c.ID })
+		n, end = len(ids), func() uuid.UUID { return ids[len(ids)-1] }
+	}
+	if last = n < w.Limit; !last {
+		*w = w.Beyond(page.Key{ID: end()})
+	}
+	return rows, last, nil
+}
+
+// next are the ids of a window, where they are few.
+func (s *selection) next(w page.Window) []uuid.UUID {
+	ids := slices.DeleteFunc(slices.Clone(s.answered), func(id uuid.UUID) bool { return !w.Has(page.Key{ID: id}) })
+	if !w.Desc {
+		slices.Reverse(ids)
+	}
+	return ids[:min(len(ids), w.Limit)]
 }
 
 // Connection is a page of contacts, as the API has it.

@@ -9,12 +9,10 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
-	"github.com/zeroten/zeroten/ent/predicate"
 	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/page"
-	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
@@ -110,25 +108,15 @@ func OfContact(ctx context.Context, db *store.DB, states *cube.States, contact u
 	if err != nil {
 		return nil, err
 	}
-	of := []predicate.Response{response.ContactID(contact)}
-	var order *Order
-	p := order.page()
+	p := (*Order)(nil).page()
 	p.List = "contact.responses"
 	fetch := func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
-		return sel.fetch(ctx, db, w, order.key, of)
+		return sel.list(ctx, db, contact, nil, w)
 	}
-	sifted := fetch
-	if len(sel.segments) > 0 {
-		sifted = func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
-			if err := rate.SpendBlind(ctx, rate.BlindPrice); err != nil {
-				return nil, err
-			}
-			found, err := page.Sift(ctx, w, order.key, fetch, sel.matchesProfile)
-			if err != nil {
-				return nil, err
-			}
-			return whole(ctx, db, found)
+	return page.Of(ctx, args, p, (*Order)(nil).key, fetch, func(ctx context.Context) (int, error) {
+		if sel.Campaigns == nil && !sel.sieves() {
+			return db.Ent.Response.Query().Where(response.ContactID(contact)).Count(ctx)
 		}
-	}
-	return page.Of(ctx, args, p, order.key, sifted, func(ctx context.Context) (int, error) { return sel.countRows(ctx, db, of) })
+		return newWalk(sel, db, contact, nil).count(ctx)
+	})
 }

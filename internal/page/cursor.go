@@ -46,6 +46,15 @@ func (k Key) normal() (Key, error) {
 	return k, nil
 }
 
+// mustNormal is the normal value of a key that was one of its order's already.
+func (k Key) mustNormal() any {
+	k, err := k.normal()
+	if err != nil {
+		panic(err)
+	}
+	return k.Value
+}
+
 func deref[V any](id uuid.UUID, v *V) (Key, error) {
 	if v == nil {
 		return Key{ID: id}, nil

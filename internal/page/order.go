@@ -1,7 +1,14 @@
 package page
 
 import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
 	"entgo.io/ent/dialect/sql"
+	"github.com/google/uuid"
 )
 
 // idColumn breaks ties, and is the order of lists that have no other.
@@ -45,6 +52,74 @@ func (w Window) After() (Key, bool) {
 	return *w.after, true
 }
 
+// Window is the whole of a list in the order, to be read in so many rows at a time.
+func (o Order) Window(limit int) Window { return Window{Limit: limit, Desc: o.Desc, order: o} }
+
+// Between narrows the window to rows whose value of the order's column is at least from and less than until, where they are
+// not nil. ok is false where nothing is left. The order has no nulls then, and no row the id that is all zeros.
+//
+// A predicate of the column beside the window's own would do the same, but databases begin to read at one of both, and it
+// need not be the nearer one.
+func (w Window) Between(from, until any) (narrowed Window, ok bool) {
+	first, last := edge(from), edge(until)
+	if w.Desc {
+		first, last = last, first
+	}
+	if first != nil && (w.after == nil || w.Less(*w.after, *first)) {
+		w.after = first
+	}
+	if last != nil && (w.through == nil || w.Less(*last, *w.through)) {
+		w.through = last
+	}
+	return w, w.after == nil || w.through == nil || w.Less(*w.after, *w.through)
+}
+
+// edge is the key before all rows with the value, and after all with a lesser one.
+func edge(value any) *Key {
+	if value == nil {
+		return nil
+	}
+	return &Key{Value: value, ID: uuid.Nil}
+}
+
+// Endless is the window without its end, for a database that would take another index for the sake of two bounds: reading
+// is to stop at the first key that is Past it.
+func (w Window) Endless() Window {
+	w.through = nil
+	return w
+}
+
+// Past reports whether a row with the key lies beyond the window's end.
+func (w Window) Past(k Key) bool { return w.through != nil && w.Less(*w.through, k) }
+
+// Has reports whether a row with the key lies after what the window begins after.
+func (w Window) Has(k Key) bool { return w.after == nil || w.Less(*w.after, k) }
+
+// Less reports whether a key comes before another in the direction of reading. Neither has a null.
+func (w Window) Less(a, b Key) bool {
+	c := cmp.Or(compare(a.Value, b.Value), bytes.Compare(a.ID[:], b.ID[:]))
+	if w.Desc {
+		return c > 0
+	}
+	return c < 0
+}
+
+// compare is for two values of one column, as keys have them or rows: they are of one kind.
+func compare(a, b any) int {
+	a, b = Key{Value: a}.mustNormal(), Key{Value: b}.mustNormal()
+	switch a := a.(type) {
+	case nil:
+		return 0 // the order is by id alone
+	case time.Time:
+		return a.Compare(b.(time.Time))
+	case int64:
+		return cmp.Compare(a, b.(int64))
+	case string:
+		return strings.Compare(a, b.(string))
+	}
+	panic(fmt.Sprintf("page: a key has a %T", a))
+}
+
 // Apply adds the window's predicate, order and limit to a selection from a table with a column `id`.
 //
 // With ent it is passed to the query's Where: `client.Campaign.Query().Where(w.Apply).All(ctx)`; or to Modify, with
@@ -52,6 +127,11 @@ func (w Window) After() (Key, bool) {
 // The query should have no order, limit or offset of its own, and no other query is to be counted with it.
 func (w Window) Apply(s *sql.Selector) {
 	w.Bounds(s)
+	w.Sort(s)
+}
+
+// Sort adds only the window's order and limit to a selection.
+func (w Window) Sort(s *sql.Selector) {
 	columns := w.columns(s)
 	suffix := " ASC"
 	if w.Desc {

@@ -214,6 +214,56 @@ func testPagesAreTheList(t *testing.T, db table) {
 	})
 }
 
+func TestBetween(t *testing.T) {
+	t.Run("SQLite", func(t *testing.T) { testBetween(t, openSQLite(t)) })
+	t.Run("PostgreSQL", func(t *testing.T) { testBetween(t, openPostgres(t)) })
+}
+
+// testBetween wants what a window has between two values, after any key, and says nothing is left only where it is so.
+func testBetween(t *testing.T, db table) {
+	t.Helper()
+	rapid.Check(t, func(t *rapid.T) {
+		rows := anyRows().Draw(t, "rows")
+		db.fill(t, rows)
+		column := columns[rapid.IntRange(1, 2).Draw(t, "column")]
+		o := column.order
+		o.Desc = rapid.Bool().Draw(t, "desc")
+		w := o.Window(100)
+		if len(rows) > 0 && rapid.Bool().Draw(t, "after") {
+			r := rapid.SampledFrom(rows).Draw(t, "row")
+			w = w.Beyond(Key{Value: column.value(r), ID: r.ID})
+		}
+		value := func(what string) any {
+			if rapid.Bool().Draw(t, what) {
+				return nil
+			}
+			return column.value(rapid.SampledFrom(append(anyRows().Draw(t, what+" rows"), row{})).Draw(t, what+" of"))
+		}
+		has := func(r row, from, until any) bool {
+			v := column.value(r)
+			return w.Has(Key{Value: v, ID: r.ID}) && (from == nil || compareValues(v, from) >= 0) && (until == nil || compareValues(v, until) < 0)
+		}
+		from, until := value("from"), value("until")
+		want := inOrder(slices.DeleteFunc(slices.Clone(rows), func(r row) bool { return !has(r, from, until) }), o, column.value)
+		part, ok := w.Between(from, until)
+		got, err := db.fetch(context.Background(), part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(ids(got), want) || !ok && len(want) > 0 {
+			t.Fatalf("%v to %v: got %v, %t, want %v", from, until, ids(got), ok, want)
+		}
+
+		// Each side has one bound, whatever there were: of two, a database may begin at the farther one.
+		s := db.selector()
+		part.Bounds(s)
+		query, _ := s.Query()
+		if n := strings.Count(query, "<") + strings.Count(query, ">"); n > 2 {
+			t.Fatalf("%d bounds: %s", n, query)
+		}
+	})
+}
+
 // readAll pages through the whole list.
 func readAll(t *rapid.T, db table, o Order, value func(row) any, size int, backward bool, total int) []uuid.UUID {
 	t.Helper()

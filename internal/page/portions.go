@@ -16,12 +16,12 @@ const (
 // many they are it would not tell. So the window is cut into portions of so many rows, whatever is asked of them, and each
 // is paid for before it is read, by rate.SpendUnseen, whose error it may return. The window's limit is left to read.
 //
-// end gives the key of the n-th row of the window, nil where there are fewer. weigh says how many rows a portion has, and
-// how many bytes of them are searched. read reads a portion, and says whether more are wanted.
+// end gives the key of the n-th row of the window, nil where there are fewer. weigh says how many rows a portion has. read
+// reads a portion, and says whether more are wanted.
 func Portions(
 	ctx context.Context, w Window,
 	end func(ctx context.Context, w Window, n int) (*Key, error),
-	weigh func(ctx context.Context, w Window) (rows, bytes int, err error),
+	weigh func(ctx context.Context, w Window) (rows int, err error),
 	read func(ctx context.Context, w Window) (more bool, err error),
 ) error {
 	unpaid := 0.0
@@ -32,11 +32,11 @@ func Portions(
 		}
 		part := w
 		part.through = last
-		rows, bytes, err := weigh(ctx, part)
+		rows, err := weigh(ctx, part)
 		if err != nil {
 			return err
 		}
-		unpaid += float64(rows)/rate.SearchedPerPoint + float64(bytes)/rate.SearchedBytesPerPoint
+		unpaid += float64(rows) / rate.SearchedPerPoint
 		points := int(unpaid)
 		unpaid -= float64(points)
 		if err := rate.SpendUnseen(ctx, points); err != nil {

@@ -94,9 +94,9 @@ func Spender(ctx context.Context) func(n int) error {
 
 // What costs a point. A point is meant to stand for at most 300 µs of a processor, so that 1,000 of them, which is what an
 // operation may cost, are at most 300 ms. The dearest documents that torture found took 220
-// to 310 ms, but for one of a token narrowed to a segment, which took 500.
+// to 310 ms.
 const (
-	// RowsPerPoint is how many rows of responses or contacts that are looked at one by one cost a point.
+	// RowsPerPoint is how many responses or contacts cost a point whose traits are looked at.
 	RowsPerPoint = 12
 	// CellsPerPoint is how many cells that the database reads cost a point.
 	CellsPerPoint = 150
@@ -112,7 +112,14 @@ const (
 	// neither an index nor the cube finds.
 	BlindPrice       = 25
 	BlindRowPrice    = 2
-	BlindSearchPrice = 250
+	BlindSearchPrice = 280
+	// BlindCountsPerPoint is how many rows cost such a caller a point that are found so and only counted.
+	BlindCountsPerPoint = 4
+	// LookUpPrice is what it costs to look at a response that an index leads to, PassPrice at one in the order of ids, which is
+	// about that on the disk, and StatementPrice to ask the database for some.
+	LookUpPrice    = 1.0 / 50
+	PassPrice      = 1.0 / 200
+	StatementPrice = 0.8
 	// HoldersPerPoint is how many contacts cost a point whose value of one trait is looked at by the database.
 	HoldersPerPoint = 60
 	// HoldersOfAllPerPoint is how many contacts cost a point whose values of several traits are looked at together, and
@@ -122,8 +129,8 @@ const (
 	ValuesPerPoint       = 200
 	// CountsPerPoint is how many rows that the database only counts cost a point.
 	CountsPerPoint = 1_000
-	// SearchedPerPoint is how many rows cost a point that the database looks through for what no index finds, and
-	// SearchedBytesPerPoint how many bytes of their comments.
+	// SearchedPerPoint is how many contacts cost a point that the database looks through for what no index finds, and
+	// SearchedBytesPerPoint how many bytes of responses' comments are searched for one.
 	SearchedPerPoint      = 150
 	SearchedBytesPerPoint = 64 << 10
 	// BytesPerPoint is how many bytes of long rows, that is of long comments and of many traits, cost a point when they are

@@ -1,0 +1,746 @@
+package feedback
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	stdsql "database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"sort"
+	"time"
+
+	"entgo.io/ent/dialect/sql"
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/ent/response"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/calendar"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/nps"
+	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/store"
+)
+
+// walk goes through responses one by one, and tells of each whether it is in a selection. The database is only asked for
+// ranges of an index: so what it looks at is known, and is paid for, whatever is found.
+//
+// It begins in the order that is asked for, where it may stop as soon as it has enough. Where that does not get far, all
+// that is left is gone through by the shortest way: on the days that the cube has responses of the selection on, or as
+// all of the tenant's lie on the disk.
+type walk struct {
+	sel *Selection
+	db  *store.DB
+	// contact is whose responses are looked at; all are where it is uuid.Nil.
+	contact uuid.UUID
+	order   *Order
+	// whole says that all are counted, in whatever order; restart, that it is begun again.
+	whole   bool
+	restart func()
+
+	// hints have to be in a comment that holds the terms.
+	hints  []looksFor
+	walked int
+	unpaid float64
+}
+
+// A walk reads firstRead rows, then four times as many, up to longestRead.
+const firstRead, longestRead = 64, 4_096
+
+const (
+	// patience is how many rows are looked at before it is asked whether another way is shorter.
+	patience = 2_048
+	// waste is which part of what the shortest way costs may be spent in the order that is asked for, whose end may be near.
+	waste = 8
+	// manyDays have so many rows that it pays to read those again that pass.
+	manyDays = 31
+	// maxMerged is how many ranges of an index are merged.
+	maxMerged = 64
+	// maxSorted is what it may cost, in points, to put all into another order for who has only some campaigns: what lies
+	// between them in that order is not theirs.
+	maxSorted = 150
+)
+
+// route is a way through a selection.
+type route struct {
+	// index is what the rows are ordered by on it.
+	index page.Order
+	// stretches are followed one after the other.
+	stretches []stretch
+	// price is what looking at one row costs, and costs what all are thought to, in points.
+	price, costs float64
+}
+
+// stretch is a part of a route.
+type stretch struct {
+	// campaigns, where not nil, are the only ones: each has a range of its own, and these are merged.
+	campaigns []uuid.UUID
+	// first and last are the days of its responses.
+	first, last calendar.Day
+}
+
+// candidate is a response that may be in the selection.
+type candidate struct {
+	id          uuid.UUID
+	respondedAt time.Time
+	score       int
+}
+
+func (r *candidate) key(order page.Order) page.Key {
+	switch order.Column {
+	case response.FieldScore:
+		return page.Key{Value: r.score, ID: r.id}
+	case response.FieldRespondedAt:
+		return page.Key{Value: r.respondedAt, ID: r.id}
+	}
+	return page.Key{ID: r.id}
+}
+
+// looked is a row that is looked at, as far as it is read.
+type looked struct {
+	candidate
+
+	campaign                 uuid.UUID
+	channel, comment, traits stdsql.RawBytes
+	variant                  stdsql.NullString
+}
+
+type column struct {
+	name string
+	dest any
+}
+
+// dest is where to read the columns to.
+func dest(columns []column) []any {
+	all := make([]any, len(columns))
+	for i, c := range columns {
+		all[i] = c.dest
+	}
+	return all
+}
+
+// newWalk is for a selection, or for those of its responses that one contact gave.
+func newWalk(sel *Selection, db *store.DB, contact uuid.UUID, order *Order) *walk {
+	k := &walk{sel: sel, db: db, contact: contact, order: order}
+	for _, term := range sel.terms {
+		for _, hint := range hints(term) {
+			k.hints = append(k.hints, looksFor(hint))
+		}
+	}
+	return k
+}
+
+// columns are those that are looked at on the way's first stretch. SQLite takes as long to read a time or a profile as the
+// rest of a row: where few rows come to them, they are read afterwards.
+func (k *walk) columns(way route, r *looked) []column {
+	sel, s := k.sel, way.stretches[0]
+	byID := way.index.Column == ""
+	columns := []column{{response.FieldID, &r.id}}
+	early := sel.sieves() && !k.late(way)
+	if !byID || early || s.first != cube.Earliest || s.last != cube.Latest {
+		columns = append(columns, column{response.FieldRespondedAt, &r.respondedAt})
+	}
+	if !byID || sel.Categories != nil {
+		columns = append(columns, column{response.FieldScore, &r.score})
+	}
+	if sel.Campaigns != nil {
+		columns = append(columns, column{response.FieldCampaignID, &r.campaign})
+	}
+	if sel.channels != nil {
+		columns = append(columns, column{response.FieldChannel, &r.channel})
+	}
+	if sel.variants != nil && !sel.sieves() {
+		columns = append(columns, column{response.FieldVariant, &r.variant})
+	}
+	if len(sel.terms) > 0 || sel.hasComment != nil {
+		columns = append(columns, column{response.FieldComment, &r.comment})
+	}
+	if early {
+		columns = append(columns, k.profile(r)...)
+	}
+	return columns
+}
+
+// profile are the columns that tell the profile, besides the time.
+func (k *walk) profile(r *looked) (columns []column) {
+	if k.sel.channels == nil {
+		columns = append(columns, column{response.FieldChannel, &r.channel})
+	}
+	return append(columns, column{response.FieldVariant, &r.variant}, column{response.FieldTraits, &r.traits})
+}
+
+// late reports whether the profile is only read of what passes else.
+func (k *walk) late(way route) bool {
+	s := way.stretches[0]
+	wide := way.index.Column == "" || s.first == cube.Earliest || s.last == cube.Latest || s.last-s.first > manyDays
+	return k.sel.sieves() && k.sel.unindexed() && wide
+}
+
+// twice reports whether what passes is read again, with the rest of what is to be known of it.
+func (k *walk) twice(way route) bool {
+	return k.late(way) || way.index.Column == "" && !k.whole // for its place in the order
+}
+
+// find gives what is in the selection and in the window, in its order, up to its limit.
+func (k *walk) find(ctx context.Context, w page.Window) ([]candidate, error) {
+	ctx = k.sel.paying(ctx)
+	var found []candidate
+	err := k.run(ctx, w, func(r *candidate) (bool, error) {
+		found = append(found, *r)
+		return len(found) < w.Limit, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing responses: %w", err)
+	}
+	return found, rate.SpendBlind(ctx, rate.BlindRowPrice*len(found))
+}
+
+// count says how many there are.
+func (k *walk) count(ctx context.Context) (n int, err error) {
+	ctx = k.sel.paying(ctx)
+	k.whole, k.restart = true, func() { n = 0 }
+	err = k.run(ctx, k.order.page().Window(0), func(*candidate) (more bool, err error) {
+		if n++; n%rate.BlindCountsPerPoint == 0 {
+			err = rate.SpendBlind(ctx, 1)
+		}
+		return true, err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("counting responses: %w", err)
+	}
+	return n, nil
+}
+
+// run calls f with each until it wants no more.
+func (k *walk) run(ctx context.Context, w page.Window, f func(*candidate) (more bool, err error)) error {
+	if err := k.payBlind(ctx); err != nil {
+		return err
+	}
+	way, other, err := k.begin(ctx, w)
+	if err != nil {
+		return err
+	}
+	if other != nil {
+		return k.collect(ctx, *other, w, f)
+	}
+	for wait := patience; len(way.stretches) > 0; {
+		part, ok := k.part(way, w)
+		if !ok {
+			way.stretches = way.stretches[1:]
+			continue
+		}
+		part.Limit = firstRead
+		for part.Limit < min(k.walked, longestRead) {
+			part.Limit *= 4
+		}
+		part.Limit = min(part.Limit, max(wait-k.walked, firstRead))
+		last, more, err := k.read(ctx, way, part, f)
+		if err != nil || !more {
+			return err
+		}
+		if last == nil {
+			way.stretches = way.stretches[1:]
+			continue
+		}
+		w = w.Beyond(*last)
+		if k.walked < wait {
+			continue
+		}
+		if other == nil {
+			if other, err = k.shorter(ctx, w, &way); err != nil {
+				return err
+			}
+			if wait = math.MaxInt; other == nil {
+				continue
+			}
+			wait = int(other.costs / waste / way.price)
+		}
+		if k.whole {
+			// Its way does not say what was counted already.
+			k.restart()
+			return k.collect(ctx, *other, k.order.page().Window(0), f)
+		}
+		if k.walked >= wait {
+			return k.collect(ctx, *other, w, f)
+		}
+	}
+	return nil
+}
+
+// payBlind pays where how much there is to look at must not be learned.
+func (k *walk) payBlind(ctx context.Context) error {
+	switch {
+	case k.contact == uuid.Nil && k.sel.unindexed():
+		return rate.SpendBlind(ctx, rate.BlindSearchPrice)
+	case k.sel.sieves():
+		return rate.SpendBlind(ctx, rate.BlindPrice)
+	}
+	return nil
+}
+
+// begin is the way in the order of the window, or another that is to be taken from the beginning.
+func (k *walk) begin(ctx context.Context, w page.Window) (way route, other *route, err error) {
+	way = route{k.order.page(), []stretch{k.all()}, rate.LookUpPrice, 0}
+	if k.contact != uuid.Nil {
+		return way, nil, nil
+	}
+	byScore := way.index.Column == response.FieldScore
+	switch {
+	case byScore && k.sel.narrowing.Campaigns != nil:
+		other, err = k.shorter(ctx, w, &way)
+		if err != nil || other == nil {
+			return way, nil, err
+		}
+		if other.costs <= maxSorted {
+			return way, other, nil
+		}
+		return way, nil, rate.Spend(ctx, maxSorted)
+	case !byScore && k.sel.sieves():
+		way.stretches, err = k.days(ctx, w.Desc)
+	}
+	return way, nil, err
+}
+
+// all is the selection in one stretch.
+func (k *walk) all() stretch { return stretch{distinct(k.sel.Campaigns), k.sel.From, k.sel.To} }
+
+// distinct are the campaigns, each once; nil where they are nil.
+func distinct(campaigns []uuid.UUID) []uuid.UUID {
+	campaigns = slices.Clone(campaigns)
+	slices.SortFunc(campaigns, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	return slices.Compact(campaigns)
+}
+
+// days are the stretches on which the cube has responses of the selection, in the order of reading.
+func (k *walk) days(ctx context.Context, desc bool) ([]stretch, error) {
+	q, err := k.sel.Query(ctx)
+	if err != nil {
+		return nil, err
+	}
+	q.By, q.ByCampaign = calendar.Daily, true
+	cells, err := cube.Read(ctx, k.db, k.sel.state, q)
+	if errors.Is(err, cube.ErrStale) {
+		return []stretch{k.all()}, nil // that is longer, and right too
+	}
+	if err != nil {
+		return nil, err
+	}
+	on := map[calendar.Day][]uuid.UUID{}
+	for i := range int32(cells.Len()) {
+		on[cells.Start(i)] = append(on[cells.Start(i)], cells.Campaign(i))
+	}
+	var stretches []stretch
+	for _, day := range slices.Sorted(maps.Keys(on)) {
+		if n := len(stretches); n > 0 && stretches[n-1].last == day-1 {
+			stretches[n-1].last = day
+			stretches[n-1].campaigns = append(stretches[n-1].campaigns, on[day]...)
+		} else {
+			stretches = append(stretches, stretch{on[day], day, day})
+		}
+	}
+	for i := range stretches {
+		s := &stretches[i]
+		if s.campaigns = distinct(s.campaigns); len(s.campaigns) > maxMerged || len(s.campaigns) == len(k.sel.state.Campaigns) {
+			s.campaigns = k.all().campaigns
+		}
+	}
+	if desc {
+		slices.Reverse(stretches)
+	}
+	return stretches, nil
+}
+
+// shorter is the shortest way through what the window has left, where it is not in the window's order: then it becomes way.
+func (k *walk) shorter(ctx context.Context, w page.Window, way *route) (*route, error) {
+	sel := k.sel
+	if k.contact != uuid.Nil || sel.state == nil {
+		return nil, nil
+	}
+	if sel.narrowing.Segment != uuid.Nil {
+		ctx = rate.Shared(ctx) // that it comes to this tells what there is besides
+	}
+	months, err := k.months(ctx)
+	if errors.Is(err, cube.ErrStale) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	byScore := way.index.Column == response.FieldScore
+	byTime := route{page.Order{Column: response.FieldRespondedAt}, way.stretches, rate.LookUpPrice, 0}
+	if (sel.NarrowsProfiles || sel.Categories != nil) && (byScore || !sel.sieves()) {
+		if byTime.stretches, err = k.days(ctx, w.Desc); err != nil {
+			return nil, err
+		}
+	}
+	profile := 0.0
+	if sel.sieves() && !sel.unindexed() {
+		profile = 1.0 / rate.RowsPerPoint
+	}
+	byTime.costs = k.rows(months, byTime.stretches, w)*(byTime.price+profile) + float64(len(byTime.stretches))*rate.StatementPrice
+	best := &byTime
+	if sel.narrowing.Campaigns == nil {
+		rest := []route{{page.Order{}, []stretch{k.all()}, rate.PassPrice, 0}}
+		if sel.Categories != nil {
+			rest = append(rest, route{page.Order{Column: response.FieldScore}, []stretch{k.all()}, rate.LookUpPrice, 0})
+		}
+		for _, other := range rest {
+			for i := range months {
+				other.costs += float64(other.counts(sel, &months[i].Histogram)) * (other.price + profile)
+			}
+			if other.costs < best.costs {
+				best = &other
+			}
+		}
+	}
+	switch {
+	case best == &byTime && !byScore:
+		way.stretches = byTime.stretches
+		return nil, nil
+	case best.index.Column == response.FieldScore && byScore:
+		return nil, nil
+	}
+	return best, nil
+}
+
+// counts is how many of a campaign's month are looked at where no day is chosen.
+func (r *route) counts(sel *Selection, h *nps.Histogram) int64 {
+	least, most, ok := sel.extremes()
+	if r.index.Column != response.FieldScore {
+		return h.Count()
+	}
+	if !ok {
+		return 0
+	}
+	var n int64
+	for _, responses := range h[least : most+1] {
+		n += responses
+	}
+	return n
+}
+
+// months are how many responses there are of each campaign in each month, in order.
+func (k *walk) months(ctx context.Context) ([]cube.Cell, error) {
+	cells, err := cube.Read(ctx, k.db, k.sel.state, cube.Query{
+		Campaigns: k.sel.narrowing.Campaigns, From: cube.Earliest, To: cube.Latest, ByCampaign: true, By: calendar.Monthly,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return slices.SortedFunc(cells.All(), func(a, b cube.Cell) int { return cmp.Compare(a.Start, b.Start) }), nil
+}
+
+// rows is about how many rows there are on the stretches, as far as the window has them left.
+func (k *walk) rows(months []cube.Cell, stretches []stretch, w page.Window) (rows float64) {
+	from, to := cube.Earliest, cube.Latest
+	if after, ok := w.After(); ok {
+		if at, ok := after.Value.(time.Time); ok && w.Desc {
+			to = calendar.DayOf(at, k.sel.state.Active.Zone())
+		} else if ok {
+			from = calendar.DayOf(at, k.sel.state.Active.Zone())
+		}
+	}
+	for _, s := range stretches {
+		first, last := max(s.first, from), min(s.last, to)
+		i, _ := slices.BinarySearchFunc(months, first, func(m cube.Cell, d calendar.Day) int { return cmp.Compare(calendar.Monthly.Next(m.Start)-1, d) })
+		for ; i < len(months) && months[i].Start <= last; i++ {
+			m := &months[i]
+			if s.campaigns != nil && !slices.Contains(s.campaigns, m.Campaign) {
+				continue
+			}
+			next := calendar.Monthly.Next(m.Start)
+			days := min(last, next-1) - max(first, m.Start) + 1
+			rows += float64(m.Histogram.Count()) * float64(days) / float64(next-m.Start)
+		}
+	}
+	return rows
+}
+
+// collect goes another way through all that the window has, and then calls f in the window's order.
+func (k *walk) collect(ctx context.Context, way route, w page.Window, f func(*candidate) (more bool, err error)) error {
+	own := k.order.page()
+	less := func(a, b *candidate) bool { return w.Less(a.key(own), b.key(own)) }
+	var first []*candidate
+	take := func(r *candidate) (bool, error) {
+		switch {
+		case !w.Has(r.key(own)):
+			return true, nil
+		case k.whole:
+			return f(r)
+		case len(first) == w.Limit && !less(r, first[len(first)-1]):
+			return true, nil
+		}
+		at := sort.Search(len(first), func(i int) bool { return less(r, first[i]) })
+		first = slices.Insert(first, at, new(*r))
+		first = first[:min(len(first), w.Limit)]
+		return true, nil
+	}
+	for at := way.index.Window(longestRead); len(way.stretches) > 0; {
+		part, ok := k.part(way, at)
+		if ok {
+			last, _, err := k.read(ctx, way, part, take)
+			if err != nil {
+				return err
+			}
+			if last != nil {
+				at = at.Beyond(*last)
+				continue
+			}
+		}
+		way.stretches, at = way.stretches[1:], way.index.Window(longestRead)
+	}
+	for _, r := range first {
+		if more, err := f(r); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// part is what the window has of the way's first stretch; ok is false where that is nothing.
+func (k *walk) part(way route, w page.Window) (part page.Window, ok bool) {
+	switch way.index.Column {
+	case response.FieldRespondedAt:
+		from, until, _ := k.sel.instants(way.stretches[0].first, way.stretches[0].last)
+		return w.Between(from, until)
+	case response.FieldScore:
+		least, most, ok := k.sel.extremes()
+		if !ok {
+			return w, false
+		}
+		return w.Between(least, most+1)
+	}
+	return w, true
+}
+
+// read calls f with what is in the selection of a part of the way's first stretch. last is where that ends; nil where it
+// ends with the stretch.
+func (k *walk) read(
+	ctx context.Context, way route, part page.Window, f func(*candidate) (more bool, err error),
+) (last *page.Key, more bool, err error) {
+	var r looked
+	columns := k.columns(way, &r)
+	query, args := k.statement(ctx, way, part, columns)
+	var passed []candidate
+	n, past := 0, false
+	pass := func() (bool, error) {
+		if past = part.Past(r.key(way.index)); past {
+			return false, nil
+		}
+		n++
+		last = new(r.key(way.index))
+		if !k.passes(&r, way.stretches[0]) {
+			return true, nil
+		}
+		if k.sel.sieves() && !k.late(way) {
+			if ok, err := k.matches(&r); err != nil || !ok {
+				return true, err
+			}
+		}
+		if k.twice(way) {
+			passed = append(passed, r.candidate)
+			return true, nil
+		}
+		return f(&r.candidate)
+	}
+	if more, err = k.each(ctx, query, args, dest(columns), way.price, pass); err != nil || !more && !past {
+		return nil, false, err
+	}
+	more = true
+	if n < part.Limit {
+		last = nil
+	}
+	if len(passed) > 0 {
+		more, err = k.again(ctx, way, passed, f)
+	}
+	return last, more, err
+}
+
+// each calls f for each row of a statement until it wants no more, and pays for it.
+func (k *walk) each(ctx context.Context, query string, args, dest []any, price float64, f func() (more bool, err error)) (more bool, err error) {
+	k.unpaid += rate.StatementPrice
+	err = k.db.Sift(ctx, func() error {
+		rows, err := k.db.Query(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for more = true; more && rows.Next(); {
+			if err := rows.Scan(dest...); err != nil {
+				return err
+			}
+			if more, err = f(); err != nil {
+				return err
+			}
+			k.walked++
+			if k.unpaid += price; k.unpaid >= 1 {
+				points := int(k.unpaid)
+				if err := rate.SpendUnseen(ctx, points); err != nil {
+					return err
+				}
+				k.unpaid -= float64(points)
+			}
+		}
+		return rows.Err()
+	})
+	return more, err
+}
+
+// again reads the rest of what passed, and calls f with what is in the selection.
+func (k *walk) again(
+	ctx context.Context, way route, passed []candidate, f func(*candidate) (more bool, err error),
+) (more bool, err error) {
+	var r looked
+	columns := []column{{response.FieldID, &r.id}, {response.FieldRespondedAt, &r.respondedAt}, {response.FieldScore, &r.score}}
+	if k.late(way) {
+		columns = append(columns, k.profile(&r)...)
+		if k.sel.channels != nil {
+			columns = append(columns, column{response.FieldChannel, &r.channel})
+		}
+	}
+	ids := make([]uuid.UUID, len(passed))
+	for i := range passed {
+		ids[i] = passed[i].id
+	}
+	s := sql.Dialect(k.db.Dialect).Select().From(sql.Table(response.Table))
+	for _, c := range columns {
+		s.AppendSelect(s.C(c.name))
+	}
+	s.Where(sql.And(sql.EQ(s.C(response.FieldTenantID), auth.Tenant(ctx)), store.IDIn(s, ids)))
+	query, args := s.Query()
+	found := make(map[uuid.UUID]candidate, len(passed))
+	_, err = k.each(ctx, query, args, dest(columns), rate.LookUpPrice, func() (bool, error) {
+		ok := true
+		if k.late(way) {
+			if ok, err = k.matches(&r); err != nil {
+				return false, err
+			}
+		}
+		if ok {
+			found[r.id] = r.candidate
+		}
+		return true, nil
+	})
+	if err != nil {
+		return false, err
+	}
+	for _, p := range passed {
+		if c, ok := found[p.id]; ok {
+			if more, err := f(&c); err != nil || !more {
+				return false, err
+			}
+		}
+	}
+	return true, nil
+}
+
+// statement selects a part of the way's first stretch, by ranges of an index alone.
+func (k *walk) statement(ctx context.Context, way route, part page.Window, columns []column) (text string, args []any) {
+	if k.db.Dialect == store.SQLite { // which gives rows one by one, see read
+		part = part.Endless()
+	}
+	in := func(campaign uuid.UUID) *sql.Selector {
+		t := sql.Table(response.Table)
+		s := sql.Dialect(k.db.Dialect).Select().From(t)
+		for _, c := range columns {
+			if c.name == response.FieldComment && len(k.sel.terms) == 0 {
+				s.AppendSelectExprAs(sql.Expr("CASE WHEN comment IS NOT NULL THEN 1 END"), c.name) // it may be long
+			} else {
+				s.AppendSelect(s.C(c.name))
+			}
+		}
+		s.Where(sql.EQ(s.C(response.FieldTenantID), auth.Tenant(ctx)))
+		if k.contact != uuid.Nil {
+			s.Where(sql.EQ(s.C(response.FieldContactID), k.contact))
+		}
+		if campaign != uuid.Nil {
+			s.Where(sql.EQ(s.C(response.FieldCampaignID), campaign))
+		}
+		part.Bounds(s)
+		return s
+	}
+	campaigns := way.stretches[0].campaigns
+	byTime := way.index.Column == response.FieldRespondedAt && k.contact == uuid.Nil
+	if byTime && 1 < len(campaigns) && len(campaigns) <= maxMerged {
+		all := in(campaigns[0])
+		for _, c := range campaigns[1:] {
+			all.UnionAll(in(c))
+		}
+		all.As(response.Table)
+		s := sql.Dialect(k.db.Dialect).Select().From(all)
+		for _, c := range columns {
+			s.AppendSelect(s.C(c.name))
+		}
+		part.Sort(s)
+		return s.Query()
+	}
+	var s *sql.Selector
+	if byTime && len(campaigns) == 1 {
+		s = in(campaigns[0])
+	} else {
+		s = in(uuid.Nil)
+		if only := k.sel.narrowing.Campaigns; only != nil {
+			s.Where(sql.In(s.C(response.FieldCampaignID), anys(only)...)) // what is besides must not be paid for
+		}
+	}
+	part.Sort(s)
+	return s.Query()
+}
+
+func anys(ids []uuid.UUID) []any {
+	all := make([]any, len(ids))
+	for i, id := range ids {
+		all[i] = id
+	}
+	return all
+}
+
+// passes reports whether the response is in the selection, and in the stretch, as far as its profile does not tell.
+func (k *walk) passes(r *looked, s stretch) bool {
+	sel := k.sel
+	switch {
+	case sel.Campaigns != nil && !slices.Contains(sel.Campaigns, r.campaign),
+		sel.Categories != nil && !slices.Contains(sel.Categories, nps.CategoryOf(r.score)),
+		sel.hasComment != nil && *sel.hasComment != (r.comment != nil),
+		sel.channels != nil && !slices.Contains(sel.channels, string(r.channel)),
+		sel.variants != nil && !sel.sieves() && !sel.matchesVariant(variantOf(r.shown())):
+		return false
+	}
+	if s.first != cube.Earliest || s.last != cube.Latest {
+		if day := calendar.DayOf(r.respondedAt, sel.state.Active.Zone()); day < s.first || day > s.last {
+			return false
+		}
+	}
+	if len(sel.terms) == 0 {
+		return true
+	}
+	k.unpaid += float64(len(r.comment)) / rate.SearchedBytesPerPoint
+	if slices.ContainsFunc(k.hints, func(h looksFor) bool { return !h.in(r.comment) }) {
+		return false
+	}
+	k.unpaid += rate.PassPrice / 2 // it takes about half as long again
+	return sel.holdsTerms(string(r.comment))
+}
+
+// shown is the variant; nil where there is none.
+func (r *looked) shown() *string {
+	if !r.variant.Valid {
+		return nil
+	}
+	return &r.variant.String
+}
+
+// matches reports whether the response's profile is one of the selection's.
+func (k *walk) matches(r *looked) (bool, error) {
+	k.unpaid += 1.0 / rate.RowsPerPoint
+	whole := ent.Response{Channel: response.Channel(r.channel), Variant: r.shown(), RespondedAt: r.respondedAt}
+	if err := json.Unmarshal(r.traits, &whole.Traits); err != nil {
+		return false, fmt.Errorf("traits of response %s: %w", r.id, err)
+	}
+	return k.sel.matchesProfile(&whole), nil
+}
