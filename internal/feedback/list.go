@@ -83,10 +83,15 @@ func List(ctx context.Context, db *store.DB, states *cube.States, f Filter, with
 		}
 		f.Warn(ctx, sel)
 	}
-	fetch := func(ctx context.Context, w page.Window) ([]*ent.Response, error) {
-		return sel.list(ctx, db, uuid.Nil, order, w)
+	var total *int
+	fetch := func(ctx context.Context, w page.Window) (rows []*ent.Response, err error) {
+		rows, total, err = sel.list(ctx, db, uuid.Nil, order, w)
+		return rows, err
 	}
 	count := func(ctx context.Context) (n int, err error) {
+		if total != nil {
+			return *total, nil
+		}
 		err = states.Try(ctx, auth.Tenant(ctx), func(s *cube.State) error {
 			sel, err := f.Select(ctx, s, within, now)
 			if err != nil {
@@ -109,14 +114,17 @@ func (sel *Selection) paying(ctx context.Context) context.Context {
 	return rate.Seeing(ctx)
 }
 
-// list lists the part of the selection in a window, or of what one contact gave.
-func (sel *Selection) list(ctx context.Context, db *store.DB, contact uuid.UUID, order *Order, w page.Window) ([]*ent.Response, error) {
+// list lists the part of the selection in a window, or of what one contact gave. total is how many there are in all, where
+// that was seen meanwhile.
+func (sel *Selection) list(
+	ctx context.Context, db *store.DB, contact uuid.UUID, order *Order, w page.Window,
+) (rows []*ent.Response, total *int, err error) {
 	if sel.Campaigns != nil && len(sel.Campaigns) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if part, ok, exact := sel.exact(contact, w, order); exact {
 		if !ok {
-			return nil, nil
+			return nil, nil, nil
 		}
 		q := db.Ent.Response.Query()
 		if contact != uuid.Nil {
@@ -127,26 +135,33 @@ func (sel *Selection) list(ctx context.Context, db *store.DB, contact uuid.UUID,
 		}
 		rows, err := q.Where(part.Endless().Apply).All(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("listing responses: %w", err)
+			return nil, nil, fmt.Errorf("listing responses: %w", err)
 		}
 		if end := slices.IndexFunc(rows, func(r *ent.Response) bool { return part.Past(order.key(r)) }); end >= 0 {
 			rows = rows[:end]
 		}
-		return rows, nil
+		return rows, nil, nil
 	}
-	found, err := newWalk(sel, db, contact, order).find(ctx, w)
-	if err != nil || len(found) == 0 {
-		return nil, err
+	k := newWalk(sel, db, contact, order)
+	found, err := k.find(ctx, w)
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, later := w.After(); k.ended && !later {
+		total = &k.total
+	}
+	if len(found) == 0 {
+		return nil, total, nil
 	}
 	ids := make([]uuid.UUID, len(found))
 	for i, r := range found {
 		ids[i] = r.id
 	}
-	rows, err := db.Ent.Response.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All(ctx)
+	rows, err = db.Ent.Response.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("reading responses: %w", err)
+		return nil, nil, fmt.Errorf("reading responses: %w", err)
 	}
-	return page.Whole(ids, rows, func(r *ent.Response) uuid.UUID { return r.ID }), nil
+	return page.Whole(ids, rows, func(r *ent.Response) uuid.UUID { return r.ID }), total, nil
 }
 
 // exact reports whether the selection is one range of an index, in the window's order, and which part of it is in the

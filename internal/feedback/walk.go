@@ -47,6 +47,9 @@ type walk struct {
 	hints  []looksFor
 	walked int
 	unpaid float64
+	// ended says that all that the window has was gone through, and total is then how much that is.
+	ended bool
+	total int
 }
 
 // A walk reads firstRead rows, then four times as many, up to longestRead.
@@ -186,7 +189,8 @@ func (k *walk) twice(way route) bool {
 	return k.late(way) || way.index.Column == "" && !k.whole // for its place in the order
 }
 
-// find gives what is in the selection and in the window, in its order, up to its limit.
+// find gives what is in the selection and in the window, in its order, up to its limit. Where it comes to the window's end,
+// it knows the total.
 func (k *walk) find(ctx context.Context, w page.Window) ([]candidate, error) {
 	ctx = k.sel.paying(ctx)
 	var found []candidate
@@ -196,6 +200,10 @@ func (k *walk) find(ctx context.Context, w page.Window) ([]candidate, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listing responses: %w", err)
+	}
+	k.total = max(k.total, len(found))
+	if k.sel.narrowing.Segment != uuid.Nil && len(found) == w.Limit {
+		k.ended = false // which way found them tells how many there are besides
 	}
 	return found, rate.SpendBlind(ctx, rate.BlindRowPrice*len(found))
 }
@@ -228,6 +236,11 @@ func (k *walk) run(ctx context.Context, w page.Window, f func(*candidate) (more 
 	if other != nil {
 		return k.collect(ctx, *other, w, f)
 	}
+	seen := 0
+	give := func(r *candidate) (bool, error) {
+		seen++
+		return f(r)
+	}
 	for wait := patience; len(way.stretches) > 0; {
 		part, ok := k.part(way, w)
 		if !ok {
@@ -239,7 +252,7 @@ func (k *walk) run(ctx context.Context, w page.Window, f func(*candidate) (more 
 			part.Limit *= 4
 		}
 		part.Limit = min(part.Limit, max(wait-k.walked, firstRead))
-		last, more, err := k.read(ctx, way, part, f)
+		last, more, err := k.read(ctx, way, part, give)
 		if err != nil || !more {
 			return err
 		}
@@ -266,9 +279,11 @@ func (k *walk) run(ctx context.Context, w page.Window, f func(*candidate) (more 
 			return k.collect(ctx, *other, k.order.page().Window(0), f)
 		}
 		if k.walked >= wait {
+			k.total = seen
 			return k.collect(ctx, *other, w, f)
 		}
 	}
+	k.ended = true
 	return nil
 }
 
@@ -472,7 +487,9 @@ func (k *walk) collect(ctx context.Context, way route, w page.Window, f func(*ca
 			return true, nil
 		case k.whole:
 			return f(r)
-		case len(first) == w.Limit && !less(r, first[len(first)-1]):
+		}
+		k.total++
+		if len(first) == w.Limit && !less(r, first[len(first)-1]) {
 			return true, nil
 		}
 		at := sort.Search(len(first), func(i int) bool { return less(r, first[i]) })
@@ -494,6 +511,7 @@ func (k *walk) collect(ctx context.Context, way route, w page.Window, f func(*ca
 		}
 		way.stretches, at = way.stretches[1:], way.index.Window(longestRead)
 	}
+	k.ended = true
 	for _, r := range first {
 		if more, err := f(r); err != nil || !more {
 			return err

@@ -112,13 +112,13 @@ const (
 	// neither an index nor the cube finds.
 	BlindPrice       = 25
 	BlindRowPrice    = 2
-	BlindSearchPrice = 280
+	BlindSearchPrice = 350
 	// BlindCountsPerPoint is how many rows cost such a caller a point that are found so and only counted.
 	BlindCountsPerPoint = 4
 	// LookUpPrice is what it costs to look at a response that an index leads to, PassPrice at one in the order of ids, which is
 	// about that on the disk, and StatementPrice to ask the database for some.
-	LookUpPrice    = 1.0 / 50
-	PassPrice      = 1.0 / 200
+	LookUpPrice    = 1.0 / 40
+	PassPrice      = 1.0 / 150
 	StatementPrice = 0.8
 	// HoldersPerPoint is how many contacts cost a point whose value of one trait is looked at by the database.
 	HoldersPerPoint = 60
