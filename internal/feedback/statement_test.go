@@ -50,8 +50,7 @@ func TestStatementsAreRanges(t *testing.T) {
 			}
 			text, args := k.statement(ctx, way, w, k.columns(way, &looked{}))
 			if db.Dialect == store.Postgres { // which goes by how much there is: it only has to take it
-				rows, err := db.Query(ctx, text, args...)
-				if err != nil || rows.Close() != nil {
+				if _, err := db.Reader.ExecContext(ctx, text, args...); err != nil {
 					t.Errorf("%s: %v", name, err)
 				}
 				continue

@@ -43,6 +43,8 @@ type walk struct {
 	whole   bool
 	restart func()
 
+	// campaigns are the selection's, each once and in order; nil where all are.
+	campaigns []uuid.UUID
 	// hints have to be in a comment that holds the terms.
 	hints  []looksFor
 	walked int
@@ -129,7 +131,7 @@ func dest(columns []column) []any {
 
 // newWalk is for a selection, or for those of its responses that one contact gave.
 func newWalk(sel *Selection, db *store.DB, contact uuid.UUID, order *Order) *walk {
-	k := &walk{sel: sel, db: db, contact: contact, order: order}
+	k := &walk{sel: sel, db: db, contact: contact, order: order, campaigns: distinct(sel.Campaigns)}
 	for _, term := range sel.terms {
 		for _, hint := range hints(term) {
 			k.hints = append(k.hints, looksFor(hint))
@@ -322,14 +324,22 @@ func (k *walk) begin(ctx context.Context, w page.Window) (way route, other *rout
 }
 
 // all is the selection in one stretch.
-func (k *walk) all() stretch { return stretch{distinct(k.sel.Campaigns), k.sel.From, k.sel.To} }
+func (k *walk) all() stretch { return stretch{k.campaigns, k.sel.From, k.sel.To} }
 
-// distinct are the campaigns, each once; nil where they are nil.
+// distinct are the campaigns, each once and in order; nil where they are nil.
 func distinct(campaigns []uuid.UUID) []uuid.UUID {
 	campaigns = slices.Clone(campaigns)
-	slices.SortFunc(campaigns, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	slices.SortFunc(campaigns, byBytes)
 	return slices.Compact(campaigns)
 }
+
+// has reports whether a campaign is among some that are in order.
+func has(campaigns []uuid.UUID, campaign uuid.UUID) bool {
+	_, ok := slices.BinarySearchFunc(campaigns, campaign, byBytes)
+	return ok
+}
+
+func byBytes(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }
 
 // days are the stretches on which the cube has responses of the selection, in the order of reading.
 func (k *walk) days(ctx context.Context, desc bool) ([]stretch, error) {
@@ -465,7 +475,7 @@ func (k *walk) rows(months []cube.Cell, stretches []stretch, w page.Window) (row
 		i, _ := slices.BinarySearchFunc(months, first, func(m cube.Cell, d calendar.Day) int { return cmp.Compare(calendar.Monthly.Next(m.Start)-1, d) })
 		for ; i < len(months) && months[i].Start <= last; i++ {
 			m := &months[i]
-			if s.campaigns != nil && !slices.Contains(s.campaigns, m.Campaign) {
+			if s.campaigns != nil && !has(s.campaigns, m.Campaign) {
 				continue
 			}
 			next := calendar.Monthly.Next(m.Start)
@@ -722,7 +732,7 @@ func anys(ids []uuid.UUID) []any {
 func (k *walk) passes(r *looked, s stretch) bool {
 	sel := k.sel
 	switch {
-	case sel.Campaigns != nil && !slices.Contains(sel.Campaigns, r.campaign),
+	case k.campaigns != nil && !has(k.campaigns, r.campaign),
 		sel.Categories != nil && !slices.Contains(sel.Categories, nps.CategoryOf(r.score)),
 		sel.hasComment != nil && *sel.hasComment != (r.comment != nil),
 		sel.channels != nil && !slices.Contains(sel.channels, string(r.channel)),
