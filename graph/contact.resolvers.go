@@ -62,7 +62,7 @@ func (r *queryResolver) Contact(ctx context.Context, id *string, externalID *str
 }
 
 func (r *queryResolver) Contacts(ctx context.Context, first *int, after *string, last *int, before *string, search *string, segment *string) (*page.Connection[*ent.Contact], error) {
-	return contact.List(ctx, r.DB, r.States, r.visible(ctx), page.Args{First: first, After: after, Last: last, Before: before}, contact.Filter{Search: search, Segment: segment}, r.Log.Now())
+	return contact.List(ctx, r.DB, r.States, r.visible(ctx), r.few(ctx), page.Args{First: first, After: after, Last: last, Before: before}, contact.Filter{Search: search, Segment: segment}, r.Log.Now())
 }
 
 func (r *queryResolver) Traits(ctx context.Context) ([]*ent.Trait, error) {

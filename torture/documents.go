@@ -310,8 +310,15 @@ func (w *writer) fill(ctx context.Context, h *house, responses int) error {
 			CreateSegment struct{ Segment struct{ ID string } }
 		}
 		rule := w.rule(1 + i*4)
-		if i == 0 {
-			rule = map[string]any{"not": map[string]any{"trait": map[string]any{"key": "d0", "in": []string{"value 0"}}}}
+		values := []string{}
+		for v := range []int{1, 21, 1, 0, 0, 0, 0, 0}[i] {
+			values = append(values, "value "+strconv.Itoa(v))
+		}
+		switch rare := map[string]any{"trait": map[string]any{"key": "d0", "in": values}}; i {
+		case 0: // nearly all
+			rule = map[string]any{"not": rare}
+		case 1, 2: // one in nine; and few
+			rule = rare
 		}
 		err := h.must(ctx, at, `mutation ($i: CreateSegmentInput!) { createSegment(input: $i) { segment { id } } }`,
 			map[string]any{"i": map[string]any{"name": fmt.Sprintf("Segment %d", i), "rule": rule}}, &made)
@@ -338,6 +345,7 @@ func (w *writer) fill(ctx context.Context, h *house, responses int) error {
 	for name, narrowing := range map[string]string{
 		"two small campaigns": fmt.Sprintf(`campaigns: [%q, %q]`, old[0], old[1]),
 		"two campaigns":       fmt.Sprintf(`campaigns: [%q, %q]`, w.ids["camp"][0], w.ids["camp"][1]), "a segment": fmt.Sprintf(`segment: %q`, w.ids["seg"][0]),
+		"one in nine": fmt.Sprintf(`segment: %q`, w.ids["seg"][1]), "a few people": fmt.Sprintf(`segment: %q`, w.ids["seg"][2]),
 	} {
 		var made struct{ CreateAccessToken struct{ Token string } }
 		if err := h.must(ctx, at, `mutation { createAccessToken(input: { scopes: [READ], `+narrowing+`, expiresIn: 7200 }) { token } }`, nil, &made); err != nil {

@@ -39,7 +39,7 @@ func TestLongRowsCostMore(t *testing.T) {
 			ctx = rate.WithSpender(ctx, func(n int) error { spent += n; return nil }, blind)
 		}
 		list := func() {
-			if _, err := contact.List(ctx, db, nil, nil, page.Args{}, contact.Filter{}, time.Now()); err != nil {
+			if _, err := contact.List(ctx, db, nil, nil, nil, page.Args{}, contact.Filter{}, time.Now()); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -36,7 +36,7 @@ func TestPriceOfASearch(t *testing.T) {
 		} {
 			for range 2 {
 				spent = 0
-				found, err := contact.List(ctx, db, nil, nil, page.Args{}, contact.Filter{Search: &test.search}, time.Now())
+				found, err := contact.List(ctx, db, nil, nil, nil, page.Args{}, contact.Filter{Search: &test.search}, time.Now())
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -1,7 +1,6 @@
 package contact
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +29,10 @@ const MaxSearch = 200
 // Visible says which of the contacts there are for a caller who is narrowed to a segment; those that there are not may
 // be missing. A nil one is for all others: the database can tell what they are narrowed to.
 type Visible func(ctx context.Context, contacts []uuid.UUID) (map[uuid.UUID]bool, error)
+
+// Few gives the ids of all contacts that there are for a caller who is narrowed, newest first, unless they gave many
+// responses. A nil one is for others.
+type Few func(ctx context.Context) (ids []uuid.UUID, few bool, err error)
 
 // only keeps those contacts that there are.
 func (v Visible) only(ctx context.Context, contacts []*ent.Contact) ([]*ent.Contact, error) {
@@ -115,12 +118,17 @@ type Filter struct {
 
 // List pages through the contacts that there are for the caller, newest first. The error is NOT_FOUND where there is no
 // such segment, and BAD_REQUEST where its dimensions are still being built, and for what cannot be meant.
-func List(ctx context.Context, db *store.DB, states *cube.States, visible Visible, args page.Args, filter Filter, now time.Time) (*page.Connection[*ent.Contact], error) {
+func List(
+	ctx context.Context, db *store.DB, states *cube.States, visible Visible, few Few, args page.Args, filter Filter, now time.Time,
+) (*page.Connection[*ent.Contact], error) {
 	s := selection{db: db, visible: visible}
-	if n := auth.Narrowed(ctx); n.Campaigns != nil && n.Segment == uuid.Nil {
+	if few != nil {
 		var err error
-		if s.answered, s.few, err = answered(ctx, db, states, n.Campaigns); err != nil {
+		if s.answered, s.few, err = few(ctx); err != nil {
 			return nil, fmt.Errorf("listing contacts: %w", err)
+		}
+		if s.few {
+			s.visible = nil
 		}
 	}
 	if filter.Search != nil && *filter.Search != "" {
@@ -153,51 +161,6 @@ type selection struct {
 	// answered, where they are few, are the ids of all that there are, newest first.
 	answered []uuid.UUID
 	few      bool
-}
-
-// maxAnswered is of how many responses the contacts are looked up to list them. Of more, the contacts are gone through, for
-// each of whom the database looks whether there is a response.
-const maxAnswered = 5_000
-
-// answered are the contacts who gave a response in some campaigns, newest first, where there are few responses. That is all
-// that there is for the caller.
-func answered(ctx context.Context, db *store.DB, states *cube.States, campaigns []uuid.UUID) (ids []uuid.UUID, few bool, err error) {
-	ctx = rate.Seeing(ctx)
-	n := int64(0)
-	err = states.Try(ctx, auth.Tenant(ctx), func(state *cube.State) error {
-		n = 0
-		cells, err := cube.Read(ctx, db, state, cube.Query{Campaigns: campaigns, From: cube.Earliest, To: cube.Latest})
-		if err != nil {
-			return err
-		}
-		for i := range int32(cells.Len()) {
-			n += cells.Count(i)
-		}
-		return nil
-	})
-	if err != nil || n > maxAnswered {
-		return nil, false, err
-	}
-	if err := rate.Spend(ctx, int(float64(n)*rate.LookUpPrice)); err != nil {
-		return nil, false, err
-	}
-	rows, err := db.Query(ctx, `SELECT contact_id FROM responses WHERE tenant_id = $1 AND `+store.In(db.Dialect, "campaign_id", "uuid", "$2"),
-		auth.Tenant(ctx), store.UUIDs(db.Dialect, campaigns))
-	if err != nil {
-		return nil, false, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id uuid.NullUUID
-		if err := rows.Scan(&id); err != nil {
-			return nil, false, err
-		}
-		if id.Valid {
-			ids = append(ids, id.UUID)
-		}
-	}
-	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(b[:], a[:]) })
-	return slices.Compact(ids), true, rows.Err()
 }
 
 // sieves reports whether there is more to tell than the database can.
@@ -356,7 +319,22 @@ func (s *selection) count(ctx context.Context) (int, error) {
 		}
 	}
 	if s.sieves() {
-		err := s.scan(ctx, page.Window{}, func(*ent.Contact) bool { n++; return true })
+		if s.visible != nil && s.where == nil && s.tests == nil {
+			// All have to be gone through.
+			if err := rate.SpendBlind(ctx, rate.BlindSearchPrice-rate.BlindPrice); err != nil {
+				return 0, err
+			}
+		}
+		var broke error
+		err := s.scan(ctx, page.Window{}, func(*ent.Contact) bool {
+			if n++; n%rate.BlindCountsPerPoint == 0 {
+				broke = rate.SpendBlind(ctx, 1)
+			}
+			return broke == nil
+		})
+		if err == nil {
+			err = broke
+		}
 		return n, err
 	}
 	if s.where == nil {

@@ -1,10 +1,12 @@
 package feedback_test
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -391,6 +393,10 @@ func (c *crowd) checkVisible(t *rapid.T) {
 		if r.ContactID != nil && want {
 			answered[*r.ContactID] = append(answered[*r.ContactID], r)
 		}
+	}
+	all, few, err := feedback.FewContacts(ctx, c.db, c.states)
+	if err != nil || !few || !slices.Equal(all, slices.SortedFunc(maps.Keys(answered), func(a, b uuid.UUID) int { return bytes.Compare(b[:], a[:]) })) {
+		t.Fatalf("the contacts are %v, %t, %v; want those of %v", all, few, err, answered)
 	}
 	people, err := feedback.VisibleContacts(ctx, c.db, c.states, append(c.contacts, id.New()))
 	if err != nil {

@@ -2,7 +2,6 @@ package feedback
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
@@ -69,18 +69,13 @@ func VisibleContacts(ctx context.Context, db *store.DB, states *cube.States, con
 		among += " AND " + store.In(db.Dialect, "r.campaign_id", "uuid", "$3")
 		args = append(args, store.UUIDs(db.Dialect, sel.Campaigns))
 	}
-	columns, scan := "DISTINCT r.contact_id", func(rows *sql.Rows) (c uuid.UUID, ok bool, err error) {
-		err = rows.Scan(&c)
-		return c, true, err
-	}
+	columns := "DISTINCT r.contact_id"
+	var of uuid.UUID
+	var r looked
+	dest := []any{&of}
 	if len(sel.segments) > 0 {
-		columns, scan = responseColumns, func(rows *sql.Rows) (c uuid.UUID, ok bool, err error) {
-			r, err := scanResponse(rows, tenant)
-			if err != nil {
-				return c, false, err
-			}
-			return *r.ContactID, sel.matchesProfile(r), nil
-		}
+		columns = "r.contact_id, r.responded_at, r.channel, r.variant, r.traits"
+		dest = append(dest, &r.respondedAt, &r.channel, &r.variant, &r.traits)
 	}
 	rows, err := db.Query(ctx, "SELECT "+columns+" FROM responses r"+among, args...)
 	if err != nil {
@@ -88,18 +83,59 @@ func VisibleContacts(ctx context.Context, db *store.DB, states *cube.States, con
 	}
 	defer rows.Close()
 	for rows.Next() {
-		c, ok, err := scan(rows)
-		if err != nil {
+		if err := rows.Scan(dest...); err != nil {
 			return nil, fmt.Errorf("reading contacts' responses: %w", err)
 		}
+		if visible[of] { // one is enough
+			continue
+		}
+		ok := true
+		if len(sel.segments) > 0 {
+			if ok, err = r.in(sel); err != nil {
+				return nil, fmt.Errorf("reading contacts' responses: %w", err)
+			}
+		}
 		if ok {
-			visible[c] = true
+			visible[of] = true
 		}
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("reading contacts' responses: %w", err)
 	}
 	return visible, nil
+}
+
+// Of how many responses the contacts are looked up to list them: for a caller who is narrowed to campaigns, and to a segment.
+const (
+	fewOfCampaigns = 5_000
+	fewOfSegment   = 1_200
+)
+
+// FewContacts gives the ids of all contacts that exist for a caller who is narrowed, newest first, where they gave few
+// responses; else few is false.
+func FewContacts(ctx context.Context, db *store.DB, states *cube.States) (ids []uuid.UUID, few bool, err error) {
+	most := fewOfCampaigns
+	if auth.Narrowed(ctx).Segment != uuid.Nil {
+		most = fewOfSegment
+	}
+	err = states.Try(ctx, auth.Tenant(ctx), func(s *cube.State) error {
+		ids, few = nil, false
+		sel, err := new(Filter).Select(ctx, s, Within{}, time.Time{})
+		if err != nil {
+			return err
+		}
+		n, err := sel.count(sel.paying(ctx), db)
+		if err != nil || n > most {
+			return err
+		}
+		if err := rate.SpendBlind(sel.paying(ctx), n/rate.RowsPerPoint); err != nil {
+			return err
+		}
+		ids, err = newWalk(sel, db, uuid.Nil, nil).whose(ctx)
+		few = err == nil
+		return err
+	})
+	return ids, few, err
 }
 
 // OfContact lists what one contact of the caller's tenant answered, newest first, as far as it exists for the caller.

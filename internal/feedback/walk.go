@@ -49,6 +49,8 @@ type walk struct {
 	hints  []looksFor
 	walked int
 	unpaid float64
+	// contacts says that it is asked for whose the responses are.
+	contacts bool
 	// ended says that all that the window has was gone through, and total is then how much that is.
 	ended bool
 	total int
@@ -94,6 +96,7 @@ type candidate struct {
 	id          uuid.UUID
 	respondedAt time.Time
 	score       int
+	contact     uuid.NullUUID // where it is asked for
 }
 
 func (r *candidate) key(order page.Order) page.Key {
@@ -155,6 +158,9 @@ func (k *walk) columns(way route, r *looked) []column {
 	}
 	if sel.Campaigns != nil {
 		columns = append(columns, column{response.FieldCampaignID, &r.campaign})
+	}
+	if k.contacts {
+		columns = append(columns, column{response.FieldContactID, &r.contact})
 	}
 	if sel.channels != nil {
 		columns = append(columns, column{response.FieldChannel, &r.channel})
@@ -224,6 +230,24 @@ func (k *walk) count(ctx context.Context) (n int, err error) {
 		return 0, fmt.Errorf("counting responses: %w", err)
 	}
 	return n, nil
+}
+
+// whose are the contacts who gave what is in the selection, newest first.
+func (k *walk) whose(ctx context.Context) (contacts []uuid.UUID, err error) {
+	ctx = k.sel.paying(ctx)
+	k.contacts, k.whole, k.restart = true, true, func() { contacts = nil }
+	err = k.run(ctx, k.order.page().Window(0), func(r *candidate) (bool, error) {
+		if r.contact.Valid {
+			contacts = append(contacts, r.contact.UUID)
+		}
+		return true, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("looking for contacts: %w", err)
+	}
+	contacts = distinct(contacts)
+	slices.Reverse(contacts)
+	return contacts, nil
 }
 
 // run calls f with each until it wants no more.
@@ -326,11 +350,11 @@ func (k *walk) begin(ctx context.Context, w page.Window) (way route, other *rout
 // all is the selection in one stretch.
 func (k *walk) all() stretch { return stretch{k.campaigns, k.sel.From, k.sel.To} }
 
-// distinct are the campaigns, each once and in order; nil where they are nil.
-func distinct(campaigns []uuid.UUID) []uuid.UUID {
-	campaigns = slices.Clone(campaigns)
-	slices.SortFunc(campaigns, byBytes)
-	return slices.Compact(campaigns)
+// distinct are the ids, each once and in order; nil where they are nil.
+func distinct(ids []uuid.UUID) []uuid.UUID {
+	ids = slices.Clone(ids)
+	slices.SortFunc(ids, byBytes)
+	return slices.Compact(ids)
 }
 
 // has reports whether a campaign is among some that are in order.
@@ -766,9 +790,14 @@ func (r *looked) shown() *string {
 // matches reports whether the response's profile is one of the selection's.
 func (k *walk) matches(r *looked) (bool, error) {
 	k.unpaid += 1.0 / rate.RowsPerPoint
+	return r.in(k.sel)
+}
+
+// in reports whether the profile is one of the selection's.
+func (r *looked) in(sel *Selection) (bool, error) {
 	whole := ent.Response{Channel: response.Channel(r.channel), Variant: r.shown(), RespondedAt: r.respondedAt}
 	if err := json.Unmarshal(r.traits, &whole.Traits); err != nil {
 		return false, fmt.Errorf("traits of response %s: %w", r.id, err)
 	}
-	return k.sel.matchesProfile(&whole), nil
+	return sel.matchesProfile(&whole), nil
 }
