@@ -384,9 +384,9 @@ func (w *writer) hard() []written {
 	return []written{
 		{text: "{" + fifteen(`a#: responses(first: 10, filter: { campaigns: `+few+` }) { nodes { id } }`) + " }"},
 		{text: "{" + fifteen(`a#: responses(first: 10, filter: { campaigns: `+few+` }, orderBy: { field: SCORE }) { nodes { id } }`) + " }"},
-		{text: "{" + fifteen(`a#: responses(first: 2#, filter: { last: { count: 73#, unit: DAY }, categories: [PASSIVE], channels: [LINK] }) { nodes { id } }`) + " }"},
-		{text: "{" + fifteen(`a#: responses(first: 2#, filter: { last: { count: 2, unit: DAY } }, orderBy: { field: SCORE, direction: ASC }) { nodes { id } }`) + " }"},
-		{text: "{" + fifteen(`a#: responses(first: 2#, filter: { where: { trait: { key: "d#", in: ["value 1#"] } }, search: "day" }, orderBy: { field: SCORE }) { nodes { id } }`) + " }"},
+		{text: "{" + fifteen(`a#: responses(first: 20, filter: { last: { count: 73#, unit: DAY }, categories: [PASSIVE], channels: [LINK] }) { nodes { id } }`) + " }"},
+		{text: "{" + fifteen(`a#: responses(first: 2, filter: { last: { count: 2#, unit: DAY } }, orderBy: { field: SCORE, direction: ASC }) { nodes { id } }`) + " }"},
+		{text: "{" + fifteen(`a#: responses(first: 20, filter: { where: { trait: { key: "d#", in: ["value 1#"] } }, search: "day" }, orderBy: { field: SCORE }) { nodes { id } }`) + " }"},
 		{text: "{" + fifteen(`a#: responses(first: 1, filter: { search: "day 22#" }) { totalCount }`) + " }"},
 		{text: "{" + fifteen("a#: feedback { ...F }") + " } fragment F on Feedback {" + pairs(1) + " }"},
 		{text: "{" + fifteen(`a#: feedback(filter: { last: { count: 7#, unit: DAY } }) { ...F }`) + " } fragment F on Feedback {" + pairs(1) + " }"},
