@@ -294,7 +294,15 @@ func (s *selection) fetch(ctx context.Context, w page.Window) ([]*ent.Contact, e
 	if err := rate.SpendBlind(ctx, rate.BlindRowPrice*len(found)); err != nil {
 		return nil, err
 	}
-	return s.whole(ctx, found)
+	rows, err := s.whole(ctx, found)
+	if missing := w.Limit - len(rows); err == nil && missing > 0 && len(found) == w.Limit {
+		// Some are gone meanwhile; a page that is not full is the last.
+		w = w.Beyond(page.Key{ID: found[len(found)-1].ID})
+		w.Limit = missing
+		more, err := s.fetch(ctx, w)
+		return append(rows, more...), err
+	}
+	return rows, err
 }
 
 // whole reads all of those contacts of which only some was read, in their order.

@@ -161,7 +161,15 @@ func (sel *Selection) list(
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading responses: %w", err)
 	}
-	return page.Whole(ids, rows, func(r *ent.Response) uuid.UUID { return r.ID }), total, nil
+	rows = page.Whole(ids, rows, func(r *ent.Response) uuid.UUID { return r.ID })
+	if missing := w.Limit - len(rows); missing > 0 && len(found) == w.Limit {
+		// Some are gone meanwhile; a page that is not full is the last.
+		w = w.Beyond(found[len(found)-1].key(order.page()))
+		w.Limit = missing
+		more, _, err := sel.list(ctx, db, contact, order, w)
+		return append(rows, more...), nil, err
+	}
+	return rows, total, nil
 }
 
 // exact reports whether the selection is one range of an index, in the window's order, and which part of it is in the

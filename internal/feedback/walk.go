@@ -220,9 +220,11 @@ func (k *walk) find(ctx context.Context, w page.Window) ([]candidate, error) {
 func (k *walk) count(ctx context.Context) (n int, err error) {
 	ctx = k.sel.paying(ctx)
 	k.whole, k.restart = true, func() { n = 0 }
+	paid := 0
 	err = k.run(ctx, k.order.page().Window(0), func(*candidate) (more bool, err error) {
-		if n++; n%rate.BlindCountsPerPoint == 0 {
-			err = rate.SpendBlind(ctx, 1)
+		// Once, whether it was begun again or not.
+		if n++; n > paid && n%rate.BlindCountsPerPoint == 0 {
+			paid, err = n, rate.SpendBlind(ctx, 1)
 		}
 		return true, err
 	})
@@ -340,7 +342,7 @@ func (k *walk) begin(ctx context.Context, w page.Window) (way route, other *rout
 		if other.costs <= maxSorted {
 			return way, other, nil
 		}
-		return way, nil, rate.Spend(ctx, maxSorted)
+		return way, nil, rate.SpendUnseen(ctx, maxSorted)
 	case !byScore && k.sel.sieves():
 		way.stretches, err = k.days(ctx, w.Desc)
 	}
