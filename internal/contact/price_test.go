@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/rate"
@@ -52,6 +53,51 @@ func TestPriceOfASearch(t *testing.T) {
 				if n, err := found.TotalCount(ctx); err != nil || n != test.all || spent != test.counted {
 					t.Errorf("%q: counted %d for %d points, want %d for %d, %v", test.search, n, spent, test.all, test.counted, err)
 				}
+			}
+		}
+	})
+}
+
+// Whoever is erased while a page is read: the list does not end there.
+func TestListWhileOthersErase(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := newTenant(t, db)
+		people := make([]person, 200)
+		for i := range people {
+			people[i].name = fmt.Sprintf("Åsa %04d", i)
+		}
+		add(t, ctx, db, people...)
+		left := len(people)
+		for n, late := 1, false; !late; n++ {
+			late = true
+			calls := n
+			hooked := rate.WithSpender(ctx, func(int) error {
+				if calls--; calls != 0 {
+					return nil
+				}
+				late = false
+				left--
+				return db.Write(ctx, func(tx *store.Tx) error {
+					newest, err := tx.Ent.Contact.Query().Order(ent.Desc("id")).FirstID(ctx)
+					if err != nil {
+						return err
+					}
+					return tx.Ent.Contact.DeleteOneID(newest).Exec(ctx)
+				})
+			}, false)
+			seen := 0
+			for args := (page.Args{First: new(20)}); ; hooked = ctx {
+				list, err := contact.List(hooked, db, nil, nil, nil, args, contact.Filter{Search: new("åsa")}, time.Now())
+				if err != nil {
+					t.Fatal(err)
+				}
+				seen += list.Len()
+				if args.After = list.PageInfo.EndCursor; !list.PageInfo.HasNextPage {
+					break
+				}
+			}
+			if seen < left {
+				t.Errorf("erased at %d: %d are listed, and there are %d", n, seen, left)
 			}
 		}
 	})

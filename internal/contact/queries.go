@@ -423,6 +423,9 @@ func (s *selection) portions(ctx context.Context, w page.Window, read func(conte
 	return page.Portions(ctx, w, end, weigh, read)
 }
 
+// sifted is how many contacts are read at once that are looked at one by one: they may be long, and few of them wanted.
+const sifted = 500
+
 // scan calls f with those that pass all tests, in the window's order, until f has enough. They have what the tests need,
 // and no more.
 func (s *selection) scan(ctx context.Context, w page.Window, f func(*ent.Contact) bool) error {
@@ -450,7 +453,7 @@ func (s *selection) sift(ctx context.Context, w page.Window, f func(*ent.Contact
 	if s.traits {
 		columns = append(columns, entcontact.FieldTraits)
 	}
-	w.Limit = page.SiftChunk
+	w.Limit = sifted
 	for {
 		rows, last, err := s.chunk(ctx, &w, columns)
 		if err != nil {

@@ -3,6 +3,7 @@ package feedback
 import (
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -83,14 +84,15 @@ func List(ctx context.Context, db *store.DB, states *cube.States, f Filter, with
 		}
 		f.Warn(ctx, sel)
 	}
-	var total *int
+	var l listed
 	fetch := func(ctx context.Context, w page.Window) (rows []*ent.Response, err error) {
-		rows, total, err = sel.list(ctx, db, uuid.Nil, order, w)
-		return rows, err
+		l, err = sel.list(ctx, db, uuid.Nil, order, w)
+		return l.rows, err
 	}
+	key := func(r *ent.Response) page.Key { return l.key(order, r) }
 	count := func(ctx context.Context) (n int, err error) {
-		if total != nil {
-			return *total, nil
+		if l.total != nil {
+			return *l.total, nil
 		}
 		err = states.Try(ctx, auth.Tenant(ctx), func(s *cube.State) error {
 			sel, err := f.Select(ctx, s, within, now)
@@ -102,7 +104,7 @@ func List(ctx context.Context, db *store.DB, states *cube.States, f Filter, with
 		})
 		return n, err
 	}
-	return page.Of(ctx, args, order.page(), order.key, fetch, count)
+	return page.Of(ctx, args, order.page(), key, fetch, count)
 }
 
 // paying is the context for looking at rows one by one. Only who is narrowed to a segment does not know of some of them: what
@@ -114,17 +116,31 @@ func (sel *Selection) paying(ctx context.Context) context.Context {
 	return rate.Seeing(ctx)
 }
 
-// list lists the part of the selection in a window, or of what one contact gave. total is how many there are in all, where
-// that was seen meanwhile.
-func (sel *Selection) list(
-	ctx context.Context, db *store.DB, contact uuid.UUID, order *Order, w page.Window,
-) (rows []*ent.Response, total *int, err error) {
-	if sel.Campaigns != nil && len(sel.Campaigns) == 0 {
-		return nil, nil, nil
+// listed is a part of a list.
+type listed struct {
+	rows []*ent.Response
+	// places are where they were found, if not where they are: a score may have changed since.
+	places map[uuid.UUID]page.Key
+	// total is how many there are in all, where that was seen meanwhile.
+	total *int
+}
+
+// key is the place of one of the rows. A cursor of where it is now would leave out what lies between.
+func (l *listed) key(order *Order, r *ent.Response) page.Key {
+	if k, ok := l.places[r.ID]; ok {
+		return k
+	}
+	return order.key(r)
+}
+
+// list lists the part of the selection in a window, or of what one contact gave.
+func (sel *Selection) list(ctx context.Context, db *store.DB, contact uuid.UUID, order *Order, w page.Window) (listed, error) {
+	if sel.empty() {
+		return listed{total: new(0)}, nil
 	}
 	if part, ok, exact := sel.exact(contact, w, order); exact {
 		if !ok {
-			return nil, nil, nil
+			return listed{}, nil
 		}
 		q := db.Ent.Response.Query()
 		if contact != uuid.Nil {
@@ -135,41 +151,47 @@ func (sel *Selection) list(
 		}
 		rows, err := q.Where(part.Endless().Apply).All(ctx)
 		if err != nil {
-			return nil, nil, fmt.Errorf("listing responses: %w", err)
+			return listed{}, fmt.Errorf("listing responses: %w", err)
 		}
 		if end := slices.IndexFunc(rows, func(r *ent.Response) bool { return part.Past(order.key(r)) }); end >= 0 {
 			rows = rows[:end]
 		}
-		return rows, nil, nil
+		return listed{rows: rows}, nil
 	}
 	k := newWalk(sel, db, contact, order)
 	found, err := k.find(ctx, w)
 	if err != nil {
-		return nil, nil, err
+		return listed{}, err
 	}
+	l := listed{places: make(map[uuid.UUID]page.Key, len(found))}
 	if _, later := w.After(); k.ended && !later {
-		total = &k.total
+		l.total = &k.total
 	}
 	if len(found) == 0 {
-		return nil, total, nil
+		return l, nil
 	}
 	ids := make([]uuid.UUID, len(found))
 	for i, r := range found {
 		ids[i] = r.id
+		l.places[r.id] = r.key(order.page())
 	}
-	rows, err = db.Ent.Response.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All(ctx)
+	rows, err := db.Ent.Response.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading responses: %w", err)
+		return listed{}, fmt.Errorf("reading responses: %w", err)
 	}
-	rows = page.Whole(ids, rows, func(r *ent.Response) uuid.UUID { return r.ID })
-	if missing := w.Limit - len(rows); missing > 0 && len(found) == w.Limit {
+	l.rows = page.Whole(ids, rows, func(r *ent.Response) uuid.UUID { return r.ID })
+	if missing := w.Limit - len(l.rows); missing > 0 && len(found) == w.Limit {
 		// Some are gone meanwhile; a page that is not full is the last.
 		w = w.Beyond(found[len(found)-1].key(order.page()))
 		w.Limit = missing
-		more, _, err := sel.list(ctx, db, contact, order, w)
-		return append(rows, more...), nil, err
+		rest, err := sel.list(ctx, db, contact, order, w)
+		if err != nil {
+			return listed{}, err
+		}
+		l.rows, l.total = append(l.rows, rest.rows...), nil
+		maps.Copy(l.places, rest.places)
 	}
-	return rows, total, nil
+	return l, nil
 }
 
 // exact reports whether the selection is one range of an index, in the window's order, and which part of it is in the
@@ -179,12 +201,9 @@ func (sel *Selection) exact(contact uuid.UUID, w page.Window, order *Order) (par
 		return w, false, false
 	}
 	if order.page().Column == response.FieldScore {
-		least, most, some := sel.extremes()
+		least, most := sel.extremes()
 		if sel.Campaigns != nil || sel.From != cube.Earliest || sel.To != cube.Latest || contact != uuid.Nil || most-least+1 != len(sel.scores()) && sel.Categories != nil {
 			return w, false, false
-		}
-		if !some {
-			return w, false, true
 		}
 		part, ok = w.Between(least, most+1)
 		return part, ok, true
@@ -197,16 +216,19 @@ func (sel *Selection) exact(contact uuid.UUID, w page.Window, order *Order) (par
 	return part, ok, whole
 }
 
-// extremes are the least and the greatest score of the filter's categories; ok is false where there is none.
-func (sel *Selection) extremes() (least, most int, ok bool) {
+// empty reports whether it asks for none of something, so that there is nothing in it.
+func (sel *Selection) empty() bool {
+	return sel.Campaigns != nil && len(sel.Campaigns) == 0 || sel.Categories != nil && len(sel.Categories) == 0 ||
+		sel.channels != nil && len(sel.channels) == 0 || sel.variants != nil && len(sel.variants) == 0
+}
+
+// extremes are the least and the greatest score of the filter's categories, of which there is one.
+func (sel *Selection) extremes() (least, most int) {
 	scores := sel.scores()
-	switch {
-	case sel.Categories == nil:
-		return 0, nps.MaxScore, true
-	case len(scores) == 0:
-		return 0, 0, false
+	if scores == nil {
+		return 0, nps.MaxScore
 	}
-	return scores[0], scores[len(scores)-1], true
+	return scores[0], scores[len(scores)-1]
 }
 
 // unindexed reports whether the database has to look at responses one by one to tell which are in the selection.

@@ -14,6 +14,7 @@ import (
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
+	"github.com/zeroten/zeroten/internal/tenant"
 )
 
 // Whatever a walk asks for is a range of the index that it goes along, from the cursor on: neither is anything sorted nor
@@ -22,6 +23,10 @@ func TestStatementsAreRanges(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		ctx := auth.ForTenant(t.Context(), uuid.New())
 		three := []uuid.UUID{uuid.New(), uuid.New(), uuid.New()}
+		many := make([]uuid.UUID, tenant.MaxTokenCampaigns)
+		for i := range many {
+			many[i] = uuid.New()
+		}
 		byTime, byScore, byID := (*Order)(nil).page(), (&Order{Field: ByScore, Direction: Descending}).page(), page.Order{}
 		for name, test := range map[string]struct {
 			sel     Selection
@@ -33,9 +38,13 @@ func TestStatementsAreRanges(t *testing.T) {
 			"time":      {Selection{}, uuid.Nil, byTime, "responded_at_id (tenant_id=? AND (responded_at,id)", 1},
 			"campaign":  {Selection{Campaigns: three[:1]}, uuid.Nil, byTime, "campaign_id_responded_at_id (tenant_id=? AND campaign_id=? AND (responded_at,id)", 1},
 			"campaigns": {Selection{Campaigns: three}, uuid.Nil, byTime, "campaign_id_responded_at_id (tenant_id=? AND campaign_id=? AND (responded_at,id)", 3},
-			"contact":   {Selection{Campaigns: three}, three[0], byTime, "contact_id_responded_at_id (tenant_id=? AND contact_id=? AND (responded_at,id)", 1},
-			"score":     {Selection{Campaigns: three, Categories: []nps.Category{nps.Passive}}, uuid.Nil, byScore, "score_id (tenant_id=? AND (score,id)", 1},
-			"id":        {Selection{Campaigns: three, terms: []string{"word"}}, uuid.Nil, byID, "sqlite_autoindex_responses_1 (tenant_id=? AND id>?", 1},
+			"as many as a token has": {
+				Selection{Campaigns: many, narrowing: auth.Narrowing{Campaigns: many}}, uuid.Nil, byTime,
+				"campaign_id_responded_at_id (tenant_id=? AND campaign_id=? AND (responded_at,id)", len(many),
+			},
+			"contact": {Selection{Campaigns: three}, three[0], byTime, "contact_id_responded_at_id (tenant_id=? AND contact_id=? AND (responded_at,id)", 1},
+			"score":   {Selection{Campaigns: three, Categories: []nps.Category{nps.Passive}}, uuid.Nil, byScore, "score_id (tenant_id=? AND (score,id)", 1},
+			"id":      {Selection{Campaigns: three, terms: []string{"word"}}, uuid.Nil, byID, "sqlite_autoindex_responses_1 (tenant_id=? AND id>?", 1},
 		} {
 			test.sel.From, test.sel.To = cube.Earliest, cube.Latest
 			k := newWalk(&test.sel, db, test.contact, nil)

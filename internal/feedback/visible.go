@@ -146,14 +146,14 @@ func OfContact(ctx context.Context, db *store.DB, states *cube.States, contact u
 	}
 	p := (*Order)(nil).page()
 	p.List = "contact.responses"
-	var total *int
+	var l listed
 	fetch := func(ctx context.Context, w page.Window) (rows []*ent.Response, err error) {
-		rows, total, err = sel.list(ctx, db, contact, nil, w)
-		return rows, err
+		l, err = sel.list(ctx, db, contact, nil, w)
+		return l.rows, err
 	}
 	return page.Of(ctx, args, p, (*Order)(nil).key, fetch, func(ctx context.Context) (int, error) {
-		if total != nil {
-			return *total, nil
+		if l.total != nil {
+			return *l.total, nil
 		}
 		if sel.Campaigns == nil && !sel.sieves() {
 			return db.Ent.Response.Query().Where(response.ContactID(contact)).Count(ctx)

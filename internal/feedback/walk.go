@@ -66,8 +66,9 @@ const (
 	waste = 8
 	// manyDays have so many rows that it pays to read those again that pass.
 	manyDays = 31
-	// maxMerged is how many ranges of an index are merged.
-	maxMerged = 64
+	// maxMerged is how many ranges of an index are merged. No token has more campaigns: it would go through what is between
+	// them, and not pay for it.
+	maxMerged = 100
 	// maxSorted is what it may cost, in points, to put all into another order for who has only some campaigns: what lies
 	// between them in that order is not theirs.
 	maxSorted = 150
@@ -203,7 +204,10 @@ func (k *walk) find(ctx context.Context, w page.Window) ([]candidate, error) {
 	ctx = k.sel.paying(ctx)
 	var found []candidate
 	err := k.run(ctx, w, func(r *candidate) (bool, error) {
-		found = append(found, *r)
+		// By score one may come again, where that was amended meanwhile.
+		if !slices.ContainsFunc(found, func(c candidate) bool { return c.id == r.id }) {
+			found = append(found, *r)
+		}
 		return len(found) < w.Limit, nil
 	})
 	if err != nil {
@@ -254,6 +258,9 @@ func (k *walk) whose(ctx context.Context) (contacts []uuid.UUID, err error) {
 
 // run calls f with each until it wants no more.
 func (k *walk) run(ctx context.Context, w page.Window, f func(*candidate) (more bool, err error)) error {
+	if k.sel.empty() {
+		return nil
+	}
 	if err := k.payBlind(ctx); err != nil {
 		return err
 	}
@@ -461,13 +468,10 @@ func (k *walk) shorter(ctx context.Context, w page.Window, way *route) (*route, 
 
 // counts is how many of a campaign's month are looked at where no day is chosen.
 func (r *route) counts(sel *Selection, h *nps.Histogram) int64 {
-	least, most, ok := sel.extremes()
 	if r.index.Column != response.FieldScore {
 		return h.Count()
 	}
-	if !ok {
-		return 0
-	}
+	least, most := sel.extremes()
 	var n int64
 	for _, responses := range h[least : most+1] {
 		n += responses
@@ -529,6 +533,9 @@ func (k *walk) collect(ctx context.Context, way route, w page.Window, f func(*ca
 			return true, nil
 		}
 		at := sort.Search(len(first), func(i int) bool { return less(r, first[i]) })
+		if at > 0 && first[at-1].id == r.id {
+			return true, nil // see find
+		}
 		first = slices.Insert(first, at, new(*r))
 		first = first[:min(len(first), w.Limit)]
 		return true, nil
@@ -563,10 +570,7 @@ func (k *walk) part(way route, w page.Window) (part page.Window, ok bool) {
 		from, until, _ := k.sel.instants(way.stretches[0].first, way.stretches[0].last)
 		return w.Between(from, until)
 	case response.FieldScore:
-		least, most, ok := k.sel.extremes()
-		if !ok {
-			return w, false
-		}
+		least, most := k.sel.extremes()
 		return w.Between(least, most+1)
 	}
 	return w, true

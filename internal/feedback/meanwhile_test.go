@@ -1,0 +1,157 @@
+package feedback_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/ent/response"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/nps"
+	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/storetest"
+)
+
+// Whatever is deleted or amended while a page is read: all others are listed, and none of them twice.
+func TestWalkWhileOthersWrite(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		for _, field := range []feedback.OrderField{feedback.ByRespondedAt, feedback.ByScore} {
+			for what, write := range map[string]func(f *fixture, r *ent.Response) error{
+				"deleted": func(f *fixture, r *ent.Response) error { _, err := f.log.Delete(f.ctx, r.NodeID()); return err },
+				"amended": func(f *fixture, r *ent.Response) error {
+					_, err := f.log.Amend(f.ctx, feedback.Amendment{ID: r.NodeID(), Score: new(10 - r.Score)})
+					return err
+				},
+			} {
+				for _, size := range []int{20, 100} {
+					t.Run(fmt.Sprint(field, " by ", size, " ", what), func(t *testing.T) { testWalkWhileOthersWrite(t, db, field, size, write) })
+				}
+			}
+		}
+	})
+}
+
+func testWalkWhileOthersWrite(t *testing.T, db *store.DB, field feedback.OrderField, size int, write func(f *fixture, r *ent.Response) error) {
+	t.Helper()
+	f := newFixture(t, db)
+	states := cube.NewStates(db)
+	f.many(1_000, func(i int, r *feedback.Recording) {
+		r.Score = i % 11
+		if i%10 == 0 {
+			r.Comment = new("much too slow")
+		}
+	})
+	read := func(ctx context.Context, after *string) *feedback.Connection {
+		list, err := feedback.List(ctx, db, states, feedback.Filter{HasComment: new(true)}, feedback.Within{},
+			page.Args{First: &size, After: after}, &feedback.Order{Field: field, Direction: feedback.Ascending}, clock())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	for n, late := 1, false; !late; n++ {
+		late = true
+		all, err := db.Ent.Response.Query().Where(response.CommentNotNil()).Order(response.ByScore(), response.ByID()).All(f.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var written *ent.Response
+		seen := map[uuid.UUID]int{}
+		var after *string
+		for first := true; ; first = false {
+			ctx := f.ctx
+			if first {
+				ctx = hooked(ctx, func(at int) bool {
+					if at < n {
+						return true
+					}
+					late = false
+					written = all[19-n%2*10] // the last of the page, and one within it
+					if err := write(f, written); err != nil {
+						t.Error(err)
+					}
+					return false
+				})
+			}
+			list := read(ctx, after)
+			for _, r := range list.Nodes() {
+				if seen[r.ID]++; seen[r.ID] > 1 && (first || r.ID != written.ID) {
+					t.Errorf("written at %d: %s is there twice", n, r.NodeID())
+				}
+			}
+			if after = list.PageInfo.EndCursor; !list.PageInfo.HasNextPage {
+				break
+			}
+		}
+		for _, r := range all {
+			if seen[r.ID] == 0 && (written == nil || r.ID != written.ID) {
+				t.Errorf("written at %d: %s is missing", n, r.NodeID())
+			}
+		}
+	}
+}
+
+// Where nothing can be found nothing is looked at, however much there is.
+func TestNothingIsLookedAtForNothing(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		f := newFixture(t, db)
+		states := cube.NewStates(db)
+		as := func(n auth.Narrowing) context.Context {
+			return auth.With(f.ctx, auth.Caller{Tenant: f.tenant, Scopes: []auth.Scope{auth.Read}, Token: true, Narrowing: n})
+		}
+		gone := auth.Narrowing{Segment: id.New()}
+		list := func(filter feedback.Filter) func(context.Context) error {
+			return func(ctx context.Context) error {
+				list, err := feedback.List(ctx, db, states, filter, feedback.Within{}, page.Args{}, nil, clock())
+				if err != nil {
+					return err
+				}
+				if n, err := list.TotalCount(ctx); n > 0 || list.Len() > 0 || err != nil {
+					return fmt.Errorf("%d are listed, %d counted, %w", list.Len(), n, err)
+				}
+				return nil
+			}
+		}
+		asked := map[string]struct {
+			n auth.Narrowing
+			f func(context.Context) error
+		}{
+			"no campaign":    {auth.Narrowing{}, list(feedback.Filter{Campaigns: []string{}, HasComment: new(false)})},
+			"no category":    {auth.Narrowing{}, list(feedback.Filter{Categories: []nps.Category{}, HasComment: new(false)})},
+			"no channel":     {auth.Narrowing{}, list(feedback.Filter{Channels: []response.Channel{}})},
+			"no variant":     {auth.Narrowing{}, list(feedback.Filter{Variants: []string{}, HasComment: new(false)})},
+			"a segment gone": {gone, list(feedback.Filter{HasComment: new(false)})},
+			"its contacts": {gone, func(ctx context.Context) error {
+				ids, few, err := feedback.FewContacts(ctx, db, states)
+				if len(ids) > 0 || !few {
+					return fmt.Errorf("got %v, %t, %w", ids, few, err)
+				}
+				return err
+			}},
+		}
+		work := func() map[string]int {
+			calls := map[string]int{}
+			for name, ask := range asked {
+				ctx := rate.WithSpender(as(ask.n), func(int) error { calls[name]++; return nil }, ask.n.Segment != uuid.Nil)
+				if err := ask.f(ctx); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			return calls
+		}
+		before := work()
+		f.many(3_000, func(int, *feedback.Recording) {})
+		for name, calls := range work() {
+			if calls != before[name] {
+				t.Errorf("%s: %d pieces of work, and %d where there is nothing", name, calls, before[name])
+			}
+		}
+	})
+}
