@@ -243,6 +243,10 @@ func inlined(set ast.SelectionSet) ast.SelectionSet {
 		case *ast.InlineFragment:
 			out = append(out, &ast.InlineFragment{Directives: s.Directives, SelectionSet: inlined(s.SelectionSet)})
 		case *ast.FragmentSpread:
+			if s.Definition == nil { // no such fragment, which the validator says
+				out = append(out, s)
+				continue
+			}
 			out = append(out, &ast.InlineFragment{Directives: s.Directives, SelectionSet: inlined(s.Definition.SelectionSet)})
 		}
 	}
@@ -329,6 +333,7 @@ func FuzzShapeAndCost(f *testing.F) {
 	f.Add("query($i:[ID!]!){nodes(ids:$i){...F}} fragment F on Node{id ...F}", `{"i":["a",null,{}]}`)
 	f.Add("mutation($i:X){recordResponses(input:$i){responses{campaign{id}}}}", `{"i":{"responses":[{}]}}`)
 	f.Add(`{responses(first:$n last:"9"){nodes{...on Response{campaign{id}}}} __type(name:1){fields{type{name}}}}`, `{"n":-1e99}`)
+	f.Add("{__typename ...F}", `{}`)
 	f.Add("{feedback{breakdown(by:1 limit:1e400){feedback@skip(if:[]){score{nps}}}}}", `{"n":true}`)
 	costs := NewCosts(schema)
 	f.Fuzz(func(t *testing.T, text, values string) {
