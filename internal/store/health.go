@@ -13,9 +13,9 @@ import (
 	"github.com/zeroten/zeroten/internal/flight"
 )
 
-// How the monitor asks. Whoever waits when the network is cut is told after interval + pingTimeout. Where the server or
-// this process seems to be only slow (silence, lateness, unread) that is put off, until stubborn at the latest: it can take
-// up to two seconds more.
+// How the monitor asks. Whoever waits when the network is cut is told after interval + pingTimeout. Where the server, this
+// process or its machine seems to be only slow (silence, lateness, unread) that is put off, until stubborn at the latest: it
+// can take up to two seconds more.
 const (
 	// interval is how long it rests between two questions.
 	interval = 200 * time.Millisecond
@@ -26,8 +26,11 @@ const (
 	silence = 300 * time.Millisecond
 	// again is how often it looks whether that is so.
 	again = 50 * time.Millisecond
-	// lateness is how late a timer is in a process that has more to do than processors.
+	// lateness is how late a timer is in a process, or on a machine, that has more to do than processors.
 	lateness = 20 * time.Millisecond
+	// remembered is for how long such a machine is taken for one, whose server may be the next that has to wait: where 5
+	// processes wanted 2 processors, SHOW took more than a second now and then, and timers were late every second.
+	remembered = 5 * time.Second
 	// unread is how late something may be read that has come, in a process that keeps up with what comes.
 	unread = 50 * time.Millisecond
 	// stubborn is when a connection that alone gets no answer is given up.
@@ -133,6 +136,8 @@ type monitor struct {
 	conn      driver.Conn // nil where there is none
 	changed   func(error)
 	echo      *echo
+	// late is when a timer last came late.
+	late time.Time
 }
 
 func (m *monitor) run(ctx context.Context) {
@@ -154,11 +159,13 @@ func (m *monitor) run(ctx context.Context) {
 			m.line.raise(context.Background())
 			m.changed(nil)
 		}
+		due := time.Now().Add(interval)
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(interval):
 		}
+		m.isLate(due)
 	}
 }
 
@@ -175,7 +182,7 @@ func (m *monitor) ask(ctx context.Context) error {
 		case <-time.After(wait):
 		}
 		// Where a timer comes late the answer may be there, and nobody had time to read it.
-		busy := m.line.quiet() < silence || time.Since(due) > lateness
+		busy := m.line.quiet() < silence || m.isLate(due)
 		if !busy {
 			m.echo.call()
 			select {
@@ -186,7 +193,7 @@ func (m *monitor) ask(ctx context.Context) error {
 				busy = took > unread
 			}
 		}
-		if busy && time.Since(began) < stubborn {
+		if (busy || time.Since(m.late) < remembered) && time.Since(began) < stubborn {
 			continue
 		}
 		m.own.drop(errSilent) // which ends the ping
@@ -197,6 +204,16 @@ func (m *monitor) ask(ctx context.Context) error {
 		}
 		return errSilent
 	}
+}
+
+// isLate reports whether a timer that was due then came late, and remembers it.
+func (m *monitor) isLate(due time.Time) bool {
+	now := time.Now()
+	if now.Sub(due) <= lateness {
+		return false
+	}
+	m.late = now
+	return true
 }
 
 // ping asks on the connection that there is, and where that is lost, or the server takes no writes any more, on a new one.
