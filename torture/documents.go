@@ -33,6 +33,8 @@ const (
 	largeDays       = 730
 	// forgottenCampaigns have few answers, before all others.
 	forgottenCampaigns = 2
+	// quietCampaigns have one answer each.
+	quietCampaigns = 99
 )
 
 // documents asks random legal documents up to the limits, one at a time, and measures what each takes.
@@ -220,6 +222,7 @@ type writer struct {
 
 	schema  *ast.Schema
 	ids     map[string][]string // by prefix
+	quiet   []string
 	callers []caller
 	// For the document at hand:
 	variables map[string]any
@@ -253,14 +256,26 @@ func (w *writer) fill(ctx context.Context, h *house, responses int) error {
 			return err
 		}
 	}
-	for i := range 3 + forgottenCampaigns {
+	create := func(name string) (string, error) {
 		var made struct {
 			CreateCampaign struct{ Campaign struct{ ID string } }
 		}
-		if err := h.must(ctx, at, fmt.Sprintf(`mutation { createCampaign(input: { name: "Campaign %d" }) { campaign { id } } }`, i), nil, &made); err != nil {
+		err := h.must(ctx, at, fmt.Sprintf(`mutation { createCampaign(input: { name: %q }) { campaign { id } } }`, name), nil, &made)
+		return made.CreateCampaign.Campaign.ID, err
+	}
+	for i := range 3 + forgottenCampaigns {
+		made, err := create(fmt.Sprintf("Campaign %d", i))
+		if err != nil {
 			return err
 		}
-		w.ids["camp"] = append(w.ids["camp"], made.CreateCampaign.Campaign.ID)
+		w.ids["camp"] = append(w.ids["camp"], made)
+	}
+	for i := range quietCampaigns {
+		made, err := create(fmt.Sprintf("Quiet campaign %d", i))
+		if err != nil {
+			return err
+		}
+		w.quiet = append(w.quiet, made)
 	}
 	asked := len(w.ids["camp"]) - forgottenCampaigns
 	profiles := make([]map[string]any, largeProfiles)
@@ -275,12 +290,15 @@ func (w *writer) fill(ctx context.Context, h *house, responses int) error {
 		batch := make([]map[string]any, 1_000)
 		for i := range batch {
 			profile := profiles[(from+i)%largeProfiles]
-			campaign, hours := w.IntN(asked), w.IntN(largeDays*24)
-			if i < forgottenCampaigns && from < 15_000 { // few, and long ago
-				campaign, hours = asked+i, largeDays*24+w.IntN(24)
+			campaign, hours := w.ids["camp"][w.IntN(asked)], w.IntN(largeDays*24)
+			switch {
+			case i < forgottenCampaigns && from < 15_000: // few, and long ago
+				campaign, hours = w.ids["camp"][asked+i], largeDays*24+w.IntN(24)
+			case from == 1_000 && i < quietCampaigns:
+				campaign = w.quiet[i]
 			}
 			batch[i] = map[string]any{
-				"campaign": w.ids["camp"][campaign], "score": w.IntN(11), "comment": "It is slow on day " + strconv.Itoa(w.IntN(largeDays)),
+				"campaign": campaign, "score": w.IntN(11), "comment": "It is slow on day " + strconv.Itoa(w.IntN(largeDays)),
 				"respondedAt": now.Add(-time.Duration(hours) * time.Hour).UTC().Format(time.RFC3339),
 			}
 			if i%5 == 0 {
@@ -381,7 +399,11 @@ func (w *writer) hard() []written {
 		}
 	}
 	few := "[" + strconv.Quote(w.ids["camp"][len(w.ids["camp"])-1]) + ", " + strconv.Quote(w.ids["camp"][len(w.ids["camp"])-2]) + "]"
+	many := map[string]any{"c": append([]string{w.ids["camp"][0]}, w.quiet...)}
 	return []written{
+		{text: "query ($c: [ID!]) {" + fifteen(`a#: responses(first: 1#, filter: { campaigns: $c }) { nodes { id } }`) + " }", variables: many},
+		{text: "query ($c: [ID!]) {" + fifteen(`a#: responses(first: 1#, filter: { campaigns: $c, search: "day 22#" }) { nodes { id } }`) + " }", variables: many},
+		{text: "query ($c: [ID!]) {" + fifteen(`a#: responses(first: 1#, filter: { campaigns: $c, categories: [PASSIVE], last: { count: 9#, unit: DAY } }) { totalCount nodes { id } }`) + " }", variables: many},
 		{text: "{" + fifteen(`a#: responses(first: 10, filter: { campaigns: `+few+` }) { nodes { id } }`) + " }"},
 		{text: "{" + fifteen(`a#: responses(first: 10, filter: { campaigns: `+few+` }, orderBy: { field: SCORE }) { nodes { id } }`) + " }"},
 		{text: "{" + fifteen(`a#: responses(first: 20, filter: { last: { count: 73#, unit: DAY }, categories: [PASSIVE], channels: [LINK] }) { nodes { id } }`) + " }"},

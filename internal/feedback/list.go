@@ -179,9 +179,12 @@ func (sel *Selection) list(ctx context.Context, db *store.DB, contact uuid.UUID,
 	if err != nil {
 		return listed{}, fmt.Errorf("reading responses: %w", err)
 	}
+	if len(rows) < len(found) { // some are gone meanwhile
+		l.total = nil
+	}
 	l.rows = page.Whole(ids, rows, func(r *ent.Response) uuid.UUID { return r.ID })
 	if missing := w.Limit - len(l.rows); missing > 0 && len(found) == w.Limit {
-		// Some are gone meanwhile; a page that is not full is the last.
+		// A page that is not full is the last.
 		w = w.Beyond(found[len(found)-1].key(order.page()))
 		w.Limit = missing
 		rest, err := sel.list(ctx, db, contact, order, w)

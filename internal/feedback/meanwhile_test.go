@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/ent/response"
@@ -63,6 +64,7 @@ func testWalkWhileOthersWrite(t *testing.T, db *store.DB, field feedback.OrderFi
 			t.Fatal(err)
 		}
 		var written *ent.Response
+		left := len(all)
 		seen := map[uuid.UUID]int{}
 		var after *string
 		for first := true; ; first = false {
@@ -77,10 +79,16 @@ func testWalkWhileOthersWrite(t *testing.T, db *store.DB, field feedback.OrderFi
 					if err := write(f, written); err != nil {
 						t.Error(err)
 					}
+					if left, err = db.Ent.Response.Query().Where(response.CommentNotNil()).Count(f.ctx); err != nil {
+						t.Error(err)
+					}
 					return false
 				})
 			}
 			list := read(ctx, after)
+			if total, err := list.TotalCount(ctx); err != nil || total != left && (!first || total != len(all)) {
+				t.Errorf("written at %d: %d are counted, %v; want %d", n, total, err, len(all))
+			}
 			for _, r := range list.Nodes() {
 				if seen[r.ID]++; seen[r.ID] > 1 && (first || r.ID != written.ID) {
 					t.Errorf("written at %d: %s is there twice", n, r.NodeID())
@@ -96,6 +104,50 @@ func testWalkWhileOthersWrite(t *testing.T, db *store.DB, field feedback.OrderFi
 			}
 		}
 	}
+}
+
+// Whatever is amended while a selection is counted: what stays in it is counted once.
+func TestCountWhileOthersAmend(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		f := newFixture(t, db)
+		states := cube.NewStates(db)
+		const every, all = 4, 20_000 // the passives' part is worth an index, and more than one statement
+		f.many(all, func(i int, r *feedback.Recording) {
+			r.Comment = new("so so")
+			if r.Score = i % 6; i%every == 0 {
+				r.Score = 7 + i/every%2
+			}
+		})
+		low, err := db.Ent.Response.Query().Where(response.Score(7)).Order(response.ByID(sql.OrderDesc())).First(f.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		filter := feedback.Filter{HasComment: new(true), Categories: []nps.Category{nps.Passive}}
+		for _, order := range []*feedback.Order{nil, {Field: feedback.ByScore, Direction: feedback.Ascending}} {
+			score, late := 7, false
+			for at := 1; !late; at += 20 {
+				late = true
+				ctx := hooked(f.ctx, func(n int) bool {
+					if n < at {
+						return true
+					}
+					late = false
+					score = 15 - score
+					if _, err := f.log.Amend(f.ctx, feedback.Amendment{ID: low.NodeID(), Score: &score}); err != nil {
+						t.Error(err)
+					}
+					return false
+				})
+				list, err := feedback.List(ctx, db, states, filter, feedback.Within{}, page.Args{First: new(1)}, order, clock())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n, err := list.TotalCount(ctx); n != all/every || err != nil {
+					t.Errorf("amended to %d at %d: %d are counted, %v", score, at, n, err)
+				}
+			}
+		}
+	})
 }
 
 // Where nothing can be found nothing is looked at, however much there is.

@@ -39,9 +39,11 @@ type walk struct {
 	// contact is whose responses are looked at; all are where it is uuid.Nil.
 	contact uuid.UUID
 	order   *Order
-	// whole says that all are counted, in whatever order; restart, that it is begun again.
+	// whole says that all are wanted, in whatever order; restart, that it is begun again.
 	whole   bool
 	restart func()
+	// statements is how many there were.
+	statements int
 
 	// campaigns are the selection's, each once and in order; nil where all are.
 	campaigns []uuid.UUID
@@ -90,6 +92,14 @@ type stretch struct {
 	campaigns []uuid.UUID
 	// first and last are the days of its responses.
 	first, last calendar.Day
+}
+
+// ranges is how many ranges of the index by time it has.
+func (s stretch) ranges() int {
+	if n := len(s.campaigns); n <= maxMerged {
+		return max(n, 1)
+	}
+	return 1
 }
 
 // candidate is a response that may be in the selection.
@@ -203,6 +213,7 @@ func (k *walk) twice(way route) bool {
 func (k *walk) find(ctx context.Context, w page.Window) ([]candidate, error) {
 	ctx = k.sel.paying(ctx)
 	var found []candidate
+	k.restart = func() { found = nil }
 	err := k.run(ctx, w, func(r *candidate) (bool, error) {
 		// By score one may come again, where that was amended meanwhile.
 		if !slices.ContainsFunc(found, func(c candidate) bool { return c.id == r.id }) {
@@ -271,6 +282,7 @@ func (k *walk) run(ctx context.Context, w page.Window, f func(*candidate) (more 
 	if other != nil {
 		return k.collect(ctx, *other, w, f)
 	}
+	all, byScore := w, way.index.Column == response.FieldScore
 	seen := 0
 	give := func(r *candidate) (bool, error) {
 		seen++
@@ -311,14 +323,21 @@ func (k *walk) run(ctx context.Context, w page.Window, f func(*candidate) (more 
 		if k.whole {
 			// Its way does not say what was counted already.
 			k.restart()
-			return k.collect(ctx, *other, k.order.page().Window(0), f)
+			return k.collect(ctx, *other, all, f)
 		}
-		if k.walked >= wait {
-			k.total = seen
-			return k.collect(ctx, *other, w, f)
+		if k.walked < wait {
+			continue
 		}
+		if byScore { // what was amended since may have left the rest, or come to it
+			k.restart()
+			return k.collect(ctx, *other, all, f)
+		}
+		k.total = seen
+		return k.collect(ctx, *other, w, f)
 	}
-	k.ended = true
+	// Between two statements by score what is amended is missed, or comes twice. How many statements there were tells a
+	// segment's token what there is besides.
+	k.ended = !byScore || k.statements == 1 || k.sel.narrowing.Segment != uuid.Nil
 	return nil
 }
 
@@ -440,7 +459,10 @@ func (k *walk) shorter(ctx context.Context, w page.Window, way *route) (*route, 
 	if sel.sieves() && !sel.unindexed() {
 		profile = 1.0 / rate.RowsPerPoint
 	}
-	byTime.costs = k.rows(months, byTime.stretches, w)*(byTime.price+profile) + float64(len(byTime.stretches))*rate.StatementPrice
+	byTime.costs = k.rows(months, byTime.stretches, w) * (byTime.price + profile)
+	for _, s := range byTime.stretches {
+		byTime.costs += rate.StatementPrice + rate.RangePrice*float64(s.ranges()-1)
+	}
 	best := &byTime
 	if sel.narrowing.Campaigns == nil {
 		rest := []route{{page.Order{}, []stretch{k.all()}, rate.PassPrice, 0}}
@@ -448,9 +470,14 @@ func (k *walk) shorter(ctx context.Context, w page.Window, way *route) (*route, 
 			rest = append(rest, route{page.Order{Column: response.FieldScore}, []stretch{k.all()}, rate.LookUpPrice, 0})
 		}
 		for _, other := range rest {
+			var rows int64
 			for i := range months {
-				other.costs += float64(other.counts(sel, &months[i].Histogram)) * (other.price + profile)
+				rows += other.counts(sel, &months[i].Histogram)
 			}
+			if other.index.Column == response.FieldScore && !byScore && rows > longestRead {
+				continue // between two statements what is amended would be missed, or counted twice
+			}
+			other.costs = float64(rows) * (other.price + profile)
 			if other.costs < best.costs {
 				best = &other
 			}
@@ -621,6 +648,7 @@ func (k *walk) read(
 
 // each calls f for each row of a statement until it wants no more, and pays for it.
 func (k *walk) each(ctx context.Context, query string, args, dest []any, price float64, f func() (more bool, err error)) (more bool, err error) {
+	k.statements++
 	k.unpaid += rate.StatementPrice
 	err = k.db.Sift(ctx, func() error {
 		rows, err := k.db.Query(ctx, query, args...)
@@ -724,7 +752,8 @@ func (k *walk) statement(ctx context.Context, way route, part page.Window, colum
 	}
 	campaigns := way.stretches[0].campaigns
 	byTime := way.index.Column == response.FieldRespondedAt && k.contact == uuid.Nil
-	if byTime && 1 < len(campaigns) && len(campaigns) <= maxMerged {
+	if byTime && way.stretches[0].ranges() > 1 {
+		k.unpaid += rate.RangePrice * float64(len(campaigns)-1)
 		all := in(campaigns[0])
 		for _, c := range campaigns[1:] {
 			all.UnionAll(in(c))

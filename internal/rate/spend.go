@@ -116,10 +116,12 @@ const (
 	// BlindCountsPerPoint is how many rows cost such a caller a point that are found so and only counted.
 	BlindCountsPerPoint = 4
 	// LookUpPrice is what it costs to look at a response that an index leads to, PassPrice at one in the order of ids, which is
-	// about that on the disk, and StatementPrice to ask the database for some.
+	// about that on the disk, and StatementPrice to ask the database for some: RangePrice more for each further range of the
+	// index that it merges.
 	LookUpPrice    = 1.0 / 40
 	PassPrice      = 1.0 / 150
 	StatementPrice = 0.8
+	RangePrice     = 0.2
 	// HoldersPerPoint is how many contacts cost a point whose value of one trait is looked at by the database.
 	HoldersPerPoint = 60
 	// HoldersOfAllPerPoint is how many contacts cost a point whose values of several traits are looked at together, and
