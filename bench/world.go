@@ -24,6 +24,7 @@ import (
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/tenant"
 	"github.com/zeroten/zeroten/internal/trait"
@@ -123,7 +124,7 @@ func settle(ctx context.Context, url string, people int) (w world, err error) {
 		}
 		w.secret, w.tenant, w.campaign = secret, t.ID, c.ID
 		for key, kind := range map[string]trait.Kind{"plan": trait.Text, "region": trait.Text, "persona": trait.Text, "household": trait.Number} {
-			if _, err := a.Builder.DefineTrait(ctx, cube.DefineTraitInput{Key: key, Kind: kind, IsDimension: kind == trait.Text}); err != nil {
+			if _, err := settings.DefineTrait(ctx, a.Builder, settings.DefineTraitInput{Key: key, Kind: kind, IsDimension: kind == trait.Text}); err != nil {
 				return err
 			}
 		}
@@ -252,7 +253,7 @@ func (w *world) pourRows(ctx context.Context, a *app.App, n int) error {
 	if err != nil {
 		return err
 	}
-	state, err := cube.Load(ctx, a.DB, w.tenant)
+	state, err := settings.Load(ctx, a.DB, w.tenant)
 	if err != nil {
 		return err
 	}

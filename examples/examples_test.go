@@ -27,6 +27,7 @@ import (
 	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/nps"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/trait"
@@ -85,7 +86,7 @@ func enlarge(ctx context.Context, a *app.App, people int) error {
 	if err != nil {
 		return err
 	}
-	s, err := cube.Load(ctx, a.DB, tenant)
+	s, err := settings.Load(ctx, a.DB, tenant)
 	if err != nil {
 		return err
 	}

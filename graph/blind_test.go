@@ -11,9 +11,9 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/contact"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/trait"
 	"pgregory.net/rapid"
 )
@@ -35,7 +35,7 @@ func (h *house) world(t testing.TB) *world {
 	}
 	w.ids["camp:only"] = made.NodeID()
 	w.named[made.NodeID()] = "camp:only"
-	if _, err := h.Builder.DefineTrait(w.ctx, cube.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: true}); err != nil {
+	if _, err := settings.DefineTrait(w.ctx, h.Builder, settings.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: true}); err != nil {
 		t.Fatal(err)
 	}
 	return w

@@ -20,6 +20,7 @@ import (
 	"github.com/zeroten/zeroten/internal/feedback"
 	idkind "github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/settings"
 )
 
 func (r *contactResolver) Responses(ctx context.Context, obj *ent.Contact, first *int, after *string, last *int, before *string) (*page.Connection[*ent.Response], error) {
@@ -41,14 +42,14 @@ func (r *mutationResolver) EraseContact(ctx context.Context, input model.EraseCo
 	return &model.EraseContactPayload{ErasedResponses: deref(n), UserErrors: errs}, err
 }
 
-func (r *mutationResolver) DefineTrait(ctx context.Context, input cube.DefineTraitInput) (*model.DefineTraitPayload, error) {
-	t, err := r.Builder.DefineTrait(ctx, input)
+func (r *mutationResolver) DefineTrait(ctx context.Context, input settings.DefineTraitInput) (*model.DefineTraitPayload, error) {
+	t, err := settings.DefineTrait(ctx, r.Builder, input)
 	errs, err := refused(err)
 	return &model.DefineTraitPayload{Trait: t, UserErrors: errs}, err
 }
 
 func (r *mutationResolver) DeleteTrait(ctx context.Context, input model.DeleteTraitInput) (*model.DeleteTraitPayload, error) {
-	u, err := r.Builder.DeleteTrait(ctx, input.Key)
+	u, err := settings.DeleteTrait(ctx, r.Builder, input.Key)
 	deleted := idkind.Trait.Format(u)
 	if err != nil {
 		errs, err := refused(err)
@@ -100,7 +101,7 @@ func (r *traitResolver) Rebuild(ctx context.Context, obj *ent.Trait) (*cube.Rebu
 	if !auth.Narrowed(ctx).IsZero() {
 		return nil, nil // it tells how many responses there are in all
 	}
-	return r.Builder.TraitProgress(ctx, obj.TenantID, obj.Key)
+	return settings.TraitProgress(ctx, r.Builder.DB, obj.TenantID, obj.Key)
 }
 
 func (r *Resolver) Contact() generated.ContactResolver { return &contactResolver{r} }

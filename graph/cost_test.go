@@ -13,9 +13,9 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/contact"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/trait"
 )
@@ -37,7 +37,7 @@ func (h *house) hide(t *testing.T, c *company, n narrowing) {
 	if strings.Contains(n.token, "segment") {
 		for i := range 30 {
 			rule := segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{fmt.Sprintf("plan %d", i)}}}
-			if _, err := cube.CreateSegment(c.ctx, h.DB, cube.CreateSegmentInput{Name: "Hidden", Rule: rule}); err != nil {
+			if _, err := settings.CreateSegment(c.ctx, h.DB, settings.CreateSegmentInput{Name: "Hidden", Rule: rule}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/live"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
@@ -15,7 +16,7 @@ type Resolver struct {
 	DB      *store.DB
 	Log     *feedback.Log
 	Finder  *feedback.Finder
-	States  *cube.States
+	States  *settings.States
 	Builder *cube.Builder
 	Insight *insight.Reader
 	Live    *live.Hub

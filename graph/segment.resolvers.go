@@ -12,27 +12,27 @@ import (
 	"github.com/zeroten/zeroten/graph/generated"
 	"github.com/zeroten/zeroten/graph/model"
 	"github.com/zeroten/zeroten/internal/apierror"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	idkind "github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/settings"
 )
 
-func (r *mutationResolver) CreateSegment(ctx context.Context, input cube.CreateSegmentInput) (*model.CreateSegmentPayload, error) {
-	s, err := cube.CreateSegment(ctx, r.DB, input)
+func (r *mutationResolver) CreateSegment(ctx context.Context, input settings.CreateSegmentInput) (*model.CreateSegmentPayload, error) {
+	s, err := settings.CreateSegment(ctx, r.DB, input)
 	errs, err := refused(err)
 	return &model.CreateSegmentPayload{Segment: s, UserErrors: errs}, err
 }
 
-func (r *mutationResolver) UpdateSegment(ctx context.Context, input cube.UpdateSegmentInput) (*model.UpdateSegmentPayload, error) {
-	s, err := cube.UpdateSegment(ctx, r.DB, input)
+func (r *mutationResolver) UpdateSegment(ctx context.Context, input settings.UpdateSegmentInput) (*model.UpdateSegmentPayload, error) {
+	s, err := settings.UpdateSegment(ctx, r.DB, input)
 	errs, err := refused(err)
 	return &model.UpdateSegmentPayload{Segment: s, UserErrors: errs}, err
 }
 
 func (r *mutationResolver) DeleteSegment(ctx context.Context, input model.DeleteSegmentInput) (*model.DeleteSegmentPayload, error) {
-	u, err := cube.DeleteSegment(ctx, r.DB, input.ID)
+	u, err := settings.DeleteSegment(ctx, r.DB, input.ID)
 	if err != nil {
 		errs, err := refused(err)
 		return &model.DeleteSegmentPayload{UserErrors: errs}, err
@@ -46,11 +46,11 @@ func (r *queryResolver) Segment(ctx context.Context, id string) (*ent.Segment, e
 	if err != nil {
 		return nil, err
 	}
-	return cube.GetSegment(ctx, r.DB, u)
+	return settings.GetSegment(ctx, r.DB, u)
 }
 
 func (r *queryResolver) Segments(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[*ent.Segment], error) {
-	return cube.ListSegments(ctx, r.DB, page.Args{First: first, After: after, Last: last, Before: before})
+	return settings.ListSegments(ctx, r.DB, page.Args{First: first, After: after, Last: last, Before: before})
 }
 
 func (r *segmentResolver) Feedback(ctx context.Context, obj *ent.Segment, filter *feedback.Filter) (*insight.Feedback, error) {

@@ -22,10 +22,10 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/contact"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/tenant"
 	"github.com/zeroten/zeroten/internal/trait"
@@ -239,7 +239,7 @@ func (h *house) fill(t testing.TB, c *company) *company {
 			t.Fatal(err)
 		}
 	}
-	for _, in := range []cube.DefineTraitInput{
+	for _, in := range []settings.DefineTraitInput{
 		{Key: "persona", Kind: trait.Text, IsDimension: true},
 		{Key: "plan", Label: new("Plan"), Kind: trait.Text, IsDimension: true},
 		{Key: "fibre", Kind: trait.Boolean, IsDimension: true},
@@ -247,7 +247,7 @@ func (h *house) fill(t testing.TB, c *company) *company {
 		{Key: "since", Label: new("Months as a customer"), Kind: trait.Date, IsDimension: true, Edges: []float64{3, 12, 24, 60}},
 		{Key: "router", Kind: trait.Text},
 	} {
-		made, err := h.Builder.DefineTrait(c.ctx, in)
+		made, err := settings.DefineTrait(c.ctx, h.Builder, in)
 		must(err)
 		c.ids["trait:"+in.Key] = made.NodeID()
 	}
@@ -257,14 +257,14 @@ func (h *house) fill(t testing.TB, c *company) *company {
 		c.ids["camp:"+name] = made.NodeID()
 	}
 	months := 24.0
-	for _, in := range []cube.CreateSegmentInput{
+	for _, in := range []settings.CreateSegmentInput{
 		{Name: "Gamers", Rule: segment.Rule{All: []segment.Rule{
 			{Trait: &segment.Condition{Key: "persona", In: []string{"gamer"}}},
 			{Trait: &segment.Condition{Key: "plan", In: []string{"Basic", "Plus"}}},
 		}}},
 		{Name: "Loyal", Rule: segment.Rule{Trait: &segment.Condition{Key: "since", AtLeast: &months}}},
 	} {
-		made, err := cube.CreateSegment(c.ctx, h.DB, in)
+		made, err := settings.CreateSegment(c.ctx, h.DB, in)
 		must(err)
 		c.ids["seg:"+in.Name] = made.NodeID()
 	}

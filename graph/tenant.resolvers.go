@@ -67,7 +67,7 @@ func (r *tenantResolver) Rebuild(ctx context.Context, obj *ent.Tenant) (*cube.Re
 	if !auth.Narrowed(ctx).IsZero() {
 		return nil, nil // it tells how many responses there are in all
 	}
-	return r.Builder.Progress(ctx, obj.ID)
+	return cube.Progress(ctx, r.Builder.DB, obj.ID)
 }
 
 func (r *Resolver) Tenant() generated.TenantResolver { return &tenantResolver{r} }

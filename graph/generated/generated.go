@@ -32,6 +32,7 @@ import (
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/tenant"
 	"github.com/zeroten/zeroten/internal/trait"
 )
@@ -222,9 +223,9 @@ type ComplexityRoot struct {
 		CreateAPIKey      func(childComplexity int, input tenant.CreateKeyInput) int
 		CreateAccessToken func(childComplexity int, input tenant.CreateTokenInput) int
 		CreateCampaign    func(childComplexity int, input campaign.CreateInput) int
-		CreateSegment     func(childComplexity int, input cube.CreateSegmentInput) int
+		CreateSegment     func(childComplexity int, input settings.CreateSegmentInput) int
 		CreateTenant      func(childComplexity int, input tenant.CreateInput) int
-		DefineTrait       func(childComplexity int, input cube.DefineTraitInput) int
+		DefineTrait       func(childComplexity int, input settings.DefineTraitInput) int
 		DeleteResponse    func(childComplexity int, input model.DeleteResponseInput) int
 		DeleteSegment     func(childComplexity int, input model.DeleteSegmentInput) int
 		DeleteTrait       func(childComplexity int, input model.DeleteTraitInput) int
@@ -233,7 +234,7 @@ type ComplexityRoot struct {
 		RecordResponses   func(childComplexity int, input model.RecordResponsesInput) int
 		RevokeAPIKey      func(childComplexity int, input tenant.RevokeKeyInput) int
 		UpdateCampaign    func(childComplexity int, input campaign.UpdateInput) int
-		UpdateSegment     func(childComplexity int, input cube.UpdateSegmentInput) int
+		UpdateSegment     func(childComplexity int, input settings.UpdateSegmentInput) int
 		UpdateTenant      func(childComplexity int, input tenant.UpdateInput) int
 		UpsertContacts    func(childComplexity int, input model.UpsertContactsInput) int
 	}
@@ -476,14 +477,14 @@ type MutationResolver interface {
 	UpdateCampaign(ctx context.Context, input campaign.UpdateInput) (*model.UpdateCampaignPayload, error)
 	UpsertContacts(ctx context.Context, input model.UpsertContactsInput) (*model.UpsertContactsPayload, error)
 	EraseContact(ctx context.Context, input model.EraseContactInput) (*model.EraseContactPayload, error)
-	DefineTrait(ctx context.Context, input cube.DefineTraitInput) (*model.DefineTraitPayload, error)
+	DefineTrait(ctx context.Context, input settings.DefineTraitInput) (*model.DefineTraitPayload, error)
 	DeleteTrait(ctx context.Context, input model.DeleteTraitInput) (*model.DeleteTraitPayload, error)
 	RecordResponse(ctx context.Context, input feedback.Recording) (*model.RecordResponsePayload, error)
 	RecordResponses(ctx context.Context, input model.RecordResponsesInput) (*model.RecordResponsesPayload, error)
 	AmendResponse(ctx context.Context, input feedback.Amendment) (*model.AmendResponsePayload, error)
 	DeleteResponse(ctx context.Context, input model.DeleteResponseInput) (*model.DeleteResponsePayload, error)
-	CreateSegment(ctx context.Context, input cube.CreateSegmentInput) (*model.CreateSegmentPayload, error)
-	UpdateSegment(ctx context.Context, input cube.UpdateSegmentInput) (*model.UpdateSegmentPayload, error)
+	CreateSegment(ctx context.Context, input settings.CreateSegmentInput) (*model.CreateSegmentPayload, error)
+	UpdateSegment(ctx context.Context, input settings.UpdateSegmentInput) (*model.UpdateSegmentPayload, error)
 	DeleteSegment(ctx context.Context, input model.DeleteSegmentInput) (*model.DeleteSegmentPayload, error)
 	CreateTenant(ctx context.Context, input tenant.CreateInput) (*model.CreateTenantPayload, error)
 	UpdateTenant(ctx context.Context, input tenant.UpdateInput) (*model.UpdateTenantPayload, error)
@@ -1163,7 +1164,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Mutation.CreateSegment(childComplexity, args["input"].(cube.CreateSegmentInput)), true
+		return e.ComplexityRoot.Mutation.CreateSegment(childComplexity, args["input"].(settings.CreateSegmentInput)), true
 	case "Mutation.createTenant":
 		if e.ComplexityRoot.Mutation.CreateTenant == nil {
 			break
@@ -1185,7 +1186,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Mutation.DefineTrait(childComplexity, args["input"].(cube.DefineTraitInput)), true
+		return e.ComplexityRoot.Mutation.DefineTrait(childComplexity, args["input"].(settings.DefineTraitInput)), true
 	case "Mutation.deleteResponse":
 		if e.ComplexityRoot.Mutation.DeleteResponse == nil {
 			break
@@ -1284,7 +1285,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Mutation.UpdateSegment(childComplexity, args["input"].(cube.UpdateSegmentInput)), true
+		return e.ComplexityRoot.Mutation.UpdateSegment(childComplexity, args["input"].(settings.UpdateSegmentInput)), true
 	case "Mutation.updateTenant":
 		if e.ComplexityRoot.Mutation.UpdateTenant == nil {
 			break
@@ -4925,8 +4926,8 @@ func (ec *executionContext) field_Mutation_createSegment_args(ctx context.Contex
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
-		func(ctx context.Context, v any) (cube.CreateSegmentInput, error) {
-			return ec.unmarshalNCreateSegmentInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcubeᚐCreateSegmentInput(ctx, v)
+		func(ctx context.Context, v any) (settings.CreateSegmentInput, error) {
+			return ec.unmarshalNCreateSegmentInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsettingsᚐCreateSegmentInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -4953,8 +4954,8 @@ func (ec *executionContext) field_Mutation_defineTrait_args(ctx context.Context,
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
-		func(ctx context.Context, v any) (cube.DefineTraitInput, error) {
-			return ec.unmarshalNDefineTraitInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcubeᚐDefineTraitInput(ctx, v)
+		func(ctx context.Context, v any) (settings.DefineTraitInput, error) {
+			return ec.unmarshalNDefineTraitInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsettingsᚐDefineTraitInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5079,8 +5080,8 @@ func (ec *executionContext) field_Mutation_updateSegment_args(ctx context.Contex
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
-		func(ctx context.Context, v any) (cube.UpdateSegmentInput, error) {
-			return ec.unmarshalNUpdateSegmentInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcubeᚐUpdateSegmentInput(ctx, v)
+		func(ctx context.Context, v any) (settings.UpdateSegmentInput, error) {
+			return ec.unmarshalNUpdateSegmentInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsettingsᚐUpdateSegmentInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -8504,7 +8505,7 @@ func (ec *executionContext) _Mutation_defineTrait(ctx context.Context, field gra
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().DefineTrait(ctx, fc.Args["input"].(cube.DefineTraitInput))
+			return ec.Resolvers.Mutation().DefineTrait(ctx, fc.Args["input"].(settings.DefineTraitInput))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -8876,7 +8877,7 @@ func (ec *executionContext) _Mutation_createSegment(ctx context.Context, field g
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().CreateSegment(ctx, fc.Args["input"].(cube.CreateSegmentInput))
+			return ec.Resolvers.Mutation().CreateSegment(ctx, fc.Args["input"].(settings.CreateSegmentInput))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -8938,7 +8939,7 @@ func (ec *executionContext) _Mutation_updateSegment(ctx context.Context, field g
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().UpdateSegment(ctx, fc.Args["input"].(cube.UpdateSegmentInput))
+			return ec.Resolvers.Mutation().UpdateSegment(ctx, fc.Args["input"].(settings.UpdateSegmentInput))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -14833,8 +14834,8 @@ func (ec *executionContext) unmarshalInputCreateCampaignInput(ctx context.Contex
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputCreateSegmentInput(ctx context.Context, obj any) (cube.CreateSegmentInput, error) {
-	var it cube.CreateSegmentInput
+func (ec *executionContext) unmarshalInputCreateSegmentInput(ctx context.Context, obj any) (settings.CreateSegmentInput, error) {
+	var it settings.CreateSegmentInput
 	if obj == nil {
 		return it, nil
 	}
@@ -14918,8 +14919,8 @@ func (ec *executionContext) unmarshalInputCreateTenantInput(ctx context.Context,
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputDefineTraitInput(ctx context.Context, obj any) (cube.DefineTraitInput, error) {
-	var it cube.DefineTraitInput
+func (ec *executionContext) unmarshalInputDefineTraitInput(ctx context.Context, obj any) (settings.DefineTraitInput, error) {
+	var it settings.DefineTraitInput
 	if obj == nil {
 		return it, nil
 	}
@@ -15605,8 +15606,8 @@ func (ec *executionContext) unmarshalInputUpdateCampaignInput(ctx context.Contex
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputUpdateSegmentInput(ctx context.Context, obj any) (cube.UpdateSegmentInput, error) {
-	var it cube.UpdateSegmentInput
+func (ec *executionContext) unmarshalInputUpdateSegmentInput(ctx context.Context, obj any) (settings.UpdateSegmentInput, error) {
+	var it settings.UpdateSegmentInput
 	if obj == nil {
 		return it, nil
 	}
@@ -20434,7 +20435,7 @@ func (ec *executionContext) marshalNCreateCampaignPayload2ᚖgithubᚗcomᚋzero
 	return ec._CreateCampaignPayload(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNCreateSegmentInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcubeᚐCreateSegmentInput(ctx context.Context, v any) (cube.CreateSegmentInput, error) {
+func (ec *executionContext) unmarshalNCreateSegmentInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsettingsᚐCreateSegmentInput(ctx context.Context, v any) (settings.CreateSegmentInput, error) {
 	res, err := ec.unmarshalInputCreateSegmentInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
@@ -20496,7 +20497,7 @@ func (ec *executionContext) marshalNDateTime2timeᚐTime(ctx context.Context, se
 	return res
 }
 
-func (ec *executionContext) unmarshalNDefineTraitInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcubeᚐDefineTraitInput(ctx context.Context, v any) (cube.DefineTraitInput, error) {
+func (ec *executionContext) unmarshalNDefineTraitInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsettingsᚐDefineTraitInput(ctx context.Context, v any) (settings.DefineTraitInput, error) {
 	res, err := ec.unmarshalInputDefineTraitInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
@@ -21364,7 +21365,7 @@ func (ec *executionContext) marshalNUpdateCampaignPayload2ᚖgithubᚗcomᚋzero
 	return ec._UpdateCampaignPayload(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNUpdateSegmentInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcubeᚐUpdateSegmentInput(ctx context.Context, v any) (cube.UpdateSegmentInput, error) {
+func (ec *executionContext) unmarshalNUpdateSegmentInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsettingsᚐUpdateSegmentInput(ctx context.Context, v any) (settings.UpdateSegmentInput, error) {
 	res, err := ec.unmarshalInputUpdateSegmentInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/live"
 	"github.com/zeroten/zeroten/internal/observe"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/tenant"
 )
@@ -47,7 +48,7 @@ type Config struct {
 type App struct {
 	DB      *store.DB
 	Log     *feedback.Log
-	States  *cube.States
+	States  *settings.States
 	Builder *cube.Builder
 	Insight *insight.Reader
 	Keys    *tenant.Keys
@@ -115,7 +116,7 @@ func Open(ctx context.Context, cfg Config) (a *App, err error) {
 	if len(ran) > 0 {
 		cfg.Log.Info("migrated", "database", db.Name(), "migrations", ran)
 	}
-	a.States = cube.NewStates(db)
+	a.States = settings.NewStates(db)
 	a.Live = live.NewHub(db, a.States, live.Config{Now: cfg.Now, Log: cfg.Log})
 	a.Log, err = feedback.NewLog(db, feedback.Config{Now: cfg.Now, Observe: a.Observe.Flush, Flushed: a.Live.Flushed})
 	if err != nil {

@@ -14,12 +14,12 @@ import (
 
 	"github.com/zeroten/zeroten/internal/auth"
 	campaigns "github.com/zeroten/zeroten/internal/campaign"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/trait"
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/ent/campaign"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/importer"
@@ -88,7 +88,7 @@ func (c *ImportCmd) look(ctx context.Context, g *Globals) (plan *importer.Plan, 
 	if err != nil {
 		return nil, err
 	}
-	var state *cube.State
+	var state *settings.State
 	if db != nil {
 		defer func() { err = errors.Join(err, db.Close()) }()
 		if ctx, state, err = c.state(ctx, db); err != nil {
@@ -165,7 +165,7 @@ func (c *ImportCmd) existing(ctx context.Context, g *Globals) (db *store.DB, err
 }
 
 // state is that of the tenant, which becomes the context's caller; nil on an empty database.
-func (c *ImportCmd) state(ctx context.Context, db *store.DB) (context.Context, *cube.State, error) {
+func (c *ImportCmd) state(ctx context.Context, db *store.DB) (context.Context, *settings.State, error) {
 	n, err := db.Ent.Tenant.Query().Count(auth.ForSystem(ctx))
 	if err != nil {
 		return ctx, nil, fmt.Errorf("counting tenants: %w", err)
@@ -178,7 +178,7 @@ func (c *ImportCmd) state(ctx context.Context, db *store.DB) (context.Context, *
 		return ctx, nil, err
 	}
 	ctx = auth.ForTenant(ctx, t)
-	state, err := cube.Load(ctx, db, t)
+	state, err := settings.Load(ctx, db, t)
 	return ctx, state, err
 }
 
@@ -190,7 +190,7 @@ func (c *ImportCmd) campaign() string {
 	return strings.TrimSuffix(filepath.Base(c.File), filepath.Ext(c.File))
 }
 
-func (c *ImportCmd) plan(ctx context.Context, state *cube.State) (*importer.Plan, error) {
+func (c *ImportCmd) plan(ctx context.Context, state *settings.State) (*importer.Plan, error) {
 	if c.Delimiter == `\t` || strings.EqualFold(c.Delimiter, "tab") {
 		c.Delimiter = "\t"
 	}
@@ -235,8 +235,8 @@ func (c *ImportCmd) run(ctx context.Context, g *Globals, a *App, t uuid.UUID, pl
 		return err
 	}
 	plan.Campaign = into.NodeID()
-	if err := plan.Define(ctx, func(ctx context.Context, in cube.DefineTraitInput) error {
-		_, err := a.Builder.DefineTrait(ctx, in)
+	if err := plan.Define(ctx, func(ctx context.Context, in settings.DefineTraitInput) error {
+		_, err := settings.DefineTrait(ctx, a.Builder, in)
 		return err
 	}); err != nil {
 		return err

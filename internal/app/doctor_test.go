@@ -18,13 +18,13 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/contact"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/doctor"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/tenant"
@@ -110,10 +110,10 @@ func (w *ward) fill(ctx context.Context, a *app.App, short string) {
 		campaigns = append(campaigns, c)
 		w.name(fmt.Sprintf("%sC%d", short, i), id.Campaign, c.ID)
 	}
-	defined, err := a.Builder.DefineTrait(ctx, cube.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: true})
+	defined, err := settings.DefineTrait(ctx, a.Builder, settings.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: true})
 	w.fine(err)
 	w.name(short+"T0", id.Trait, defined.ID)
-	s, err := cube.CreateSegment(ctx, a.DB, cube.CreateSegmentInput{Name: "Gold", Rule: segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"0"}}}})
+	s, err := settings.CreateSegment(ctx, a.DB, settings.CreateSegmentInput{Name: "Gold", Rule: segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"0"}}}})
 	w.fine(err)
 	w.name(short+"S0", id.Segment, s.ID)
 	items := make([]feedback.Recording, 40)
@@ -228,7 +228,7 @@ func (w *ward) scores() (map[uuid.UUID]nps.Histogram, error) {
 	for _, name := range []string{"First", "Second"} {
 		ctx := auth.ForTenant(w.t.Context(), w.uuid[name])
 		for c := range w.told {
-			r := insight.NewReader(w.db, cube.NewStates(w.db), time.Now)
+			r := insight.NewReader(w.db, settings.NewStates(w.db), time.Now)
 			f, err := r.Feedback(ctx, feedback.Filter{Campaigns: []string{id.Campaign.Format(c)}}, feedback.Within{})
 			if err != nil && strings.Contains(err.Error(), "no campaign") {
 				continue // the other tenant's

@@ -19,8 +19,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/internal/app"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/observe"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/trait"
@@ -73,7 +73,7 @@ func plant(t *testing.T, url string, log *lines) *planting {
 	if p.ctx, p.tenant, err = a.As(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.Builder.DefineTrait(p.ctx, cube.DefineTraitInput{Key: "tier", Kind: trait.Text, IsDimension: true}); err != nil {
+	if _, err := settings.DefineTrait(p.ctx, a.Builder, settings.DefineTraitInput{Key: "tier", Kind: trait.Text, IsDimension: true}); err != nil {
 		t.Fatal(err)
 	}
 	var made struct {

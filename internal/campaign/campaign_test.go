@@ -14,9 +14,9 @@ import (
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/campaign"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/tenant"
@@ -229,8 +229,8 @@ func refusalOf(t *testing.T, ctx context.Context, db *store.DB, text string) api
 func TestChangesReachTheState(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		ctx := newTenant(t, db)
-		states := cube.NewStates(db)
-		state := func() *cube.State {
+		states := settings.NewStates(db)
+		state := func() *settings.State {
 			s, err := states.Get(ctx, auth.Tenant(ctx))
 			if err != nil {
 				t.Fatal(err)
@@ -242,7 +242,7 @@ func TestChangesReachTheState(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := state().Campaigns[c.ID]; got != (cube.Campaign{Name: "One", Status: "ACTIVE"}) {
+		if got := state().Campaigns[c.ID]; got != (settings.Campaign{Name: "One", Status: "ACTIVE"}) {
 			t.Errorf("got %v", got)
 		}
 		if _, err := campaign.Update(ctx, db, campaign.UpdateInput{ID: id.Campaign.Format(c.ID), Status: new(entcampaign.StatusPAUSED)}); err != nil {

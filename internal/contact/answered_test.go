@@ -9,10 +9,10 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/contact"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 )
@@ -72,7 +72,7 @@ func TestListOfSomeCampaigns(t *testing.T) {
 		caller.Scopes, caller.Narrowing = []auth.Scope{auth.Read}, auth.Narrowing{Campaigns: []uuid.UUID{campaigns[0], campaigns[2]}}
 		spent := 0
 		narrow := rate.WithSpender(auth.With(ctx, caller), func(n int) error { spent += n; return nil }, true)
-		states := cube.NewStates(db)
+		states := settings.NewStates(db)
 		read := func() (lists [][]string, price int) {
 			spent = 0
 			for _, search := range []*string{nil, new("person 1"), new("PERSON 3\u00a0"), new("ö")} {

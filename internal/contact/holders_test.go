@@ -8,8 +8,8 @@ import (
 
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/contact"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/trait"
@@ -18,7 +18,7 @@ import (
 // Counting the values of a trait is paid for before it is done, whatever the values are.
 func TestValuesArePaidForFirst(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		ctx := newTenant(t, db, cube.DefineTraitInput{Key: "plan", Kind: trait.Text}, cube.DefineTraitInput{Key: "name", Kind: trait.Text})
+		ctx := newTenant(t, db, settings.DefineTraitInput{Key: "plan", Kind: trait.Text}, settings.DefineTraitInput{Key: "name", Kind: trait.Text})
 		people := make([]person, 1_000)
 		for i := range people {
 			people[i].traits = trait.Values{"plan": "gold", "name": fmt.Sprint(i)}
@@ -27,7 +27,7 @@ func TestValuesArePaidForFirst(t *testing.T) {
 		for _, key := range []string{"plan", "name"} {
 			var paid []int
 			paying := rate.WithSpender(ctx, func(n int) error { paid = append(paid, n); return nil }, false)
-			err := cube.Holders(paying, db, auth.Tenant(ctx), key, func(any, int) error {
+			err := contact.Holders(paying, db, auth.Tenant(ctx), key, func(any, int) error {
 				if len(paid) == 0 || paid[len(paid)-1] != len(people)/rate.HoldersPerPoint {
 					t.Fatalf("%s: a value was told when %v was paid", key, paid)
 				}
@@ -37,7 +37,7 @@ func TestValuesArePaidForFirst(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		s, err := cube.Load(ctx, db, auth.Tenant(ctx))
+		s, err := settings.Load(ctx, db, auth.Tenant(ctx))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +57,7 @@ func TestValuesArePaidForFirst(t *testing.T) {
 // Counting all traits is paid for before it is done too, and what they take to remember as it is found.
 func TestValuesOfAllArePaidForFirst(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		ctx := newTenant(t, db, cube.DefineTraitInput{Key: "plan", Kind: trait.Text}, cube.DefineTraitInput{Key: "name", Kind: trait.Text})
+		ctx := newTenant(t, db, settings.DefineTraitInput{Key: "plan", Kind: trait.Text}, settings.DefineTraitInput{Key: "name", Kind: trait.Text})
 		people := make([]person, 1_000)
 		for i := range people {
 			people[i].traits = trait.Values{"plan": "gold", "name": fmt.Sprint(i)}
@@ -67,7 +67,7 @@ func TestValuesOfAllArePaidForFirst(t *testing.T) {
 		for range 3 {
 			spent, told := 0, 0
 			paying := rate.WithSpender(ctx, func(n int) error { spent += n; return nil }, false)
-			err := cube.HoldersOfAll(paying, db, auth.Tenant(ctx), []string{"name", "plan"}, func(string, any, int) error {
+			err := contact.HoldersOfAll(paying, db, auth.Tenant(ctx), []string{"name", "plan"}, func(string, any, int) error {
 				if told++; spent != want {
 					t.Fatalf("a value was told when %d was paid, want %d", spent, want)
 				}
@@ -77,7 +77,7 @@ func TestValuesOfAllArePaidForFirst(t *testing.T) {
 				t.Fatal(told, err)
 			}
 		}
-		s, err := cube.Load(ctx, db, auth.Tenant(ctx))
+		s, err := settings.Load(ctx, db, auth.Tenant(ctx))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,9 +8,9 @@ import (
 
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/contact"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/trait"
@@ -19,7 +19,7 @@ import (
 // Rows are read whole: those that are long are paid for by their length, whatever is asked of them.
 func TestLongRowsCostMore(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		ctx := newTenant(t, db, cube.DefineTraitInput{Key: "plan", Kind: trait.Text})
+		ctx := newTenant(t, db, settings.DefineTraitInput{Key: "plan", Kind: trait.Text})
 		long := trait.Values{}
 		for i := range trait.MaxKeys {
 			var text strings.Builder // that no database makes shorter
@@ -29,7 +29,7 @@ func TestLongRowsCostMore(t *testing.T) {
 			long[fmt.Sprintf("k%d", i)] = text.String()
 		}
 		add(t, ctx, db, person{traits: long}, person{traits: long}, person{traits: long}, person{traits: long})
-		s, err := cube.Load(ctx, db, auth.Tenant(ctx))
+		s, err := settings.Load(ctx, db, auth.Tenant(ctx))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
@@ -119,7 +120,7 @@ type Filter struct {
 // List pages through the contacts that there are for the caller, newest first. The error is NOT_FOUND where there is no
 // such segment, and BAD_REQUEST where its dimensions are still being built, and for what cannot be meant.
 func List(
-	ctx context.Context, db *store.DB, states *cube.States, visible Visible, few Few, args page.Args, filter Filter, now time.Time,
+	ctx context.Context, db *store.DB, states *settings.States, visible Visible, few Few, args page.Args, filter Filter, now time.Time,
 ) (*page.Connection[*ent.Contact], error) {
 	s := selection{db: db, visible: visible}
 	if few != nil {
@@ -216,7 +217,7 @@ func (s *selection) search(text string) {
 func fold(text string) string { return strings.ToLower(strings.ToUpper(text)) }
 
 // segment looks for those who are in a saved segment, by the dimensions that answer just now.
-func (s *selection) segment(ctx context.Context, states *cube.States, idText string, now time.Time) error {
+func (s *selection) segment(ctx context.Context, states *settings.States, idText string, now time.Time) error {
 	target, err := id.Segment.Parse(idText)
 	if err != nil {
 		return apierror.BadRequest("segment: %v.", err)

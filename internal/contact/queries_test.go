@@ -19,6 +19,7 @@ import (
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/tenant"
@@ -26,7 +27,7 @@ import (
 )
 
 // newTenant makes a tenant with these traits, and a context in which it calls.
-func newTenant(t *testing.T, db *store.DB, traits ...cube.DefineTraitInput) context.Context {
+func newTenant(t *testing.T, db *store.DB, traits ...settings.DefineTraitInput) context.Context {
 	t.Helper()
 	made, _, err := tenant.Create(t.Context(), db, tenant.CreateInput{Name: "Tenant", TimeZone: "UTC"})
 	if err != nil {
@@ -35,7 +36,7 @@ func newTenant(t *testing.T, db *store.DB, traits ...cube.DefineTraitInput) cont
 	ctx := auth.ForTenant(t.Context(), made.ID)
 	b := cube.NewBuilder(db, nil)
 	for _, in := range traits {
-		if _, err := b.DefineTrait(ctx, in); err != nil {
+		if _, err := settings.DefineTrait(ctx, b, in); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -146,7 +147,7 @@ func TestFindAndGet(t *testing.T) {
 }
 
 // names reads a list page by page, forwards and backwards, and checks that both are the same and that the total is.
-func names(t *testing.T, ctx context.Context, db *store.DB, states *cube.States, size int, f contact.Filter, visible ...contact.Visible) []string {
+func names(t *testing.T, ctx context.Context, db *store.DB, states *settings.States, size int, f contact.Filter, visible ...contact.Visible) []string {
 	t.Helper()
 	name := func(c *ent.Contact) string {
 		if c.Name == nil {
@@ -211,7 +212,7 @@ func TestSearch(t *testing.T) {
 			person{name: "nobody"},
 		)
 		add(t, other, db, person{name: "Ada of another tenant"})
-		states := cube.NewStates(db)
+		states := settings.NewStates(db)
 		for search, want := range map[string][]string{
 			"":           {"nobody", "Mller", "MÜLLER-LÜDENSCHEIDT", "Müller", "100 %", "100%", "emile", "Émile Zola", "Ada"},
 			"ada":        {"Müller", "Ada"},
@@ -245,14 +246,14 @@ func TestSearch(t *testing.T) {
 
 func TestListBySegment(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		traits := []cube.DefineTraitInput{
+		traits := []settings.DefineTraitInput{
 			{Key: "plan", Kind: trait.Text, IsDimension: true},
 			{Key: "age", Kind: trait.Number, IsDimension: true, Edges: []float64{18, 65}},
 		}
 		ctx, other := newTenant(t, db, traits...), newTenant(t, db, traits...)
 		save := func(name string, rule segment.Rule) string {
 			t.Helper()
-			g, err := cube.CreateSegment(ctx, db, cube.CreateSegmentInput{Name: name, Rule: rule})
+			g, err := settings.CreateSegment(ctx, db, settings.CreateSegmentInput{Name: name, Rule: rule})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -284,7 +285,7 @@ func TestListBySegment(t *testing.T) {
 		add(t, ctx, db, people...)
 		add(t, other, db, person{name: "Ada", traits: trait.Values{"plan": "gold"}})
 
-		states := cube.NewStates(db)
+		states := settings.NewStates(db)
 		for which, want := range wants {
 			slices.Reverse(want)
 			if got := names(t, ctx, db, states, 2, contact.Filter{Segment: &which}); !slices.Equal(got, want) {
@@ -311,20 +312,20 @@ func TestListBySegment(t *testing.T) {
 // Values that the cube no longer keeps apart are (other) for contacts as they are for responses.
 func TestListBySegmentBeyondTheDictionary(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		ctx := newTenant(t, db, cube.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: true})
-		g, err := cube.CreateSegment(ctx, db, cube.CreateSegmentInput{
+		ctx := newTenant(t, db, settings.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: true})
+		g, err := settings.CreateSegment(ctx, db, settings.CreateSegmentInput{
 			Name: "other", Rule: segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{trait.Other}}}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		add(t, ctx, db, person{name: "known", traits: trait.Values{"plan": "p7"}}, person{name: "late", traits: trait.Values{"plan": "p201"}})
-		states := cube.NewStates(db)
+		states := settings.NewStates(db)
 		text := id.Segment.Format(g.ID)
 		if got := names(t, ctx, db, states, 2, contact.Filter{Segment: &text}); got != nil {
 			t.Errorf("before: got %v, want nobody", got)
 		}
 		err = db.WriteSettings(ctx, auth.Tenant(ctx), func(tx *store.Tx) error {
-			s, err := cube.LoadTx(ctx, tx.SQL, auth.Tenant(ctx))
+			s, err := settings.LoadTx(ctx, tx.SQL, auth.Tenant(ctx))
 			if err != nil {
 				return err
 			}
@@ -352,15 +353,15 @@ func narrowed(ctx context.Context, n auth.Narrowing) context.Context {
 
 func TestNarrowed(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		ctx := newTenant(t, db, cube.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: true})
-		states := cube.NewStates(db)
-		gold := cube.CreateSegmentInput{Name: "Gold", Rule: segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"gold"}}}}
-		saved, err := cube.CreateSegment(ctx, db, gold)
+		ctx := newTenant(t, db, settings.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: true})
+		states := settings.NewStates(db)
+		gold := settings.CreateSegmentInput{Name: "Gold", Rule: segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"gold"}}}}
+		saved, err := settings.CreateSegment(ctx, db, gold)
 		if err != nil {
 			t.Fatal(err)
 		}
 		gold.Name = "Other"
-		other, err := cube.CreateSegment(ctx, db, gold)
+		other, err := settings.CreateSegment(ctx, db, gold)
 		if err != nil {
 			t.Fatal(err)
 		}

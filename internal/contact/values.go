@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/zeroten/zeroten/internal/calendar"
-	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/trait"
 )
@@ -28,25 +28,25 @@ type Value struct {
 // values, what is beyond MaxValues, or is no value of its own in the feedback, as trait.Other and last. Those of whom it
 // is not known, or known as something of another kind than the trait's, count as trait.None. A DATE counts in whole
 // months to now. A trait that is not defined has no values.
-func Values(ctx context.Context, db *store.DB, s *cube.State, key string, now time.Time) ([]Value, error) {
+func Values(ctx context.Context, db *store.DB, s *settings.State, key string, now time.Time) ([]Value, error) {
 	def, defined := s.Traits[key]
 	if !defined {
 		return nil, nil
 	}
 	c := newCounter(s, def, now)
-	if err := cube.Holders(ctx, db, s.Tenant, key, c.add); err != nil {
+	if err := Holders(ctx, db, s.Tenant, key, c.add); err != nil {
 		return nil, err
 	}
 	return c.counts.values(), nil
 }
 
 // ValuesOfAll is Values of each trait that is defined, by key. The contacts are read once for all of them.
-func ValuesOfAll(ctx context.Context, db *store.DB, s *cube.State, now time.Time) (map[string][]Value, error) {
+func ValuesOfAll(ctx context.Context, db *store.DB, s *settings.State, now time.Time) (map[string][]Value, error) {
 	counters := make(map[string]*counter, len(s.Traits))
 	for key, def := range s.Traits {
 		counters[key] = newCounter(s, def, now)
 	}
-	err := cube.HoldersOfAll(ctx, db, s.Tenant, slices.Sorted(maps.Keys(counters)), func(key string, value any, contacts int) error {
+	err := HoldersOfAll(ctx, db, s.Tenant, slices.Sorted(maps.Keys(counters)), func(key string, value any, contacts int) error {
 		return counters[key].add(value, contacts)
 	})
 	if err != nil {
@@ -67,7 +67,7 @@ type counter struct {
 	counts  counts
 }
 
-func newCounter(s *cube.State, def trait.Definition, now time.Time) *counter {
+func newCounter(s *settings.State, def trait.Definition, now time.Time) *counter {
 	c := &counter{
 		dim:     trait.Dimension{Key: def.Key, Kind: def.Kind, Edges: def.Edges},
 		today:   s.Today(now),

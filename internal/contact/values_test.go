@@ -9,7 +9,7 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/contact"
-	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/trait"
@@ -19,14 +19,14 @@ import (
 func TestValues(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		ctx := newTenant(t, db,
-			cube.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: true},
-			cube.DefineTraitInput{Key: "note", Kind: trait.Text},
-			cube.DefineTraitInput{Key: "size", Kind: trait.Number, IsDimension: true},
-			cube.DefineTraitInput{Key: "age", Kind: trait.Number, IsDimension: true, Edges: []float64{18, 65}},
-			cube.DefineTraitInput{Key: "fibre", Kind: trait.Boolean},
-			cube.DefineTraitInput{Key: "since", Kind: trait.Date, IsDimension: true},
-			cube.DefineTraitInput{Key: "tenure", Kind: trait.Date, IsDimension: true, Edges: []float64{12}},
-			cube.DefineTraitInput{Key: "nobody", Kind: trait.Text},
+			settings.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: true},
+			settings.DefineTraitInput{Key: "note", Kind: trait.Text},
+			settings.DefineTraitInput{Key: "size", Kind: trait.Number, IsDimension: true},
+			settings.DefineTraitInput{Key: "age", Kind: trait.Number, IsDimension: true, Edges: []float64{18, 65}},
+			settings.DefineTraitInput{Key: "fibre", Kind: trait.Boolean},
+			settings.DefineTraitInput{Key: "since", Kind: trait.Date, IsDimension: true},
+			settings.DefineTraitInput{Key: "tenure", Kind: trait.Date, IsDimension: true, Edges: []float64{12}},
+			settings.DefineTraitInput{Key: "nobody", Kind: trait.Text},
 		)
 		other := newTenant(t, db)
 		add(t, other, db, person{name: "Ada", traits: trait.Values{"plan": "gold"}})
@@ -42,7 +42,7 @@ func TestValues(t *testing.T) {
 			person{traits: trait.Values{"plan": 3.0, "size": true}},
 			person{},
 		)
-		s, err := cube.Load(ctx, db, auth.Tenant(ctx))
+		s, err := settings.Load(ctx, db, auth.Tenant(ctx))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,8 +76,8 @@ func TestValues(t *testing.T) {
 func TestValuesBeyondTheLimit(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		ctx := newTenant(t, db,
-			cube.DefineTraitInput{Key: "city", Kind: trait.Text},
-			cube.DefineTraitInput{Key: "since", Kind: trait.Date},
+			settings.DefineTraitInput{Key: "city", Kind: trait.Text},
+			settings.DefineTraitInput{Key: "since", Kind: trait.Date},
 		)
 		today := calendar.DayOf(time.Now(), time.UTC)
 		var people []person
@@ -91,7 +91,7 @@ func TestValuesBeyondTheLimit(t *testing.T) {
 		}
 		people = append(people, person{})
 		add(t, ctx, db, people...)
-		s, err := cube.Load(ctx, db, auth.Tenant(ctx))
+		s, err := settings.Load(ctx, db, auth.Tenant(ctx))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,9 +132,9 @@ func TestValuesOfAllAreThoseOfEach(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		rapid.Check(t, func(r *rapid.T) {
 			kinds := []trait.Kind{trait.Text, trait.Number, trait.Boolean, trait.Date}
-			var defined []cube.DefineTraitInput
+			var defined []settings.DefineTraitInput
 			for i, kind := range kinds {
-				defined = append(defined, cube.DefineTraitInput{Key: fmt.Sprintf("k%d", i), Kind: kind, IsDimension: rapid.Bool().Draw(r, "dimension")})
+				defined = append(defined, settings.DefineTraitInput{Key: fmt.Sprintf("k%d", i), Kind: kind, IsDimension: rapid.Bool().Draw(r, "dimension")})
 			}
 			ctx := newTenant(t, db, defined...)
 			value := rapid.OneOf(
@@ -148,7 +148,7 @@ func TestValuesOfAllAreThoseOfEach(t *testing.T) {
 				people = append(people, person{traits: traits})
 			}
 			add(t, ctx, db, people...)
-			s, err := cube.Load(ctx, db, auth.Tenant(ctx))
+			s, err := settings.Load(ctx, db, auth.Tenant(ctx))
 			if err != nil {
 				t.Fatal(err)
 			}

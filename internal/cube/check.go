@@ -353,7 +353,7 @@ func build(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID, sh
 	if err != nil {
 		return err
 	}
-	b := &Builder{Chunk: chunk, db: db}
+	b := &Builder{Chunk: chunk, DB: db}
 	for done := false; !done; {
 		if done, err = b.take(ctx, tx, tenant, g, b.Chunk); err != nil {
 			return err

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/zeroten/zeroten/internal/store"
 )
 
 // Between has f called whenever a piece of work is done and nothing is locked.
@@ -28,38 +27,34 @@ func Pace(rows, most int, took []time.Duration) (after []int) {
 	return after
 }
 
-// NewStatesOf is NewStates with so many bytes of memory for cells.
-func NewStatesOf(db *store.DB, most int) *States {
-	s := NewStates(db)
-	s.memory = newMemory(most)
-	return s
-}
+// NewMemoryOf is NewMemory with so many bytes.
+func NewMemoryOf(most int) *Memory { return newMemory(most) }
 
 // Remembered is how many bytes of cells are kept, as they are counted, and as they are.
-func (c *States) Remembered() (counted, are int) {
-	c.memory.mu.Lock()
-	defer c.memory.mu.Unlock()
-	for _, t := range c.memory.tenants {
+func (m *Memory) Remembered() (counted, are int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, t := range m.tenants {
 		are += t.size()
 	}
-	return c.memory.size, are
+	return m.size, are
 }
 
 // HoldLoads keeps all from reading months that are not in memory, until release is called.
-func (c *States) HoldLoads() (release func()) {
+func (m *Memory) HoldLoads() (release func()) {
 	for range maxLoads {
-		c.memory.loads <- struct{}{}
+		m.loads <- struct{}{}
 	}
 	return func() {
 		for range maxLoads {
-			<-c.memory.loads
+			<-m.loads
 		}
 	}
 }
 
 // Waits reports whether somebody waits for the tenant's cells, or has.
-func (c *States) Waits(tenant uuid.UUID) bool {
-	c.memory.mu.Lock()
-	defer c.memory.mu.Unlock()
-	return c.memory.tenants[tenant] != nil
+func (m *Memory) Waits(tenant uuid.UUID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.tenants[tenant] != nil
 }

@@ -19,14 +19,14 @@ import (
 	"github.com/zeroten/zeroten/internal/store"
 )
 
-// memory keeps the cells that are counted by profile, packed: a thing of two or three bytes, where a row of the database
+// Memory keeps the cells that are counted by profile, packed: a thing of two or three bytes, where a row of the database
 // takes microseconds to read. What it keeps of one campaign, month and grain is a bundle.
 //
 // It is never behind, whichever process writes. Each transaction that changes cells gives the tenant a new revision, and
 // sets it as that of the rows that it writes and of their months' totals. So what was read at a revision is right as long
 // as the tenant has it, and a bundle as long as its month's total says the same; where it is not, the rows with a later
 // revision are what is new.
-type memory struct {
+type Memory struct {
 	// most is how many bytes are kept.
 	most int
 
@@ -57,8 +57,11 @@ const (
 	tenantSize, monthSize, bundleSize = 200, 240, 160
 )
 
-func newMemory(most int) *memory {
-	return &memory{most: most, tenants: map[uuid.UUID]*remembered{}, loads: make(chan struct{}, maxLoads)}
+// NewMemory makes an empty memory, as large as a process may have.
+func NewMemory() *Memory { return newMemory(maxMemory) }
+
+func newMemory(most int) *Memory {
+	return &Memory{most: most, tenants: map[uuid.UUID]*remembered{}, loads: make(chan struct{}, maxLoads)}
 }
 
 // remembered is what is kept of one tenant. turn is for who changes it; the memory's mu for all but that.
@@ -154,9 +157,9 @@ func (q Query) needs(months []*month) []need {
 }
 
 // name names what a query asks for, besides the profiles, for who has the state.
-func (q Query) name(s *State, revision int64) string {
+func (q Query) name(g *Generations, revision int64) string {
 	var b strings.Builder
-	fmt.Fprint(&b, s.Tenant, s.Settings, revision, q.spans(), q.Campaigns != nil)
+	fmt.Fprint(&b, g.Tenant, g.Settings, revision, q.spans(), q.Campaigns != nil)
 	for _, c := range q.Campaigns {
 		b.Write(c[:])
 	}
@@ -164,20 +167,20 @@ func (q Query) name(s *State, revision int64) string {
 }
 
 // view is what the query asks for, not older than the call.
-func (m *memory) view(ctx context.Context, db *store.DB, s *State, q Query) (*view, error) {
-	settings, revision, err := momentOf(ctx, db.Query, s.Tenant)
+func (m *Memory) view(ctx context.Context, db *store.DB, g *Generations, q Query) (*view, error) {
+	settings, revision, err := momentOf(ctx, db.Query, g.Tenant)
 	if err != nil {
 		return nil, err
 	}
-	if settings != s.Settings {
+	if settings != g.Settings {
 		return &view{stale: true}, nil
 	}
-	if v := m.ready(s, q, revision); v != nil {
+	if v := m.ready(g, q, revision); v != nil {
 		return v, nil
 	}
 	// Who waits for the same gets the same. It is loaded even where they give up, so that it is there when they ask again.
-	return m.flights.Do(ctx, q.name(s, revision), loadTimeout, func(ctx context.Context) (v *view, err error) {
-		t := m.tenant(s.Tenant)
+	return m.flights.Do(ctx, q.name(g, revision), loadTimeout, func(ctx context.Context) (v *view, err error) {
+		t := m.tenant(g.Tenant)
 		turns := []chan struct{}{t.turn}
 		if m.lacks(t, q) {
 			turns = append(turns, m.loads)
@@ -191,7 +194,7 @@ func (m *memory) view(ctx context.Context, db *store.DB, s *State, q Query) (*vi
 			defer func() { <-turn }()
 		}
 		err = db.Snapshot(ctx, func(tx *store.Tx) (err error) {
-			v, err = m.load(ctx, &loading{t: t, tx: tx.SQL, dialect: db.Dialect, state: s}, q)
+			v, err = m.load(ctx, &loading{t: t, tx: tx.SQL, dialect: db.Dialect, of: g}, q)
 			return err
 		})
 		return v, err
@@ -222,11 +225,11 @@ func momentOf(ctx context.Context, query func(context.Context, string, ...any) (
 }
 
 // ready is what the query asks for where all of it is there, as of the revision; else nil.
-func (m *memory) ready(s *State, q Query, revision int64) *view {
+func (m *Memory) ready(g *Generations, q Query, revision int64) *view {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	t := m.tenants[s.Tenant]
-	if t == nil || t.generation != s.Active.Number || t.revision != revision {
+	t := m.tenants[g.Tenant]
+	if t == nil || t.generation != g.Active.Number || t.revision != revision {
 		return nil
 	}
 	v := &view{}
@@ -246,7 +249,7 @@ func (m *memory) ready(s *State, q Query, revision int64) *view {
 	return v
 }
 
-func (m *memory) tenant(id uuid.UUID) *remembered {
+func (m *Memory) tenant(id uuid.UUID) *remembered {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := m.tenants[id]
@@ -263,7 +266,7 @@ func (m *memory) tenant(id uuid.UUID) *remembered {
 
 // lacks reports whether the query asks for months that are not there at all, which takes longer than to read what has
 // changed in those that are.
-func (m *memory) lacks(t *remembered, q Query) bool {
+func (m *Memory) lacks(t *remembered, q Query) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return t.revision < 0 || slices.ContainsFunc(q.needs(t.months), func(n need) bool { return n.month.bundles[n.grain] == nil })
@@ -274,17 +277,17 @@ type loading struct {
 	t       *remembered
 	tx      *sql.Tx
 	dialect string
-	state   *State
+	of      *Generations
 	cells   *sql.Stmt
 	loaded  int
 }
 
-func (m *memory) load(ctx context.Context, l *loading, q Query) (*view, error) {
-	settings, revision, err := momentOf(ctx, l.tx.QueryContext, l.state.Tenant)
+func (m *Memory) load(ctx context.Context, l *loading, q Query) (*view, error) {
+	settings, revision, err := momentOf(ctx, l.tx.QueryContext, l.of.Tenant)
 	if err != nil {
 		return nil, err
 	}
-	if settings != l.state.Settings {
+	if settings != l.of.Settings {
 		return &view{stale: true}, nil
 	}
 	if err := m.refresh(ctx, l, revision); err != nil {
@@ -312,13 +315,13 @@ func (m *memory) load(ctx context.Context, l *loading, q Query) (*view, error) {
 }
 
 // refresh brings what is known of the tenant's months up to date.
-func (m *memory) refresh(ctx context.Context, l *loading, revision int64) error {
+func (m *Memory) refresh(ctx context.Context, l *loading, revision int64) error {
 	t := l.t
-	if t.generation != l.state.Active.Number || t.revision > revision {
+	if t.generation != l.of.Active.Number || t.revision > revision {
 		// Another cube; or a backup is back, whose revisions may come again with other cells.
 		m.mu.Lock()
 		before := t.size()
-		t.generation, t.revision, t.months = l.state.Active.Number, -1, nil
+		t.generation, t.revision, t.months = l.of.Active.Number, -1, nil
 		if !t.dropped {
 			m.size += t.size() - before
 		}
@@ -330,7 +333,7 @@ func (m *memory) refresh(ctx context.Context, l *loading, revision int64) error 
 	text := `SELECT campaign_id, start, changed, ` + packed(l.dialect) + ` FROM cells
 		WHERE tenant_id = $1 AND cube = $2 AND grain = $3 AND changed > $4`
 	var changed []*month
-	err := each(ctx, l.tx, func(rows *sql.Rows) error {
+	err := store.Each(ctx, l.tx, func(rows *sql.Rows) error {
 		c := &month{}
 		var p packedCounts
 		if err := rows.Scan(append([]any{&c.campaign, &c.start, &c.version}, p.dest()...)...); err != nil {
@@ -339,7 +342,7 @@ func (m *memory) refresh(ctx context.Context, l *loading, revision int64) error 
 		c.total = p.counts()
 		changed = append(changed, c)
 		return nil
-	}, text, l.state.Tenant, t.generation, int(MonthTotal), t.revision)
+	}, text, l.of.Tenant, t.generation, int(MonthTotal), t.revision)
 	if err != nil {
 		return err
 	}
@@ -364,7 +367,7 @@ func (m *memory) refresh(ctx context.Context, l *loading, revision int64) error 
 }
 
 // bundle is one that is needed: the one that is there, where it is right, or else as it is now.
-func (m *memory) bundle(ctx context.Context, l *loading, n need) (*bundle, error) {
+func (m *Memory) bundle(ctx context.Context, l *loading, n need) (*bundle, error) {
 	m.mu.Lock()
 	old := n.month.bundles[n.grain]
 	m.mu.Unlock()
@@ -419,7 +422,7 @@ func (l *loading) rows(ctx context.Context, n need, after int64) ([]row, error) 
 			return nil, err
 		}
 	}
-	found, err := l.cells.QueryContext(ctx, l.state.Tenant, l.t.generation, int(n.grain), n.month.campaign,
+	found, err := l.cells.QueryContext(ctx, l.of.Tenant, l.t.generation, int(n.grain), n.month.campaign,
 		int64(n.month.start), int64(calendar.Monthly.Next(n.month.start)), after)
 	if err != nil {
 		return nil, err
@@ -459,7 +462,7 @@ func (p *packedCounts) counts() (c counts) {
 }
 
 // keep keeps a bundle, and makes room for it.
-func (m *memory) keep(t *remembered, n need, c *bundle) {
+func (m *Memory) keep(t *remembered, n need, c *bundle) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if t.dropped {
@@ -489,7 +492,7 @@ func (t *remembered) size() int {
 
 // makeRoom forgets what was not used for the longest where more is kept than may be: a quarter of all, so that it is not
 // done each time. Whatever makes m.size larger calls it before it lets go of m.mu.
-func (m *memory) makeRoom() {
+func (m *Memory) makeRoom() {
 	if m.size <= m.most {
 		return
 	}

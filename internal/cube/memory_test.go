@@ -17,6 +17,7 @@ import (
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/tenant"
@@ -60,7 +61,7 @@ func newBook(rt *rapid.T, db *store.DB) *book {
 
 // write changes cells in one transaction, as flushes do, and grows the dictionary where that is needed.
 func (b *book) write(change func(d cube.Deltas, g *cube.Generation)) {
-	s, err := cube.Load(b.ctx, b.db, b.tenant)
+	s, err := settings.Load(b.ctx, b.db, b.tenant)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -259,10 +260,10 @@ func (b *book) sums(q cube.Query) map[cube.Cell]bool {
 	return cells
 }
 
-func (b *book) verify(states *cube.States, q cube.Query) {
+func (b *book) verify(states *settings.States, q cube.Query) {
 	got := map[cube.Cell]bool{}
-	err := states.Try(b.ctx, b.tenant, func(s *cube.State) error {
-		cells, err := cube.Read(b.ctx, b.db, s, q)
+	err := states.Try(b.ctx, b.tenant, func(s *settings.State) error {
+		cells, err := cube.Read(b.ctx, b.db, &s.Generations, q)
 		if err != nil {
 			return err
 		}
@@ -290,13 +291,14 @@ func TestMemoryIsNeverBehind(t *testing.T) {
 			b := newBook(rt, db)
 			b.write(func(_ cube.Deltas, g *cube.Generation) { b.grow(g) })
 			most := []int{1 << 20, 0, 3_000}
-			processes := make([]*cube.States, len(most))
+			processes, memories := make([]*settings.States, len(most)), make([]*cube.Memory, len(most))
 			for i := range most {
-				processes[i] = cube.NewStatesOf(db, most[i])
+				memories[i] = cube.NewMemoryOf(most[i])
+				processes[i] = settings.NewStatesIn(db, memories[i])
 			}
 			bounded := func() {
-				for i, p := range processes {
-					if counted, are := p.Remembered(); counted != are || counted > most[i] {
+				for i, m := range memories {
+					if counted, are := m.Remembered(); counted != are || counted > most[i] {
 						rt.Fatalf("%d bytes are kept, and counted as %d, of at most %d", are, counted, most[i])
 					}
 				}
@@ -337,14 +339,15 @@ func TestMonthsAreReadOnce(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		r := newRecorder(t, db)
 		r.record(500)
-		states := cube.NewStates(db)
+		memory := cube.NewMemory()
+		states := settings.NewStatesIn(db, memory)
 		s, err := states.Get(r.ctx, r.tenant)
 		if err != nil {
 			t.Fatal(err)
 		}
 		q := cube.Query{From: cube.Earliest, To: cube.Latest, ByProfile: true}
 		read := func(ctx context.Context) (int64, error) {
-			cells, err := cube.Read(ctx, db, s, q)
+			cells, err := cube.Read(ctx, db, &s.Generations, q)
 			n := int64(0)
 			if err == nil {
 				for c := range cells.All() {
@@ -365,7 +368,7 @@ func TestMonthsAreReadOnce(t *testing.T) {
 			}, false)
 		}
 
-		release := states.HoldLoads()
+		release := memory.HoldLoads()
 		impatient, leave := context.WithCancelCause(r.ctx)
 		left := errors.New("left")
 		answers := make(chan error)
@@ -373,7 +376,7 @@ func TestMonthsAreReadOnce(t *testing.T) {
 			_, err := read(impatient)
 			answers <- err
 		}()
-		for !states.Waits(r.tenant) {
+		for !memory.Waits(r.tenant) {
 			runtime.Gosched()
 		}
 		leave(left)
@@ -396,7 +399,7 @@ func TestMonthsAreReadOnce(t *testing.T) {
 			}
 		}
 
-		other := cube.NewStates(db) // that has nothing in memory yet
+		other := settings.NewStates(db) // that has nothing in memory yet
 		q.By = calendar.Daily
 		many := 600
 		r.spread(many)

@@ -87,9 +87,9 @@ func (q Query) spans() []span {
 	return spans
 }
 
-// Read adds up the active generation's cells. It fails with ErrStale where the state is out of date. The cells that are
+// Read adds up the active generation's cells. It fails with ErrStale where they are out of date. The cells that are
 // gone through are paid for by rate.Spend, whose error it may return.
-func Read(ctx context.Context, db *store.DB, s *State, q Query) (*Cells, error) {
+func Read(ctx context.Context, db *store.DB, g *Generations, q Query) (*Cells, error) {
 	if q.From > q.To || (q.Campaigns != nil && len(q.Campaigns) == 0) || (q.Profiles != nil && q.Profiles.Empty()) {
 		return &Cells{}, nil
 	}
@@ -99,7 +99,7 @@ func Read(ctx context.Context, db *store.DB, s *State, q Query) (*Cells, error) 
 			return nil, err
 		}
 	}
-	var read func(*store.DB, *State) error
+	var read func(*store.DB, *Generations) error
 	switch {
 	case q.Profiles != nil || q.ByProfile:
 		read = r.remembered
@@ -108,7 +108,7 @@ func Read(ctx context.Context, db *store.DB, s *State, q Query) (*Cells, error) 
 	default:
 		read = r.summed
 	}
-	if err := read(db, s); err != nil {
+	if err := read(db, g); err != nil {
 		if _, ok := errors.AsType[*apierror.Error](err); ok {
 			return nil, err
 		}
@@ -120,11 +120,11 @@ func Read(ctx context.Context, db *store.DB, s *State, q Query) (*Cells, error) 
 	if r.settings < 0 {
 		// No row brought the settings along. They only grow, so that equal now is equal then.
 		var err error
-		if r.settings, err = settingsOf(ctx, db, s.Tenant); err != nil {
+		if r.settings, err = SettingsOf(ctx, db, g.Tenant); err != nil {
 			return nil, err
 		}
 	}
-	if r.settings != s.Settings {
+	if r.settings != g.Settings {
 		return nil, ErrStale
 	}
 	return r.cells, nil
@@ -170,19 +170,19 @@ func (r *reading) keep(profile int32, h *nps.Histogram) error {
 }
 
 // remembered adds up cells that are counted by profile.
-func (r *reading) remembered(db *store.DB, s *State) error {
-	m := s.memory
+func (r *reading) remembered(db *store.DB, g *Generations) error {
+	m := g.memory
 	if m == nil {
 		m = newMemory(0)
 	}
-	v, err := m.view(r.ctx, db, s, r.query)
+	v, err := m.view(r.ctx, db, g, r.query)
 	if err != nil {
 		return err
 	}
 	if v.stale {
 		return ErrStale
 	}
-	r.settings = s.Settings
+	r.settings = g.Settings
 	if !r.query.Hidden {
 		if err := r.pay(min(v.loaded, maxLoadPoints*rate.CellsPerPoint), rate.CellsPerPoint); err != nil {
 			return err
@@ -306,8 +306,8 @@ func (s *profileSums) clear() {
 }
 
 // summed has the database add totals up.
-func (r *reading) summed(db *store.DB, s *State) error {
-	text, args := r.query.summed(db.Dialect, s)
+func (r *reading) summed(db *store.DB, g *Generations) error {
+	text, args := r.query.summed(db.Dialect, g)
 	rows, err := db.Query(r.ctx, text, args...)
 	if err != nil {
 		return err
@@ -337,9 +337,9 @@ func (r *reading) summed(db *store.DB, s *State) error {
 
 // streamed adds totals up as they come. SQLite would sort them first, which takes it longer than to give them; and what
 // it has gone through it would say only in the end.
-func (r *reading) streamed(db *store.DB, s *State) error {
+func (r *reading) streamed(db *store.DB, g *Generations) error {
 	q := r.query
-	text, args := q.stream(db.Dialect, s)
+	text, args := q.stream(db.Dialect, g)
 	rows, err := db.Query(r.ctx, text, args...)
 	if err != nil {
 		return err
@@ -428,8 +428,8 @@ const nothing = `0, 0, 0, 0, 0, 0`
 
 // from is where totals are found, for each of the query's spans. It has few texts, so that they stay prepared: what
 // varies is in the arguments.
-func (q Query) from(dialect string, s *State) (parts []string, args []any) {
-	args = []any{s.Tenant, s.Active.Number}
+func (q Query) from(dialect string, g *Generations) (parts []string, args []any) {
+	args = []any{g.Tenant, g.Active.Number}
 	arg := func(v any) string {
 		args = append(args, v)
 		return fmt.Sprintf("$%d", len(args))
@@ -470,13 +470,13 @@ func (q Query) kept() (columns string, group []string) {
 }
 
 // summed is the statement for totals that the database adds up.
-func (q Query) summed(dialect string, s *State) (string, []any) {
+func (q Query) summed(dialect string, g *Generations) (string, []any) {
 	columns, group := q.kept()
 	grouped := " HAVING count(*) > 0"
 	if len(group) > 0 {
 		grouped = " GROUP BY " + strings.Join(group, ", ")
 	}
-	parts, args := q.from(dialect, s)
+	parts, args := q.from(dialect, g)
 	for i, from := range parts {
 		parts[i] = "SELECT (SELECT settings FROM tenants WHERE id = $1), " + columns + ", count(*), " + added + from + grouped
 	}
@@ -484,7 +484,7 @@ func (q Query) summed(dialect string, s *State) (string, []any) {
 }
 
 // stream is the statement for totals as they are, after a row with the settings.
-func (q Query) stream(dialect string, s *State) (string, []any) {
+func (q Query) stream(dialect string, g *Generations) (string, []any) {
 	start, campaign, none := "0", "", ""
 	if q.By != "" {
 		start = "start"
@@ -492,7 +492,7 @@ func (q Query) stream(dialect string, s *State) (string, []any) {
 	if q.ByCampaign {
 		campaign, none = ", campaign_id", ", ''"
 	}
-	parts, args := q.from(dialect, s)
+	parts, args := q.from(dialect, g)
 	for i, from := range parts {
 		parts[i] = "SELECT " + start + ", " + packed(dialect) + campaign + from
 	}

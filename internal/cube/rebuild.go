@@ -19,8 +19,9 @@ import (
 type Builder struct {
 	// Chunk is how many responses are taken in under one lock of the tenant, at most: 1 or more, and 2,000 from NewBuilder.
 	Chunk int
+	// DB is the database that they are in.
+	DB *store.DB
 
-	db   *store.DB
 	jobs func() *river.Client[*sql.Tx]
 	// between, where not nil, is called whenever a piece of work is done and nothing is locked.
 	between func()
@@ -29,7 +30,7 @@ type Builder struct {
 // NewBuilder makes a Builder. The client is asked for when a job is to be inserted, since the client's workers need
 // the Builder first.
 func NewBuilder(db *store.DB, jobs func() *river.Client[*sql.Tx]) *Builder {
-	return &Builder{Chunk: chunk, db: db, jobs: jobs}
+	return &Builder{Chunk: chunk, DB: db, jobs: jobs}
 }
 
 // chunk is how many responses are taken in under one lock of the tenant, at most.
@@ -62,35 +63,30 @@ func swap(ctx context.Context, tx *store.Tx, tenant uuid.UUID, number int32) err
 	return nil
 }
 
-// Reshape begins the generation that the tenant's zone and traits now ask for, where the newest has another shape. It
-// runs in the transaction that changes them, under the tenant's lock. A tenant with few responses gets it at once, in
-// the same transaction; others by a job.
-func (b *Builder) Reshape(ctx context.Context, tx *store.Tx, tenant uuid.UUID) error {
-	s, err := definitions(ctx, tx.SQL, tenant)
-	if err != nil {
-		return err
-	}
-	want := trait.Shape{Zone: s.Zone, Dimensions: s.dimensions(), Limits: s.Active.Shape.Limits}
-	newest := s.Active
-	if s.Building != nil {
-		newest = s.Building
+// Reshape begins a generation of the shape that is wanted, where the newest of those that there are has another. It runs
+// in the transaction that changes what asks for it, under the tenant's lock. A tenant with few responses gets it at once,
+// in the same transaction; others by a job.
+func (b *Builder) Reshape(ctx context.Context, tx *store.Tx, now *Generations, want trait.Shape) error {
+	tenant, newest := now.Tenant, now.Active
+	if now.Building != nil {
+		newest = now.Building
 	}
 	if encode(want) == encode(newest.Shape) {
 		return nil
 	}
-	if s.Building != nil {
-		if err := abandon(ctx, tx, tenant, s.Building.Number); err != nil {
+	if now.Building != nil {
+		if err := abandon(ctx, tx, tenant, now.Building.Number); err != nil {
 			return err
 		}
-		if encode(want) == encode(s.Active.Shape) {
+		if encode(want) == encode(now.Active.Shape) {
 			return b.sweepSoon(ctx, tx, tenant)
 		}
 	}
 	total, last := 0, int32(0)
-	err = each(ctx, tx.SQL, func(rows *sql.Rows) error { return rows.Scan(&total, &last) },
+	err := store.Each(ctx, tx.SQL, func(rows *sql.Rows) error { return rows.Scan(&total, &last) },
 		`SELECT coalesce(sum(s0+s1+s2+s3+s4+s5+s6+s7+s8+s9+s10), 0), (SELECT max(abs(generation)) FROM cubes WHERE tenant_id = $1)
 		FROM cells WHERE tenant_id = $1 AND cube = $2 AND grain = $3`,
-		tenant, s.Active.Number, int(MonthTotal))
+		tenant, now.Active.Number, int(MonthTotal))
 	if err != nil {
 		return fmt.Errorf("counting responses: %w", err)
 	}
@@ -130,7 +126,7 @@ func (b *Builder) take(ctx context.Context, tx *store.Tx, tenant uuid.UUID, g *G
 		return false, err
 	}
 	change.Grown = g.Since(known)
-	if err := change.Apply(ctx, b.db.Dialect, tx.SQL, tenant); err != nil {
+	if err := change.Apply(ctx, b.DB.Dialect, tx.SQL, tenant); err != nil {
 		return false, err
 	}
 	_, err = tx.SQL.ExecContext(ctx, `UPDATE cubes SET built_to = $3, done = done + $4 WHERE tenant_id = $1 AND generation = $2`,
@@ -145,8 +141,8 @@ func (b *Builder) take(ctx context.Context, tx *store.Tx, tenant uuid.UUID, g *G
 }
 
 // scanFacts reads the next responses in the order of their ids.
-func scanFacts(ctx context.Context, tx querier, tenant, after uuid.UUID, limit int, f func(Fact)) error {
-	err := each(ctx, tx, func(rows *sql.Rows) error {
+func scanFacts(ctx context.Context, tx store.Querier, tenant, after uuid.UUID, limit int, f func(Fact)) error {
+	err := store.Each(ctx, tx, func(rows *sql.Rows) error {
 		var fact Fact
 		var traits []byte
 		if err := rows.Scan(&fact.Response, &fact.Campaign, &fact.Channel, &fact.Variant, &traits, &fact.RespondedAt, &fact.Score); err != nil {
@@ -192,43 +188,48 @@ func (b *Builder) Step(ctx context.Context, tenant uuid.UUID) (done bool, err er
 	return done, err
 }
 
-// step is Step for whoever has the state that the step before returned, or nil. What it may take in, and how long that
+// step is Step for whoever has the generations that the step before returned, or nil. What it may take in, and how long that
 // took, is the pace's.
-func (b *Builder) step(ctx context.Context, tenant uuid.UUID, s *State, p *pace) (_ *State, done bool, err error) {
-	if s == nil {
+func (b *Builder) step(ctx context.Context, tenant uuid.UUID, g *Generations, p *pace) (_ *Generations, done bool, err error) {
+	if g == nil {
 		// The dictionaries may be large: they are not read under the lock.
-		if s, err = Load(ctx, b.db, tenant); err != nil {
+		err := b.DB.Snapshot(ctx, func(tx *store.Tx) error {
+			loaded, err := loadNow(ctx, tx.SQL, tenant, nil)
+			g = &loaded
+			return err
+		})
+		if err != nil {
 			return nil, false, fmt.Errorf("rebuilding cells: %w", err)
 		}
 	}
 	var began time.Time
-	err = b.db.WriteLocked(ctx, tenant, func(tx *store.Tx) error {
+	err = b.DB.WriteLocked(ctx, tenant, func(tx *store.Tx) error {
 		began = time.Now()
-		var err error
-		if s, err = s.Refresh(ctx, tx.SQL); err != nil {
+		now, err := g.refresh(ctx, tx.SQL)
+		if err != nil {
 			return err
 		}
-		if s.Building == nil {
+		if g = now; g.Building == nil {
 			done = true
 			return nil
 		}
-		done, err = b.take(ctx, tx, tenant, s.Building, p.rows)
+		done, err = b.take(ctx, tx, tenant, g.Building, p.rows)
 		p.took(time.Since(began))
 		return err
 	})
 	if err != nil {
 		return nil, false, fmt.Errorf("rebuilding cells: %w", err)
 	}
-	return s, done, b.rest(ctx, time.Since(began))
+	return g, done, b.rest(ctx, time.Since(began))
 }
 
 // Rebuild takes all that is left into the tenant's next generation, if there is one, and sweeps those before.
 func (b *Builder) Rebuild(ctx context.Context, tenant uuid.UUID) error {
 	p := newPace(firstChunk, b.Chunk)
-	var s *State
+	var g *Generations
 	for done := false; !done; {
 		var err error
-		if s, done, err = b.step(ctx, tenant, s, p); err != nil {
+		if g, done, err = b.step(ctx, tenant, g, p); err != nil {
 			return err
 		}
 	}
@@ -283,7 +284,7 @@ func (b *Builder) sweep(ctx context.Context, tenant uuid.UUID) error {
 	p := newPace(firstChunk, sweepChunk)
 	for done := false; !done; {
 		var began time.Time
-		err := b.db.Write(ctx, func(tx *store.Tx) (err error) {
+		err := b.DB.Write(ctx, func(tx *store.Tx) (err error) {
 			began = time.Now()
 			done, err = sweepPiece(ctx, tx, tenant, p.rows)
 			p.took(time.Since(began))
@@ -296,7 +297,7 @@ func (b *Builder) sweep(ctx context.Context, tenant uuid.UUID) error {
 			return err
 		}
 	}
-	b.db.Forget() // the dictionaries may have held what somebody who was erased had alone
+	b.DB.Forget() // the dictionaries may have held what somebody who was erased had alone
 	return nil
 }
 
@@ -312,7 +313,7 @@ func (b *Builder) sweepSoon(ctx context.Context, tx *store.Tx, tenant uuid.UUID)
 // sweepPiece deletes so many rows at most, and reports whether that was all.
 func sweepPiece(ctx context.Context, tx *store.Tx, tenant uuid.UUID, most int) (done bool, err error) {
 	var old []int32
-	err = each(ctx, tx.SQL, func(rows *sql.Rows) error {
+	err = store.Each(ctx, tx.SQL, func(rows *sql.Rows) error {
 		var n int32
 		err := rows.Scan(&n)
 		old = append(old, n)
@@ -380,7 +381,7 @@ func (w *Worker) Work(ctx context.Context, job *river.Job[RebuildArgs]) error {
 // the database, under the tenant's lock.
 func (b *Builder) Resume(ctx context.Context) error {
 	var tenants []uuid.UUID
-	err := each(ctx, b.db.Reader, func(rows *sql.Rows) error {
+	err := store.Each(ctx, b.DB.Reader, func(rows *sql.Rows) error {
 		var id uuid.UUID
 		err := rows.Scan(&id)
 		tenants = append(tenants, id)
@@ -397,14 +398,13 @@ func (b *Builder) Resume(ctx context.Context) error {
 	return nil
 }
 
-// Progress is how far the tenant's rebuild is, if one is under way.
-func (b *Builder) Progress(ctx context.Context, tenant uuid.UUID) (*Rebuild, error) {
-	return progress(ctx, b.db.Reader, tenant)
-}
+// Rebuild is how far the next generation is, in responses.
+type Rebuild struct{ Done, Total int }
 
-func progress(ctx context.Context, tx querier, tenant uuid.UUID) (*Rebuild, error) {
+// Progress is how far the tenant's rebuild is; nil where none is under way.
+func Progress(ctx context.Context, db *store.DB, tenant uuid.UUID) (*Rebuild, error) {
 	var found *Rebuild
-	err := each(ctx, tx, func(rows *sql.Rows) error {
+	err := store.Each(ctx, db.Reader, func(rows *sql.Rows) error {
 		found = &Rebuild{}
 		return rows.Scan(&found.Done, &found.Total)
 	}, `SELECT c.done, c.total FROM cubes c JOIN tenants t ON t.id = c.tenant_id WHERE c.tenant_id = $1 AND c.generation > t.cube`, tenant)
@@ -412,29 +412,4 @@ func progress(ctx context.Context, tx querier, tenant uuid.UUID) (*Rebuild, erro
 		return nil, fmt.Errorf("reading the rebuild's progress: %w", err)
 	}
 	return found, nil
-}
-
-// TraitProgress is how far the tenant's rebuild is, if it takes past responses in for this trait.
-func (b *Builder) TraitProgress(ctx context.Context, tenant uuid.UUID, key string) (*Rebuild, error) {
-	found, err := b.Progress(ctx, tenant)
-	if found == nil || err != nil {
-		return nil, err
-	}
-	s, err := Load(ctx, b.db, tenant)
-	if err != nil || s.Building == nil {
-		return nil, err
-	}
-	if encode(s.Active.dimension(key)) == encode(s.Building.dimension(key)) {
-		return nil, nil
-	}
-	return found, nil
-}
-
-func (g *Generation) dimension(key string) *trait.Dimension {
-	for i := range g.Shape.Dimensions {
-		if g.Shape.Dimensions[i].Key == key {
-			return &g.Shape.Dimensions[i]
-		}
-	}
-	return nil
 }

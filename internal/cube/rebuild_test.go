@@ -19,6 +19,7 @@ import (
 	"github.com/zeroten/zeroten/internal/doctor"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/tenant"
@@ -123,11 +124,11 @@ func (r *recorder) record(n int) {
 // plans counts the active cube's responses by plan; nil where it is not cut by it.
 func (r *recorder) plans() map[string]int64 {
 	r.t.Helper()
-	s, err := cube.Load(r.ctx, r.db, r.tenant)
+	s, err := settings.Load(r.ctx, r.db, r.tenant)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	cells, err := cube.Read(r.ctx, r.db, s, cube.Query{From: cube.Earliest, To: cube.Latest, ByProfile: true})
+	cells, err := cube.Read(r.ctx, r.db, &s.Generations, cube.Query{From: cube.Earliest, To: cube.Latest, ByProfile: true})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -181,7 +182,7 @@ func TestRebuildSurvivesRestart(t *testing.T) {
 		if err := jobs.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := first.DefineTrait(r.ctx, cube.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: true}); err != nil {
+		if _, err := settings.DefineTrait(r.ctx, first, settings.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: true}); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-worker.halted; err != nil {
@@ -195,11 +196,11 @@ func TestRebuildSurvivesRestart(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		progress, err := first.TraitProgress(r.ctx, r.tenant, "plan")
+		progress, err := settings.TraitProgress(r.ctx, first.DB, r.tenant, "plan")
 		if err != nil || progress == nil || *progress != (cube.Rebuild{Done: chunk * chunks, Total: responses}) {
 			t.Errorf("got the progress %v, %v; want %d of %d", progress, err, chunk*chunks, responses)
 		}
-		if other, err := first.TraitProgress(r.ctx, r.tenant, "age"); other != nil || err != nil {
+		if other, err := settings.TraitProgress(r.ctx, first.DB, r.tenant, "age"); other != nil || err != nil {
 			t.Errorf("another trait's progress is %v, %v", other, err)
 		}
 		r.record(5)
@@ -224,7 +225,7 @@ func TestRebuildSurvivesRestart(t *testing.T) {
 		if err := jobs.Stop(context.WithoutCancel(t.Context())); err != nil {
 			t.Fatal(err)
 		}
-		if progress, err := second.TraitProgress(r.ctx, r.tenant, "plan"); progress != nil || err != nil {
+		if progress, err := settings.TraitProgress(r.ctx, second.DB, r.tenant, "plan"); progress != nil || err != nil {
 			t.Errorf("once it is done the progress is %v, %v", progress, err)
 		}
 		if got := r.plans(); len(got) != 3 || got["0"] != 34+2 || got["1"] != 33+2 || got["2"] != 33+1 {
@@ -253,13 +254,13 @@ func TestReshape(t *testing.T) {
 			}
 			define := func(isDimension bool) {
 				t.Helper()
-				if _, err := builder.DefineTrait(r.ctx, cube.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: isDimension}); err != nil {
+				if _, err := settings.DefineTrait(r.ctx, builder, settings.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: isDimension}); err != nil {
 					t.Fatal(err)
 				}
 			}
 			building := func() bool {
 				t.Helper()
-				progress, err := builder.Progress(r.ctx, r.tenant)
+				progress, err := cube.Progress(r.ctx, builder.DB, r.tenant)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -288,7 +289,7 @@ func TestReshape(t *testing.T) {
 				t.Fatal(err)
 			}
 			counts := r.plans()
-			s, err := cube.Load(r.ctx, db, r.tenant)
+			s, err := settings.Load(r.ctx, db, r.tenant)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -11,6 +11,7 @@ import (
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/doctor"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/trait"
@@ -29,7 +30,7 @@ func TestRecordBetweenAnyTwoSteps(t *testing.T) {
 		r.record(responses)
 		// One after the other, for cells of an older cube that is given up midway.
 		for n, key := range []string{"city", "plan"} {
-			if _, err := builder.DefineTrait(r.ctx, cube.DefineTraitInput{Key: key, Kind: trait.Text, IsDimension: true}); err != nil {
+			if _, err := settings.DefineTrait(r.ctx, builder, settings.DefineTraitInput{Key: key, Kind: trait.Text, IsDimension: true}); err != nil {
 				t.Fatal(err)
 			}
 			if n == 0 {
@@ -41,7 +42,7 @@ func TestRecordBetweenAnyTwoSteps(t *testing.T) {
 		visits, last := 0, 0
 		builder.Between(func() {
 			visits++
-			progress, err := builder.Progress(r.ctx, r.tenant)
+			progress, err := cube.Progress(r.ctx, builder.DB, r.tenant)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -59,7 +60,7 @@ func TestRecordBetweenAnyTwoSteps(t *testing.T) {
 				t.Fatalf("recording: %v, %v", out, err)
 			}
 			r.count++
-			s, err := cube.Load(r.ctx, db, r.tenant)
+			s, err := settings.Load(r.ctx, db, r.tenant)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -80,7 +81,7 @@ func TestRecordBetweenAnyTwoSteps(t *testing.T) {
 		if cubes := r.cubes(); cubes != 1 {
 			t.Errorf("%d cubes are left", cubes)
 		}
-		s, err := cube.Load(r.ctx, db, r.tenant)
+		s, err := settings.Load(r.ctx, db, r.tenant)
 		if err != nil || s.Building != nil || len(s.Active.Shape.Dimensions) != 2 {
 			t.Errorf("it answers by %v, building %v: %v", s.Active.Shape, s.Building, err)
 		}
@@ -94,7 +95,7 @@ func TestSweepsInPieces(t *testing.T) {
 		jobs := newJobs(t, db, &cube.Worker{})
 		builder := cube.NewBuilder(db, func() *river.Client[*sql.Tx] { return jobs })
 		r := newRecorder(t, db)
-		if _, err := builder.DefineTrait(r.ctx, cube.DefineTraitInput{Key: "city", Kind: trait.Number, IsDimension: true}); err != nil {
+		if _, err := settings.DefineTrait(r.ctx, builder, settings.DefineTraitInput{Key: "city", Kind: trait.Number, IsDimension: true}); err != nil {
 			t.Fatal(err)
 		}
 		// Many profiles of many days, with little effort.
@@ -108,7 +109,7 @@ func TestSweepsInPieces(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.count += len(items)
-		if _, err := builder.DefineTrait(r.ctx, cube.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: true}); err != nil {
+		if _, err := settings.DefineTrait(r.ctx, builder, settings.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: true}); err != nil {
 			t.Fatal(err)
 		}
 		old := func() (n int) {
@@ -176,8 +177,8 @@ func TestStateReadsOnlyNewProfiles(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		r := newRecorder(t, db)
 		r.record(30)
-		states := cube.NewStates(db)
-		get := func() *cube.State {
+		states := settings.NewStates(db)
+		get := func() *settings.State {
 			t.Helper()
 			s, err := states.Get(r.ctx, r.tenant)
 			if err != nil {

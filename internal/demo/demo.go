@@ -20,6 +20,7 @@ import (
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/trait"
 )
@@ -63,7 +64,7 @@ func Answers(now time.Time, campaigns Campaigns) iter.Seq[feedback.Recording] {
 func Seed(ctx context.Context, log *feedback.Log, builder *cube.Builder, db *store.DB, now time.Time) (Demo, error) {
 	// Traits first: on a tenant without answers there is nothing to rebuild.
 	for _, in := range traits() {
-		if _, err := builder.DefineTrait(ctx, in); err != nil {
+		if _, err := settings.DefineTrait(ctx, builder, in); err != nil {
 			return Demo{}, fmt.Errorf("defining trait %s: %w", in.Key, err)
 		}
 	}
@@ -86,7 +87,7 @@ func Seed(ctx context.Context, log *feedback.Log, builder *cube.Builder, db *sto
 		*c.id = id.Campaign.Format(created.ID)
 	}
 	for _, in := range segments() {
-		if _, err := cube.CreateSegment(ctx, db, in); err != nil {
+		if _, err := settings.CreateSegment(ctx, db, in); err != nil {
 			return Demo{}, fmt.Errorf("making segment %s: %w", in.Name, err)
 		}
 	}
@@ -163,11 +164,11 @@ func record(ctx context.Context, log *feedback.Log, batch []feedback.Recording) 
 	return nil
 }
 
-func traits() []cube.DefineTraitInput {
-	in := func(key, label string, kind trait.Kind, isDimension bool, edges ...float64) cube.DefineTraitInput {
-		return cube.DefineTraitInput{Key: key, Label: &label, Kind: kind, IsDimension: isDimension, Edges: edges}
+func traits() []settings.DefineTraitInput {
+	in := func(key, label string, kind trait.Kind, isDimension bool, edges ...float64) settings.DefineTraitInput {
+		return settings.DefineTraitInput{Key: key, Label: &label, Kind: kind, IsDimension: isDimension, Edges: edges}
 	}
-	return []cube.DefineTraitInput{
+	return []settings.DefineTraitInput{
 		in("persona", "Persona", trait.Text, true),
 		in("plan", "Plan", trait.Text, true),
 		in("region", "Region", trait.Text, true),
@@ -177,7 +178,7 @@ func traits() []cube.DefineTraitInput {
 	}
 }
 
-func segments() []cube.CreateSegmentInput {
+func segments() []settings.CreateSegmentInput {
 	in := func(key string, values ...string) segment.Rule {
 		return segment.Rule{Trait: &segment.Condition{Key: key, In: values}}
 	}
@@ -188,7 +189,7 @@ func segments() []cube.CreateSegmentInput {
 		return segment.Rule{Trait: &segment.Condition{Key: "customer_since", Below: &months}}
 	}
 	inMax := in("plan", "Max")
-	return []cube.CreateSegmentInput{
+	return []settings.CreateSegmentInput{
 		{Name: "Working from home, not on Max", Rule: segment.Rule{All: []segment.Rule{in("persona", "remote worker"), {Not: &inMax}}}},
 		{Name: "Loyal for five years", Rule: atLeast(60)},
 		{Name: "At risk in the East", Rule: segment.Rule{All: []segment.Rule{

@@ -15,6 +15,7 @@ import (
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/nps"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/tenant"
@@ -61,11 +62,11 @@ func build(t testing.TB, db *store.DB, now time.Time) *house {
 // total is what the cube counts in all, and in each campaign.
 func (h *house) total(t testing.TB) (all nps.Histogram, by map[string]int64) {
 	t.Helper()
-	state, err := cube.Load(h.ctx, h.db, auth.Tenant(h.ctx))
+	state, err := settings.Load(h.ctx, h.db, auth.Tenant(h.ctx))
 	if err != nil {
 		t.Fatal(err)
 	}
-	cells, err := cube.Read(h.ctx, h.db, state, cube.Query{From: cube.Earliest, To: cube.Latest, ByCampaign: true})
+	cells, err := cube.Read(h.ctx, h.db, &state.Generations, cube.Query{From: cube.Earliest, To: cube.Latest, ByCampaign: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +100,7 @@ func TestSeed(t *testing.T) {
 			t.Errorf("the cube counts %v, %v; there are %d answers: %v, %v", got, by, answers, want, named)
 		}
 
-		state, err := cube.Load(h.ctx, db, auth.Tenant(h.ctx))
+		state, err := settings.Load(h.ctx, db, auth.Tenant(h.ctx))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/trait"
 )
 
@@ -69,7 +70,7 @@ type Selection struct {
 	// NarrowsComments says that it asks for what the cube doesn't know.
 	NarrowsComments bool
 
-	state     *cube.State
+	state     *settings.State
 	narrowing auth.Narrowing
 	channels  []string
 	variants  []string
@@ -87,7 +88,7 @@ type Selection struct {
 // Select resolves the filter for the context's caller: what they are narrowed to narrows the selection too. What cannot
 // be meant is an apierror with the code BAD_REQUEST, and a campaign or segment that there is not, for the caller, one
 // with NOT_FOUND.
-func (f *Filter) Select(ctx context.Context, s *cube.State, within Within, now time.Time) (*Selection, error) {
+func (f *Filter) Select(ctx context.Context, s *settings.State, within Within, now time.Time) (*Selection, error) {
 	sel := &Selection{state: s, From: cube.Earliest, To: cube.Latest, narrowing: auth.Narrowed(ctx)}
 	for _, resolve := range []func(*Selection, Within, time.Time) error{
 		f.selectCampaigns, f.selectSegments, f.selectDays, f.selectRest,
@@ -179,7 +180,7 @@ func (f *Filter) selectSegments(sel *Selection, within Within, _ time.Time) erro
 	return nil
 }
 
-func (sel *Selection) addSaved(g cube.Segment) error {
+func (sel *Selection) addSaved(g settings.Segment) error {
 	sel.steps += g.Rule.Steps()
 	return sel.addRule(g.Rule, "segment "+g.Name)
 }

@@ -8,13 +8,13 @@ import (
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/auth"
-	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
 // Finder finds responses by id.
 type Finder struct {
-	states *cube.States
+	states *settings.States
 	gather *store.Gather[owned, *ent.Response]
 }
 
@@ -22,7 +22,7 @@ type Finder struct {
 type owned struct{ tenant, id uuid.UUID }
 
 // NewFinder makes a Finder.
-func NewFinder(db *store.DB, states *cube.States) *Finder {
+func NewFinder(db *store.DB, states *settings.States) *Finder {
 	return &Finder{states: states, gather: store.NewGather(func(ctx context.Context, keys []owned) (map[owned]*ent.Response, error) {
 		byTenant := map[uuid.UUID][]uuid.UUID{}
 		for _, k := range keys {

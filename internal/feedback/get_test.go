@@ -7,9 +7,9 @@ import (
 	"testing"
 
 	"github.com/zeroten/zeroten/internal/auth"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 )
@@ -18,7 +18,7 @@ import (
 func TestFinderIsPaidByWhoFinds(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		f := newFixture(t, db)
-		finder := feedback.NewFinder(db, cube.NewStates(db))
+		finder := feedback.NewFinder(db, settings.NewStates(db))
 		r := f.record(f.with(func(r *feedback.Recording) { r.Comment = new(strings.Repeat("𝄞", feedback.MaxComment)) }))
 		const want = 4*feedback.MaxComment/rate.BytesPerPoint - 1
 		spent := 0

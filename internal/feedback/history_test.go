@@ -33,6 +33,7 @@ import (
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/tenant"
@@ -47,7 +48,7 @@ func clock() time.Time { return time.Date(2025, 7, 1, 12, 0, 0, 0, time.UTC) }
 type process struct {
 	db      *store.DB
 	log     *feedback.Log
-	states  *cube.States
+	states  *settings.States
 	builder *cube.Builder
 	insight *insight.Reader
 	flushed *flushed
@@ -83,7 +84,7 @@ func newProcess(t *testing.T, url string, chunk int) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	states := cube.NewStates(db)
+	states := settings.NewStates(db)
 	p := &process{
 		db: db, log: log, states: states,
 		builder: cube.NewBuilder(db, func() *river.Client[*sql.Tx] { return jobs }),
@@ -222,7 +223,7 @@ func drawAct(rt *rapid.T) act {
 	case pick < 84:
 		key := rapid.SampledFrom(traitKeys).Draw(rt, "trait")
 		return func(h *history, p *process) error {
-			_, err := p.builder.DeleteTrait(h.ctx, key)
+			_, err := settings.DeleteTrait(h.ctx, p.builder, key)
 			return unlessRefused(err)
 		}
 	case pick < 88:
@@ -483,7 +484,7 @@ func drawUpsert(rt *rapid.T) act {
 }
 
 func drawDefine(rt *rapid.T) act {
-	in := cube.DefineTraitInput{
+	in := settings.DefineTraitInput{
 		Key: rapid.SampledFrom(traitKeys).Draw(rt, "trait"), IsDimension: rapid.IntRange(0, 3).Draw(rt, "dimension") > 0,
 	}
 	in.Kind = map[string]trait.Kind{"plan": trait.Text, "age": trait.Number, "vip": trait.Boolean, "since": trait.Date}[in.Key]
@@ -494,13 +495,13 @@ func drawDefine(rt *rapid.T) act {
 		in.Edges = rapid.SampledFrom([][]float64{nil, {}, {0}, {3, 12}, {5, 12, 40}}).Draw(rt, "edges")
 	}
 	return func(h *history, p *process) error {
-		_, err := p.builder.DefineTrait(h.ctx, in)
+		_, err := settings.DefineTrait(h.ctx, p.builder, in)
 		return unlessRefused(err)
 	}
 }
 
-func (h *history) state(rt *rapid.T) *cube.State {
-	s, err := cube.Load(h.ctx, h.processes[0].db, h.tenant)
+func (h *history) state(rt *rapid.T) *settings.State {
+	s, err := settings.Load(h.ctx, h.processes[0].db, h.tenant)
 	if err != nil {
 		rt.Fatal(err)
 	}
@@ -657,7 +658,7 @@ func (h *history) verifyContacts(rt *rapid.T) {
 }
 
 // verifyShape looks whether the cube is cut as zone and traits ask for.
-func (h *history) verifyShape(rt *rapid.T, s *cube.State) {
+func (h *history) verifyShape(rt *rapid.T, s *settings.State) {
 	if s.Active.Shape.Zone != s.Zone {
 		rt.Fatalf("the cube's zone is %s, want %s", s.Active.Shape.Zone, s.Zone)
 	}
@@ -741,7 +742,7 @@ type counted struct {
 
 // recount finds day, variant and values of each response. What a dimension keeps apart is what the cube's profiles hold:
 // all values while they are few, and the rest is (other).
-func recount(rt *rapid.T, s *cube.State, rows []*ent.Response) []counted {
+func recount(rt *rapid.T, s *settings.State, rows []*ent.Response) []counted {
 	zone, err := time.LoadLocation(s.Active.Shape.Zone)
 	if err != nil {
 		rt.Fatal(err)
@@ -783,7 +784,7 @@ func recount(rt *rapid.T, s *cube.State, rows []*ent.Response) []counted {
 	return out
 }
 
-func (h *history) verifyCells(rt *rapid.T, s *cube.State, rows []counted) {
+func (h *history) verifyCells(rt *rapid.T, s *settings.State, rows []counted) {
 	want := map[place]nps.Histogram{}
 	add := func(p place, score int) {
 		n := want[p]
@@ -860,7 +861,7 @@ func histogramOf(rt *rapid.T, s *insight.Score) nps.Histogram {
 }
 
 // verifyInsight asks for totals, trends and breakdowns, through caches that have been used since the tenant began.
-func (h *history) verifyInsight(rt *rapid.T, p *process, s *cube.State, rows []counted) {
+func (h *history) verifyInsight(rt *rapid.T, p *process, s *settings.State, rows []counted) {
 	ask := func(f feedback.Filter) *insight.Feedback {
 		asked, err := p.insight.Feedback(h.ctx, f, feedback.Within{})
 		if err != nil {
@@ -954,7 +955,7 @@ func (h *history) verifyInsight(rt *rapid.T, p *process, s *cube.State, rows []c
 }
 
 // verifyLists lists what was answered on a few days, which may have had 23 hours, or 25, or begun twice.
-func (h *history) verifyLists(rt *rapid.T, s *cube.State, rows []counted) {
+func (h *history) verifyLists(rt *rapid.T, s *settings.State, rows []counted) {
 	byDate := map[string][]string{}
 	for _, c := range rows {
 		byDate[c.date] = append(byDate[c.date], c.NodeID())

@@ -18,6 +18,7 @@ import (
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
@@ -71,7 +72,7 @@ func (o *Order) key(r *ent.Response) page.Key {
 
 // List lists the caller's tenant's responses, as far as they exist for the caller. What the database cannot tell, whether a response is in a segment and
 // what words it holds, is found by reading on; for segments, only on the days that the cube has them on.
-func List(ctx context.Context, db *store.DB, states *cube.States, f Filter, within Within, args page.Args, order *Order, now time.Time) (*page.Connection[*ent.Response], error) {
+func List(ctx context.Context, db *store.DB, states *settings.States, f Filter, within Within, args page.Args, order *Order, now time.Time) (*page.Connection[*ent.Response], error) {
 	sel := &Selection{From: cube.Earliest, To: cube.Latest}
 	if !reflect.DeepEqual(f, Filter{}) || within != (Within{}) || !auth.Narrowed(ctx).IsZero() {
 		// What isn't narrowed needs no state, and so no statement of its own.
@@ -94,7 +95,7 @@ func List(ctx context.Context, db *store.DB, states *cube.States, f Filter, with
 		if l.total != nil {
 			return *l.total, nil
 		}
-		err = states.Try(ctx, auth.Tenant(ctx), func(s *cube.State) error {
+		err = states.Try(ctx, auth.Tenant(ctx), func(s *settings.State) error {
 			sel, err := f.Select(ctx, s, within, now)
 			if err != nil {
 				return err
@@ -280,7 +281,7 @@ func (sel *Selection) count(ctx context.Context, db *store.DB) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		cells, err := cube.Read(ctx, db, sel.state, q)
+		cells, err := cube.Read(ctx, db, &sel.state.Generations, q)
 		if err != nil {
 			return 0, err
 		}

@@ -12,9 +12,9 @@ import (
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/contact"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
@@ -69,7 +69,7 @@ type writer struct {
 	queued int
 	// active says that a goroutine is flushing the queue. What follows belongs to that goroutine.
 	active bool
-	state  *cube.State
+	state  *settings.State
 }
 
 // request is one caller's operations. They go into one flush.
@@ -404,7 +404,7 @@ func (l *Log) flush(ctx context.Context, w *writer, ops []*operation) (err error
 	for try := range maxTries {
 		switch {
 		case w.state == nil:
-			w.state, err = cube.Load(ctx, l.db, w.tenant)
+			w.state, err = settings.Load(ctx, l.db, w.tenant)
 		case try > 0:
 			w.state, err = w.state.Reload(ctx, l.db)
 		}
@@ -459,7 +459,7 @@ func (l *Log) tryLocked(ctx context.Context, w *writer, ops []*operation) (bool,
 	if l.db.Dialect == store.SQLite {
 		ctx = context.WithoutCancel(ctx) // as in sqlite.write
 	}
-	var s *cube.State
+	var s *settings.State
 	var p plan
 	var base int64
 	err := l.db.WriteLocked(ctx, w.tenant, func(tx *store.Tx) (err error) {
@@ -500,7 +500,7 @@ func (l *Log) tryLocked(ctx context.Context, w *writer, ops []*operation) (bool,
 var errNothing = errors.New("nothing to write")
 
 // wrote notes what is durable, and tells it.
-func (l *Log) wrote(s *cube.State, p *plan, base int64) {
+func (l *Log) wrote(s *settings.State, p *plan, base int64) {
 	if p.forgets {
 		l.db.Forget()
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/tenant"
@@ -91,7 +92,7 @@ func (f *fixture) set(campaignID string, status entcampaign.Status) {
 
 func (f *fixture) define(key string, kind trait.Kind, isDimension bool) {
 	f.t.Helper()
-	if _, err := f.builder.DefineTrait(f.ctx, cube.DefineTraitInput{Key: key, Kind: kind, IsDimension: isDimension}); err != nil {
+	if _, err := settings.DefineTrait(f.ctx, f.builder, settings.DefineTraitInput{Key: key, Kind: kind, IsDimension: isDimension}); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -736,7 +737,7 @@ func TestOtherProcesses(t *testing.T) {
 		if got := refusals(f.try(wrong).Errors); got != "INVALID traits.age" {
 			t.Errorf("defined: got %q", got)
 		}
-		if _, err := f.builder.DeleteTrait(f.ctx, "age"); err != nil {
+		if _, err := settings.DeleteTrait(f.ctx, f.builder, "age"); err != nil {
 			t.Fatal(err)
 		}
 		f.record(wrong)
@@ -748,7 +749,7 @@ func TestOtherProcesses(t *testing.T) {
 func TestDays(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		f := newFixture(t, db)
-		states := cube.NewStates(db)
+		states := settings.NewStates(db)
 		const amsterdam, stJohns = "Europe/Amsterdam", "America/St_Johns"
 		for _, test := range []struct{ zone, at, day string }{
 			{amsterdam, "2024-03-30T22:59:59.999999Z", "2024-03-30"},
@@ -782,11 +783,11 @@ func TestDays(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := f.record(f.with(func(r *feedback.Recording) { r.RespondedAt = &at }))
-			s, err := cube.Load(f.ctx, db, f.tenant)
+			s, err := settings.Load(f.ctx, db, f.tenant)
 			if err != nil {
 				t.Fatal(err)
 			}
-			cells, err := cube.Read(f.ctx, db, s, cube.Query{From: cube.Earliest, To: cube.Latest, By: calendar.Daily})
+			cells, err := cube.Read(f.ctx, db, &s.Generations, cube.Query{From: cube.Earliest, To: cube.Latest, By: calendar.Daily})
 			if err != nil || cells.Len() != 1 || cells.Start(0) != day {
 				t.Errorf("%s in %s counts in %v, %v; want %s", test.at, test.zone, slices.Collect(cells.All()), err, day)
 			}
@@ -941,7 +942,7 @@ func TestGivenUp(t *testing.T) {
 func TestSearch(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		f := newFixture(t, db)
-		states := cube.NewStates(db)
+		states := settings.NewStates(db)
 		comments := []string{"Great SERVICE, très bien", "no service; it can't stay 50%_off", "\u0130stanbul: 36 \u212aelvin", "ΣΟΦΙΑ שלום", "naïve"}
 		for _, c := range comments {
 			f.record(f.with(func(r *feedback.Recording) { r.Comment = &c }))

@@ -10,12 +10,12 @@ import (
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/internal/auth"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 )
@@ -42,7 +42,7 @@ func TestWalkWhileOthersWrite(t *testing.T) {
 func testWalkWhileOthersWrite(t *testing.T, db *store.DB, field feedback.OrderField, size int, write func(f *fixture, r *ent.Response) error) {
 	t.Helper()
 	f := newFixture(t, db)
-	states := cube.NewStates(db)
+	states := settings.NewStates(db)
 	f.many(1_000, func(i int, r *feedback.Recording) {
 		r.Score = i % 11
 		if i%10 == 0 {
@@ -110,7 +110,7 @@ func testWalkWhileOthersWrite(t *testing.T, db *store.DB, field feedback.OrderFi
 func TestCountWhileOthersAmend(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		f := newFixture(t, db)
-		states := cube.NewStates(db)
+		states := settings.NewStates(db)
 		const every, all = 4, 20_000 // the passives' part is worth an index, and more than one statement
 		f.many(all, func(i int, r *feedback.Recording) {
 			r.Comment = new("so so")
@@ -154,7 +154,7 @@ func TestCountWhileOthersAmend(t *testing.T) {
 func TestNothingIsLookedAtForNothing(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		f := newFixture(t, db)
-		states := cube.NewStates(db)
+		states := settings.NewStates(db)
 		as := func(n auth.Narrowing) context.Context {
 			return auth.With(f.ctx, auth.Caller{Tenant: f.tenant, Scopes: []auth.Scope{auth.Read}, Token: true, Narrowing: n})
 		}

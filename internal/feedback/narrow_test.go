@@ -19,13 +19,13 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/contact"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/tenant"
@@ -36,7 +36,7 @@ import (
 // crowd is a tenant of whom much is known: each response twice, once deleted.
 type crowd struct {
 	*fixture
-	states    *cube.States
+	states    *settings.States
 	finder    *feedback.Finder
 	insight   *insight.Reader
 	campaigns []uuid.UUID
@@ -50,7 +50,7 @@ type crowd struct {
 
 func newCrowd(t *testing.T, db *store.DB, zone string) *crowd {
 	t.Helper()
-	c := &crowd{fixture: newFixture(t, db), states: cube.NewStates(db)}
+	c := &crowd{fixture: newFixture(t, db), states: settings.NewStates(db)}
 	c.finder, c.insight = feedback.NewFinder(db, c.states), insight.NewReader(db, c.states, clock)
 	if _, err := tenant.Update(c.ctx, db, c.builder, tenant.UpdateInput{TimeZone: &zone}); err != nil {
 		t.Fatal(err)
@@ -65,7 +65,7 @@ func newCrowd(t *testing.T, db *store.DB, zone string) *crowd {
 		{Not: &segment.Rule{Trait: &segment.Condition{Key: "vip", In: []string{"true"}}}},
 	}
 	for i, rule := range c.rules {
-		s, err := cube.CreateSegment(c.ctx, db, cube.CreateSegmentInput{Name: fmt.Sprint("Segment ", i), Rule: rule})
+		s, err := settings.CreateSegment(c.ctx, db, settings.CreateSegmentInput{Name: fmt.Sprint("Segment ", i), Rule: rule})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -432,7 +432,7 @@ func TestNarrowedToWhatIsGone(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		c, other := newCrowd(t, db, "UTC"), newFixture(t, db)
 		other.record(other.recording())
-		if _, err := cube.DeleteSegment(c.ctx, db, id.Segment.Format(c.segments[0])); err != nil {
+		if _, err := settings.DeleteSegment(c.ctx, db, id.Segment.Format(c.segments[0])); err != nil {
 			t.Fatal(err)
 		}
 		gone := id.Segment.Format(c.segments[0])
@@ -495,7 +495,7 @@ func TestMatchesEvents(t *testing.T) {
 		f := newFixture(t, db)
 		f.define("plan", trait.Text, true)
 		f.define("region", trait.Text, true)
-		s, err := cube.Load(f.ctx, db, f.tenant)
+		s, err := settings.Load(f.ctx, db, f.tenant)
 		if err != nil {
 			t.Fatal(err)
 		}

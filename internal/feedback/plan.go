@@ -13,6 +13,7 @@ import (
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/trait"
 )
 
@@ -180,7 +181,7 @@ type usedKey struct {
 // planner applies operations, one after the other, to what was read. It writes nothing: the database's part of a
 // flush knows no rules.
 type planner struct {
-	state *cube.State
+	state *settings.State
 	now   time.Time
 
 	people     map[uuid.UUID]*person
@@ -201,7 +202,7 @@ type planner struct {
 
 // planFlush plans the operations and notes what becomes of each. The state's dictionaries of profiles grow; whoever
 // does not carry the plan out has to truncate them again.
-func planFlush(state *cube.State, read found, ops []*operation, now time.Time) plan {
+func planFlush(state *settings.State, read found, ops []*operation, now time.Time) plan {
 	p := &planner{
 		state: state, now: now,
 		people:     make(map[uuid.UUID]*person, len(read.contacts)),
@@ -225,7 +226,7 @@ func planFlush(state *cube.State, read found, ops []*operation, now time.Time) p
 		p.keys[k.key] = &usedKey{namedKey: k, stored: true}
 	}
 	var known []int
-	for _, g := range state.Generations() {
+	for _, g := range state.Generations.All() {
 		known = append(known, g.Profiles.Len())
 	}
 	for _, op := range ops {
@@ -244,7 +245,7 @@ func planFlush(state *cube.State, read found, ops []*operation, now time.Time) p
 		}
 	}
 	var grown []cube.Grown
-	for i, g := range state.Generations() {
+	for i, g := range state.Generations.All() {
 		grown = append(grown, g.Since(known[i])...)
 	}
 	return p.plan(grown)
@@ -664,7 +665,7 @@ func (p *planner) erase(op *operation, more bool) {
 
 // count adds the response n times in every generation that has taken it in, or is about to.
 func (p *planner) count(r *ent.Response, n int64) {
-	for _, g := range p.state.Generations() {
+	for _, g := range p.state.Generations.All() {
 		if g.Holds(r.ID) {
 			p.deltas.Count(g, fact(r), n)
 		}

@@ -15,13 +15,14 @@ import (
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/trait"
 )
 
 var planned = time.Date(2025, 7, 1, 12, 0, 0, 0, time.UTC)
 
 // newState is a tenant's with one campaign, the dimension plan and no responses.
-func newState(t *testing.T) (s *cube.State, campaign uuid.UUID) {
+func newState(t *testing.T) (s *settings.State, campaign uuid.UUID) {
 	t.Helper()
 	campaign = id.New()
 	g, err := cube.NewGeneration(0, trait.Shape{Zone: "UTC", Dimensions: []trait.Dimension{{Key: "plan", Kind: trait.Text}}})
@@ -29,13 +30,13 @@ func newState(t *testing.T) (s *cube.State, campaign uuid.UUID) {
 		t.Fatal(err)
 	}
 	g.Whole = true
-	return &cube.State{
-		Tenant: id.New(), Zone: "UTC", Active: g, Campaigns: map[uuid.UUID]cube.Campaign{campaign: {Name: "Campaign", Status: "ACTIVE"}},
+	return &settings.State{
+		Generations: cube.Generations{Tenant: id.New(), Active: g}, Zone: "UTC", Campaigns: map[uuid.UUID]settings.Campaign{campaign: {Name: "Campaign", Status: "ACTIVE"}},
 		Traits: map[string]trait.Definition{"plan": {Key: "plan", Kind: trait.Text, IsDimension: true}},
 	}, campaign
 }
 
-func stored(s *cube.State, campaign uuid.UUID, score int, plan string) *ent.Response {
+func stored(s *settings.State, campaign uuid.UUID, score int, plan string) *ent.Response {
 	return &ent.Response{
 		ID: id.New(), TenantID: s.Tenant, CampaignID: campaign, Score: score, Channel: "API",
 		Traits: trait.Values{"plan": plan}, RespondedAt: planned, RecordedAt: planned, UpdatedAt: planned,
@@ -198,7 +199,7 @@ func TestPlanNarrowed(t *testing.T) {
 	}
 }
 
-func planFlushOne(s *cube.State, op *operation) *operation {
+func planFlushOne(s *settings.State, op *operation) *operation {
 	planFlush(s, found{}, []*operation{op}, planned)
 	return op
 }

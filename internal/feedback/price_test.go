@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"github.com/zeroten/zeroten/ent/response"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 )
@@ -20,7 +20,7 @@ import (
 func TestPriceOfASearch(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		f := newFixture(t, db)
-		states := cube.NewStates(db)
+		states := settings.NewStates(db)
 		comment := strings.Repeat("word ", 400) // 2,000 bytes
 		const all = 2_000
 		for at := 0; at < all; at += 1_000 {

@@ -13,7 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/ent/response"
-	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
@@ -209,7 +209,7 @@ func scanResponse(rows *sql.Rows, tenant uuid.UUID, before ...any) (*ent.Respons
 }
 
 // current reports whether the tenant's revision is still that of the state.
-func (l *Log) current(ctx context.Context, s *cube.State) (bool, error) {
+func (l *Log) current(ctx context.Context, s *settings.State) (bool, error) {
 	var revision int64
 	rows, err := l.db.Query(ctx, `SELECT revision FROM tenants WHERE id = $1`, s.Tenant)
 	if err != nil {

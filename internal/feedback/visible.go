@@ -13,12 +13,13 @@ import (
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
 // everything is the selection of all that there is for the caller. It takes the tenant's state, and so a statement, only
 // where the caller is narrowed to a segment.
-func everything(ctx context.Context, states *cube.States) (*Selection, error) {
+func everything(ctx context.Context, states *settings.States) (*Selection, error) {
 	n := auth.Narrowed(ctx)
 	if n.Segment == uuid.Nil {
 		return &Selection{Campaigns: n.Campaigns, From: cube.Earliest, To: cube.Latest, narrowing: n}, nil
@@ -36,7 +37,7 @@ func (sel *Selection) includes(r *ent.Response) bool {
 }
 
 // Visible says of each of the caller's tenant's responses whether it exists for the caller.
-func Visible(ctx context.Context, states *cube.States, responses []*ent.Response) ([]bool, error) {
+func Visible(ctx context.Context, states *settings.States, responses []*ent.Response) ([]bool, error) {
 	sel, err := everything(ctx, states)
 	if err != nil {
 		return nil, err
@@ -50,7 +51,7 @@ func Visible(ctx context.Context, states *cube.States, responses []*ent.Response
 
 // VisibleContacts says which of the caller's tenant's contacts exist for the caller: all, or where the caller is
 // narrowed, those who gave a response that exists for them. It takes two statements at most.
-func VisibleContacts(ctx context.Context, db *store.DB, states *cube.States, contacts []uuid.UUID) (map[uuid.UUID]bool, error) {
+func VisibleContacts(ctx context.Context, db *store.DB, states *settings.States, contacts []uuid.UUID) (map[uuid.UUID]bool, error) {
 	visible := make(map[uuid.UUID]bool, len(contacts))
 	if auth.Narrowed(ctx).IsZero() {
 		for _, c := range contacts {
@@ -113,12 +114,12 @@ const (
 
 // FewContacts gives the ids of all contacts that exist for a caller who is narrowed, newest first, where they gave few
 // responses; else few is false.
-func FewContacts(ctx context.Context, db *store.DB, states *cube.States) (ids []uuid.UUID, few bool, err error) {
+func FewContacts(ctx context.Context, db *store.DB, states *settings.States) (ids []uuid.UUID, few bool, err error) {
 	most := fewOfCampaigns
 	if auth.Narrowed(ctx).Segment != uuid.Nil {
 		most = fewOfSegment
 	}
-	err = states.Try(ctx, auth.Tenant(ctx), func(s *cube.State) error {
+	err = states.Try(ctx, auth.Tenant(ctx), func(s *settings.State) error {
 		ids, few = nil, false
 		sel, err := new(Filter).Select(ctx, s, Within{}, time.Time{})
 		if err != nil {
@@ -139,7 +140,7 @@ func FewContacts(ctx context.Context, db *store.DB, states *cube.States) (ids []
 }
 
 // OfContact lists what one contact of the caller's tenant answered, newest first, as far as it exists for the caller.
-func OfContact(ctx context.Context, db *store.DB, states *cube.States, contact uuid.UUID, args page.Args) (*page.Connection[*ent.Response], error) {
+func OfContact(ctx context.Context, db *store.DB, states *settings.States, contact uuid.UUID, args page.Args) (*page.Connection[*ent.Response], error) {
 	sel, err := everything(ctx, states)
 	if err != nil {
 		return nil, err

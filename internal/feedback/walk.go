@@ -400,7 +400,7 @@ func (k *walk) days(ctx context.Context, desc bool) ([]stretch, error) {
 		return nil, err
 	}
 	q.By, q.ByCampaign = calendar.Daily, true
-	cells, err := cube.Read(ctx, k.db, k.sel.state, q)
+	cells, err := cube.Read(ctx, k.db, &k.sel.state.Generations, q)
 	if errors.Is(err, cube.ErrStale) {
 		return []stretch{k.all()}, nil // that is longer, and right too
 	}
@@ -508,7 +508,7 @@ func (r *route) counts(sel *Selection, h *nps.Histogram) int64 {
 
 // months are how many responses there are of each campaign in each month, in order.
 func (k *walk) months(ctx context.Context) ([]cube.Cell, error) {
-	cells, err := cube.Read(ctx, k.db, k.sel.state, cube.Query{
+	cells, err := cube.Read(ctx, k.db, &k.sel.state.Generations, cube.Query{
 		Campaigns: k.sel.narrowing.Campaigns, From: cube.Earliest, To: cube.Latest, ByCampaign: true, By: calendar.Monthly,
 	})
 	if err != nil {

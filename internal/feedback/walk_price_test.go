@@ -8,12 +8,12 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/internal/auth"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/trait"
@@ -48,14 +48,14 @@ func TestPriceOfAWalkAmongTheHidden(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		f := newFixture(t, db)
 		f.define("plan", trait.Text, true)
-		s, err := cube.CreateSegment(f.ctx, db, cube.CreateSegmentInput{
+		s, err := settings.CreateSegment(f.ctx, db, settings.CreateSegmentInput{
 			Name: "Gold", Rule: segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"gold"}}},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		campaigns := []uuid.UUID{mustParse(t, id.Campaign, f.campaign)}
-		states := cube.NewStates(db)
+		states := settings.NewStates(db)
 		f.many(150, func(_ int, r *feedback.Recording) { r.Traits["plan"], r.Comment = "gold", new("slow") })
 		ask := func() map[string]string {
 			prices := map[string]string{}
@@ -111,7 +111,7 @@ func hooked(ctx context.Context, hook func(n int) bool) context.Context {
 func TestDeletedMeanwhile(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		f := newFixture(t, db)
-		states := cube.NewStates(db)
+		states := settings.NewStates(db)
 		f.many(3_000, func(i int, r *feedback.Recording) {
 			r.Score = i % 11
 			if i%2 == 0 {

@@ -17,6 +17,7 @@ import (
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/importer"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/tenant"
@@ -56,7 +57,7 @@ func open(t *testing.T, db *store.DB) *house {
 // prepare prepares the real answers as somebody would who looked at them.
 func (h *house) prepare(t *testing.T) *importer.Plan {
 	t.Helper()
-	state, err := cube.Load(h.ctx, h.db, auth.Tenant(h.ctx))
+	state, err := settings.Load(h.ctx, h.db, auth.Tenant(h.ctx))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,8 +73,8 @@ func (h *house) prepare(t *testing.T) *importer.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = p.Define(h.ctx, func(ctx context.Context, in cube.DefineTraitInput) error {
-		_, err := h.builder.DefineTrait(ctx, in)
+	err = p.Define(h.ctx, func(ctx context.Context, in settings.DefineTraitInput) error {
+		_, err := settings.DefineTrait(ctx, h.builder, in)
 		return err
 	})
 	if err != nil {

@@ -24,7 +24,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/zeroten/zeroten/internal/contact"
-	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/trait"
 )
 
@@ -678,12 +678,12 @@ func (p *Plan) decide(dates *dateGuess) (err error) {
 
 // Define defines those of the plan's traits that the tenant does not have, by means of define, such as a
 // cube.Builder's DefineTrait. They become dimensions, unless they have more values than a dimension keeps apart.
-func (p *Plan) Define(ctx context.Context, define func(context.Context, cube.DefineTraitInput) error) error {
+func (p *Plan) Define(ctx context.Context, define func(context.Context, settings.DefineTraitInput) error) error {
 	for _, t := range p.columns.traits {
 		if t.defined {
 			continue
 		}
-		if err := define(ctx, cube.DefineTraitInput{Key: t.key, Kind: t.kind, IsDimension: t.dimension}); err != nil {
+		if err := define(ctx, settings.DefineTraitInput{Key: t.key, Kind: t.kind, IsDimension: t.dimension}); err != nil {
 			return fmt.Errorf("defining the trait %s: %w", t.key, err)
 		}
 		t.defined = true

@@ -21,9 +21,9 @@ import (
 
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/apierror"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/trait"
 	"pgregory.net/rapid"
 )
@@ -449,7 +449,7 @@ func TestDescribe(t *testing.T) {
 		t.Errorf("%d rows, %d bytes", p.Rows(), p.Size())
 	}
 	var defined []string
-	define := func(_ context.Context, in cube.DefineTraitInput) error {
+	define := func(_ context.Context, in settings.DefineTraitInput) error {
 		defined = append(defined, fmt.Sprint(in.Key, in.Kind, in.IsDimension))
 		return nil
 	}

@@ -8,9 +8,9 @@ import (
 
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/calendar"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"pgregory.net/rapid"
@@ -69,7 +69,7 @@ func TestTrendsToTheCalendarsEnds(t *testing.T) {
 			answers = append(answers, answer{Score: i % 11, At: on(at)})
 		}
 		w.record(t, answers...)
-		states := cube.NewStates(db)
+		states := settings.NewStates(db)
 		today := calendar.DayOf(now, time.UTC)
 		rapid.Check(t, func(rt *rapid.T) {
 			var f feedback.Filter

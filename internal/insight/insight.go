@@ -18,18 +18,19 @@ import (
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
 // Reader reads the cubes.
 type Reader struct {
 	db     *store.DB
-	states *cube.States
+	states *settings.States
 	now    func() time.Time
 }
 
 // NewReader makes a Reader; now is the clock that says which day is today.
-func NewReader(db *store.DB, states *cube.States, now func() time.Time) *Reader {
+func NewReader(db *store.DB, states *settings.States, now func() time.Time) *Reader {
 	return &Reader{db: db, states: states, now: now}
 }
 
@@ -145,7 +146,7 @@ type split struct {
 
 // cells are what was read, and the state that their profiles and campaigns are of.
 type cells struct {
-	state *cube.State
+	state *settings.State
 	cells *cube.Cells
 	// narrowed says that the caller is, and must not learn how many responses there are in all.
 	narrowed bool
@@ -201,13 +202,13 @@ func (s *source) read(ctx context.Context, sp split) (*cells, error) {
 		defer func() { <-s.reading }()
 	}
 	var out *cells
-	err := s.reader.states.Try(ctx, s.tenant, func(state *cube.State) error {
+	err := s.reader.states.Try(ctx, s.tenant, func(state *settings.State) error {
 		q, err := s.query(ctx, state)
 		if err != nil {
 			return err
 		}
 		q.From, q.To, q.ByCampaign, q.ByProfile, q.By = sp.from, s.to, sp.byCampaign, sp.byProfile, sp.by
-		found, err := cube.Read(ctx, s.reader.db, state, q)
+		found, err := cube.Read(ctx, s.reader.db, &state.Generations, q)
 		if err != nil {
 			return err
 		}
@@ -221,7 +222,7 @@ func (s *source) read(ctx context.Context, sp split) (*cells, error) {
 }
 
 // query resolves the filter for a state: anew only where the state is another.
-func (s *source) query(ctx context.Context, state *cube.State) (cube.Query, error) {
+func (s *source) query(ctx context.Context, state *settings.State) (cube.Query, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.sel.Settings() != state.Settings {
@@ -235,7 +236,7 @@ func (s *source) query(ctx context.Context, state *cube.State) (cube.Query, erro
 }
 
 // fold goes through the body's cells, divided by time as asked.
-func (f *Feedback) fold(ctx context.Context, by calendar.Interval, from calendar.Day, each func(*cube.Cells, int32)) (*cube.State, error) {
+func (f *Feedback) fold(ctx context.Context, by calendar.Interval, from calendar.Day, each func(*cube.Cells, int32)) (*settings.State, error) {
 	sp := split{by: by, from: from}
 	f.group.divide(&sp)
 	c, err := f.source.load(ctx, sp)

@@ -24,6 +24,7 @@ import (
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/tenant"
@@ -59,13 +60,13 @@ func newWorld(t testing.TB, db *store.DB, zone string) *world {
 			t.Error(err)
 		}
 	})
-	w.reader = insight.NewReader(db, cube.NewStates(db), clock)
+	w.reader = insight.NewReader(db, settings.NewStates(db), clock)
 	w.builder = cube.NewBuilder(db, func() *river.Client[*sql.Tx] { return nil })
-	for _, in := range []cube.DefineTraitInput{
+	for _, in := range []settings.DefineTraitInput{
 		{Key: "plan", Kind: trait.Text, IsDimension: true},
 		{Key: "age", Kind: trait.Number, IsDimension: true, Edges: []float64{10, 20}},
 	} {
-		if _, err := w.builder.DefineTrait(w.ctx, in); err != nil {
+		if _, err := settings.DefineTrait(w.ctx, w.builder, in); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -415,7 +416,7 @@ func TestFoldsAreSumsOfAnswers(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		rapid.Check(t, func(rt *rapid.T) {
 			w := newWorld(t, db, rapid.SampledFrom([]string{"UTC", "Europe/Amsterdam", "America/St_Johns", "Pacific/Apia"}).Draw(rt, "zone"))
-			s, err := cube.Load(w.ctx, db, auth.Tenant(w.ctx))
+			s, err := settings.Load(w.ctx, db, auth.Tenant(w.ctx))
 			if err != nil {
 				rt.Fatal(err)
 			}

@@ -11,11 +11,11 @@ import (
 	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/contact"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/trait"
@@ -27,7 +27,7 @@ import (
 func (w *world) keepApart(t *testing.T, limits trait.Limits) {
 	t.Helper()
 	err := w.db.WriteSettings(w.ctx, auth.Tenant(w.ctx), func(tx *store.Tx) error {
-		s, err := cube.LoadTx(w.ctx, tx.SQL, auth.Tenant(w.ctx))
+		s, err := settings.LoadTx(w.ctx, tx.SQL, auth.Tenant(w.ctx))
 		if err != nil {
 			return err
 		}
@@ -143,7 +143,7 @@ func filtersAgree(t *testing.T, db *store.DB, limits trait.Limits) {
 	if err != nil || len(entries) != len(answers) {
 		t.Fatalf("the log has %d entries, %v", len(entries), err)
 	}
-	states := cube.NewStates(db)
+	states := settings.NewStates(db)
 	s, err := states.Get(w.ctx, tenant)
 	if err != nil {
 		t.Fatal(err)

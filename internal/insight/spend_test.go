@@ -14,6 +14,7 @@ import (
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 )
@@ -32,11 +33,11 @@ func TestWorkIsPaidFor(t *testing.T) {
 		for i := 0; i < len(answers); i += 1_000 {
 			w.record(t, answers[i:i+1_000]...)
 		}
-		state, err := cube.NewStates(db).Get(w.ctx, auth.Tenant(w.ctx))
+		state, err := settings.NewStates(db).Get(w.ctx, auth.Tenant(w.ctx))
 		if err != nil {
 			t.Fatal(err)
 		}
-		cells, err := cube.Read(w.ctx, db, state, cube.Query{From: cube.Earliest, To: cube.Latest, ByCampaign: true, ByProfile: true, By: calendar.Monthly})
+		cells, err := cube.Read(w.ctx, db, &state.Generations, cube.Query{From: cube.Earliest, To: cube.Latest, ByCampaign: true, ByProfile: true, By: calendar.Monthly})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,8 +8,8 @@ import (
 
 	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/internal/auth"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/tenant"
 )
@@ -21,7 +21,7 @@ func benchHub(b *testing.B) (*Hub, context.Context) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	h := newHub(db, cube.NewStates(db), Config{Poll: time.Hour, Log: quiet()}, roomy, false)
+	h := newHub(db, settings.NewStates(db), Config{Poll: time.Hour, Log: quiet()}, roomy, false)
 	b.Cleanup(h.Close)
 	return h, auth.ForTenant(b.Context(), made.ID)
 }

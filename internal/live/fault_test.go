@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/flight"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 )
@@ -105,7 +105,7 @@ func TestFaultThatNobodyIsToldOfIsLogged(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		lines := make(heard, 100)
 		log := slog.New(slog.NewTextHandler(lines, nil))
-		hub := newHub(db, cube.NewStates(db), Config{Poll: time.Hour, Log: log}, roomy, false)
+		hub := newHub(db, settings.NewStates(db), Config{Poll: time.Hour, Log: log}, roomy, false)
 		defer hub.Close()
 		w := newWorld(t, begin(t, db, roomy, time.Hour, false))
 		watch, err := hub.Watch(w.ctx)

@@ -23,9 +23,9 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/flight"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
@@ -79,7 +79,7 @@ var ample = bounds{
 // Hub feeds all who listen on one process.
 type Hub struct {
 	db     *store.DB
-	states *cube.States
+	states *settings.States
 	cfg    Config
 	bounds bounds
 
@@ -134,12 +134,12 @@ func (h *Hub) retry(level slog.Level, doing string, err error) {
 }
 
 // NewHub makes a hub and starts what it does in the background. Close stops it.
-func NewHub(db *store.DB, states *cube.States, cfg Config) *Hub {
+func NewHub(db *store.DB, states *settings.States, cfg Config) *Hub {
 	return newHub(db, states, cfg, ample, true)
 }
 
 // newHub makes a hub that neither sends nor hears notifications unless it is to.
-func newHub(db *store.DB, states *cube.States, cfg Config, b bounds, notify bool) *Hub {
+func newHub(db *store.DB, states *settings.States, cfg Config, b bounds, notify bool) *Hub {
 	if cfg.Poll <= 0 {
 		cfg.Poll = time.Second
 	}

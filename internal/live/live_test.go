@@ -21,6 +21,7 @@ import (
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/trait"
@@ -67,7 +68,7 @@ func TestStates(t *testing.T) {
 		t.Fatal(len(entries), err)
 	}
 	rapid.Check(t, func(r *rapid.T) {
-		h := newHub(db, cube.NewStates(db), Config{Poll: time.Hour, Log: quiet()}, tight, false)
+		h := newHub(db, settings.NewStates(db), Config{Poll: time.Hour, Log: quiet()}, tight, false)
 		defer h.Close()
 		tail, err := h.acquire(w.ctx)
 		if err != nil {
@@ -250,7 +251,7 @@ func TestEverybodyHearsEverything(t *testing.T) {
 
 func (w *world) define(key string, kind trait.Kind) {
 	w.t.Helper()
-	_, err := cube.NewBuilder(w.db, nil).DefineTrait(w.ctx, cube.DefineTraitInput{Key: key, Kind: kind, IsDimension: true})
+	_, err := settings.DefineTrait(w.ctx, cube.NewBuilder(w.db, nil), settings.DefineTraitInput{Key: key, Kind: kind, IsDimension: true})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -258,7 +259,7 @@ func (w *world) define(key string, kind trait.Kind) {
 
 func (w *world) save(name string, rule segment.Rule) (uuid.UUID, string) {
 	w.t.Helper()
-	g, err := cube.CreateSegment(w.ctx, w.db, cube.CreateSegmentInput{Name: name, Rule: rule})
+	g, err := settings.CreateSegment(w.ctx, w.db, settings.CreateSegmentInput{Name: name, Rule: rule})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -394,7 +395,7 @@ func TestSettings(t *testing.T) {
 		// Each change holds for what is recorded next, through whatever else is changed.
 		for i := range 10 {
 			now := []string{"gold", "basic"}[i%2]
-			if _, err := cube.UpdateSegment(w.ctx, w.db, cube.UpdateSegmentInput{ID: text, Rule: new(plan(now))}); err != nil {
+			if _, err := settings.UpdateSegment(w.ctx, w.db, settings.UpdateSegmentInput{ID: text, Rule: new(plan(now))}); err != nil {
 				t.Fatal(err)
 			}
 			before := with("neither") - 1
@@ -413,7 +414,7 @@ func TestSettings(t *testing.T) {
 			_, err := byFilter.Next(w.ctx)
 			waiting <- err
 		}()
-		if _, err := cube.DeleteSegment(w.ctx, w.db, text); err != nil {
+		if _, err := settings.DeleteSegment(w.ctx, w.db, text); err != nil {
 			t.Fatal(err)
 		}
 		// With no event at all.
@@ -559,7 +560,7 @@ func TestWatch(t *testing.T) {
 		for range 20 {
 			w.record(1)
 		}
-		s, err := cube.Load(ctx, w.db, w.tenant)
+		s, err := settings.Load(ctx, w.db, w.tenant)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -672,7 +673,7 @@ func TestWrongHint(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w := newWorld(t, begin(t, db, roomy, time.Hour, false))
 		w.record(2)
-		h := newHub(db, cube.NewStates(db), Config{Poll: time.Hour, Log: quiet()}, roomy, false)
+		h := newHub(db, settings.NewStates(db), Config{Poll: time.Hour, Log: quiet()}, roomy, false)
 		defer h.Close()
 		tail, err := h.acquire(w.ctx)
 		if err != nil {

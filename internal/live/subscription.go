@@ -14,10 +14,10 @@ import (
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/calendar"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/settings"
 )
 
 // errEnded is returned to those who go on listening after they closed.
@@ -60,7 +60,7 @@ type view struct {
 }
 
 // resolve brings the selection up to the state, unless it was resolved by a newer one.
-func (v *view) resolve(state *cube.State, now time.Time) (err error) {
+func (v *view) resolve(state *settings.State, now time.Time) (err error) {
 	today := state.Today(now)
 	if v.selection != nil && (state.Settings < v.settings || state.Settings == v.settings && today == v.today) {
 		return nil
@@ -215,7 +215,7 @@ func (s *Subscription) put(e item) bool {
 }
 
 // offer takes what the tailer hands out, and reports whether the subscription stays attached.
-func (s *Subscription) offer(entries []item, state *cube.State, now time.Time) (stays bool) {
+func (s *Subscription) offer(entries []item, state *settings.State, now time.Time) (stays bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer func() {
@@ -323,7 +323,7 @@ func (s *Subscription) catchUp(ctx context.Context) error {
 	if len(entries) == 0 {
 		return errLost
 	}
-	var state *cube.State
+	var state *settings.State
 	if s.view != nil {
 		if state, err = t.readState(ctx); err != nil {
 			return err
@@ -338,7 +338,7 @@ func (s *Subscription) catchUp(ctx context.Context) error {
 }
 
 // fill takes what passes, as much as there is room for.
-func (s *Subscription) fill(entries []item, state *cube.State, now time.Time) {
+func (s *Subscription) fill(entries []item, state *settings.State, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer func() {

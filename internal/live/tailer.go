@@ -10,9 +10,9 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/internal/auth"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/flight"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
@@ -55,7 +55,7 @@ type tailer struct {
 	watches []*Watch
 
 	stateMu sync.Mutex
-	state   *cube.State
+	state   *settings.State
 }
 
 // item is an entry that is kept in memory.
@@ -299,7 +299,7 @@ func following(entries []item, position int64) int {
 // handOut offers entries to all attached. Their filters are resolved by settings that are read after the entries were
 // committed: who has been told that a segment is saved, and records then, is matched by that segment.
 func (t *tailer) handOut(entries []item) error {
-	var state *cube.State
+	var state *settings.State
 	defer t.wakeWatches()
 	for len(entries) > 0 {
 		n := min(chunk, len(entries))
@@ -315,7 +315,7 @@ func (t *tailer) handOut(entries []item) error {
 }
 
 // handOutChunk does nothing but read a state where one is needed and there is none.
-func (t *tailer) handOutChunk(entries []item, state **cube.State) (done bool, err error) {
+func (t *tailer) handOutChunk(entries []item, state **settings.State) (done bool, err error) {
 	t.listeners.Lock()
 	if t.views > 0 && *state == nil {
 		t.listeners.Unlock()
@@ -329,7 +329,7 @@ func (t *tailer) handOutChunk(entries []item, state **cube.State) (done bool, er
 }
 
 // offer hands entries to all attached, and detaches those that cannot take them. It is called with listeners locked.
-func (t *tailer) offer(entries []item, state *cube.State) {
+func (t *tailer) offer(entries []item, state *settings.State) {
 	now := t.hub.cfg.Now()
 	for _, s := range slices.Backward(t.attached) { // detach changes nothing before its place
 		if !s.offer(entries, state, now) {
@@ -357,7 +357,7 @@ func (t *tailer) resolveAll() error {
 }
 
 // readState is the tenant's state as it is now; the same one for all, as long as the settings stay.
-func (t *tailer) readState(ctx context.Context) (*cube.State, error) {
+func (t *tailer) readState(ctx context.Context) (*settings.State, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	s, err := t.hub.states.Get(ctx, t.tenant)

@@ -14,9 +14,9 @@ import (
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/campaign"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/tenant"
@@ -57,7 +57,7 @@ var running atomic.Int64
 func begin(t *testing.T, db *store.DB, b bounds, poll time.Duration, notify bool) process {
 	t.Helper()
 	running.Add(1)
-	p := process{db: db, hub: newHub(db, cube.NewStates(db), Config{Poll: poll, Log: quiet()}, b, notify)}
+	p := process{db: db, hub: newHub(db, settings.NewStates(db), Config{Poll: poll, Log: quiet()}, b, notify)}
 	var err error
 	if p.log, err = feedback.NewLog(db, feedback.Config{Flushed: p.hub.Flushed}); err != nil {
 		t.Fatal(err)

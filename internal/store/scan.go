@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 
 	"github.com/zeroten/zeroten/internal/rate"
@@ -25,4 +26,24 @@ func (db *DB) Sift(ctx context.Context, statement func() error) error {
 		return err // others of the caller's have used it up meanwhile
 	}
 	return statement()
+}
+
+// Querier is a transaction or a pool of connections.
+type Querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// Each runs a query and calls scan on every row.
+func Each(ctx context.Context, from Querier, scan func(*sql.Rows) error, query string, args ...any) error {
+	rows, err := from.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }

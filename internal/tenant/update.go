@@ -9,6 +9,7 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
@@ -47,7 +48,7 @@ func Update(ctx context.Context, db *store.DB, builder *cube.Builder, in UpdateI
 		if saved, err = update.Save(ctx); err != nil {
 			return err
 		}
-		return builder.Reshape(ctx, tx, tenant)
+		return settings.Reshape(ctx, tx, builder, tenant)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("updating the tenant: %w", err)

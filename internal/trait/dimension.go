@@ -1,6 +1,7 @@
 package trait
 
 import (
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -22,6 +23,24 @@ type Shape struct {
 	Dimensions []Dimension `json:"dimensions"`
 	// Limits are how much is kept apart. They are frozen with the rest, so that what was placed stays where it is.
 	Limits Limits `json:"limits,omitzero"`
+}
+
+// SameDimension reports whether both shapes have the trait as the same dimension, or neither as one.
+func (s *Shape) SameDimension(o *Shape, key string) bool {
+	a, b := s.dimension(key), o.dimension(key)
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Key == b.Key && a.Kind == b.Kind && slices.Equal(a.Edges, b.Edges)
+}
+
+func (s *Shape) dimension(key string) *Dimension {
+	for i := range s.Dimensions {
+		if s.Dimensions[i].Key == key {
+			return &s.Dimensions[i]
+		}
+	}
+	return nil
 }
 
 // Limits say how much a cube keeps apart. What is 0 is as MaxValues and MaxProfiles say.

@@ -1,7 +1,10 @@
-package cube
+package settings
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -10,6 +13,7 @@ import (
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/segment"
@@ -75,7 +79,7 @@ func UpdateSegment(ctx context.Context, db *store.DB, in UpdateSegmentInput) (*e
 			update.SetName(*in.Name)
 			changed = true
 		}
-		if in.Rule != nil && encode(*in.Rule) != encode(old.Rule) {
+		if in.Rule != nil && !same(*in.Rule, old.Rule) {
 			update.SetRule(*in.Rule)
 			changed = true
 		}
@@ -114,6 +118,13 @@ func DeleteSegment(ctx context.Context, db *store.DB, idText string) (deleted uu
 		return uuid.UUID{}, err
 	}
 	return target, nil
+}
+
+// same reports whether both rules are stored alike.
+func same(a, b segment.Rule) bool {
+	was, err := json.Marshal(a)
+	is, wrong := json.Marshal(b)
+	return errors.Join(err, wrong) == nil && bytes.Equal(was, is)
 }
 
 func findSegment(ctx context.Context, tx *store.Tx, target uuid.UUID) (*ent.Segment, error) {
@@ -182,12 +193,12 @@ func (s *State) Matcher(ctx context.Context, db *store.DB, rule segment.Rule) (*
 	if err == nil || s.Building == nil || rule.Validate(s.Building.Shape.Dimensions) != nil {
 		return m, err
 	}
-	r, err := progress(ctx, db.Reader, s.Tenant)
+	r, err := cube.Progress(ctx, db, s.Tenant)
 	if err != nil {
 		return nil, err
 	}
 	if r == nil {
-		return nil, ErrStale // built meanwhile
+		return nil, cube.ErrStale // built meanwhile
 	}
 	soFar := fmt.Sprintf(": %d of %d so far", r.Done, r.Total)
 	if !auth.Narrowed(ctx).IsZero() {

@@ -1,4 +1,4 @@
-package cube
+package settings
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	enttrait "github.com/zeroten/zeroten/ent/trait"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/trait"
 )
@@ -28,10 +29,10 @@ type DefineTraitInput struct {
 
 // DefineTrait creates or changes a trait of the caller's tenant. Where that changes its dimensions, past responses
 // are taken in: at once where they are few, else by a job. The error is UserErrors for what the caller can mend.
-func (b *Builder) DefineTrait(ctx context.Context, in DefineTraitInput) (*ent.Trait, error) {
+func DefineTrait(ctx context.Context, b *cube.Builder, in DefineTraitInput) (*ent.Trait, error) {
 	var saved *ent.Trait
 	tenant := auth.Tenant(ctx)
-	err := b.db.WriteSettings(ctx, tenant, func(tx *store.Tx) error {
+	err := b.DB.WriteSettings(ctx, tenant, func(tx *store.Tx) error {
 		s, err := definitions(ctx, tx.SQL, tenant)
 		if err != nil {
 			return err
@@ -43,7 +44,7 @@ func (b *Builder) DefineTrait(ctx context.Context, in DefineTraitInput) (*ent.Tr
 		if saved, err = saveTrait(ctx, tx, def); err != nil {
 			return fmt.Errorf("saving trait %s: %w", def.Key, err)
 		}
-		return b.Reshape(ctx, tx, tenant)
+		return Reshape(ctx, tx, b, tenant)
 	})
 	if err != nil {
 		return nil, err
@@ -127,9 +128,9 @@ func saveTrait(ctx context.Context, tx *store.Tx, def trait.Definition) (*ent.Tr
 
 // DeleteTrait deletes a trait's definition; what people answered keeps its values. The error is UserErrors where
 // there is no such trait, and where a segment uses it.
-func (b *Builder) DeleteTrait(ctx context.Context, key string) (deleted uuid.UUID, err error) {
+func DeleteTrait(ctx context.Context, b *cube.Builder, key string) (deleted uuid.UUID, err error) {
 	tenant := auth.Tenant(ctx)
-	err = b.db.WriteSettings(ctx, tenant, func(tx *store.Tx) error {
+	err = b.DB.WriteSettings(ctx, tenant, func(tx *store.Tx) error {
 		s, err := definitions(ctx, tx.SQL, tenant)
 		if err != nil {
 			return err
@@ -155,7 +156,30 @@ func (b *Builder) DeleteTrait(ctx context.Context, key string) (deleted uuid.UUI
 			return fmt.Errorf("deleting trait %s: %w", key, err)
 		}
 		deleted = old.ID
-		return b.Reshape(ctx, tx, tenant)
+		return Reshape(ctx, tx, b, tenant)
 	})
 	return deleted, err
+}
+
+// Reshape begins the generation that the tenant's zone and traits now ask for, where the newest has another shape; see
+// cube.Builder. It runs in the transaction that changes them, under the tenant's lock.
+func Reshape(ctx context.Context, tx *store.Tx, b *cube.Builder, tenant uuid.UUID) error {
+	s, err := definitions(ctx, tx.SQL, tenant)
+	if err != nil {
+		return err
+	}
+	return b.Reshape(ctx, tx, &s.Generations, trait.Shape{Zone: s.Zone, Dimensions: s.dimensions(), Limits: s.Active.Shape.Limits})
+}
+
+// TraitProgress is how far the tenant's rebuild is, if it takes past responses in for this trait.
+func TraitProgress(ctx context.Context, db *store.DB, tenant uuid.UUID, key string) (*cube.Rebuild, error) {
+	found, err := cube.Progress(ctx, db, tenant)
+	if found == nil || err != nil {
+		return nil, err
+	}
+	s, err := Load(ctx, db, tenant)
+	if err != nil || s.Building == nil || s.Active.Shape.SameDimension(&s.Building.Shape, key) {
+		return nil, err
+	}
+	return found, nil
 }

@@ -1,4 +1,4 @@
-package cube_test
+package settings_test
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/tenant"
@@ -31,12 +32,12 @@ func segmenting(t *testing.T, db *store.DB) context.Context {
 	}
 	ctx := auth.ForTenant(t.Context(), made.ID)
 	b := cube.NewBuilder(db, nil)
-	for _, in := range []cube.DefineTraitInput{
+	for _, in := range []settings.DefineTraitInput{
 		{Key: "plan", Kind: trait.Text, IsDimension: true},
 		{Key: "age", Kind: trait.Number, IsDimension: true, Edges: []float64{18, 65}},
 		{Key: "note", Kind: trait.Text},
 	} {
-		if _, err := b.DefineTrait(ctx, in); err != nil {
+		if _, err := settings.DefineTrait(ctx, b, in); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -65,21 +66,21 @@ func TestCreateSegment(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		ctx := segmenting(t, db)
 		for name, test := range map[string]struct {
-			in   cube.CreateSegmentInput
+			in   settings.CreateSegmentInput
 			want []string
 		}{
-			"no name":          {cube.CreateSegmentInput{Rule: planIn("gold")}, []string{"REQUIRED name"}},
-			"a long name":      {cube.CreateSegmentInput{Name: strings.Repeat("ü", 201), Rule: planIn("gold")}, []string{"TOO_LONG name"}},
-			"no rule":          {cube.CreateSegmentInput{Name: "n"}, []string{"INVALID rule"}},
-			"name and rule":    {cube.CreateSegmentInput{Name: " "}, []string{"REQUIRED name", "INVALID rule"}},
-			"an unknown key":   {cube.CreateSegmentInput{Name: "n", Rule: segment.Rule{Trait: &segment.Condition{Key: "x", IsKnown: new(true)}}}, []string{"NOT_FOUND rule.trait.key"}},
-			"no dimension":     {cube.CreateSegmentInput{Name: "n", Rule: segment.Rule{Trait: &segment.Condition{Key: "note", IsKnown: new(true)}}}, []string{"NOT_FOUND rule.trait.key"}},
-			"not an edge":      {cube.CreateSegmentInput{Name: "n", Rule: segment.Rule{Any: []segment.Rule{planIn("a"), {Trait: &segment.Condition{Key: "age", AtLeast: new(20.0)}}}}}, []string{"INVALID rule.any.1.trait.atLeast"}},
-			"good":             {cube.CreateSegmentInput{Name: strings.Repeat("ü", 200), Rule: planIn("gold")}, nil},
-			"of the same name": {cube.CreateSegmentInput{Name: strings.Repeat("ü", 200), Rule: segment.Rule{Not: new(planIn("gold"))}}, nil},
+			"no name":          {settings.CreateSegmentInput{Rule: planIn("gold")}, []string{"REQUIRED name"}},
+			"a long name":      {settings.CreateSegmentInput{Name: strings.Repeat("ü", 201), Rule: planIn("gold")}, []string{"TOO_LONG name"}},
+			"no rule":          {settings.CreateSegmentInput{Name: "n"}, []string{"INVALID rule"}},
+			"name and rule":    {settings.CreateSegmentInput{Name: " "}, []string{"REQUIRED name", "INVALID rule"}},
+			"an unknown key":   {settings.CreateSegmentInput{Name: "n", Rule: segment.Rule{Trait: &segment.Condition{Key: "x", IsKnown: new(true)}}}, []string{"NOT_FOUND rule.trait.key"}},
+			"no dimension":     {settings.CreateSegmentInput{Name: "n", Rule: segment.Rule{Trait: &segment.Condition{Key: "note", IsKnown: new(true)}}}, []string{"NOT_FOUND rule.trait.key"}},
+			"not an edge":      {settings.CreateSegmentInput{Name: "n", Rule: segment.Rule{Any: []segment.Rule{planIn("a"), {Trait: &segment.Condition{Key: "age", AtLeast: new(20.0)}}}}}, []string{"INVALID rule.any.1.trait.atLeast"}},
+			"good":             {settings.CreateSegmentInput{Name: strings.Repeat("ü", 200), Rule: planIn("gold")}, nil},
+			"of the same name": {settings.CreateSegmentInput{Name: strings.Repeat("ü", 200), Rule: segment.Rule{Not: new(planIn("gold"))}}, nil},
 		} {
 			t.Run(name, func(t *testing.T) {
-				created, err := cube.CreateSegment(ctx, db, test.in)
+				created, err := settings.CreateSegment(ctx, db, test.in)
 				if test.want != nil {
 					if got := segmentRefusals(t, err); !slices.Equal(got, test.want) {
 						t.Errorf("got %q, want %q", got, test.want)
@@ -89,14 +90,14 @@ func TestCreateSegment(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				found, err := cube.GetSegment(ctx, db, created.ID)
+				found, err := settings.GetSegment(ctx, db, created.ID)
 				if err != nil {
 					t.Fatal(err)
 				}
 				if found.Name != test.in.Name || fmt.Sprint(found.Rule.Uses()) != "[plan]" {
 					t.Errorf("got %v", found)
 				}
-				s, err := cube.Load(ctx, db, auth.Tenant(ctx))
+				s, err := settings.Load(ctx, db, auth.Tenant(ctx))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -105,7 +106,7 @@ func TestCreateSegment(t *testing.T) {
 				}
 			})
 		}
-		all, err := cube.ListSegments(ctx, db, page.Args{})
+		all, err := settings.ListSegments(ctx, db, page.Args{})
 		if err != nil || len(all.Edges) != 2 {
 			t.Errorf("got %v, %v; want the 2 that were not refused", all, err)
 		}
@@ -115,7 +116,7 @@ func TestCreateSegment(t *testing.T) {
 func TestUpdateSegment(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		ctx, other := segmenting(t, db), segmenting(t, db)
-		made, err := cube.CreateSegment(ctx, db, cube.CreateSegmentInput{Name: "Gold", Rule: planIn("gold")})
+		made, err := settings.CreateSegment(ctx, db, settings.CreateSegmentInput{Name: "Gold", Rule: planIn("gold")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,17 +125,17 @@ func TestUpdateSegment(t *testing.T) {
 		for _, test := range []struct {
 			name string
 			ctx  context.Context
-			in   cube.UpdateSegmentInput
+			in   settings.UpdateSegmentInput
 			want string
 		}{
-			{"another tenant's", other, cube.UpdateSegmentInput{ID: text, Name: new("Mine")}, "NOT_FOUND id"},
-			{"unknown", ctx, cube.UpdateSegmentInput{ID: unknown, Name: new("Mine")}, "NOT_FOUND id"},
-			{"malformed", ctx, cube.UpdateSegmentInput{ID: "seg_", Name: new("Mine")}, "INVALID id"},
-			{"no name", ctx, cube.UpdateSegmentInput{ID: text, Name: new("")}, "REQUIRED name"},
-			{"a bad rule", ctx, cube.UpdateSegmentInput{ID: text, Rule: new(planIn())}, "REQUIRED rule.trait"},
-			{"a rule of nothing", ctx, cube.UpdateSegmentInput{ID: text, Rule: &segment.Rule{All: []segment.Rule{}}}, "REQUIRED rule.all"},
+			{"another tenant's", other, settings.UpdateSegmentInput{ID: text, Name: new("Mine")}, "NOT_FOUND id"},
+			{"unknown", ctx, settings.UpdateSegmentInput{ID: unknown, Name: new("Mine")}, "NOT_FOUND id"},
+			{"malformed", ctx, settings.UpdateSegmentInput{ID: "seg_", Name: new("Mine")}, "INVALID id"},
+			{"no name", ctx, settings.UpdateSegmentInput{ID: text, Name: new("")}, "REQUIRED name"},
+			{"a bad rule", ctx, settings.UpdateSegmentInput{ID: text, Rule: new(planIn())}, "REQUIRED rule.trait"},
+			{"a rule of nothing", ctx, settings.UpdateSegmentInput{ID: text, Rule: &segment.Rule{All: []segment.Rule{}}}, "REQUIRED rule.all"},
 		} {
-			_, err := cube.UpdateSegment(test.ctx, db, test.in)
+			_, err := settings.UpdateSegment(test.ctx, db, test.in)
 			if got := segmentRefusals(t, err); !slices.Equal(got, []string{test.want}) {
 				t.Errorf("%s: got %q, want %s", test.name, got, test.want)
 			}
@@ -144,17 +145,17 @@ func TestUpdateSegment(t *testing.T) {
 			t.Errorf("another tenant's segment: %s; an unknown one: %s", messages[0], messages[1])
 		}
 
-		same, err := cube.UpdateSegment(ctx, db, cube.UpdateSegmentInput{ID: text, Name: new("Gold"), Rule: new(planIn("gold"))})
+		same, err := settings.UpdateSegment(ctx, db, settings.UpdateSegmentInput{ID: text, Name: new("Gold"), Rule: new(planIn("gold"))})
 		if err != nil || !same.UpdatedAt.Equal(made.UpdatedAt) {
 			t.Errorf("a change to what it is already: %v, %v", same, err)
 		}
-		if _, err := cube.UpdateSegment(ctx, db, cube.UpdateSegmentInput{ID: text, Name: new("Metal")}); err != nil {
+		if _, err := settings.UpdateSegment(ctx, db, settings.UpdateSegmentInput{ID: text, Name: new("Metal")}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := cube.UpdateSegment(ctx, db, cube.UpdateSegmentInput{ID: text, Rule: new(planIn("gold", "silver"))}); err != nil {
+		if _, err := settings.UpdateSegment(ctx, db, settings.UpdateSegmentInput{ID: text, Rule: new(planIn("gold", "silver"))}); err != nil {
 			t.Fatal(err)
 		}
-		found, err := cube.GetSegment(ctx, db, made.ID)
+		found, err := settings.GetSegment(ctx, db, made.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,14 +168,14 @@ func TestUpdateSegment(t *testing.T) {
 func TestDeleteSegment(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		ctx, other := segmenting(t, db), segmenting(t, db)
-		made, err := cube.CreateSegment(ctx, db, cube.CreateSegmentInput{Name: "Gold", Rule: planIn("gold")})
+		made, err := settings.CreateSegment(ctx, db, settings.CreateSegmentInput{Name: "Gold", Rule: planIn("gold")})
 		if err != nil {
 			t.Fatal(err)
 		}
 		text := id.Segment.Format(made.ID)
 		refuse := func(ctx context.Context, text, want string) string {
 			t.Helper()
-			deleted, err := cube.DeleteSegment(ctx, db, text)
+			deleted, err := settings.DeleteSegment(ctx, db, text)
 			if got := segmentRefusals(t, err); !slices.Equal(got, []string{want}) || deleted != (uuid.UUID{}) {
 				t.Errorf("got %q, %v; want %s", got, deleted, want)
 			}
@@ -185,15 +186,15 @@ func TestDeleteSegment(t *testing.T) {
 		}
 		refuse(ctx, "", "INVALID id")
 		refuse(ctx, id.Campaign.Format(made.ID), "INVALID id")
-		if found, err := cube.GetSegment(other, db, made.ID); found != nil || err != nil {
+		if found, err := settings.GetSegment(other, db, made.ID); found != nil || err != nil {
 			t.Errorf("another tenant got %v, %v", found, err)
 		}
-		deleted, err := cube.DeleteSegment(ctx, db, text)
+		deleted, err := settings.DeleteSegment(ctx, db, text)
 		if err != nil || deleted != made.ID {
 			t.Errorf("got %v, %v", deleted, err)
 		}
 		refuse(ctx, text, "NOT_FOUND id")
-		if found, err := cube.GetSegment(ctx, db, made.ID); found != nil || err != nil {
+		if found, err := settings.GetSegment(ctx, db, made.ID); found != nil || err != nil {
 			t.Errorf("got %v, %v", found, err)
 		}
 	})
@@ -203,13 +204,13 @@ func TestListSegments(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		ctx, other := segmenting(t, db), segmenting(t, db)
 		for i := range 5 {
-			if _, err := cube.CreateSegment(ctx, db, cube.CreateSegmentInput{Name: fmt.Sprint(i), Rule: planIn("gold")}); err != nil {
+			if _, err := settings.CreateSegment(ctx, db, settings.CreateSegmentInput{Name: fmt.Sprint(i), Rule: planIn("gold")}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		var got []string
 		for args := (page.Args{Last: new(2)}); ; {
-			list, err := cube.ListSegments(ctx, db, args)
+			list, err := settings.ListSegments(ctx, db, args)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -227,7 +228,7 @@ func TestListSegments(t *testing.T) {
 		if want := []string{"0", "1", "2", "3", "4"}; !slices.Equal(got, want) {
 			t.Errorf("backwards: got %v, want %v", got, want)
 		}
-		if list, err := cube.ListSegments(other, db, page.Args{}); err != nil || len(list.Edges) != 0 {
+		if list, err := settings.ListSegments(other, db, page.Args{}); err != nil || len(list.Edges) != 0 {
 			t.Errorf("another tenant got %v, %v", list, err)
 		}
 	})
@@ -238,7 +239,7 @@ func TestNarrowedSegments(t *testing.T) {
 		ctx := segmenting(t, db)
 		var ids []uuid.UUID
 		for i := range 3 {
-			made, err := cube.CreateSegment(ctx, db, cube.CreateSegmentInput{Name: fmt.Sprint(i), Rule: planIn("gold")})
+			made, err := settings.CreateSegment(ctx, db, settings.CreateSegmentInput{Name: fmt.Sprint(i), Rule: planIn("gold")})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -254,7 +255,7 @@ func TestNarrowedSegments(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				ctx := auth.With(ctx, auth.Caller{Tenant: auth.Tenant(ctx), Scopes: []auth.Scope{auth.Read}, Token: true, Narrowing: test.narrowing})
-				list, err := cube.ListSegments(ctx, db, page.Args{})
+				list, err := settings.ListSegments(ctx, db, page.Args{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -266,7 +267,7 @@ func TestNarrowedSegments(t *testing.T) {
 					t.Errorf("got %v of %d, %v; want %v", got, n, err, test.want)
 				}
 				for i, u := range ids {
-					found, err := cube.GetSegment(ctx, db, u)
+					found, err := settings.GetSegment(ctx, db, u)
 					if err != nil || (found != nil) != slices.Contains(test.want, fmt.Sprint(i)) {
 						t.Errorf("segment %d: got %v, %v", i, found, err)
 					}
@@ -279,7 +280,7 @@ func TestNarrowedSegments(t *testing.T) {
 func TestMatcher(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		ctx := segmenting(t, db)
-		s, err := cube.Load(ctx, db, auth.Tenant(ctx))
+		s, err := settings.Load(ctx, db, auth.Tenant(ctx))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package cube
+package contact
 
 import (
 	"bytes"
@@ -46,7 +46,7 @@ func Holders(ctx context.Context, db *store.DB, tenant uuid.UUID, key string, f 
 		if err != nil {
 			return err
 		}
-		return each(ctx, db.Reader, func(rows *sql.Rows) error {
+		return store.Each(ctx, db.Reader, func(rows *sql.Rows) error {
 			var text sql.RawBytes
 			var contacts int
 			if err := rows.Scan(&text, &contacts); err != nil {
@@ -80,7 +80,7 @@ func HoldersOfAll(ctx context.Context, db *store.DB, tenant uuid.UUID, keys []st
 			return err
 		}
 		read, values := 0, 0
-		err = each(ctx, db.Reader, func(rows *sql.Rows) error {
+		err = store.Each(ctx, db.Reader, func(rows *sql.Rows) error {
 			var traits sql.RawBytes
 			if err := rows.Scan(&traits); err != nil {
 				return err
@@ -125,7 +125,7 @@ func payForHolders(ctx context.Context, db *store.DB, tenant uuid.UUID, most int
 	if db.Dialect == store.Postgres {
 		size = `pg_column_size(traits)`
 	}
-	err = each(ctx, db.Reader, func(rows *sql.Rows) error {
+	err = store.Each(ctx, db.Reader, func(rows *sql.Rows) error {
 		var total int
 		if err := rows.Scan(&total, &contacts); err != nil {
 			return err
