@@ -13,18 +13,18 @@ import (
 	"github.com/zeroten/zeroten/graph/generated"
 	"github.com/zeroten/zeroten/graph/model"
 	"github.com/zeroten/zeroten/internal/campaign"
-	"github.com/zeroten/zeroten/internal/feedback"
 	idkind "github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/selection"
 )
 
-func (r *campaignResolver) Feedback(ctx context.Context, obj *ent.Campaign, filter *feedback.Filter) (*insight.Feedback, error) {
-	return r.Insight.Feedback(ctx, filterOf(filter), feedback.Within{Campaign: obj.ID})
+func (r *campaignResolver) Feedback(ctx context.Context, obj *ent.Campaign, filter *selection.Filter) (*insight.Feedback, error) {
+	return r.Insight.Feedback(ctx, filterOf(filter), selection.Within{Campaign: obj.ID})
 }
 
-func (r *campaignResolver) Responses(ctx context.Context, obj *ent.Campaign, first *int, after *string, last *int, before *string, filter *feedback.Filter, orderBy *feedback.Order) (*page.Connection[*ent.Response], error) {
-	return r.responses(ctx, filter, feedback.Within{Campaign: obj.ID}, page.Args{First: first, After: after, Last: last, Before: before}, orderBy)
+func (r *campaignResolver) Responses(ctx context.Context, obj *ent.Campaign, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) (*page.Connection[*ent.Response], error) {
+	return r.responses(ctx, filter, selection.Within{Campaign: obj.ID}, page.Args{First: first, After: after, Last: last, Before: before}, orderBy)
 }
 
 func (r *mutationResolver) CreateCampaign(ctx context.Context, input campaign.CreateInput) (*model.CreateCampaignPayload, error) {

@@ -17,14 +17,14 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/cube"
-	"github.com/zeroten/zeroten/internal/feedback"
 	idkind "github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 )
 
 func (r *contactResolver) Responses(ctx context.Context, obj *ent.Contact, first *int, after *string, last *int, before *string) (*page.Connection[*ent.Response], error) {
-	return wanting(ctx)(feedback.OfContact(ctx, r.DB, r.States, obj.ID, page.Args{First: first, After: after, Last: last, Before: before}))
+	return wanting(ctx)(selection.OfContact(ctx, r.DB, r.States, obj.ID, page.Args{First: first, After: after, Last: last, Before: before}))
 }
 
 func (r *mutationResolver) UpsertContacts(ctx context.Context, input model.UpsertContactsInput) (*model.UpsertContactsPayload, error) {

@@ -8,10 +8,10 @@ package graph
 import (
 	"context"
 
-	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/insight"
+	"github.com/zeroten/zeroten/internal/selection"
 )
 
-func (r *queryResolver) Feedback(ctx context.Context, filter *feedback.Filter) (*insight.Feedback, error) {
-	return r.Insight.Feedback(ctx, filterOf(filter), feedback.Within{})
+func (r *queryResolver) Feedback(ctx context.Context, filter *selection.Filter) (*insight.Feedback, error) {
+	return r.Insight.Feedback(ctx, filterOf(filter), selection.Within{})
 }

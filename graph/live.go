@@ -10,6 +10,7 @@ import (
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/live"
 	"github.com/zeroten/zeroten/internal/nps"
+	"github.com/zeroten/zeroten/internal/selection"
 )
 
 // Limits of subscriptions.
@@ -20,7 +21,7 @@ const (
 	turnOver = 30 * time.Second
 )
 
-func (r *Resolver) feedbackReceived(ctx context.Context, filter feedback.Filter, after *string, limit *int) (*source, error) {
+func (r *Resolver) feedbackReceived(ctx context.Context, filter selection.Filter, after *string, limit *int) (*source, error) {
 	if limit != nil && (*limit < 1 || *limit > maxLimit) {
 		return nil, apierror.BadRequest("limit: want 1 to %d.", maxLimit)
 	}
@@ -58,12 +59,12 @@ func (r *Resolver) feedbackReceived(ctx context.Context, filter feedback.Filter,
 	return s, nil
 }
 
-func (r *Resolver) scoreChanged(ctx context.Context, filter feedback.Filter, every int) (*source, error) {
+func (r *Resolver) scoreChanged(ctx context.Context, filter selection.Filter, every int) (*source, error) {
 	if every < minEvery || every > maxEvery {
 		return nil, apierror.BadRequest("every: want %d to %d milliseconds.", minEvery, maxEvery)
 	}
 	// Whatever cannot be meant is said at once.
-	if _, err := r.Insight.Feedback(ctx, filter, feedback.Within{}); err != nil {
+	if _, err := r.Insight.Feedback(ctx, filter, selection.Within{}); err != nil {
 		return nil, err
 	}
 	again := time.Duration(0)

@@ -12,6 +12,7 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/insight"
+	"github.com/zeroten/zeroten/internal/selection"
 )
 
 func (r *feedbackEventResolver) Cursor(ctx context.Context, obj *feedback.Entry) (string, error) {
@@ -19,11 +20,11 @@ func (r *feedbackEventResolver) Cursor(ctx context.Context, obj *feedback.Entry)
 	return feedback.FormatCursor(obj.Position, caller.Mask), nil
 }
 
-func (r *subscriptionResolver) FeedbackReceived(ctx context.Context, filter *feedback.Filter, after *string, limit *int) (<-chan *feedback.Entry, error) {
+func (r *subscriptionResolver) FeedbackReceived(ctx context.Context, filter *selection.Filter, after *string, limit *int) (<-chan *feedback.Entry, error) {
 	return listen[*feedback.Entry](ctx, func() (*source, error) { return r.feedbackReceived(ctx, filterOf(filter), after, limit) })
 }
 
-func (r *subscriptionResolver) ScoreChanged(ctx context.Context, filter *feedback.Filter, every int) (<-chan *insight.Score, error) {
+func (r *subscriptionResolver) ScoreChanged(ctx context.Context, filter *selection.Filter, every int) (<-chan *insight.Score, error) {
 	return listen[*insight.Score](ctx, func() (*source, error) { return r.scoreChanged(ctx, filterOf(filter), every) })
 }
 

@@ -11,8 +11,8 @@ import (
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/contact"
-	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
@@ -81,7 +81,7 @@ func (r *Resolver) find(ctx context.Context, kind id.Kind, ids []uuid.UUID, foun
 			if err != nil {
 				return nil, err
 			}
-			visible, err := feedback.Visible(ctx, r.States, rows)
+			visible, err := selection.Visible(ctx, r.States, rows)
 			if err != nil {
 				return nil, err
 			}
@@ -110,7 +110,7 @@ func (r *Resolver) visible(ctx context.Context) contact.Visible {
 		return nil
 	}
 	return func(ctx context.Context, contacts []uuid.UUID) (map[uuid.UUID]bool, error) {
-		return feedback.VisibleContacts(ctx, r.DB, r.States, contacts)
+		return selection.VisibleContacts(ctx, r.DB, r.States, contacts)
 	}
 }
 
@@ -119,7 +119,7 @@ func (r *Resolver) few(ctx context.Context) contact.Few {
 	if auth.Narrowed(ctx).IsZero() {
 		return nil
 	}
-	return func(ctx context.Context) ([]uuid.UUID, bool, error) { return feedback.FewContacts(ctx, r.DB, r.States) }
+	return func(ctx context.Context) ([]uuid.UUID, bool, error) { return selection.FewContacts(ctx, r.DB, r.States) }
 }
 
 func add[T interface {

@@ -7,6 +7,7 @@ import (
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/selection"
 )
 
 // checkBatch says what is wrong with the size of a batch.
@@ -74,20 +75,20 @@ func deref(n *int) int {
 	return *n
 }
 
-func filterOf(filter *feedback.Filter) feedback.Filter {
+func filterOf(filter *selection.Filter) selection.Filter {
 	if filter == nil {
-		return feedback.Filter{}
+		return selection.Filter{}
 	}
 	return *filter
 }
 
-func (r *Resolver) responses(ctx context.Context, filter *feedback.Filter, within feedback.Within, args page.Args, order *feedback.Order) (*feedback.Connection, error) {
-	return wanting(ctx)(feedback.List(ctx, r.DB, r.States, filterOf(filter), within, args, order, r.Log.Now()))
+func (r *Resolver) responses(ctx context.Context, filter *selection.Filter, within selection.Within, args page.Args, order *selection.Order) (*selection.Connection, error) {
+	return wanting(ctx)(selection.List(ctx, r.DB, r.States, filterOf(filter), within, args, order, r.Log.Now()))
 }
 
 // wanting tells the loaders of a page's rows.
-func wanting(ctx context.Context) func(*feedback.Connection, error) (*feedback.Connection, error) {
-	return func(c *feedback.Connection, err error) (*feedback.Connection, error) {
+func wanting(ctx context.Context) func(*selection.Connection, error) (*selection.Connection, error) {
+	return func(c *selection.Connection, err error) (*selection.Connection, error) {
 		if err != nil {
 			return nil, err
 		}

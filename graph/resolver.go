@@ -7,6 +7,7 @@ import (
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/live"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 )
@@ -15,7 +16,7 @@ import (
 type Resolver struct {
 	DB      *store.DB
 	Log     *feedback.Log
-	Finder  *feedback.Finder
+	Finder  *selection.Finder
 	States  *settings.States
 	Builder *cube.Builder
 	Insight *insight.Reader

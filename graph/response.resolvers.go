@@ -14,6 +14,7 @@ import (
 	"github.com/zeroten/zeroten/internal/feedback"
 	idkind "github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/selection"
 )
 
 func (r *mutationResolver) RecordResponse(ctx context.Context, input feedback.Recording) (*model.RecordResponsePayload, error) {
@@ -57,8 +58,8 @@ func (r *queryResolver) Response(ctx context.Context, id string) (*ent.Response,
 	return r.Finder.Get(ctx, u)
 }
 
-func (r *queryResolver) Responses(ctx context.Context, first *int, after *string, last *int, before *string, filter *feedback.Filter, orderBy *feedback.Order) (*page.Connection[*ent.Response], error) {
-	return r.responses(ctx, filter, feedback.Within{}, page.Args{First: first, After: after, Last: last, Before: before}, orderBy)
+func (r *queryResolver) Responses(ctx context.Context, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) (*page.Connection[*ent.Response], error) {
+	return r.responses(ctx, filter, selection.Within{}, page.Args{First: first, After: after, Last: last, Before: before}, orderBy)
 }
 
 func (r *responseResolver) Campaign(ctx context.Context, obj *ent.Response) (*ent.Campaign, error) {

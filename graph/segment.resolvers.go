@@ -12,10 +12,10 @@ import (
 	"github.com/zeroten/zeroten/graph/generated"
 	"github.com/zeroten/zeroten/graph/model"
 	"github.com/zeroten/zeroten/internal/apierror"
-	"github.com/zeroten/zeroten/internal/feedback"
 	idkind "github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 )
 
@@ -53,8 +53,8 @@ func (r *queryResolver) Segments(ctx context.Context, first *int, after *string,
 	return settings.ListSegments(ctx, r.DB, page.Args{First: first, After: after, Last: last, Before: before})
 }
 
-func (r *segmentResolver) Feedback(ctx context.Context, obj *ent.Segment, filter *feedback.Filter) (*insight.Feedback, error) {
-	return r.Insight.Feedback(ctx, filterOf(filter), feedback.Within{Segment: obj.ID})
+func (r *segmentResolver) Feedback(ctx context.Context, obj *ent.Segment, filter *selection.Filter) (*insight.Feedback, error) {
+	return r.Insight.Feedback(ctx, filterOf(filter), selection.Within{Segment: obj.ID})
 }
 
 func (r *Resolver) Segment() generated.SegmentResolver { return &segmentResolver{r} }

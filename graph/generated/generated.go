@@ -32,6 +32,7 @@ import (
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/tenant"
 	"github.com/zeroten/zeroten/internal/trait"
@@ -94,12 +95,12 @@ type ComplexityRoot struct {
 
 	Campaign struct {
 		CreatedAt        func(childComplexity int) int
-		Feedback         func(childComplexity int, filter *feedback.Filter) int
+		Feedback         func(childComplexity int, filter *selection.Filter) int
 		FollowUpQuestion func(childComplexity int) int
 		Name             func(childComplexity int) int
 		NodeID           func(childComplexity int) int
 		Question         func(childComplexity int) int
-		Responses        func(childComplexity int, first *int, after *string, last *int, before *string, filter *feedback.Filter, orderBy *feedback.Order) int
+		Responses        func(childComplexity int, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) int
 		Status           func(childComplexity int) int
 		UpdatedAt        func(childComplexity int) int
 	}
@@ -196,7 +197,7 @@ type ComplexityRoot struct {
 
 	Feedback struct {
 		Breakdown func(childComplexity int, by []string, limit int) int
-		CompareTo func(childComplexity int, filter feedback.Filter) int
+		CompareTo func(childComplexity int, filter selection.Filter) int
 		Score     func(childComplexity int) int
 		Trend     func(childComplexity int, interval calendar.Interval, rolling int) int
 	}
@@ -252,11 +253,11 @@ type ComplexityRoot struct {
 		Campaigns func(childComplexity int, first *int, after *string, last *int, before *string, status []campaign1.Status) int
 		Contact   func(childComplexity int, id *string, externalID *string, email *string) int
 		Contacts  func(childComplexity int, first *int, after *string, last *int, before *string, search *string, segment *string) int
-		Feedback  func(childComplexity int, filter *feedback.Filter) int
+		Feedback  func(childComplexity int, filter *selection.Filter) int
 		Node      func(childComplexity int, id string) int
 		Nodes     func(childComplexity int, ids []string) int
 		Response  func(childComplexity int, id string) int
-		Responses func(childComplexity int, first *int, after *string, last *int, before *string, filter *feedback.Filter, orderBy *feedback.Order) int
+		Responses func(childComplexity int, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) int
 		Segment   func(childComplexity int, id string) int
 		Segments  func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Tenant    func(childComplexity int) int
@@ -341,7 +342,7 @@ type ComplexityRoot struct {
 
 	Segment struct {
 		CreatedAt func(childComplexity int) int
-		Feedback  func(childComplexity int, filter *feedback.Filter) int
+		Feedback  func(childComplexity int, filter *selection.Filter) int
 		Name      func(childComplexity int) int
 		NodeID    func(childComplexity int) int
 		Rule      func(childComplexity int) int
@@ -368,8 +369,8 @@ type ComplexityRoot struct {
 	}
 
 	Subscription struct {
-		FeedbackReceived func(childComplexity int, filter *feedback.Filter, after *string, limit *int) int
-		ScoreChanged     func(childComplexity int, filter *feedback.Filter, every int) int
+		FeedbackReceived func(childComplexity int, filter *selection.Filter, after *string, limit *int) int
+		ScoreChanged     func(childComplexity int, filter *selection.Filter, every int) int
 	}
 
 	Tenant struct {
@@ -463,8 +464,8 @@ type ComplexityRoot struct {
 // region    ************************** generated!.gotpl **************************
 
 type CampaignResolver interface {
-	Feedback(ctx context.Context, obj *ent.Campaign, filter *feedback.Filter) (*insight.Feedback, error)
-	Responses(ctx context.Context, obj *ent.Campaign, first *int, after *string, last *int, before *string, filter *feedback.Filter, orderBy *feedback.Order) (*page.Connection[*ent.Response], error)
+	Feedback(ctx context.Context, obj *ent.Campaign, filter *selection.Filter) (*insight.Feedback, error)
+	Responses(ctx context.Context, obj *ent.Campaign, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) (*page.Connection[*ent.Response], error)
 }
 type ContactResolver interface {
 	Responses(ctx context.Context, obj *ent.Contact, first *int, after *string, last *int, before *string) (*page.Connection[*ent.Response], error)
@@ -501,9 +502,9 @@ type QueryResolver interface {
 	Contact(ctx context.Context, id *string, externalID *string, email *string) (*ent.Contact, error)
 	Contacts(ctx context.Context, first *int, after *string, last *int, before *string, search *string, segment *string) (*page.Connection[*ent.Contact], error)
 	Traits(ctx context.Context) ([]*ent.Trait, error)
-	Feedback(ctx context.Context, filter *feedback.Filter) (*insight.Feedback, error)
+	Feedback(ctx context.Context, filter *selection.Filter) (*insight.Feedback, error)
 	Response(ctx context.Context, id string) (*ent.Response, error)
-	Responses(ctx context.Context, first *int, after *string, last *int, before *string, filter *feedback.Filter, orderBy *feedback.Order) (*page.Connection[*ent.Response], error)
+	Responses(ctx context.Context, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) (*page.Connection[*ent.Response], error)
 	Segment(ctx context.Context, id string) (*ent.Segment, error)
 	Segments(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[*ent.Segment], error)
 	Tenant(ctx context.Context) (*ent.Tenant, error)
@@ -515,11 +516,11 @@ type ResponseResolver interface {
 	Contact(ctx context.Context, obj *ent.Response) (*ent.Contact, error)
 }
 type SegmentResolver interface {
-	Feedback(ctx context.Context, obj *ent.Segment, filter *feedback.Filter) (*insight.Feedback, error)
+	Feedback(ctx context.Context, obj *ent.Segment, filter *selection.Filter) (*insight.Feedback, error)
 }
 type SubscriptionResolver interface {
-	FeedbackReceived(ctx context.Context, filter *feedback.Filter, after *string, limit *int) (<-chan *feedback.Entry, error)
-	ScoreChanged(ctx context.Context, filter *feedback.Filter, every int) (<-chan *insight.Score, error)
+	FeedbackReceived(ctx context.Context, filter *selection.Filter, after *string, limit *int) (<-chan *feedback.Entry, error)
+	ScoreChanged(ctx context.Context, filter *selection.Filter, every int) (<-chan *insight.Score, error)
 }
 type TenantResolver interface {
 	Rebuild(ctx context.Context, obj *ent.Tenant) (*cube.Rebuild, error)
@@ -663,7 +664,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Campaign.Feedback(childComplexity, args["filter"].(*feedback.Filter)), true
+		return e.ComplexityRoot.Campaign.Feedback(childComplexity, args["filter"].(*selection.Filter)), true
 	case "Campaign.followUpQuestion":
 		if e.ComplexityRoot.Campaign.FollowUpQuestion == nil {
 			break
@@ -698,7 +699,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Campaign.Responses(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["filter"].(*feedback.Filter), args["orderBy"].(*feedback.Order)), true
+		return e.ComplexityRoot.Campaign.Responses(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["filter"].(*selection.Filter), args["orderBy"].(*selection.Order)), true
 	case "Campaign.status":
 		if e.ComplexityRoot.Campaign.Status == nil {
 			break
@@ -1023,7 +1024,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Feedback.CompareTo(childComplexity, args["filter"].(feedback.Filter)), true
+		return e.ComplexityRoot.Feedback.CompareTo(childComplexity, args["filter"].(selection.Filter)), true
 	case "Feedback.score":
 		if e.ComplexityRoot.Feedback.Score == nil {
 			break
@@ -1399,7 +1400,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Feedback(childComplexity, args["filter"].(*feedback.Filter)), true
+		return e.ComplexityRoot.Query.Feedback(childComplexity, args["filter"].(*selection.Filter)), true
 
 	case "Query.node":
 		if e.ComplexityRoot.Query.Node == nil {
@@ -1444,7 +1445,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Responses(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["filter"].(*feedback.Filter), args["orderBy"].(*feedback.Order)), true
+		return e.ComplexityRoot.Query.Responses(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["filter"].(*selection.Filter), args["orderBy"].(*selection.Order)), true
 	case "Query.segment":
 		if e.ComplexityRoot.Query.Segment == nil {
 			break
@@ -1792,7 +1793,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Segment.Feedback(childComplexity, args["filter"].(*feedback.Filter)), true
+		return e.ComplexityRoot.Segment.Feedback(childComplexity, args["filter"].(*selection.Filter)), true
 	case "Segment.name":
 		if e.ComplexityRoot.Segment.Name == nil {
 			break
@@ -1891,7 +1892,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Subscription.FeedbackReceived(childComplexity, args["filter"].(*feedback.Filter), args["after"].(*string), args["limit"].(*int)), true
+		return e.ComplexityRoot.Subscription.FeedbackReceived(childComplexity, args["filter"].(*selection.Filter), args["after"].(*string), args["limit"].(*int)), true
 	case "Subscription.scoreChanged":
 		if e.ComplexityRoot.Subscription.ScoreChanged == nil {
 			break
@@ -1902,7 +1903,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Subscription.ScoreChanged(childComplexity, args["filter"].(*feedback.Filter), args["every"].(int)), true
+		return e.ComplexityRoot.Subscription.ScoreChanged(childComplexity, args["filter"].(*selection.Filter), args["every"].(int)), true
 
 	case "Tenant.allowedOrigins":
 		if e.ComplexityRoot.Tenant.AllowedOrigins == nil {
@@ -4706,8 +4707,8 @@ func (ec *executionContext) field_Campaign_feedback_args(ctx context.Context, ra
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (*feedback.Filter, error) {
-			return ec.unmarshalOFeedbackFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐFilter(ctx, v)
+		func(ctx context.Context, v any) (*selection.Filter, error) {
+			return ec.unmarshalOFeedbackFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -4752,16 +4753,16 @@ func (ec *executionContext) field_Campaign_responses_args(ctx context.Context, r
 	}
 	args["before"] = arg3
 	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (*feedback.Filter, error) {
-			return ec.unmarshalOFeedbackFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐFilter(ctx, v)
+		func(ctx context.Context, v any) (*selection.Filter, error) {
+			return ec.unmarshalOFeedbackFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
 	args["filter"] = arg4
 	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
-		func(ctx context.Context, v any) (*feedback.Order, error) {
-			return ec.unmarshalOResponseOrder2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐOrder(ctx, v)
+		func(ctx context.Context, v any) (*selection.Order, error) {
+			return ec.unmarshalOResponseOrder2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐOrder(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -4834,8 +4835,8 @@ func (ec *executionContext) field_Feedback_compareTo_args(ctx context.Context, r
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (feedback.Filter, error) {
-			return ec.unmarshalNFeedbackFilter2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐFilter(ctx, v)
+		func(ctx context.Context, v any) (selection.Filter, error) {
+			return ec.unmarshalNFeedbackFilter2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5318,8 +5319,8 @@ func (ec *executionContext) field_Query_feedback_args(ctx context.Context, rawAr
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (*feedback.Filter, error) {
-			return ec.unmarshalOFeedbackFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐFilter(ctx, v)
+		func(ctx context.Context, v any) (*selection.Filter, error) {
+			return ec.unmarshalOFeedbackFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5406,16 +5407,16 @@ func (ec *executionContext) field_Query_responses_args(ctx context.Context, rawA
 	}
 	args["before"] = arg3
 	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (*feedback.Filter, error) {
-			return ec.unmarshalOFeedbackFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐFilter(ctx, v)
+		func(ctx context.Context, v any) (*selection.Filter, error) {
+			return ec.unmarshalOFeedbackFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
 	args["filter"] = arg4
 	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
-		func(ctx context.Context, v any) (*feedback.Order, error) {
-			return ec.unmarshalOResponseOrder2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐOrder(ctx, v)
+		func(ctx context.Context, v any) (*selection.Order, error) {
+			return ec.unmarshalOResponseOrder2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐOrder(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5540,8 +5541,8 @@ func (ec *executionContext) field_Segment_feedback_args(ctx context.Context, raw
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (*feedback.Filter, error) {
-			return ec.unmarshalOFeedbackFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐFilter(ctx, v)
+		func(ctx context.Context, v any) (*selection.Filter, error) {
+			return ec.unmarshalOFeedbackFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5554,8 +5555,8 @@ func (ec *executionContext) field_Subscription_feedbackReceived_args(ctx context
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (*feedback.Filter, error) {
-			return ec.unmarshalOFeedbackFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐFilter(ctx, v)
+		func(ctx context.Context, v any) (*selection.Filter, error) {
+			return ec.unmarshalOFeedbackFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5584,8 +5585,8 @@ func (ec *executionContext) field_Subscription_scoreChanged_args(ctx context.Con
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (*feedback.Filter, error) {
-			return ec.unmarshalOFeedbackFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐFilter(ctx, v)
+		func(ctx context.Context, v any) (*selection.Filter, error) {
+			return ec.unmarshalOFeedbackFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -6255,7 +6256,7 @@ func (ec *executionContext) _Campaign_feedback(ctx context.Context, field graphq
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Campaign().Feedback(ctx, obj, fc.Args["filter"].(*feedback.Filter))
+			return ec.Resolvers.Campaign().Feedback(ctx, obj, fc.Args["filter"].(*selection.Filter))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -6317,7 +6318,7 @@ func (ec *executionContext) _Campaign_responses(ctx context.Context, field graph
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Campaign().Responses(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*feedback.Filter), fc.Args["orderBy"].(*feedback.Order))
+			return ec.Resolvers.Campaign().Responses(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*selection.Filter), fc.Args["orderBy"].(*selection.Order))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -7924,7 +7925,7 @@ func (ec *executionContext) _Feedback_compareTo(ctx context.Context, field graph
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.CompareTo(ctx, fc.Args["filter"].(feedback.Filter))
+			return obj.CompareTo(ctx, fc.Args["filter"].(selection.Filter))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreChange) graphql.Marshaler {
@@ -9919,7 +9920,7 @@ func (ec *executionContext) _Query_feedback(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Feedback(ctx, fc.Args["filter"].(*feedback.Filter))
+			return ec.Resolvers.Query().Feedback(ctx, fc.Args["filter"].(*selection.Filter))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -10043,7 +10044,7 @@ func (ec *executionContext) _Query_responses(ctx context.Context, field graphql.
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Responses(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*feedback.Filter), fc.Args["orderBy"].(*feedback.Order))
+			return ec.Resolvers.Query().Responses(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*selection.Filter), fc.Args["orderBy"].(*selection.Order))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -11789,7 +11790,7 @@ func (ec *executionContext) _Segment_feedback(ctx context.Context, field graphql
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Segment().Feedback(ctx, obj, fc.Args["filter"].(*feedback.Filter))
+			return ec.Resolvers.Segment().Feedback(ctx, obj, fc.Args["filter"].(*selection.Filter))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -12153,7 +12154,7 @@ func (ec *executionContext) _Subscription_feedbackReceived(ctx context.Context, 
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Subscription().FeedbackReceived(ctx, fc.Args["filter"].(*feedback.Filter), fc.Args["after"].(*string), fc.Args["limit"].(*int))
+			return ec.Resolvers.Subscription().FeedbackReceived(ctx, fc.Args["filter"].(*selection.Filter), fc.Args["after"].(*string), fc.Args["limit"].(*int))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -12215,7 +12216,7 @@ func (ec *executionContext) _Subscription_scoreChanged(ctx context.Context, fiel
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Subscription().ScoreChanged(ctx, fc.Args["filter"].(*feedback.Filter), fc.Args["every"].(int))
+			return ec.Resolvers.Subscription().ScoreChanged(ctx, fc.Args["filter"].(*selection.Filter), fc.Args["every"].(int))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -15101,8 +15102,8 @@ func (ec *executionContext) unmarshalInputEraseContactInput(ctx context.Context,
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputFeedbackFilter(ctx context.Context, obj any) (feedback.Filter, error) {
-	var it feedback.Filter
+func (ec *executionContext) unmarshalInputFeedbackFilter(ctx context.Context, obj any) (selection.Filter, error) {
+	var it selection.Filter
 	if obj == nil {
 		return it, nil
 	}
@@ -15177,7 +15178,7 @@ func (ec *executionContext) unmarshalInputFeedbackFilter(ctx context.Context, ob
 			it.To = data
 		case "last":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("last"))
-			data, err := ec.unmarshalOPeriodInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐPeriod(ctx, v)
+			data, err := ec.unmarshalOPeriodInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐPeriod(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -15201,8 +15202,8 @@ func (ec *executionContext) unmarshalInputFeedbackFilter(ctx context.Context, ob
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputPeriodInput(ctx context.Context, obj any) (feedback.Period, error) {
-	var it feedback.Period
+func (ec *executionContext) unmarshalInputPeriodInput(ctx context.Context, obj any) (selection.Period, error) {
+	var it selection.Period
 	if obj == nil {
 		return it, nil
 	}
@@ -15365,8 +15366,8 @@ func (ec *executionContext) unmarshalInputRecordResponsesInput(ctx context.Conte
 	return it, nil
 }
 
-func (ec *executionContext) unmarshalInputResponseOrder(ctx context.Context, obj any) (feedback.Order, error) {
-	var it feedback.Order
+func (ec *executionContext) unmarshalInputResponseOrder(ctx context.Context, obj any) (selection.Order, error) {
+	var it selection.Order
 	if obj == nil {
 		return it, nil
 	}
@@ -15392,14 +15393,14 @@ func (ec *executionContext) unmarshalInputResponseOrder(ctx context.Context, obj
 		switch k {
 		case "field":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("field"))
-			data, err := ec.unmarshalNResponseOrderField2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐOrderField(ctx, v)
+			data, err := ec.unmarshalNResponseOrderField2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐOrderField(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.Field = data
 		case "direction":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("direction"))
-			data, err := ec.unmarshalNOrderDirection2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐDirection(ctx, v)
+			data, err := ec.unmarshalNOrderDirection2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐDirection(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -20622,7 +20623,7 @@ var (
 	}
 )
 
-func (ec *executionContext) unmarshalNFeedbackFilter2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐFilter(ctx context.Context, v any) (feedback.Filter, error) {
+func (ec *executionContext) unmarshalNFeedbackFilter2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐFilter(ctx context.Context, v any) (selection.Filter, error) {
 	res, err := ec.unmarshalInputFeedbackFilter(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
@@ -20803,13 +20804,13 @@ func (ec *executionContext) marshalNNode2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋg
 	return ret
 }
 
-func (ec *executionContext) unmarshalNOrderDirection2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐDirection(ctx context.Context, v any) (feedback.Direction, error) {
+func (ec *executionContext) unmarshalNOrderDirection2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐDirection(ctx context.Context, v any) (selection.Direction, error) {
 	tmp, err := scalar.UnmarshalString(v)
-	res := feedback.Direction(tmp)
+	res := selection.Direction(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNOrderDirection2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐDirection(ctx context.Context, sel ast.SelectionSet, v feedback.Direction) graphql.Marshaler {
+func (ec *executionContext) marshalNOrderDirection2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐDirection(ctx context.Context, sel ast.SelectionSet, v selection.Direction) graphql.Marshaler {
 	_ = sel
 	res := scalar.MarshalString(string(v))
 	if res == graphql.Null {
@@ -20940,13 +20941,13 @@ func (ec *executionContext) marshalNResponseEdge2ᚖgithubᚗcomᚋzerotenᚋzer
 	return ec._ResponseEdge(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNResponseOrderField2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐOrderField(ctx context.Context, v any) (feedback.OrderField, error) {
+func (ec *executionContext) unmarshalNResponseOrderField2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐOrderField(ctx context.Context, v any) (selection.OrderField, error) {
 	tmp, err := scalar.UnmarshalString(v)
-	res := feedback.OrderField(tmp)
+	res := selection.OrderField(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNResponseOrderField2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐOrderField(ctx context.Context, sel ast.SelectionSet, v feedback.OrderField) graphql.Marshaler {
+func (ec *executionContext) marshalNResponseOrderField2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐOrderField(ctx context.Context, sel ast.SelectionSet, v selection.OrderField) graphql.Marshaler {
 	_ = sel
 	res := scalar.MarshalString(string(v))
 	if res == graphql.Null {
@@ -21843,7 +21844,7 @@ func (ec *executionContext) marshalOEmailAddress2ᚖstring(ctx context.Context, 
 	return res
 }
 
-func (ec *executionContext) unmarshalOFeedbackFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐFilter(ctx context.Context, v any) (*feedback.Filter, error) {
+func (ec *executionContext) unmarshalOFeedbackFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐFilter(ctx context.Context, v any) (*selection.Filter, error) {
 	if v == nil {
 		return nil, nil
 	}
@@ -21998,7 +21999,7 @@ func (ec *executionContext) marshalONode2githubᚗcomᚋzerotenᚋzerotenᚋgrap
 	return ec._Node(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOPeriodInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐPeriod(ctx context.Context, v any) (*feedback.Period, error) {
+func (ec *executionContext) unmarshalOPeriodInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐPeriod(ctx context.Context, v any) (*selection.Period, error) {
 	if v == nil {
 		return nil, nil
 	}
@@ -22020,7 +22021,7 @@ func (ec *executionContext) marshalOResponse2ᚖgithubᚗcomᚋzerotenᚋzeroten
 	return ec._Response(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOResponseOrder2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐOrder(ctx context.Context, v any) (*feedback.Order, error) {
+func (ec *executionContext) unmarshalOResponseOrder2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐOrder(ctx context.Context, v any) (*selection.Order, error) {
 	if v == nil {
 		return nil, nil
 	}

@@ -6,10 +6,10 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/graph/wire"
-	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/observe"
 	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/tenant"
 )
 
@@ -20,7 +20,7 @@ func (a *App) API(edge Edge) (*graph.Handler, error) {
 	}
 	return graph.NewHandler(graph.Config{
 		Resolver: &graph.Resolver{
-			DB: a.DB, Log: a.Log, Finder: feedback.NewFinder(a.DB, a.States), States: a.States, Builder: a.Builder, Insight: a.Insight,
+			DB: a.DB, Log: a.Log, Finder: selection.NewFinder(a.DB, a.States), States: a.States, Builder: a.Builder, Insight: a.Insight,
 			Live: a.Live, Scores: insight.NewShared(a.Insight),
 		},
 		Keys: a.Keys, Watcher: a.Watcher, Origins: tenant.NewOrigins(a.DB, edge.AllowOrigin),

@@ -24,6 +24,7 @@ import (
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -229,7 +230,7 @@ func (w *ward) scores() (map[uuid.UUID]nps.Histogram, error) {
 		ctx := auth.ForTenant(w.t.Context(), w.uuid[name])
 		for c := range w.told {
 			r := insight.NewReader(w.db, settings.NewStates(w.db), time.Now)
-			f, err := r.Feedback(ctx, feedback.Filter{Campaigns: []string{id.Campaign.Format(c)}}, feedback.Within{})
+			f, err := r.Feedback(ctx, selection.Filter{Campaigns: []string{id.Campaign.Format(c)}}, selection.Within{})
 			if err != nil && strings.Contains(err.Error(), "no campaign") {
 				continue // the other tenant's
 			}

@@ -15,10 +15,10 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/cube"
-	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -158,7 +158,7 @@ func names(t *testing.T, ctx context.Context, db *store.DB, states *settings.Sta
 	visible = append(visible, nil)
 	var few contact.Few
 	if !auth.Narrowed(ctx).IsZero() && visible[0] == nil {
-		few = func(ctx context.Context) ([]uuid.UUID, bool, error) { return feedback.FewContacts(ctx, db, states) }
+		few = func(ctx context.Context) ([]uuid.UUID, bool, error) { return selection.FewContacts(ctx, db, states) }
 	}
 	var forwards, backwards []string
 	for args := (page.Args{First: &size}); ; {

@@ -95,12 +95,22 @@ func (g *Generation) Holds(response uuid.UUID) bool {
 // Place finds the fact's day and profile, and makes the profile where there is none yet.
 func (g *Generation) Place(f Fact) (calendar.Day, trait.Profile) {
 	day := calendar.DayOf(f.RespondedAt, g.zone)
-	variant := trait.None
-	if f.Variant != nil {
-		variant = *f.Variant
-	}
-	p, _ := g.Profiles.Place(f.Channel, variant, g.Shape.Values(f.Traits, day))
+	p, _ := g.Profiles.Place(f.Channel, f.variant(), g.Shape.Values(f.Traits, day))
 	return day, p
+}
+
+// Placed is the profile that the generation counts the fact under. Where that is newer than the generation was read it has
+// no id.
+func (g *Generation) Placed(f Fact) trait.Profile {
+	return g.Profiles.Placed(f.Channel, f.variant(), g.Shape.Values(f.Traits, calendar.DayOf(f.RespondedAt, g.zone)))
+}
+
+// variant is the fact's variant as profiles have it.
+func (f *Fact) variant() string {
+	if f.Variant == nil {
+		return trait.None
+	}
+	return *f.Variant
 }
 
 // Key names a cell.

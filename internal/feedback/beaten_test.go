@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/feedback/feedbacktest"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/trait"
@@ -14,17 +15,17 @@ import (
 // step of a rebuild does.
 func TestFlushIsBeatenOnce(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
-		f.define("plan", trait.Text, true)
+		f := feedbacktest.New(t, db)
+		f.Define("plan", trait.Text, true)
 		beaten := 0
-		f.log.BeforeWrite(func() {
+		f.Log.BeforeWrite(func() {
 			beaten++
-			if err := db.WriteLocked(f.ctx, f.tenant, func(*store.Tx) error { return nil }); err != nil {
+			if err := db.WriteLocked(f.Ctx, f.Tenant, func(*store.Tx) error { return nil }); err != nil {
 				t.Error(err)
 			}
 		})
 		plan := func(name string) feedback.Recording {
-			return f.with(func(r *feedback.Recording) {
+			return f.With(func(r *feedback.Recording) {
 				r.Traits = trait.Values{"plan": name}
 				r.IdempotencyKey = new(name)
 			})
@@ -32,7 +33,7 @@ func TestFlushIsBeatenOnce(t *testing.T) {
 		// The second comes with a profile that the first made known, the third with one of its own; the fourth was there.
 		var ids []uuid.UUID
 		for n, name := range []string{"a", "b", "c", "c"} {
-			out := f.try(plan(name))
+			out := f.Try(plan(name))
 			if out.Value == nil || out.Replayed != (n == 3) {
 				t.Fatalf("%s: %+v", name, out)
 			}
@@ -44,6 +45,6 @@ func TestFlushIsBeatenOnce(t *testing.T) {
 		if ids[2] != ids[3] {
 			t.Errorf("the same key gives %s and %s", ids[2], ids[3])
 		}
-		f.holds(3, 0, 3)
+		holds(f, 3, 0, 3)
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	contacts "github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/feedback/feedbacktest"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -18,15 +19,15 @@ import (
 )
 
 // collector is a caller that may only COLLECT.
-func (f *fixture) collector() context.Context {
-	return auth.With(f.ctx, auth.Caller{Tenant: f.tenant, Scopes: []auth.Scope{auth.Collect}})
+func collector(f *feedbacktest.Fixture) context.Context {
+	return auth.With(f.Ctx, auth.Caller{Tenant: f.Tenant, Scopes: []auth.Scope{auth.Collect}})
 }
 
-func (f *fixture) contact(externalID string) *ent.Contact {
-	f.t.Helper()
-	c, err := f.db.Ent.Contact.Query().Where(entcontact.ExternalID(externalID)).Only(f.ctx)
+func contactOf(f *feedbacktest.Fixture, externalID string) *ent.Contact {
+	f.T.Helper()
+	c, err := f.DB.Ent.Contact.Query().Where(entcontact.ExternalID(externalID)).Only(f.Ctx)
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
 	return c
 }
@@ -42,18 +43,18 @@ func numbered(prefix string, from, to int) trait.Values {
 // TestCollectLeavesOut brings what others would be refused for.
 func TestCollectLeavesOut(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
-		f.upsert(
+		f := feedbacktest.New(t, db)
+		f.Upsert(
 			contacts.Input{ExternalID: new("ann"), Email: new("ann@example.org"), Traits: numbered("k", 0, 98)},
 			contacts.Input{ExternalID: new("ben"), Email: new("ben@example.org")},
 			contacts.Input{Email: new("cleo@example.org")})
 
 		// More traits than there is room for.
 		brings := trait.Values{"z": true, "a": true, "b": true, "k000": "changed", "k001": nil}
-		if got := refusals(f.upsert(contacts.Input{ExternalID: new("ann"), Traits: trait.Merge(numbered("n", 0, 3), nil)})[0].Errors); got != "TOO_MANY traits" {
+		if got := refusals(f.Upsert(contacts.Input{ExternalID: new("ann"), Traits: trait.Merge(numbered("n", 0, 3), nil)})[0].Errors); got != "TOO_MANY traits" {
 			t.Errorf("whoever may read is told %q", got)
 		}
-		out, err := f.log.Record(f.collector(), []feedback.Recording{f.with(func(r *feedback.Recording) {
+		out, err := f.Log.Record(collector(f), []feedback.Recording{f.With(func(r *feedback.Recording) {
 			r.Contact = &contacts.Input{ExternalID: new("ann"), Traits: maps.Clone(brings)}
 		})})
 		if err != nil || out[0].Value == nil {
@@ -62,26 +63,26 @@ func TestCollectLeavesOut(t *testing.T) {
 		want := numbered("k", 0, 98) // one goes, and there is room for three
 		want["k000"], want["a"], want["b"], want["z"] = "changed", true, true, true
 		delete(want, "k001")
-		if c := f.contact("ann"); !maps.Equal(c.Traits, want) {
+		if c := contactOf(f, "ann"); !maps.Equal(c.Traits, want) {
 			t.Errorf("got %v", c.Traits)
 		}
 		brings = numbered("q", 0, 50)
-		out, err = f.log.Record(f.collector(), []feedback.Recording{f.with(func(r *feedback.Recording) {
+		out, err = f.Log.Record(collector(f), []feedback.Recording{f.With(func(r *feedback.Recording) {
 			r.Contact = &contacts.Input{ExternalID: new("ann"), Traits: brings}
 		})})
 		if err != nil || out[0].Value == nil {
 			t.Fatalf("got %v, %v", out, err)
 		}
-		if c := f.contact("ann"); !maps.Equal(c.Traits, want) {
+		if c := contactOf(f, "ann"); !maps.Equal(c.Traits, want) {
 			t.Errorf("with no room left: %v", c.Traits)
 		}
-		if r := f.stored(out[0].Value.ID); !maps.Equal(r.Traits, trait.Merge(want, brings)) {
+		if r := storedOf(f, out[0].Value.ID); !maps.Equal(r.Traits, trait.Merge(want, brings)) {
 			t.Errorf("the response lacks some: %v", r.Traits)
 		}
 		if len(brings) != 50 {
 			t.Error("the caller's input has changed")
 		}
-		out, err = f.log.Record(f.collector(), []feedback.Recording{f.with(func(r *feedback.Recording) {
+		out, err = f.Log.Record(collector(f), []feedback.Recording{f.With(func(r *feedback.Recording) {
 			r.Contact = &contacts.Input{ExternalID: new("ann"), Traits: numbered("q", 0, 101)}
 		})})
 		if err != nil || refusals(out[0].Errors) != "TOO_MANY contact.traits" {
@@ -89,7 +90,7 @@ func TestCollectLeavesOut(t *testing.T) {
 		}
 
 		// Another's address.
-		told, err := f.log.Upsert(f.collector(), []contacts.Input{
+		told, err := f.Log.Upsert(collector(f), []contacts.Input{
 			{ExternalID: new("ann"), Email: new("Ben@example.org"), Name: new("Ann")},
 			{ExternalID: new("dan"), Email: new("ben@example.org"), Name: new("Dan")},
 			{ExternalID: new("cleo"), Email: new("cleo@example.org")},
@@ -104,23 +105,23 @@ func TestCollectLeavesOut(t *testing.T) {
 				t.Fatalf("%d: refused: %v", i, o.Errors)
 			}
 			seen[o.Value.NodeID()] = true
-			if found, err := db.Ent.Contact.Query().Where(entcontact.ID(o.Value.ID)).Exist(f.ctx); found || err != nil {
+			if found, err := db.Ent.Contact.Query().Where(entcontact.ID(o.Value.ID)).Exist(f.Ctx); found || err != nil {
 				t.Errorf("%d: the id finds somebody, %v", i, err)
 			}
 		}
 		if len(seen) != 4 {
 			t.Errorf("ids tell who is the same person: %v", seen)
 		}
-		again, err := f.log.Upsert(f.collector(), []contacts.Input{{ExternalID: new("dan")}})
+		again, err := f.Log.Upsert(collector(f), []contacts.Input{{ExternalID: new("dan")}})
 		if err != nil || again[0].Value.ID != told[1].Value.ID {
 			t.Errorf("the same external id gives %v and %v, %v", told[1].Value, again, err)
 		}
 		for _, test := range []struct{ id, email, name string }{{"ann", "ann@example.org", "Ann"}, {"ben", "ben@example.org", ""}, {"dan", "", "Dan"}, {"cleo", "CLEO@example.org", "Cleo"}} {
-			if c := f.contact(test.id); deref(c.Email) != test.email || deref(c.Name) != test.name {
+			if c := contactOf(f, test.id); deref(c.Email) != test.email || deref(c.Name) != test.name {
 				t.Errorf("got %v, want %v", c, test)
 			}
 		}
-		f.sound()
+		sound(f)
 	})
 }
 
@@ -134,31 +135,31 @@ func deref(text *string) string {
 // TestCollectSeesWhatItSent sends again what others have changed since.
 func TestCollectSeesWhatItSent(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
-		sent := f.with(func(r *feedback.Recording) {
+		f := feedbacktest.New(t, db)
+		sent := f.With(func(r *feedback.Recording) {
 			r.IdempotencyKey, r.Comment, r.Locale = new("k"), new("well"), new("nl")
 			r.Contact = &contacts.Input{ExternalID: new("ann")}
 		})
-		r := f.record(sent)
+		r := f.Record(sent)
 		now := clock().Add(1)
-		later := f.logAt(&now)
-		if _, err := later.Amend(f.ctx, feedback.Amendment{ID: r.NodeID(), Score: new(1)}); err != nil {
+		later := logAt(f, &now)
+		if _, err := later.Amend(f.Ctx, feedback.Amendment{ID: r.NodeID(), Score: new(1)}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := later.Erase(f.ctx, id.Contact.Format(*r.ContactID)); err != nil {
+		if _, err := later.Erase(f.Ctx, id.Contact.Format(*r.ContactID)); err != nil {
 			t.Fatal(err)
 		}
-		out, err := f.log.Record(f.collector(), []feedback.Recording{sent})
+		out, err := f.Log.Record(collector(f), []feedback.Recording{sent})
 		if err != nil || came(out[0]) != "same" {
 			t.Fatalf("got %v, %v", out, err)
 		}
 		if got := out[0].Value; got.ID != r.ID || got.Score != 9 || deref(got.Comment) != "well" || deref(got.Locale) != "nl" || !got.UpdatedAt.Equal(r.RecordedAt) {
 			t.Errorf("got %v", got)
 		}
-		if o := f.try(sent); o.Value.Score != 1 || o.Value.Comment != nil {
+		if o := f.Try(sent); o.Value.Score != 1 || o.Value.Comment != nil {
 			t.Errorf("whoever may read gets %v", o.Value)
 		}
-		if kept := f.stored(r.ID); kept.Score != 1 || kept.Comment != nil {
+		if kept := storedOf(f, r.ID); kept.Score != 1 || kept.Comment != nil {
 			t.Errorf("the response is %v again", kept)
 		}
 	})

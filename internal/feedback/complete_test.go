@@ -19,6 +19,7 @@ import (
 	contacts "github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/feedback/feedbacktest"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -29,12 +30,12 @@ import (
 // TestComplete sends a score, and later what it lacked.
 func TestComplete(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
-		f.define("plan", trait.Text, true)
+		f := feedbacktest.New(t, db)
+		f.Define("plan", trait.Text, true)
 		now := clock()
-		at := f.logAt(&now)
+		at := logAt(f, &now)
 		score := func(key string) feedback.Recording {
-			return f.with(func(r *feedback.Recording) {
+			return f.With(func(r *feedback.Recording) {
 				r.IdempotencyKey, r.Contact = &key, &contacts.Input{ExternalID: &key, Traits: trait.Values{"region": "north"}}
 			})
 		}
@@ -60,11 +61,11 @@ func TestComplete(t *testing.T) {
 			"blank comments":       {{said(k("g"), " "), fresh}, {k("g"), same}, {said(k("g"), ""), same}, {said(k("g"), "well"), completed}, {said(k("g"), "\n"), same}},
 			"less":                 {{said(k("h"), "well"), fresh}, {k("h"), conflict}},
 			"a trait of no kind":   {{k("i"), fresh}, {known(k("i"), 3.0), "INVALID traits.plan"}, {known(k("i"), "x"), completed}},
-			"another contact":      {{k("j"), fresh}, {said(f.with(func(r *feedback.Recording) { r.IdempotencyKey = new("j") }), "well"), conflict}},
+			"another contact":      {{k("j"), fresh}, {said(f.With(func(r *feedback.Recording) { r.IdempotencyKey = new("j") }), "well"), conflict}},
 		} {
 			var batch []feedback.Recording // of the same under another key
 			for i, s := range steps {
-				out, err := at.Record(f.ctx, []feedback.Recording{s.in})
+				out, err := at.Record(f.Ctx, []feedback.Recording{s.in})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -75,7 +76,7 @@ func TestComplete(t *testing.T) {
 				one.IdempotencyKey = new(*s.in.IdempotencyKey + " in one")
 				batch = append(batch, one)
 			}
-			out, err := at.Record(f.ctx, batch)
+			out, err := at.Record(f.Ctx, batch)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -85,25 +86,25 @@ func TestComplete(t *testing.T) {
 				}
 			}
 		}
-		if r := f.stored(f.record(known(said(k("c"), "well"), "x")).ID); *r.Comment != "well" || r.Traits["plan"] != "x" || r.Traits["region"] != "north" {
+		if r := storedOf(f, f.Record(known(said(k("c"), "well"), "x")).ID); *r.Comment != "well" || r.Traits["plan"] != "x" || r.Traits["region"] != "north" {
 			t.Errorf("completed twice, it is %v", r)
 		}
 		// Until 24 hours after the response was recorded.
 		now = clock().Add(-time.Hour)
 		first := score("old")
-		if out, err := at.Record(f.ctx, []feedback.Recording{first, score("late")}); err != nil || came(out[0]) != fresh {
+		if out, err := at.Record(f.Ctx, []feedback.Recording{first, score("late")}); err != nil || came(out[0]) != fresh {
 			t.Fatalf("got %v, %v", out, err)
 		}
 		now = now.Add(feedback.CompletableFor)
-		if out, err := at.Record(f.ctx, []feedback.Recording{said(first, "just in time")}); err != nil || came(out[0]) != completed {
+		if out, err := at.Record(f.Ctx, []feedback.Recording{said(first, "just in time")}); err != nil || came(out[0]) != completed {
 			t.Errorf("after 24 hours: %v, %v", out, err)
 		}
 		now = now.Add(time.Microsecond)
-		if out, err := at.Record(f.ctx, []feedback.Recording{said(score("late"), "too late"), score("late")}); err != nil ||
+		if out, err := at.Record(f.Ctx, []feedback.Recording{said(score("late"), "too late"), score("late")}); err != nil ||
 			came(out[0]) != conflict || !strings.Contains(out[0].Errors.Error(), "24 hours") || came(out[1]) != same {
 			t.Errorf("after more: %v, %v", out, err)
 		}
-		f.sound()
+		sound(f)
 	})
 }
 
@@ -123,25 +124,25 @@ func came(o feedback.Outcome[ent.Response]) string {
 }
 
 // logAt is a Log with a clock that can be set.
-func (f *fixture) logAt(now *time.Time) *feedback.Log {
-	f.t.Helper()
-	l, err := feedback.NewLog(f.db, feedback.Config{Now: func() time.Time { return *now }})
+func logAt(f *feedbacktest.Fixture, now *time.Time) *feedback.Log {
+	f.T.Helper()
+	l, err := feedback.NewLog(f.DB, feedback.Config{Now: func() time.Time { return *now }})
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
-	f.t.Cleanup(func() {
+	f.T.Cleanup(func() {
 		if err := l.Close(); err != nil {
-			f.t.Error(err)
+			f.T.Error(err)
 		}
 	})
 	return l
 }
 
-func (f *fixture) stored(response uuid.UUID) *ent.Response {
-	f.t.Helper()
-	r, err := f.db.Ent.Response.Get(f.ctx, response)
+func storedOf(f *feedbacktest.Fixture, response uuid.UUID) *ent.Response {
+	f.T.Helper()
+	r, err := f.DB.Ent.Response.Get(f.Ctx, response)
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
 	return r
 }
@@ -149,67 +150,67 @@ func (f *fixture) stored(response uuid.UUID) *ent.Response {
 // TestCompleteIsAnAmendment follows the log, and changes the response in between.
 func TestCompleteIsAnAmendment(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
-		f.define("plan", trait.Text, true)
-		first := f.with(func(r *feedback.Recording) {
+		f := feedbacktest.New(t, db)
+		f.Define("plan", trait.Text, true)
+		first := f.With(func(r *feedback.Recording) {
 			r.IdempotencyKey, r.Contact = new("k"), &contacts.Input{ExternalID: new("ann")}
 		})
-		r := f.record(first)
-		if _, err := f.log.Amend(f.ctx, feedback.Amendment{ID: r.NodeID(), Score: new(2)}); err != nil {
+		r := f.Record(first)
+		if _, err := f.Log.Amend(f.Ctx, feedback.Amendment{ID: r.NodeID(), Score: new(2)}); err != nil {
 			t.Fatal(err)
 		}
-		f.set(f.campaign, entcampaign.StatusCLOSED) // it was taken before
+		f.Set(f.Campaign, entcampaign.StatusCLOSED) // it was taken before
 		complete := first
 		complete.Comment, complete.Traits = new("well"), trait.Values{"plan": "gold"}
-		if o := f.try(complete); came(o) != "completed" || o.Value.ID != r.ID || o.Value.Score != 2 || *o.Value.Comment != "well" {
+		if o := f.Try(complete); came(o) != "completed" || o.Value.ID != r.ID || o.Value.Score != 2 || *o.Value.Comment != "well" {
 			t.Errorf("got %+v", o)
 		}
-		entries, err := feedback.ReadEntries(f.ctx, db, 0, 10)
+		entries, err := feedback.ReadEntries(f.Ctx, db, 0, 10)
 		if err != nil || len(entries) != 3 {
 			t.Fatalf("got %d entries, %v", len(entries), err)
 		}
 		if e := entries[2]; e.Kind != feedback.Amended || e.Event.Response != r.ID || *e.Score != 2 || e.PreviousScore != nil {
 			t.Errorf("got the event %+v", e.Event)
 		}
-		f.sound()
+		sound(f)
 
 		// What somebody else has said in its place stays, and the key of whom nobody knows any more adds nothing.
 		for i, change := range []func(*ent.Response){
 			func(r *ent.Response) {
-				if _, err := f.log.Amend(f.ctx, feedback.Amendment{ID: r.NodeID(), Comment: new("they called")}); err != nil {
+				if _, err := f.Log.Amend(f.Ctx, feedback.Amendment{ID: r.NodeID(), Comment: new("they called")}); err != nil {
 					t.Fatal(err)
 				}
 			},
 			func(r *ent.Response) {
-				if _, err := f.log.Erase(f.ctx, id.Contact.Format(*r.ContactID)); err != nil {
+				if _, err := f.Log.Erase(f.Ctx, id.Contact.Format(*r.ContactID)); err != nil {
 					t.Fatal(err)
 				}
 			},
 			func(r *ent.Response) {
-				if _, err := f.log.Delete(f.ctx, r.NodeID()); err != nil {
+				if _, err := f.Log.Delete(f.Ctx, r.NodeID()); err != nil {
 					t.Fatal(err)
 				}
 			},
 		} {
 			in := first
-			in.Campaign, in.IdempotencyKey = f.open(fmt.Sprint("Campaign ", i)), new(fmt.Sprint("changed ", i))
-			change(f.record(in))
+			in.Campaign, in.IdempotencyKey = f.Open(fmt.Sprint("Campaign ", i)), new(fmt.Sprint("changed ", i))
+			change(f.Record(in))
 			in.Comment = new("well")
-			if o := f.try(in); came(o) != "CONFLICT idempotencyKey" {
+			if o := f.Try(in); came(o) != "CONFLICT idempotencyKey" {
 				t.Errorf("%d: got %s", i, came(o))
 			}
 		}
-		f.sound()
+		sound(f)
 	})
 }
 
 // TestCompleteTogether completes one response many times at once, in two processes.
 func TestCompleteTogether(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
-		second := newLog(t, db)
-		first := f.with(func(r *feedback.Recording) { r.IdempotencyKey = new("k") })
-		f.record(first)
+		f := feedbacktest.New(t, db)
+		second := feedbacktest.NewLog(t, db)
+		first := f.With(func(r *feedback.Recording) { r.IdempotencyKey = new("k") })
+		f.Record(first)
 		const n = 60
 		got := make([]string, n)
 		errs := make([]error, n)
@@ -218,7 +219,7 @@ func TestCompleteTogether(t *testing.T) {
 			in := first
 			in.Comment = new(fmt.Sprint("comment ", i%3))
 			running.Go(func() {
-				out, err := []*feedback.Log{f.log, second}[i%2].Record(f.ctx, []feedback.Recording{in})
+				out, err := []*feedback.Log{f.Log, second}[i%2].Record(f.Ctx, []feedback.Recording{in})
 				if errs[i] = err; err == nil {
 					got[i] = came(out[0])
 				}
@@ -235,19 +236,19 @@ func TestCompleteTogether(t *testing.T) {
 		if counts["completed"] != 1 || counts["same"] != n/3-1 || counts["CONFLICT idempotencyKey"] != n/3*2 {
 			t.Errorf("got %v", counts)
 		}
-		f.holds(1, 0, 2)
+		holds(f, 1, 0, 2)
 	})
 }
 
 // TestCompleteWhatWasKept completes a response whose key was kept when there was one hash to each, also of blank comments.
 func TestCompleteWhatWasKept(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
+		f := feedbacktest.New(t, db)
 		for _, comment := range []*string{nil, new("")} {
-			first := f.with(func(r *feedback.Recording) {
+			first := f.With(func(r *feedback.Recording) {
 				r.IdempotencyKey, r.Comment = new(fmt.Sprint("k", comment == nil)), comment
 			})
-			f.record(first)
+			f.Record(first)
 			b, err := json.Marshal(first)
 			if err != nil {
 				t.Fatal(err)
@@ -258,12 +259,12 @@ func TestCompleteWhatWasKept(t *testing.T) {
 			if _, err := db.Writer.ExecContext(t.Context(), `UPDATE idempotency_keys SET content = $2 WHERE key = $1`, key[:], kept); err != nil {
 				t.Fatal(err)
 			}
-			if o := f.try(first); came(o) != "same" {
+			if o := f.Try(first); came(o) != "same" {
 				t.Errorf("sent again: %s", came(o))
 			}
 			again := first
 			again.Comment = new("well")
-			if o := f.try(again); came(o) != "completed" || came(f.try(first)) != "same" || came(f.try(again)) != "same" {
+			if o := f.Try(again); came(o) != "completed" || came(f.Try(first)) != "same" || came(f.Try(again)) != "same" {
 				t.Errorf("completed: %s", came(o))
 			}
 			var content []byte
@@ -272,7 +273,7 @@ func TestCompleteWhatWasKept(t *testing.T) {
 				t.Errorf("kept %x, %v", content, err)
 			}
 		}
-		f.holds(2, 0, 4)
+		holds(f, 2, 0, 4)
 	})
 }
 
@@ -317,11 +318,11 @@ func TestCompleteModel(t *testing.T) {
 	fewer(t)
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		rapid.Check(t, func(rt *rapid.T) {
-			f := &fixture{t: t, db: db, builder: cube.NewBuilder(db, nil)}
-			f.ctx, f.tenant = newTenant(t, db)
-			f.campaign = f.open("Campaign")
+			f := &feedbacktest.Fixture{T: t, DB: db, Builder: cube.NewBuilder(db, nil)}
+			f.Ctx, f.Tenant = feedbacktest.NewTenant(t, db)
+			f.Campaign = f.Open("Campaign")
 			now := clock()
-			f.log = f.logAt(&now)
+			f.Log = logAt(f, &now)
 			models := map[string]*model{}
 			latest := map[string]*ent.Response{}
 			for range rapid.IntRange(1, 8).Draw(rt, "rounds") {
@@ -329,7 +330,7 @@ func TestCompleteModel(t *testing.T) {
 				items := make([]feedback.Recording, rapid.IntRange(1, 5).Draw(rt, "items"))
 				for i := range items {
 					key := rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "key")
-					items[i] = f.with(func(r *feedback.Recording) {
+					items[i] = f.With(func(r *feedback.Recording) {
 						r.IdempotencyKey, r.Contact = &key, &contacts.Input{ExternalID: new("person " + key)}
 						r.Score = rapid.IntRange(9, 10).Draw(rt, "score")
 						if comment := rapid.SampledFrom([]string{"", "", " ", "well", "ill"}).Draw(rt, "comment"); comment != "" {
@@ -340,7 +341,7 @@ func TestCompleteModel(t *testing.T) {
 						}
 					})
 				}
-				out, err := f.log.Record(f.ctx, items)
+				out, err := f.Log.Record(f.Ctx, items)
 				if err != nil {
 					rt.Fatal(err)
 				}
@@ -358,7 +359,7 @@ func TestCompleteModel(t *testing.T) {
 					if m.erased || m.deleted {
 						continue
 					}
-					stored := f.stored(r.ID)
+					stored := storedOf(f, r.ID)
 					plan, _ := stored.Traits["plan"].(string)
 					comment := ""
 					if stored.Comment != nil {
@@ -371,10 +372,10 @@ func TestCompleteModel(t *testing.T) {
 						continue
 					}
 					if m.erased = rapid.Bool().Draw(rt, "erase"); m.erased {
-						_, err = f.log.Erase(f.ctx, id.Contact.Format(*stored.ContactID))
+						_, err = f.Log.Erase(f.Ctx, id.Contact.Format(*stored.ContactID))
 					} else {
 						m.deleted = true
-						_, err = f.log.Delete(f.ctx, stored.NodeID())
+						_, err = f.Log.Delete(f.Ctx, stored.NodeID())
 					}
 					if err != nil {
 						rt.Fatal(err)

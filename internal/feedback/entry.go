@@ -45,7 +45,7 @@ type Tombstone struct {
 }
 
 // values are those of the dimensions that there are now.
-func (t *Tombstone) values(dimensions []trait.Dimension) []string {
+func (t *Tombstone) ValuesOf(dimensions []trait.Dimension) []string {
 	values := make([]string, len(dimensions))
 	for i, d := range dimensions {
 		value, known := t.Values[d.Key]

@@ -18,6 +18,7 @@ import (
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/feedback/feedbacktest"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -176,38 +177,29 @@ func sameEntry(t rapid.TB, e *feedback.Entry, is *ent.Response) {
 	}
 }
 
-func readEntries(f *fixture) []*feedback.Entry {
-	f.t.Helper()
-	entries, err := feedback.ReadEntries(f.ctx, f.db, 0, 10_000)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return entries
-}
-
 func TestTombstones(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f, other := newFixture(t, db), newFixture(t, db)
-		f.define("plan", trait.Text, true)
-		f.define("vip", trait.Boolean, true)
-		f.define("nick", trait.Text, false)
-		other.record(other.recording())
+		f, other := feedbacktest.New(t, db), feedbacktest.New(t, db)
+		f.Define("plan", trait.Text, true)
+		f.Define("vip", trait.Boolean, true)
+		f.Define("nick", trait.Text, false)
+		other.Record(other.Recording())
 		at := time.Date(2025, 2, 3, 4, 5, 6, 789_000, time.UTC)
 		recorded := []*ent.Response{
-			f.record(f.with(func(r *feedback.Recording) {
+			f.Record(f.With(func(r *feedback.Recording) {
 				r.Score, r.Comment, r.Variant, r.RespondedAt = 3, new("secret"), new(`a "b", {c}\`), &at
 				r.Traits = trait.Values{"plan": `"gold"\{}`, "nick": "wally"}
 				r.Contact = &contact.Input{ExternalID: new("wally")}
 			})),
-			f.record(f.recording()),
-			f.record(f.recording()),
+			f.Record(f.Recording()),
+			f.Record(f.Recording()),
 		}
 		for _, r := range recorded[:2] {
-			if out, err := f.log.Delete(f.ctx, r.NodeID()); err != nil || out.Value == nil {
+			if out, err := f.Log.Delete(f.Ctx, r.NodeID()); err != nil || out.Value == nil {
 				t.Fatal(out.Errors, err)
 			}
 		}
-		entries := readEntries(f)
+		entries := f.Entries()
 		want := []*feedback.Tombstone{
 			{
 				Response: recorded[0].ID, Campaign: recorded[0].CampaignID, Score: 3, Channel: "API", Variant: new(`a "b", {c}\`),
@@ -231,7 +223,7 @@ func TestTombstones(t *testing.T) {
 				t.Errorf("got %s, want %s", got, want)
 			}
 		}
-		if _, err := f.log.Erase(f.ctx, id.Contact.Format(*recorded[0].ContactID)); err != nil {
+		if _, err := f.Log.Erase(f.Ctx, id.Contact.Format(*recorded[0].ContactID)); err != nil {
 			t.Fatal(err)
 		}
 		for _, text := range []string{"secret", "wally"} {
@@ -239,7 +231,7 @@ func TestTombstones(t *testing.T) {
 				t.Errorf("%d rows hold %s", n, text)
 			}
 		}
-		f.holds(1, 0, 5)
+		holds(f, 1, 0, 5)
 
 		// What the doctor says of wrong ones, and mends.
 		for _, test := range []struct {
@@ -268,7 +260,7 @@ func TestTombstones(t *testing.T) {
 			},
 			{`DELETE FROM tombstones WHERE tenant_id = $1`, "", "", true}, // as if it was deleted before there were any
 		} {
-			if _, err := db.Writer.ExecContext(f.ctx, test.wrong, f.tenant); err != nil {
+			if _, err := db.Writer.ExecContext(f.Ctx, test.wrong, f.Tenant); err != nil {
 				t.Fatal(err)
 			}
 			found := examine(t, db, true)
@@ -283,7 +275,7 @@ func TestTombstones(t *testing.T) {
 				t.Errorf("%s: the doctor finds %v", test.wrong, found)
 			}
 			if test.undo != "" {
-				if _, err := db.Writer.ExecContext(f.ctx, test.undo, f.tenant); err != nil {
+				if _, err := db.Writer.ExecContext(f.Ctx, test.undo, f.Tenant); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -292,19 +284,19 @@ func TestTombstones(t *testing.T) {
 			}
 		}
 		// Deleted before there were tombstones: nothing is known but the event.
-		if e := readEntries(f)[0]; e.Response != nil || e.Gone != nil {
+		if e := f.Entries()[0]; e.Response != nil || e.Gone != nil {
 			t.Errorf("got %+v", e)
 		}
-		other.holds(1, 0, 1)
+		holds(other, 1, 0, 1)
 		// A response that somebody put back by hand can be deleted again.
-		back := f.record(f.recording())
+		back := f.Record(f.Recording())
 		for range 2 {
-			if out, err := f.log.Delete(f.ctx, back.NodeID()); err != nil || out.Value == nil {
+			if out, err := f.Log.Delete(f.Ctx, back.NodeID()); err != nil || out.Value == nil {
 				t.Fatal(out.Errors, err)
 			}
-			_, err := db.Writer.ExecContext(f.ctx, `INSERT INTO responses (tenant_id, id, campaign_id, score, channel, traits, responded_at, recorded_at, updated_at)
+			_, err := db.Writer.ExecContext(f.Ctx, `INSERT INTO responses (tenant_id, id, campaign_id, score, channel, traits, responded_at, recorded_at, updated_at)
 				SELECT tenant_id, response_id, campaign_id, score, channel, '{}', responded_at, responded_at, responded_at
-				FROM tombstones WHERE tenant_id = $1 AND response_id = $2`, f.tenant, back.ID)
+				FROM tombstones WHERE tenant_id = $1 AND response_id = $2`, f.Tenant, back.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -314,11 +306,11 @@ func TestTombstones(t *testing.T) {
 
 func TestReadEntries(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f, other := newFixture(t, db), newFixture(t, db)
+		f, other := feedbacktest.New(t, db), feedbacktest.New(t, db)
 		for range 3 {
-			f.record(f.recording())
+			f.Record(f.Recording())
 		}
-		if entries, err := feedback.ReadEntries(other.ctx, db, 0, 1); err != nil || len(entries) > 0 {
+		if entries, err := feedback.ReadEntries(other.Ctx, db, 0, 1); err != nil || len(entries) > 0 {
 			t.Errorf("another's log: %v, %v", entries, err)
 		}
 		for _, test := range []struct {
@@ -326,7 +318,7 @@ func TestReadEntries(t *testing.T) {
 			limit int
 			want  []int64
 		}{{0, 2, []int64{1, 2}}, {1, 10, []int64{2, 3}}, {2, 1, []int64{3}}, {3, 1, nil}, {1 << 62, 1, nil}, {0, 1 << 40, []int64{1, 2, 3}}} {
-			entries, err := feedback.ReadEntries(f.ctx, db, test.after, test.limit)
+			entries, err := feedback.ReadEntries(f.Ctx, db, test.after, test.limit)
 			var got []int64
 			for _, e := range entries {
 				got = append(got, e.Position)
@@ -341,8 +333,8 @@ func TestReadEntries(t *testing.T) {
 // TestFlushed has many write at once, and wants what flushes tell to be the log, before writers are told.
 func TestFlushed(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
-		f.define("plan", trait.Text, true)
+		f := feedbacktest.New(t, db)
+		f.Define("plan", trait.Text, true)
 		told := newFlushed()
 		var operations, flushes int
 		log, err := feedback.NewLog(db, feedback.Config{Now: clock, Flushed: told.take, Observe: func(n int, took time.Duration) {
@@ -360,16 +352,16 @@ func TestFlushed(t *testing.T) {
 		for i := range writers {
 			running.Go(func() {
 				for j := range rounds {
-					out, err := log.Record(f.ctx, []feedback.Recording{
-						f.with(func(r *feedback.Recording) { r.Traits = trait.Values{"plan": fmt.Sprint(i)} }),
-						f.with(func(r *feedback.Recording) { r.Contact = &contact.Input{ExternalID: new(fmt.Sprint(i))} }),
+					out, err := log.Record(f.Ctx, []feedback.Recording{
+						f.With(func(r *feedback.Recording) { r.Traits = trait.Values{"plan": fmt.Sprint(i)} }),
+						f.With(func(r *feedback.Recording) { r.Contact = &contact.Input{ExternalID: new(fmt.Sprint(i))} }),
 					})
 					if err != nil {
 						t.Error(err)
 						return
 					}
 					tells := func(r *ent.Response, kind feedback.EventKind) {
-						if !slices.ContainsFunc(told.of(f.tenant), func(e *feedback.Entry) bool { return e.Event.Response == r.ID && e.Kind == kind }) {
+						if !slices.ContainsFunc(told.of(f.Tenant), func(e *feedback.Entry) bool { return e.Event.Response == r.ID && e.Kind == kind }) {
 							t.Errorf("%s was acknowledged before it was told", r.NodeID())
 						}
 					}
@@ -378,13 +370,13 @@ func TestFlushed(t *testing.T) {
 					first.Score = -1 // a writer's own
 					switch j % 3 {
 					case 0:
-						_, err = log.Delete(f.ctx, first.NodeID())
+						_, err = log.Delete(f.Ctx, first.NodeID())
 						tells(first, feedback.Deleted)
 					case 1:
-						_, err = log.Amend(f.ctx, feedback.Amendment{ID: second.NodeID(), Score: new(j % 9)})
+						_, err = log.Amend(f.Ctx, feedback.Amendment{ID: second.NodeID(), Score: new(j % 9)})
 						tells(second, feedback.Amended)
 					case 2:
-						_, err = log.Erase(f.ctx, id.Contact.Format(*second.ContactID))
+						_, err = log.Erase(f.Ctx, id.Contact.Format(*second.ContactID))
 						tells(second, feedback.Amended)
 					}
 					if err != nil {
@@ -398,7 +390,7 @@ func TestFlushed(t *testing.T) {
 			t.Fatal(err)
 		}
 		last := map[uuid.UUID]*feedback.Entry{}
-		got, want := told.of(f.tenant), readEntries(f)
+		got, want := told.of(f.Tenant), f.Entries()
 		if len(got) != len(want) {
 			t.Fatalf("%d were told, want %d", len(got), len(want))
 		}
@@ -423,11 +415,11 @@ func TestFlushed(t *testing.T) {
 
 func TestQueued(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
-		f.record(f.recording())
+		f := feedbacktest.New(t, db)
+		f.Record(f.Recording())
 		await := func(operations, writers int) {
 			for {
-				if o, w := f.log.Queued(); o == operations && w == writers {
+				if o, w := f.Log.Queued(); o == operations && w == writers {
 					return
 				}
 				runtime.Gosched()
@@ -437,10 +429,10 @@ func TestQueued(t *testing.T) {
 		const callers = 5
 		results := make(chan error, callers)
 		call := func() {
-			_, err := f.log.Record(f.ctx, []feedback.Recording{f.recording(), f.recording()})
+			_, err := f.Log.Record(f.Ctx, []feedback.Recording{f.Recording(), f.Recording()})
 			results <- err
 		}
-		err := db.WriteLocked(f.ctx, f.tenant, func(*store.Tx) error {
+		err := db.WriteLocked(f.Ctx, f.Tenant, func(*store.Tx) error {
 			go call()
 			await(0, 1) // taken up, and waiting for the lock
 			for range callers - 1 {

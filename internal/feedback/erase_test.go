@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	contacts "github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/feedback/feedbacktest"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -22,7 +23,7 @@ import (
 // TestEraseInPieces erases people who have answered more than one flush takes, several at once.
 func TestEraseInPieces(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
+		f := feedbacktest.New(t, db)
 		const most = 4
 		log, err := feedback.NewLog(db, feedback.Config{Now: clock, Flushed: func(_ uuid.UUID, entries []*feedback.Entry) {
 			if len(entries) > most && entries[0].Kind == feedback.Amended {
@@ -39,16 +40,16 @@ func TestEraseInPieces(t *testing.T) {
 		total := 0
 		for n, count := range answers {
 			in := contacts.Input{ExternalID: new(fmt.Sprint("secret ", n))}
-			people = append(people, id.Contact.Format(f.upsert(in)[0].Value.ID))
+			people = append(people, id.Contact.Format(f.Upsert(in)[0].Value.ID))
 			for range count {
-				f.record(f.with(func(r *feedback.Recording) { r.Contact, r.Comment = &in, new("secret") }))
+				f.Record(f.With(func(r *feedback.Recording) { r.Contact, r.Comment = &in, new("secret") }))
 			}
 			total += count
 		}
 		var all sync.WaitGroup
 		for n, person := range people {
 			all.Go(func() {
-				out, err := log.Erase(f.ctx, person)
+				out, err := log.Erase(f.Ctx, person)
 				if err != nil || out.Value == nil || *out.Value != answers[n] {
 					t.Errorf("erasing who answered %d times: %v, %v", answers[n], out, err)
 				}
@@ -58,7 +59,7 @@ func TestEraseInPieces(t *testing.T) {
 		if n := holding(t, db, "secret"); n > 0 {
 			t.Errorf("%d rows still hold what was erased", n)
 		}
-		f.holds(total, 0, 2*total)
+		holds(f, total, 0, 2*total)
 	})
 }
 
@@ -71,8 +72,8 @@ func TestEraseGivenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	f := newFixture(t, db)
-	ctx, give := context.WithCancel(f.ctx)
+	f := feedbacktest.New(t, db)
+	ctx, give := context.WithCancel(f.Ctx)
 	erased := map[uuid.UUID]bool{}
 	log, err := feedback.NewLog(db, feedback.Config{Now: clock, Flushed: func(_ uuid.UUID, entries []*feedback.Entry) {
 		give()
@@ -85,19 +86,19 @@ func TestEraseGivenUp(t *testing.T) {
 	}
 	log.SetMaxErased(2)
 	in := contacts.Input{ExternalID: new("ann")}
-	person := id.Contact.Format(f.upsert(in)[0].Value.ID)
+	person := id.Contact.Format(f.Upsert(in)[0].Value.ID)
 	words := map[uuid.UUID]string{}
 	for n := range 6 {
 		word := fmt.Sprintf("secret %d of ann", n)
-		words[f.record(f.with(func(r *feedback.Recording) { r.Contact, r.Comment = &in, &word })).ID] = word
+		words[f.Record(f.With(func(r *feedback.Recording) { r.Contact, r.Comment = &in, &word })).ID] = word
 	}
-	if err := db.Forgotten(f.ctx); err != nil { // what making a tenant has left behind
+	if err := db.Forgotten(f.Ctx); err != nil { // what making a tenant has left behind
 		t.Fatal(err)
 	}
 	if _, err := log.Erase(ctx, person); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	if err := errors.Join(log.Close(), db.Forgotten(f.ctx)); err != nil {
+	if err := errors.Join(log.Close(), db.Forgotten(f.Ctx)); err != nil {
 		t.Fatal(err)
 	}
 	if len(erased) == 0 || len(erased) == len(words) {

@@ -227,8 +227,8 @@ type Event struct {
 	Score, PreviousScore *int
 }
 
-// fact is what of a response the cube counts.
-func fact(r *ent.Response) cube.Fact {
+// Fact is what of a response the cube counts.
+func Fact(r *ent.Response) cube.Fact {
 	return cube.Fact{
 		Response: r.ID, Campaign: r.CampaignID, Channel: string(r.Channel), Variant: r.Variant,
 		Traits: r.Traits, RespondedAt: r.RespondedAt, Score: r.Score,

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -28,11 +29,13 @@ import (
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/feedback/feedbacktest"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -253,21 +256,13 @@ func unlessRefused(err error) error {
 var (
 	zones     = []string{"UTC", "Europe/Amsterdam", "America/St_Johns"}
 	traitKeys = []string{"plan", "age", "vip", "since"}
-	// Clocks change at these instants or stood at midnight when they were changed: in Amsterdam at 01:00 UTC, in
-	// St John's at 02:00 of its own time, and until 2011 at 00:01, back over midnight.
-	changes = []time.Time{
-		time.Date(2024, 3, 31, 1, 0, 0, 0, time.UTC), time.Date(2024, 10, 27, 1, 0, 0, 0, time.UTC),
-		time.Date(2024, 3, 10, 5, 30, 0, 0, time.UTC), time.Date(2024, 11, 3, 4, 30, 0, 0, time.UTC),
-		time.Date(2010, 11, 7, 2, 31, 0, 0, time.UTC), time.Date(2025, 3, 30, 22, 0, 0, 0, time.UTC),
-		time.Date(2024, 12, 31, 23, 0, 0, 0, time.UTC), time.Date(2024, 3, 1, 3, 30, 0, 0, time.UTC),
-	}
 )
 
 func drawInstant(rt *rapid.T) *time.Time {
 	if rapid.IntRange(0, 9).Draw(rt, "now") == 0 {
 		return nil
 	}
-	at := rapid.SampledFrom(changes).Draw(rt, "change")
+	at := rapid.SampledFrom(feedbacktest.Changes()).Draw(rt, "change")
 	at = at.Add(time.Duration(rapid.IntRange(-4, 4).Draw(rt, "half hours")) * 30 * time.Minute)
 	at = at.Add(-time.Duration(rapid.IntRange(0, 1).Draw(rt, "µs")) * time.Microsecond)
 	return new(at.AddDate(0, 0, rapid.IntRange(-1, 1).Draw(rt, "days")))
@@ -352,7 +347,7 @@ func drawMany(rt *rapid.T) act {
 		for i := range items {
 			items[i] = feedback.Recording{
 				Campaign: h.campaigns[0], Score: i % 11, Channel: "LINK", Variant: new(fmt.Sprint("v", first+i)),
-				Traits: trait.Values{"plan": fmt.Sprint("p", first+i)}, RespondedAt: &changes[i%3],
+				Traits: trait.Values{"plan": fmt.Sprint("p", first+i)}, RespondedAt: &feedbacktest.Changes()[i%3],
 			}
 		}
 		return h.record(p, items)
@@ -862,14 +857,14 @@ func histogramOf(rt *rapid.T, s *insight.Score) nps.Histogram {
 
 // verifyInsight asks for totals, trends and breakdowns, through caches that have been used since the tenant began.
 func (h *history) verifyInsight(rt *rapid.T, p *process, s *settings.State, rows []counted) {
-	ask := func(f feedback.Filter) *insight.Feedback {
-		asked, err := p.insight.Feedback(h.ctx, f, feedback.Within{})
+	ask := func(f selection.Filter) *insight.Feedback {
+		asked, err := p.insight.Feedback(h.ctx, f, selection.Within{})
 		if err != nil {
 			rt.Fatal(err)
 		}
 		return asked
 	}
-	total := func(what string, f feedback.Filter, counts func(counted) bool) {
+	total := func(what string, f selection.Filter, counts func(counted) bool) {
 		score, err := ask(f).Score(h.ctx)
 		if err != nil {
 			rt.Fatal(err)
@@ -884,20 +879,20 @@ func (h *history) verifyInsight(rt *rapid.T, p *process, s *settings.State, rows
 			rt.Fatalf("%s: got %v, want %v", what, got, want)
 		}
 	}
-	total("all", feedback.Filter{}, func(counted) bool { return true })
-	total("e-mail to one campaign", feedback.Filter{Campaigns: h.campaigns[:1], Channels: []response.Channel{"EMAIL"}}, func(c counted) bool {
+	total("all", selection.Filter{}, func(counted) bool { return true })
+	total("e-mail to one campaign", selection.Filter{Campaigns: h.campaigns[:1], Channels: []response.Channel{"EMAIL"}}, func(c counted) bool {
 		return id.Campaign.Format(c.CampaignID) == h.campaigns[0] && c.Channel == "EMAIL"
 	})
 	from, to := calendar.Of(2024, 3, 10), calendar.Of(2024, 10, 27)
-	total("some days", feedback.Filter{From: &from, To: &to}, func(c counted) bool {
+	total("some days", selection.Filter{From: &from, To: &to}, func(c counted) bool {
 		return c.date >= "2024-03-10" && c.date <= "2024-10-27"
 	})
 	if i := slices.IndexFunc(s.Active.Shape.Dimensions, func(d trait.Dimension) bool { return d.Key == "plan" && d.Kind == trait.Text }); i >= 0 {
 		rule := segment.Rule{Not: &segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"3", "p7"}}}}
-		total("a segment", feedback.Filter{Where: &rule}, func(c counted) bool { return c.values[i] != "3" && c.values[i] != "p7" })
+		total("a segment", selection.Filter{Where: &rule}, func(c counted) bool { return c.values[i] != "3" && c.values[i] != "p7" })
 	}
 	for _, interval := range []calendar.Interval{calendar.Monthly, calendar.Daily} {
-		f := feedback.Filter{}
+		f := selection.Filter{}
 		if interval == calendar.Daily {
 			f.From, f.To = &from, &to // else there would be too many points
 		}
@@ -934,7 +929,7 @@ func (h *history) verifyInsight(rt *rapid.T, p *process, s *settings.State, rows
 		}
 	}
 	for key, value := range keys {
-		groups, err := ask(feedback.Filter{}).Breakdown(h.ctx, []string{key}, trait.MaxValues)
+		groups, err := ask(selection.Filter{}).Breakdown(h.ctx, []string{key}, trait.MaxValues)
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -970,7 +965,7 @@ func (h *history) verifyLists(rt *rapid.T, s *settings.State, rows []counted) {
 		var got []string
 		for args := (page.Args{First: new(100)}); ; {
 			p := h.processes[1]
-			list, err := feedback.List(h.ctx, p.db, p.states, feedback.Filter{From: &day, To: &day}, feedback.Within{}, args, nil, clock())
+			list, err := selection.List(h.ctx, p.db, p.states, selection.Filter{From: &day, To: &day}, selection.Within{}, args, nil, clock())
 			if err != nil {
 				rt.Fatal(err)
 			}
@@ -993,9 +988,9 @@ func (h *history) verifyLists(rt *rapid.T, s *settings.State, rows []counted) {
 		}
 	}
 	for _, asc := range []bool{false, true} {
-		order := &feedback.Order{Field: feedback.ByRespondedAt, Direction: feedback.Descending}
+		order := &selection.Order{Field: selection.ByRespondedAt, Direction: selection.Descending}
 		if asc {
-			order.Direction = feedback.Ascending
+			order.Direction = selection.Ascending
 		}
 		i := slices.IndexFunc(s.Active.Shape.Dimensions, func(d trait.Dimension) bool { return d.Key == "plan" && d.Kind == trait.Text })
 		if i < 0 {
@@ -1021,7 +1016,7 @@ func (h *history) verifyLists(rt *rapid.T, s *settings.State, rows []counted) {
 				args = page.Args{Last: new(7)}
 			}
 			for more := true; more; {
-				list, err := feedback.List(h.ctx, p.db, p.states, feedback.Filter{Where: &rule}, feedback.Within{}, args, order, clock())
+				list, err := selection.List(h.ctx, p.db, p.states, selection.Filter{Where: &rule}, selection.Within{}, args, order, clock())
 				if err != nil {
 					rt.Fatal(err)
 				}
@@ -1042,4 +1037,34 @@ func (h *history) verifyLists(rt *rapid.T, s *settings.State, rows []counted) {
 			}
 		}
 	}
+}
+
+// TestNarrowedWhileBuilding wants a narrowed caller not to learn how many responses there are in all.
+func TestNarrowedWhileBuilding(t *testing.T) {
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		p := newProcess(t, url, 1)
+		f := &feedbacktest.Fixture{T: t, DB: p.db, Log: p.log, Builder: p.builder}
+		f.Ctx, f.Tenant = feedbacktest.NewTenant(t, p.db)
+		f.Campaign = f.Open("Campaign")
+		for range 3 {
+			f.Record(f.Recording())
+		}
+		f.Define("plan", trait.Text, true)
+		filter := selection.Filter{Where: &segment.Rule{Trait: &segment.Condition{Key: "plan", IsKnown: new(true)}}}
+		for _, n := range []auth.Narrowing{{}, {Campaigns: []uuid.UUID{feedbacktest.MustParse(t, id.Campaign, f.Campaign)}}} {
+			ctx := auth.With(t.Context(), auth.Caller{Tenant: f.Tenant, Scopes: []auth.Scope{auth.Read}, Narrowing: n})
+			_, listing := selection.List(ctx, p.db, p.states, filter, selection.Within{}, page.Args{}, nil, feedbacktest.Clock())
+			body, err := p.insight.Feedback(ctx, selection.Filter{}, selection.Within{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, breaking := body.Breakdown(ctx, []string{"plan"}, 10)
+			for _, err := range []error{listing, breaking} {
+				var refused *apierror.Error
+				if !errors.As(err, &refused) || refused.Code != apierror.BadRequestCode || strings.Contains(refused.Message, "0 of 3 so far") != n.IsZero() {
+					t.Errorf("narrowed to %v: %v", n, err)
+				}
+			}
+		}
+	})
 }

@@ -17,123 +17,20 @@ import (
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/calendar"
-	"github.com/zeroten/zeroten/internal/campaign"
 	contacts "github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/doctor"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/feedback/feedbacktest"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/tenant"
 	"github.com/zeroten/zeroten/internal/trait"
 )
-
-// fixture is a tenant with an open campaign and a Log.
-type fixture struct {
-	t        *testing.T
-	db       *store.DB
-	log      *feedback.Log
-	builder  *cube.Builder
-	ctx      context.Context
-	tenant   uuid.UUID
-	campaign string
-}
-
-func newFixture(t *testing.T, db *store.DB) *fixture {
-	t.Helper()
-	f := &fixture{t: t, db: db, log: newLog(t, db), builder: cube.NewBuilder(db, nil)}
-	f.ctx, f.tenant = newTenant(t, db)
-	f.campaign = f.open("Campaign")
-	return f
-}
-
-func newLog(t *testing.T, db *store.DB) *feedback.Log {
-	t.Helper()
-	l, err := feedback.NewLog(db, feedback.Config{Now: clock})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return l
-}
-
-func newTenant(t *testing.T, db *store.DB) (context.Context, uuid.UUID) {
-	t.Helper()
-	made, _, err := tenant.Create(t.Context(), db, tenant.CreateInput{Name: "Tenant", TimeZone: "UTC"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return auth.ForTenant(t.Context(), made.ID), made.ID
-}
-
-// open makes a campaign and gives the text of its id.
-func (f *fixture) open(name string) string {
-	f.t.Helper()
-	c, err := campaign.Create(f.ctx, f.db, campaign.CreateInput{Name: name})
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return id.Campaign.Format(c.ID)
-}
-
-func (f *fixture) set(campaignID string, status entcampaign.Status) {
-	f.t.Helper()
-	if _, err := campaign.Update(f.ctx, f.db, campaign.UpdateInput{ID: campaignID, Status: &status}); err != nil {
-		f.t.Fatal(err)
-	}
-}
-
-func (f *fixture) define(key string, kind trait.Kind, isDimension bool) {
-	f.t.Helper()
-	if _, err := settings.DefineTrait(f.ctx, f.builder, settings.DefineTraitInput{Key: key, Kind: kind, IsDimension: isDimension}); err != nil {
-		f.t.Fatal(err)
-	}
-}
-
-// recording is a good one.
-func (f *fixture) recording() feedback.Recording {
-	return feedback.Recording{Campaign: f.campaign, Score: 9, Channel: "API"}
-}
-
-func (f *fixture) with(change func(*feedback.Recording)) feedback.Recording {
-	r := f.recording()
-	change(&r)
-	return r
-}
-
-func (f *fixture) try(r feedback.Recording) feedback.Outcome[ent.Response] {
-	f.t.Helper()
-	out, err := f.log.Record(f.ctx, []feedback.Recording{r})
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return out[0]
-}
-
-func (f *fixture) record(r feedback.Recording) *ent.Response {
-	f.t.Helper()
-	out := f.try(r)
-	if out.Value == nil {
-		f.t.Fatalf("refused: %v", out.Errors)
-	}
-	return out.Value
-}
-
-func (f *fixture) upsert(in ...contacts.Input) []feedback.Outcome[ent.Contact] {
-	f.t.Helper()
-	out, err := f.log.Upsert(f.ctx, in)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return out
-}
 
 // refusals writes user errors as `CODE field.field`.
 func refusals(errs apierror.UserErrors) string {
@@ -145,31 +42,31 @@ func refusals(errs apierror.UserErrors) string {
 }
 
 // holds fails where the tenant has anything but so many responses, contacts and events.
-func (f *fixture) holds(responses, contacts, events int) {
-	f.t.Helper()
-	r, err := f.db.Ent.Response.Query().Count(f.ctx)
+func holds(f *feedbacktest.Fixture, responses, contacts, events int) {
+	f.T.Helper()
+	r, err := f.DB.Ent.Response.Query().Count(f.Ctx)
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
-	c, err := f.db.Ent.Contact.Query().Count(f.ctx)
+	c, err := f.DB.Ent.Contact.Query().Count(f.Ctx)
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
-	e, err := feedback.ReadEntries(f.ctx, f.db, 0, 10_000)
+	e, err := feedback.ReadEntries(f.Ctx, f.DB, 0, 10_000)
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
 	if r != responses || c != contacts || len(e) != events {
-		f.t.Errorf("%d responses, %d contacts and %d events, want %d, %d and %d", r, c, len(e), responses, contacts, events)
+		f.T.Errorf("%d responses, %d contacts and %d events, want %d, %d and %d", r, c, len(e), responses, contacts, events)
 	}
-	f.sound()
+	sound(f)
 }
 
 // sound fails where the doctor finds anything.
-func (f *fixture) sound() {
-	f.t.Helper()
-	if found := examine(f.t, f.db, false); len(found) > 0 {
-		f.t.Errorf("the doctor finds %v", found)
+func sound(f *feedbacktest.Fixture) {
+	f.T.Helper()
+	if found := examine(f.T, f.DB, false); len(found) > 0 {
+		f.T.Errorf("the doctor finds %v", found)
 	}
 }
 
@@ -193,14 +90,14 @@ func examine(t interface {
 
 func TestRecordRefuses(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f, other := newFixture(t, db), newFixture(t, db)
-		paused, closed := f.open("Paused"), f.open("Closed")
-		f.set(paused, entcampaign.StatusPAUSED)
-		f.set(closed, entcampaign.StatusCLOSED)
-		f.define("plan", trait.Text, true)
-		f.define("age", trait.Number, false)
-		f.define("since", trait.Date, true)
-		f.upsert(
+		f, other := feedbacktest.New(t, db), feedbacktest.New(t, db)
+		paused, closed := f.Open("Paused"), f.Open("Closed")
+		f.Set(paused, entcampaign.StatusPAUSED)
+		f.Set(closed, entcampaign.StatusCLOSED)
+		f.Define("plan", trait.Text, true)
+		f.Define("age", trait.Number, false)
+		f.Define("since", trait.Date, true)
+		f.Upsert(
 			contacts.Input{ExternalID: new("a"), Email: new("a@example.org")},
 			contacts.Input{ExternalID: new("b"), Email: new("b@example.org")})
 
@@ -233,7 +130,7 @@ func TestRecordRefuses(t *testing.T) {
 			{"empty key", func(r *feedback.Recording) { r.IdempotencyKey = new("") }, "INVALID idempotencyKey"},
 			{"long key", func(r *feedback.Recording) { r.IdempotencyKey = new(strings.Repeat("é", 201)) }, "TOO_LONG idempotencyKey"},
 			{"unknown campaign", to(id.Campaign.Format(id.New())), "NOT_FOUND campaign"},
-			{"another tenant's campaign", to(other.campaign), "NOT_FOUND campaign"},
+			{"another tenant's campaign", to(other.Campaign), "NOT_FOUND campaign"},
 			{"paused campaign", to(paused), "NOT_ALLOWED campaign"},
 			{"closed campaign", to(closed), "NOT_ALLOWED campaign"},
 			{"no campaign", to(""), "INVALID campaign"},
@@ -260,8 +157,8 @@ func TestRecordRefuses(t *testing.T) {
 				"OUT_OF_RANGE score, TOO_LONG comment, INVALID channel",
 			},
 		} {
-			r := f.with(test.change)
-			out := f.try(r)
+			r := f.With(test.change)
+			out := f.Try(r)
 			if got := refusals(out.Errors); got != test.want || out.Value != nil {
 				t.Errorf("%s: got %q, %v; want %s", test.name, got, out.Value, test.want)
 			}
@@ -272,8 +169,8 @@ func TestRecordRefuses(t *testing.T) {
 		if len(unknown) != 2 || unknown[0] != unknown[1] {
 			t.Errorf("an unknown campaign and another tenant's can be told apart: %q", unknown)
 		}
-		f.holds(0, 2, 0)
-		if _, err := f.log.Record(t.Context(), []feedback.Recording{f.recording()}); err == nil {
+		holds(f, 0, 2, 0)
+		if _, err := f.Log.Record(t.Context(), []feedback.Recording{f.Recording()}); err == nil {
 			t.Error("nobody may record")
 		}
 	})
@@ -281,7 +178,7 @@ func TestRecordRefuses(t *testing.T) {
 
 func TestRecordKeeps(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
+		f := feedbacktest.New(t, db)
 		for _, test := range []struct {
 			name    string
 			comment string
@@ -296,12 +193,12 @@ func TestRecordKeeps(t *testing.T) {
 			{"empty", "", new("")},
 			{"the word NULL", "NULL", nil},
 		} {
-			r := f.record(f.with(func(r *feedback.Recording) {
+			r := f.Record(f.With(func(r *feedback.Recording) {
 				r.Comment, r.Variant, r.Locale = &test.comment, new(`a "b", {c}\`), new("nl-NL")
 				r.Traits = trait.Values{"said": "NULL", "quoted": `"\`, "n": 0.1, "yes": true, "gone": nil}
 				r.Contact = &contacts.Input{ExternalID: new(`x{}"\` + test.name), Name: new("NULL"), Phone: new("")}
 			}))
-			stored, err := db.Ent.Response.Get(f.ctx, r.ID)
+			stored, err := db.Ent.Response.Get(f.Ctx, r.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -317,7 +214,7 @@ func TestRecordKeeps(t *testing.T) {
 				stored.Traits["said"] != "NULL" || stored.Traits["quoted"] != `"\` || stored.Traits["n"] != 0.1 || stored.Traits["yes"] != true {
 				t.Errorf("%s: got %v", test.name, stored)
 			}
-			c, err := db.Ent.Contact.Get(f.ctx, *stored.ContactID)
+			c, err := db.Ent.Contact.Get(f.Ctx, *stored.ContactID)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -328,7 +225,7 @@ func TestRecordKeeps(t *testing.T) {
 				t.Errorf("%s: answered at %v, and %v", test.name, stored.RespondedAt, r.RespondedAt)
 			}
 		}
-		if r := f.record(f.with(func(r *feedback.Recording) { r.Variant = new("") })); r.Variant != nil {
+		if r := f.Record(f.With(func(r *feedback.Recording) { r.Variant = new("") })); r.Variant != nil {
 			t.Errorf("an empty variant is %q, want none", *r.Variant)
 		}
 	})
@@ -336,10 +233,10 @@ func TestRecordKeeps(t *testing.T) {
 
 func TestRecordBatch(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
+		f := feedbacktest.New(t, db)
 		items := make([]feedback.Recording, feedback.MaxBatch)
 		for i := range items {
-			items[i] = f.with(func(r *feedback.Recording) {
+			items[i] = f.With(func(r *feedback.Recording) {
 				r.Score = i % 11
 				r.Contact = &contacts.Input{ExternalID: new(fmt.Sprint("person ", i%400)), Traits: trait.Values{"plan": fmt.Sprint(i % 7)}}
 			})
@@ -349,7 +246,7 @@ func TestRecordBatch(t *testing.T) {
 		// Person 1 has been made by the batch itself, and so has person 2, whose address this is to be.
 		items[2].Contact.Email = new("two@example.org")
 		items[801].Contact.Email = new("Two@example.org")
-		out, err := f.log.Record(f.ctx, items)
+		out, err := f.Log.Record(f.Ctx, items)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -365,19 +262,19 @@ func TestRecordBatch(t *testing.T) {
 				t.Errorf("%d: got the score %d", i, o.Value.Score)
 			}
 		}
-		f.holds(997, 400, 997)
+		holds(f, 997, 400, 997)
 	})
 }
 
 func TestUpsert(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
-		f.define("plan", trait.Text, false)
+		f := feedbacktest.New(t, db)
+		f.Define("plan", trait.Text, false)
 		crowd := trait.Values{}
 		for i := range trait.MaxKeys {
 			crowd[fmt.Sprint("t", i)] = true
 		}
-		out := f.upsert(
+		out := f.Upsert(
 			contacts.Input{ExternalID: new("a"), Email: new("a@example.org"), Traits: crowd},
 			contacts.Input{ExternalID: new("b"), Email: new("A@example.org")},
 			contacts.Input{Email: new("A@Example.org"), Name: new("Ann")},
@@ -406,10 +303,10 @@ func TestUpsert(t *testing.T) {
 		if d := out[7].Value; d.ID != out[6].Value.ID || *d.ExternalID != "d" {
 			t.Errorf("got %v", d)
 		}
-		f.holds(0, 2, 0)
+		holds(f, 0, 2, 0)
 
 		// Addresses change hands within a batch, in an order that the database cannot follow in one statement.
-		for i, o := range f.upsert(
+		for i, o := range f.Upsert(
 			contacts.Input{ExternalID: new("a"), Email: new("x@example.org")},
 			contacts.Input{ExternalID: new("d"), Email: new("a@example.org")},
 			contacts.Input{ExternalID: new("a"), Email: new("d@example.org")},
@@ -420,12 +317,12 @@ func TestUpsert(t *testing.T) {
 			}
 		}
 		for external, email := range map[string]string{"a": "d@example.org", "d": "a@example.org"} {
-			c, err := db.Ent.Contact.Query().Where(contact.ExternalID(external)).Only(f.ctx)
+			c, err := db.Ent.Contact.Query().Where(contact.ExternalID(external)).Only(f.Ctx)
 			if err != nil || *c.Email != email {
 				t.Errorf("%s has %v, %v; want %s", external, c, err, email)
 			}
 		}
-		f.holds(0, 3, 0)
+		holds(f, 0, 3, 0)
 	})
 }
 
@@ -433,17 +330,17 @@ func TestUpsert(t *testing.T) {
 // hands, and each response with a profile of its own.
 func TestRefusedTogether(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
+		f := feedbacktest.New(t, db)
 		var items []feedback.Recording
 		for i, in := range []contacts.Input{
 			{ExternalID: new("a"), Email: new("a@example.org")}, {ExternalID: new("b"), Email: new("b@example.org")},
 			{ExternalID: new("a"), Email: new("x@example.org")}, {ExternalID: new("b"), Email: new("a@example.org")},
 			{ExternalID: new("a"), Email: new("b@example.org")}, {ExternalID: new("c"), Email: new("x@example.org")},
 		} {
-			items = append(items, f.with(func(r *feedback.Recording) { r.Contact, r.Variant = &in, new(fmt.Sprint(i)) }))
+			items = append(items, f.With(func(r *feedback.Recording) { r.Contact, r.Variant = &in, new(fmt.Sprint(i)) }))
 		}
 		for _, batch := range [][]feedback.Recording{items[:2], items[2:]} {
-			out, err := f.log.Record(f.ctx, batch)
+			out, err := f.Log.Record(f.Ctx, batch)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -453,21 +350,21 @@ func TestRefusedTogether(t *testing.T) {
 				}
 			}
 		}
-		if got := refusals(f.try(items[0]).Errors); got != "TAKEN contact.email" {
+		if got := refusals(f.Try(items[0]).Errors); got != "TAKEN contact.email" {
 			t.Errorf("got %q", got)
 		}
-		f.holds(6, 3, 6)
+		holds(f, 6, 3, 6)
 	})
 }
 
 func TestAmendAndDelete(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f, other := newFixture(t, db), newFixture(t, db)
-		foreign := other.record(other.recording())
-		r := f.record(f.with(func(r *feedback.Recording) { r.Comment = new("slow") }))
+		f, other := feedbacktest.New(t, db), feedbacktest.New(t, db)
+		foreign := other.Record(other.Recording())
+		r := f.Record(f.With(func(r *feedback.Recording) { r.Comment = new("slow") }))
 		amend := func(in feedback.Amendment) (*ent.Response, string) {
 			t.Helper()
-			out, err := f.log.Amend(f.ctx, in)
+			out, err := f.Log.Amend(f.Ctx, in)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -490,28 +387,28 @@ func TestAmendAndDelete(t *testing.T) {
 				t.Errorf("%s: got %v, %q; want %s", test.name, got, errs, test.want)
 			}
 		}
-		f.holds(1, 0, 1)
+		holds(f, 1, 0, 1)
 
 		if got, errs := amend(feedback.Amendment{ID: r.NodeID(), Score: new(9), Comment: new("slow")}); got == nil || errs != "" {
 			t.Errorf("to what it is already: %v, %s", got, errs)
 		}
-		f.holds(1, 0, 1)
+		holds(f, 1, 0, 1)
 		if got, errs := amend(feedback.Amendment{ID: r.NodeID(), Score: new(2)}); got == nil || got.Score != 2 || *got.Comment != "slow" {
 			t.Errorf("got %v, %s", got, errs)
 		}
 		if got, errs := amend(feedback.Amendment{ID: r.NodeID(), Comment: new("")}); got == nil || got.Score != 2 || got.Comment != nil {
 			t.Errorf("got %v, %s", got, errs)
 		}
-		f.holds(1, 0, 3)
+		holds(f, 1, 0, 3)
 
 		for _, test := range []struct{ name, id, want string }{
 			{"unknown", id.Response.Format(id.New()), "NOT_FOUND id"},
 			{"another tenant's", foreign.NodeID(), "NOT_FOUND id"},
-			{"an id of another kind", f.campaign, "INVALID id"},
+			{"an id of another kind", f.Campaign, "INVALID id"},
 			{"it", r.NodeID(), ""},
 			{"it again", r.NodeID(), "NOT_FOUND id"},
 		} {
-			out, err := f.log.Delete(f.ctx, test.id)
+			out, err := f.Log.Delete(f.Ctx, test.id)
 			if got := refusals(out.Errors); err != nil || got != test.want || (out.Value == nil) != (test.want != "") {
 				t.Errorf("deleting %s: got %v, %q, %v; want %q", test.name, out.Value, got, err, test.want)
 			}
@@ -519,9 +416,9 @@ func TestAmendAndDelete(t *testing.T) {
 		if got, errs := amend(feedback.Amendment{ID: r.NodeID(), Score: new(1)}); got != nil || errs != "NOT_FOUND id" {
 			t.Errorf("amending what is deleted: %v, %s", got, errs)
 		}
-		f.holds(0, 0, 4)
-		other.holds(1, 0, 1)
-		events, err := feedback.ReadEntries(f.ctx, db, 0, 10)
+		holds(f, 0, 0, 4)
+		holds(other, 1, 0, 1)
+		events, err := feedback.ReadEntries(f.Ctx, db, 0, 10)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -540,8 +437,8 @@ func TestAmendAndDelete(t *testing.T) {
 
 func TestErase(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f, other := newFixture(t, db), newFixture(t, db)
-		f.define("vip", trait.Boolean, true)
+		f, other := feedbacktest.New(t, db), feedbacktest.New(t, db)
+		f.Define("vip", trait.Boolean, true)
 		const secret = "wally"
 		in := contacts.Input{
 			ExternalID: new("id of " + secret), Email: new("Wally@example.org"), Phone: new("+31 " + secret), Name: new(secret),
@@ -549,12 +446,12 @@ func TestErase(t *testing.T) {
 		}
 		var last *ent.Response
 		for i := range 3 {
-			last = f.record(f.with(func(r *feedback.Recording) {
+			last = f.Record(f.With(func(r *feedback.Recording) {
 				r.Contact, r.Comment, r.Locale = &in, new("I am "+secret), new(secret)
 				r.Traits, r.IdempotencyKey = trait.Values{"street": secret}, new(fmt.Sprint(secret, i))
 			}))
 		}
-		f.record(f.with(func(r *feedback.Recording) { r.Contact = &contacts.Input{ExternalID: new("another")} }))
+		f.Record(f.With(func(r *feedback.Recording) { r.Contact = &contacts.Input{ExternalID: new("another")} }))
 		if n := holding(t, db, secret); n == 0 {
 			t.Fatal("nothing holds what is to be erased")
 		}
@@ -562,7 +459,7 @@ func TestErase(t *testing.T) {
 		person := id.Contact.Format(*last.ContactID)
 		for _, test := range []struct {
 			name, id string
-			by       *fixture
+			by       *feedbacktest.Fixture
 			want     string
 			erased   int
 		}{
@@ -572,7 +469,7 @@ func TestErase(t *testing.T) {
 			{"it", person, f, "", 3},
 			{"it again", person, f, "NOT_FOUND id", 0},
 		} {
-			out, err := test.by.log.Erase(test.by.ctx, test.id)
+			out, err := test.by.Log.Erase(test.by.Ctx, test.id)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -587,8 +484,8 @@ func TestErase(t *testing.T) {
 		if n := holding(t, db, secret); n > 0 {
 			t.Errorf("%d rows still hold what was erased", n)
 		}
-		f.holds(4, 1, 7)
-		again := f.upsert(in)[0].Value
+		holds(f, 4, 1, 7)
+		again := f.Upsert(in)[0].Value
 		if again == nil || id.Contact.Format(again.ID) == person {
 			t.Errorf("made again: %v", again)
 		}
@@ -634,9 +531,9 @@ func holding(t *testing.T, db *store.DB, text string) int {
 
 func TestIdempotency(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f, other := newFixture(t, db), newFixture(t, db)
-		second := newLog(t, db)
-		keyed := f.with(func(r *feedback.Recording) {
+		f, other := feedbacktest.New(t, db), feedbacktest.New(t, db)
+		second := feedbacktest.NewLog(t, db)
+		keyed := f.With(func(r *feedback.Recording) {
 			r.IdempotencyKey, r.Comment, r.Contact = new("once"), new("only"), &contacts.Input{ExternalID: new("a")}
 		})
 		// Many at once, in two processes.
@@ -647,7 +544,7 @@ func TestIdempotency(t *testing.T) {
 		var running sync.WaitGroup
 		for i := range n {
 			running.Go(func() {
-				out, err := []*feedback.Log{f.log, second}[i%2].Record(f.ctx, []feedback.Recording{keyed})
+				out, err := []*feedback.Log{f.Log, second}[i%2].Record(f.Ctx, []feedback.Recording{keyed})
 				if errs[i] = err; err == nil && out[0].Value != nil {
 					ids[i], fresh[i] = out[0].Value.NodeID(), !out[0].Replayed
 				}
@@ -663,12 +560,12 @@ func TestIdempotency(t *testing.T) {
 		if times := len(slices.DeleteFunc(fresh, func(f bool) bool { return !f })); times != 1 {
 			t.Errorf("%d of them were new, want 1", times)
 		}
-		f.holds(1, 1, 1)
+		holds(f, 1, 1, 1)
 
 		// The same key twice in a batch, and for another's.
 		again := keyed
 		again.Score = 1
-		out, err := f.log.Record(f.ctx, []feedback.Recording{keyed, again, keyed})
+		out, err := f.Log.Record(f.Ctx, []feedback.Recording{keyed, again, keyed})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -683,72 +580,72 @@ func TestIdempotency(t *testing.T) {
 			"contact":     func(r *feedback.Recording) { r.Contact = nil },
 			"channel":     func(r *feedback.Recording) { r.Channel = "LINK" },
 			"respondedAt": func(r *feedback.Recording) { r.RespondedAt = new(clock()) },
-			"campaign":    func(r *feedback.Recording) { r.Campaign = f.open("Another") },
+			"campaign":    func(r *feedback.Recording) { r.Campaign = f.Open("Another") },
 		} {
 			r := keyed
 			change(&r)
-			if got := refusals(f.try(r).Errors); got != "CONFLICT idempotencyKey" {
+			if got := refusals(f.Try(r).Errors); got != "CONFLICT idempotencyKey" {
 				t.Errorf("with another %s: %q", name, got)
 			}
 		}
 		theirs := keyed
-		theirs.Campaign = other.campaign
-		if r := other.record(theirs); r.NodeID() == ids[0] {
+		theirs.Campaign = other.Campaign
+		if r := other.Record(theirs); r.NodeID() == ids[0] {
 			t.Error("another tenant's key is ours")
 		}
 
 		// What has become of the response shows, unless it is gone.
-		if _, err := f.log.Amend(f.ctx, feedback.Amendment{ID: ids[0], Score: new(3)}); err != nil {
+		if _, err := f.Log.Amend(f.Ctx, feedback.Amendment{ID: ids[0], Score: new(3)}); err != nil {
 			t.Fatal(err)
 		}
-		if o := f.try(keyed); o.Value == nil || !o.Replayed || o.Value.Score != 3 {
+		if o := f.Try(keyed); o.Value == nil || !o.Replayed || o.Value.Score != 3 {
 			t.Errorf("after an amendment: %+v", o)
 		}
-		f.set(f.campaign, entcampaign.StatusCLOSED)
-		if o := f.try(keyed); o.Value == nil || !o.Replayed {
+		f.Set(f.Campaign, entcampaign.StatusCLOSED)
+		if o := f.Try(keyed); o.Value == nil || !o.Replayed {
 			t.Errorf("after the campaign is closed: %+v", o)
 		}
-		if _, err := f.log.Delete(f.ctx, ids[0]); err != nil {
+		if _, err := f.Log.Delete(f.Ctx, ids[0]); err != nil {
 			t.Fatal(err)
 		}
-		if got := refusals(f.try(keyed).Errors); got != "CONFLICT idempotencyKey" {
+		if got := refusals(f.Try(keyed).Errors); got != "CONFLICT idempotencyKey" {
 			t.Errorf("after it is deleted: %q", got)
 		}
-		f.holds(0, 1, 3)
+		holds(f, 0, 1, 3)
 	})
 }
 
 // TestOtherProcesses changes settings behind the back of a Log that has them in memory.
 func TestOtherProcesses(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
-		f.record(f.recording())
+		f := feedbacktest.New(t, db)
+		f.Record(f.Recording())
 		for range 3 {
-			f.set(f.campaign, entcampaign.StatusPAUSED)
-			if got := refusals(f.try(f.recording()).Errors); got != "NOT_ALLOWED campaign" {
+			f.Set(f.Campaign, entcampaign.StatusPAUSED)
+			if got := refusals(f.Try(f.Recording()).Errors); got != "NOT_ALLOWED campaign" {
 				t.Errorf("paused: got %q", got)
 			}
-			f.set(f.campaign, entcampaign.StatusACTIVE)
-			f.record(f.recording())
+			f.Set(f.Campaign, entcampaign.StatusACTIVE)
+			f.Record(f.Recording())
 		}
-		wrong := f.with(func(r *feedback.Recording) { r.Traits = trait.Values{"age": "old"} })
-		f.record(wrong)
-		f.define("age", trait.Number, true)
-		if got := refusals(f.try(wrong).Errors); got != "INVALID traits.age" {
+		wrong := f.With(func(r *feedback.Recording) { r.Traits = trait.Values{"age": "old"} })
+		f.Record(wrong)
+		f.Define("age", trait.Number, true)
+		if got := refusals(f.Try(wrong).Errors); got != "INVALID traits.age" {
 			t.Errorf("defined: got %q", got)
 		}
-		if _, err := settings.DeleteTrait(f.ctx, f.builder, "age"); err != nil {
+		if _, err := settings.DeleteTrait(f.Ctx, f.Builder, "age"); err != nil {
 			t.Fatal(err)
 		}
-		f.record(wrong)
-		f.holds(6, 0, 6)
+		f.Record(wrong)
+		holds(f, 6, 0, 6)
 	})
 }
 
 // TestDays records at the edges of days, and wants each response on the day that clocks showed.
 func TestDays(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
+		f := feedbacktest.New(t, db)
 		states := settings.NewStates(db)
 		const amsterdam, stJohns = "Europe/Amsterdam", "America/St_Johns"
 		for _, test := range []struct{ zone, at, day string }{
@@ -771,7 +668,7 @@ func TestDays(t *testing.T) {
 			{stJohns, "2010-11-07T03:29:59.999999Z", "2010-11-06"},
 			{stJohns, "2010-11-07T03:30:00Z", "2010-11-07"},
 		} {
-			if _, err := tenant.Update(f.ctx, db, f.builder, tenant.UpdateInput{TimeZone: &test.zone}); err != nil {
+			if _, err := tenant.Update(f.Ctx, db, f.Builder, tenant.UpdateInput{TimeZone: &test.zone}); err != nil {
 				t.Fatal(err)
 			}
 			at, err := time.Parse(time.RFC3339Nano, test.at)
@@ -782,12 +679,12 @@ func TestDays(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := f.record(f.with(func(r *feedback.Recording) { r.RespondedAt = &at }))
-			s, err := settings.Load(f.ctx, db, f.tenant)
+			r := f.Record(f.With(func(r *feedback.Recording) { r.RespondedAt = &at }))
+			s, err := settings.Load(f.Ctx, db, f.Tenant)
 			if err != nil {
 				t.Fatal(err)
 			}
-			cells, err := cube.Read(f.ctx, db, &s.Generations, cube.Query{From: cube.Earliest, To: cube.Latest, By: calendar.Daily})
+			cells, err := cube.Read(f.Ctx, db, &s.Generations, cube.Query{From: cube.Earliest, To: cube.Latest, By: calendar.Daily})
 			if err != nil || cells.Len() != 1 || cells.Start(0) != day {
 				t.Errorf("%s in %s counts in %v, %v; want %s", test.at, test.zone, slices.Collect(cells.All()), err, day)
 			}
@@ -798,18 +695,18 @@ func TestDays(t *testing.T) {
 				{&day, &day, 1}, {&day, nil, 1}, {nil, &day, 1},
 				{new(day + 1), nil, 0}, {nil, new(day - 1), 0}, {new(day - 1), new(day - 1), 0}, {new(day + 1), new(day + 1), 0},
 			} {
-				list, err := feedback.List(f.ctx, db, states, feedback.Filter{From: bounds.from, To: bounds.to}, feedback.Within{}, page.Args{}, nil, clock())
+				list, err := selection.List(f.Ctx, db, states, selection.Filter{From: bounds.from, To: bounds.to}, selection.Within{}, page.Args{}, nil, clock())
 				if err != nil {
 					t.Fatal(err)
 				}
-				total, err := list.TotalCount(f.ctx)
+				total, err := list.TotalCount(f.Ctx)
 				if err != nil || len(list.Edges) != bounds.want || total != bounds.want {
 					t.Errorf("%s in %s: from %v to %v there are %d listed and %d counted, %v; want %d",
 						test.at, test.zone, bounds.from, bounds.to, len(list.Edges), total, err, bounds.want)
 				}
 			}
-			f.holds(1, 0, int(s.Position))
-			if _, err := f.log.Delete(f.ctx, r.NodeID()); err != nil {
+			holds(f, 1, 0, int(s.Position))
+			if _, err := f.Log.Delete(f.Ctx, r.NodeID()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -818,16 +715,16 @@ func TestDays(t *testing.T) {
 
 func TestOverloaded(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
+		f := feedbacktest.New(t, db)
 		const queued, callers = 5, 40
-		f.log.SetMaxQueued(queued)
+		f.Log.SetMaxQueued(queued)
 		results := make(chan error, callers)
 		accepted := 0
 		// While the tenant is locked one flush waits with what it took, and the queue behind it fills.
-		err := db.WriteLocked(f.ctx, f.tenant, func(*store.Tx) error {
+		err := db.WriteLocked(f.Ctx, f.Tenant, func(*store.Tx) error {
 			for range callers {
 				go func() {
-					_, err := f.log.Record(f.ctx, []feedback.Recording{f.recording()})
+					_, err := f.Log.Record(f.Ctx, []feedback.Recording{f.Recording()})
 					results <- err
 				}()
 			}
@@ -851,22 +748,22 @@ func TestOverloaded(t *testing.T) {
 		if accepted < queued {
 			t.Errorf("%d were accepted, want %d or more", accepted, queued)
 		}
-		f.holds(accepted, 0, accepted)
+		holds(f, accepted, 0, accepted)
 		// Alone, a batch may be larger than the queue.
 		items := make([]feedback.Recording, 3*queued)
 		for i := range items {
-			items[i] = f.recording()
+			items[i] = f.Recording()
 		}
-		if _, err := f.log.Record(f.ctx, items); err != nil {
+		if _, err := f.Log.Record(f.Ctx, items); err != nil {
 			t.Error(err)
 		}
-		f.holds(accepted+3*queued, 0, accepted+3*queued)
+		holds(f, accepted+3*queued, 0, accepted+3*queued)
 	})
 }
 
 func TestClose(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
+		f := feedbacktest.New(t, db)
 		log, err := feedback.NewLog(db, feedback.Config{})
 		if err != nil {
 			t.Fatal(err)
@@ -875,10 +772,10 @@ func TestClose(t *testing.T) {
 		results := make(chan error, callers)
 		var closed error
 		closing := make(chan struct{})
-		err = db.WriteLocked(f.ctx, f.tenant, func(*store.Tx) error {
+		err = db.WriteLocked(f.Ctx, f.Tenant, func(*store.Tx) error {
 			for range callers {
 				go func() {
-					_, err := log.Record(f.ctx, []feedback.Recording{f.recording()})
+					_, err := log.Record(f.Ctx, []feedback.Recording{f.Recording()})
 					results <- err
 				}()
 			}
@@ -904,8 +801,8 @@ func TestClose(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		}
-		f.holds(written, 0, written)
-		if _, err := log.Record(f.ctx, []feedback.Recording{f.recording()}); !errors.Is(err, feedback.ErrClosed) {
+		holds(f, written, 0, written)
+		if _, err := log.Record(f.Ctx, []feedback.Recording{f.Recording()}); !errors.Is(err, feedback.ErrClosed) {
 			t.Errorf("after it is closed: %v", err)
 		}
 	})
@@ -914,12 +811,12 @@ func TestClose(t *testing.T) {
 // TestGivenUp has callers go away while they wait: what was accepted is written all the same, whole or not at all.
 func TestGivenUp(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
-		ctx, cancel := context.WithCancel(f.ctx)
+		f := feedbacktest.New(t, db)
+		ctx, cancel := context.WithCancel(f.Ctx)
 		result := make(chan error)
-		err := db.WriteLocked(f.ctx, f.tenant, func(*store.Tx) error {
+		err := db.WriteLocked(f.Ctx, f.Tenant, func(*store.Tx) error {
 			go func() {
-				_, err := f.log.Record(ctx, []feedback.Recording{f.recording(), f.recording()})
+				_, err := f.Log.Record(ctx, []feedback.Recording{f.Recording(), f.Recording()})
 				result <- err
 			}()
 			cancel()
@@ -931,70 +828,10 @@ func TestGivenUp(t *testing.T) {
 		if err := <-result; err != nil && !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
-		f.record(f.recording()) // stands behind it in the queue
-		n, err := db.Ent.Response.Query().Count(f.ctx)
+		f.Record(f.Recording()) // stands behind it in the queue
+		n, err := db.Ent.Response.Query().Count(f.Ctx)
 		if err != nil || n != 1 && n != 3 {
 			t.Errorf("%d responses, %v; want 1 or 3", n, err)
-		}
-	})
-}
-
-func TestSearch(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
-		states := settings.NewStates(db)
-		comments := []string{"Great SERVICE, très bien", "no service; it can't stay 50%_off", "\u0130stanbul: 36 \u212aelvin", "ΣΟΦΙΑ שלום", "naïve"}
-		for _, c := range comments {
-			f.record(f.with(func(r *feedback.Recording) { r.Comment = &c }))
-		}
-		f.record(f.recording())
-		for search, want := range map[string][]string{
-			"serv":                   {comments[0], comments[1]},
-			"BIEN gre":               {comments[0]},
-			"TRÈS":                   {comments[0]},
-			"ervice":                 {},
-			"service bad":            {},
-			"50":                     {comments[1]},
-			"can_t":                  {},
-			"can\u2019t":             {comments[1]},
-			"'can't'":                {comments[1]},
-			"an't":                   {},
-			"50%":                    {comments[1]},
-			"50 %":                   {comments[1]},
-			"%o":                     {},
-			"%_O":                    {comments[1]},
-			"off!":                   {comments[1]},
-			"off !":                  {},
-			"\U0001f44e":             {},
-			"nai\u0308ve":            {comments[4]},
-			"¨":                      {},
-			";":                      {comments[1]},
-			"\"très bien\", service": {comments[0]},
-			"\u0130stan":             {comments[2]},
-			"istan":                  {},
-			"kelvin":                 {},
-			"36":                     {comments[2]},
-			"σοφ":                    {comments[3]},
-			"שלום":                   {comments[3]},
-			"naïve":                  {comments[4]},
-			"n":                      {comments[1], comments[4]},
-		} {
-			list, err := feedback.List(f.ctx, db, states, feedback.Filter{Search: &search}, feedback.Within{}, page.Args{}, nil, clock())
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := []string{}
-			for _, r := range list.Nodes() {
-				got = append(got, *r.Comment)
-			}
-			slices.Sort(got)
-			slices.Sort(want)
-			if !slices.Equal(got, want) {
-				t.Errorf("%q finds %q, want %q", search, got, want)
-			}
-			if n, err := list.TotalCount(f.ctx); err != nil || n != len(want) {
-				t.Errorf("%q: %d are counted, %v; want %d", search, n, err, len(want))
-			}
 		}
 	})
 }
@@ -1002,17 +839,63 @@ func TestSearch(t *testing.T) {
 // Where the log itself is damaged nobody's input is: it is a fault, and is logged as one.
 func TestDamagedLogIsNobodysInput(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
-		f.record(f.with(func(*feedback.Recording) {}))
-		if _, err := db.Writer.ExecContext(f.ctx, `UPDATE tenants SET log_position = 0, revision = revision + 1`); err != nil {
+		f := feedbacktest.New(t, db)
+		f.Record(f.With(func(*feedback.Recording) {}))
+		if _, err := db.Writer.ExecContext(f.Ctx, `UPDATE tenants SET log_position = 0, revision = revision + 1`); err != nil {
 			t.Fatal(err)
 		}
-		out, err := f.log.Record(f.ctx, []feedback.Recording{f.with(func(*feedback.Recording) {})})
+		out, err := f.Log.Record(f.Ctx, []feedback.Recording{f.With(func(*feedback.Recording) {})})
 		if err == nil || !store.IsConflict(err) {
 			t.Errorf("got %+v, %v; want what the database says", out, err)
 		}
-		if n, err := db.Ent.Response.Query().Count(f.ctx); n != 1 || err != nil {
+		if n, err := db.Ent.Response.Query().Count(f.Ctx); n != 1 || err != nil {
 			t.Errorf("there are %d responses, %v", n, err)
 		}
+	})
+}
+
+// TestNarrowedWrites wants of a narrowed caller recordings in its campaigns, and nothing else.
+func TestNarrowedWrites(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		f := feedbacktest.New(t, db)
+		outside := f.Open("Another")
+		mine := f.Record(f.With(func(r *feedback.Recording) { r.Contact = &contacts.Input{ExternalID: new("a")} }))
+		narrowed := func(n auth.Narrowing) context.Context {
+			return auth.With(t.Context(), auth.Caller{Tenant: f.Tenant, Scopes: []auth.Scope{auth.Collect}, Token: true, Narrowing: n})
+		}
+		ctx := narrowed(auth.Narrowing{Campaigns: []uuid.UUID{feedbacktest.MustParse(t, id.Campaign, f.Campaign)}})
+		unknown := id.Campaign.Format(id.New())
+		var items []feedback.Recording
+		for _, to := range []string{f.Campaign, outside, unknown} {
+			items = append(items, f.With(func(r *feedback.Recording) { r.Campaign = to }))
+		}
+		out, err := f.Log.Record(ctx, items)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out[0].Value == nil || out[1].Value != nil ||
+			strings.ReplaceAll(out[1].Errors.Error(), outside, "") != strings.ReplaceAll(out[2].Errors.Error(), unknown, "") {
+			t.Errorf("got %+v", out)
+		}
+		holds(f, 2, 1, 2)
+
+		inSegment := narrowed(auth.Narrowing{Segment: id.New()})
+		for name, do := range map[string]func() error{
+			"amend": func() error {
+				_, err := f.Log.Amend(ctx, feedback.Amendment{ID: mine.NodeID(), Score: new(1)})
+				return err
+			},
+			"delete":              func() error { _, err := f.Log.Delete(ctx, mine.NodeID()); return err },
+			"erase":               func() error { _, err := f.Log.Erase(ctx, id.Contact.Format(*mine.ContactID)); return err },
+			"upsert":              func() error { _, err := f.Log.Upsert(ctx, []contacts.Input{{ExternalID: new("b")}}); return err },
+			"what is malformed":   func() error { _, err := f.Log.Delete(ctx, "x"); return err },
+			"record in a segment": func() error { _, err := f.Log.Record(inSegment, items[:1]); return err },
+		} {
+			var refused *apierror.Error
+			if err := do(); !errors.As(err, &refused) || refused.Code != apierror.Forbidden {
+				t.Errorf("%s: %v, want FORBIDDEN", name, err)
+			}
+		}
+		holds(f, 2, 1, 2)
 	})
 }

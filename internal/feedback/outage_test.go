@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/feedback/feedbacktest"
 	"github.com/zeroten/zeroten/internal/pgtest"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -17,17 +18,17 @@ import (
 // TestFullDisk wants a clear refusal while there is no room, and nothing lost.
 func TestFullDisk(t *testing.T) {
 	db := storetest.Open(t, storetest.SQLite(t))
-	f := newFixture(t, db)
+	f := feedbacktest.New(t, db)
 	set := func(pages int) {
 		t.Helper()
-		if _, err := db.Writer.ExecContext(f.ctx, fmt.Sprintf(`PRAGMA max_page_count = %d`, pages)); err != nil {
+		if _, err := db.Writer.ExecContext(f.Ctx, fmt.Sprintf(`PRAGMA max_page_count = %d`, pages)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	set(1) // it never is less than what there is
 	acknowledged := 0
 	for {
-		_, err := f.log.Record(f.ctx, []feedback.Recording{f.recording()})
+		_, err := f.Log.Record(f.Ctx, []feedback.Recording{f.Recording()})
 		if err == nil {
 			acknowledged++
 			continue
@@ -37,10 +38,10 @@ func TestFullDisk(t *testing.T) {
 		}
 		break
 	}
-	f.holds(acknowledged, 0, acknowledged)
+	holds(f, acknowledged, 0, acknowledged)
 	set(1 << 30)
-	f.record(f.recording())
-	f.holds(acknowledged+1, 0, acknowledged+1)
+	f.Record(f.Recording())
+	holds(f, acknowledged+1, 0, acknowledged+1)
 }
 
 // TestCutOff wants writers told at once that the database cannot be reached, and served again as soon as it can.
@@ -67,7 +68,7 @@ func TestCutOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	told := newFlushed()
-	f := newFixture(t, db)
+	f := feedbacktest.New(t, db)
 	log, err := feedback.NewLog(db, feedback.Config{Now: clock, Flushed: told.take})
 	if err != nil {
 		t.Fatal(err)
@@ -77,26 +78,26 @@ func TestCutOff(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	f.log = log
-	f.record(f.recording())
+	f.Log = log
+	f.Record(f.Recording())
 	for range 3 {
 		p.cut()
 		for range 2 {
-			_, err := f.log.Record(f.ctx, []feedback.Recording{f.recording()})
+			_, err := f.Log.Record(f.Ctx, []feedback.Recording{f.Recording()})
 			if !store.IsUnreachable(err) {
 				t.Errorf("cut off: %v", err)
 			}
 		}
 		p.open(t, p.at)
 		for { // the connections in the pool may take a try to be found broken
-			if _, err := f.log.Record(f.ctx, []feedback.Recording{f.recording()}); err == nil {
+			if _, err := f.Log.Record(f.Ctx, []feedback.Recording{f.Recording()}); err == nil {
 				break
 			}
 		}
 	}
-	f = &fixture{t: t, db: storetest.Open(t, server.String()), ctx: f.ctx, tenant: f.tenant}
-	f.holds(4, 0, 4)
-	if got, want := told.of(f.tenant), readEntries(f); len(got) != len(want) {
+	f = &feedbacktest.Fixture{T: t, DB: storetest.Open(t, server.String()), Ctx: f.Ctx, Tenant: f.Tenant}
+	holds(f, 4, 0, 4)
+	if got, want := told.of(f.Tenant), f.Entries(); len(got) != len(want) {
 		t.Errorf("%d were told, want %d", len(got), len(want))
 	}
 }

@@ -620,7 +620,7 @@ func (p *planner) delete(op *operation) {
 }
 
 func tombstone(g *cube.Generation, r *ent.Response) *Tombstone {
-	p := placed(g, r)
+	p := g.Placed(Fact(r))
 	t := &Tombstone{
 		Response: r.ID, Campaign: r.CampaignID, Score: r.Score, Channel: string(r.Channel),
 		Values: make(map[string]string, len(g.Shape.Dimensions)), RespondedAt: r.RespondedAt,
@@ -667,7 +667,7 @@ func (p *planner) erase(op *operation, more bool) {
 func (p *planner) count(r *ent.Response, n int64) {
 	for _, g := range p.state.Generations.All() {
 		if g.Holds(r.ID) {
-			p.deltas.Count(g, fact(r), n)
+			p.deltas.Count(g, Fact(r), n)
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode"
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
@@ -76,7 +75,7 @@ func kinds(events []Event) string {
 func TestPlanOneResponse(t *testing.T) {
 	s, campaign := newState(t)
 	r := stored(s, campaign, 9, "gold")
-	s.Active.Place(fact(r))
+	s.Active.Place(Fact(r))
 	amend := func(a Amendment) *operation { return &operation{amend: &a, target: r.ID} }
 	ops := []*operation{
 		amend(Amendment{Score: new(3)}), amend(Amendment{Score: new(3)}), amend(Amendment{Comment: new("well")}),
@@ -121,7 +120,7 @@ func TestPlanErase(t *testing.T) {
 	person := contact.New(&contact.Input{ExternalID: new("a"), Traits: trait.Values{"plan": "gold"}}, planned)
 	r := stored(s, campaign, 9, "gold")
 	r.ContactID = &person.ID
-	s.Active.Place(fact(r))
+	s.Active.Place(Fact(r))
 	ops := []*operation{
 		{record: &Recording{Campaign: id.Campaign.Format(campaign), Score: 2, Channel: "API", Contact: &contact.Input{ExternalID: new("a")}}, campaign: campaign},
 		{erase: true, target: person.ID},
@@ -153,7 +152,7 @@ func TestPlanErase(t *testing.T) {
 func TestPlanEntries(t *testing.T) {
 	s, campaign := newState(t)
 	r := stored(s, campaign, 9, "gold")
-	s.Active.Place(fact(r))
+	s.Active.Place(Fact(r))
 	ops := []*operation{
 		{amend: &Amendment{Score: new(3)}, target: r.ID},
 		{record: &Recording{Campaign: id.Campaign.Format(campaign), Score: 2, Channel: "API"}, campaign: campaign},
@@ -214,8 +213,8 @@ func TestPlanWhileBuilding(t *testing.T) {
 	}
 	next.BuiltTo = before.ID
 	s.Building = next
-	s.Active.Place(fact(before))
-	next.Place(fact(before))
+	s.Active.Place(Fact(before))
+	next.Place(Fact(before))
 	var ops []*operation
 	for _, r := range []*ent.Response{before, after} {
 		ops = append(ops, &operation{amend: &Amendment{Score: new(0)}, target: r.ID})
@@ -254,52 +253,6 @@ func TestPlanKeys(t *testing.T) {
 	if p := planFlush(s, found{}, ops[:1], planned); !p.empty() || ops[0].errs == nil {
 		t.Errorf("got %+v", p)
 	}
-}
-
-// FuzzTerms wants a search to find each comment that holds its text between blanks, nothing that lacks one of its terms,
-// and what the database is told of a term to be true of every comment that is found.
-func FuzzTerms(f *testing.F) {
-	for _, text := range []string{
-		"", " ", "Great service, très bien!", "can't 50%_off", "İstanbul \u212aelvin ſtraße ΣΑΣ", "e\u0301 שלום 👩‍👩‍👧", "\xff a", "👎", "👍🏽 ok", "!!!", "\"", "…", "\u200b",
-		"\u56de\u7ddaが\u9045いです", "ช้ามาก", "C++", "a\u20dd", "\u0301", "the", "x", "“so-so”", "\u037e\u1fef", "𝔸",
-	} {
-		f.Add(text, "Too slow, 👎!", "in the evening")
-		f.Add("Too slow, 👎!", text, text)
-	}
-	f.Fuzz(func(t *testing.T, search, before, after string) {
-		sel := Selection{terms: terms(search)}
-		if none := strings.TrimFunc(search, unicode.IsSpace) == ""; none != (len(sel.terms) == 0) {
-			t.Fatalf("%q has the terms %q", search, sel.terms)
-		}
-		literally := before + " " + search + "\n" + after
-		if !sel.matchesTerms(&ent.Response{Comment: &literally}) {
-			t.Errorf("%q does not find %q", search, literally)
-		}
-		for _, comment := range []string{literally, before, after, before + after, strings.ToUpper(literally), search + before} {
-			if !sel.matchesTerms(&ent.Response{Comment: &comment}) {
-				continue
-			}
-			for _, term := range sel.terms {
-				if !strings.Contains(folded(comment), term) {
-					t.Errorf("%q finds %q, which lacks %q", search, comment, term)
-				}
-				for _, hint := range hints(term) {
-					if !strings.Contains(asciiLower(comment), hint) {
-						t.Errorf("a database that folds ASCII alone does not find %q in %q", hint, comment)
-					}
-				}
-			}
-		}
-	})
-}
-
-func asciiLower(text string) string {
-	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			r += 'a' - 'A'
-		}
-		return r
-	}, text)
 }
 
 // Whoever only collects waits for a write, whether what is brought is known already or not.

@@ -8,8 +8,8 @@ import (
 
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/calendar"
-	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -32,7 +32,7 @@ func anyDay(answers []answer) *rapid.Generator[calendar.Day] {
 }
 
 // back is the first day of a period that ends on to, by another reckoning than the calendar's.
-func back(to calendar.Day, p feedback.Period) calendar.Day {
+func back(to calendar.Day, p selection.Period) calendar.Day {
 	days, months := 0, 0
 	switch p.Unit {
 	case calendar.Daily:
@@ -72,7 +72,7 @@ func TestTrendsToTheCalendarsEnds(t *testing.T) {
 		states := settings.NewStates(db)
 		today := calendar.DayOf(now, time.UTC)
 		rapid.Check(t, func(rt *rapid.T) {
-			var f feedback.Filter
+			var f selection.Filter
 			from, to := calendar.MinDay, calendar.MaxDay
 			if rapid.Bool().Draw(rt, "bounded above") {
 				to = anyDay(answers).Draw(rt, "to")
@@ -83,7 +83,7 @@ func TestTrendsToTheCalendarsEnds(t *testing.T) {
 				from = anyDay(answers).Draw(rt, "from")
 				f.From = new(from)
 			case "last":
-				f.Last = &feedback.Period{
+				f.Last = &selection.Period{
 					Count: rapid.OneOf(rapid.IntRange(1, 40), rapid.IntRange(1, 10_000)).Draw(rt, "count"),
 					Unit:  rapid.SampledFrom([]calendar.Interval{calendar.Daily, calendar.Weekly, calendar.Monthly, calendar.Quarterly, calendar.Yearly}).Draw(rt, "unit"),
 				}
@@ -92,7 +92,7 @@ func TestTrendsToTheCalendarsEnds(t *testing.T) {
 				}
 				from = back(to, *f.Last)
 			}
-			found, err := w.reader.Feedback(w.ctx, f, feedback.Within{})
+			found, err := w.reader.Feedback(w.ctx, f, selection.Within{})
 			if from > to {
 				if known, ok := errors.AsType[*apierror.Error](err); !ok || known.Code != apierror.BadRequestCode {
 					rt.Fatalf("from %s to %s: %v", from, to, err)
@@ -116,7 +116,7 @@ func TestTrendsToTheCalendarsEnds(t *testing.T) {
 			if err != nil || score.Responses() != n {
 				rt.Fatalf("from %s to %s the score has %v, %v, want %d", from, to, score, err, n)
 			}
-			list, err := feedback.List(w.ctx, db, states, f, feedback.Within{}, page.Args{}, nil, now)
+			list, err := selection.List(w.ctx, db, states, f, selection.Within{}, page.Args{}, nil, now)
 			if err != nil || len(list.Nodes()) != n {
 				rt.Fatalf("from %s to %s the list has %v, %v, want %d", from, to, list, err, n)
 			}

@@ -15,9 +15,9 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/cube"
-	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 )
@@ -46,7 +46,7 @@ type Feedback struct {
 // (search, hasComment), are BAD_REQUEST; unknown campaigns and segments are NOT_FOUND.
 //
 // What is read and folded is paid for by rate.Spend, whose error this and all that is asked of the feedback may return.
-func (r *Reader) Feedback(ctx context.Context, f feedback.Filter, within feedback.Within) (*Feedback, error) {
+func (r *Reader) Feedback(ctx context.Context, f selection.Filter, within selection.Within) (*Feedback, error) {
 	m, _ := ctx.Value(memoKey{}).(*memo)
 	if m == nil {
 		src, err := r.source(ctx, f, within, nil)
@@ -68,7 +68,7 @@ func (r *Reader) Feedback(ctx context.Context, f feedback.Filter, within feedbac
 	return &Feedback{source: src}, nil
 }
 
-func (r *Reader) source(ctx context.Context, f feedback.Filter, within feedback.Within, reading chan struct{}) (*source, error) {
+func (r *Reader) source(ctx context.Context, f selection.Filter, within selection.Within, reading chan struct{}) (*source, error) {
 	tenant := auth.Tenant(ctx)
 	s, err := r.states.Get(ctx, tenant)
 	if err != nil {
@@ -122,8 +122,8 @@ func (m *memo) source(name string, choose func() (*source, error)) (*source, err
 type source struct {
 	reader *Reader
 	tenant uuid.UUID
-	filter feedback.Filter
-	within feedback.Within
+	filter selection.Filter
+	within selection.Within
 	// from and to are the filter's days, as resolved at first: they do not move at midnight.
 	from, to calendar.Day
 	// reading, where not nil, has room for as many readings as there may be at a time.
@@ -131,10 +131,10 @@ type source struct {
 
 	mu sync.Mutex
 	// sel is the filter as resolved last.
-	sel    *feedback.Selection
+	sel    *selection.Selection
 	loaded map[split]func() (*cells, error)
 	// first is the selection as it was resolved at first, which warnings are about.
-	first *feedback.Selection
+	first *selection.Selection
 }
 
 // split says what to keep apart, and from which day on to read.
@@ -274,8 +274,8 @@ func (f *Feedback) Score(ctx context.Context) (*Score, error) {
 }
 
 // CompareTo compares with other feedback, whose filter stands by itself: this one's score less the other's.
-func (f *Feedback) CompareTo(ctx context.Context, filter feedback.Filter) (*ScoreChange, error) {
-	other, err := f.source.reader.Feedback(ctx, filter, feedback.Within{})
+func (f *Feedback) CompareTo(ctx context.Context, filter selection.Filter) (*ScoreChange, error) {
+	other, err := f.source.reader.Feedback(ctx, filter, selection.Within{})
 	if err != nil {
 		return nil, err
 	}

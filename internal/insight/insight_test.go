@@ -24,6 +24,7 @@ import (
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -127,9 +128,9 @@ func (w *world) record(t testing.TB, answers ...answer) {
 	}
 }
 
-func (w *world) feedback(t testing.TB, f feedback.Filter) *insight.Feedback {
+func (w *world) feedback(t testing.TB, f selection.Filter) *insight.Feedback {
 	t.Helper()
-	found, err := w.reader.Feedback(w.ctx, f, feedback.Within{})
+	found, err := w.reader.Feedback(w.ctx, f, selection.Within{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,30 +176,30 @@ func TestTrend(t *testing.T) {
 			answer{Score: 9, At: on("2026-03-10T12:00:00Z")},
 		)
 		for name, test := range map[string]struct {
-			filter   feedback.Filter
+			filter   selection.Filter
 			interval calendar.Interval
 			rolling  int
 			want     string
 		}{
-			"months, open sides":  {feedback.Filter{}, calendar.Monthly, 1, "2026-01-01 1-1-0, 2026-02-01 0-0-0, 2026-03-01 1-0-1 open"},
-			"rolling":             {feedback.Filter{}, calendar.Monthly, 2, "2026-01-01 1-1-0, 2026-02-01 1-1-0, 2026-03-01 1-0-1 open"},
-			"quarters":            {feedback.Filter{}, calendar.Quarterly, 1, "2026-01-01 2-1-1 open"},
-			"years":               {feedback.Filter{}, calendar.Yearly, 1, "2026-01-01 2-1-1 open"},
-			"from cuts the first": {feedback.Filter{From: day("2026-01-10")}, calendar.Monthly, 1, "2026-01-01 0-1-0, 2026-02-01 0-0-0, 2026-03-01 1-0-1 open"},
+			"months, open sides":  {selection.Filter{}, calendar.Monthly, 1, "2026-01-01 1-1-0, 2026-02-01 0-0-0, 2026-03-01 1-0-1 open"},
+			"rolling":             {selection.Filter{}, calendar.Monthly, 2, "2026-01-01 1-1-0, 2026-02-01 1-1-0, 2026-03-01 1-0-1 open"},
+			"quarters":            {selection.Filter{}, calendar.Quarterly, 1, "2026-01-01 2-1-1 open"},
+			"years":               {selection.Filter{}, calendar.Yearly, 1, "2026-01-01 2-1-1 open"},
+			"from cuts the first": {selection.Filter{From: day("2026-01-10")}, calendar.Monthly, 1, "2026-01-01 0-1-0, 2026-02-01 0-0-0, 2026-03-01 1-0-1 open"},
 			"rolling looks back beyond from": {
-				feedback.Filter{From: day("2026-02-10"), To: day("2026-03-05")}, calendar.Monthly, 2, "2026-02-01 1-1-0, 2026-03-01 0-0-1 open",
+				selection.Filter{From: day("2026-02-10"), To: day("2026-03-05")}, calendar.Monthly, 2, "2026-02-01 1-1-0, 2026-03-01 0-0-1 open",
 			},
 			"range without answers": {
-				feedback.Filter{From: day("2026-02-02"), To: day("2026-02-15")}, calendar.Weekly, 1, "2026-02-02 0-0-0, 2026-02-09 0-0-0",
+				selection.Filter{From: day("2026-02-02"), To: day("2026-02-15")}, calendar.Weekly, 1, "2026-02-02 0-0-0, 2026-02-09 0-0-0",
 			},
 			"weeks": {
-				feedback.Filter{From: day("2026-02-25"), To: day("2026-03-10")}, calendar.Weekly, 1,
+				selection.Filter{From: day("2026-02-25"), To: day("2026-03-10")}, calendar.Weekly, 1,
 				"2026-02-23 0-0-1, 2026-03-02 0-0-0, 2026-03-09 1-0-0",
 			},
-			"days":     {feedback.Filter{From: day("2026-03-01"), To: day("2026-03-02")}, calendar.Daily, 1, "2026-03-01 0-0-1, 2026-03-02 0-0-0"},
-			"last":     {feedback.Filter{Last: &feedback.Period{Count: 2, Unit: calendar.Monthly}}, calendar.Monthly, 1, "2026-01-01 0-0-0, 2026-02-01 0-0-0, 2026-03-01 1-0-1 open"},
-			"nothing":  {feedback.Filter{Campaigns: []string{w.campaigns[1].NodeID()}}, calendar.Monthly, 1, ""},
-			"category": {feedback.Filter{Categories: []nps.Category{nps.Detractor}}, calendar.Monthly, 1, "2026-03-01 0-0-1 open"},
+			"days":     {selection.Filter{From: day("2026-03-01"), To: day("2026-03-02")}, calendar.Daily, 1, "2026-03-01 0-0-1, 2026-03-02 0-0-0"},
+			"last":     {selection.Filter{Last: &selection.Period{Count: 2, Unit: calendar.Monthly}}, calendar.Monthly, 1, "2026-01-01 0-0-0, 2026-02-01 0-0-0, 2026-03-01 1-0-1 open"},
+			"nothing":  {selection.Filter{Campaigns: []string{w.campaigns[1].NodeID()}}, calendar.Monthly, 1, ""},
+			"category": {selection.Filter{Categories: []nps.Category{nps.Detractor}}, calendar.Monthly, 1, "2026-03-01 0-0-1 open"},
 		} {
 			t.Run(name, func(t *testing.T) {
 				trend, err := w.feedback(t, test.filter).Trend(w.ctx, test.interval, test.rolling)
@@ -217,7 +218,7 @@ func TestChangeIsNullWhereNobodyAnswered(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w := newWorld(t, db, "UTC")
 		w.record(t, answer{Score: 10, At: on("2026-01-01T00:00:00Z")}, answer{Score: 1, At: on("2026-03-01T00:00:00Z")}, answer{Score: 9, At: on("2026-02-01T00:00:00Z")})
-		trend, err := w.feedback(t, feedback.Filter{From: day("2025-12-01"), To: day("2026-03-31")}).Trend(w.ctx, calendar.Monthly, 1)
+		trend, err := w.feedback(t, selection.Filter{From: day("2025-12-01"), To: day("2026-03-31")}).Trend(w.ctx, calendar.Monthly, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -239,7 +240,7 @@ func TestRefusals(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w := newWorld(t, db, "UTC")
 		w.record(t, answer{Score: 10, At: on("2020-01-01T00:00:00Z")}, answer{Score: 10, At: on("2026-01-01T00:00:00Z")})
-		all := w.feedback(t, feedback.Filter{})
+		all := w.feedback(t, selection.Filter{})
 		trend := func(interval calendar.Interval, rolling int) error {
 			_, err := all.Trend(w.ctx, interval, rolling)
 			return err
@@ -248,8 +249,8 @@ func TestRefusals(t *testing.T) {
 			_, err := all.Breakdown(w.ctx, by, limit)
 			return err
 		}
-		choose := func(f feedback.Filter) error {
-			_, err := w.reader.Feedback(w.ctx, f, feedback.Within{})
+		choose := func(f selection.Filter) error {
+			_, err := w.reader.Feedback(w.ctx, f, selection.Within{})
 			return err
 		}
 		unknown := "camp_01h455vb4pex5vsknk084sn02q"
@@ -267,15 +268,15 @@ func TestRefusals(t *testing.T) {
 			"unknown trait":       {breakdown(10, "plam"), apierror.BadRequestCode, `no trait "plam"`},
 			"limit 0":             {breakdown(0, "plan"), apierror.BadRequestCode, "limit"},
 			"limit 201":           {breakdown(201, "plan"), apierror.BadRequestCode, "limit"},
-			"search":              {choose(feedback.Filter{Search: new("slow")}), apierror.BadRequestCode, "search"},
-			"hasComment":          {choose(feedback.Filter{HasComment: new(true)}), apierror.BadRequestCode, "hasComment"},
-			"to before from":      {choose(feedback.Filter{From: day("2026-01-02"), To: day("2026-01-01")}), apierror.BadRequestCode, "before from"},
-			"from and last":       {choose(feedback.Filter{From: day("2026-01-02"), Last: &feedback.Period{Count: 1, Unit: calendar.Daily}}), apierror.BadRequestCode, "not both"},
-			"last of 0":           {choose(feedback.Filter{Last: &feedback.Period{Count: 0, Unit: calendar.Daily}}), apierror.BadRequestCode, "last.count"},
-			"unknown campaign":    {choose(feedback.Filter{Campaigns: []string{unknown}}), apierror.NotFoundCode, unknown},
-			"malformed campaign":  {choose(feedback.Filter{Campaigns: []string{"camp_x"}}), apierror.BadRequestCode, "campaigns.0"},
-			"unknown segment":     {choose(feedback.Filter{Segment: new("seg_01h455vb4pex5vsknk084sn02q")}), apierror.NotFoundCode, "seg_"},
-			"rule that cuts ages": {choose(feedback.Filter{Where: &segment.Rule{Trait: &segment.Condition{Key: "age", AtLeast: new(15.0)}}}), apierror.BadRequestCode, "filter.where"},
+			"search":              {choose(selection.Filter{Search: new("slow")}), apierror.BadRequestCode, "search"},
+			"hasComment":          {choose(selection.Filter{HasComment: new(true)}), apierror.BadRequestCode, "hasComment"},
+			"to before from":      {choose(selection.Filter{From: day("2026-01-02"), To: day("2026-01-01")}), apierror.BadRequestCode, "before from"},
+			"from and last":       {choose(selection.Filter{From: day("2026-01-02"), Last: &selection.Period{Count: 1, Unit: calendar.Daily}}), apierror.BadRequestCode, "not both"},
+			"last of 0":           {choose(selection.Filter{Last: &selection.Period{Count: 0, Unit: calendar.Daily}}), apierror.BadRequestCode, "last.count"},
+			"unknown campaign":    {choose(selection.Filter{Campaigns: []string{unknown}}), apierror.NotFoundCode, unknown},
+			"malformed campaign":  {choose(selection.Filter{Campaigns: []string{"camp_x"}}), apierror.BadRequestCode, "campaigns.0"},
+			"unknown segment":     {choose(selection.Filter{Segment: new("seg_01h455vb4pex5vsknk084sn02q")}), apierror.NotFoundCode, "seg_"},
+			"rule that cuts ages": {choose(selection.Filter{Where: &segment.Rule{Trait: &segment.Condition{Key: "age", AtLeast: new(15.0)}}}), apierror.BadRequestCode, "filter.where"},
 		} {
 			t.Run(name, func(t *testing.T) {
 				var known *apierror.Error
@@ -310,7 +311,7 @@ func TestBreakdown(t *testing.T) {
 			"by two":      {[]string{"plan", "campaign"}, 3, "gold|one:3 (none)|one:1 iron|one:1 (other)|(other):2"},
 		} {
 			t.Run(name, func(t *testing.T) {
-				groups, err := w.feedback(t, feedback.Filter{}).Breakdown(w.ctx, test.by, test.limit)
+				groups, err := w.feedback(t, selection.Filter{}).Breakdown(w.ctx, test.by, test.limit)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -337,7 +338,7 @@ func TestBreakdown(t *testing.T) {
 			})
 		}
 		// A group of a group.
-		groups, err := w.feedback(t, feedback.Filter{}).Breakdown(w.ctx, []string{"plan"}, 50)
+		groups, err := w.feedback(t, selection.Filter{}).Breakdown(w.ctx, []string{"plan"}, 50)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -392,7 +393,7 @@ func TestBreakdownTellsCampaignsApart(t *testing.T) {
 			{[]string{"age", "campaign"}, 2, "<10|(none):4 <10|(other):3 (other)|(other):3"},
 			{[]string{"variant", "campaign"}, 3, "(none)|(none):4 (none)|(other):3 (none)|two:2 (other)|(other):1"},
 		} {
-			groups, err := w.feedback(t, feedback.Filter{}).Breakdown(w.ctx, test.by, test.limit)
+			groups, err := w.feedback(t, selection.Filter{}).Breakdown(w.ctx, test.by, test.limit)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -431,7 +432,7 @@ func TestFoldsAreSumsOfAnswers(t *testing.T) {
 				}
 			}), 1, 40).Draw(rt, "answers")
 			w.record(t, answers...)
-			f := feedback.Filter{Channels: []response.Channel{response.ChannelAPI}}
+			f := selection.Filter{Channels: []response.Channel{response.ChannelAPI}}
 			matches := func(a answer) bool { return a.Channel == response.ChannelAPI }
 			if rapid.Bool().Draw(rt, "segment") {
 				f.Where = &segment.Rule{Not: &segment.Rule{Trait: &segment.Condition{Key: "age", AtLeast: new(10.0)}}}

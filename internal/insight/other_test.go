@@ -15,6 +15,7 @@ import (
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -45,7 +46,7 @@ func (w *world) keepApart(t *testing.T, limits trait.Limits) {
 }
 
 // anyFilter is a filter of what the world of TestFiltersAgree has, and of some that it has not.
-func (w *world) anyFilter(plans, variants []string) *rapid.Generator[feedback.Filter] {
+func (w *world) anyFilter(plans, variants []string) *rapid.Generator[selection.Filter] {
 	some := func(rt *rapid.T, name string) bool { return rapid.IntRange(0, 2).Draw(rt, name) == 0 }
 	var rule func(depth int) *rapid.Generator[segment.Rule]
 	rule = func(depth int) *rapid.Generator[segment.Rule] {
@@ -70,8 +71,8 @@ func (w *world) anyFilter(plans, variants []string) *rapid.Generator[feedback.Fi
 			return segment.Rule{Trait: &segment.Condition{Key: "plan", In: rapid.SliceOfN(rapid.SampledFrom(plans), 1, 4).Draw(rt, "plans")}}
 		})
 	}
-	return rapid.Custom(func(rt *rapid.T) feedback.Filter {
-		var f feedback.Filter
+	return rapid.Custom(func(rt *rapid.T) selection.Filter {
+		var f selection.Filter
 		if some(rt, "by campaign") {
 			f.Campaigns = []string{w.campaigns[rapid.IntRange(0, 1).Draw(rt, "campaign")].NodeID()}
 		}
@@ -151,8 +152,8 @@ func filtersAgree(t *testing.T, db *store.DB, limits trait.Limits) {
 	if other := s.Active.Profiles.Standing(slices.IndexFunc(s.Active.Shape.Dimensions, func(d trait.Dimension) bool { return d.Key == "plan" }), "plan 10"); (other == trait.Apart) != (limits == trait.Limits{}) && limits.Profiles == 0 {
 		t.Fatalf("the last plan stands for %d", other)
 	}
-	count := func(t rapid.TB, f feedback.Filter) int {
-		found, err := w.reader.Feedback(w.ctx, f, feedback.Within{})
+	count := func(t rapid.TB, f selection.Filter) int {
+		found, err := w.reader.Feedback(w.ctx, f, selection.Within{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -166,9 +167,9 @@ func filtersAgree(t *testing.T, db *store.DB, limits trait.Limits) {
 		f := w.anyFilter(plans, variants).Draw(rt, "filter")
 		listed := 0
 		args := page.Args{First: new(rapid.SampledFrom([]int{7, 100}).Draw(rt, "first"))}
-		order := rapid.SampledFrom([]*feedback.Order{nil, {Field: feedback.ByScore, Direction: feedback.Ascending}}).Draw(rt, "order")
+		order := rapid.SampledFrom([]*selection.Order{nil, {Field: selection.ByScore, Direction: selection.Ascending}}).Draw(rt, "order")
 		for {
-			list, err := feedback.List(w.ctx, db, states, f, feedback.Within{}, args, order, now)
+			list, err := selection.List(w.ctx, db, states, f, selection.Within{}, args, order, now)
 			if err != nil {
 				rt.Fatal(err)
 			}
@@ -182,7 +183,7 @@ func filtersAgree(t *testing.T, db *store.DB, limits trait.Limits) {
 			args.After = list.PageInfo.EndCursor
 		}
 		told := 0
-		sel, err := f.Select(w.ctx, s, feedback.Within{}, now)
+		sel, err := f.Select(w.ctx, s, selection.Within{}, now)
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -200,7 +201,7 @@ func filtersAgree(t *testing.T, db *store.DB, limits trait.Limits) {
 		if n := count(rt, f); n != listed {
 			rt.Fatalf("%d are listed, and the score has %d", listed, n)
 		}
-		found, err := w.reader.Feedback(w.ctx, f, feedback.Within{})
+		found, err := w.reader.Feedback(w.ctx, f, selection.Within{})
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -233,7 +234,7 @@ func filtersAgree(t *testing.T, db *store.DB, limits trait.Limits) {
 	// Who names a variant that is part of (other) is told so.
 	for _, v := range variants {
 		ctx, list := warning.With(w.ctx, func(context.Context) []string { return nil })
-		if _, err := w.reader.Feedback(ctx, feedback.Filter{Variants: []string{v}}, feedback.Within{}); err != nil {
+		if _, err := w.reader.Feedback(ctx, selection.Filter{Variants: []string{v}}, selection.Within{}); err != nil {
 			t.Fatal(err)
 		}
 		standing := s.Active.Profiles.VariantStanding(v)

@@ -9,10 +9,10 @@ import (
 
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
-	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/selection"
 )
 
 // Shared computes scores that many ask for at the same moment once: those who watch one score all ask when it changes.
@@ -51,7 +51,7 @@ func NewShared(r *Reader) *Shared { return &Shared{reader: r, known: map[string]
 //
 // Each caller pays by rate.Spend what the score cost to compute, whoever it was computed for: who shares with others must
 // neither pay for them nor be paid for, nor learn that they are there.
-func (s *Shared) Score(ctx context.Context, filter feedback.Filter, revision int64) (*Score, nps.Histogram, error) {
+func (s *Shared) Score(ctx context.Context, filter selection.Filter, revision int64) (*Score, nps.Histogram, error) {
 	caller, _ := auth.From(ctx)
 	today := ""
 	if filter.Last != nil {
@@ -68,7 +68,7 @@ func (s *Shared) Score(ctx context.Context, filter feedback.Filter, revision int
 		name := fmt.Sprintf("%s@%d", key, revision)
 		known, err = s.flights.Do(ctx, name, sharedTimeout, func(ctx context.Context) (knownScore, error) {
 			ctx, points := rate.Reckon(WithMemo(ctx), maxScorePoints, errDear) // others' requests outlive this one's
-			body, err := s.reader.Feedback(ctx, filter, feedback.Within{})
+			body, err := s.reader.Feedback(ctx, filter, selection.Within{})
 			if err != nil {
 				return knownScore{}, err
 			}

@@ -10,10 +10,10 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/cube"
-	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -51,7 +51,7 @@ func TestWorkIsPaidFor(t *testing.T) {
 		price := func(ctx context.Context, ask func(*insight.Feedback) error) int {
 			t.Helper()
 			before := spent
-			body, err := w.reader.Feedback(ctx, feedback.Filter{}, feedback.Within{})
+			body, err := w.reader.Feedback(ctx, selection.Filter{}, selection.Within{})
 			if err == nil {
 				err = ask(body)
 			}
@@ -106,11 +106,11 @@ func TestWorkIsPaidFor(t *testing.T) {
 				return err
 			},
 			"comparison": func(ctx context.Context, f *insight.Feedback) error {
-				_, err := f.CompareTo(ctx, feedback.Filter{Where: &segment.Rule{Not: &segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"1"}}}}})
+				_, err := f.CompareTo(ctx, selection.Filter{Where: &segment.Rule{Not: &segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"1"}}}}})
 				return err
 			},
 		} {
-			body, err := w.reader.Feedback(w.ctx, feedback.Filter{}, feedback.Within{})
+			body, err := w.reader.Feedback(w.ctx, selection.Filter{}, selection.Within{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -121,7 +121,7 @@ func TestWorkIsPaidFor(t *testing.T) {
 				}
 				most = 1_000_000
 			}
-			if body, err = w.reader.Feedback(w.ctx, feedback.Filter{}, feedback.Within{}); err != nil {
+			if body, err = w.reader.Feedback(w.ctx, selection.Filter{}, selection.Within{}); err != nil {
 				t.Fatal(err)
 			}
 			if err := ask(w.ctx, body); err != nil { // all is read
@@ -150,7 +150,7 @@ func TestSharedScoresArePaidByEach(t *testing.T) {
 			w.record(t, answers[i:i+1_000]...)
 		}
 		shared := insight.NewShared(w.reader)
-		filter := feedback.Filter{Where: &segment.Rule{Not: &segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"1"}}}}}
+		filter := selection.Filter{Where: &segment.Rule{Not: &segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"1"}}}}}
 		watcher := func(has int) (context.Context, func() int) {
 			spent := 0
 			return rate.WithSpender(w.ctx, func(n int) error {

@@ -9,6 +9,7 @@ import (
 	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/tenant"
@@ -28,7 +29,7 @@ func benchHub(b *testing.B) (*Hub, context.Context) {
 
 // BenchmarkDistribute hands an event to 1,000 subscribers, each waiting for it in a goroutine, at each turn.
 func BenchmarkDistribute(b *testing.B) {
-	for name, filter := range map[string]feedback.Filter{"all": {}, "filtered": {Channels: []response.Channel{"API"}}} {
+	for name, filter := range map[string]selection.Filter{"all": {}, "filtered": {Channels: []response.Channel{"API"}}} {
 		b.Run(name, func(b *testing.B) {
 			h, ctx := benchHub(b)
 			const subscribers = 1000
@@ -66,7 +67,7 @@ func BenchmarkDistribute(b *testing.B) {
 
 // BenchmarkIdle measures what 10,000 subscribers take that hear nothing, without goroutines of their own.
 func BenchmarkIdle(b *testing.B) {
-	for name, filter := range map[string]feedback.Filter{"all": {}, "filtered": {Channels: []response.Channel{"API"}}} {
+	for name, filter := range map[string]selection.Filter{"all": {}, "filtered": {Channels: []response.Channel{"API"}}} {
 		b.Run(name, func(b *testing.B) {
 			h, ctx := benchHub(b)
 			const subscribers = 10_000

@@ -10,6 +10,7 @@ import (
 
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/flight"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -20,10 +21,10 @@ func TestFaultsEnd(t *testing.T) {
 	each(t, roomy, func(w *world) {
 		other := begin(w.t, w.db, roomy, time.Hour, false)
 		other.hub.Close() // its log tells nobody
-		attached := w.subscribe(w.ctx, feedback.Filter{}, nil)
+		attached := w.subscribe(w.ctx, selection.Filter{}, nil)
 		w.record(1)
 		w.next(attached)
-		behind := w.subscribe(w.ctx, feedback.Filter{}, new(int64))
+		behind := w.subscribe(w.ctx, selection.Filter{}, new(int64))
 		watch, err := w.hub.Watch(w.ctx)
 		if err != nil {
 			w.t.Fatal(err)
@@ -81,7 +82,7 @@ func TestMissingEntryEnds(t *testing.T) {
 		if _, err := w.db.Writer.ExecContext(w.ctx, "DELETE FROM events"); err != nil {
 			w.t.Fatal(err)
 		}
-		behind := w.subscribe(w.ctx, feedback.Filter{}, new(int64))
+		behind := w.subscribe(w.ctx, selection.Filter{}, new(int64))
 		_, err := behind.Next(w.ctx)
 		if _, ok := errors.AsType[*flight.Fault](err); !ok {
 			w.t.Errorf("got %v, want a fault", err)

@@ -21,6 +21,7 @@ import (
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -34,7 +35,7 @@ func TestFromNowOn(t *testing.T) {
 		w.record(5)
 		for range 10 {
 			before := w.position()
-			s := w.subscribe(w.ctx, feedback.Filter{}, nil)
+			s := w.subscribe(w.ctx, selection.Filter{}, nil)
 			w.record(1)
 			w.hears(s, before, before+1)
 			w.record(7) // more than the queue has room for
@@ -42,15 +43,15 @@ func TestFromNowOn(t *testing.T) {
 		}
 		end := w.position()
 		for _, after := range []int64{0, 1, end - 1, end} {
-			w.hears(w.subscribe(w.ctx, feedback.Filter{}, &after), after, end)
+			w.hears(w.subscribe(w.ctx, selection.Filter{}, &after), after, end)
 		}
 		for _, after := range []int64{-1, end + 1} {
-			_, err := w.hub.Subscribe(w.ctx, feedback.Filter{}, &after)
+			_, err := w.hub.Subscribe(w.ctx, selection.Filter{}, &after)
 			if e, ok := errors.AsType[*apierror.Error](err); !ok || e.Code != apierror.BadRequestCode {
 				t.Errorf("after %d: %v", after, err)
 			}
 		}
-		if _, err := w.hub.Subscribe(t.Context(), feedback.Filter{}, nil); err == nil {
+		if _, err := w.hub.Subscribe(t.Context(), selection.Filter{}, nil); err == nil {
 			t.Error("nobody may listen")
 		}
 	})
@@ -168,7 +169,7 @@ func TestEverybodyHearsEverything(t *testing.T) {
 		for i, p := range processes {
 			for range 4 {
 				listen(fmt.Sprintf("%d steady", i), p.hub, func(hub *Hub) error {
-					s, err := hub.Subscribe(ctx, feedback.Filter{}, new(int64))
+					s, err := hub.Subscribe(ctx, selection.Filter{}, new(int64))
 					if err != nil {
 						return err
 					}
@@ -178,7 +179,7 @@ func TestEverybodyHearsEverything(t *testing.T) {
 				})
 				listen(fmt.Sprintf("%d cut", i), p.hub, func(hub *Hub) error {
 					for heard := int64(0); heard < events; {
-						s, err := hub.Subscribe(ctx, feedback.Filter{}, &heard)
+						s, err := hub.Subscribe(ctx, selection.Filter{}, &heard)
 						if err != nil {
 							return err
 						}
@@ -191,7 +192,7 @@ func TestEverybodyHearsEverything(t *testing.T) {
 					return nil
 				})
 				listen(fmt.Sprintf("%d slow", i), p.hub, func(hub *Hub) error {
-					s, err := hub.Subscribe(ctx, feedback.Filter{}, nil)
+					s, err := hub.Subscribe(ctx, selection.Filter{}, nil)
 					if err != nil {
 						return err
 					}
@@ -286,26 +287,26 @@ func TestFilters(t *testing.T) {
 		isGold := func(r feedback.Recording) bool { return r.Traits["plan"] == "gold" }
 		tests := map[string]struct {
 			ctx    context.Context
-			filter feedback.Filter
+			filter selection.Filter
 			passes func(feedback.Recording) bool
 		}{
-			"all":      {w.ctx, feedback.Filter{}, func(feedback.Recording) bool { return true }},
-			"campaign": {w.ctx, feedback.Filter{Campaigns: []string{other}}, func(r feedback.Recording) bool { return r.Campaign == other }},
-			"segment":  {w.ctx, feedback.Filter{Segment: &goldText}, isGold},
-			"where":    {w.ctx, feedback.Filter{Where: new(plan("gold"))}, isGold},
-			"category": {w.ctx, feedback.Filter{Categories: []nps.Category{nps.Detractor}}, func(r feedback.Recording) bool { return r.Score <= 6 }},
-			"channel":  {w.ctx, feedback.Filter{Channels: []response.Channel{response.ChannelEMAIL}}, func(r feedback.Recording) bool { return r.Channel == "EMAIL" }},
-			"lately":   {w.ctx, feedback.Filter{Last: &feedback.Period{Count: 1, Unit: calendar.Monthly}}, func(feedback.Recording) bool { return true }},
+			"all":      {w.ctx, selection.Filter{}, func(feedback.Recording) bool { return true }},
+			"campaign": {w.ctx, selection.Filter{Campaigns: []string{other}}, func(r feedback.Recording) bool { return r.Campaign == other }},
+			"segment":  {w.ctx, selection.Filter{Segment: &goldText}, isGold},
+			"where":    {w.ctx, selection.Filter{Where: new(plan("gold"))}, isGold},
+			"category": {w.ctx, selection.Filter{Categories: []nps.Category{nps.Detractor}}, func(r feedback.Recording) bool { return r.Score <= 6 }},
+			"channel":  {w.ctx, selection.Filter{Channels: []response.Channel{response.ChannelEMAIL}}, func(r feedback.Recording) bool { return r.Channel == "EMAIL" }},
+			"lately":   {w.ctx, selection.Filter{Last: &selection.Period{Count: 1, Unit: calendar.Monthly}}, func(feedback.Recording) bool { return true }},
 			"narrowed to a campaign": {
-				narrowed(auth.Narrowing{Campaigns: []uuid.UUID{otherID}}), feedback.Filter{},
+				narrowed(auth.Narrowing{Campaigns: []uuid.UUID{otherID}}), selection.Filter{},
 				func(r feedback.Recording) bool { return r.Campaign == other },
 			},
 			"narrowed to a segment": {
-				narrowed(auth.Narrowing{Segment: gold}), feedback.Filter{Categories: []nps.Category{nps.Detractor}},
+				narrowed(auth.Narrowing{Segment: gold}), selection.Filter{Categories: []nps.Category{nps.Detractor}},
 				func(r feedback.Recording) bool { return isGold(r) && r.Score <= 6 },
 			},
 			"narrowed to nothing": {
-				narrowed(auth.Narrowing{Campaigns: []uuid.UUID{}}), feedback.Filter{}, func(feedback.Recording) bool { return false },
+				narrowed(auth.Narrowing{Campaigns: []uuid.UUID{}}), selection.Filter{}, func(feedback.Recording) bool { return false },
 			},
 		}
 		live := map[string]*Subscription{}
@@ -388,10 +389,10 @@ func TestSettings(t *testing.T) {
 			w.recordAll(r)
 			return w.position()
 		}
-		byFilter := w.subscribe(w.ctx, feedback.Filter{Segment: &text}, nil)
+		byFilter := w.subscribe(w.ctx, selection.Filter{Segment: &text}, nil)
 		narrowed := auth.With(t.Context(), auth.Caller{Tenant: w.tenant, Scopes: []auth.Scope{auth.Read}, Narrowing: auth.Narrowing{Segment: gold}})
-		byToken := w.subscribe(narrowed, feedback.Filter{}, nil)
-		all := w.subscribe(w.ctx, feedback.Filter{}, nil)
+		byToken := w.subscribe(narrowed, selection.Filter{}, nil)
+		all := w.subscribe(w.ctx, selection.Filter{}, nil)
 		// Each change holds for what is recorded next, through whatever else is changed.
 		for i := range 10 {
 			now := []string{"gold", "basic"}[i%2]
@@ -424,7 +425,7 @@ func TestSettings(t *testing.T) {
 		}
 		end := with("gold")
 		w.hears(all, end-1, end)
-		_, err = w.hub.Subscribe(w.ctx, feedback.Filter{Segment: &text}, nil)
+		_, err = w.hub.Subscribe(w.ctx, selection.Filter{Segment: &text}, nil)
 		if e, ok := errors.AsType[*apierror.Error](err); !ok || e.Code != apierror.NotFoundCode {
 			t.Errorf("afterwards: %v", err)
 		}
@@ -436,7 +437,7 @@ func TestStalled(t *testing.T) {
 	b := roomy
 	b.queue = 16
 	each(t, b, func(w *world) {
-		stalled, reading := w.subscribe(w.ctx, feedback.Filter{}, nil), w.subscribe(w.ctx, feedback.Filter{}, nil)
+		stalled, reading := w.subscribe(w.ctx, selection.Filter{}, nil), w.subscribe(w.ctx, selection.Filter{}, nil)
 		const rounds, n = 20, 50
 		for i := range int64(rounds) {
 			w.record(n)
@@ -479,7 +480,7 @@ func TestHeardOnly(t *testing.T) {
 		listening := storetest.Open(t, url+"&application_name=there")
 		w := newWorld(t, begin(t, writing, roomy, time.Hour, true))
 		there := begin(t, listening, roomy, time.Hour, true)
-		s, err := there.hub.Subscribe(w.ctx, feedback.Filter{}, nil)
+		s, err := there.hub.Subscribe(w.ctx, selection.Filter{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -501,7 +502,7 @@ func TestCut(t *testing.T) {
 		}
 		w := newWorld(t, begin(t, writing, roomy, time.Hour, true))
 		there := begin(t, storetest.Open(t, url+"&application_name=there"), tight, time.Hour, true)
-		s, err := there.hub.Subscribe(w.ctx, feedback.Filter{}, nil)
+		s, err := there.hub.Subscribe(w.ctx, selection.Filter{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -603,7 +604,7 @@ func TestClose(t *testing.T) {
 			go func() { c <- f() }()
 		}
 		for i := range 20 {
-			s := w.subscribe(w.ctx, feedback.Filter{}, new([]int64{0, 30}[i%2]))
+			s := w.subscribe(w.ctx, selection.Filter{}, new([]int64{0, 30}[i%2]))
 			run(func() error {
 				for {
 					if _, err := s.Next(w.ctx); err != nil {
@@ -623,7 +624,7 @@ func TestClose(t *testing.T) {
 				}
 			})
 		}
-		own := w.subscribe(w.ctx, feedback.Filter{}, nil)
+		own := w.subscribe(w.ctx, selection.Filter{}, nil)
 		ended := make(chan error)
 		go func() {
 			_, err := own.Next(w.ctx)
@@ -640,7 +641,7 @@ func TestClose(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		}
-		if _, err := w.hub.Subscribe(w.ctx, feedback.Filter{}, nil); !errors.Is(err, ErrClosed) {
+		if _, err := w.hub.Subscribe(w.ctx, selection.Filter{}, nil); !errors.Is(err, ErrClosed) {
 			t.Errorf("got %v", err)
 		}
 		if _, err := w.hub.Watch(w.ctx); !errors.Is(err, ErrClosed) {
@@ -654,7 +655,7 @@ func TestClose(t *testing.T) {
 func TestHeard(t *testing.T) {
 	db := storetest.Open(t, storetest.SQLite(t))
 	w := newWorld(t, begin(t, db, roomy, time.Hour, false))
-	s := w.subscribe(w.ctx, feedback.Filter{}, nil)
+	s := w.subscribe(w.ctx, selection.Filter{}, nil)
 	name := w.tenant.String()
 	for _, payload := range []string{"", " ", "x", name, name + " ", name + " x", name + "  1", uuid.NewString() + " 1", name + " -1"} {
 		w.hub.heard(payload)
@@ -706,7 +707,7 @@ func TestWrongNotification(t *testing.T) {
 			return
 		}
 		w := newWorld(t, begin(t, db, roomy, time.Hour, true))
-		s := w.subscribe(w.ctx, feedback.Filter{}, nil)
+		s := w.subscribe(w.ctx, selection.Filter{}, nil)
 		listens(t, db, "there")
 		if err := db.Notify(w.ctx, channel, []string{w.tenant.String() + " 9223372036854775807"}); err != nil {
 			t.Fatal(err)
@@ -747,7 +748,7 @@ func TestLocks(t *testing.T) {
 		ctx := auth.ForTenant(ctx, w.tenant)
 		coming.Go(func() {
 			for range 100 {
-				s, err := p.hub.Subscribe(ctx, feedback.Filter{}, nil)
+				s, err := p.hub.Subscribe(ctx, selection.Filter{}, nil)
 				if err != nil {
 					t.Error(err)
 					return
@@ -761,7 +762,7 @@ func TestLocks(t *testing.T) {
 	for _, w := range worlds {
 		coming.Go(func() {
 			for {
-				s, err := p.hub.Subscribe(w.ctx, feedback.Filter{}, nil)
+				s, err := p.hub.Subscribe(w.ctx, selection.Filter{}, nil)
 				if err != nil {
 					return
 				}
@@ -794,7 +795,7 @@ func TestBytes(t *testing.T) {
 	b.queueBytes, b.inboxBytes, b.pagesBytes, b.portion = 35_000, 50_000, 1_000_000, 64
 	each(t, b, func(w *world) {
 		t := w.t
-		attached := w.subscribe(w.ctx, feedback.Filter{}, nil)
+		attached := w.subscribe(w.ctx, selection.Filter{}, nil)
 		tail := w.hub.tailer(w.tenant)
 		const n = 300
 		for range n / 50 {
@@ -803,7 +804,7 @@ func TestBytes(t *testing.T) {
 		eventually(t, "it to fall behind", func() bool { return w.hub.Stats().Behind == 1 })
 		w.hears(attached, 0, n)
 		// Those that want some keep portions for each other.
-		filter := feedback.Filter{Channels: []response.Channel{response.ChannelAPI}}
+		filter := selection.Filter{Channels: []response.Channel{response.ChannelAPI}}
 		for range 3 {
 			s := w.subscribe(w.ctx, filter, new(int64))
 			for want := int64(1); want <= n; want++ {
@@ -846,7 +847,7 @@ func TestErased(t *testing.T) {
 	b.queue = 16
 	each(t, b, func(w *world) {
 		t := w.t
-		attached := w.subscribe(w.ctx, feedback.Filter{}, nil)
+		attached := w.subscribe(w.ctx, selection.Filter{}, nil)
 		made := w.large(3)
 		waiting := func() int {
 			attached.mu.Lock()
@@ -868,7 +869,7 @@ func TestErased(t *testing.T) {
 		}
 		// One that is behind holds what it read no longer than others may have it.
 		w.record(40)
-		behind := w.subscribe(w.ctx, feedback.Filter{}, new(int64))
+		behind := w.subscribe(w.ctx, selection.Filter{}, new(int64))
 		w.hears(behind, 0, 2)
 		eventually(t, "it to let go", func() bool {
 			behind.mu.Lock()

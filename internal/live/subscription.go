@@ -17,6 +17,7 @@ import (
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 )
 
@@ -52,9 +53,9 @@ type Subscription struct {
 
 // view is a filter, resolved for its caller and for one state of the tenant.
 type view struct {
-	filter    feedback.Filter
+	filter    selection.Filter
 	caller    auth.Caller
-	selection *feedback.Selection // nil where it is to be resolved
+	selection *selection.Selection // nil where it is to be resolved
 	settings  int64
 	today     calendar.Day
 }
@@ -65,7 +66,7 @@ func (v *view) resolve(state *settings.State, now time.Time) (err error) {
 	if v.selection != nil && (state.Settings < v.settings || state.Settings == v.settings && today == v.today) {
 		return nil
 	}
-	v.selection, err = v.filter.Select(auth.With(context.Background(), v.caller), state, feedback.Within{}, now)
+	v.selection, err = v.filter.Select(auth.With(context.Background(), v.caller), state, selection.Within{}, now)
 	v.settings, v.today = state.Settings, today
 	return err
 }
@@ -78,7 +79,7 @@ func (v *view) resolve(state *settings.State, now time.Time) (err error) {
 // than when it was committed at least. An entry is judged by what its response was when the entry was read or flushed.
 //
 // The error is an *apierror.Error for what the caller can mend.
-func (h *Hub) Subscribe(ctx context.Context, filter feedback.Filter, after *int64) (_ *Subscription, err error) {
+func (h *Hub) Subscribe(ctx context.Context, filter selection.Filter, after *int64) (_ *Subscription, err error) {
 	t, err := h.acquire(ctx)
 	if err != nil {
 		return nil, err

@@ -16,6 +16,7 @@ import (
 	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -167,7 +168,7 @@ func (w *world) position() int64 {
 	return p
 }
 
-func (w *world) subscribe(ctx context.Context, filter feedback.Filter, after *int64) *Subscription {
+func (w *world) subscribe(ctx context.Context, filter selection.Filter, after *int64) *Subscription {
 	w.t.Helper()
 	s, err := w.hub.Subscribe(ctx, filter, after)
 	if err != nil {

@@ -1,4 +1,6 @@
-package feedback
+// Package selection chooses feedback: which of a tenant's responses a filter means, for the caller whom it is asked by, and
+// which of them are on a page. Scores are folds of the cube's cells; lists are walks along the database's indexes.
+package selection
 
 import (
 	"context"
@@ -15,6 +17,7 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/rate"
@@ -317,7 +320,7 @@ func (sel *Selection) matchesProfile(r *ent.Response) bool {
 	if !sel.sieves() {
 		return sel.matchesVariant(variantOf(r.Variant))
 	}
-	p := placed(sel.state.Active, r)
+	p := sel.state.Active.Placed(feedback.Fact(r))
 	return sel.matchesVariant(p.Variant) && sel.matchesValues(p.Values)
 }
 
@@ -332,13 +335,6 @@ func variantOf(variant *string) string {
 	return *variant
 }
 
-// placed is the profile that a generation counts the response under. Where that is newer than the generation's state it
-// has no id.
-func placed(g *cube.Generation, r *ent.Response) trait.Profile {
-	values := g.Shape.Values(r.Traits, calendar.DayOf(r.RespondedAt, g.Zone()))
-	return g.Profiles.Placed(string(r.Channel), variantOf(r.Variant), values)
-}
-
 func (sel *Selection) matchesValues(values []string) bool {
 	return !slices.ContainsFunc(sel.segments, func(m *segment.Matcher) bool { return !m.Match(values) })
 }
@@ -347,7 +343,7 @@ func (sel *Selection) matchesValues(values []string) bool {
 // is one that List would list, or would be but for its score, where the event's previous one was in the categories. Of
 // a deleted one the words are gone: they do not narrow. Where nothing is left of it, all that can be told is its
 // campaign.
-func (sel *Selection) Matches(e *Entry) bool {
+func (sel *Selection) Matches(e *feedback.Entry) bool {
 	if sel.Campaigns != nil && !slices.Contains(sel.Campaigns, e.Campaign) {
 		return false
 	}
@@ -358,13 +354,13 @@ func (sel *Selection) Matches(e *Entry) bool {
 	}
 	if t := e.Gone; t != nil {
 		return sel.matchesKnown(e, t.Score, t.Channel, t.RespondedAt) && sel.matchesVariant(variantOf(t.Variant)) &&
-			(len(sel.segments) == 0 || sel.matchesValues(t.values(sel.state.Active.Shape.Dimensions)))
+			(len(sel.segments) == 0 || sel.matchesValues(t.ValuesOf(sel.state.Active.Shape.Dimensions)))
 	}
 	return sel.Categories == nil && !sel.NarrowsProfiles && sel.From == cube.Earliest && sel.To == cube.Latest
 }
 
 // matchesKnown is for what is known of every response, there or deleted.
-func (sel *Selection) matchesKnown(e *Entry, score int, channel string, respondedAt time.Time) bool {
+func (sel *Selection) matchesKnown(e *feedback.Entry, score int, channel string, respondedAt time.Time) bool {
 	if sel.channels != nil && !slices.Contains(sel.channels, channel) {
 		return false
 	}

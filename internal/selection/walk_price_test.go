@@ -1,73 +1,50 @@
-package feedback_test
+package selection_test
 
 import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/feedback/feedbacktest"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/trait"
 )
 
-// many records so many, over a month.
-func (f *fixture) many(n int, change func(i int, r *feedback.Recording)) {
-	f.t.Helper()
-	for at := 0; at < n; at += 1_000 {
-		items := make([]feedback.Recording, min(1_000, n-at))
-		for i := range items {
-			items[i] = f.with(func(r *feedback.Recording) {
-				when := clock().Add(-time.Duration((at+i)*37%700) * time.Hour)
-				r.RespondedAt, r.Traits = &when, trait.Values{}
-				change(at+i, r)
-			})
-		}
-		out, err := f.log.Record(f.ctx, items)
-		if err != nil {
-			f.t.Fatal(err)
-		}
-		for _, o := range out {
-			if o.Value == nil {
-				f.t.Fatal(o.Errors)
-			}
-		}
-	}
-}
-
 // What a list costs, and its count, does not tell how many responses lie between those that there are, however many.
 func TestPriceOfAWalkAmongTheHidden(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
-		f.define("plan", trait.Text, true)
-		s, err := settings.CreateSegment(f.ctx, db, settings.CreateSegmentInput{
+		f := feedbacktest.New(t, db)
+		f.Define("plan", trait.Text, true)
+		s, err := settings.CreateSegment(f.Ctx, db, settings.CreateSegmentInput{
 			Name: "Gold", Rule: segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"gold"}}},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		campaigns := []uuid.UUID{mustParse(t, id.Campaign, f.campaign)}
+		campaigns := []uuid.UUID{feedbacktest.MustParse(t, id.Campaign, f.Campaign)}
 		states := settings.NewStates(db)
-		f.many(150, func(_ int, r *feedback.Recording) { r.Traits["plan"], r.Comment = "gold", new("slow") })
+		f.Many(150, func(_ int, r *feedback.Recording) { r.Traits["plan"], r.Comment = "gold", new("slow") })
 		ask := func() map[string]string {
 			prices := map[string]string{}
 			for who, n := range map[string]auth.Narrowing{"segment": {Segment: s.ID}, "both": {Segment: s.ID, Campaigns: campaigns}} {
-				for what, filter := range map[string]feedback.Filter{"all": {}, "words": {Search: new("slow")}, "rare": {Search: new("nowhere")}, "variants": {Variants: []string{"(none)"}}} {
-					for _, field := range []feedback.OrderField{feedback.ByRespondedAt, feedback.ByScore} {
-						for _, direction := range []feedback.Direction{feedback.Ascending, feedback.Descending} {
+				for what, filter := range map[string]selection.Filter{"all": {}, "words": {Search: new("slow")}, "rare": {Search: new("nowhere")}, "variants": {Variants: []string{"(none)"}}} {
+					for _, field := range []selection.OrderField{selection.ByRespondedAt, selection.ByScore} {
+						for _, direction := range []selection.Direction{selection.Ascending, selection.Descending} {
 							for _, first := range []int{5, 100} {
 								spent := 0
-								ctx := rate.WithSpender(auth.With(f.ctx, auth.Caller{Tenant: f.tenant, Scopes: []auth.Scope{auth.Read}, Token: true, Narrowing: n}),
+								ctx := rate.WithSpender(auth.With(f.Ctx, auth.Caller{Tenant: f.Tenant, Scopes: []auth.Scope{auth.Read}, Token: true, Narrowing: n}),
 									func(n int) error { spent += n; return nil }, true)
-								list, err := feedback.List(ctx, db, states, filter, feedback.Within{}, page.Args{First: &first}, &feedback.Order{Field: field, Direction: direction}, clock())
+								list, err := selection.List(ctx, db, states, filter, selection.Within{}, page.Args{First: &first}, &selection.Order{Field: field, Direction: direction}, feedbacktest.Clock())
 								if err != nil {
 									t.Fatal(err)
 								}
@@ -85,7 +62,7 @@ func TestPriceOfAWalkAmongTheHidden(t *testing.T) {
 			return prices
 		}
 		before := ask()
-		f.many(8_000, func(_ int, r *feedback.Recording) { r.Traits["plan"], r.Comment = "tin", new("slow") })
+		f.Many(8_000, func(_ int, r *feedback.Recording) { r.Traits["plan"], r.Comment = "tin", new("slow") })
 		for name, price := range ask() {
 			if before[name] != price {
 				t.Errorf("%s: %s, and %s among others", name, before[name], price)
@@ -110,33 +87,33 @@ func hooked(ctx context.Context, hook func(n int) bool) context.Context {
 // What is deleted between two statements of a walk leaves no page short, which would be the last.
 func TestDeletedMeanwhile(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
+		f := feedbacktest.New(t, db)
 		states := settings.NewStates(db)
-		f.many(3_000, func(i int, r *feedback.Recording) {
+		f.Many(3_000, func(i int, r *feedback.Recording) {
 			r.Score = i % 11
 			if i%2 == 0 {
 				r.Comment = new("rare")
 			}
 		})
 		for at := 1; at < 40; at++ {
-			for _, field := range []feedback.OrderField{feedback.ByRespondedAt, feedback.ByScore} {
-				filter := feedback.Filter{HasComment: new(true)}
-				read := func(ctx context.Context, after *string) *feedback.Connection {
-					list, err := feedback.List(ctx, db, states, filter, feedback.Within{}, page.Args{First: new(100), After: after}, &feedback.Order{Field: field, Direction: feedback.Ascending}, clock())
+			for _, field := range []selection.OrderField{selection.ByRespondedAt, selection.ByScore} {
+				filter := selection.Filter{HasComment: new(true)}
+				read := func(ctx context.Context, after *string) *selection.Connection {
+					list, err := selection.List(ctx, db, states, filter, selection.Within{}, page.Args{First: new(100), After: after}, &selection.Order{Field: field, Direction: selection.Ascending}, feedbacktest.Clock())
 					if err != nil {
 						t.Fatal(err)
 					}
 					return list
 				}
-				first := read(f.ctx, nil).Nodes()
+				first := read(f.Ctx, nil).Nodes()
 				gone := first[50]
 				ran := false
-				list := read(hooked(f.ctx, func(n int) bool {
+				list := read(hooked(f.Ctx, func(n int) bool {
 					if n < at {
 						return true
 					}
 					ran = true
-					if _, err := f.log.Delete(f.ctx, gone.NodeID()); err != nil {
+					if _, err := f.Log.Delete(f.Ctx, gone.NodeID()); err != nil {
 						t.Error(err)
 					}
 					return false

@@ -1,4 +1,4 @@
-package feedback_test
+package selection_test
 
 import (
 	"bytes"
@@ -20,11 +20,13 @@ import (
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/feedback/feedbacktest"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -35,9 +37,9 @@ import (
 
 // crowd is a tenant of whom much is known: each response twice, once deleted.
 type crowd struct {
-	*fixture
+	*feedbacktest.Fixture
 	states    *settings.States
-	finder    *feedback.Finder
+	finder    *selection.Finder
 	insight   *insight.Reader
 	campaigns []uuid.UUID
 	segments  []uuid.UUID
@@ -50,22 +52,22 @@ type crowd struct {
 
 func newCrowd(t *testing.T, db *store.DB, zone string) *crowd {
 	t.Helper()
-	c := &crowd{fixture: newFixture(t, db), states: settings.NewStates(db)}
-	c.finder, c.insight = feedback.NewFinder(db, c.states), insight.NewReader(db, c.states, clock)
-	if _, err := tenant.Update(c.ctx, db, c.builder, tenant.UpdateInput{TimeZone: &zone}); err != nil {
+	c := &crowd{Fixture: feedbacktest.New(t, db), states: settings.NewStates(db)}
+	c.finder, c.insight = selection.NewFinder(db, c.states), insight.NewReader(db, c.states, feedbacktest.Clock)
+	if _, err := tenant.Update(c.Ctx, db, c.Builder, tenant.UpdateInput{TimeZone: &zone}); err != nil {
 		t.Fatal(err)
 	}
-	c.define("plan", trait.Text, true)
-	c.define("vip", trait.Boolean, true)
+	c.Define("plan", trait.Text, true)
+	c.Define("vip", trait.Boolean, true)
 	for i := range 3 {
-		c.campaigns = append(c.campaigns, mustParse(t, id.Campaign, c.open(fmt.Sprint("Campaign ", i))))
+		c.campaigns = append(c.campaigns, feedbacktest.MustParse(t, id.Campaign, c.Open(fmt.Sprint("Campaign ", i))))
 	}
 	c.rules = []segment.Rule{
 		{Trait: &segment.Condition{Key: "plan", In: []string{"gold", "(none)"}}},
 		{Not: &segment.Rule{Trait: &segment.Condition{Key: "vip", In: []string{"true"}}}},
 	}
 	for i, rule := range c.rules {
-		s, err := settings.CreateSegment(c.ctx, db, settings.CreateSegmentInput{Name: fmt.Sprint("Segment ", i), Rule: rule})
+		s, err := settings.CreateSegment(c.Ctx, db, settings.CreateSegmentInput{Name: fmt.Sprint("Segment ", i), Rule: rule})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +77,7 @@ func newCrowd(t *testing.T, db *store.DB, zone string) *crowd {
 	for i := range 60 {
 		r := feedback.Recording{
 			Campaign: id.Campaign.Format(c.campaigns[i%3]), Score: i * 7 % 11, Channel: []response.Channel{"API", "EMAIL"}[i/3%2],
-			RespondedAt: new(changes[i%len(changes)].Add(time.Duration(i%9-4) * 30 * time.Minute)), Traits: trait.Values{},
+			RespondedAt: new(feedbacktest.Changes()[i%len(feedbacktest.Changes())].Add(time.Duration(i%9-4) * 30 * time.Minute)), Traits: trait.Values{},
 		}
 		if i%4 > 0 {
 			r.Traits["plan"] = []string{"gold", "tin", "new"}[i*5%3]
@@ -94,7 +96,7 @@ func newCrowd(t *testing.T, db *store.DB, zone string) *crowd {
 		}
 		items = append(items, r, r)
 	}
-	out, err := c.log.Record(c.ctx, items)
+	out, err := c.Log.Record(c.Ctx, items)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,14 +106,14 @@ func newCrowd(t *testing.T, db *store.DB, zone string) *crowd {
 		}
 		if i%2 == 0 {
 			c.responses = append(c.responses, o.Value)
-		} else if gone, err := c.log.Delete(c.ctx, o.Value.NodeID()); err != nil || gone.Value == nil {
+		} else if gone, err := c.Log.Delete(c.Ctx, o.Value.NodeID()); err != nil || gone.Value == nil {
 			t.Fatal(gone.Errors, err)
 		}
 		if contact := o.Value.ContactID; contact != nil && !slices.Contains(c.contacts, *contact) {
 			c.contacts = append(c.contacts, *contact)
 		}
 	}
-	for i, e := range readEntries(c.fixture)[:len(items)] {
+	for i, e := range c.Fixture.Entries()[:len(items)] {
 		if i%2 == 0 {
 			c.entries = append(c.entries, e)
 		} else {
@@ -121,18 +123,9 @@ func newCrowd(t *testing.T, db *store.DB, zone string) *crowd {
 	return c
 }
 
-func mustParse(t *testing.T, kind id.Kind, text string) uuid.UUID {
-	t.Helper()
-	u, err := kind.Parse(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return u
-}
-
 // as is the context of a caller who is narrowed.
 func (c *crowd) as(n auth.Narrowing) context.Context {
-	return auth.With(c.ctx, auth.Caller{Tenant: c.tenant, Scopes: []auth.Scope{auth.Read}, Token: true, Narrowing: n})
+	return auth.With(c.Ctx, auth.Caller{Tenant: c.Tenant, Scopes: []auth.Scope{auth.Read}, Token: true, Narrowing: n})
 }
 
 func campaignTexts(campaigns []uuid.UUID) []string {
@@ -154,8 +147,8 @@ func (c *crowd) drawNarrowing(t *rapid.T) auth.Narrowing {
 	return n
 }
 
-func (c *crowd) drawFilter(t *rapid.T) feedback.Filter {
-	var f feedback.Filter
+func (c *crowd) drawFilter(t *rapid.T) selection.Filter {
+	var f selection.Filter
 	chance := func(what string) bool { return rapid.IntRange(0, 3).Draw(t, what) == 0 }
 	if chance("by campaign") {
 		f.Campaigns = campaignTexts(rapid.SliceOfN(rapid.SampledFrom(c.campaigns), 0, 3).Draw(t, "of campaigns"))
@@ -176,7 +169,7 @@ func (c *crowd) drawFilter(t *rapid.T) feedback.Filter {
 		f.Categories = rapid.SliceOfN(rapid.SampledFrom([]nps.Category{nps.Promoter, nps.Passive, nps.Detractor}), 0, 2).Draw(t, "categories")
 	}
 	day := func(what string) calendar.Day {
-		at := rapid.SampledFrom(changes).Draw(t, what)
+		at := rapid.SampledFrom(feedbacktest.Changes()).Draw(t, what)
 		return calendar.DayOf(at, time.UTC).Add(rapid.IntRange(-1, 1).Draw(t, what+" ±"))
 	}
 	if chance("from") {
@@ -197,7 +190,7 @@ func (c *crowd) drawFilter(t *rapid.T) feedback.Filter {
 }
 
 // list reads a list to its end, and counts it.
-func list(t rapid.TB, ctx context.Context, read func(page.Args) (*feedback.Connection, error)) (ids []string, err error) {
+func list(t rapid.TB, ctx context.Context, read func(page.Args) (*selection.Connection, error)) (ids []string, err error) {
 	for args := (page.Args{First: new(23)}); ; {
 		c, err := read(args)
 		if err != nil {
@@ -217,9 +210,9 @@ func list(t rapid.TB, ctx context.Context, read func(page.Args) (*feedback.Conne
 	}
 }
 
-func (c *crowd) list(t rapid.TB, ctx context.Context, f feedback.Filter, within feedback.Within) ([]string, error) {
-	return list(t, ctx, func(args page.Args) (*feedback.Connection, error) {
-		return feedback.List(ctx, c.db, c.states, f, within, args, nil, clock())
+func (c *crowd) list(t rapid.TB, ctx context.Context, f selection.Filter, within selection.Within) ([]string, error) {
+	return list(t, ctx, func(args page.Args) (*selection.Connection, error) {
+		return selection.List(ctx, c.DB, c.states, f, within, args, nil, feedbacktest.Clock())
 	})
 }
 
@@ -246,7 +239,7 @@ func TestNarrowed(t *testing.T) {
 func (c *crowd) checkNarrowed(t *rapid.T) {
 	n, f := c.drawNarrowing(t), c.drawFilter(t)
 	ctx := c.as(n)
-	var within feedback.Within
+	var within selection.Within
 	switch rapid.IntRange(0, 5).Draw(t, "within") {
 	case 0:
 		within.Campaign = rapid.SampledFrom(c.campaigns).Draw(t, "within campaign")
@@ -255,7 +248,7 @@ func (c *crowd) checkNarrowed(t *rapid.T) {
 	}
 	got, err := c.list(t, ctx, f, within)
 	for i, text := range f.Campaigns {
-		if !n.Campaign(mustParse(c.t, id.Campaign, text)) {
+		if !n.Campaign(feedbacktest.MustParse(c.T, id.Campaign, text)) {
 			if !isUnknown(err, fmt.Sprintf("filter.campaigns.%d", i), "campaign", text) {
 				t.Fatalf("a campaign outside: %v", err)
 			}
@@ -282,7 +275,7 @@ func (c *crowd) checkNarrowed(t *rapid.T) {
 			both.Where.All = append(both.Where.All, *f.Where)
 		}
 	}
-	want, err := c.list(t, c.ctx, both, within)
+	want, err := c.list(t, c.Ctx, both, within)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,23 +332,23 @@ func (c *crowd) checkNarrowed(t *rapid.T) {
 func (c *crowd) checkMatches(t *rapid.T) {
 	n, f := c.drawNarrowing(t), c.drawFilter(t)
 	ctx := c.as(n)
-	s, err := c.states.Get(ctx, c.tenant)
+	s, err := c.states.Get(ctx, c.Tenant)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sel, err := f.Select(ctx, s, feedback.Within{}, clock())
+	sel, err := f.Select(ctx, s, selection.Within{}, feedbacktest.Clock())
 	if err != nil {
 		return // checkNarrowed knows when
 	}
 	if sel.Settings() != s.Settings {
 		t.Fatalf("resolved for %d, want %d", sel.Settings(), s.Settings)
 	}
-	listed, err := c.list(t, ctx, f, feedback.Within{})
+	listed, err := c.list(t, ctx, f, selection.Within{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.Search, f.HasComment = nil, nil
-	wordless, err := c.list(t, ctx, f, feedback.Within{})
+	wordless, err := c.list(t, ctx, f, selection.Within{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -372,11 +365,11 @@ func (c *crowd) checkMatches(t *rapid.T) {
 func (c *crowd) checkVisible(t *rapid.T) {
 	n := c.drawNarrowing(t)
 	ctx := c.as(n)
-	exist, err := c.list(t, ctx, feedback.Filter{}, feedback.Within{})
+	exist, err := c.list(t, ctx, selection.Filter{}, selection.Within{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	visible, err := feedback.Visible(ctx, c.states, c.responses)
+	visible, err := selection.Visible(ctx, c.states, c.responses)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -394,11 +387,11 @@ func (c *crowd) checkVisible(t *rapid.T) {
 			answered[*r.ContactID] = append(answered[*r.ContactID], r)
 		}
 	}
-	all, few, err := feedback.FewContacts(ctx, c.db, c.states)
+	all, few, err := selection.FewContacts(ctx, c.DB, c.states)
 	if err != nil || !few || !slices.Equal(all, slices.SortedFunc(maps.Keys(answered), func(a, b uuid.UUID) int { return bytes.Compare(b[:], a[:]) })) {
 		t.Fatalf("the contacts are %v, %t, %v; want those of %v", all, few, err, answered)
 	}
-	people, err := feedback.VisibleContacts(ctx, c.db, c.states, append(c.contacts, id.New()))
+	people, err := selection.VisibleContacts(ctx, c.DB, c.states, append(c.contacts, id.New()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -407,9 +400,9 @@ func (c *crowd) checkVisible(t *rapid.T) {
 		if people[p] != (len(want) > 0) && !n.IsZero() {
 			t.Fatalf("contact %v is visible: %t, and gave %v", p, people[p], want)
 		}
-		got, err := list(t, ctx, func(args page.Args) (*feedback.Connection, error) {
+		got, err := list(t, ctx, func(args page.Args) (*selection.Connection, error) {
 			args.First = new(2)
-			return feedback.OfContact(ctx, c.db, c.states, p, args)
+			return selection.OfContact(ctx, c.DB, c.states, p, args)
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -430,24 +423,24 @@ func (c *crowd) checkVisible(t *rapid.T) {
 // TestNarrowedToWhatIsGone wants nothing where a segment is gone, a campaign is another tenant's, or there is none.
 func TestNarrowedToWhatIsGone(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		c, other := newCrowd(t, db, "UTC"), newFixture(t, db)
-		other.record(other.recording())
-		if _, err := settings.DeleteSegment(c.ctx, db, id.Segment.Format(c.segments[0])); err != nil {
+		c, other := newCrowd(t, db, "UTC"), feedbacktest.New(t, db)
+		other.Record(other.Recording())
+		if _, err := settings.DeleteSegment(c.Ctx, db, id.Segment.Format(c.segments[0])); err != nil {
 			t.Fatal(err)
 		}
 		gone := id.Segment.Format(c.segments[0])
 		for name, n := range map[string]auth.Narrowing{
 			"a segment that is gone":       {Segment: c.segments[0]},
 			"no campaign":                  {Campaigns: []uuid.UUID{}},
-			"another tenant's campaign":    {Campaigns: []uuid.UUID{mustParse(t, id.Campaign, other.campaign)}},
+			"another tenant's campaign":    {Campaigns: []uuid.UUID{feedbacktest.MustParse(t, id.Campaign, other.Campaign)}},
 			"a campaign without a segment": {Campaigns: c.campaigns[:1], Segment: id.New()},
 		} {
 			ctx := c.as(n)
-			if ids, err := c.list(t, ctx, feedback.Filter{}, feedback.Within{}); err != nil || len(ids) > 0 {
+			if ids, err := c.list(t, ctx, selection.Filter{}, selection.Within{}); err != nil || len(ids) > 0 {
 				t.Errorf("%s: %v, %v", name, ids, err)
 			}
-			for _, within := range []feedback.Within{{Campaign: c.campaigns[0]}, {Segment: c.segments[0]}, {Segment: c.segments[1]}} {
-				ids, err := c.list(t, ctx, feedback.Filter{HasComment: new(true)}, within)
+			for _, within := range []selection.Within{{Campaign: c.campaigns[0]}, {Segment: c.segments[0]}, {Segment: c.segments[1]}} {
+				ids, err := c.list(t, ctx, selection.Filter{HasComment: new(true)}, within)
 				if within.Segment == c.segments[0] && n.Segment == uuid.Nil {
 					if !isUnknown(err, "filter.segment", "segment", gone) {
 						t.Errorf("%s: within a segment that is gone: %v", name, err)
@@ -456,14 +449,14 @@ func TestNarrowedToWhatIsGone(t *testing.T) {
 					t.Errorf("%s: within %v: %v, %v", name, within, ids, err)
 				}
 			}
-			if _, err := c.list(t, ctx, feedback.Filter{Segment: &gone}, feedback.Within{}); !isUnknown(err, "filter.segment", "segment", gone) {
+			if _, err := c.list(t, ctx, selection.Filter{Segment: &gone}, selection.Within{}); !isUnknown(err, "filter.segment", "segment", gone) {
 				t.Errorf("%s: %v", name, err)
 			}
-			visible, err := feedback.Visible(ctx, c.states, c.responses)
+			visible, err := selection.Visible(ctx, c.states, c.responses)
 			if err != nil || slices.Contains(visible, true) {
 				t.Errorf("%s: %v, %v", name, visible, err)
 			}
-			people, err := feedback.VisibleContacts(ctx, db, c.states, c.contacts)
+			people, err := selection.VisibleContacts(ctx, db, c.states, c.contacts)
 			for _, visible := range people {
 				if err != nil || visible {
 					t.Errorf("%s: %v, %v", name, people, err)
@@ -472,11 +465,11 @@ func TestNarrowedToWhatIsGone(t *testing.T) {
 			if r, err := c.finder.Get(ctx, c.responses[0].ID); err != nil || r != nil {
 				t.Errorf("%s: %v, %v", name, r, err)
 			}
-			s, err := c.states.Get(ctx, c.tenant)
+			s, err := c.states.Get(ctx, c.Tenant)
 			if err != nil {
 				t.Fatal(err)
 			}
-			sel, err := new(feedback.Filter).Select(ctx, s, feedback.Within{}, clock())
+			sel, err := new(selection.Filter).Select(ctx, s, selection.Within{}, feedbacktest.Clock())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -492,135 +485,59 @@ func TestNarrowedToWhatIsGone(t *testing.T) {
 // TestMatchesEvents is of what List does not have: scores before, and responses of which little or nothing is left.
 func TestMatchesEvents(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
-		f.define("plan", trait.Text, true)
-		f.define("region", trait.Text, true)
-		s, err := settings.Load(f.ctx, db, f.tenant)
+		f := feedbacktest.New(t, db)
+		f.Define("plan", trait.Text, true)
+		f.Define("region", trait.Text, true)
+		s, err := settings.Load(f.Ctx, db, f.Tenant)
 		if err != nil {
 			t.Fatal(err)
 		}
-		campaign := mustParse(t, id.Campaign, f.campaign)
+		campaign := feedbacktest.MustParse(t, id.Campaign, f.Campaign)
 		event := feedback.Event{Campaign: campaign, PreviousScore: new(9)}
 		there := &feedback.Entry{Event: event, Response: &ent.Response{
-			CampaignID: campaign, Score: 2, Channel: "API", RespondedAt: clock(), Traits: trait.Values{"plan": "never seen"},
+			CampaignID: campaign, Score: 2, Channel: "API", RespondedAt: feedbacktest.Clock(), Traits: trait.Values{"plan": "never seen"},
 		}}
 		gone := &feedback.Entry{Event: event, Gone: &feedback.Tombstone{
-			Campaign: campaign, Score: 2, Channel: "API", RespondedAt: clock(), Values: map[string]string{"plan": "never seen", "old": "x"},
+			Campaign: campaign, Score: 2, Channel: "API", RespondedAt: feedbacktest.Clock(), Values: map[string]string{"plan": "never seen", "old": "x"},
 		}}
 		unknown := &feedback.Entry{Event: event}
-		today, tomorrow := calendar.DayOf(clock(), time.UTC), calendar.DayOf(clock(), time.UTC)+1
+		today, tomorrow := calendar.DayOf(feedbacktest.Clock(), time.UTC), calendar.DayOf(feedbacktest.Clock(), time.UTC)+1
 		in := func(key, value string) *segment.Rule {
 			return &segment.Rule{Trait: &segment.Condition{Key: key, In: []string{value}}}
 		}
 		for name, test := range map[string]struct {
-			filter               feedback.Filter
+			filter               selection.Filter
 			there, gone, unknown bool
 		}{
-			"all":                {feedback.Filter{}, true, true, true},
-			"its campaign":       {feedback.Filter{Campaigns: []string{f.campaign}}, true, true, true},
-			"no campaign":        {feedback.Filter{Campaigns: []string{}}, false, false, false},
-			"its category":       {feedback.Filter{Categories: []nps.Category{nps.Detractor}}, true, true, false},
-			"the one before":     {feedback.Filter{Categories: []nps.Category{nps.Promoter}}, true, true, false},
-			"another category":   {feedback.Filter{Categories: []nps.Category{nps.Passive}}, false, false, false},
-			"its channel":        {feedback.Filter{Channels: []response.Channel{"API"}}, true, true, false},
-			"another channel":    {feedback.Filter{Channels: []response.Channel{"EMAIL"}}, false, false, false},
-			"no variant":         {feedback.Filter{Variants: []string{"(none)"}}, true, true, false},
-			"a variant":          {feedback.Filter{Variants: []string{"a"}}, false, false, false},
-			"its plan":           {feedback.Filter{Where: in("plan", "never seen")}, true, true, false},
-			"another plan":       {feedback.Filter{Where: in("plan", "gold")}, false, false, false},
-			"no region":          {feedback.Filter{Where: in("region", "(none)")}, true, true, false},
-			"a region":           {feedback.Filter{Where: in("region", "north")}, false, false, false},
-			"its day":            {feedback.Filter{From: &today, To: &today}, true, true, false},
-			"the last two days":  {feedback.Filter{Last: &feedback.Period{Count: 2, Unit: calendar.Daily}}, true, true, false},
-			"from the next day":  {feedback.Filter{From: &tomorrow}, false, false, false},
-			"words":              {feedback.Filter{Search: new("slow")}, false, true, true},
-			"a comment":          {feedback.Filter{HasComment: new(true)}, false, true, true},
-			"no comment":         {feedback.Filter{HasComment: new(false)}, true, true, true},
-			"words and its plan": {feedback.Filter{Search: new("slow"), Where: in("plan", "never seen")}, false, true, false},
+			"all":                {selection.Filter{}, true, true, true},
+			"its campaign":       {selection.Filter{Campaigns: []string{f.Campaign}}, true, true, true},
+			"no campaign":        {selection.Filter{Campaigns: []string{}}, false, false, false},
+			"its category":       {selection.Filter{Categories: []nps.Category{nps.Detractor}}, true, true, false},
+			"the one before":     {selection.Filter{Categories: []nps.Category{nps.Promoter}}, true, true, false},
+			"another category":   {selection.Filter{Categories: []nps.Category{nps.Passive}}, false, false, false},
+			"its channel":        {selection.Filter{Channels: []response.Channel{"API"}}, true, true, false},
+			"another channel":    {selection.Filter{Channels: []response.Channel{"EMAIL"}}, false, false, false},
+			"no variant":         {selection.Filter{Variants: []string{"(none)"}}, true, true, false},
+			"a variant":          {selection.Filter{Variants: []string{"a"}}, false, false, false},
+			"its plan":           {selection.Filter{Where: in("plan", "never seen")}, true, true, false},
+			"another plan":       {selection.Filter{Where: in("plan", "gold")}, false, false, false},
+			"no region":          {selection.Filter{Where: in("region", "(none)")}, true, true, false},
+			"a region":           {selection.Filter{Where: in("region", "north")}, false, false, false},
+			"its day":            {selection.Filter{From: &today, To: &today}, true, true, false},
+			"the last two days":  {selection.Filter{Last: &selection.Period{Count: 2, Unit: calendar.Daily}}, true, true, false},
+			"from the next day":  {selection.Filter{From: &tomorrow}, false, false, false},
+			"words":              {selection.Filter{Search: new("slow")}, false, true, true},
+			"a comment":          {selection.Filter{HasComment: new(true)}, false, true, true},
+			"no comment":         {selection.Filter{HasComment: new(false)}, true, true, true},
+			"words and its plan": {selection.Filter{Search: new("slow"), Where: in("plan", "never seen")}, false, true, false},
 		} {
-			sel, err := test.filter.Select(f.ctx, s, feedback.Within{}, clock())
+			sel, err := test.filter.Select(f.Ctx, s, selection.Within{}, feedbacktest.Clock())
 			if err != nil {
 				t.Fatal(name, err)
 			}
 			for i, e := range []*feedback.Entry{there, gone, unknown} {
 				if got, want := sel.Matches(e), []bool{test.there, test.gone, test.unknown}[i]; got != want {
 					t.Errorf("%s, entry %d: %t, want %t", name, i, got, want)
-				}
-			}
-		}
-	})
-}
-
-// TestNarrowedWrites wants of a narrowed caller recordings in its campaigns, and nothing else.
-func TestNarrowedWrites(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
-		outside := f.open("Another")
-		mine := f.record(f.with(func(r *feedback.Recording) { r.Contact = &contact.Input{ExternalID: new("a")} }))
-		narrowed := func(n auth.Narrowing) context.Context {
-			return auth.With(t.Context(), auth.Caller{Tenant: f.tenant, Scopes: []auth.Scope{auth.Collect}, Token: true, Narrowing: n})
-		}
-		ctx := narrowed(auth.Narrowing{Campaigns: []uuid.UUID{mustParse(t, id.Campaign, f.campaign)}})
-		unknown := id.Campaign.Format(id.New())
-		var items []feedback.Recording
-		for _, to := range []string{f.campaign, outside, unknown} {
-			items = append(items, f.with(func(r *feedback.Recording) { r.Campaign = to }))
-		}
-		out, err := f.log.Record(ctx, items)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if out[0].Value == nil || out[1].Value != nil ||
-			strings.ReplaceAll(out[1].Errors.Error(), outside, "") != strings.ReplaceAll(out[2].Errors.Error(), unknown, "") {
-			t.Errorf("got %+v", out)
-		}
-		f.holds(2, 1, 2)
-
-		inSegment := narrowed(auth.Narrowing{Segment: id.New()})
-		for name, do := range map[string]func() error{
-			"amend": func() error {
-				_, err := f.log.Amend(ctx, feedback.Amendment{ID: mine.NodeID(), Score: new(1)})
-				return err
-			},
-			"delete":              func() error { _, err := f.log.Delete(ctx, mine.NodeID()); return err },
-			"erase":               func() error { _, err := f.log.Erase(ctx, id.Contact.Format(*mine.ContactID)); return err },
-			"upsert":              func() error { _, err := f.log.Upsert(ctx, []contact.Input{{ExternalID: new("b")}}); return err },
-			"what is malformed":   func() error { _, err := f.log.Delete(ctx, "x"); return err },
-			"record in a segment": func() error { _, err := f.log.Record(inSegment, items[:1]); return err },
-		} {
-			var refused *apierror.Error
-			if err := do(); !errors.As(err, &refused) || refused.Code != apierror.Forbidden {
-				t.Errorf("%s: %v, want FORBIDDEN", name, err)
-			}
-		}
-		f.holds(2, 1, 2)
-	})
-}
-
-// TestNarrowedWhileBuilding wants a narrowed caller not to learn how many responses there are in all.
-func TestNarrowedWhileBuilding(t *testing.T) {
-	storetest.EachURL(t, func(t *testing.T, url string) {
-		p := newProcess(t, url, 1)
-		f := &fixture{t: t, db: p.db, log: p.log, builder: p.builder}
-		f.ctx, f.tenant = newTenant(t, p.db)
-		f.campaign = f.open("Campaign")
-		for range 3 {
-			f.record(f.recording())
-		}
-		f.define("plan", trait.Text, true)
-		filter := feedback.Filter{Where: &segment.Rule{Trait: &segment.Condition{Key: "plan", IsKnown: new(true)}}}
-		for _, n := range []auth.Narrowing{{}, {Campaigns: []uuid.UUID{mustParse(t, id.Campaign, f.campaign)}}} {
-			ctx := auth.With(t.Context(), auth.Caller{Tenant: f.tenant, Scopes: []auth.Scope{auth.Read}, Narrowing: n})
-			_, listing := feedback.List(ctx, p.db, p.states, filter, feedback.Within{}, page.Args{}, nil, clock())
-			body, err := p.insight.Feedback(ctx, feedback.Filter{}, feedback.Within{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, breaking := body.Breakdown(ctx, []string{"plan"}, 10)
-			for _, err := range []error{listing, breaking} {
-				var refused *apierror.Error
-				if !errors.As(err, &refused) || refused.Code != apierror.BadRequestCode || strings.Contains(refused.Message, "0 of 3 so far") != n.IsZero() {
-					t.Errorf("narrowed to %v: %v", n, err)
 				}
 			}
 		}

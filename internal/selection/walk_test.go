@@ -1,4 +1,4 @@
-package feedback_test
+package selection_test
 
 import (
 	"bytes"
@@ -13,9 +13,11 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/feedback/feedbacktest"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/trait"
@@ -29,7 +31,7 @@ var said = map[string][]string{
 
 // repeat gives each of the crowd's responses so many times more, and all that there are then.
 func (c *crowd) repeat(times int) []*ent.Response {
-	c.t.Helper()
+	c.T.Helper()
 	all := slices.Clone(c.responses)
 	for range times {
 		items := make([]feedback.Recording, len(c.responses))
@@ -42,13 +44,13 @@ func (c *crowd) repeat(times int) []*ent.Response {
 				items[i].Traits = trait.Values{}
 			}
 		}
-		out, err := c.log.Record(c.ctx, items)
+		out, err := c.Log.Record(c.Ctx, items)
 		if err != nil {
-			c.t.Fatal(err)
+			c.T.Fatal(err)
 		}
 		for _, o := range out {
 			if o.Value == nil {
-				c.t.Fatal(o.Errors)
+				c.T.Fatal(o.Errors)
 			}
 			all = append(all, o.Value)
 		}
@@ -57,7 +59,7 @@ func (c *crowd) repeat(times int) []*ent.Response {
 }
 
 // chooses says by the response itself what a list has, of campaigns and segments that there are for the caller.
-func (c *crowd) chooses(n auth.Narrowing, f feedback.Filter, r *ent.Response, zone *time.Location) bool {
+func (c *crowd) chooses(n auth.Narrowing, f selection.Filter, r *ent.Response, zone *time.Location) bool {
 	among := func(texts []string) bool { return slices.Contains(texts, id.Campaign.Format(r.CampaignID)) }
 	in := func(segment uuid.UUID) bool {
 		plan, known := r.Traits["plan"]
@@ -74,7 +76,7 @@ func (c *crowd) chooses(n auth.Narrowing, f feedback.Filter, r *ent.Response, zo
 	day := calendar.DayOf(r.RespondedAt, zone)
 	return n.Campaign(r.CampaignID) && (n.Segment == uuid.Nil || in(n.Segment)) &&
 		(f.Campaigns == nil || among(f.Campaigns)) &&
-		(f.Segment == nil || in(mustParse(c.t, id.Segment, *f.Segment))) &&
+		(f.Segment == nil || in(feedbacktest.MustParse(c.T, id.Segment, *f.Segment))) &&
 		(f.Where == nil || *f.Where.Trait.IsKnown == plan) &&
 		(f.Channels == nil || slices.Contains(f.Channels, r.Channel)) &&
 		(f.Variants == nil || slices.Contains(f.Variants, variant)) &&
@@ -96,22 +98,22 @@ func TestWays(t *testing.T) {
 		all := c.repeat(99)
 		rapid.Check(t, func(t *rapid.T) {
 			n, f := c.drawNarrowing(t), c.drawFilter(t)
-			order := &feedback.Order{
-				Field:     rapid.SampledFrom([]feedback.OrderField{feedback.ByRespondedAt, feedback.ByScore}).Draw(t, "order"),
-				Direction: rapid.SampledFrom([]feedback.Direction{feedback.Ascending, feedback.Descending}).Draw(t, "direction"),
+			order := &selection.Order{
+				Field:     rapid.SampledFrom([]selection.OrderField{selection.ByRespondedAt, selection.ByScore}).Draw(t, "order"),
+				Direction: rapid.SampledFrom([]selection.Direction{selection.Ascending, selection.Descending}).Draw(t, "direction"),
 			}
-			f.Campaigns = slices.DeleteFunc(f.Campaigns, func(text string) bool { return !n.Campaign(mustParse(c.t, id.Campaign, text)) })
+			f.Campaigns = slices.DeleteFunc(f.Campaigns, func(text string) bool { return !n.Campaign(feedbacktest.MustParse(c.T, id.Campaign, text)) })
 			if n.Segment != uuid.Nil {
 				f.Segment = nil
 			}
 			want := slices.DeleteFunc(slices.Clone(all), func(r *ent.Response) bool { return !c.chooses(n, f, r, zone) })
 			slices.SortFunc(want, func(a, b *ent.Response) int {
 				at := a.RespondedAt.Compare(b.RespondedAt)
-				if order.Field == feedback.ByScore {
+				if order.Field == selection.ByScore {
 					at = cmp.Compare(a.Score, b.Score)
 				}
 				at = cmp.Or(at, bytes.Compare(a.ID[:], b.ID[:]))
-				if order.Direction == feedback.Descending {
+				if order.Direction == selection.Descending {
 					return -at
 				}
 				return at
@@ -125,8 +127,8 @@ func TestWays(t *testing.T) {
 				args = page.Args{Last: &size}
 			}
 			ctx := c.as(n)
-			read := func() *feedback.Connection {
-				list, err := feedback.List(ctx, c.db, c.states, f, feedback.Within{}, args, order, clock())
+			read := func() *selection.Connection {
+				list, err := selection.List(ctx, c.DB, c.states, f, selection.Within{}, args, order, feedbacktest.Clock())
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -1,4 +1,4 @@
-package feedback_test
+package selection_test
 
 import (
 	"context"
@@ -11,10 +11,12 @@ import (
 	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/feedback/feedbacktest"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -23,11 +25,14 @@ import (
 // Whatever is deleted or amended while a page is read: all others are listed, and none of them twice.
 func TestWalkWhileOthersWrite(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		for _, field := range []feedback.OrderField{feedback.ByRespondedAt, feedback.ByScore} {
-			for what, write := range map[string]func(f *fixture, r *ent.Response) error{
-				"deleted": func(f *fixture, r *ent.Response) error { _, err := f.log.Delete(f.ctx, r.NodeID()); return err },
-				"amended": func(f *fixture, r *ent.Response) error {
-					_, err := f.log.Amend(f.ctx, feedback.Amendment{ID: r.NodeID(), Score: new(10 - r.Score)})
+		for _, field := range []selection.OrderField{selection.ByRespondedAt, selection.ByScore} {
+			for what, write := range map[string]func(f *feedbacktest.Fixture, r *ent.Response) error{
+				"deleted": func(f *feedbacktest.Fixture, r *ent.Response) error {
+					_, err := f.Log.Delete(f.Ctx, r.NodeID())
+					return err
+				},
+				"amended": func(f *feedbacktest.Fixture, r *ent.Response) error {
+					_, err := f.Log.Amend(f.Ctx, feedback.Amendment{ID: r.NodeID(), Score: new(10 - r.Score)})
 					return err
 				},
 			} {
@@ -39,19 +44,19 @@ func TestWalkWhileOthersWrite(t *testing.T) {
 	})
 }
 
-func testWalkWhileOthersWrite(t *testing.T, db *store.DB, field feedback.OrderField, size int, write func(f *fixture, r *ent.Response) error) {
+func testWalkWhileOthersWrite(t *testing.T, db *store.DB, field selection.OrderField, size int, write func(f *feedbacktest.Fixture, r *ent.Response) error) {
 	t.Helper()
-	f := newFixture(t, db)
+	f := feedbacktest.New(t, db)
 	states := settings.NewStates(db)
-	f.many(1_000, func(i int, r *feedback.Recording) {
+	f.Many(1_000, func(i int, r *feedback.Recording) {
 		r.Score = i % 11
 		if i%10 == 0 {
 			r.Comment = new("much too slow")
 		}
 	})
-	read := func(ctx context.Context, after *string) *feedback.Connection {
-		list, err := feedback.List(ctx, db, states, feedback.Filter{HasComment: new(true)}, feedback.Within{},
-			page.Args{First: &size, After: after}, &feedback.Order{Field: field, Direction: feedback.Ascending}, clock())
+	read := func(ctx context.Context, after *string) *selection.Connection {
+		list, err := selection.List(ctx, db, states, selection.Filter{HasComment: new(true)}, selection.Within{},
+			page.Args{First: &size, After: after}, &selection.Order{Field: field, Direction: selection.Ascending}, feedbacktest.Clock())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +64,7 @@ func testWalkWhileOthersWrite(t *testing.T, db *store.DB, field feedback.OrderFi
 	}
 	for n, late := 1, false; !late; n++ {
 		late = true
-		all, err := db.Ent.Response.Query().Where(response.CommentNotNil()).Order(response.ByScore(), response.ByID()).All(f.ctx)
+		all, err := db.Ent.Response.Query().Where(response.CommentNotNil()).Order(response.ByScore(), response.ByID()).All(f.Ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +73,7 @@ func testWalkWhileOthersWrite(t *testing.T, db *store.DB, field feedback.OrderFi
 		seen := map[uuid.UUID]int{}
 		var after *string
 		for first := true; ; first = false {
-			ctx := f.ctx
+			ctx := f.Ctx
 			if first {
 				ctx = hooked(ctx, func(at int) bool {
 					if at < n {
@@ -79,7 +84,7 @@ func testWalkWhileOthersWrite(t *testing.T, db *store.DB, field feedback.OrderFi
 					if err := write(f, written); err != nil {
 						t.Error(err)
 					}
-					if left, err = db.Ent.Response.Query().Where(response.CommentNotNil()).Count(f.ctx); err != nil {
+					if left, err = db.Ent.Response.Query().Where(response.CommentNotNil()).Count(f.Ctx); err != nil {
 						t.Error(err)
 					}
 					return false
@@ -109,36 +114,36 @@ func testWalkWhileOthersWrite(t *testing.T, db *store.DB, field feedback.OrderFi
 // Whatever is amended while a selection is counted: what stays in it is counted once.
 func TestCountWhileOthersAmend(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
+		f := feedbacktest.New(t, db)
 		states := settings.NewStates(db)
 		const every, all = 4, 20_000 // the passives' part is worth an index, and more than one statement
-		f.many(all, func(i int, r *feedback.Recording) {
+		f.Many(all, func(i int, r *feedback.Recording) {
 			r.Comment = new("so so")
 			if r.Score = i % 6; i%every == 0 {
 				r.Score = 7 + i/every%2
 			}
 		})
-		low, err := db.Ent.Response.Query().Where(response.Score(7)).Order(response.ByID(sql.OrderDesc())).First(f.ctx)
+		low, err := db.Ent.Response.Query().Where(response.Score(7)).Order(response.ByID(sql.OrderDesc())).First(f.Ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		filter := feedback.Filter{HasComment: new(true), Categories: []nps.Category{nps.Passive}}
-		for _, order := range []*feedback.Order{nil, {Field: feedback.ByScore, Direction: feedback.Ascending}} {
+		filter := selection.Filter{HasComment: new(true), Categories: []nps.Category{nps.Passive}}
+		for _, order := range []*selection.Order{nil, {Field: selection.ByScore, Direction: selection.Ascending}} {
 			score, late := 7, false
 			for at := 1; !late; at += 20 {
 				late = true
-				ctx := hooked(f.ctx, func(n int) bool {
+				ctx := hooked(f.Ctx, func(n int) bool {
 					if n < at {
 						return true
 					}
 					late = false
 					score = 15 - score
-					if _, err := f.log.Amend(f.ctx, feedback.Amendment{ID: low.NodeID(), Score: &score}); err != nil {
+					if _, err := f.Log.Amend(f.Ctx, feedback.Amendment{ID: low.NodeID(), Score: &score}); err != nil {
 						t.Error(err)
 					}
 					return false
 				})
-				list, err := feedback.List(ctx, db, states, filter, feedback.Within{}, page.Args{First: new(1)}, order, clock())
+				list, err := selection.List(ctx, db, states, filter, selection.Within{}, page.Args{First: new(1)}, order, feedbacktest.Clock())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -153,15 +158,15 @@ func TestCountWhileOthersAmend(t *testing.T) {
 // Where nothing can be found nothing is looked at, however much there is.
 func TestNothingIsLookedAtForNothing(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		f := newFixture(t, db)
+		f := feedbacktest.New(t, db)
 		states := settings.NewStates(db)
 		as := func(n auth.Narrowing) context.Context {
-			return auth.With(f.ctx, auth.Caller{Tenant: f.tenant, Scopes: []auth.Scope{auth.Read}, Token: true, Narrowing: n})
+			return auth.With(f.Ctx, auth.Caller{Tenant: f.Tenant, Scopes: []auth.Scope{auth.Read}, Token: true, Narrowing: n})
 		}
 		gone := auth.Narrowing{Segment: id.New()}
-		list := func(filter feedback.Filter) func(context.Context) error {
+		list := func(filter selection.Filter) func(context.Context) error {
 			return func(ctx context.Context) error {
-				list, err := feedback.List(ctx, db, states, filter, feedback.Within{}, page.Args{}, nil, clock())
+				list, err := selection.List(ctx, db, states, filter, selection.Within{}, page.Args{}, nil, feedbacktest.Clock())
 				if err != nil {
 					return err
 				}
@@ -175,13 +180,13 @@ func TestNothingIsLookedAtForNothing(t *testing.T) {
 			n auth.Narrowing
 			f func(context.Context) error
 		}{
-			"no campaign":    {auth.Narrowing{}, list(feedback.Filter{Campaigns: []string{}, HasComment: new(false)})},
-			"no category":    {auth.Narrowing{}, list(feedback.Filter{Categories: []nps.Category{}, HasComment: new(false)})},
-			"no channel":     {auth.Narrowing{}, list(feedback.Filter{Channels: []response.Channel{}})},
-			"no variant":     {auth.Narrowing{}, list(feedback.Filter{Variants: []string{}, HasComment: new(false)})},
-			"a segment gone": {gone, list(feedback.Filter{HasComment: new(false)})},
+			"no campaign":    {auth.Narrowing{}, list(selection.Filter{Campaigns: []string{}, HasComment: new(false)})},
+			"no category":    {auth.Narrowing{}, list(selection.Filter{Categories: []nps.Category{}, HasComment: new(false)})},
+			"no channel":     {auth.Narrowing{}, list(selection.Filter{Channels: []response.Channel{}})},
+			"no variant":     {auth.Narrowing{}, list(selection.Filter{Variants: []string{}, HasComment: new(false)})},
+			"a segment gone": {gone, list(selection.Filter{HasComment: new(false)})},
 			"its contacts": {gone, func(ctx context.Context) error {
-				ids, few, err := feedback.FewContacts(ctx, db, states)
+				ids, few, err := selection.FewContacts(ctx, db, states)
 				if len(ids) > 0 || !few {
 					return fmt.Errorf("got %v, %t, %w", ids, few, err)
 				}
@@ -199,7 +204,7 @@ func TestNothingIsLookedAtForNothing(t *testing.T) {
 			return calls
 		}
 		before := work()
-		f.many(3_000, func(int, *feedback.Recording) {})
+		f.Many(3_000, func(int, *feedback.Recording) {})
 		for name, calls := range work() {
 			if calls != before[name] {
 				t.Errorf("%s: %d pieces of work, and %d where there is nothing", name, calls, before[name])

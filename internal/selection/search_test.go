@@ -1,0 +1,55 @@
+package selection
+
+import (
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/zeroten/zeroten/ent"
+)
+
+// FuzzTerms wants a search to find each comment that holds its text between blanks, nothing that lacks one of its terms,
+// and what the database is told of a term to be true of every comment that is found.
+func FuzzTerms(f *testing.F) {
+	for _, text := range []string{
+		"", " ", "Great service, très bien!", "can't 50%_off", "İstanbul \u212aelvin ſtraße ΣΑΣ", "e\u0301 שלום 👩‍👩‍👧", "\xff a", "👎", "👍🏽 ok", "!!!", "\"", "…", "\u200b",
+		"\u56de\u7ddaが\u9045いです", "ช้ามาก", "C++", "a\u20dd", "\u0301", "the", "x", "“so-so”", "\u037e\u1fef", "𝔸",
+	} {
+		f.Add(text, "Too slow, 👎!", "in the evening")
+		f.Add("Too slow, 👎!", text, text)
+	}
+	f.Fuzz(func(t *testing.T, search, before, after string) {
+		sel := Selection{terms: terms(search)}
+		if none := strings.TrimFunc(search, unicode.IsSpace) == ""; none != (len(sel.terms) == 0) {
+			t.Fatalf("%q has the terms %q", search, sel.terms)
+		}
+		literally := before + " " + search + "\n" + after
+		if !sel.matchesTerms(&ent.Response{Comment: &literally}) {
+			t.Errorf("%q does not find %q", search, literally)
+		}
+		for _, comment := range []string{literally, before, after, before + after, strings.ToUpper(literally), search + before} {
+			if !sel.matchesTerms(&ent.Response{Comment: &comment}) {
+				continue
+			}
+			for _, term := range sel.terms {
+				if !strings.Contains(folded(comment), term) {
+					t.Errorf("%q finds %q, which lacks %q", search, comment, term)
+				}
+				for _, hint := range hints(term) {
+					if !strings.Contains(asciiLower(comment), hint) {
+						t.Errorf("a database that folds ASCII alone does not find %q in %q", hint, comment)
+					}
+				}
+			}
+		}
+	})
+}
+
+func asciiLower(text string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, text)
+}
