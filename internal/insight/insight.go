@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/calendar"
@@ -69,8 +68,7 @@ func (r *Reader) Feedback(ctx context.Context, f selection.Filter, within select
 }
 
 func (r *Reader) source(ctx context.Context, f selection.Filter, within selection.Within, reading chan struct{}) (*source, error) {
-	tenant := auth.Tenant(ctx)
-	s, err := r.states.Get(ctx, tenant)
+	s, err := r.states.Get(ctx, auth.Tenant(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -82,8 +80,8 @@ func (r *Reader) source(ctx context.Context, f selection.Filter, within selectio
 		return nil, apierror.BadRequest("filter: search and hasComment are for lists of responses and for subscriptions; scores don't know comments.")
 	}
 	return &source{
-		reader: r, tenant: tenant, filter: f, within: within, from: sel.From, to: sel.To,
-		reading: reading, sel: sel, first: sel, loaded: map[split]func() (*cells, error){},
+		reader: r, filter: f, within: within, from: sel.From, to: sel.To,
+		reading: reading, sel: sel, state: s, first: sel, loaded: map[split]func() (*cells, error){},
 	}, nil
 }
 
@@ -121,7 +119,6 @@ func (m *memo) source(name string, choose func() (*source, error)) (*source, err
 // source reads the cells of one filter, each way of dividing them once.
 type source struct {
 	reader *Reader
-	tenant uuid.UUID
 	filter selection.Filter
 	within selection.Within
 	// from and to are the filter's days, as resolved at first: they do not move at midnight.
@@ -130,8 +127,9 @@ type source struct {
 	reading chan struct{}
 
 	mu sync.Mutex
-	// sel is the filter as resolved last.
+	// sel is the filter as resolved last, for a state.
 	sel    *selection.Selection
+	state  *settings.State
 	loaded map[split]func() (*cells, error)
 	// first is the selection as it was resolved at first, which warnings are about.
 	first *selection.Selection
@@ -202,7 +200,10 @@ func (s *source) read(ctx context.Context, sp split) (*cells, error) {
 		defer func() { <-s.reading }()
 	}
 	var out *cells
-	err := s.reader.states.Try(ctx, s.tenant, func(state *settings.State) error {
+	s.mu.Lock()
+	known := s.state
+	s.mu.Unlock()
+	err := s.reader.states.Retry(ctx, known, func(state *settings.State) error {
 		q, err := s.query(ctx, state)
 		if err != nil {
 			return err
@@ -230,7 +231,7 @@ func (s *source) query(ctx context.Context, state *settings.State) (cube.Query, 
 		if err != nil {
 			return cube.Query{}, err
 		}
-		s.sel = sel
+		s.sel, s.state = sel, state
 	}
 	return s.sel.Query(ctx)
 }

@@ -74,13 +74,14 @@ func (o *Order) key(r *ent.Response) page.Key {
 // what words it holds, is found by reading on; for segments, only on the days that the cube has them on.
 func List(ctx context.Context, db *store.DB, states *settings.States, f Filter, within Within, args page.Args, order *Order, now time.Time) (*page.Connection[*ent.Response], error) {
 	sel := &Selection{From: cube.Earliest, To: cube.Latest}
+	var state *settings.State
 	if !reflect.DeepEqual(f, Filter{}) || within != (Within{}) || !auth.Narrowed(ctx).IsZero() {
 		// What isn't narrowed needs no state, and so no statement of its own.
-		s, err := states.Get(ctx, auth.Tenant(ctx))
-		if err != nil {
+		var err error
+		if state, err = states.Get(ctx, auth.Tenant(ctx)); err != nil {
 			return nil, err
 		}
-		if sel, err = f.Select(ctx, s, within, now); err != nil {
+		if sel, err = f.Select(ctx, state, within, now); err != nil {
 			return nil, err
 		}
 		f.Warn(ctx, sel)
@@ -95,14 +96,21 @@ func List(ctx context.Context, db *store.DB, states *settings.States, f Filter, 
 		if l.total != nil {
 			return *l.total, nil
 		}
-		err = states.Try(ctx, auth.Tenant(ctx), func(s *settings.State) error {
-			sel, err := f.Select(ctx, s, within, now)
-			if err != nil {
-				return err
+		counted := func(s *settings.State) error {
+			sel := sel
+			if s != state {
+				if sel, err = f.Select(ctx, s, within, now); err != nil {
+					return err
+				}
 			}
 			n, err = sel.count(ctx, db)
 			return err
-		})
+		}
+		if state == nil {
+			err = states.Try(ctx, auth.Tenant(ctx), counted)
+		} else {
+			err = states.Retry(ctx, state, counted)
+		}
 		return n, err
 	}
 	return page.Of(ctx, args, order.page(), key, fetch, count)

@@ -259,6 +259,15 @@ func (c *States) Get(ctx context.Context, tenant uuid.UUID) (*State, error) {
 // maxStale is how often Try asks again. Settings change at every new profile, which is often only in a tenant's youth.
 const maxStale = 20
 
+// Retry is Try for whoever has a state of this request's, which f is called with first: it finds out itself whether that
+// is outdated.
+func (c *States) Retry(ctx context.Context, known *State, f func(*State) error) error {
+	if err := f(known); !errors.Is(err, cube.ErrStale) {
+		return err
+	}
+	return c.Try(ctx, known.Tenant, f)
+}
+
 // Try calls f with the tenant's state, and again with a newer one where f fails with cube.ErrStale.
 func (c *States) Try(ctx context.Context, tenant uuid.UUID, f func(*State) error) error {
 	for try := 1; ; try++ {

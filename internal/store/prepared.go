@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 )
@@ -13,6 +14,8 @@ import (
 // statement with parameters that is not prepared, and since ent writes the same texts again and again.
 type prepared struct {
 	db *sql.DB
+	// asked is how many statements were run.
+	asked atomic.Int64
 
 	mu    sync.Mutex
 	stmts *lru.Cache[string, *held]
@@ -82,6 +85,7 @@ func (p *prepared) QueryContext(ctx context.Context, query string, args ...any) 
 		if err != nil {
 			return nil, err
 		}
+		p.asked.Add(1)
 		rows, err := h.QueryContext(ctx, args...)
 		outdated := IsOutdated(err)
 		if outdated {
@@ -118,3 +122,6 @@ func (p *prepared) close() {
 func (db *DB) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	return db.prepared.QueryContext(ctx, query, args...)
 }
+
+// Queries is how many statements were run by Query, and by Ent where nothing is written.
+func (db *DB) Queries() int64 { return db.prepared.asked.Load() }
