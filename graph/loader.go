@@ -121,7 +121,7 @@ func ofTraits(field *graphql.FieldContext) bool {
 }
 
 // withLoaders gives a request its loaders, and a memory for what it asks of feedback. They are asked by responses that
-// there are for the caller: then there are the campaign and the contact too, whatever the caller is narrowed to.
+// are visible to the caller: then the campaign and the contact are too, whatever the caller is narrowed to.
 func withLoaders(ctx context.Context, db *store.DB) context.Context {
 	among := func(ids []uuid.UUID) func(*sql.Selector) {
 		return func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }

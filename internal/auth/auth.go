@@ -50,7 +50,7 @@ type Caller struct {
 	Scopes []Scope
 	// Token says that it is a token's holder.
 	Token bool
-	// Narrowing is what part of the tenant's feedback there is for the caller.
+	// Narrowing is what part of the tenant's feedback is visible to the caller.
 	Narrowing Narrowing
 	// Mask hides positions of the log from a caller that is narrowed, who would know by them how much there is besides.
 	Mask [16]byte

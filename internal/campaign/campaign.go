@@ -144,7 +144,7 @@ func validate(name, question, followUpQuestion *string) apierror.UserErrors {
 	return errs
 }
 
-// Get finds a campaign of the caller's tenant; nil where there is none for the caller.
+// Get finds a campaign of the caller's tenant; nil where none is visible to the caller.
 func Get(ctx context.Context, db *store.DB, id uuid.UUID) (*ent.Campaign, error) {
 	c, err := db.Ent.Campaign.Get(ctx, id)
 	if ent.IsNotFound(err) {
@@ -156,7 +156,7 @@ func Get(ctx context.Context, db *store.DB, id uuid.UUID) (*ent.Campaign, error)
 	return c, nil
 }
 
-// List pages through the campaigns that there are for the caller, newest first: all of them where status is nil, else
+// List pages through the campaigns that are visible to the caller, newest first: all of them where status is nil, else
 // those with one of the given.
 func List(ctx context.Context, db *store.DB, args page.Args, status []entcampaign.Status) (*page.Connection[*ent.Campaign], error) {
 	query := func() *ent.CampaignQuery {

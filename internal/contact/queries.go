@@ -52,7 +52,7 @@ func (v Visible) only(ctx context.Context, contacts []*ent.Contact) ([]*ent.Cont
 }
 
 // Find finds a contact of the caller's tenant by exactly one of the text of its id, its external id and its e-mail
-// address; nil where there is none for the caller. The error is BAD_REQUEST where not exactly one is given, and for
+// address; nil where none is visible to the caller. The error is BAD_REQUEST where not exactly one is given, and for
 // what can be no id.
 func Find(ctx context.Context, db *store.DB, visible Visible, idText, externalID, email *string) (*ent.Contact, error) {
 	given := 0
@@ -82,7 +82,7 @@ func Find(ctx context.Context, db *store.DB, visible Visible, idText, externalID
 	return only(ctx, q, visible)
 }
 
-// Among finds those of the contacts that there are for the caller.
+// Among finds those of the contacts that are visible to the caller.
 func Among(ctx context.Context, db *store.DB, visible Visible, ids []uuid.UUID) ([]*ent.Contact, error) {
 	found, err := db.Ent.Contact.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All(ctx)
 	if err == nil {
@@ -117,7 +117,7 @@ type Filter struct {
 	Segment *string
 }
 
-// List pages through the contacts that there are for the caller, newest first. The error is NOT_FOUND where there is no
+// List pages through the contacts that are visible to the caller, newest first. The error is NOT_FOUND where there is no
 // such segment, and BAD_REQUEST where its dimensions are still being built, and for what cannot be meant.
 func List(
 	ctx context.Context, db *store.DB, states *settings.States, visible Visible, few Few, args page.Args, filter Filter, now time.Time,

@@ -16,7 +16,7 @@ type spender struct {
 // WithSpender puts into the context what pays for work whose amount shows only while it is done. spend takes what n
 // points cost, and fails where the caller has no more.
 //
-// A blind caller is one for whom not everything exists: what is charged must not tell how much there is besides.
+// A blind caller is one to whom not everything is visible: what is charged must not tell how much there is besides.
 func WithSpender(ctx context.Context, spend func(n int) error, blind bool) context.Context {
 	return context.WithValue(ctx, spenderKey{}, &spender{spend, blind})
 }
@@ -49,7 +49,7 @@ func Spend(ctx context.Context, n int) error {
 	return nil
 }
 
-// SpendUnseen pays n points for going through things that may not all exist for the caller. A blind caller pays nothing:
+// SpendUnseen pays n points for going through things that may not all be visible to the caller. A blind caller pays nothing:
 // whatever may go through such things costs them BlindPrice once, see SpendBlind.
 func SpendUnseen(ctx context.Context, n int) error {
 	s, _ := ctx.Value(spenderKey{}).(*spender)
@@ -70,7 +70,7 @@ func SpendBlind(ctx context.Context, n int) error {
 	return nil
 }
 
-// Seeing returns the context for going through things all of which exist for the caller, blind or not.
+// Seeing returns the context for going through things all of which are visible to the caller, blind or not.
 func Seeing(ctx context.Context) context.Context {
 	s, _ := ctx.Value(spenderKey{}).(*spender)
 	if s == nil || !s.blind {
@@ -107,7 +107,7 @@ const (
 	FoldsPerPoint = 10_000
 	// StepsPerPoint is how many steps of a rule, see segment.Rule.Steps, cost a point: each is taken for all profiles.
 	StepsPerPoint = 4
-	// BlindPrice is what reading on through what may not exist for the caller costs one who must not learn how much it is,
+	// BlindPrice is what reading on through what may not be visible to the caller costs one who must not learn how much it is,
 	// BlindRowPrice what each row costs that is found so, and BlindSearchPrice what looking through all of it costs, for what
 	// neither an index nor the cube finds.
 	BlindPrice       = 25

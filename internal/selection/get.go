@@ -44,7 +44,7 @@ func NewFinder(db *store.DB, states *settings.States) *Finder {
 	})}
 }
 
-// Get finds a response of the caller's tenant; nil where there is none for the caller.
+// Get finds a response of the caller's tenant; nil where none is visible to the caller.
 func (f *Finder) Get(ctx context.Context, id uuid.UUID) (*ent.Response, error) {
 	caller, ok := auth.From(ctx)
 	if !ok {

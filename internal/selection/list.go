@@ -70,8 +70,8 @@ func (o *Order) key(r *ent.Response) page.Key {
 	return page.Key{Value: r.RespondedAt, ID: r.ID}
 }
 
-// List lists the caller's tenant's responses, as far as they exist for the caller. What the database cannot tell, whether a response is in a segment and
-// what words it holds, is found by reading on; for segments, only on the days that the cube has them on.
+// List lists the caller's tenant's responses, as far as they are visible to the caller. What the database cannot tell,
+// whether a response is in a segment and what words it holds, is found by reading on; for segments, only on the days that the cube has them on.
 func List(ctx context.Context, db *store.DB, states *settings.States, f Filter, within Within, args page.Args, order *Order, now time.Time) (*page.Connection[*ent.Response], error) {
 	sel := &Selection{From: cube.Earliest, To: cube.Latest}
 	var state *settings.State

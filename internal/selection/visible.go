@@ -17,7 +17,7 @@ import (
 	"github.com/zeroten/zeroten/internal/store"
 )
 
-// everything is the selection of all that there is for the caller. It takes the tenant's state, and so a statement, only
+// everything is the selection of all that is visible to the caller. It takes the tenant's state, and so a statement, only
 // where the caller is narrowed to a segment.
 func everything(ctx context.Context, states *settings.States) (*Selection, error) {
 	n := auth.Narrowed(ctx)
@@ -36,7 +36,7 @@ func (sel *Selection) includes(r *ent.Response) bool {
 	return (sel.Campaigns == nil || slices.Contains(sel.Campaigns, r.CampaignID)) && sel.matchesProfile(r)
 }
 
-// Visible says of each of the caller's tenant's responses whether it exists for the caller.
+// Visible says of each of the caller's tenant's responses whether it is visible to the caller.
 func Visible(ctx context.Context, states *settings.States, responses []*ent.Response) ([]bool, error) {
 	sel, err := everything(ctx, states)
 	if err != nil {
@@ -49,8 +49,8 @@ func Visible(ctx context.Context, states *settings.States, responses []*ent.Resp
 	return visible, nil
 }
 
-// VisibleContacts says which of the caller's tenant's contacts exist for the caller: all, or where the caller is
-// narrowed, those who gave a response that exists for them. It takes two statements at most.
+// VisibleContacts says which of the caller's tenant's contacts are visible to the caller: all, or where the caller is
+// narrowed, those who gave a response that is. It takes two statements at most.
 func VisibleContacts(ctx context.Context, db *store.DB, states *settings.States, contacts []uuid.UUID) (map[uuid.UUID]bool, error) {
 	visible := make(map[uuid.UUID]bool, len(contacts))
 	if auth.Narrowed(ctx).IsZero() {
@@ -112,7 +112,7 @@ const (
 	fewOfSegment   = 1_200
 )
 
-// FewContacts gives the ids of all contacts that exist for a caller who is narrowed, newest first, where they gave few
+// FewContacts gives the ids of all contacts that are visible to a caller who is narrowed, newest first, where they gave few
 // responses; else few is false.
 func FewContacts(ctx context.Context, db *store.DB, states *settings.States) (ids []uuid.UUID, few bool, err error) {
 	most := fewOfCampaigns
@@ -139,7 +139,7 @@ func FewContacts(ctx context.Context, db *store.DB, states *settings.States) (id
 	return ids, few, err
 }
 
-// OfContact lists what one contact of the caller's tenant answered, newest first, as far as it exists for the caller.
+// OfContact lists what one contact of the caller's tenant answered, newest first, as far as it is visible to the caller.
 func OfContact(ctx context.Context, db *store.DB, states *settings.States, contact uuid.UUID, args page.Args) (*page.Connection[*ent.Response], error) {
 	sel, err := everything(ctx, states)
 	if err != nil {

@@ -58,7 +58,7 @@ func (c *crowd) repeat(times int) []*ent.Response {
 	return all
 }
 
-// chooses says by the response itself what a list has, of campaigns and segments that there are for the caller.
+// chooses says by the response itself what a list has, of campaigns and segments that are visible to the caller.
 func (c *crowd) chooses(n auth.Narrowing, f selection.Filter, r *ent.Response, zone *time.Location) bool {
 	among := func(texts []string) bool { return slices.Contains(texts, id.Campaign.Format(r.CampaignID)) }
 	in := func(segment uuid.UUID) bool {

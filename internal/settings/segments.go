@@ -159,7 +159,7 @@ func validateSegment(ctx context.Context, tx *store.Tx, tenant uuid.UUID, name *
 	return errs.Err()
 }
 
-// GetSegment finds a segment of the caller's tenant; nil where there is none for the caller.
+// GetSegment finds a segment of the caller's tenant; nil where none is visible to the caller.
 func GetSegment(ctx context.Context, db *store.DB, id uuid.UUID) (*ent.Segment, error) {
 	found, err := db.Ent.Segment.Get(ctx, id)
 	if ent.IsNotFound(err) {
@@ -171,7 +171,7 @@ func GetSegment(ctx context.Context, db *store.DB, id uuid.UUID) (*ent.Segment, 
 	return found, nil
 }
 
-// ListSegments pages through the segments that there are for the caller, newest first.
+// ListSegments pages through the segments that are visible to the caller, newest first.
 func ListSegments(ctx context.Context, db *store.DB, args page.Args) (*page.Connection[*ent.Segment], error) {
 	list, err := page.Of(ctx, args, page.Order{List: "segments", Desc: true},
 		func(g *ent.Segment) page.Key { return page.Key{ID: g.ID} },
