@@ -3,7 +3,6 @@ package app
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,14 +11,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver"
-	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/insight"
+	"github.com/zeroten/zeroten/internal/job"
 	"github.com/zeroten/zeroten/internal/live"
 	"github.com/zeroten/zeroten/internal/observe"
 	"github.com/zeroten/zeroten/internal/settings"
@@ -59,17 +55,12 @@ type App struct {
 	// lagging, where not nil, says which of the log's readers are too far behind to be of use.
 	lagging func() error
 
-	jobs        *river.Client[*sql.Tx]
-	working     bool
+	jobs        *job.Runner
 	connections atomic.Int64
 	log         *slog.Logger
 }
 
 const (
-	// jobTimeout is longer than a job's own slice of time.
-	jobTimeout = 30 * time.Second
-	// rescueAfter is when the job of a killed process is taken up again, if no new process has done so at its start.
-	rescueAfter = 45 * time.Second
 	// watchEvery is how often it is asked whether those who hold a connection open are still let in; with what Keys
 	// believes meanwhile it stays below a second.
 	watchEvery = 400 * time.Millisecond
@@ -122,24 +113,15 @@ func Open(ctx context.Context, cfg Config) (a *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.Builder = cube.NewBuilder(db, func() *river.Client[*sql.Tx] { return a.jobs })
+	if a.jobs, err = job.NewRunner(db, job.Config{Log: cfg.Log}); err != nil {
+		return nil, err
+	}
+	a.Builder = cube.NewBuilder(db, a.jobs)
+	// People wait for what a rebuild counts.
+	job.Handle(a.jobs, a.Builder.Work, job.Options{Priority: job.First})
 	a.Insight = insight.NewReader(db, a.States, cfg.Now)
 	a.Keys = tenant.NewKeys(db)
 	a.Watcher = tenant.NewWatcher(a.Keys, watchEvery)
-	workers := river.NewWorkers()
-	river.AddWorker(workers, &cube.Worker{Builder: a.Builder})
-	var driver riverdriver.Driver[*sql.Tx] = riversqlite.New(db.Writer)
-	if db.Dialect == store.Postgres {
-		driver = riverdatabasesql.New(db.Writer)
-	}
-	a.jobs, err = river.NewClient(driver, &river.Config{
-		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 2}},
-		Workers: workers, JobTimeout: jobTimeout, RescueStuckJobsAfter: rescueAfter,
-		Logger: slog.New(quiet{cfg.Log.Handler()}),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("preparing jobs: %w", err)
-	}
 	a.lagging = a.readersLag
 	a.measure()
 	return a, nil
@@ -157,22 +139,19 @@ func (a *App) Work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := a.jobs.Start(context.WithoutCancel(ctx)); err != nil {
-		return fmt.Errorf("starting jobs: %w", err)
+	if err := a.jobs.Start(ctx); err != nil {
+		return err
 	}
-	a.working = true
 	return a.Builder.Resume(ctx)
 }
 
 // Close stops jobs, writes what was accepted, and closes the database.
 func (a *App) Close() error {
 	var errs []error
-	if a.working {
+	if a.jobs != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), jobsTimeout)
 		defer cancel()
-		if err := a.jobs.StopAndCancel(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("stopping jobs: %w", err))
-		}
+		errs = append(errs, a.jobs.Stop(ctx))
 	}
 	if a.Log != nil {
 		errs = append(errs, a.Log.Close())
@@ -210,12 +189,4 @@ func (a *App) First(ctx context.Context) (secret string, err error) {
 func (a *App) As(ctx context.Context, named string) (context.Context, uuid.UUID, error) {
 	id, err := tenant.Choose(ctx, a.DB, named)
 	return auth.ForTenant(ctx, id), id, err
-}
-
-// quiet lets River's warnings and errors through: that it starts, polls and stops is of no interest.
-type quiet struct{ slog.Handler }
-
-// Enabled reports whether the level is a warning or above.
-func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= slog.LevelWarn && q.Handler.Enabled(ctx, level)
 }

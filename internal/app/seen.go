@@ -31,7 +31,7 @@ func (a *App) measure() {
 	o.Gauges("jobs", "Jobs by state.", "state", func() map[string]float64 {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		jobs, err := a.DB.Jobs(ctx)
+		jobs, err := a.jobs.Count(ctx)
 		if err != nil {
 			a.log.Warn("measuring jobs", "error", err.Error())
 		}

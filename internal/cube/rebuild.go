@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/riverqueue/river"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/job"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/trait"
 )
@@ -22,14 +22,13 @@ type Builder struct {
 	// DB is the database that they are in.
 	DB *store.DB
 
-	jobs func() *river.Client[*sql.Tx]
+	jobs *job.Runner
 	// between, where not nil, is called whenever a piece of work is done and nothing is locked.
 	between func()
 }
 
-// NewBuilder makes a Builder. The client is asked for when a job is to be inserted, since the client's workers need
-// the Builder first.
-func NewBuilder(db *store.DB, jobs func() *river.Client[*sql.Tx]) *Builder {
+// NewBuilder makes a Builder that inserts its jobs by the runner, which is to Handle them by Work.
+func NewBuilder(db *store.DB, jobs *job.Runner) *Builder {
 	return &Builder{Chunk: chunk, DB: db, jobs: jobs}
 }
 
@@ -102,14 +101,7 @@ func (b *Builder) Reshape(ctx context.Context, tx *store.Tx, now *Generations, w
 		}
 		return b.sweepSoon(ctx, tx, tenant)
 	}
-	return b.insertJob(ctx, tx, tenant)
-}
-
-func (b *Builder) insertJob(ctx context.Context, tx *store.Tx, tenant uuid.UUID) error {
-	if _, err := b.jobs().InsertTx(ctx, tx.SQL, RebuildArgs{Tenant: tenant}, nil); err != nil {
-		return fmt.Errorf("inserting the job: %w", err)
-	}
-	return nil
+	return b.jobs.Insert(ctx, tx, RebuildArgs{Tenant: tenant})
 }
 
 // take takes the next responses into the generation, so many at most, and swaps where there are no more.
@@ -307,7 +299,7 @@ func (b *Builder) sweepSoon(ctx context.Context, tx *store.Tx, tenant uuid.UUID)
 	if err != nil || done {
 		return err
 	}
-	return b.insertJob(ctx, tx, tenant)
+	return b.jobs.Insert(ctx, tx, RebuildArgs{Tenant: tenant})
 }
 
 // sweepPiece deletes so many rows at most, and reports whether that was all.
@@ -355,24 +347,18 @@ type RebuildArgs struct {
 // Kind names the job.
 func (RebuildArgs) Kind() string { return "rebuild" }
 
-// slice is how long one run of the job works before it makes room for others. It bounds, too, after how long a job
+// slice is how long one run of the job, less than job.Timeout, works before it makes room for others. It bounds, too, after how long a job
 // whose process was killed is taken up by another process.
 const slice = 20 * time.Second
 
-// Worker works the job.
-type Worker struct {
-	river.WorkerDefaults[RebuildArgs]
-	*Builder
-}
-
-// Work takes chunks in until the slice is over. What is done is in the database, chunk by chunk.
-func (w *Worker) Work(ctx context.Context, job *river.Job[RebuildArgs]) error {
-	ctx, cancel := context.WithTimeout(auth.ForTenant(ctx, job.Args.Tenant), slice)
+// Work does the job: it takes chunks in until the slice is over. What is done is in the database, chunk by chunk.
+func (b *Builder) Work(ctx context.Context, args RebuildArgs) error {
+	ctx, cancel := context.WithTimeout(auth.ForTenant(ctx, args.Tenant), slice)
 	defer cancel()
-	err := w.Rebuild(ctx, job.Args.Tenant)
+	err := b.Rebuild(ctx, args.Tenant)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		// The driver has errors of its own for a statement that was cut off.
-		return river.JobSnooze(0)
+		return job.Later(0)
 	}
 	return err
 }
@@ -390,12 +376,17 @@ func (b *Builder) Resume(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("looking for unfinished rebuilds: %w", err)
 	}
-	for _, t := range tenants {
-		if _, err := b.jobs().Insert(ctx, RebuildArgs{Tenant: t}, nil); err != nil {
-			return fmt.Errorf("inserting the job: %w", err)
-		}
+	if len(tenants) == 0 {
+		return nil
 	}
-	return nil
+	return b.DB.Write(ctx, func(tx *store.Tx) error {
+		for _, t := range tenants {
+			if err := b.jobs.Insert(ctx, tx, RebuildArgs{Tenant: t}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // Rebuild is how far the next generation is, in responses.

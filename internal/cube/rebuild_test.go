@@ -2,23 +2,19 @@ package cube_test
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver"
-	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/doctor"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/job"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -28,16 +24,14 @@ import (
 
 // halting works a rebuild until some chunks are in, says so, and goes no further.
 type halting struct {
-	river.WorkerDefaults[cube.RebuildArgs]
 	builder *cube.Builder
 	chunks  int
 	halted  chan error
 }
 
-// Work is that of a river.Worker.
-func (w *halting) Work(ctx context.Context, job *river.Job[cube.RebuildArgs]) error {
+func (w *halting) work(ctx context.Context, args cube.RebuildArgs) error {
 	for range w.chunks {
-		done, err := w.builder.Step(ctx, job.Args.Tenant)
+		done, err := w.builder.Step(ctx, args.Tenant)
 		if err == nil && done {
 			err = fmt.Errorf("the rebuild is done after %d chunks at most", w.chunks)
 		}
@@ -51,22 +45,22 @@ func (w *halting) Work(ctx context.Context, job *river.Job[cube.RebuildArgs]) er
 	return ctx.Err()
 }
 
-func newJobs[W river.Worker[cube.RebuildArgs]](t *testing.T, db *store.DB, worker W) *river.Client[*sql.Tx] {
+func newJobs(t *testing.T, db *store.DB) *job.Runner {
 	t.Helper()
-	var driver riverdriver.Driver[*sql.Tx] = riversqlite.New(db.Writer)
-	if db.Dialect == store.Postgres {
-		driver = riverdatabasesql.New(db.Writer)
-	}
-	workers := river.NewWorkers()
-	river.AddWorker(workers, worker)
-	jobs, err := river.NewClient(driver, &river.Config{
-		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 2}},
-		Workers: workers, FetchPollInterval: 100 * time.Millisecond, TestOnly: true, Logger: slog.New(slog.DiscardHandler),
-	})
+	jobs, err := job.NewRunner(db, job.Config{Poll: 100 * time.Millisecond, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return jobs
+}
+
+// newBuilder is a Builder whose jobs are inserted, and done by nobody.
+func newBuilder(t *testing.T, db *store.DB) *cube.Builder {
+	t.Helper()
+	jobs := newJobs(t, db)
+	b := cube.NewBuilder(db, jobs)
+	job.Handle(jobs, b.Work, job.Options{})
+	return b
 }
 
 // recorder is a tenant with responses to rebuild from.
@@ -174,11 +168,11 @@ func TestRebuildSurvivesRestart(t *testing.T) {
 		r := newRecorder(t, db)
 		r.record(responses)
 
-		var jobs *river.Client[*sql.Tx]
-		first := cube.NewBuilder(db, func() *river.Client[*sql.Tx] { return jobs })
+		jobs := newJobs(t, db)
+		first := cube.NewBuilder(db, jobs)
 		first.Chunk = chunk
 		worker := &halting{builder: first, chunks: chunks, halted: make(chan error, 10)}
-		jobs = newJobs(t, db, worker)
+		job.Handle(jobs, worker.work, job.Options{})
 		if err := jobs.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -188,7 +182,7 @@ func TestRebuildSurvivesRestart(t *testing.T) {
 		if err := <-worker.halted; err != nil {
 			t.Fatal(err)
 		}
-		if err := jobs.StopAndCancel(context.WithoutCancel(t.Context())); err != nil {
+		if err := jobs.Stop(context.WithoutCancel(t.Context())); err != nil {
 			t.Fatal(err)
 		}
 		// As if the process had been killed: nobody has noted that the job is no longer at work.
@@ -208,19 +202,23 @@ func TestRebuildSurvivesRestart(t *testing.T) {
 			t.Errorf("midway the cube is cut by plan: %v", got)
 		}
 
-		second := cube.NewBuilder(db, func() *river.Client[*sql.Tx] { return jobs })
+		jobs = newJobs(t, db)
+		second := cube.NewBuilder(db, jobs)
 		second.Chunk = chunk
-		jobs = newJobs(t, db, &cube.Worker{Builder: second})
-		completed, unsubscribe := jobs.Subscribe(river.EventKindJobCompleted, river.EventKindJobFailed)
-		defer unsubscribe()
+		worked := make(chan error, 10)
+		job.Handle(jobs, func(ctx context.Context, args cube.RebuildArgs) error {
+			err := second.Work(ctx, args)
+			worked <- err
+			return err
+		}, job.Options{})
 		if err := jobs.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if err := second.Resume(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if e := <-completed; e.Kind != river.EventKindJobCompleted || e.Job.Kind != (cube.RebuildArgs{}).Kind() {
-			t.Errorf("got %s of %s: %v", e.Kind, e.Job.Kind, e.Job.Errors)
+		if err := <-worked; err != nil {
+			t.Error(err)
 		}
 		if err := jobs.Stop(context.WithoutCancel(t.Context())); err != nil {
 			t.Fatal(err)
@@ -244,8 +242,7 @@ func TestRebuildSurvivesRestart(t *testing.T) {
 // whole chunks, and with none.
 func TestReshape(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		jobs := newJobs(t, db, &cube.Worker{})
-		builder := cube.NewBuilder(db, func() *river.Client[*sql.Tx] { return jobs })
+		builder := newBuilder(t, db)
 		builder.Chunk = 10
 		for _, n := range []int{0, 1, 9, 10, 11, 20} {
 			r := newRecorder(t, db)

@@ -1,13 +1,11 @@
 package cube_test
 
 import (
-	"database/sql"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/riverqueue/river"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/doctor"
 	"github.com/zeroten/zeroten/internal/feedback"
@@ -23,8 +21,7 @@ import (
 func TestRecordBetweenAnyTwoSteps(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		const chunk, responses, gaps = 7, 100, 100/7 + 3
-		jobs := newJobs(t, db, &cube.Worker{})
-		builder := cube.NewBuilder(db, func() *river.Client[*sql.Tx] { return jobs })
+		builder := newBuilder(t, db)
 		builder.Chunk = chunk
 		r := newRecorder(t, db)
 		r.record(responses)
@@ -92,8 +89,7 @@ func TestRecordBetweenAnyTwoSteps(t *testing.T) {
 // TestSweepsInPieces forgets a cube that has more rows than one transaction deletes.
 func TestSweepsInPieces(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		jobs := newJobs(t, db, &cube.Worker{})
-		builder := cube.NewBuilder(db, func() *river.Client[*sql.Tx] { return jobs })
+		builder := newBuilder(t, db)
 		r := newRecorder(t, db)
 		if _, err := settings.DefineTrait(r.ctx, builder, settings.DefineTraitInput{Key: "city", Kind: trait.Number, IsDimension: true}); err != nil {
 			t.Fatal(err)

@@ -16,10 +16,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver"
-	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/internal/apierror"
@@ -32,6 +28,7 @@ import (
 	"github.com/zeroten/zeroten/internal/feedback/feedbacktest"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/insight"
+	"github.com/zeroten/zeroten/internal/job"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/segment"
@@ -78,22 +75,19 @@ func newProcess(t *testing.T, url string, chunk int) *process {
 			t.Error(err)
 		}
 	})
-	var driver riverdriver.Driver[*sql.Tx] = riversqlite.New(db.Writer)
-	if db.Dialect == store.Postgres {
-		driver = riverdatabasesql.New(db.Writer)
-	}
-	// It inserts jobs only: the histories rebuild by themselves.
-	jobs, err := river.NewClient(driver, &river.Config{})
+	// They are inserted only: the histories rebuild by themselves.
+	jobs, err := job.NewRunner(db, job.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	states := settings.NewStates(db)
 	p := &process{
 		db: db, log: log, states: states,
-		builder: cube.NewBuilder(db, func() *river.Client[*sql.Tx] { return jobs }),
+		builder: cube.NewBuilder(db, jobs),
 		insight: insight.NewReader(db, states, clock), flushed: told,
 	}
 	p.builder.Chunk = chunk
+	job.Handle(jobs, p.builder.Work, job.Options{})
 	return p
 }
 

@@ -2,13 +2,11 @@ package importer_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/riverqueue/river"
 	"github.com/zeroten/zeroten/ent"
 	entresponse "github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/internal/auth"
@@ -42,7 +40,7 @@ func open(t *testing.T, db *store.DB) *house {
 	if h.campaign, err = campaign.Create(h.ctx, db, campaign.CreateInput{Name: "Clients"}); err != nil {
 		t.Fatal(err)
 	}
-	h.builder = cube.NewBuilder(db, func() *river.Client[*sql.Tx] { return nil })
+	h.builder = cube.NewBuilder(db, nil)
 	if h.log, err = feedback.NewLog(db, feedback.Config{}); err != nil {
 		t.Fatal(err)
 	}

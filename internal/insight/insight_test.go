@@ -2,7 +2,6 @@ package insight_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"math"
@@ -11,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/riverqueue/river"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/internal/apierror"
@@ -62,7 +60,7 @@ func newWorld(t testing.TB, db *store.DB, zone string) *world {
 		}
 	})
 	w.reader = insight.NewReader(db, settings.NewStates(db), clock)
-	w.builder = cube.NewBuilder(db, func() *river.Client[*sql.Tx] { return nil })
+	w.builder = cube.NewBuilder(db, nil)
 	for _, in := range []settings.DefineTraitInput{
 		{Key: "plan", Kind: trait.Text, IsDimension: true},
 		{Key: "age", Kind: trait.Number, IsDimension: true, Edges: []float64{10, 20}},

@@ -106,28 +106,6 @@ func (db *DB) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Jobs counts the jobs of each state.
-func (db *DB) Jobs(ctx context.Context) (map[string]int, error) {
-	rows, err := db.Reader.QueryContext(ctx, `SELECT state, count(*) FROM river_job GROUP BY state`)
-	if err != nil {
-		return nil, fmt.Errorf("counting jobs: %w", err)
-	}
-	defer rows.Close()
-	jobs := map[string]int{}
-	for rows.Next() {
-		var state string
-		var n int
-		if err := rows.Scan(&state, &n); err != nil {
-			return nil, fmt.Errorf("counting jobs: %w", err)
-		}
-		jobs[state] = n
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("counting jobs: %w", err)
-	}
-	return jobs, nil
-}
-
 // monitor asks a server whether it is there.
 type monitor struct {
 	// line is that of all others, own that of the monitor's connection.
