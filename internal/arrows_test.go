@@ -28,6 +28,7 @@ var levels = map[string]int{
 	"internal/doctor":    14,
 	"internal/live":      14,
 	"internal/selection": 13,
+	"internal/tail":      11,
 	"internal/feedback":  10,
 	"internal/tenant":    9,
 	"internal/campaign":  9,

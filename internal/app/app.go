@@ -20,6 +20,7 @@ import (
 	"github.com/zeroten/zeroten/internal/observe"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/tail"
 	"github.com/zeroten/zeroten/internal/tenant"
 )
 
@@ -49,6 +50,7 @@ type App struct {
 	Insight *insight.Reader
 	Keys    *tenant.Keys
 	Watcher *tenant.Watcher
+	Tail    *tail.Tail
 	Live    *live.Hub
 	Observe *observe.Observer
 
@@ -108,8 +110,9 @@ func Open(ctx context.Context, cfg Config) (a *App, err error) {
 		cfg.Log.Info("migrated", "database", db.Name(), "migrations", ran)
 	}
 	a.States = settings.NewStates(db)
-	a.Live = live.NewHub(db, a.States, live.Config{Now: cfg.Now, Log: cfg.Log})
-	a.Log, err = feedback.NewLog(db, feedback.Config{Now: cfg.Now, Observe: a.Observe.Flush, Flushed: a.Live.Flushed})
+	a.Tail = tail.New(db, tail.Config{Log: cfg.Log})
+	a.Live = live.NewHub(db, a.States, a.Tail, live.Config{Now: cfg.Now, Log: cfg.Log})
+	a.Log, err = feedback.NewLog(db, feedback.Config{Now: cfg.Now, Observe: a.Observe.Flush, Flushed: a.Tail.Flushed})
 	if err != nil {
 		return nil, err
 	}
@@ -158,6 +161,9 @@ func (a *App) Close() error {
 	}
 	if a.Live != nil {
 		a.Live.Close()
+	}
+	if a.Tail != nil {
+		a.Tail.Close()
 	}
 	if a.Watcher != nil {
 		a.Watcher.Close()

@@ -86,8 +86,8 @@ func (a *App) readers() *together {
 		described("live_lag_events", "Events that the slowest reader of a log is behind."),
 		described("live_retries", "How often something failed for listeners and was tried again, since the start."),
 	}, func() []float64 {
-		s := a.Live.Stats()
-		return []float64{float64(s.Subscribers), float64(s.Behind), float64(s.Watches), float64(s.Tailers), float64(s.Lag), float64(s.Retries)}
+		s, t := a.Live.Stats(), a.Tail.Stats()
+		return []float64{float64(s.Subscribers), float64(s.Behind), float64(s.Watches), float64(s.Tailers), float64(t.Lag), float64(t.Retries)}
 	}}
 }
 
@@ -100,11 +100,11 @@ const (
 
 // readersLag says whether the logs' readers are too far behind to be of use.
 func (a *App) readersLag() error {
-	s := a.Live.Stats()
+	s := a.Tail.Stats()
 	switch {
 	case s.Lag > maxLag:
 		return fmt.Errorf("a reader is %d events behind", s.Lag)
-	case s.Tailers > 0 && !s.LastPoll.IsZero() && time.Since(s.LastPoll) > maxSilence:
+	case s.Tenants > 0 && !s.LastPoll.IsZero() && time.Since(s.LastPoll) > maxSilence:
 		return fmt.Errorf("nothing was read for %s", time.Since(s.LastPoll).Round(time.Second))
 	}
 	return nil

@@ -10,7 +10,6 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/selection"
-	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/tenant"
 )
@@ -22,8 +21,8 @@ func benchHub(b *testing.B) (*Hub, context.Context) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	h := newHub(db, settings.NewStates(db), Config{Poll: time.Hour, Log: quiet()}, roomy, false)
-	b.Cleanup(h.Close)
+	h, stop := newHubOf(db, roomy, time.Hour, false, quiet())
+	b.Cleanup(stop)
 	return h, auth.ForTenant(b.Context(), made.ID)
 }
 
@@ -55,7 +54,7 @@ func BenchmarkDistribute(b *testing.B) {
 				position++
 				e := &feedback.Entry{Event: feedback.Event{Position: position, Kind: feedback.Recorded}}
 				e.Gone = &feedback.Tombstone{Channel: "API"}
-				h.Flushed(auth.Tenant(ctx), []*feedback.Entry{e})
+				h.tail.Flushed(auth.Tenant(ctx), []*feedback.Entry{e})
 				for range subscribers {
 					<-got
 				}

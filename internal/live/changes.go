@@ -57,7 +57,7 @@ func (c *Changes[V, K]) Next(ctx context.Context) (value V, key K, err error) {
 		case err != nil && ctx.Err() != nil:
 			return value, key, context.Cause(ctx)
 		case err != nil:
-			if fault := c.watch.tailer.hub.faulty("live: computing a value", err); fault != nil {
+			if fault := c.watch.tailer.hub.tail.Faulty("live: computing a value", err); fault != nil {
 				return value, key, fault
 			}
 			if !pause(ctx, awayRetry) {

@@ -11,7 +11,6 @@ import (
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/selection"
-	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 )
@@ -20,7 +19,7 @@ import (
 func TestFaultsEnd(t *testing.T) {
 	each(t, roomy, func(w *world) {
 		other := begin(w.t, w.db, roomy, time.Hour, false)
-		other.hub.Close() // its log tells nobody
+		other.stop() // its log tells nobody
 		attached := w.subscribe(w.ctx, selection.Filter{}, nil)
 		w.record(1)
 		w.next(attached)
@@ -45,7 +44,7 @@ func TestFaultsEnd(t *testing.T) {
 			"behind": func() error { _, err := behind.Next(w.ctx); return err },
 			"attached": func() error {
 				for {
-					w.hub.tailer(w.tenant).hint(1 << 40) // as a notification does
+					w.hub.tail.Hint(w.tenant, 1<<40) // as a notification does
 					ctx, cancel := context.WithTimeout(w.ctx, 100*time.Millisecond)
 					_, err := attached.Next(ctx)
 					cancel()
@@ -106,8 +105,8 @@ func TestFaultThatNobodyIsToldOfIsLogged(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		lines := make(heard, 100)
 		log := slog.New(slog.NewTextHandler(lines, nil))
-		hub := newHub(db, settings.NewStates(db), Config{Poll: time.Hour, Log: log}, roomy, false)
-		defer hub.Close()
+		hub, stop := newHubOf(db, roomy, time.Hour, false, log)
+		defer stop()
 		w := newWorld(t, begin(t, db, roomy, time.Hour, false))
 		watch, err := hub.Watch(w.ctx)
 		if err != nil {
@@ -120,7 +119,7 @@ func TestFaultThatNobodyIsToldOfIsLogged(t *testing.T) {
 		if _, err := db.Writer.ExecContext(w.ctx, "ALTER TABLE events RENAME TO lost_events"); err != nil {
 			t.Fatal(err)
 		}
-		hub.tailer(w.tenant).hint(1 << 40)
+		hub.tail.Hint(w.tenant, 1<<40)
 		for line := range lines {
 			if strings.Contains(line, "following a log") && strings.Contains(line, "events") && strings.Contains(line, "level=ERROR") {
 				return

@@ -25,6 +25,7 @@ import (
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
+	"github.com/zeroten/zeroten/internal/tail"
 	"github.com/zeroten/zeroten/internal/trait"
 	"pgregory.net/rapid"
 )
@@ -69,14 +70,14 @@ func TestStates(t *testing.T) {
 		t.Fatal(len(entries), err)
 	}
 	rapid.Check(t, func(r *rapid.T) {
-		h := newHub(db, settings.NewStates(db), Config{Poll: time.Hour, Log: quiet()}, tight, false)
-		defer h.Close()
-		tail, err := h.acquire(w.ctx)
+		h, stop := newHubOf(db, tight, time.Hour, false, quiet())
+		defer stop()
+		tailer, err := h.acquire(w.ctx)
 		if err != nil {
 			r.Fatal(err)
 		}
 		pushed := rapid.Int64Range(0, events).Draw(r, "start")
-		tail.start(pushed)
+		tailer.start(pushed)
 		type listener struct {
 			*Subscription
 
@@ -98,24 +99,24 @@ func TestStates(t *testing.T) {
 				n := min(rapid.Int64Range(1, 6).Draw(r, "n"), events-pushed)
 				if n > 0 && rapid.IntRange(0, 3).Draw(r, "lost") > 0 {
 					again := min(rapid.Int64Range(0, 3).Draw(r, "again"), pushed)
-					tail.push(entries[pushed-again : pushed+n])
+					h.tail.Flushed(w.tenant, entries[pushed-again:pushed+n])
 				}
 				pushed += n
 			},
-			"hint": func(*rapid.T) { tail.hint(pushed) },
+			"hint": func(*rapid.T) { h.tail.Hint(w.tenant, pushed) },
 			"come": func(r *rapid.T) {
 				if len(listeners) == 4 {
 					r.Skip()
 				}
 				after := rapid.Int64Range(0, pushed).Draw(r, "after")
-				listeners = append(listeners, &listener{tail.subscribe(after, nil, nil), after})
+				listeners = append(listeners, &listener{tailer.subscribe(after, nil, nil), after})
 			},
 			"read": func(r *rapid.T) {
 				if len(listeners) == 0 {
 					r.Skip()
 				}
 				l := one()
-				tail.hint(pushed)
+				h.tail.Hint(w.tenant, pushed)
 				if n := pushed - l.heard; n > 0 {
 					read(l, rapid.Int64Range(1, n).Draw(r, "n"))
 				}
@@ -130,7 +131,7 @@ func TestStates(t *testing.T) {
 				}
 			},
 		})
-		tail.hint(events)
+		h.tail.Hint(w.tenant, events)
 		for _, l := range listeners {
 			read(l, events-l.heard)
 			ctx, cancel := context.WithCancel(w.ctx)
@@ -139,7 +140,7 @@ func TestStates(t *testing.T) {
 				r.Errorf("with an ended context: %v", err)
 			}
 		}
-		eventually(t, "the tailer to arrive", func() bool { return tail.lag() == 0 })
+		eventually(t, "the tailer to arrive", func() bool { return h.tail.Stats().Lag == 0 })
 	})
 }
 
@@ -514,7 +515,7 @@ func TestCut(t *testing.T) {
 		defer watch.Close()
 		listens(t, writing, "there")
 		for i := range int64(8) {
-			last := there.hub.Stats().LastPoll
+			last := there.hub.tail.Stats().LastPoll
 			var ended int
 			err := writing.Reader.QueryRowContext(w.ctx, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 				WHERE datname = current_database() AND application_name = 'there'`).Scan(&ended)
@@ -527,7 +528,7 @@ func TestCut(t *testing.T) {
 			if _, err := watch.Next(w.ctx); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "it to listen again", func() bool { return there.hub.Stats().LastPoll.After(last) })
+			eventually(t, "it to listen again", func() bool { return there.hub.tail.Stats().LastPoll.After(last) })
 		}
 	})
 }
@@ -651,54 +652,6 @@ func TestClose(t *testing.T) {
 	})
 }
 
-// What anybody may send to the channel must harm nobody.
-func TestHeard(t *testing.T) {
-	db := storetest.Open(t, storetest.SQLite(t))
-	w := newWorld(t, begin(t, db, roomy, time.Hour, false))
-	s := w.subscribe(w.ctx, selection.Filter{}, nil)
-	name := w.tenant.String()
-	for _, payload := range []string{"", " ", "x", name, name + " ", name + " x", name + "  1", uuid.NewString() + " 1", name + " -1"} {
-		w.hub.heard(payload)
-	}
-	// A position that the log never reaches is looked for in vain, and delays nobody.
-	w.hub.heard(name + " 9223372036854775807")
-	w.record(2)
-	w.hears(s, 0, 2)
-	if s := w.hub.Stats(); s.Lag != 0 {
-		t.Errorf("%d behind", s.Lag)
-	}
-}
-
-// TestWrongHint steps through what a tailer does that is told of a position that is not there.
-func TestWrongHint(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		w := newWorld(t, begin(t, db, roomy, time.Hour, false))
-		w.record(2)
-		h := newHub(db, settings.NewStates(db), Config{Poll: time.Hour, Log: quiet()}, roomy, false)
-		defer h.Close()
-		tail, err := h.acquire(w.ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tail.started = true // by the test itself
-		h.heard(w.tenant.String() + " 9223372036854775807")
-		for i, more := range []bool{true, false, false} {
-			if again, err := tail.round(); again != more || err != nil {
-				t.Errorf("round %d: %t, %v", i, again, err)
-			}
-		}
-		if tail.position != 2 || tail.known != 0 || tail.hinted != 0 || h.Stats().Lag != 0 {
-			t.Errorf("at %d, known %d, hinted %d", tail.position, tail.known, tail.hinted)
-		}
-		// What is true is heard after what was not.
-		w.record(1)
-		h.heard(w.tenant.String() + " 3")
-		if again, err := tail.round(); !again || err != nil || tail.position != 3 {
-			t.Errorf("at %d: %t, %v", tail.position, again, err)
-		}
-	})
-}
-
 // TestWrongNotification has somebody else send to the channel.
 func TestWrongNotification(t *testing.T) {
 	storetest.EachURL(t, func(t *testing.T, url string) {
@@ -709,16 +662,14 @@ func TestWrongNotification(t *testing.T) {
 		w := newWorld(t, begin(t, db, roomy, time.Hour, true))
 		s := w.subscribe(w.ctx, selection.Filter{}, nil)
 		listens(t, db, "there")
-		if err := db.Notify(w.ctx, channel, []string{w.tenant.String() + " 9223372036854775807"}); err != nil {
+		if err := db.Notify(w.ctx, tail.Channel, []string{w.tenant.String() + " 9223372036854775807"}); err != nil {
 			t.Fatal(err)
 		}
 		for i := range int64(5) {
 			w.record(1)
 			w.hears(s, i, i+1)
 		}
-		if s := w.hub.Stats(); s.Lag != 0 {
-			t.Errorf("%d behind", s.Lag)
-		}
+		eventually(t, "the tail to arrive", func() bool { return w.hub.tail.Stats().Lag == 0 })
 	})
 }
 
@@ -739,6 +690,7 @@ func TestLocks(t *testing.T) {
 					return
 				default:
 					p.hub.Stats()
+					p.hub.tail.Stats()
 				}
 			}
 		})
@@ -796,7 +748,6 @@ func TestBytes(t *testing.T) {
 	each(t, b, func(w *world) {
 		t := w.t
 		attached := w.subscribe(w.ctx, selection.Filter{}, nil)
-		tail := w.hub.tailer(w.tenant)
 		const n = 300
 		for range n / 50 {
 			w.large(50)
@@ -812,7 +763,7 @@ func TestBytes(t *testing.T) {
 					t.Fatalf("heard %d, want %d", got, want)
 				}
 				s.mu.Lock()
-				if held := bytesOf(s.queue[s.head:]); held != s.bytes || held > b.queueBytes {
+				if held := tail.Bytes(s.queue[s.head:]); held != s.bytes || held > b.queueBytes {
 					t.Errorf("%d bytes are held, by its count %d", held, s.bytes)
 				}
 				s.mu.Unlock()
@@ -823,16 +774,6 @@ func TestBytes(t *testing.T) {
 				w.hub.pagesMu.Unlock()
 			}
 		}
-		entries, err := feedback.ReadEntries(w.ctx, w.db, 0, 10)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tail.push(entries)
-		tail.mu.Lock()
-		if tail.inboxBytes != 0 {
-			t.Errorf("%d bytes are in the inbox", tail.inboxBytes)
-		}
-		tail.mu.Unlock()
 		eventually(t, "the portions to be forgotten", func() bool {
 			w.hub.pagesMu.Lock()
 			defer w.hub.pagesMu.Unlock()
@@ -878,34 +819,4 @@ func TestErased(t *testing.T) {
 		})
 		w.hears(behind, 2, 44)
 	})
-}
-
-// TestLastPoll has nobody listen for a long time, and then somebody.
-func TestLastPoll(t *testing.T) {
-	db := storetest.Open(t, storetest.SQLite(t))
-	w := newWorld(t, begin(t, db, roomy, time.Hour, false))
-	if at := w.hub.Stats().LastPoll; !at.IsZero() {
-		t.Errorf("before anybody came: %v", at)
-	}
-	polled := func() bool { return len(w.hub.pollNow) == 0 }
-	for range 3 { // the third is taken when the first two are over
-		poke(w.hub.pollNow)
-		eventually(t, "a poll", polled)
-	}
-	if at := w.hub.Stats().LastPoll; !at.IsZero() {
-		t.Errorf("with nothing to ask: %v", at)
-	}
-	w.hub.lastPoll.Store(1) // a time long ago
-	came := time.Now()
-	tail, err := w.hub.acquire(w.ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.hub.release(tail)
-	first := w.hub.Stats()
-	if first.Tailers != 1 || first.LastPoll.Before(came.Round(0)) {
-		t.Errorf("when the first has come: %+v", first)
-	}
-	poke(w.hub.pollNow)
-	eventually(t, "a poll", func() bool { return w.hub.Stats().LastPoll.After(first.LastPoll) })
 }

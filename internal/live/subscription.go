@@ -19,6 +19,7 @@ import (
 	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
+	"github.com/zeroten/zeroten/internal/tail"
 )
 
 // errEnded is returned to those who go on listening after they closed.
@@ -90,7 +91,7 @@ func (h *Hub) Subscribe(ctx context.Context, filter selection.Filter, after *int
 		}
 	}()
 	// The tailer is there already, and keeps what is flushed from now on.
-	mark, err := h.marks.Get(ctx, t.tenant)
+	mark, err := h.tail.Mark(ctx, t.tenant)
 	if err != nil {
 		return nil, fmt.Errorf("subscribing: %w", err)
 	}
@@ -135,7 +136,7 @@ func (t *tailer) subscribe(position int64, v *view, pay func(points int) error) 
 // *apierror.Error that says what the filter refers to and is no more, or a fault that trying again does not mend.
 func (s *Subscription) Next(ctx context.Context) (*feedback.Entry, error) {
 	closed := s.tailer.hub.ctx.Done()
-	lost := losses(0)
+	lost := tail.Losses(0)
 	for failures := 0; ; {
 		select {
 		case <-closed:
@@ -150,16 +151,16 @@ func (s *Subscription) Next(ctx context.Context) (*feedback.Entry, error) {
 		}
 		var wait <-chan time.Time
 		if behind {
-			err := lost.take(s.catchUp(ctx))
+			err := lost.Take(s.catchUp(ctx))
 			if err == nil {
 				failures = 0
 				continue
 			}
-			if fault := s.tailer.hub.faulty("live: reading on", err); fault != nil && ctx.Err() == nil {
+			if fault := s.tailer.hub.tail.Faulty("live: reading on", err); fault != nil && ctx.Err() == nil {
 				return nil, fault
 			}
 			failures++
-			wait = time.After(backoff(failures))
+			wait = time.After(tail.Backoff(failures))
 		}
 		select {
 		case <-s.ready:
@@ -189,7 +190,7 @@ func (s *Subscription) take() (e *feedback.Entry, behind bool, err error) {
 	}
 	first := s.queue[s.head]
 	s.queue[s.head] = item{}
-	s.bytes -= first.bytes
+	s.bytes -= first.Bytes
 	if s.head++; s.head == len(s.queue) {
 		s.queue, s.head = s.queue[:0], 0
 		if cap(s.queue) > 8 {
@@ -202,7 +203,7 @@ func (s *Subscription) take() (e *feedback.Entry, behind bool, err error) {
 // put appends to the queue, and reports whether there was room.
 func (s *Subscription) put(e item) bool {
 	n, b := len(s.queue)-s.head, s.tailer.hub.bounds
-	if n == b.queue || n > 0 && s.bytes+e.bytes > b.queueBytes {
+	if n == b.queue || n > 0 && s.bytes+e.Bytes > b.queueBytes {
 		return false
 	}
 	if len(s.queue) == cap(s.queue) && s.head > 0 {
@@ -211,7 +212,7 @@ func (s *Subscription) put(e item) bool {
 		s.queue, s.head = s.queue[:n], 0
 	}
 	s.queue = append(s.queue, e)
-	s.bytes += e.bytes
+	s.bytes += e.Bytes
 	return true
 }
 
@@ -277,27 +278,6 @@ func (s *Subscription) fail(err error) {
 	poke(s.ready)
 }
 
-// errLost says that the log is shorter than it was: for the moment, or until it has grown again.
-var errLost = errors.New("the log does not go on")
-
-// mostLost is how often in a row the log may not go on. Then an entry is missing, which no waiting brings back.
-const mostLost = 10
-
-// losses is how often in a row the log did not go on.
-type losses int
-
-// take gives the error back, one that does not pass where it was errLost too often.
-func (l *losses) take(err error) error {
-	if !errors.Is(err, errLost) {
-		*l = 0
-		return err
-	}
-	if *l++; *l <= mostLost {
-		return err
-	}
-	return fmt.Errorf("an entry is missing: %v", err) //nolint:errorlint // it is errLost no more
-}
-
 // catchUp fills the empty queue from the log, or attaches the subscription where it has caught up. The error is for what
 // should be tried again later.
 func (s *Subscription) catchUp(ctx context.Context) error {
@@ -322,7 +302,7 @@ func (s *Subscription) catchUp(ctx context.Context) error {
 	}
 	entries = entries[sort.Search(len(entries), func(i int) bool { return entries[i].Position > s.position }):]
 	if len(entries) == 0 {
-		return errLost
+		return tail.ErrLost
 	}
 	var state *settings.State
 	if s.view != nil {

@@ -2,8 +2,6 @@ package live
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -13,40 +11,22 @@ import (
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/settings"
-	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/tail"
 )
 
-const (
-	// chunk is how many entries are handed out under the lock at once.
-	chunk = 64
-	// tailPortion is how many entries a tailer reads at once.
-	tailPortion = 500
-)
+// chunk is how many entries are handed out under the lock at once.
+const chunk = 64
 
-// tailer follows one tenant's log.
+// tailer offers one tenant's log to those attached.
 type tailer struct {
 	hub    *Hub
 	tenant uuid.UUID
-	ctx    context.Context // of the tenant, until the last listener has gone
-	cancel context.CancelFunc
-	wake   chan struct{}
+	reader *tail.Reader
 	users  int // under Hub.mu
-
-	// mu guards what is handed in: it is held for moments only.
-	mu         sync.Mutex
-	inbox      []item
-	inboxBytes int
-	// known is the greatest position that the log is known to have reached: by a flush, or by what the database says.
-	known int64
-	// hinted is the greatest position beyond known that somebody says the log has reached; zero where it was looked for.
-	hinted int64
-	last   store.Mark
-	// resolve says that settings have changed, which filters are to be resolved by.
-	resolve bool
-	started bool
 
 	// listeners guards who listens and how far they have been served. It is taken before Subscription.mu.
 	listeners sync.Mutex
+	started   bool
 	// position is that of the last entry handed out: those attached have been offered all up to it.
 	position int64
 	attached []*Subscription
@@ -58,157 +38,25 @@ type tailer struct {
 	state   *settings.State
 }
 
-// item is an entry that is kept in memory.
-type item struct {
-	*feedback.Entry
+type item = tail.Item
 
-	bytes int // about what it takes
-}
-
-// weigh says of entries what they take: once, since many may keep them.
-func weigh(entries []*feedback.Entry) []item {
-	items := make([]item, len(entries))
-	for i, e := range entries {
-		n := 300
-		if r := e.Response; r != nil {
-			n += r.Traits.Bytes()
-			if r.Comment != nil {
-				n += len(*r.Comment)
-			}
-		}
-		if e.Gone != nil {
-			for key, value := range e.Gone.Values {
-				n += len(key) + len(value)
-			}
-		}
-		items[i] = item{e, n}
-	}
-	return items
-}
-
-// bytesOf is what all the items take.
-func bytesOf(items []item) int {
-	n := 0
-	for _, e := range items {
-		n += e.bytes
-	}
-	return n
-}
-
-func newTailer(h *Hub, tenant uuid.UUID) *tailer {
-	t := &tailer{hub: h, tenant: tenant, wake: make(chan struct{}, 1)}
-	t.ctx, t.cancel = context.WithCancel(auth.ForTenant(h.ctx, tenant))
-	return t
+func newTailer(h *Hub, tenant uuid.UUID) (*tailer, error) {
+	t := &tailer{hub: h, tenant: tenant}
+	var err error
+	t.reader, err = h.tail.Read(tenant, tail.Handler{Take: t.handOut, Renew: t.resolveAll, Changed: t.wakeWatches, Failed: t.fail})
+	return t, err
 }
 
 // start begins to follow the log from a position, unless that has begun.
 func (t *tailer) start(position int64) {
-	if !t.hub.enter() { // before the tailer's lock: nobody takes one of the two while holding the other
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.started {
-		t.hub.running.Done()
-		return
-	}
-	t.started = true
-	t.known = max(t.known, position)
 	t.listeners.Lock()
-	t.position = position
+	first := !t.started
+	if first {
+		t.started, t.position = true, position
+	}
 	t.listeners.Unlock()
-	caught := flight.Logged(t.hub.cfg.Log, "live: following a log")
-	flight.Go(func() {
-		defer t.hub.running.Done()
-		flight.Steadily(t.ctx, t.run, caught)
-	}, caught)
-}
-
-// push takes a flush's entries. Where there is no room for them they are read from the log.
-func (t *tailer) push(entries []*feedback.Entry) {
-	items := weigh(entries)
-	n, b := bytesOf(items), t.hub.bounds
-	t.mu.Lock()
-	if len(t.inbox)+len(items) <= b.inbox && t.inboxBytes+n <= b.inboxBytes {
-		t.inbox = append(t.inbox, items...)
-		t.inboxBytes += n
-	}
-	t.known = max(t.known, entries[len(entries)-1].Position)
-	t.mu.Unlock()
-	poke(t.wake)
-}
-
-// hint makes the tailer see whether the log has reached a position, which may or may not be so.
-func (t *tailer) hint(position int64) {
-	t.mu.Lock()
-	news := position > t.known
-	if news {
-		t.hinted = max(t.hinted, position)
-	}
-	t.mu.Unlock()
-	if news {
-		poke(t.wake)
-	}
-}
-
-// look takes what the database says of the tenant.
-func (t *tailer) look(m store.Mark) {
-	t.mu.Lock()
-	before := t.last
-	t.known = max(t.known, m.Position)
-	t.last = store.Mark{
-		Position: max(before.Position, m.Position), Revision: max(before.Revision, m.Revision), Settings: max(before.Settings, m.Settings),
-	}
-	t.resolve = t.resolve || t.last.Settings != before.Settings
-	changed := t.last != before
-	t.mu.Unlock()
-	if changed {
-		poke(t.wake)
-		t.wakeWatches()
-	}
-}
-
-func (t *tailer) lag() int64 {
-	t.mu.Lock()
-	known, started := t.known, t.started
-	t.mu.Unlock()
-	t.listeners.Lock()
-	defer t.listeners.Unlock()
-	if !started {
-		return 0
-	}
-	return max(0, known-t.position)
-}
-
-// run serves those attached until the last listener has gone. What may pass is tried again, and nobody is dropped for it;
-// a fault ends all who are attached.
-func (t *tailer) run() {
-	const doing = "live: following a log"
-	failures, lost := 0, losses(0)
-	for {
-		again, err := t.round()
-		switch {
-		case t.ctx.Err() != nil:
-			return
-		case err != nil:
-			if fault := t.hub.faulty(doing, lost.take(err)); fault != nil && !t.fail(fault) {
-				t.hub.retry(slog.LevelError, doing, fault) // else it is logged by those who are told
-			}
-			failures++
-			if !pause(t.ctx, backoff(failures)) {
-				return
-			}
-			continue
-		}
-		failures, lost = 0, 0
-		if again {
-			continue
-		}
-		select {
-		case <-t.ctx.Done():
-			return
-		case <-t.wake:
-		}
+	if first {
+		t.reader.Start(position)
 	}
 }
 
@@ -226,100 +74,29 @@ func (t *tailer) fail(fault error) (told bool) {
 	return told
 }
 
-// round hands out what there is to hand out next, and reports whether there may be more.
-func (t *tailer) round() (again bool, err error) {
-	defer flight.Catch(&err)
-	t.mu.Lock()
-	items, known, hinted, resolve := t.inbox, t.known, t.hinted, t.resolve
-	t.inbox, t.inboxBytes, t.hinted, t.resolve = nil, 0, 0, false
-	t.mu.Unlock()
-	defer func() {
-		if again || err != nil { // else the log was read to its end
-			t.mu.Lock()
-			t.hinted = max(t.hinted, hinted)
-			t.mu.Unlock()
-		}
-	}()
-	if resolve {
-		if err := t.resolveAll(); err != nil {
-			t.mu.Lock()
-			t.resolve = true
-			t.mu.Unlock()
-			return false, err
-		}
-	}
-	position := t.position // which nobody else changes
-	// What was flushed while it was being read.
-	items = items[countTo(items, position):]
-	run := following(items, position)
-	if run == 0 {
-		if max(known, hinted) <= position {
-			return false, nil
-		}
-		ctx, cancel := context.WithTimeout(t.ctx, patience)
-		defer cancel()
-		var entries []*feedback.Entry
-		entries, err = feedback.ReadEntries(ctx, t.hub.db, position, tailPortion)
-		if err != nil {
-			return false, err
-		}
-		if len(entries) == 0 {
-			if known <= position {
-				return false, nil // the hint was wrong
-			}
-			return false, fmt.Errorf("%w: it has no event after %d, and should have %d", errLost, position, known)
-		}
-		items, run = weigh(entries), len(entries)
-	}
-	// Where a run ends the rest is read from the log: known says so.
-	if err := t.handOut(items[:run]); err != nil {
-		return false, err
-	}
-	return true, nil
-}
-
-// countTo counts the entries up to the position.
-func countTo(entries []item, position int64) int {
-	n := 0
-	for n < len(entries) && entries[n].Position <= position {
-		n++
-	}
-	return n
-}
-
-// following counts the entries that follow on the position without a gap.
-func following(entries []item, position int64) int {
-	n := 0
-	for n < len(entries) && entries[n].Position == position+int64(n)+1 {
-		n++
-	}
-	return n
-}
-
 // handOut offers entries to all attached. Their filters are resolved by settings that are read after the entries were
 // committed: who has been told that a segment is saved, and records then, is matched by that segment.
-func (t *tailer) handOut(entries []item) error {
+func (t *tailer) handOut(ctx context.Context, entries []item) (taken int, err error) {
 	var state *settings.State
-	defer t.wakeWatches()
-	for len(entries) > 0 {
-		n := min(chunk, len(entries))
-		done, err := t.handOutChunk(entries[:n], &state)
+	for taken < len(entries) {
+		n := min(chunk, len(entries)-taken)
+		done, err := t.handOutChunk(ctx, entries[taken:taken+n], &state)
 		if err != nil {
-			return err
+			return taken, err
 		}
 		if done {
-			entries = entries[n:]
+			taken += n
 		}
 	}
-	return nil
+	return taken, nil
 }
 
 // handOutChunk does nothing but read a state where one is needed and there is none.
-func (t *tailer) handOutChunk(entries []item, state **settings.State) (done bool, err error) {
+func (t *tailer) handOutChunk(ctx context.Context, entries []item, state **settings.State) (done bool, err error) {
 	t.listeners.Lock()
 	if t.views > 0 && *state == nil {
 		t.listeners.Unlock()
-		*state, err = t.readState(t.ctx)
+		*state, err = t.readState(ctx)
 		return false, err
 	}
 	defer t.listeners.Unlock()
@@ -339,14 +116,14 @@ func (t *tailer) offer(entries []item, state *settings.State) {
 }
 
 // resolveAll resolves the filters of all attached by the settings as they are now.
-func (t *tailer) resolveAll() error {
+func (t *tailer) resolveAll(ctx context.Context) error {
 	t.listeners.Lock()
 	views := t.views
 	t.listeners.Unlock()
 	if views == 0 {
 		return nil
 	}
-	state, err := t.readState(t.ctx)
+	state, err := t.readState(ctx)
 	if err != nil {
 		return err
 	}
@@ -385,10 +162,7 @@ func (t *tailer) attach(s *Subscription) bool {
 	}
 	if s.view != nil {
 		// Settings may have changed after its filter was resolved and before it was among those that are told so.
-		t.mu.Lock()
-		t.resolve = true
-		t.mu.Unlock()
-		poke(t.wake)
+		t.reader.Renew()
 	}
 	return true
 }
@@ -516,7 +290,7 @@ func (h *Hub) keep(key pageKey, p *page) {
 	if kept, ok := h.pages.Get(key); !ok || kept != p {
 		return
 	}
-	p.bytes = bytesOf(p.entries)
+	p.bytes = tail.Bytes(p.entries)
 	h.pagesBytes += p.bytes
 	for h.pagesBytes > h.bounds.pagesBytes {
 		h.pages.RemoveOldest()
@@ -544,5 +318,5 @@ func (h *Hub) readPage(key pageKey) (items []item, err error) {
 	ctx, cancel := context.WithTimeout(auth.ForTenant(h.ctx, key.tenant), patience)
 	defer cancel()
 	entries, err := feedback.ReadEntries(ctx, h.db, key.after, key.limit)
-	return weigh(entries), err
+	return tail.Weigh(entries), err
 }

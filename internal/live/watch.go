@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
+
+	"github.com/zeroten/zeroten/internal/tail"
 )
 
 // Watch tells that something of a tenant has changed: its log, or its settings.
@@ -23,7 +25,7 @@ func (h *Hub) Watch(ctx context.Context) (*Watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	mark, err := h.marks.Get(ctx, t.tenant)
+	mark, err := h.tail.Mark(ctx, t.tenant)
 	if err != nil {
 		h.release(t)
 		return nil, err
@@ -40,7 +42,7 @@ func (h *Hub) Watch(ctx context.Context) (*Watch, error) {
 
 // Next returns the tenant's revision (tenants.revision): at once at the first call, then when it is another than the
 // last time, however often it changed in between. A change made through this process's log is told within moments, as
-// are those that other processes notify of; any other, of settings above all, within Config.Poll. It must not be
+// are those that other processes notify of; any other, of settings above all, within tail.Config.Poll. It must not be
 // called by two at once. The error is that of ctx, ErrClosed after Hub.Close, or a fault
 // that trying again does not mend.
 func (w *Watch) Next(ctx context.Context) (int64, error) {
@@ -58,15 +60,15 @@ func (w *Watch) Next(ctx context.Context) (int64, error) {
 		case w.closed.Load():
 			return 0, errEnded
 		}
-		mark, err := h.marks.Get(ctx, w.tailer.tenant)
+		mark, err := h.tail.Mark(ctx, w.tailer.tenant)
 		var wait <-chan time.Time
 		switch {
 		case err != nil:
-			if fault := h.faulty("live: asking for a revision", err); fault != nil && ctx.Err() == nil {
+			if fault := h.tail.Faulty("live: asking for a revision", err); fault != nil && ctx.Err() == nil {
 				return 0, fault
 			}
 			failures++
-			wait = time.After(backoff(failures))
+			wait = time.After(tail.Backoff(failures))
 		case mark.Revision != w.told:
 			w.told = mark.Revision
 			return w.told, nil

@@ -20,6 +20,7 @@ import (
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
+	"github.com/zeroten/zeroten/internal/tail"
 	"github.com/zeroten/zeroten/internal/tenant"
 )
 
@@ -27,16 +28,35 @@ import (
 const soon = time.Minute
 
 // tight are bounds that are met all the time.
-var tight = bounds{queue: 3, queueBytes: 3000, inbox: 8, inboxBytes: 2500, portion: 5, pages: 2, pagesBytes: 3000}
+var tight = room{bounds{queue: 3, queueBytes: 3000, portion: 5, pages: 2, pagesBytes: 3000}, 8, 2500}
 
 // roomy are those of NewHub.
-var roomy = ample
+var roomy = room{ample, 0, 0}
+
+// room are the bounds of a hub, and of the tail that it reads by.
+type room struct {
+	bounds
+
+	inbox, inboxBytes int
+}
+
+// newHubOf makes a hub with a tail of its own, to be closed by close.
+func newHubOf(db *store.DB, b room, poll time.Duration, notify bool, log *slog.Logger) (hub *Hub, stop func()) {
+	from := tail.New(db, tail.Config{Poll: poll, Alone: !notify, Inbox: b.inbox, InboxBytes: b.inboxBytes, Log: log})
+	hub = newHub(db, settings.NewStates(db), from, Config{Log: log}, b.bounds)
+	return hub, func() {
+		hub.Close()
+		from.Close()
+	}
+}
 
 // process is what one server process has of these rooms.
 type process struct {
 	db  *store.DB
 	hub *Hub
-	log *feedback.Log
+	// stop closes the hub, and the tail.
+	stop func()
+	log  *feedback.Log
 }
 
 // world is a tenant with a campaign, and processes.
@@ -55,19 +75,20 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 var running atomic.Int64
 
 // begin makes a process, and ends it with the test.
-func begin(t *testing.T, db *store.DB, b bounds, poll time.Duration, notify bool) process {
+func begin(t *testing.T, db *store.DB, b room, poll time.Duration, notify bool) process {
 	t.Helper()
 	running.Add(1)
-	p := process{db: db, hub: newHub(db, settings.NewStates(db), Config{Poll: poll, Log: quiet()}, b, notify)}
+	p := process{db: db}
+	p.hub, p.stop = newHubOf(db, b, poll, notify, quiet())
 	var err error
-	if p.log, err = feedback.NewLog(db, feedback.Config{Flushed: p.hub.Flushed}); err != nil {
+	if p.log, err = feedback.NewLog(db, feedback.Config{Flushed: p.hub.tail.Flushed}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if err := p.log.Close(); err != nil {
 			t.Error(err)
 		}
-		p.hub.Close()
+		p.stop()
 		if running.Add(-1) == 0 {
 			nothingRuns(t)
 		}
@@ -84,7 +105,7 @@ func nothingRuns(t *testing.T) {
 	eventually(t, "goroutines to end", func() bool {
 		stacks := make([]byte, 4<<20)
 		for g := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
-			if strings.Contains(g, "live.(*Hub)") && !strings.Contains(g, "nothingRuns") {
+			if (strings.Contains(g, "live.(*Hub)") || strings.Contains(g, "tail.(*")) && !strings.Contains(g, "nothingRuns") {
 				return false
 			}
 		}
@@ -114,7 +135,7 @@ func newWorld(t *testing.T, p process) *world {
 }
 
 // each runs the test on both databases, in a world whose hub has these bounds.
-func each(t *testing.T, b bounds, test func(w *world)) {
+func each(t *testing.T, b room, test func(w *world)) {
 	t.Helper()
 	storetest.Each(t, func(t *testing.T, db *store.DB) { test(newWorld(t, begin(t, db, b, 20*time.Millisecond, true))) })
 }
