@@ -97,4 +97,7 @@ require (
 	modernc.org/memory v1.11.0 // indirect
 )
 
-ignore ./clients/node_modules
+ignore (
+	./clients/node_modules
+	./internal/playground/web/node_modules
+)

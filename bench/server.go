@@ -12,9 +12,9 @@ import (
 	"runtime/pprof"
 	"strings"
 
-	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/internal/app"
 	"github.com/zeroten/zeroten/internal/lab"
+	"github.com/zeroten/zeroten/internal/playground"
 )
 
 // server is zeroten in a process of its own.
@@ -64,7 +64,7 @@ func serveProfiled(ctx context.Context, database, path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
-	s, err := a.Listen(ctx, "127.0.0.1:0", app.Edge{RateBurst: 100_000_000, RateRestore: 100_000_000}, graph.Playground{})
+	s, err := a.Listen(ctx, "127.0.0.1:0", app.Edge{RateBurst: 100_000_000, RateRestore: 100_000_000}, playground.Page{})
 	if err != nil {
 		return err
 	}

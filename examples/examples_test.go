@@ -21,12 +21,12 @@ import (
 	"time"
 
 	"github.com/zeroten/zeroten/examples"
-	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/internal/app"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/nps"
+	"github.com/zeroten/zeroten/internal/playground"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -164,7 +164,7 @@ func serve(t *testing.T, url string, more func(context.Context, *app.App) error)
 	if err != nil {
 		t.Fatal(errors.Join(err, a.Close()))
 	}
-	s, err := a.Listen(t.Context(), "127.0.0.1:0", app.Edge{}, graph.Playground{})
+	s, err := a.Listen(t.Context(), "127.0.0.1:0", app.Edge{}, playground.Page{})
 	if err != nil {
 		t.Fatal(errors.Join(err, a.Close()))
 	}

@@ -17,13 +17,13 @@ import (
 
 	entcampaign "github.com/zeroten/zeroten/ent/campaign"
 	"github.com/zeroten/zeroten/ent/response"
-	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/internal/app"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/playground"
 	"github.com/zeroten/zeroten/internal/segment"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -59,7 +59,7 @@ func open(t *testing.T, databaseURL string, edge ...app.Edge) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := h.Listen(t.Context(), "127.0.0.1:0", append(edge, app.Edge{})[0], graph.Playground{})
+	s, err := h.Listen(t.Context(), "127.0.0.1:0", append(edge, app.Edge{})[0], playground.Page{})
 	if err != nil {
 		t.Fatal(err)
 	}

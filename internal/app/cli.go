@@ -13,9 +13,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/observe"
+	"github.com/zeroten/zeroten/internal/playground"
 	"github.com/zeroten/zeroten/internal/tenant"
 )
 
@@ -172,7 +172,7 @@ func (c *ServeCmd) Run(ctx context.Context, g *Globals) error {
 	}
 	defer doors.close() // the server closes them itself; this is for when there is none
 	return g.using(ctx, Config{Log: log, Getenv: os.Getenv}, func(a *App) error {
-		s, err := a.serve(doors, c.Edge, graph.Playground{})
+		s, err := a.serve(doors, c.Edge, playground.Page{})
 		if err != nil {
 			return err
 		}

@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
-	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/demo"
 	"github.com/zeroten/zeroten/internal/flight"
+	"github.com/zeroten/zeroten/internal/playground"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/tenant"
 )
@@ -69,7 +69,7 @@ func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := a.serve(doors, c.Edge, graph.Playground{Secret: secret, Variables: map[string]any{"campaign": d.Campaigns.Relationship}})
+	s, err := a.serve(doors, c.Edge, playground.Page{Secret: secret, Variables: map[string]any{"campaign": d.Campaigns.Relationship}})
 	if err != nil {
 		return err
 	}

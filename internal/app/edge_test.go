@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/zeroten/zeroten/graph"
+	"github.com/zeroten/zeroten/internal/playground"
 )
 
 // listening is a server on a database of its own.
@@ -22,7 +22,7 @@ func listening(t *testing.T, edge Edge) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := a.Listen(t.Context(), "127.0.0.1:0", edge, graph.Playground{})
+	s, err := a.Listen(t.Context(), "127.0.0.1:0", edge, playground.Page{})
 	if err != nil {
 		t.Fatal(errors.Join(err, a.Close()))
 	}

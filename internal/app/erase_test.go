@@ -20,6 +20,7 @@ import (
 	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/internal/app"
 	"github.com/zeroten/zeroten/internal/observe"
+	"github.com/zeroten/zeroten/internal/playground"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -53,7 +54,7 @@ func plant(t *testing.T, url string, log *lines) *planting {
 	if err := a.Work(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s, err := a.Listen(t.Context(), "127.0.0.1:0", app.Edge{}, graph.Playground{})
+	s, err := a.Listen(t.Context(), "127.0.0.1:0", app.Edge{}, playground.Page{})
 	if err != nil {
 		t.Fatal(err)
 	}

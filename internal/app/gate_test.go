@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/zeroten/zeroten/graph"
+	"github.com/zeroten/zeroten/internal/playground"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/tenant"
 	"pgregory.net/rapid"
@@ -40,7 +40,7 @@ func crowded(t *testing.T, edge Edge, test func(t *testing.T, c *crowd)) {
 			}
 			c.secrets = append(c.secrets, secret)
 		}
-		s, err := a.Listen(t.Context(), "127.0.0.1:0", edge, graph.Playground{})
+		s, err := a.Listen(t.Context(), "127.0.0.1:0", edge, playground.Page{})
 		if err != nil {
 			t.Fatal(err)
 		}

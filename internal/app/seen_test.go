@@ -11,9 +11,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/internal/app"
 	"github.com/zeroten/zeroten/internal/observe"
+	"github.com/zeroten/zeroten/internal/playground"
 	"github.com/zeroten/zeroten/internal/storetest"
 )
 
@@ -89,7 +89,7 @@ func TestSeen(t *testing.T) {
 		if err := a.Work(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		s, err := a.Listen(t.Context(), "127.0.0.1:0", app.Edge{MetricsListen: "127.0.0.1:0"}, graph.Playground{})
+		s, err := a.Listen(t.Context(), "127.0.0.1:0", app.Edge{MetricsListen: "127.0.0.1:0"}, playground.Page{})
 		if err != nil {
 			t.Fatal(err)
 		}

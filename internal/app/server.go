@@ -12,6 +12,7 @@ import (
 	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/observe"
+	"github.com/zeroten/zeroten/internal/playground"
 )
 
 // Server serves an App over HTTP.
@@ -35,12 +36,12 @@ const (
 )
 
 // Listen begins to serve on the address, e.g. `127.0.0.1:8080`; with port 0 on a free one.
-func (a *App) Listen(ctx context.Context, address string, edge Edge, playground graph.Playground) (*Server, error) {
+func (a *App) Listen(ctx context.Context, address string, edge Edge, page playground.Page) (*Server, error) {
 	doors, err := openDoors(ctx, address, edge)
 	if err != nil {
 		return nil, err
 	}
-	s, err := a.serve(doors, edge, playground)
+	s, err := a.serve(doors, edge, page)
 	if err != nil {
 		doors.close()
 	}
@@ -95,7 +96,7 @@ func listen(ctx context.Context, address, flag string) (net.Listener, error) {
 }
 
 // serve serves behind the doors, which are closed when the server stops.
-func (a *App) serve(doors doors, edge Edge, playground graph.Playground) (*Server, error) {
+func (a *App) serve(doors doors, edge Edge, page playground.Page) (*Server, error) {
 	if err := edge.check(); err != nil {
 		return nil, err
 	}
@@ -113,7 +114,9 @@ func (a *App) serve(doors doors, edge Edge, playground graph.Playground) (*Serve
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", api)
-	mux.Handle("GET /playground", playground.Handler("/graphql"))
+	explore := page.Handler("/playground", "/graphql")
+	mux.Handle("GET /playground", explore)
+	mux.Handle("GET /playground/", explore)
 	mux.Handle("GET /{$}", http.RedirectHandler("/playground", http.StatusFound))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { health{OK: true}.write(w) })
 	mux.Handle("GET /readyz", &readiness{app: a, stopping: s.stopping})
