@@ -28,6 +28,7 @@ var levels = map[string]int{
 	"internal/doctor":     14,
 	"internal/live":       14,
 	"internal/selection":  13,
+	"internal/follow":     12,
 	"internal/tail":       11,
 	"internal/feedback":   10,
 	"internal/tenant":     9,
@@ -61,7 +62,7 @@ var levels = map[string]int{
 
 // forbidden are packages, with all below them, that no room may use but those named.
 var forbidden = map[string][]string{
-	"database/sql":                             {"internal/feedback", "internal/selection", "internal/contact", "internal/settings", "internal/cube", "internal/job", "internal/store", "ent/migrate", "bench", "internal/pgtest"},
+	"database/sql":                             {"internal/feedback", "internal/selection", "internal/contact", "internal/settings", "internal/cube", "internal/follow", "internal/job", "internal/store", "ent/migrate", "bench", "internal/pgtest"},
 	"github.com/lib/pq":                        {"internal/feedback", "internal/cube", "internal/store", "bench", "internal/pgtest"},
 	"modernc.org/sqlite":                       {"internal/store", "bench"},
 	"testing":                                  {"internal/pgtest", "internal/storetest", "internal/feedback/feedbacktest", "ent/enttest"},

@@ -14,6 +14,7 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/follow"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/job"
 	"github.com/zeroten/zeroten/internal/live"
@@ -52,6 +53,7 @@ type App struct {
 	Watcher *tenant.Watcher
 	Tail    *tail.Tail
 	Live    *live.Hub
+	Follow  *follow.Runner
 	Observe *observe.Observer
 
 	// lagging, where not nil, says which of the log's readers are too far behind to be of use.
@@ -111,6 +113,7 @@ func Open(ctx context.Context, cfg Config) (a *App, err error) {
 	}
 	a.States = settings.NewStates(db)
 	a.Tail = tail.New(db, tail.Config{Log: cfg.Log})
+	a.Follow = follow.NewRunner(db, a.Tail, follow.Config{Log: cfg.Log})
 	a.Live = live.NewHub(db, a.States, a.Tail, live.Config{Now: cfg.Now, Log: cfg.Log})
 	a.Log, err = feedback.NewLog(db, feedback.Config{Now: cfg.Now, Observe: a.Observe.Flush, Flushed: a.Tail.Flushed})
 	if err != nil {
@@ -130,7 +133,7 @@ func Open(ctx context.Context, cfg Config) (a *App, err error) {
 	return a, nil
 }
 
-// Work begins to work jobs, those first that a stopped process left behind.
+// Work begins to work jobs, those first that a stopped process left behind, and to follow logs.
 func (a *App) Work(ctx context.Context) error {
 	err := a.DB.Monitor(func(err error) {
 		if err != nil {
@@ -145,6 +148,7 @@ func (a *App) Work(ctx context.Context) error {
 	if err := a.jobs.Start(ctx); err != nil {
 		return err
 	}
+	a.Follow.Start()
 	return a.Builder.Resume(ctx)
 }
 
@@ -155,6 +159,9 @@ func (a *App) Close() error {
 		ctx, cancel := context.WithTimeout(context.Background(), jobsTimeout)
 		defer cancel()
 		errs = append(errs, a.jobs.Stop(ctx))
+	}
+	if a.Follow != nil {
+		a.Follow.Close()
 	}
 	if a.Log != nil {
 		errs = append(errs, a.Log.Close())

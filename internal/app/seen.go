@@ -26,7 +26,7 @@ func (a *App) measure() {
 		}
 		return 0
 	})
-	o.Register(a.queues(), a.readers())
+	o.Register(a.queues(), a.readers(), a.followers())
 	o.Gauge("http_connections", "Open connections; event streams and sockets apart.", func() float64 { return float64(a.connections.Load()) })
 	o.Gauges("jobs", "Jobs by state.", "state", func() map[string]float64 {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -107,6 +107,9 @@ func (a *App) readersLag() error {
 	case s.Tenants > 0 && !s.LastPoll.IsZero() && time.Since(s.LastPoll) > maxSilence:
 		return fmt.Errorf("nothing was read for %s", time.Since(s.LastPoll).Round(time.Second))
 	}
+	if n := a.Follow.Stranded(); n > 0 {
+		return fmt.Errorf("%d followers of logs are behind, and nobody has owned them for a minute", n)
+	}
 	return nil
 }
 
@@ -117,6 +120,45 @@ func (a *App) countConnection(_ net.Conn, state http.ConnState) {
 		a.connections.Add(1)
 	case http.StateClosed, http.StateHijacked:
 		a.connections.Add(-1)
+	}
+}
+
+// followers are gauges of those who follow logs durably.
+func (a *App) followers() prometheus.Collector {
+	return &followers{
+		app:   a,
+		owned: described("followers_owned", "Followers of logs that this process owns."),
+		events: prometheus.NewDesc("zeroten_follower_lag_events", "Events that the slowest follower of a kind is behind its log, in all processes.",
+			[]string{"kind"}, nil),
+		seconds: prometheus.NewDesc("zeroten_follower_lag_seconds", "Age of the oldest event that a follower of a kind has not taken, in all processes.",
+			[]string{"kind"}, nil),
+	}
+}
+
+type followers struct {
+	app                    *App
+	owned, events, seconds *prometheus.Desc
+}
+
+// Describe tells what the values are.
+func (f *followers) Describe(to chan<- *prometheus.Desc) {
+	to <- f.owned
+	to <- f.events
+	to <- f.seconds
+}
+
+// Collect tells the values.
+func (f *followers) Collect(to chan<- prometheus.Metric) {
+	to <- prometheus.MustNewConstMetric(f.owned, prometheus.GaugeValue, float64(f.app.Follow.Owned()))
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	lags, err := f.app.Follow.Lags(ctx)
+	if err != nil {
+		f.app.log.Warn("measuring followers", "error", err.Error())
+	}
+	for kind, lag := range lags {
+		to <- prometheus.MustNewConstMetric(f.events, prometheus.GaugeValue, lag.Events, kind)
+		to <- prometheus.MustNewConstMetric(f.seconds, prometheus.GaugeValue, lag.Seconds, kind)
 	}
 }
 

@@ -78,6 +78,9 @@ var tables = []table{
 		{"variant", orNull(isAnyText)}, {"dimension_values", isJSON[map[string]string]}, {"responded_at", isTime},
 	}},
 	{name: "idempotency_keys", columns: []column{{"key", isHash}, {"response_id", isID}, {"content", orNull(isContents)}}},
+	{name: "followers", columns: []column{
+		{"kind", isText}, {"id", isID}, {"position", isCount}, {"epoch", isCount}, {"owner", orNull(isID)}, {"lease_until", isCount},
+	}},
 	{name: "cubes", derived: true, columns: []column{
 		{"generation", isNumber}, {"shape", isJSON[trait.Shape]}, {"built_to", orNull(isID)}, {"whole", isBool}, {"done", isCount}, {"total", isCount},
 	}},

@@ -61,6 +61,13 @@ func Tables() []*schema.Table {
 		col("tenant_id", field.TypeUUID), of(col("key", field.TypeBytes), "bytea"),
 		col("response_id", field.TypeUUID), of(null(col("content", field.TypeBytes)), "bytea"))
 
+	// How far those have come who follow a log, of whom a tenant has one of a kind, with the zero id, or one for each of
+	// something. Nobody but the owner moves one on, until lease_until, by the database's clock in milliseconds since 1970;
+	// what is nobody's is so since then.
+	followers := table("followers", 3,
+		col("tenant_id", field.TypeUUID), &schema.Column{Name: "kind", Type: field.TypeString}, col("id", field.TypeUUID),
+		col("position", field.TypeInt64), col("epoch", field.TypeInt64), null(col("owner", field.TypeUUID)), col("lease_until", field.TypeInt64))
+
 	// Generations of cells. tenants.cube names the one that answers; a higher one is being built.
 	cubes := table("cubes", 2,
 		col("tenant_id", field.TypeUUID), col("generation", field.TypeInt32),
@@ -83,7 +90,7 @@ func Tables() []*schema.Table {
 	// The tenant's revision that wrote the row last. That of a month's total is of all the month's cells.
 	columns = append(columns, &schema.Column{Name: "changed", Type: field.TypeInt64, Default: 0})
 	cells := table("cells", 6, columns...)
-	return append(tables, events, tombstones, keys, cubes, profiles, cells)
+	return append(tables, events, tombstones, keys, followers, cubes, profiles, cells)
 }
 
 // table makes a table whose first so many columns are its primary key.

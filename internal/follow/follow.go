@@ -1,0 +1,573 @@
+// Package follow has something done for every entry of a tenant's log: each once, in order, by one of the processes that
+// share a database, and also where these are killed meanwhile.
+//
+// A follower has a position in its tenant's log, which is kept in the database (table followers). What is done for the
+// entries after it is done in the transaction that moves it: both take effect, or neither. One process at a time owns a
+// follower, for as long as its lease lasts by the database's clock. Each new owner counts the follower's epoch up, and a
+// move takes effect only for the owner and the epoch that the row has, so that one who was only slow, and takes itself for
+// the owner still, can do no harm.
+package follow
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/flight"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/tail"
+)
+
+const (
+	// lease is how long an owner is one without saying so again, and renewEvery when it does.
+	lease      = 30 * time.Second
+	renewEvery = lease / 3
+	// strandedAfter is for how long nobody may own a follower that lags behind.
+	strandedAfter = 60 * time.Second
+	// maxClaim is how many followers a process takes at once, so that others get their share.
+	maxClaim = 64
+	// atOnce is for how many followers something is done at once in a process.
+	atOnce = 4
+	// portion is how many entries are taken in one transaction at most.
+	portion = 500
+	// patience is how long a statement of the runner's own may take, and maxBackoff how long it waits at most to try
+	// again what is not expected to pass.
+	patience   = 10 * time.Second
+	maxBackoff = 10 * time.Second
+)
+
+// Follower names a follower.
+type Follower struct {
+	Tenant uuid.UUID
+	Kind   string
+	// ID is whose it is where a tenant has several of the kind; else it is the zero id.
+	ID uuid.UUID
+}
+
+// Kind is what followers are for.
+type Kind struct {
+	// Name is kept in the database, and a label in metrics: it must not be changed.
+	Name string
+	// EachTenant gives every tenant one follower of the kind, with the zero id, which begins with the first entry of the
+	// log. Others are made by Begin.
+	EachTenant bool
+	// Take is given the next entries of the follower's log, one or more, in a context of the tenant and outside of any
+	// transaction. It returns what is to be done for them in the one that moves the position on; nil is nothing. Where it
+	// or that fails, nothing has happened, and the same entries come again, perhaps more of them, perhaps in another
+	// process. It is called for one portion of a follower's entries after the other.
+	//
+	// An entry's response is as it was when the log was read. What became of it since is told by a later entry: whoever
+	// keeps what a response says forgets it with the entry that tells of its end.
+	Take func(ctx context.Context, f Follower, entries []*feedback.Entry) (effects func(tx *store.Tx) error, err error)
+}
+
+// Config of a Runner.
+type Config struct {
+	// Poll is how often it is looked for followers that nobody owns; zero means a second.
+	Poll time.Duration
+	// Log where nil is slog.Default.
+	Log *slog.Logger
+}
+
+// Runner owns followers on one process, and has done what they are for. Kinds are made known by Handle, all before Start.
+type Runner struct {
+	db    *store.DB
+	tail  *tail.Tail
+	cfg   Config
+	me    uuid.UUID
+	kinds map[string]Kind
+	slots chan struct{}
+
+	ctx     context.Context // until Close
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	// renewed is when the leases were renewed last. It belongs to the goroutine that ticks.
+	renewed time.Time
+
+	mu       sync.Mutex
+	closed   bool
+	owned    map[Follower]*owned
+	stranded int
+}
+
+// owned is a follower that this process owns, or did until a moment ago.
+type owned struct {
+	Follower
+
+	take   func(ctx context.Context, f Follower, entries []*feedback.Entry) (func(tx *store.Tx) error, error)
+	epoch  int64
+	ctx    context.Context // of the tenant, as long as the follower is owned
+	cancel context.CancelFunc
+	reader *tail.Reader
+	// position is for whoever works: only one does.
+	position int64
+
+	// working says that somebody does, and again that there may be more than was looked for; both under Runner.mu.
+	working, again bool
+}
+
+// NewRunner makes a Runner that hears of news by the tail, which is closed after it.
+func NewRunner(db *store.DB, from *tail.Tail, cfg Config) *Runner {
+	if cfg.Poll <= 0 {
+		cfg.Poll = time.Second
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	r := &Runner{
+		db: db, tail: from, cfg: cfg, me: uuid.New(), kinds: map[string]Kind{}, slots: make(chan struct{}, atOnce),
+		owned: map[Follower]*owned{},
+	}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	return r
+}
+
+// Handle has the runner own followers of the kind. It panics where the kind is known already.
+func (r *Runner) Handle(k Kind) {
+	if _, known := r.kinds[k.Name]; known || k.Name == "" || k.Take == nil {
+		panic(fmt.Sprintf("follow: a kind %q that cannot be", k.Name))
+	}
+	r.kinds[k.Name] = k
+}
+
+// Begin makes a follower of what comes after a position of the tenant's log. Some process owns it soon after the
+// transaction has committed.
+func Begin(ctx context.Context, db *store.DB, tx *store.Tx, f Follower, position int64) error {
+	// One that is made anew is none of those that there were before.
+	_, err := tx.SQL.ExecContext(ctx, `INSERT INTO followers (tenant_id, kind, id, position, epoch, lease_until)
+		VALUES ($1, $2, $3, $4, $5, `+clock(db)+`)`, f.Tenant, f.Kind, f.ID, position, rand.Int64N(1<<62))
+	if err != nil {
+		return fmt.Errorf("beginning to follow a log: %w", err)
+	}
+	return nil
+}
+
+// End forgets a follower: once the transaction has committed nothing more is done for it. There may be none.
+func End(ctx context.Context, tx *store.Tx, f Follower) error {
+	_, err := tx.SQL.ExecContext(ctx, `DELETE FROM followers WHERE tenant_id = $1 AND kind = $2 AND id = $3`, f.Tenant, f.Kind, f.ID)
+	if err != nil {
+		return fmt.Errorf("ending to follow a log: %w", err)
+	}
+	return nil
+}
+
+// Start begins to own followers, unless there are no kinds of them.
+func (r *Runner) Start() {
+	if len(r.kinds) == 0 {
+		return
+	}
+	const doing = "follow: owning followers"
+	r.running.Add(1)
+	caught := flight.Logged(r.cfg.Log, doing)
+	flight.Go(func() {
+		defer r.running.Done()
+		flight.Steadily(r.ctx, r.tickAll, caught)
+	}, caught)
+}
+
+func (r *Runner) tickAll() {
+	ticks := time.NewTicker(r.cfg.Poll)
+	defer ticks.Stop()
+	for failed := false; ; {
+		err := r.tick(r.ctx)
+		switch {
+		case r.ctx.Err() != nil:
+			return
+		case err != nil && !failed:
+			r.cfg.Log.Warn("follow: the database does not say what is to be followed", "error", err.Error())
+		case err == nil && failed:
+			r.cfg.Log.Info("follow: the database says again what is to be followed")
+		}
+		failed = err != nil
+		select {
+		case <-ticks.C:
+		case <-r.ctx.Done():
+			return
+		}
+	}
+}
+
+// Close stops what is being done, and gives the followers to others. It returns when nothing runs any more.
+func (r *Runner) Close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.cancel()
+	r.running.Wait()
+	r.mu.Lock()
+	left := slices.Collect(maps.Values(r.owned))
+	r.mu.Unlock()
+	for _, o := range left {
+		r.leave(o)
+	}
+	if len(left) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), patience)
+	defer cancel()
+	err := r.db.Write(ctx, func(tx *store.Tx) error {
+		_, err := tx.SQL.ExecContext(ctx, `UPDATE followers SET owner = NULL, lease_until = `+clock(r.db)+` WHERE owner = $1`, r.me)
+		return err
+	})
+	if err != nil {
+		r.cfg.Log.Warn("follow: what is followed is left to the end of its lease", "error", err.Error())
+	}
+}
+
+// clock is the database's: milliseconds since 1970.
+func clock(db *store.DB) string {
+	if db.Dialect == store.Postgres {
+		return `(extract(epoch FROM clock_timestamp()) * 1000)::bigint`
+	}
+	return `CAST(unixepoch('subsec') * 1000 AS INTEGER)`
+}
+
+// tick takes followers that nobody owns, and looks which ones are this process's.
+func (r *Runner) tick(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	news, err := r.look(ctx)
+	if err != nil {
+		return err
+	}
+	if now := time.Now(); news || now.Sub(r.renewed) >= renewEvery {
+		if err := r.db.Write(ctx, func(tx *store.Tx) error { return r.claim(ctx, tx) }); err != nil {
+			return fmt.Errorf("claiming followers: %w", err)
+		}
+		r.renewed = now
+	}
+	return r.reconcile(ctx)
+}
+
+// names are those of the kinds, as a parameter.
+func (r *Runner) names() string {
+	return store.Texts(r.db.Dialect, slices.Sorted(maps.Keys(r.kinds)))
+}
+
+// look reports whether there is something to claim, and notes what has been left alone for long.
+func (r *Runner) look(ctx context.Context) (news bool, err error) {
+	free, stranded := 0, 0
+	err = store.Each(ctx, r.db.Reader, func(rows *sql.Rows) error { return rows.Scan(&free, &stranded) },
+		`SELECT coalesce(sum(CASE WHEN f.lease_until <= c.now THEN 1 ELSE 0 END), 0),
+			coalesce(sum(CASE WHEN f.lease_until <= c.now - $2 AND f.position < t.log_position THEN 1 ELSE 0 END), 0)
+		FROM (SELECT `+clock(r.db)+` AS now) c, followers f JOIN tenants t ON t.id = f.tenant_id
+		WHERE `+store.In(r.db.Dialect, "f.kind", "text", "$1"), r.names(), strandedAfter.Milliseconds())
+	if err != nil {
+		return false, fmt.Errorf("looking for followers: %w", err)
+	}
+	r.mu.Lock()
+	r.stranded = stranded
+	r.mu.Unlock()
+	if free > 0 {
+		return true, nil
+	}
+	for _, k := range r.kinds {
+		if !k.EachTenant {
+			continue
+		}
+		lacking := false
+		err := store.Each(ctx, r.db.Reader, func(rows *sql.Rows) error { return rows.Scan(&lacking) },
+			`SELECT EXISTS (SELECT 1 FROM tenants t WHERE `+r.hasNone()+`)`, k.Name, uuid.Nil)
+		if err != nil {
+			return false, fmt.Errorf("looking for tenants that nobody follows: %w", err)
+		}
+		if lacking {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// nobody is the parameter $2, the zero id, whose type PostgreSQL has to be told.
+func (r *Runner) nobody() string {
+	if r.db.Dialect == store.Postgres {
+		return `$2::uuid`
+	}
+	return `$2`
+}
+
+// hasNone holds for a tenant t that has no follower of the kind $1 with the id $2.
+func (r *Runner) hasNone() string {
+	return `NOT EXISTS (SELECT 1 FROM followers f WHERE f.tenant_id = t.id AND f.kind = CAST($1 AS text) AND f.id = ` + r.nobody() + `)`
+}
+
+// claim makes the followers that each tenant has, renews the leases, and takes what nobody owns.
+func (r *Runner) claim(ctx context.Context, tx *store.Tx) error {
+	for _, k := range r.kinds {
+		if !k.EachTenant {
+			continue
+		}
+		_, err := tx.SQL.ExecContext(ctx, `INSERT INTO followers (tenant_id, kind, id, position, epoch, lease_until)
+			SELECT t.id, CAST($1 AS text), `+r.nobody()+`, 0, CAST($3 AS bigint), `+clock(r.db)+` FROM tenants t WHERE `+r.hasNone()+`
+			ON CONFLICT DO NOTHING`,
+			k.Name, uuid.Nil, rand.Int64N(1<<62))
+		if err != nil {
+			return err
+		}
+	}
+	// Those that are being moved just now renew their leases by themselves, and nobody waits for them.
+	unlocked := ""
+	if r.db.Dialect == store.Postgres {
+		unlocked = ` FOR UPDATE SKIP LOCKED`
+	}
+	const which = ` FROM which WHERE followers.tenant_id = which.tenant_id AND followers.kind = which.kind AND followers.id = which.id`
+	_, err := tx.SQL.ExecContext(ctx, `WITH which AS MATERIALIZED (SELECT tenant_id, kind, id FROM followers WHERE owner = $1`+unlocked+`)
+		UPDATE followers SET lease_until = `+clock(r.db)+` + $2`+which, r.me, lease.Milliseconds())
+	if err != nil {
+		return err
+	}
+	_, err = tx.SQL.ExecContext(ctx, `WITH which AS MATERIALIZED (SELECT tenant_id, kind, id FROM followers
+			WHERE lease_until <= `+clock(r.db)+` AND `+store.In(r.db.Dialect, "kind", "text", "$3")+` ORDER BY random() LIMIT $4`+unlocked+`)
+		UPDATE followers SET owner = $1, epoch = epoch + 1, lease_until = `+clock(r.db)+` + $2`+which,
+		r.me, lease.Milliseconds(), r.names(), maxClaim)
+	return err
+}
+
+// reconcile owns what the database says is this process's, and leaves what is not.
+func (r *Runner) reconcile(ctx context.Context) error {
+	type state struct{ epoch, position int64 }
+	mine := map[Follower]state{}
+	err := store.Each(ctx, r.db.Reader, func(rows *sql.Rows) error {
+		var f Follower
+		var s state
+		err := rows.Scan(&f.Tenant, &f.Kind, &f.ID, &s.epoch, &s.position)
+		mine[f] = s
+		return err
+	}, `SELECT tenant_id, kind, id, epoch, position FROM followers WHERE owner = $1`, r.me)
+	if err != nil {
+		return fmt.Errorf("looking which followers are owned: %w", err)
+	}
+	r.mu.Lock()
+	var gone []*owned
+	for f, o := range r.owned {
+		if s, still := mine[f]; !still || s.epoch != o.epoch {
+			gone = append(gone, o)
+		}
+	}
+	r.mu.Unlock()
+	for _, o := range gone {
+		r.leave(o)
+	}
+	for f, s := range mine {
+		if err := r.own(f, s.epoch, s.position); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// own begins to do what a follower is for, unless that has begun.
+func (r *Runner) own(f Follower, epoch, position int64) error {
+	o := &owned{Follower: f, take: r.kinds[f.Kind].Take, epoch: epoch, position: position}
+	r.mu.Lock()
+	_, known := r.owned[f]
+	if !known && !r.closed {
+		o.ctx, o.cancel = context.WithCancel(auth.ForTenant(r.ctx, f.Tenant))
+		r.owned[f] = o
+	}
+	r.mu.Unlock()
+	if o.ctx == nil {
+		return nil
+	}
+	reader, err := r.tail.Read(f.Tenant, tail.Handler{Changed: func() { r.wake(o) }})
+	if err != nil {
+		r.leave(o)
+		return fmt.Errorf("following a log: %w", err)
+	}
+	r.mu.Lock()
+	o.reader = reader
+	left := r.owned[f] != o
+	r.mu.Unlock()
+	if left {
+		reader.Stop()
+	}
+	r.wake(o)
+	return nil
+}
+
+// leave ends what is done for a follower that belongs to others now, or to nobody.
+func (r *Runner) leave(o *owned) {
+	o.cancel()
+	r.mu.Lock()
+	if r.owned[o.Follower] == o {
+		delete(r.owned, o.Follower)
+	}
+	reader := o.reader
+	r.mu.Unlock()
+	if reader != nil {
+		reader.Stop()
+	}
+}
+
+// wake has somebody look for what is to be done, now or once he has done what he is at.
+func (r *Runner) wake(o *owned) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || o.working {
+		o.again = true
+		return
+	}
+	o.working = true
+	r.running.Add(1)
+	flight.Go(func() {
+		defer r.running.Done()
+		r.work(o)
+	}, flight.Logged(r.cfg.Log, "follow: following a log"))
+}
+
+// work does all that is to be done for a follower.
+func (r *Runner) work(o *owned) {
+	for failures := 0; ; {
+		more, err := r.turn(o)
+		switch {
+		case o.ctx.Err() != nil || errors.Is(err, errLeft):
+			r.leave(o) // what is still ours is found so at the next tick
+			return
+		case err != nil:
+			if failures++; failures == 1 {
+				r.cfg.Log.Warn("follow: trying again", "kind", o.Kind, "error", err.Error())
+			}
+			wait := tail.Backoff(failures)
+			if !store.MayPass(err) {
+				wait = min(wait<<min(failures, 10), maxBackoff)
+			}
+			pause(o.ctx, wait)
+			continue
+		}
+		failures = 0
+		if more {
+			continue
+		}
+		r.mu.Lock()
+		more, o.again = o.again, false
+		o.working = more
+		r.mu.Unlock()
+		if !more {
+			return
+		}
+	}
+}
+
+// turn takes one portion, when there is room for it.
+func (r *Runner) turn(o *owned) (more bool, err error) {
+	select {
+	case r.slots <- struct{}{}:
+		defer func() { <-r.slots }()
+	case <-o.ctx.Done():
+		return false, o.ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(o.ctx, lease)
+	defer cancel()
+	return r.step(ctx, o)
+}
+
+// errLeft says that a follower is owned by others now, or that it is somewhere else than was known.
+var errLeft = errors.New("the follower is another's")
+
+// step takes the next entries of a follower's log, and reports whether there may be more.
+func (r *Runner) step(ctx context.Context, o *owned) (more bool, err error) {
+	defer flight.Catch(&err)
+	entries, err := feedback.ReadEntries(ctx, r.db, o.position, portion)
+	if err != nil || len(entries) == 0 {
+		return false, err
+	}
+	if first := entries[0].Position; first != o.position+1 {
+		return false, fmt.Errorf("%w: after %d comes %d", tail.ErrLost, o.position, first)
+	}
+	effects, err := o.take(ctx, o.Follower, entries)
+	if err != nil {
+		return false, err
+	}
+	last := entries[len(entries)-1].Position
+	err = r.db.Write(ctx, func(tx *store.Tx) error {
+		// First, so that nobody else becomes the owner before the end of the transaction.
+		moved, err := tx.SQL.ExecContext(ctx, `UPDATE followers SET position = $6, lease_until = `+clock(r.db)+` + $7
+			WHERE tenant_id = $1 AND kind = $2 AND id = $3 AND owner = $4 AND epoch = $5 AND position = $8`,
+			o.Tenant, o.Kind, o.ID, r.me, o.epoch, last, lease.Milliseconds(), o.position)
+		if err != nil {
+			return fmt.Errorf("moving a follower: %w", err)
+		}
+		if n, err := moved.RowsAffected(); err != nil || n != 1 {
+			return errors.Join(err, errLeft)
+		}
+		if effects == nil {
+			return nil
+		}
+		return effects(tx)
+	})
+	if err != nil {
+		return false, err
+	}
+	o.position = last
+	return len(entries) == portion, nil
+}
+
+// Owned is how many followers this process owns.
+func (r *Runner) Owned() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.owned)
+}
+
+// Stranded is how many followers, of the kinds that this process knows, lag behind their logs and had no owner for a
+// minute, when that was last looked for.
+func (r *Runner) Stranded() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stranded
+}
+
+// Lag is how far the follower of a kind is behind its log that is the furthest behind.
+type Lag struct {
+	// Events is how many entries it has not taken, Seconds how old the first of them is.
+	Events, Seconds float64
+}
+
+// Lags reads how far the followers in the database are behind, by the names of the kinds that the runner knows.
+func (r *Runner) Lags(ctx context.Context) (map[string]Lag, error) {
+	lags := make(map[string]Lag, len(r.kinds))
+	if len(r.kinds) == 0 {
+		return lags, nil
+	}
+	for name := range r.kinds {
+		lags[name] = Lag{}
+	}
+	age := `(julianday('now') - julianday(e.at)) * 86400`
+	if r.db.Dialect == store.Postgres {
+		age = `extract(epoch FROM clock_timestamp() - e.at)::double precision`
+	}
+	err := store.Each(ctx, r.db.Reader, func(rows *sql.Rows) error {
+		var kind string
+		var l Lag
+		err := rows.Scan(&kind, &l.Events, &l.Seconds)
+		lags[kind] = Lag{l.Events, max(0, l.Seconds)} // the log's time is that of its process
+		return err
+	}, `SELECT f.kind, max(t.log_position - f.position), coalesce(max(`+age+`), 0)
+		FROM followers f JOIN tenants t ON t.id = f.tenant_id
+		LEFT JOIN events e ON e.tenant_id = f.tenant_id AND e.position = f.position + 1
+		WHERE f.position < t.log_position AND `+store.In(r.db.Dialect, "f.kind", "text", "$1")+` GROUP BY f.kind`, r.names())
+	if err != nil {
+		return nil, fmt.Errorf("reading how far followers are behind: %w", err)
+	}
+	return lags, nil
+}
+
+// pause waits, or until the context ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

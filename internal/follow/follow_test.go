@@ -1,0 +1,708 @@
+package follow
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/campaign"
+	"github.com/zeroten/zeroten/internal/contact"
+	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/storetest"
+	"github.com/zeroten/zeroten/internal/tail"
+	"github.com/zeroten/zeroten/internal/tenant"
+	"pgregory.net/rapid"
+)
+
+// world is a tenant with a campaign, and an index of what people said, which followers keep.
+type world struct {
+	t        *testing.T
+	db       *store.DB
+	log      *feedback.Log
+	tails    []*tail.Tail
+	ctx      context.Context
+	tenant   uuid.UUID
+	campaign string
+}
+
+func newWorld(t *testing.T, db *store.DB) *world {
+	t.Helper()
+	w := &world{t: t, db: db}
+	w.exec(`CREATE TABLE said (kind text, id text, response text, comment text)`)
+	number := `integer PRIMARY KEY`
+	if db.Dialect == store.Postgres {
+		number = `bigint GENERATED ALWAYS AS IDENTITY`
+	}
+	w.exec(`CREATE TABLE taken (n ` + number + `, kind text, id text, position bigint)`)
+	var err error
+	w.log, err = feedback.NewLog(db, feedback.Config{Flushed: func(tenant uuid.UUID, entries []*feedback.Entry) {
+		for _, from := range w.tails {
+			from.Flushed(tenant, entries)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.log.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	w.open()
+	return w
+}
+
+// open makes a tenant, of which all that follows is.
+func (w *world) open() {
+	w.t.Helper()
+	made, _, err := tenant.Create(w.t.Context(), w.db, tenant.CreateInput{Name: "Tenant", TimeZone: "UTC"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.tenant, w.ctx = made.ID, auth.ForTenant(w.t.Context(), made.ID)
+	c, err := campaign.Create(w.ctx, w.db, campaign.CreateInput{Name: "Campaign"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.campaign = id.Campaign.Format(c.ID)
+}
+
+func (w *world) exec(query string, args ...any) {
+	w.t.Helper()
+	if _, err := w.db.Writer.ExecContext(w.t.Context(), query, args...); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) count(query string, args ...any) (n int) {
+	w.t.Helper()
+	if err := w.db.Reader.QueryRowContext(w.t.Context(), query, args...).Scan(&n); err != nil {
+		w.t.Fatal(err)
+	}
+	return n
+}
+
+// record records n responses of a person, and returns their ids.
+func (w *world) record(n int, person string) (ids []string) {
+	w.t.Helper()
+	items := make([]feedback.Recording, n)
+	for i := range items {
+		items[i] = feedback.Recording{
+			Campaign: w.campaign, Score: i % 11, Channel: "API", Comment: new(fmt.Sprint("says ", i)), Contact: &contact.Input{ExternalID: &person},
+		}
+	}
+	out, err := w.log.Record(w.ctx, items)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, o := range out {
+		if o.Value == nil {
+			w.t.Fatal(o.Errors)
+		}
+		ids = append(ids, id.Response.Format(o.Value.ID))
+	}
+	return ids
+}
+
+// expire has the leases of an owner run out, or of all.
+func (w *world) expire(owner *Runner) {
+	w.t.Helper()
+	if owner == nil {
+		w.exec(`UPDATE followers SET lease_until = lease_until - $1`, lease.Milliseconds())
+	} else {
+		w.exec(`UPDATE followers SET lease_until = lease_until - $1 WHERE owner = $2`, lease.Milliseconds(), owner.me)
+	}
+}
+
+// index keeps the index, in the transaction that moves the follower.
+func index(ctx context.Context, tx *store.Tx, f Follower, entries []*feedback.Entry) error {
+	for _, e := range entries {
+		if _, err := tx.SQL.ExecContext(ctx, `INSERT INTO taken (kind, id, position) VALUES ($1, $2, $3)`, f.Kind, f.ID.String(), e.Position); err != nil {
+			return err
+		}
+		_, err := tx.SQL.ExecContext(ctx, `DELETE FROM said WHERE kind = $1 AND id = $2 AND response = $3`, f.Kind, f.ID.String(), e.Event.Response.String())
+		if err == nil && e.Response != nil && e.Response.Comment != nil {
+			_, err = tx.SQL.ExecContext(ctx, `INSERT INTO said (kind, id, response, comment) VALUES ($1, $2, $3, $4)`,
+				f.Kind, f.ID.String(), e.Event.Response.String(), *e.Response.Comment)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// indexing is a kind that keeps the index, and nothing else.
+func indexing(name string, eachTenant bool) Kind {
+	return Kind{Name: name, EachTenant: eachTenant, Take: func(ctx context.Context, f Follower, entries []*feedback.Entry) (func(*store.Tx) error, error) {
+		return func(tx *store.Tx) error { return index(ctx, tx, f, entries) }, nil
+	}}
+}
+
+// process makes a runner that is not started: the test has it tick and step.
+func (w *world) process(kinds ...Kind) *Runner {
+	w.t.Helper()
+	quiet := slog.New(slog.DiscardHandler)
+	from := tail.New(w.db, tail.Config{Poll: time.Hour, Alone: true, Log: quiet})
+	r := NewRunner(w.db, from, Config{Poll: 5 * time.Millisecond, Log: quiet})
+	w.tails = append(w.tails, from)
+	for _, k := range kinds {
+		r.Handle(k)
+	}
+	w.t.Cleanup(func() {
+		r.Close()
+		from.Close()
+	})
+	return r
+}
+
+// still has nothing be done by itself.
+func still(r *Runner) *Runner {
+	for range atOnce {
+		r.slots <- struct{}{}
+	}
+	return r
+}
+
+func (w *world) tick(r *Runner) {
+	w.t.Helper()
+	if err := r.tick(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) begin(f Follower, position int64) Follower {
+	w.t.Helper()
+	f.Tenant = w.tenant
+	if err := w.db.Write(w.ctx, func(tx *store.Tx) error { return Begin(w.ctx, w.db, tx, f, position) }); err != nil {
+		w.t.Fatal(err)
+	}
+	return f
+}
+
+// stepAll has all that a process owns, or thinks that it does, taken as far as it goes.
+func stepAll(ctx context.Context, r *Runner) {
+	r.mu.Lock()
+	all := slices.Collect(maps.Values(r.owned))
+	r.mu.Unlock()
+	for _, o := range all {
+		for more := true; more; {
+			var err error
+			if more, err = r.step(auth.ForTenant(ctx, o.Tenant), o); errors.Is(err, errLeft) {
+				r.leave(o)
+			}
+		}
+	}
+}
+
+// arrived waits until followers of the kind have taken all.
+func (w *world) arrived(kind string) {
+	w.t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; <-time.After(time.Millisecond) {
+		behind := w.count(`SELECT count(*) FROM tenants t LEFT JOIN followers f ON f.tenant_id = t.id AND f.kind = $1
+			WHERE f.position IS NULL OR f.position < t.log_position`, kind)
+		if behind == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatal("waiting in vain for followers to arrive")
+		}
+	}
+}
+
+// check compares what a follower did with what it should have done after a position.
+func (w *world) check(t interface{ Errorf(string, ...any) }, f Follower, after int64) {
+	w.t.Helper()
+	var position, end int64
+	if err := w.db.Reader.QueryRowContext(w.t.Context(), `SELECT f.position, t.log_position FROM followers f JOIN tenants t ON t.id = f.tenant_id
+		WHERE f.tenant_id = $1 AND f.kind = $2 AND f.id = $3`, f.Tenant, f.Kind, f.ID).Scan(&position, &end); err != nil {
+		w.t.Fatal(err)
+	}
+	if position != end {
+		t.Errorf("it is at %d, and should be at %d", position, end)
+	}
+	want := after
+	err := store.Each(w.t.Context(), w.db.Reader, func(rows *sql.Rows) error {
+		var p int64
+		err := rows.Scan(&p)
+		if want++; p != want {
+			t.Errorf("took %d, want %d", p, want)
+		}
+		return err
+	}, `SELECT position FROM taken WHERE kind = $1 AND id = $2 ORDER BY n`, f.Kind, f.ID.String())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if want != end {
+		t.Errorf("took up to %d, want %d", want, end)
+	}
+}
+
+// same compares the index with what people say now.
+func (w *world) same(t interface{ Errorf(string, ...any) }, kind string) {
+	w.t.Helper()
+	said := map[string]string{}
+	collect := func(into func(response, comment string), query string, args ...any) {
+		err := store.Each(w.t.Context(), w.db.Reader, func(rows *sql.Rows) error {
+			var response, comment string
+			err := rows.Scan(&response, &comment)
+			into(response, comment)
+			return err
+		}, query, args...)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	collect(func(response, comment string) { said[response] = comment }, `SELECT id, comment FROM responses WHERE comment IS NOT NULL`)
+	found := 0
+	collect(func(response, comment string) {
+		if found++; said[response] != comment {
+			t.Errorf("%s is said to say %q, and says %q", response, comment, said[response])
+		}
+	}, `SELECT response, comment FROM said WHERE kind = $1`, kind)
+	if found != len(said) {
+		t.Errorf("the index holds %d, want %d", found, len(said))
+	}
+}
+
+// TestFromTheBeginning follows the whole past of tenants that were there before, with what was amended, deleted and erased,
+// and of one that comes later; and goes on with what comes in.
+func TestFromTheBeginning(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		ids := w.record(700, "ann")
+		more := w.record(700, "bob")
+		change := func(ids []string) {
+			t.Helper()
+			if _, err := w.log.Amend(w.ctx, feedback.Amendment{ID: ids[0], Comment: new("changed")}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.log.Amend(w.ctx, feedback.Amendment{ID: ids[1], Comment: new("")}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.log.Delete(w.ctx, ids[2]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		erase := func(person string) {
+			t.Helper()
+			var contact uuid.UUID
+			err := db.Reader.QueryRowContext(w.ctx, `SELECT id FROM contacts WHERE tenant_id = $1 AND external_id = $2`, w.tenant, person).Scan(&contact)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.log.Erase(w.ctx, id.Contact.Format(contact)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		change(ids)
+		change(more)
+		erase("ann")
+		first := Follower{Tenant: w.tenant, Kind: "index"}
+		r := w.process(indexing("index", true))
+		r.Start()
+		w.arrived("index")
+		w.same(t, "index")
+		w.check(t, first, 0)
+		change(w.record(5, "cid"))
+		erase("bob")
+		w.arrived("index")
+		w.same(t, "index")
+		w.check(t, first, 0)
+
+		w.exec(`DELETE FROM taken`)
+		w.open()
+		w.record(3, "dan")
+		w.arrived("index")
+		w.same(t, "index")
+		w.check(t, Follower{Tenant: w.tenant, Kind: "index"}, 0)
+	})
+}
+
+// TestProcessesShare has two processes share followers, and one take over from the other when it is dead, and no sooner.
+func TestProcessesShare(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		const followers = maxClaim + 10
+		w := newWorld(t, db)
+		a, b, other := still(w.process(indexing("hook", false))), still(w.process(indexing("hook", false))), still(w.process(indexing("mail", false)))
+		var all []Follower
+		for range followers {
+			all = append(all, w.begin(Follower{Kind: "hook", ID: uuid.New()}, 0))
+		}
+		w.tick(other)
+		w.tick(a)
+		w.tick(b)
+		w.tick(a)
+		if a.Owned() != maxClaim || b.Owned() != followers-maxClaim || other.Owned() != 0 {
+			t.Errorf("they own %d, %d and %d", a.Owned(), b.Owned(), other.Owned())
+		}
+		w.record(3, "ann")
+		stepAll(t.Context(), a)
+		stepAll(t.Context(), b)
+		// One is killed in the middle of its work.
+		w.record(2, "bob")
+		w.tick(b)
+		if b.Owned() != followers-maxClaim {
+			t.Errorf("before the lease is over the other owns %d", b.Owned())
+		}
+		w.expire(a)
+		w.tick(b)
+		if b.Owned() != followers {
+			t.Errorf("after the lease the other owns %d", b.Owned())
+		}
+		stepAll(t.Context(), b)
+		for _, f := range all {
+			w.check(t, f, 0)
+		}
+		// Who comes back later finds nothing of its own.
+		w.tick(a)
+		if a.Owned() != 0 {
+			t.Errorf("who was late owns %d", a.Owned())
+		}
+	})
+}
+
+// TestSlowOwner has an owner pause in the middle, beyond its lease, while another goes on: it can no longer write.
+func TestSlowOwner(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		pausing, proceed := make(chan struct{}), make(chan struct{})
+		slow := indexing("index", true)
+		effects := 0
+		slow.Take = func(ctx context.Context, f Follower, entries []*feedback.Entry) (func(*store.Tx) error, error) {
+			pausing <- struct{}{}
+			<-proceed
+			return func(tx *store.Tx) error {
+				effects++
+				return index(ctx, tx, f, entries)
+			}, nil
+		}
+		w.record(4, "ann")
+		a, b := w.process(slow), still(w.process(indexing("index", true)))
+		w.tick(a)
+		<-pausing
+		w.expire(nil)
+		w.tick(b)
+		stepAll(t.Context(), b)
+		w.record(3, "bob")
+		close(proceed)
+		a.mu.Lock()
+		for len(a.owned) > 0 { // it leaves what it finds to be another's
+			a.mu.Unlock()
+			select {
+			case <-pausing:
+				t.Error("it goes on with what is another's")
+			default:
+			}
+			a.mu.Lock()
+		}
+		a.mu.Unlock()
+		stepAll(t.Context(), b)
+		if effects != 0 {
+			t.Errorf("the slow one wrote %d times", effects)
+		}
+		w.check(t, Follower{Tenant: w.tenant, Kind: "index"}, 0)
+		w.same(t, "index")
+		// Nor does it write where the other was slow, too, and nobody else came: the epoch is another.
+		o := &owned{Follower: Follower{Tenant: w.tenant, Kind: "index"}, take: indexing("", false).Take, epoch: 1, position: 7}
+		w.record(1, "cid")
+		if _, err := b.step(w.ctx, o); !errors.Is(err, errLeft) {
+			t.Errorf("with an old epoch: %v", err)
+		}
+	})
+}
+
+// TestGivesBack stops a process: another need not wait for the lease.
+func TestGivesBack(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		w.record(2, "ann")
+		a, b := w.process(indexing("index", true)), w.process(indexing("index", true))
+		a.Start()
+		w.arrived("index")
+		a.Close()
+		w.record(2, "bob")
+		w.tick(b)
+		if b.Owned() != 1 {
+			t.Error("it is not given back")
+		}
+		w.arrived("index")
+		w.check(t, Follower{Tenant: w.tenant, Kind: "index"}, 0)
+	})
+}
+
+// TestBeginEnd makes a follower in the middle of a log, forgets it, and makes it anew, all while it is owned.
+func TestBeginEnd(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		w.record(3, "ann")
+		r := still(w.process(indexing("hook", false)))
+		f := w.begin(Follower{Kind: "hook", ID: uuid.New()}, 2)
+		w.tick(r)
+		stepAll(t.Context(), r)
+		w.check(t, f, 2)
+		old := r.owned[f]
+		err := db.Write(w.ctx, func(tx *store.Tx) error { return End(w.ctx, tx, f) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.record(2, "bob")
+		if _, err := r.step(w.ctx, old); !errors.Is(err, errLeft) {
+			t.Errorf("what was ended goes on: %v", err)
+		}
+		w.begin(f, 3)
+		if _, err := r.step(w.ctx, old); !errors.Is(err, errLeft) {
+			t.Errorf("what was ended goes on as another: %v", err)
+		}
+		w.tick(r)
+		if r.owned[f] == old || old.ctx.Err() == nil {
+			t.Error("what was ended is still owned")
+		}
+		stepAll(t.Context(), r)
+		w.check(t, f, 2) // 3 by the one, 4 and 5 by the other
+		if err := db.Write(w.ctx, func(tx *store.Tx) error { return End(w.ctx, tx, f) }); err != nil {
+			t.Fatal(err)
+		}
+		w.tick(r)
+		if r.Owned() != 0 {
+			t.Errorf("in the end it owns %d", r.Owned())
+		}
+	})
+}
+
+// TestFaults fails before the transaction and within it, by errors and panics: all of it is done in the end, once.
+func TestFaults(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		w.record(3, "ann")
+		fault := 0
+		k := Kind{Name: "index", EachTenant: true, Take: func(ctx context.Context, f Follower, entries []*feedback.Entry) (func(*store.Tx) error, error) {
+			fault++
+			switch fault {
+			case 1:
+				return nil, errors.New("taking")
+			case 2:
+				panic("taking")
+			}
+			return func(tx *store.Tx) error {
+				if err := index(ctx, tx, f, entries); err != nil {
+					return err
+				}
+				switch fault {
+				case 3:
+					return errors.New("writing")
+				case 4:
+					panic("writing")
+				}
+				return nil
+			}, nil
+		}}
+		w.process(k).Start()
+		w.arrived("index")
+		w.check(t, Follower{Tenant: w.tenant, Kind: "index"}, 0)
+		if fault != 5 {
+			t.Errorf("it was tried %d times", fault)
+		}
+	})
+}
+
+// TestMissing has entries lack at the beginning of what is to be followed: nothing is left out.
+func TestMissing(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		w.record(3, "ann")
+		r := still(w.process(indexing("index", true)))
+		w.tick(r)
+		w.exec(`DELETE FROM events WHERE position = 1`)
+		for _, o := range r.owned {
+			if _, err := r.step(w.ctx, o); !errors.Is(err, tail.ErrLost) {
+				t.Errorf("got %v", err)
+			}
+		}
+		if n := w.count(`SELECT count(*) FROM taken`); n != 0 {
+			t.Errorf("%d entries are taken", n)
+		}
+	})
+}
+
+// TestLags measures followers that are behind, and finds those that nobody owns.
+func TestLags(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		r := still(w.process(indexing("index", true), indexing("hook", false), indexing("idle", false)))
+		w.tick(r)
+		near, far := w.begin(Follower{Kind: "hook", ID: uuid.New()}, 0), w.begin(Follower{Kind: "hook", ID: uuid.New()}, 0)
+		w.begin(Follower{Kind: "unknown", ID: uuid.New()}, 0)
+		w.record(5, "ann")
+		w.tick(r)
+		stepAll(t.Context(), r)
+		w.exec(`UPDATE followers SET position = 4 WHERE id = $1`, near.ID)
+		w.exec(`UPDATE followers SET position = 2 WHERE id = $1`, far.ID)
+		w.exec(`UPDATE events SET at = $1 WHERE position = 5`, time.Now().Add(-time.Hour).UTC())
+		lags, err := r.Lags(w.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l := lags["hook"]; len(lags) != 3 || l.Events != 3 || l.Seconds < 3600 || l.Seconds > 7200 || lags["index"] != (Lag{}) || lags["idle"] != (Lag{}) {
+			t.Errorf("got %v", lags)
+		}
+		stranded := func(ago time.Duration, want int) {
+			t.Helper()
+			w.exec(`UPDATE followers SET lease_until = `+clock(db)+` - $1`, ago.Milliseconds())
+			if news, err := r.look(w.ctx); err != nil || !news || r.Stranded() != want {
+				t.Errorf("%v after their leases %d are stranded, want %d: news %t, %v", ago, r.Stranded(), want, news, err)
+			}
+		}
+		stranded(strandedAfter-20*time.Second, 0)
+		stranded(strandedAfter, 2)
+		w.tick(r)
+		if news, err := r.look(w.ctx); err != nil || news || r.Stranded() != 0 {
+			t.Errorf("when they are owned again %d are stranded, news %t, %v", r.Stranded(), news, err)
+		}
+	})
+}
+
+// TestRenews has leases that are nearly over last again.
+func TestRenews(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		r := still(w.process(indexing("index", true)))
+		w.tick(r)
+		w.exec(`UPDATE followers SET lease_until = lease_until - 20000`)
+		left := func() int { return w.count(`SELECT lease_until - ` + clock(db) + ` FROM followers`) }
+		w.tick(r)
+		if left() > 10_000 {
+			t.Error("a lease is renewed too soon")
+		}
+		r.renewed = r.renewed.Add(-renewEvery)
+		w.tick(r)
+		if left() <= 10_000 {
+			t.Errorf("%d ms are left", left())
+		}
+	})
+}
+
+// errKilled ends a transaction of a process that is killed.
+var errKilled = errors.New("killed")
+
+// TestExactlyOnce has processes be killed at any step, and be slow, and lose leases, in any order: what is done is done once
+// and in order.
+func TestExactlyOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		rapid.Check(t, func(rt *rapid.T) {
+			w.exec(`DELETE FROM taken`)
+			w.exec(`DELETE FROM said`)
+			w.exec(`DELETE FROM followers`)
+			defer func() {
+				for _, from := range w.tails {
+					from.Close()
+				}
+				w.tails = nil
+			}()
+			start := int64(w.count(`SELECT log_position FROM tenants WHERE id = $1`, w.tenant))
+			type process struct {
+				*Runner
+
+				// killed says where it dies next: in Take, within the transaction before or after it wrote, or not.
+				killed string
+			}
+			var processes [2]*process
+			begin := func(n int) {
+				p := &process{}
+				quiet := slog.New(slog.DiscardHandler)
+				from := tail.New(db, tail.Config{Poll: time.Hour, Alone: true, Log: quiet})
+				w.tails = append(w.tails, from)
+				p.Runner = still(NewRunner(db, from, Config{Log: quiet}))
+				p.Handle(Kind{Name: "hook", Take: func(ctx context.Context, f Follower, entries []*feedback.Entry) (func(*store.Tx) error, error) {
+					if p.killed == "taking" {
+						return nil, errKilled
+					}
+					entries = slices.Clone(entries)
+					return func(tx *store.Tx) error {
+						if p.killed == "before" {
+							return errKilled
+						}
+						if err := index(ctx, tx, f, entries); err != nil {
+							return err
+						}
+						if p.killed == "after" {
+							return errKilled
+						}
+						return nil
+					}, nil
+				}})
+				processes[n] = p
+			}
+			begin(0)
+			begin(1)
+			followers := []Follower{w.begin(Follower{Kind: "hook", ID: uuid.New()}, start), w.begin(Follower{Kind: "hook", ID: uuid.New()}, start)}
+			one := func(rt *rapid.T) int { return rapid.IntRange(0, 1).Draw(rt, "who") }
+			rt.Repeat(map[string]func(*rapid.T){
+				"record": func(rt *rapid.T) { w.record(rapid.IntRange(1, 3).Draw(rt, "n"), "ann") },
+				"tick":   func(rt *rapid.T) { w.tick(processes[one(rt)].Runner) },
+				"step":   func(rt *rapid.T) { stepAll(w.ctx, processes[one(rt)].Runner) },
+				"expire": func(*rapid.T) { w.expire(nil) },
+				"kill": func(rt *rapid.T) {
+					n := one(rt)
+					// With "later" the transaction has committed, and the process does not know.
+					processes[n].killed = rapid.SampledFrom([]string{"taking", "before", "after", "later"}).Draw(rt, "where")
+					stepAll(w.ctx, processes[n].Runner)
+					begin(n)
+				},
+				"unheard": func(rt *rapid.T) { // the answer to a commit is lost
+					p := processes[one(rt)]
+					for _, o := range p.owned {
+						before := o.position
+						if _, err := p.step(w.ctx, o); err == nil {
+							o.position = before
+						}
+					}
+				},
+			})
+			w.expire(nil)
+			w.tick(processes[0].Runner)
+			stepAll(w.ctx, processes[0].Runner)
+			w.tick(processes[0].Runner) // what it left, since it was somewhere else than it knew
+			stepAll(w.ctx, processes[0].Runner)
+			for _, f := range followers {
+				w.check(rt, f, start)
+			}
+		})
+	})
+}
+
+// TestTogether has two processes follow while much comes in, and be killed again and again.
+func TestTogether(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		begin := func() *Runner {
+			r := w.process(indexing("index", true))
+			r.Start()
+			return r
+		}
+		processes := [2]*Runner{begin(), begin()}
+		for n := range 6 {
+			w.record(40, "ann")
+			p := processes[n%2]
+			// As if it were killed: nobody gives anything back.
+			p.cancel()
+			p.running.Wait()
+			w.expire(p)
+			processes[n%2] = begin()
+		}
+		w.arrived("index")
+		w.same(t, "index")
+		w.check(t, Follower{Tenant: w.tenant, Kind: "index"}, 0)
+	})
+}
