@@ -78,8 +78,16 @@ onEachDatabase('A page in a browser', {}, (world) => {
   // shown is what each list shows, oldest first.
   const shown = (page) => Promise.all(lists.map(async (list) => (await page.locator(`#${list} p`).allTextContents()).reverse()));
 
-  // connected waits until both lists listen: what was recorded before is not for them.
+  // said waits until the page says this of both connections.
+  const said = (page, ...states) =>
+    page.waitForFunction(
+      ([ids, wanted]) => ids.every((id, i) => document.querySelector(`#${id} output`)?.textContent === (wanted[i] ?? wanted[0])),
+      [lists, states],
+    );
+
+  // connected waits until the page says that it is, and both lists listen: what was recorded before is not for them.
   async function connected(page) {
+    await said(page, 'connected');
     for (let i = 1; (await shown(page)).some((comments) => comments.length === 0); i++) await gold([`hello ${i}`]);
   }
 
@@ -101,7 +109,9 @@ onEachDatabase('A page in a browser', {}, (world) => {
         if (i === 4) await proxy.cut();
       }
       want.push(...inside);
+      await said(page, 'not connected, trying again');
       await proxy.mend();
+      await said(page, 'connected');
       await latest(page, inside.at(-1));
     }
     const last = ['The technician was on time, and kind. 😀', '<b>No markup</b>', 'The last one'];
@@ -130,6 +140,7 @@ onEachDatabase('A page in a browser', {}, (world) => {
     await gold(['for those who are allowed']);
     await latest(good, 'for those who are allowed');
     assert.deepEqual(await shown(bad), [[], []]);
+    await said(bad, 'refused', 'not connected, trying again');
   });
 
   // playground opens the playground where no other host is to be reached, and notes what it asks of others, what its
