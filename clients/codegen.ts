@@ -21,6 +21,7 @@ export default {
           TimeZone: 'string',
           Locale: 'string',
           EmailAddress: 'string',
+          FilterObject: 'FeedbackFilter',
           Traits: 'Readonly<Record<string, string | number | boolean>>',
         },
       },

@@ -51,9 +51,9 @@ async function postgres() {
 export const databases = { SQLite: sqlite, ...(process.env.TEST_DATABASE_URL && { PostgreSQL: postgres }) };
 
 // onEachDatabase describes tests that get a running server for each database: body is called with what will hold it, as
-// `world.server`, once they run.
-export function onEachDatabase(name, options, body) {
-  for (const [database, make] of Object.entries(databases)) {
+// `world.server`, once they run. among has the databases where it is not each of them.
+export function onEachDatabase(name, { among = databases, ...options }, body) {
+  for (const [database, make] of Object.entries(among)) {
     describe(`${name} on ${database}`, options, () => {
       const world = {};
       before(async () => {

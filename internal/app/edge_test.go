@@ -53,6 +53,8 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 		{http.MethodGet, site + "/playground", http.StatusOK},
 		{http.MethodHead, site + "/playground", http.StatusOK},
 		{http.MethodPost, site + "/playground", http.StatusMethodNotAllowed},
+		{http.MethodGet, site + "/playground/", http.StatusNotFound},
+		{http.MethodGet, site + "/playground/nothing.js", http.StatusNotFound},
 		{http.MethodGet, site + "/healthz", http.StatusOK},
 		{http.MethodGet, site + "/readyz", http.StatusOK},
 		{http.MethodGet, site + "/nothing", http.StatusNotFound},

@@ -64,7 +64,7 @@ createRoot(page).render(
     <GraphiQL
       fetcher={fetcher(endpoint, withKey)}
       defaultTabs={tabs}
-      storage={storage('zeroten:', JSON.stringify(tabs.map(({ variables }) => variables)))}
+      storage={storage('zeroten:', JSON.stringify(tabs.flatMap(({ variables }) => variables ?? [])))}
       schemaDescription
       inputValueDeprecation
     >

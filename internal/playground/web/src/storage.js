@@ -1,12 +1,15 @@
-// storage is where GraphiQL keeps what was changed in its tabs, in the browser, under names that begin with prefix. Tabs
-// that were kept for other variables, as of a demo that is gone, with the ids of campaigns that were in it, are let go.
+// What GraphiQL keeps of its tabs; it keeps the theme, the history and the widths of its panes too.
+const ofTabs = ['tabState', 'query', 'variables', 'headers'];
+
+// storage is where GraphiQL keeps what was changed, in the browser, under names that begin with prefix. Tabs that were kept
+// for other variables, as of a demo that is gone, with the id of a campaign that was in it, are let go.
 export function storage(prefix, variables) {
-  const names = () => Object.keys(localStorage).filter((name) => name.startsWith(prefix));
   const kept = `${prefix}variables`;
   if (localStorage.getItem(kept) !== variables) {
-    for (const name of names()) if (!/:(theme|\w+Flex)$/.test(name)) localStorage.removeItem(name);
+    for (const name of ofTabs) localStorage.removeItem(`${prefix}graphiql:${name}`);
     localStorage.setItem(kept, variables);
   }
+  const names = () => Object.keys(localStorage).filter((name) => name.startsWith(prefix));
   return {
     get length() {
       return names().length;

@@ -1,0 +1,195 @@
+// The playground in a real browser that reaches nothing but the server. It knows nothing of databases, so one will do.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { after, before, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { chromium } from 'playwright-core';
+import { databases, onEachDatabase } from './lib/server.mjs';
+import { makeCampaign, record } from './lib/tenant.mjs';
+
+onEachDatabase('The playground', { among: { SQLite: databases.SQLite } }, (world) => {
+  before(async () => {
+    world.browser = await chromium.launch({
+      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+      args: ['--no-sandbox'],
+    });
+    world.campaign = await makeCampaign(world.server, 'Pages');
+  });
+  after(() => world.browser?.close());
+
+  // playground opens the playground where no other host is to be reached, and notes what it asks of others, what its
+  // policy refuses and what goes wrong in it. In none of the tests may there be any.
+  async function playground(t, { prepare = () => {}, ...options } = {}) {
+    const page = await world.browser.newPage({ viewport: { width: 1280, height: 720 }, ...options });
+    t.after(() => page.close());
+    const wrong = [];
+    await page.route((url) => url.origin !== world.server.url, (route) => {
+      wrong.push(`asked for ${route.request().url()}`);
+      return route.abort();
+    });
+    page.on('pageerror', (error) => wrong.push(error.message));
+    page.on('console', (message) => message.type() === 'error' && wrong.push(message.text()));
+    await page.exposeFunction('refused', (what) => wrong.push(what));
+    await page.addInitScript(() => {
+      addEventListener('securitypolicyviolation', (e) => window.refused(`${e.effectiveDirective} ${e.blockedURI}`));
+    });
+    await prepare(page);
+    await page.goto(`${world.server.url}/playground`);
+    await page.locator('.graphiql-query-editor .view-line').first().waitFor();
+    return { page, wrong };
+  }
+
+  // run opens the tab of an example, and runs it.
+  async function run(page, name, first) {
+    await page.locator('.graphiql-tabs').getByTitle(name, { exact: true }).click();
+    await page.waitForFunction((text) => document.querySelector('.graphiql-query-editor')?.textContent.replaceAll('\u00a0', ' ').includes(text), first);
+    await page.locator('.graphiql-execute-button').click();
+  }
+
+  // answer waits until the response holds all of these texts.
+  const answer = (page, ...wanted) =>
+    page.waitForFunction(
+      (texts) => {
+        const shown = document.querySelector('.graphiql-response')?.textContent.replaceAll('\u00a0', ' ');
+        return texts.every((text) => shown?.includes(text));
+      },
+      wanted,
+    );
+
+  // filled gives the Record tab its variables.
+  async function filled(page) {
+    await page.locator('.graphiql-tabs').getByTitle('Record', { exact: true }).click();
+    await page.getByRole('button', { name: 'Variables', exact: true }).click();
+    await page.locator('.graphiql-editor-tool .graphiql-editor:not(.hidden) .view-lines').click();
+    await page.keyboard.insertText(JSON.stringify({ campaign: world.campaign }));
+  }
+
+  // listen opens the Listen tab, and waits until it hears. What is recorded before it listens is not for it, and it does
+  // not say when it begins: so something is said until it hears.
+  async function listen(page) {
+    await run(page, 'Listen', 'subscription Listen');
+    let heard = false;
+    const hearing = answer(page, '"kind": "RECORDED"', 'hello').finally(() => (heard = true));
+    for (let i = 1; !heard; i++) {
+      await record(world.server, world.campaign, [`hello ${i}`]);
+      await setTimeout(100);
+    }
+    await hearing;
+  }
+
+  test('the playground asks, records and listens, with no other host to be reached', async (t) => {
+    const sent = [];
+    const { page, wrong } = await playground(t, {
+      prepare: (page) => page.on('websocket', (socket) => socket.on('framesent', ({ payload }) => sent.push(JSON.parse(payload)))),
+    });
+    assert.match(await page.getByRole('note').textContent(), /Put a key here/);
+    await run(page, 'Welcome', 'query Welcome');
+    await answer(page, 'UNAUTHENTICATED');
+    await page.getByRole('textbox', { name: 'Key' }).fill(` Bearer ${world.server.key} `);
+    assert.equal(await page.getByRole('note').count(), 0);
+    await run(page, 'Welcome', 'query Welcome');
+    await answer(page, '"nps"', '"trend"');
+    await listen(page);
+    const other = await playground(t);
+    await other.page.getByRole('textbox', { name: 'Key' }).fill(world.server.key);
+    await filled(other.page);
+    await run(other.page, 'Record', 'mutation Record');
+    await answer(other.page, '"recordResponse"', '"category": "PROMOTER"', '"userErrors": []');
+    assert.deepEqual(other.wrong, []);
+    await answer(page, '"score": 9', 'The technician was on time, and kind.');
+    assert.deepEqual(sent[0], { type: 'connection_init', payload: { Authorization: `Bearer ${world.server.key}` } });
+    // The key is this tab's, and stays while it is open; what the schema says is there.
+    await page.reload();
+    assert.equal(await page.getByRole('textbox', { name: 'Key' }).inputValue(), world.server.key);
+    assert.equal(await page.evaluate(() => JSON.stringify(window.localStorage).includes('z10_')), false);
+    await page.getByRole('button', { name: 'Show Documentation Explorer' }).click();
+    await page.getByRole('link', { name: 'Subscription', exact: true }).click();
+    await page.getByText('feedbackReceived', { exact: true }).first().waitFor();
+    // 401 is what the browser says of the first run.
+    assert.deepEqual(wrong.filter((text) => !/status of 401/.test(text)), []);
+  });
+
+  test('the playground keeps the tabs of its demo, and lets those of another go', async (t) => {
+    const { page } = await playground(t);
+    const titles = () => page.locator('.graphiql-tab-button').allTextContents();
+    const examples = await titles();
+    assert.equal(examples[0], 'Welcome');
+    assert.equal(examples.at(-1), 'Listen');
+    await page.getByRole('button', { name: 'New tab' }).click();
+    await page.locator('.graphiql-query-editor .view-lines').click();
+    await page.keyboard.insertText('query Mine { viewer { scopes } }');
+    await page.locator('.graphiql-tabs').getByTitle('Mine', { exact: true }).waitFor();
+    for (const [variables, want] of [[null, [...examples, 'Mine']], ['["of another demo"]', examples]]) {
+      // Tabs are written down a moment after they were changed.
+      await page.waitForFunction(() => window.localStorage.getItem('zeroten:graphiql:tabState')?.includes('Mine'));
+      if (variables) await page.evaluate((text) => window.localStorage.setItem('zeroten:variables', text), variables);
+      await page.reload();
+      await page.locator('.graphiql-query-editor .view-line').first().waitFor();
+      assert.deepEqual(await titles(), want);
+    }
+  });
+
+  test('the playground listens over server-sent events where there are no sockets', async (t) => {
+    const streams = [];
+    const { page, wrong } = await playground(t, {
+      prepare: async (page) => {
+        await page.routeWebSocket(/./, (socket) => socket.close({ code: 1006 }));
+        page.on('request', (request) => request.headers().accept === 'text/event-stream' && streams.push(request.headers().authorization));
+      },
+    });
+    await page.getByRole('textbox', { name: 'Key' }).fill(world.server.key);
+    await listen(page);
+    await record(world.server, world.campaign, ['over a stream']);
+    await answer(page, 'over a stream');
+    assert.deepEqual(streams, [`Bearer ${world.server.key}`]);
+    assert.deepEqual(wrong, []);
+  });
+
+  test('the playground may load nothing from elsewhere, and run nothing that is written into it', async (t) => {
+    const { page, wrong } = await playground(t);
+    await page.evaluate(async () => {
+      const add = (name, attributes) => document.body.appendChild(Object.assign(document.createElement(name), attributes));
+      add('script', { textContent: 'window.ran = true' });
+      add('script', { src: 'https://cdn.example/index.js' });
+      add('script', { src: '/graphql?query={__typename}' });
+      add('div', {}).setAttribute('onclick', 'window.ran = true');
+      document.querySelector('[onclick]').click();
+      // By a timer, since what the test itself evaluates is not held to the policy.
+      await new Promise((done) => window.setTimeout(() => {
+        try {
+          window.eval('window.ran = true');
+        } finally {
+          done();
+        }
+      }));
+      await fetch('https://example.com/').catch(() => {});
+    });
+    for (const what of [
+      'script-src-elem inline',
+      'script-src-elem https://cdn.example/index.js',
+      'script-src-attr inline',
+      'script-src eval',
+      'connect-src https://example.com/',
+      `Refused to execute script from '${world.server.url}/graphql`,
+    ]) {
+      while (!wrong.some((one) => one.startsWith(what))) await setTimeout(20, undefined, { signal: t.signal });
+    }
+    assert.equal(await page.evaluate(() => window.ran), undefined);
+  });
+
+  test('no page of another origin frames the playground', async (t) => {
+    const server = createServer((_, response) => {
+      response.setHeader('content-type', 'text/html');
+      response.end(`<iframe src="${world.server.url}/playground"></iframe>`);
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => server.close());
+    const page = await world.browser.newPage();
+    t.after(() => page.close());
+    const refused = page.waitForEvent('console', (message) => /frame/i.test(message.text()));
+    await page.goto(`http://127.0.0.1:${server.address().port}/`);
+    assert.match((await refused).text(), /frame-ancestors|X-Frame-Options/i);
+  });
+});
