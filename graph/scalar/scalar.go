@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/trait"
@@ -42,8 +43,8 @@ func text(v any, what string, most int) (string, error) {
 	if !ok {
 		return "", fault("%s must be a string", what)
 	}
-	if len(s) > most && utf8.RuneCountInString(s) > most {
-		return "", fault("%s has more than %d characters", what, most)
+	if long := apierror.TooLongFor(most, s); long != "" {
+		return "", fault("%s may have %s", what, long)
 	}
 	if strings.ContainsRune(s, 0) {
 		return "", fault("%s holds the character U+0000, which cannot be stored", what)

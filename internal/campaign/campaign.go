@@ -4,8 +4,6 @@ package campaign
 import (
 	"context"
 	"fmt"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
@@ -131,15 +129,10 @@ func validate(name, question, followUpQuestion *string) apierror.UserErrors {
 		text  *string
 		max   int
 	}{{"name", name, MaxName}, {"question", question, MaxQuestion}, {"followUpQuestion", followUpQuestion, MaxQuestion}} {
-		switch {
-		case f.text == nil:
-		case strings.TrimSpace(*f.text) == "":
-			errs.Add(apierror.Required, []string{f.field}, "The %s must not be empty.", f.field)
-		case utf8.RuneCountInString(*f.text) > f.max:
-			errs.Add(apierror.TooLong, []string{f.field}, "At most %d characters.", f.max)
-		case f.field == "name" && (*f.text == trait.None || *f.text == trait.Other):
-			errs.Add(apierror.NotAllowed, []string{f.field}, "%s has a meaning of its own in breakdowns: take another name.", *f.text)
-		}
+		errs.Filled(f.max, f.text, f.field)
+	}
+	if name != nil && (*name == trait.None || *name == trait.Other) {
+		errs.Add(apierror.NotAllowed, []string{"name"}, "%s has a meaning of its own in breakdowns: take another name.", *name)
 	}
 	return errs
 }

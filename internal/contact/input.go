@@ -7,7 +7,6 @@ import (
 	"net/mail"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
@@ -40,18 +39,9 @@ func (in *Input) Validate() apierror.UserErrors {
 	if in.ExternalID == nil && in.Email == nil {
 		errs.Add(apierror.Required, []string{"externalId"}, "A contact needs an externalId or an email to be found by.")
 	}
-	if in.ExternalID != nil && strings.TrimSpace(*in.ExternalID) == "" {
-		errs.Add(apierror.Invalid, []string{"externalId"}, "An externalId must not be empty; leave it out where there is none.")
-	}
-	for _, f := range []struct {
-		field string
-		text  *string
-		max   int
-	}{{"externalId", in.ExternalID, MaxExternalID}, {"name", in.Name, MaxName}, {"phone", in.Phone, MaxPhone}} {
-		if f.text != nil && utf8.RuneCountInString(*f.text) > f.max {
-			errs.Add(apierror.TooLong, []string{f.field}, "At most %d characters.", f.max)
-		}
-	}
+	errs.FilledOrNone(MaxExternalID, in.ExternalID, "externalId")
+	errs.AtMost(MaxName, in.Name, "name")
+	errs.AtMost(MaxPhone, in.Phone, "phone")
 	return errs
 }
 

@@ -2,13 +2,11 @@ package contact
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
@@ -16,7 +14,6 @@ import (
 	entcontact "github.com/zeroten/zeroten/ent/contact"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/rate"
@@ -72,8 +69,8 @@ func Find(ctx context.Context, db *store.DB, visible Visible, idText, externalID
 		}
 		q.Where(entcontact.ID(target))
 	case externalID != nil:
-		if utf8.RuneCountInString(*externalID) > MaxExternalID {
-			return nil, apierror.BadRequest("externalId: at most %d characters.", MaxExternalID)
+		if fault := apierror.TooLongFor(MaxExternalID, *externalID); fault != "" {
+			return nil, apierror.BadRequest("externalId: %s.", fault)
 		}
 		q.Where(entcontact.ExternalID(*externalID))
 	default:
@@ -133,8 +130,8 @@ func List(
 		}
 	}
 	if filter.Search != nil && *filter.Search != "" {
-		if utf8.RuneCountInString(*filter.Search) > MaxSearch {
-			return nil, apierror.BadRequest("search: at most %d characters.", MaxSearch)
+		if fault := apierror.TooLongFor(MaxSearch, *filter.Search); fault != "" {
+			return nil, apierror.BadRequest("search: %s.", fault)
 		}
 		s.search(*filter.Search)
 	}
@@ -222,33 +219,29 @@ func (s *selection) segment(ctx context.Context, states *settings.States, idText
 	if err != nil {
 		return apierror.BadRequest("segment: %v.", err)
 	}
-	for {
-		state, err := states.Get(ctx, auth.Tenant(ctx))
-		if err != nil {
-			return err
-		}
-		saved, ok := state.Segments[target]
-		if only := auth.Narrowed(ctx).Segment; !ok || only != uuid.Nil && only != target {
-			return apierror.New(apierror.NotFoundCode, "There is no segment %s.", idText)
-		}
-		matcher, err := state.Matcher(ctx, s.db, saved.Rule)
-		if errors.Is(err, cube.ErrStale) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("segment %s: %w", idText, err)
-		}
-		today := state.Today(now)
-		s.traits = true
-		s.tests = append(s.tests, func(c *ent.Contact) bool {
-			values := state.Active.Shape.Values(c.Traits, today)
-			for i, value := range values {
-				values[i] = state.Active.Profiles.Covers(i, value)
-			}
-			return matcher.Match(values)
-		})
-		return nil
+	state, err := states.Get(ctx, auth.Tenant(ctx))
+	if err != nil {
+		return err
 	}
+	saved, ok := state.Segments[target]
+	narrowing := auth.Narrowed(ctx)
+	if only := narrowing.Segment; !ok || only != uuid.Nil && only != target {
+		return apierror.New(apierror.NotFoundCode, "There is no segment %s.", idText)
+	}
+	matcher, err := state.Matcher(narrowing, saved.Rule, "segment "+saved.Name)
+	if err != nil {
+		return fmt.Errorf("making segment %s ready: %w", idText, err)
+	}
+	today := state.Today(now)
+	s.traits = true
+	s.tests = append(s.tests, func(c *ent.Contact) bool {
+		values := state.Active.Shape.Values(c.Traits, today)
+		for i, value := range values {
+			values[i] = state.Active.Profiles.Covers(i, value)
+		}
+		return matcher.Match(values)
+	})
+	return nil
 }
 
 func (s *selection) query() *ent.ContactQuery {

@@ -105,7 +105,7 @@ func TestSeed(t *testing.T) {
 		var names []string
 		for _, g := range state.Segments {
 			names = append(names, g.Name)
-			m, err := state.Matcher(h.ctx, db, g.Rule)
+			m, err := state.Matcher(auth.Narrowing{}, g.Rule, g.Name)
 			if err != nil {
 				t.Fatalf("segment %s: %v", g.Name, err)
 			}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
@@ -23,6 +24,15 @@ func TestTables(t *testing.T) {
 		}
 		if len(tables[at].columns) > len(want.Columns) {
 			t.Errorf("%s has %d columns, and %d are checked", want.Name, len(want.Columns), len(tables[at].columns))
+		}
+	}
+}
+
+// What has an id of its own is named by it.
+func TestKindsHaveTables(t *testing.T) {
+	for _, kind := range id.Kinds() {
+		if !slices.ContainsFunc(tables, func(t table) bool { return t.kind == kind }) {
+			t.Errorf("no table has rows whose ids begin with %s_", kind)
 		}
 	}
 }

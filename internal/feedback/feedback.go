@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
@@ -65,16 +64,14 @@ func (r *Recording) Validate(now time.Time) (campaign uuid.UUID, errs apierror.U
 		errs.Add(apierror.Invalid, []string{"campaign"}, "%v.", err)
 	}
 	errs = append(errs, validateScore(r.Score)...)
-	errs = append(errs, validateComment(r.Comment)...)
+	errs.AtMost(MaxComment, r.Comment, "comment")
 	if r.Contact != nil {
 		errs = append(errs, r.Contact.Validate().Under("contact")...)
 	}
 	if !isChannel(r.Channel) {
 		errs.Add(apierror.Invalid, []string{"channel"}, "There is no channel %q.", r.Channel)
 	}
-	if r.Variant != nil && utf8.RuneCountInString(*r.Variant) > MaxVariant {
-		errs.Add(apierror.TooLong, []string{"variant"}, "At most %d characters.", MaxVariant)
-	}
+	errs.AtMost(MaxVariant, r.Variant, "variant")
 	if r.Variant != nil && (*r.Variant == trait.None || *r.Variant == trait.Other) {
 		errs.Add(apierror.Invalid, []string{"variant"}, "%s has a meaning of its own in breakdowns; leave the variant out where there is none.", *r.Variant)
 	}
@@ -86,14 +83,10 @@ func (r *Recording) Validate(now time.Time) (campaign uuid.UUID, errs apierror.U
 			errs.Add(apierror.OutOfRange, []string{"respondedAt"}, "More than five minutes ahead of the server's clock, which shows %s.", now.Format(time.RFC3339))
 		}
 	}
-	if k := r.IdempotencyKey; k != nil {
-		switch {
-		case *k == "":
-			errs.Add(apierror.Invalid, []string{"idempotencyKey"}, "An idempotency key must not be empty; leave it out where there is none.")
-		case utf8.RuneCountInString(*k) > MaxIdempotencyKey:
-			errs.Add(apierror.TooLong, []string{"idempotencyKey"}, "At most %d characters.", MaxIdempotencyKey)
-		}
+	if k := r.IdempotencyKey; k != nil && *k == "" {
+		errs.Add(apierror.Invalid, []string{"idempotencyKey"}, "An idempotency key must not be empty; leave it out where there is none.")
 	}
+	errs.AtMost(MaxIdempotencyKey, r.IdempotencyKey, "idempotencyKey")
 	return campaign, errs
 }
 
@@ -102,16 +95,6 @@ func isChannel(c response.Channel) bool { return response.ChannelValidator(c) ==
 func validateScore(score int) (errs apierror.UserErrors) {
 	if score < 0 || score > 10 {
 		errs.Add(apierror.OutOfRange, []string{"score"}, "A score is 0 to 10, not %d.", score)
-	}
-	return errs
-}
-
-func validateComment(comment *string) (errs apierror.UserErrors) {
-	if comment == nil {
-		return nil
-	}
-	if n := utf8.RuneCountInString(*comment); n > MaxComment {
-		errs.Add(apierror.TooLong, []string{"comment"}, "At most %d characters, not %d.", MaxComment, n)
 	}
 	return errs
 }
@@ -202,7 +185,8 @@ func (a *Amendment) Validate() (response uuid.UUID, errs apierror.UserErrors) {
 	if a.Score != nil {
 		errs = append(errs, validateScore(*a.Score)...)
 	}
-	return response, append(errs, validateComment(a.Comment)...)
+	errs.AtMost(MaxComment, a.Comment, "comment")
+	return response, errs
 }
 
 // EventKind says what happened to a response.

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"container/heap"
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -109,11 +108,7 @@ func (c *cells) labelsOf(key string) (labels, error) {
 	case !def.IsDimension:
 		return labels{}, apierror.BadRequest("breakdown: the trait %s is no dimension; make it one with defineTrait.", key)
 	case at < 0:
-		soFar := fmt.Sprintf(": %d of %d so far", c.state.Rebuild.Done, c.state.Rebuild.Total)
-		if c.narrowed {
-			soFar = ""
-		}
-		return labels{}, apierror.BadRequest("breakdown: past responses are still being taken in for the trait %s%s. Ask again when all are.", key, soFar)
+		return labels{}, c.state.BeingTakenIn(c.narrowing, "breakdown", "the trait "+key)
 	}
 	return c.ofColumn(profiles.Column(at)), nil
 }

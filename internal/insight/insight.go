@@ -146,8 +146,8 @@ type split struct {
 type cells struct {
 	state *settings.State
 	cells *cube.Cells
-	// narrowed says that the caller is, and must not learn how many responses there are in all.
-	narrowed bool
+	// narrowing is the caller's.
+	narrowing auth.Narrowing
 
 	// mu guards what follows: folds over the same cells run one after the other, and need little memory then.
 	mu sync.Mutex
@@ -214,7 +214,7 @@ func (s *source) read(ctx context.Context, sp split) (*cells, error) {
 			return err
 		}
 		out = &cells{
-			state: state, cells: found, narrowed: !auth.Narrowed(ctx).IsZero(),
+			state: state, cells: found, narrowing: auth.Narrowed(ctx),
 			parts: map[cut]*parts{}, rests: map[*group][]int32{}, breakdowns: map[breakdown][]*FeedbackGroup{},
 		}
 		return nil

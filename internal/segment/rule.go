@@ -183,7 +183,7 @@ func (c *checker) in(dim trait.Dimension, values, path []string) {
 func valueFault(dim trait.Dimension, ranges []string, value string) string {
 	switch dim.Kind {
 	case trait.Text:
-		if len(value) > trait.MaxText && utf8.RuneCountInString(value) > trait.MaxText || strings.ContainsRune(value, 0) || !utf8.ValidString(value) {
+		if apierror.TooLongFor(trait.MaxText, value) != "" || strings.ContainsRune(value, 0) || !utf8.ValidString(value) {
 			return "a text is valid UTF-8 of at most " + strconv.Itoa(trait.MaxText) + " characters, without U+0000"
 		}
 	case trait.Boolean:

@@ -5,10 +5,8 @@ package selection
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
@@ -189,24 +187,16 @@ func (sel *Selection) addSaved(g settings.Segment) error {
 }
 
 func (sel *Selection) addRule(rule segment.Rule, name string) error {
-	s := sel.state
-	matcher, err := segment.Compile(rule, s.Active.Shape.Dimensions)
-	if err == nil {
-		sel.segments = append(sel.segments, matcher)
-		sel.NarrowsProfiles = true
-		return nil
-	}
-	if s.Building != nil && rule.Validate(s.Building.Shape.Dimensions) == nil {
-		soFar := fmt.Sprintf(": %d of %d so far", s.Rebuild.Done, s.Rebuild.Total)
-		if !sel.narrowing.IsZero() {
-			soFar = "" // they would learn how many there are in all
-		}
-		return apierror.BadRequest("%s: past responses are still being taken in for a trait that it uses%s. Ask again when all are.", name, soFar)
-	}
+	matcher, err := sel.state.Matcher(sel.narrowing, rule, name)
 	if errs, ok := errors.AsType[apierror.UserErrors](err); ok {
 		return apierror.BadRequest("%s: %v", name, errs)
 	}
-	return fmt.Errorf("compiling %s: %w", name, err)
+	if err != nil {
+		return err
+	}
+	sel.segments = append(sel.segments, matcher)
+	sel.NarrowsProfiles = true
+	return nil
 }
 
 func (f *Filter) selectDays(sel *Selection, _ Within, now time.Time) error {
@@ -254,8 +244,8 @@ func (f *Filter) selectRest(sel *Selection, _ Within, _ time.Time) error {
 	}
 	sel.Categories = f.Categories
 	if f.Search != nil {
-		if utf8.RuneCountInString(*f.Search) > MaxSearch {
-			return apierror.BadRequest("filter.search: at most %d characters.", MaxSearch)
+		if fault := apierror.TooLongFor(MaxSearch, *f.Search); fault != "" {
+			return apierror.BadRequest("filter.search: %s.", fault)
 		}
 		sel.terms = terms(*f.Search)
 	}

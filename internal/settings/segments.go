@@ -6,14 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/segment"
@@ -142,13 +139,7 @@ func findSegment(ctx context.Context, tx *store.Tx, target uuid.UUID) (*ent.Segm
 // beneath a rule.
 func validateSegment(ctx context.Context, tx *store.Tx, tenant uuid.UUID, name *string, rule *segment.Rule) error {
 	var errs apierror.UserErrors
-	switch {
-	case name == nil:
-	case strings.TrimSpace(*name) == "":
-		errs.Add(apierror.Required, []string{"name"}, "The name must not be empty.")
-	case utf8.RuneCountInString(*name) > MaxSegmentName:
-		errs.Add(apierror.TooLong, []string{"name"}, "At most %d characters.", MaxSegmentName)
-	}
+	errs.Filled(MaxSegmentName, name, "name")
 	if rule != nil {
 		s, err := definitions(ctx, tx.SQL, tenant)
 		if err != nil {
@@ -185,26 +176,26 @@ func ListSegments(ctx context.Context, db *store.DB, args page.Args) (*page.Conn
 	return list, nil
 }
 
-// Matcher makes a rule ready for the active generation's profiles. Where it was written for dimensions that are still
-// being built, the error is BAD_REQUEST and says how far that is; for any other fault it is UserErrors with fields
-// from the rule.
-func (s *State) Matcher(ctx context.Context, db *store.DB, rule segment.Rule) (*segment.Matcher, error) {
+// Matcher makes a rule ready for the active generation's profiles. name is what a caller who is narrowed to n knows the
+// rule by: where it was written for dimensions that are still being built, the error is that of BeingTakenIn. For any
+// other fault it is UserErrors with fields from the rule.
+func (s *State) Matcher(n auth.Narrowing, rule segment.Rule, name string) (*segment.Matcher, error) {
 	m, err := segment.Compile(rule, s.Active.Shape.Dimensions)
-	if err == nil || s.Building == nil || rule.Validate(s.Building.Shape.Dimensions) != nil {
-		return m, err
+	if err != nil && s.Building != nil && rule.Validate(s.Building.Shape.Dimensions) == nil {
+		return nil, s.BeingTakenIn(n, name, "a trait that it uses")
 	}
-	r, err := cube.Progress(ctx, db, s.Tenant)
-	if err != nil {
-		return nil, err
+	return m, err
+}
+
+// BeingTakenIn is the error for what cannot be answered yet since Building is not done: BAD_REQUEST, which begins with what
+// was asked, names the trait that it lacks, and says how far the building is. A caller who is narrowed to a part would learn
+// from that how many responses there are in all, and is not told.
+func (s *State) BeingTakenIn(n auth.Narrowing, asked, lacks string) error {
+	soFar := ""
+	if n.IsZero() {
+		soFar = fmt.Sprintf(": %d of %d so far", s.Rebuild.Done, s.Rebuild.Total)
 	}
-	if r == nil {
-		return nil, cube.ErrStale // built meanwhile
-	}
-	soFar := fmt.Sprintf(": %d of %d so far", r.Done, r.Total)
-	if !auth.Narrowed(ctx).IsZero() {
-		soFar = "" // they would learn how many there are in all
-	}
-	return nil, apierror.BadRequest("Past responses are still being taken in for the traits of this rule%s. Ask again when all are.", soFar)
+	return apierror.BadRequest("%s: past responses are still being taken in for %s%s. Ask again when all are.", asked, lacks, soFar)
 }
 
 // SegmentConnection is a page of segments, as the API has it.

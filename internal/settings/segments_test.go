@@ -284,7 +284,7 @@ func TestMatcher(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := s.Matcher(ctx, db, planIn("gold"))
+		m, err := s.Matcher(auth.Narrowing{}, planIn("gold"), "segment R")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -292,7 +292,7 @@ func TestMatcher(t *testing.T) {
 			t.Error("the rule does not match by age and plan")
 		}
 		regional := segment.Rule{Trait: &segment.Condition{Key: "region", IsKnown: new(true)}}
-		_, err = s.Matcher(ctx, db, regional)
+		_, err = s.Matcher(auth.Narrowing{}, regional, "segment R")
 		if got := segmentRefusals(t, err); !slices.Equal(got, []string{"NOT_FOUND trait.key"}) {
 			t.Errorf("got %q", got)
 		}
@@ -304,19 +304,16 @@ func TestMatcher(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.Building = building
-		if _, err := s.Matcher(ctx, db, regional); !errors.Is(err, cube.ErrStale) {
-			t.Errorf("built meanwhile: got %v, want ErrStale", err)
+		s.Building, s.Rebuild = building, cube.Rebuild{Done: 3, Total: 7}
+		const whole = "segment R: past responses are still being taken in for a trait that it uses: 3 of 7 so far. Ask again when all are."
+		const part = "segment R: past responses are still being taken in for a trait that it uses. Ask again when all are."
+		for want, n := range map[string]auth.Narrowing{whole: {}, part: {Segment: id.New()}} {
+			var bad *apierror.Error
+			if _, err := s.Matcher(n, regional, "segment R"); !errors.As(err, &bad) || bad.Code != apierror.BadRequestCode || bad.Message != want {
+				t.Errorf("narrowed to %v: got %v, want BAD_REQUEST: %s", n, err, want)
+			}
 		}
-		if _, err := db.Writer.ExecContext(ctx, `INSERT INTO cubes (tenant_id, generation, shape, whole, done, total)
-			VALUES ($1, $2, '{}', FALSE, 3, 7)`, auth.Tenant(ctx), building.Number); err != nil {
-			t.Fatal(err)
-		}
-		var bad *apierror.Error
-		if _, err := s.Matcher(ctx, db, regional); !errors.As(err, &bad) || bad.Code != apierror.BadRequestCode || !strings.Contains(bad.Message, "3 of 7") {
-			t.Errorf("got %v, want BAD_REQUEST with 3 of 7", err)
-		}
-		if _, err := s.Matcher(ctx, db, planIn("gold")); err != nil {
+		if _, err := s.Matcher(auth.Narrowing{}, planIn("gold"), "segment R"); err != nil {
 			t.Errorf("a rule of old dimensions: %v", err)
 		}
 	})

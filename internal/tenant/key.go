@@ -110,7 +110,7 @@ func (in *CreateKeyInput) Validate(now time.Time) apierror.UserErrors {
 
 // ValidateKeyName says what is wrong with the name of a key, whoever it belongs to.
 func ValidateKeyName(name string) (errs apierror.UserErrors) {
-	validateName(&errs, name, MaxKeyName)
+	errs.Filled(MaxKeyName, &name, "name")
 	return errs
 }
 

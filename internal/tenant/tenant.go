@@ -4,8 +4,6 @@ package tenant
 import (
 	"context"
 	"fmt"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
@@ -97,26 +95,9 @@ func create(ctx context.Context, tx *store.Tx, in CreateInput) (created *ent.Ten
 // Validate says what is wrong with a tenant's name and industry; what is nil is not given.
 func Validate(name, industry *string) apierror.UserErrors {
 	var errs apierror.UserErrors
-	if name != nil {
-		validateName(&errs, *name, MaxName)
-	}
-	switch {
-	case industry == nil:
-	case strings.TrimSpace(*industry) == "":
-		errs.Add(apierror.Invalid, []string{"industry"}, "An industry must not be empty; leave it out where there is none.")
-	case utf8.RuneCountInString(*industry) > MaxIndustry:
-		errs.Add(apierror.TooLong, []string{"industry"}, "At most %d characters.", MaxIndustry)
-	}
+	errs.Filled(MaxName, name, "name")
+	errs.FilledOrNone(MaxIndustry, industry, "industry")
 	return errs
-}
-
-func validateName(errs *apierror.UserErrors, name string, most int) {
-	switch {
-	case strings.TrimSpace(name) == "":
-		errs.Add(apierror.Required, []string{"name"}, "The name must not be empty.")
-	case utf8.RuneCountInString(name) > most:
-		errs.Add(apierror.TooLong, []string{"name"}, "At most %d characters.", most)
-	}
 }
 
 // Get finds a tenant that the caller may see, its own; nil where there is none.

@@ -56,10 +56,8 @@ func (d Definition) Validate() apierror.UserErrors {
 	case slices.Contains(reservedKeys, d.Key):
 		errs.Add(apierror.NotAllowed, []string{"key"}, "The key %s is reserved: every response has a %s besides its traits.", d.Key, d.Key)
 	}
-	switch {
-	case utf8.RuneCountInString(d.Label) > MaxLabel:
-		errs.Add(apierror.TooLong, []string{"label"}, "The label is longer than %d characters.", MaxLabel)
-	case !utf8.ValidString(d.Label) || strings.ContainsRune(d.Label, 0):
+	errs.AtMost(MaxLabel, &d.Label, "label")
+	if !utf8.ValidString(d.Label) || strings.ContainsRune(d.Label, 0) {
 		errs.Add(apierror.Invalid, []string{"label"}, "The label is not valid UTF-8 or contains the character U+0000.")
 	}
 	switch d.Kind {

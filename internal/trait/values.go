@@ -135,8 +135,8 @@ func textFault(text string) (code apierror.UserErrorCode, fault string) {
 		return apierror.Invalid, "is not valid UTF-8"
 	case strings.ContainsRune(text, 0):
 		return apierror.Invalid, "contains the character U+0000"
-	case len(text) > MaxText && utf8.RuneCountInString(text) > MaxText:
-		return apierror.TooLong, fmt.Sprintf("is longer than %d characters", MaxText)
+	case apierror.TooLongFor(MaxText, text) != "":
+		return apierror.TooLong, "may have " + apierror.TooLongFor(MaxText, text)
 	case text == None || text == Other:
 		return apierror.NotAllowed, "is " + text + ", which is not a value of its own: give null where a value is not known"
 	}
