@@ -3,10 +3,9 @@
 package limit
 
 import (
-	"strings"
-
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/lexer"
 	"github.com/zeroten/zeroten/internal/apierror"
 )
 
@@ -40,104 +39,34 @@ const (
 	MaxIntrospectionLists = 2
 )
 
-// Scan reads a document no further than its brackets, and refuses it where it is too long, has too many tokens, or nests
-// too deep to be parsed. It returns how many tokens there are; what is no token counts as one, since the parser will
-// say so.
+// Scan reads a document's tokens, as the parser will, and refuses it where it is too long, has too many of them, or nests
+// too deep to be parsed. It returns how many there are, up to the first that is none and that one too: there the parser
+// stops, and says so.
 func Scan(document string) (tokens int, refused *gqlerror.Error) {
 	if len(document) > MaxBytes {
 		return 0, refuse(nil, "The document has %d bytes, and may have %d: put data into variables.", len(document), MaxBytes)
 	}
 	depth := 0
-	for i := 0; i < len(document); {
-		switch c := document[i]; {
-		case strings.IndexByte(" \t\r\n,", c) >= 0:
-			i++
-			continue
-		case strings.HasPrefix(document[i:], "\uFEFF"):
-			i += len("\uFEFF")
-			continue
-		case c == '#':
-			i += comment(document[i:])
-		case c == '"':
-			i += text(document[i:])
-		case isName(c) || c == '-' || c == '.':
-			i += word(document[i:])
-		default:
-			switch c {
-			case '{', '[', '(':
-				depth++
-			case '}', ']', ')':
-				depth--
-			}
-			i++
+	for lex := lexer.New(&ast.Source{Input: document}); ; {
+		token, err := lex.ReadToken()
+		if err == nil && token.Kind == lexer.EOF {
+			return tokens, nil
 		}
-		tokens++
+		switch tokens++; token.Kind {
+		case lexer.BraceL, lexer.BracketL, lexer.ParenL:
+			depth++
+		case lexer.BraceR, lexer.BracketR, lexer.ParenR:
+			depth--
+		}
 		switch {
 		case tokens > MaxTokens:
 			return tokens, refuse(nil, "The document has more than %d tokens: ask for less at a time, and put data into variables.", MaxTokens)
 		case depth > MaxNesting:
 			return tokens, refuse(nil, "The document nests more than %d deep: ask for less at a time.", MaxNesting)
+		case err != nil:
+			return tokens, nil
 		}
 	}
-	return tokens, nil
-}
-
-func isName(c byte) bool {
-	return c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-}
-
-// comment is how long the comment is that s begins with.
-func comment(s string) int {
-	for i := range len(s) {
-		if s[i] < ' ' && s[i] != '\t' {
-			return i
-		}
-	}
-	return len(s)
-}
-
-// text is how long the string is that s begins with, or what is there of it.
-func text(s string) int {
-	if strings.HasPrefix(s, `"""`) {
-		for i := 3; i < len(s); i++ {
-			switch {
-			case strings.HasPrefix(s[i:], `\"""`):
-				i += 3
-			case strings.HasPrefix(s[i:], `"""`):
-				return i + 3
-			}
-		}
-		return len(s)
-	}
-	for i := 1; i < len(s); i++ {
-		switch s[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		case '\n', '\r':
-			return i
-		}
-	}
-	return len(s)
-}
-
-// word is how long the name, the number or the spread is that s begins with.
-func word(s string) int {
-	if strings.HasPrefix(s, "...") {
-		return 3
-	}
-	number := s[0] == '-' || '0' <= s[0] && s[0] <= '9'
-	for i := 1; i < len(s); i++ {
-		exponent := number && (s[i-1] == 'e' || s[i-1] == 'E')
-		switch c := s[i]; {
-		case !number && isName(c), number && '0' <= c && c <= '9', number && (c == '.' || c == 'e' || c == 'E'):
-		case exponent && (c == '-' || c == '+'):
-		default:
-			return i
-		}
-	}
-	return len(s)
 }
 
 // refuse makes the error for what is beyond a limit.

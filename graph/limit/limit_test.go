@@ -101,7 +101,7 @@ func TestScan(t *testing.T) {
 		"side by side":         {"{" + strings.Repeat("a{b}", 100) + "}", ""},
 		"in a string":          {`{a(b:"` + strings.Repeat("{", 100) + `\"` + strings.Repeat("{", 100) + `")}`, ""},
 		"after a string":       {`{a(b:"\\")` + strings.Repeat("{a", 100), "64 deep"},
-		"after an open string": {"{a(b:\"\n" + strings.Repeat("{a", 100), "64 deep"},
+		"after an open string": {"{a(b:\"\n" + strings.Repeat("{a", 100), ""}, // the parser stops there
 		"in a block":           {`{a(b:"""` + strings.Repeat("{\n", 100) + `\"""` + strings.Repeat(`"{`, 100) + `""")}`, ""},
 		"after a block":        {`{a(b:"""""")` + strings.Repeat("{a", 100), "64 deep"},
 		"in a comment":         {"{a #" + strings.Repeat("{", 100) + "\n}", ""},
