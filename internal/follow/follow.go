@@ -143,13 +143,30 @@ func (r *Runner) Handle(k Kind) {
 // Begin makes a follower of what comes after a position of the tenant's log. Some process owns it soon after the
 // transaction has committed.
 func Begin(ctx context.Context, db *store.DB, tx *store.Tx, f Follower, position int64) error {
-	// One that is made anew is none of those that there were before.
 	_, err := tx.SQL.ExecContext(ctx, `INSERT INTO followers (tenant_id, kind, id, position, epoch, lease_until)
-		VALUES ($1, $2, $3, $4, $5, `+clock(db)+`)`, f.Tenant, f.Kind, f.ID, position, rand.Int64N(1<<62))
+		VALUES ($1, $2, $3, $4, $5, `+clock(db)+`)`, f.Tenant, f.Kind, f.ID, position, newEpoch())
 	if err != nil {
 		return fmt.Errorf("beginning to follow a log: %w", err)
 	}
 	return nil
+}
+
+// newEpoch is the first epoch of a follower: one that is made anew is none of those that there were before.
+func newEpoch() int64 {
+	return rand.Int64N(1 << 62) //nolint:gosec // it need not be secret
+}
+
+// Position reads how far a follower has come, and whether there is one. In a snapshot that is as far as all that it did
+// can be seen there, and nothing beyond: whoever reads what a follower keeps takes the rest from the log.
+func Position(ctx context.Context, from store.Querier, f Follower) (position int64, known bool, err error) {
+	err = store.Each(ctx, from, func(rows *sql.Rows) error {
+		known = true
+		return rows.Scan(&position)
+	}, `SELECT position FROM followers WHERE tenant_id = $1 AND kind = $2 AND id = $3`, f.Tenant, f.Kind, f.ID)
+	if err != nil {
+		return 0, false, fmt.Errorf("reading how far a follower has come: %w", err)
+	}
+	return position, known, nil
 }
 
 // End forgets a follower: once the transaction has committed nothing more is done for it. There may be none.
@@ -310,7 +327,7 @@ func (r *Runner) claim(ctx context.Context, tx *store.Tx) error {
 		_, err := tx.SQL.ExecContext(ctx, `INSERT INTO followers (tenant_id, kind, id, position, epoch, lease_until)
 			SELECT t.id, CAST($1 AS text), `+r.nobody()+`, 0, CAST($3 AS bigint), `+clock(r.db)+` FROM tenants t WHERE `+r.hasNone()+`
 			ON CONFLICT DO NOTHING`,
-			k.Name, uuid.Nil, rand.Int64N(1<<62))
+			k.Name, uuid.Nil, newEpoch())
 		if err != nil {
 			return err
 		}

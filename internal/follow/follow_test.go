@@ -448,14 +448,30 @@ func TestBeginEnd(t *testing.T) {
 		w.record(3, "ann")
 		r := still(w.process(indexing("hook", false)))
 		f := w.begin(Follower{Kind: "hook", ID: uuid.New()}, 2)
+		at := func(want int64, there bool) {
+			t.Helper()
+			err := db.Snapshot(w.ctx, func(tx *store.Tx) error {
+				position, known, err := Position(w.ctx, tx.SQL, f)
+				if position != want || known != there {
+					t.Errorf("it is at %d, %t; want %d, %t", position, known, want, there)
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		at(2, true)
 		w.tick(r)
 		stepAll(t.Context(), r)
 		w.check(t, f, 2)
+		at(3, true)
 		old := r.owned[f]
 		err := db.Write(w.ctx, func(tx *store.Tx) error { return End(w.ctx, tx, f) })
 		if err != nil {
 			t.Fatal(err)
 		}
+		at(0, false)
 		w.record(2, "bob")
 		if _, err := r.step(w.ctx, old); !errors.Is(err, errLeft) {
 			t.Errorf("what was ended goes on: %v", err)

@@ -131,13 +131,6 @@ func (h *Hub) enter() bool {
 	return true
 }
 
-// tailer is that of a tenant with listeners, nil of all others.
-func (h *Hub) tailer(tenant uuid.UUID) *tailer {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	return h.tailers[tenant]
-}
-
 // acquire is the tailer of the context's tenant, kept until release.
 func (h *Hub) acquire(ctx context.Context) (*tailer, error) {
 	tenant := auth.Tenant(ctx)
