@@ -167,7 +167,7 @@ var refused = regexp.MustCompile(`^\s*q=0(\.0{0,3})?\s*$`)
 
 // takesGzip says whether who asks takes gzip by name, as all browsers do.
 func takesGzip(header http.Header) bool {
-	for _, coding := range strings.Split(strings.Join(header.Values("Accept-Encoding"), ","), ",") {
+	for coding := range strings.SplitSeq(strings.Join(header.Values("Accept-Encoding"), ","), ",") {
 		name, weight, _ := strings.Cut(coding, ";")
 		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
 			return !refused.MatchString(weight)

@@ -5,14 +5,15 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
+	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
 	"log"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 )
 
@@ -23,14 +24,14 @@ func main() {
 	log.SetFlags(0)
 	always := flag.Bool("always", false, "build in any case")
 	flag.Parse()
-	if err := run(*always); err != nil {
+	if err := run(context.Background(), *always); err != nil {
 		log.Fatalf("building the playground: %v", err)
 	}
 }
 
-func run(always bool) error {
+func run(ctx context.Context, always bool) error {
 	want, err := os.ReadFile(sums)
-	if err != nil && !os.IsNotExist(err) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("reading %s: %w", sums, err)
 	}
 	got, err := sum()
@@ -43,13 +44,13 @@ func run(always bool) error {
 	if _, err := exec.LookPath("npm"); err != nil {
 		return fmt.Errorf("it has changed, and that needs Node and npm: %w", err)
 	}
-	if err := npm("ci", "--ignore-scripts", "--no-progress"); err != nil {
+	if err := npm(ctx, "ci", "--ignore-scripts", "--no-progress"); err != nil {
 		return err
 	}
 	if err := os.RemoveAll("built"); err != nil {
 		return fmt.Errorf("making place: %w", err)
 	}
-	if err := npm("run", "--silent", "build"); err != nil {
+	if err := npm(ctx, "run", "--silent", "build"); err != nil {
 		return err
 	}
 	if got, err = sum(); err != nil {
@@ -61,8 +62,8 @@ func run(always bool) error {
 	return nil
 }
 
-func npm(args ...string) error {
-	cmd := exec.Command("npm", args...)
+func npm(ctx context.Context, args ...string) error {
+	cmd := exec.CommandContext(ctx, "npm", args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = "web", os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("npm %s: %w", strings.Join(args, " "), err)
@@ -73,10 +74,11 @@ func npm(args ...string) error {
 // sum gives the lines for the files as they are.
 func sum() ([]byte, error) {
 	var b bytes.Buffer
+	here := os.DirFS(".")
 	for _, root := range []string{"built", "web"} {
-		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		err := fs.WalkDir(here, root, func(path string, d fs.DirEntry, err error) error {
 			switch {
-			case path == "built" && os.IsNotExist(err):
+			case path == "built" && errors.Is(err, fs.ErrNotExist):
 				return nil
 			case err != nil:
 				return err
@@ -85,11 +87,11 @@ func sum() ([]byte, error) {
 			case d.IsDir():
 				return nil
 			}
-			text, err := os.ReadFile(path)
+			text, err := fs.ReadFile(here, path)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(&b, "%x  %s\n", sha256.Sum256(text), filepath.ToSlash(path))
+			fmt.Fprintf(&b, "%x  %s\n", sha256.Sum256(text), path)
 			return nil
 		})
 		if err != nil {

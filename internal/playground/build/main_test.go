@@ -59,12 +59,12 @@ func TestBuildsOnlyWhatHasChanged(t *testing.T) {
 			t.Fatal(err)
 		}
 		write(test.file, test.text)
-		if err := run(false); (err != nil) != test.builds || (err != nil && !strings.Contains(err.Error(), "needs Node")) {
+		if err := run(t.Context(), false); (err != nil) != test.builds || (err != nil && !strings.Contains(err.Error(), "needs Node")) {
 			t.Errorf("after a change to %s: %v", test.name, err)
 		}
 		write(test.file, string(before))
 	}
-	if err := run(true); err == nil {
+	if err := run(t.Context(), true); err == nil {
 		t.Error("it builds in any case, and without npm")
 	}
 }
