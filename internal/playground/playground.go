@@ -9,8 +9,10 @@ import (
 	"embed"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html/template"
+	"io"
 	"io/fs"
 	"net/http"
 	"path"
@@ -28,6 +30,11 @@ import (
 
 //go:embed built
 var built embed.FS
+
+// sums has the checksum of each of them.
+//
+//go:embed SHA256SUMS
+var sums []byte
 
 // Page is the playground.
 type Page struct {
@@ -102,64 +109,59 @@ var kinds = map[string]string{
 	".txt": "text/plain; charset=utf-8",
 }
 
-// files are what the page loads, each as it is and as it is sent to those who take gzip.
+// files are what the page loads.
 type files struct {
 	version string
-	plain   map[string][]byte
+	// gzipped has each file as it is sent to those who take gzip. Most programs never show the page, and have nothing of it
+	// in memory.
 	gzipped func() map[string][]byte
 }
 
 func load() *files {
-	f := &files{plain: map[string][]byte{}}
-	digest := sha256.New()
-	entries, err := fs.ReadDir(built, "built")
+	digest := sha256.Sum256(sums)
+	return &files{version: hex.EncodeToString(digest[:8]), gzipped: sync.OnceValue(compress)}
+}
+
+func compress() map[string][]byte {
+	names, err := fs.Glob(built, "built/*")
 	if err != nil {
-		panic(fmt.Sprintf("listing the playground's files: %v", err)) // they are embedded
+		panic(fmt.Sprintf("listing the playground's files: %v", err)) // only for a malformed pattern
 	}
-	for _, e := range entries {
-		text, err := fs.ReadFile(built, "built/"+e.Name())
+	small := map[string][]byte{}
+	for _, name := range names {
+		text, err := fs.ReadFile(built, name)
 		if err != nil {
-			panic(fmt.Sprintf("reading the playground's files: %v", err))
+			panic(fmt.Sprintf("reading the playground's files: %v", err)) // they are embedded
 		}
-		f.plain[e.Name()] = text
-		digest.Write(text)
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		_, err = w.Write(text)
+		if err := errors.Join(err, w.Close()); err != nil {
+			panic(fmt.Sprintf("compressing the playground's files: %v", err)) // a buffer takes all
+		}
+		small[path.Base(name)] = bytes.Clone(b.Bytes())
 	}
-	f.version = hex.EncodeToString(digest.Sum(nil))[:16]
-	// Most programs never show the page: they need not wait for this.
-	f.gzipped = sync.OnceValue(func() map[string][]byte {
-		small := map[string][]byte{}
-		for name, text := range f.plain {
-			var b bytes.Buffer
-			w := gzip.NewWriter(&b)
-			_, err := w.Write(text)
-			if err == nil {
-				err = w.Close()
-			}
-			if err != nil {
-				panic(fmt.Sprintf("compressing the playground's files: %v", err)) // a buffer takes all
-			}
-			small[name] = b.Bytes()
-		}
-		return small
-	})
-	return f
+	return small
 }
 
 func (f *files) serve(w http.ResponseWriter, r *http.Request, name string) {
-	text, ok := f.plain[name]
-	if !ok {
+	file, err := built.Open("built/" + name)
+	if name == "" || err != nil {
 		http.NotFound(w, r)
 		return
 	}
+	defer file.Close()
 	w.Header().Set("Content-Type", kinds[path.Ext(name)])
 	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	w.Header().Set("Vary", "Accept-Encoding")
 	if takesGzip(r.Header) {
+		small := f.gzipped()[name]
 		w.Header().Set("Content-Encoding", "gzip")
-		text = f.gzipped()[name]
+		w.Header().Set("Content-Length", strconv.Itoa(len(small)))
+		_, _ = w.Write(small) // the browser went away
+		return
 	}
-	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
-	_, _ = w.Write(text) // the browser went away
+	_, _ = io.Copy(w, file)
 }
 
 // refused is a weight of zero (RFC 9110, 12.4.2).
