@@ -12,6 +12,7 @@ import (
 	"github.com/zeroten/zeroten/ent/campaign"
 	"github.com/zeroten/zeroten/ent/contact"
 	people "github.com/zeroten/zeroten/internal/contact"
+	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/store"
 )
@@ -23,18 +24,12 @@ type loader[T any] struct {
 
 	mu     sync.Mutex
 	wanted map[uuid.UUID]struct{}
-	loaded map[uuid.UUID]*load[T]
-}
-
-// load is one statement, under way or done.
-type load[T any] struct {
-	done  chan struct{}
-	found map[uuid.UUID]*T
-	err   error
+	// loaded are the statements that bring what there is of each id, under way or done.
+	loaded map[uuid.UUID]*flight.Work[map[uuid.UUID]*T]
 }
 
 func newLoader[T any](fetch func(context.Context, []uuid.UUID) (map[uuid.UUID]*T, error)) *loader[T] {
-	return &loader[T]{fetch: fetch, wanted: map[uuid.UUID]struct{}{}, loaded: map[uuid.UUID]*load[T]{}}
+	return &loader[T]{fetch: fetch, wanted: map[uuid.UUID]struct{}{}, loaded: map[uuid.UUID]*flight.Work[map[uuid.UUID]*T]{}}
 }
 
 func (l *loader[T]) want(id uuid.UUID) {
@@ -48,28 +43,24 @@ func (l *loader[T]) want(id uuid.UUID) {
 // load gives the entity, nil where there is none that the caller may see.
 func (l *loader[T]) load(ctx context.Context, id uuid.UUID) (*T, error) {
 	l.mu.Lock()
-	p := l.loaded[id]
-	if p != nil {
+	w := l.loaded[id]
+	if w != nil {
 		l.mu.Unlock()
-		select {
-		case <-p.done:
-			return p.found[id], p.err
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
+		found, err := w.Wait(ctx)
+		return found[id], err
 	}
-	p = &load[T]{done: make(chan struct{})}
+	w = flight.New[map[uuid.UUID]*T]()
 	l.wanted[id] = struct{}{}
 	ids := make([]uuid.UUID, 0, len(l.wanted))
 	for id := range l.wanted {
 		ids = append(ids, id)
-		l.loaded[id] = p
+		l.loaded[id] = w
 	}
 	clear(l.wanted)
 	l.mu.Unlock()
-	defer close(p.done)
-	p.found, p.err = l.fetch(ctx, ids)
-	return p.found[id], p.err
+	w.Do(func() (map[uuid.UUID]*T, error) { return l.fetch(ctx, ids) })
+	found, _, err := w.Peek()
+	return found[id], err
 }
 
 type loaders struct {

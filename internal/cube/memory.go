@@ -36,7 +36,7 @@ type Memory struct {
 	// clock counts uses: what was not used for the longest goes first.
 	clock int64
 
-	flights flight.Group[*view]
+	flights flight.Group[string, *view]
 	// loads has room for as many as may read months at a time that are not there.
 	loads chan struct{}
 }

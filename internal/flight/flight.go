@@ -12,8 +12,6 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/singleflight"
 )
 
 // Fault is a panic, or an error of work that several share. They are all told of the same one, and it is logged once.
@@ -146,32 +144,5 @@ func Logged(log *slog.Logger, doing string) func(*Fault) {
 		if incident, first := f.Incident(); first {
 			log.Error(doing, "incident", incident, "panic", fmt.Sprint(f.err), "stack", string(f.stack))
 		}
-	}
-}
-
-// Group does work once for all who ask for it at the same time. The zero Group is ready.
-type Group[V any] struct{ flights singleflight.Group }
-
-// Do gives what f gives, which is called once for all who ask for the same key meanwhile. f's context has the values of
-// that of whoever came first, and ends after patience, and not with those who wait. Its error, or its panic, is a Fault
-// that all get. Where ctx ends first the error is its cause.
-func (g *Group[V]) Do(ctx context.Context, key string, patience time.Duration, f func(context.Context) (V, error)) (V, error) {
-	answer := g.flights.DoChan(key, func() (v any, err error) {
-		defer func() { err = Shared(err) }()
-		defer Catch(&err)
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-		defer cancel()
-		return f(ctx)
-	})
-	var none V
-	select {
-	case r := <-answer:
-		if r.Err != nil {
-			return none, r.Err
-		}
-		v, _ := r.Val.(V)
-		return v, nil
-	case <-ctx.Done():
-		return none, context.Cause(ctx)
 	}
 }

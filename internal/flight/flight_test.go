@@ -15,7 +15,7 @@ var errOops = errors.New("oops")
 
 // Whoever waits for work that panics gets an error, the same one; and the work is done anew for whoever asks later.
 func TestGroupPanics(t *testing.T) {
-	var g Group[int]
+	var g Group[string, int]
 	begun, wait := make(chan struct{}), make(chan struct{})
 	errs := make(chan error, 8)
 	ask := func() {
@@ -50,7 +50,7 @@ func TestGroupPanics(t *testing.T) {
 }
 
 func TestGroup(t *testing.T) {
-	var g Group[string]
+	var g Group[string, string]
 	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), errOops, "value"))
 	cancel()
 	got := make(chan any, 2)

@@ -18,7 +18,7 @@ import (
 // Shared computes scores that many ask for at the same moment once: those who watch one score all ask when it changes.
 type Shared struct {
 	reader  *Reader
-	flights flight.Group[knownScore]
+	flights flight.Group[string, knownScore]
 
 	mu sync.Mutex
 	// known are scores by what was asked for.

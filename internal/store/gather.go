@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,11 +24,9 @@ type Gather[K comparable, V any] struct {
 
 // round is one lookup of several keys.
 type round[K comparable, V any] struct {
-	ctx   context.Context // without an end and without who pays, and with the other values of the caller that came first
-	keys  map[K]struct{}
-	done  chan struct{}
-	found map[K]V
-	err   error
+	ctx  context.Context // without an end and without who pays, and with the other values of the caller that came first
+	keys map[K]struct{}
+	work *flight.Work[map[K]V]
 }
 
 // maxRounds is how many lookups are under way at once.
@@ -43,19 +43,14 @@ func (g *Gather[K, V]) Get(ctx context.Context, key K) (V, error) {
 	g.mu.Lock()
 	r := g.waiting
 	if r == nil {
-		r = &round[K, V]{ctx: rate.Shared(context.WithoutCancel(ctx)), keys: map[K]struct{}{}, done: make(chan struct{})}
+		r = &round[K, V]{ctx: rate.Shared(context.WithoutCancel(ctx)), keys: map[K]struct{}{}, work: flight.New[map[K]V]()}
 		g.waiting = r
 	}
 	r.keys[key] = struct{}{}
 	g.start()
 	g.mu.Unlock()
-	select {
-	case <-r.done:
-		return r.found[key], r.err
-	case <-ctx.Done():
-		var none V
-		return none, ctx.Err()
-	}
+	found, err := r.work.Wait(ctx)
+	return found[key], err
 }
 
 // start begins the waiting round, if it may. It is called under the lock.
@@ -66,27 +61,20 @@ func (g *Gather[K, V]) start() {
 	}
 	g.waiting = nil
 	g.running++
-	flight.Go(func() {
-		keys := make([]K, 0, len(r.keys))
-		for k := range r.keys {
-			keys = append(keys, k)
-		}
-		g.lookUp(r, keys)
-		close(r.done)
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		g.running--
-		g.start()
-	}, flight.Logged(nil, "looking up")) // where lookUp has panicked, those who wait are told
+	r.work.Begin(func() (map[K]V, error) {
+		defer g.over()
+		ctx, cancel := context.WithTimeout(r.ctx, patience)
+		defer cancel()
+		return g.fetch(ctx, slices.Collect(maps.Keys(r.keys)))
+	})
 }
 
 // patience is how long a lookup may take: it must not hold others up for ever.
 const patience = 20 * time.Second
 
-func (g *Gather[K, V]) lookUp(r *round[K, V], keys []K) {
-	ctx, cancel := context.WithTimeout(r.ctx, patience)
-	defer cancel()
-	defer func() { r.err = flight.Shared(r.err) }()
-	defer flight.Catch(&r.err)
-	r.found, r.err = g.fetch(ctx, keys)
+func (g *Gather[K, V]) over() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.running--
+	g.start()
 }

@@ -2,7 +2,6 @@ package tenant
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -26,7 +25,7 @@ type lookup[K comparable, V any] struct {
 
 	// known and unknown are apart, so that whoever tries names out pushes nothing out that is.
 	known, unknown *lru.Cache[K, answer[V]]
-	flights        flight.Group[answer[V]]
+	flights        flight.Group[K, answer[V]]
 }
 
 // answer is what was read.
@@ -73,7 +72,7 @@ func (l *lookup[K, V]) get(ctx context.Context, key K) (*V, error) {
 	}
 	for {
 		// One look-up serves all who wait for it, so that it must not end when one of them goes.
-		a, err := l.flights.Do(ctx, fmt.Sprint(key), patience, func(ctx context.Context) (answer[V], error) {
+		a, err := l.flights.Do(ctx, key, patience, func(ctx context.Context) (answer[V], error) {
 			if a, ok := remembered(); ok { // by a look-up that ended before this one could join it
 				return a, nil
 			}
