@@ -77,6 +77,7 @@ func questions(c *company) map[string]string {
 		"saved, loyal":  `segment: "<seg:Loyal>"`,
 		"some campaign": `campaigns: ["<camp:Support>"]`,
 		"words":         `search: "slow"`,
+		"scores":        `scores: [0, 3, 10]`,
 		"variants":      `variants: ["A"], hasComment: true`,
 	} {
 		if !strings.Contains(filter, "hasComment") && !strings.Contains(filter, "search") {
@@ -100,6 +101,8 @@ func questions(c *company) map[string]string {
 		"nodes":              `{ nodes(ids: ["<camp:Support>", "<seg:Gamers>", "<cont:c00>", "<resp:00>", "<resp:05>"]) { id ... on Campaign { feedback { score { nps } } } ... on Segment { feedback { score { nps } } } ... on Contact { responses(first: 5) { totalCount nodes { id } } } } }`,
 		"viewer":             `{ viewer { scopes tenant { name rebuild { total } } } tenant { name } }`,
 		"a response":         `{ response(id: "<resp:05>") { id comment contact { id } campaign { id feedback { score { nps } } } } }`,
+		"groups":             `{ feedback { breakdown(by: ["plan", "channel"], orderBy: CONTRIBUTION, minResponses: 2) { values contribution filter feedback { breakdown(by: ["persona"], orderBy: SCORE_ASC) { filter } } } } }`,
+		"the year before":    `{ feedback(filter: { from: "2026-01-01" }) { compareTo(previous: YEAR) { difference } trend { change { difference } } } }`,
 		"the hidden by name": `{ feedback { breakdown(by: ["campaign", "persona"], limit: 200) { values share versusRest { pValue } } } }`,
 	})
 	for name, text := range all {

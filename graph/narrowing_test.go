@@ -38,6 +38,8 @@ func bodies() map[string]string {
 		change = `{ difference pValue significant interval { low high } }`
 		body   = `score ` + score + ` trend { start score ` + score + ` change ` + change + ` } weeks: trend(interval: WEEK, rolling: 4) { start score { nps } }
 			persona: breakdown(by: ["persona"]) { values share score ` + score + ` versusRest ` + change + ` }
+			lowest: breakdown(by: ["plan"], orderBy: SCORE_ASC, minResponses: 3) { values contribution score ` + score + ` feedback { score ` + score + ` } }
+			largest: breakdown(by: ["campaign"], orderBy: CONTRIBUTION, limit: 2) { values contribution }
 			campaign: breakdown(by: ["campaign", "plan"], limit: 3) { values share score ` + score + ` feedback { trend { start score { responses } } } }
 			compareTo(filter: { last: { count: 1, unit: YEAR } %s }) ` + change
 		page = ` { totalCount pageInfo { hasNextPage hasPreviousPage startCursor endCursor } edges { cursor node { id score comment campaign { id name } contact { id name } } } }`
@@ -46,12 +48,14 @@ func bodies() map[string]string {
 		"feedback": `{ feedback(filter: { %[1]s }) { ` + strings.ReplaceAll(body, "%s", "%[1]s") + ` } }`,
 	}
 	for name, filter := range map[string]string{
-		"nothing": "", "categories": "categories: [DETRACTOR]", "days": `from: "2026-01-01", to: "2026-10-20"`, "channels": "channels: [EMAIL, API]",
+		"nothing": "", "categories": "categories: [DETRACTOR]", "scores": "scores: [0, 9]", "days": `from: "2026-01-01", to: "2026-10-20"`, "channels": "channels: [EMAIL, API]",
 		"a rule": "variants: [\"A\"]",
 	} {
 		all["score by "+name] = `{ feedback(filter: { ` + filter + ` %s }) { score ` + score + ` trend { start score { histogram } } } }`
 		all["list by "+name] = `{ responses(first: 7, filter: { ` + filter + ` %s })` + page + ` }`
 	}
+	all["the period before"] = `{ feedback(filter: { from: "2026-01-01", to: "2026-06-30" %[1]s }) { compareTo(previous: PERIOD) ` + change + `
+		breakdown(by: ["persona"], limit: 2) { values feedback { compareTo(previous: YEAR) ` + change + ` } } } }`
 	for name, arguments := range map[string]string{"the end": "last: 9", "scores": "first: 50, orderBy: { field: SCORE, direction: ASC }"} {
 		all["list from "+name] = `{ responses(` + arguments + `, filter: { %s })` + page + ` }`
 	}

@@ -196,8 +196,8 @@ type ComplexityRoot struct {
 	}
 
 	Feedback struct {
-		Breakdown func(childComplexity int, by []string, limit int) int
-		CompareTo func(childComplexity int, filter selection.Filter) int
+		Breakdown func(childComplexity int, by []string, limit int, orderBy insight.GroupOrder, minResponses int) int
+		CompareTo func(childComplexity int, filter *selection.Filter, previous *insight.Previous) int
 		Score     func(childComplexity int) int
 		Trend     func(childComplexity int, interval calendar.Interval, rolling int) int
 	}
@@ -212,11 +212,13 @@ type ComplexityRoot struct {
 	}
 
 	FeedbackGroup struct {
-		Feedback   func(childComplexity int) int
-		Score      func(childComplexity int) int
-		Share      func(childComplexity int) int
-		Values     func(childComplexity int) int
-		VersusRest func(childComplexity int) int
+		Contribution func(childComplexity int) int
+		Feedback     func(childComplexity int) int
+		Filter       func(childComplexity int) int
+		Score        func(childComplexity int) int
+		Share        func(childComplexity int) int
+		Values       func(childComplexity int) int
+		VersusRest   func(childComplexity int) int
 	}
 
 	Mutation struct {
@@ -1013,7 +1015,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Feedback.Breakdown(childComplexity, args["by"].([]string), args["limit"].(int)), true
+		return e.ComplexityRoot.Feedback.Breakdown(childComplexity, args["by"].([]string), args["limit"].(int), args["orderBy"].(insight.GroupOrder), args["minResponses"].(int)), true
 	case "Feedback.compareTo":
 		if e.ComplexityRoot.Feedback.CompareTo == nil {
 			break
@@ -1024,7 +1026,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Feedback.CompareTo(childComplexity, args["filter"].(selection.Filter)), true
+		return e.ComplexityRoot.Feedback.CompareTo(childComplexity, args["filter"].(*selection.Filter), args["previous"].(*insight.Previous)), true
 	case "Feedback.score":
 		if e.ComplexityRoot.Feedback.Score == nil {
 			break
@@ -1080,12 +1082,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.FeedbackEvent.ResponseID(childComplexity), true
 
+	case "FeedbackGroup.contribution":
+		if e.ComplexityRoot.FeedbackGroup.Contribution == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FeedbackGroup.Contribution(childComplexity), true
 	case "FeedbackGroup.feedback":
 		if e.ComplexityRoot.FeedbackGroup.Feedback == nil {
 			break
 		}
 
 		return e.ComplexityRoot.FeedbackGroup.Feedback(childComplexity), true
+	case "FeedbackGroup.filter":
+		if e.ComplexityRoot.FeedbackGroup.Filter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FeedbackGroup.Filter(childComplexity), true
 	case "FeedbackGroup.score":
 		if e.ComplexityRoot.FeedbackGroup.Score == nil {
 			break
@@ -2764,6 +2778,10 @@ input FeedbackFilter {
   computed follows from them.
   """
   categories: [Category!] @length(max: 50)
+  """
+  Only responses with one of these scores, 0 to 10, at most 11; else BAD_REQUEST. With ` + "`" + `categories` + "`" + ` both must hold.
+  """
+  scores: [Int!] @length(max: 11)
   "The first day, in the tenant's time zone."
   from: Date
   "The last day, itself included. Before ` + "`" + `from` + "`" + ` it is BAD_REQUEST."
@@ -2829,7 +2847,7 @@ type Feedback {
     rolling: Int! = 1
   ): [TrendPoint!]!
   """
-  The feedback cut by one or two traits, most responses first, equals in the order of their values, ` + "`" + `(other)` + "`" + ` last.
+  The feedback cut by one or two traits, in the order of ` + "`" + `orderBy` + "`" + `, equals in the order of their values, ` + "`" + `(other)` + "`" + ` last.
   ` + "`" + `(none)` + "`" + ` holds those of whom the trait is not known.
   Besides the tenant's dimensions there are ` + "`" + `channel` + "`" + `, ` + "`" + `variant` + "`" + ` and ` + "`" + `campaign` + "`" + `, the last of which gives campaigns' names,
   and keeps each apart by what it is.
@@ -2843,13 +2861,48 @@ type Feedback {
     by: [String!]! @length(max: 2)
     "Groups beyond this many are put together as ` + "`" + `(other)` + "`" + `. 1 to 200, else BAD_REQUEST."
     limit: Int! = 50
+    "How they are ordered, before the limit is drawn."
+    orderBy: GroupOrder! = RESPONSES
+    "Smaller groups are put together as ` + "`" + `(other)` + "`" + ` too. 1 to 100,000, else BAD_REQUEST."
+    minResponses: Int! = 1
   ): [FeedbackGroup!]!
-  "This feedback against other feedback: this one's score less the other's."
+  "This feedback against other feedback: this one's score less the other's. By exactly one of these, else BAD_REQUEST."
   compareTo(
     "The other feedback. It stands by itself: nothing of this body's own filter carries over."
-    filter: FeedbackFilter!
+    filter: FeedbackFilter
+    """
+    The same feedback, a period earlier. A filter that is open at its end ends today; one whose period is open at its
+    beginning, or that nothing can be before, is BAD_REQUEST.
+    """
+    previous: Previous
   ): ScoreChange!
 }
+
+"The period before."
+enum Previous {
+  """
+  As many days, right before it; or as many whole months or years, where the filter's period is of those: from the first day
+  of a month to the last of one, or so many months, quarters or years by ` + "`" + `last` + "`" + `.
+  """
+  PERIOD
+  "The same days of the year before; 29 February becomes the 28th."
+  YEAR
+}
+
+"How the groups of a breakdown are ordered; equals in the order of their values, ` + "`" + `(other)` + "`" + ` last."
+enum GroupOrder {
+  "Most responses first."
+  RESPONSES
+  "Lowest score first."
+  SCORE_ASC
+  "Highest score first."
+  SCORE_DESC
+  "The largest contribution first, by its size."
+  CONTRIBUTION
+}
+
+"A filter as JSON, in the form of ` + "`" + `FeedbackFilter` + "`" + `: to be passed on as it is."
+scalar FilterObject
 
 "The Net Promoter Score of some responses, with what it takes to judge it."
 type Score {
@@ -2950,6 +3003,16 @@ type FeedbackGroup {
   share: Float!
   "Against all the feedback outside this group. Its values are null where there is none outside."
   versusRest: ScoreChange!
+  """
+  What the group adds to the whole score, or takes from it, in points: share × (its score − the whole's). All groups' add up
+  to 0. Null where the whole has no score.
+  """
+  contribution: Float
+  """
+  This group as a filter: what the breakdown was asked of, and the group's values. Null for the groups put together as
+  ` + "`" + `(other)` + "`" + `, which no filter can name, and where its rule would be larger than rules may be. What is long costs more.
+  """
+  filter: FilterObject
   "This group by itself: its own trend, its own breakdown. The groups of one breakdown are read together, not one by one."
   feedback: Feedback!
 }
@@ -4179,6 +4242,10 @@ func (ec *executionContext) childFields_FeedbackGroup(ctx context.Context, field
 		return ec.fieldContext_FeedbackGroup_share(ctx, field)
 	case "versusRest":
 		return ec.fieldContext_FeedbackGroup_versusRest(ctx, field)
+	case "contribution":
+		return ec.fieldContext_FeedbackGroup_contribution(ctx, field)
+	case "filter":
+		return ec.fieldContext_FeedbackGroup_filter(ctx, field)
 	case "feedback":
 		return ec.fieldContext_FeedbackGroup_feedback(ctx, field)
 	}
@@ -4828,6 +4895,22 @@ func (ec *executionContext) field_Feedback_breakdown_args(ctx context.Context, r
 		return nil, err
 	}
 	args["limit"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (insight.GroupOrder, error) {
+			return ec.unmarshalNGroupOrder2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐGroupOrder(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "minResponses",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["minResponses"] = arg3
 	return args, nil
 }
 
@@ -4835,13 +4918,21 @@ func (ec *executionContext) field_Feedback_compareTo_args(ctx context.Context, r
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (selection.Filter, error) {
-			return ec.unmarshalNFeedbackFilter2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐFilter(ctx, v)
+		func(ctx context.Context, v any) (*selection.Filter, error) {
+			return ec.unmarshalOFeedbackFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
 	args["filter"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "previous",
+		func(ctx context.Context, v any) (*insight.Previous, error) {
+			return ec.unmarshalOPrevious2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPrevious(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["previous"] = arg1
 	return args, nil
 }
 
@@ -7881,7 +7972,7 @@ func (ec *executionContext) _Feedback_breakdown(ctx context.Context, field graph
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.Breakdown(ctx, fc.Args["by"].([]string), fc.Args["limit"].(int))
+			return obj.Breakdown(ctx, fc.Args["by"].([]string), fc.Args["limit"].(int), fc.Args["orderBy"].(insight.GroupOrder), fc.Args["minResponses"].(int))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*insight.FeedbackGroup) graphql.Marshaler {
@@ -7925,7 +8016,7 @@ func (ec *executionContext) _Feedback_compareTo(ctx context.Context, field graph
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return obj.CompareTo(ctx, fc.Args["filter"].(selection.Filter))
+			return obj.CompareTo(ctx, fc.Args["filter"].(*selection.Filter), fc.Args["previous"].(*insight.Previous))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreChange) graphql.Marshaler {
@@ -8214,6 +8305,52 @@ func (ec *executionContext) fieldContext_FeedbackGroup_versusRest(_ context.Cont
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _FeedbackGroup_contribution(ctx context.Context, field graphql.CollectedField, obj *insight.FeedbackGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FeedbackGroup_contribution(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Contribution, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_FeedbackGroup_contribution(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FeedbackGroup", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _FeedbackGroup_filter(ctx context.Context, field graphql.CollectedField, obj *insight.FeedbackGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FeedbackGroup_filter(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Filter(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *selection.Object) graphql.Marshaler {
+			return ec.marshalOFilterObject2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐObject(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_FeedbackGroup_filter(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FeedbackGroup", field, true, false, errors.New("field of type FilterObject does not have child fields"))
 }
 
 func (ec *executionContext) _FeedbackGroup_feedback(ctx context.Context, field graphql.CollectedField, obj *insight.FeedbackGroup) (ret graphql.Marshaler) {
@@ -15113,7 +15250,7 @@ func (ec *executionContext) unmarshalInputFeedbackFilter(ctx context.Context, ob
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"campaigns", "segment", "where", "channels", "variants", "categories", "from", "to", "last", "search", "hasComment"}
+	fieldsInOrder := [...]string{"campaigns", "segment", "where", "channels", "variants", "categories", "scores", "from", "to", "last", "search", "hasComment"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -15162,6 +15299,13 @@ func (ec *executionContext) unmarshalInputFeedbackFilter(ctx context.Context, ob
 				return it, err
 			}
 			it.Categories = data
+		case "scores":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("scores"))
+			data, err := ec.unmarshalOInt2ᚕintᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Scores = data
 		case "from":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("from"))
 			data, err := ec.unmarshalODate2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, v)
@@ -17292,27 +17436,70 @@ func (ec *executionContext) _FeedbackGroup(ctx context.Context, sel ast.Selectio
 		case "values":
 			out.Values[i] = ec._FeedbackGroup_values(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "score":
 			out.Values[i] = ec._FeedbackGroup_score(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "share":
 			out.Values[i] = ec._FeedbackGroup_share(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "versusRest":
 			out.Values[i] = ec._FeedbackGroup_versusRest(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "contribution":
+			out.Values[i] = ec._FeedbackGroup_contribution(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "filter":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._FeedbackGroup_filter(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "feedback":
 			out.Values[i] = ec._FeedbackGroup_feedback(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -20623,11 +20810,6 @@ var (
 	}
 )
 
-func (ec *executionContext) unmarshalNFeedbackFilter2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐFilter(ctx context.Context, v any) (selection.Filter, error) {
-	res, err := ec.unmarshalInputFeedbackFilter(ctx, v)
-	return res, graphql.ErrorOnPath(ctx, err)
-}
-
 func (ec *executionContext) marshalNFeedbackGroup2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐFeedbackGroupᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.FeedbackGroup) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -20668,6 +20850,23 @@ func (ec *executionContext) marshalNFloat2float64(ctx context.Context, sel ast.S
 		}
 	}
 	return graphql.WrapContextMarshaler(ctx, res)
+}
+
+func (ec *executionContext) unmarshalNGroupOrder2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐGroupOrder(ctx context.Context, v any) (insight.GroupOrder, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := insight.GroupOrder(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNGroupOrder2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐGroupOrder(ctx context.Context, sel ast.SelectionSet, v insight.GroupOrder) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) unmarshalNID2string(ctx context.Context, v any) (string, error) {
@@ -21852,6 +22051,24 @@ func (ec *executionContext) unmarshalOFeedbackFilter2ᚖgithubᚗcomᚋzeroten�
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalOFilterObject2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐObject(ctx context.Context, v any) (*selection.Object, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := scalar.UnmarshalFilterObject(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOFilterObject2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐObject(ctx context.Context, sel ast.SelectionSet, v *selection.Object) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := scalar.MarshalFilterObject(*v)
+	return res
+}
+
 func (ec *executionContext) unmarshalOFloat2ᚕfloat64ᚄ(ctx context.Context, v any) ([]float64, error) {
 	if v == nil {
 		return nil, nil
@@ -21957,6 +22174,41 @@ func (ec *executionContext) marshalOID2ᚖstring(ctx context.Context, sel ast.Se
 	return res
 }
 
+func (ec *executionContext) unmarshalOInt2ᚕintᚄ(ctx context.Context, v any) ([]int, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]int, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNInt2int(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOInt2ᚕintᚄ(ctx context.Context, sel ast.SelectionSet, v []int) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNInt2int(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalOInt2ᚖint(ctx context.Context, v any) (*int, error) {
 	if v == nil {
 		return nil, nil
@@ -22005,6 +22257,25 @@ func (ec *executionContext) unmarshalOPeriodInput2ᚖgithubᚗcomᚋzerotenᚋze
 	}
 	res, err := ec.unmarshalInputPeriodInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOPrevious2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPrevious(ctx context.Context, v any) (*insight.Previous, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := scalar.UnmarshalString(v)
+	res := insight.Previous(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOPrevious2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPrevious(ctx context.Context, sel ast.SelectionSet, v *insight.Previous) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := scalar.MarshalString(string(*v))
+	return res
 }
 
 func (ec *executionContext) marshalORebuild2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcubeᚐRebuild(ctx context.Context, sel ast.SelectionSet, v *cube.Rebuild) graphql.Marshaler {

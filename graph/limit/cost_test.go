@@ -85,6 +85,8 @@ func TestCost(t *testing.T) {
 		"groups":             {`{feedback{breakdown(by:["a"]){feedback{trend{start}}}}}`, nil, 6 + 51*7 + 51*36/point},
 		"ten groups":         {`{feedback{breakdown(by:["a"] limit:10){feedback{trend{start}}}}}`, nil, 6 + 11*7 + 11*36/point},
 		"all groups":         {`{feedback{breakdown(by:["a"] limit:99999){feedback{score{nps}}}}}`, nil, 6 + 201*2 + 201/point},
+		"the period before":  {"{feedback{compareTo(previous:YEAR){difference}}}", nil, 6},
+		"ordered groups":     {`{feedback{breakdown(by:["a"] orderBy:CONTRIBUTION minResponses:9 limit:10){contribution filter}}}`, nil, 6 + 11*2/point},
 		"comparison":         {"{feedback{compareTo(filter:{}){difference}}}", nil, 6},
 		"mutation":           {`mutation{deleteResponse(input:{id:"x"}){deletedId userErrors{code}}}`, nil, 1},
 		"bulk": {

@@ -17,6 +17,7 @@ import (
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/contact"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/trait"
 	"golang.org/x/text/language"
 )
@@ -234,6 +235,16 @@ func UnmarshalEmailAddress(v any) (string, error) {
 		return "", fault("an EmailAddress must be as in RFC 5321, e.g. ann@example.com, at most 254 characters, without a display name")
 	}
 	return s, nil
+}
+
+// MarshalFilterObject writes a filter, which is JSON already.
+func MarshalFilterObject(o selection.Object) graphql.Marshaler {
+	return graphql.WriterFunc(func(w io.Writer) { _, _ = io.WriteString(w, string(o)) })
+}
+
+// UnmarshalFilterObject refuses: nothing takes one, and filters are inputs of their own.
+func UnmarshalFilterObject(any) (selection.Object, error) {
+	return "", fault("a FilterObject is only given out: pass it on as a FeedbackFilter")
 }
 
 // MarshalTraits writes traits.

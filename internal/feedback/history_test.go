@@ -923,7 +923,7 @@ func (h *history) verifyInsight(rt *rapid.T, p *process, s *settings.State, rows
 		}
 	}
 	for key, value := range keys {
-		groups, err := ask(selection.Filter{}).Breakdown(h.ctx, []string{key}, trait.MaxValues)
+		groups, err := ask(selection.Filter{}).Breakdown(h.ctx, []string{key}, trait.MaxValues, insight.ByResponses, 1)
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -1052,7 +1052,7 @@ func TestNarrowedWhileBuilding(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, breaking := body.Breakdown(ctx, []string{"plan"}, 10)
+			_, breaking := body.Breakdown(ctx, []string{"plan"}, 10, insight.ByResponses, 1)
 			for _, err := range []error{listing, breaking} {
 				var refused *apierror.Error
 				if !errors.As(err, &refused) || refused.Code != apierror.BadRequestCode || strings.Contains(refused.Message, "0 of 3 so far") != n.IsZero() {

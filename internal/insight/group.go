@@ -6,6 +6,7 @@ import (
 	"container/heap"
 	"context"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/google/uuid"
@@ -220,6 +221,8 @@ type division struct {
 	// numbers are those of the parts, in the order of their first cells, and counts how many responses they have.
 	numbers []uint32
 	counts  []int64
+	// balances are how many more promoters than detractors the parts have, where that is asked for.
+	balances []int64
 	// part is which of them each cell is in.
 	part []int32
 	// known finds a number's part, plus 1; sparse does where there are too many numbers.
@@ -369,26 +372,85 @@ func (c *cells) cut(ctx context.Context, by cut) (*parts, error) {
 	return p, nil
 }
 
+// GroupOrder is how the groups of a breakdown are ordered.
+type GroupOrder string
+
+// The orders of the schema.
+const (
+	// ByResponses is most responses first.
+	ByResponses GroupOrder = "RESPONSES"
+	// ByScoreAscending and ByScoreDescending are lowest and highest score first.
+	ByScoreAscending  GroupOrder = "SCORE_ASC"
+	ByScoreDescending GroupOrder = "SCORE_DESC"
+	// ByContribution is the largest contribution first, by its size.
+	ByContribution GroupOrder = "CONTRIBUTION"
+)
+
+// valid reports whether it is one of the constants.
+func (o GroupOrder) valid() bool {
+	switch o {
+	case ByResponses, ByScoreAscending, ByScoreDescending, ByContribution:
+		return true
+	}
+	return false
+}
+
 // shown is a part of a cut that is shown by itself.
 type shown struct {
 	number uint32
 	part   int32
 	count  int64
+	// rank is what else than the count orders it: higher ones are first.
+	rank float64
 }
 
-// before says which of two parts is shown first: the one with more responses, and of equals that whose values are less.
-func before(a, b shown) int {
-	return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.number, b.number))
+// before says which of two parts is shown first: the one with the higher rank, or more responses where none has one, and of
+// equals that whose values are less.
+func (o GroupOrder) before(a, b shown) int {
+	if o == ByResponses {
+		return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.number, b.number))
+	}
+	return cmp.Or(cmp.Compare(b.rank, a.rank), cmp.Compare(a.number, b.number))
 }
 
 // last is a heap of parts, the one that is shown last on top.
-type last []shown
+type last struct {
+	parts []shown
+	order GroupOrder
+}
 
-func (l last) Len() int           { return len(l) }
-func (l last) Less(i, j int) bool { return before(l[i], l[j]) > 0 }
-func (l last) Swap(i, j int)      { l[i], l[j] = l[j], l[i] }
-func (l *last) Push(x any)        { *l = append(*l, x.(shown)) }
-func (l *last) Pop() any          { panic("insight: nothing is taken out") }
+func (l *last) Len() int           { return len(l.parts) }
+func (l *last) Less(i, j int) bool { return l.order.before(l.parts[i], l.parts[j]) > 0 }
+func (l *last) Swap(i, j int)      { l.parts[i], l.parts[j] = l.parts[j], l.parts[i] }
+func (l *last) Push(x any)         { l.parts = append(l.parts, x.(shown)) }
+func (l *last) Pop() any           { panic("insight: nothing is taken out") }
+
+// ranks fills in by what the parts are ordered, apart from how many responses they have.
+func (c *cells) ranks(own []int32, order GroupOrder, parts []shown) {
+	d := &c.division
+	d.balances = slices.Grow(d.balances[:0], len(d.numbers))[:len(d.numbers)]
+	clear(d.balances)
+	var all, balance int64
+	for i, at := range own {
+		var h nps.Histogram
+		c.cells.AddTo(&h, at)
+		n := h.Promoters() - h.Detractors()
+		d.balances[d.part[i]] += n
+		all, balance = all+h.Count(), balance+n
+	}
+	for i := range parts {
+		p := &parts[i]
+		own := d.balances[p.part]
+		switch order {
+		case ByScoreAscending:
+			p.rank = -float64(own) / float64(p.count)
+		case ByScoreDescending:
+			p.rank = float64(own) / float64(p.count)
+		case ByContribution:
+			p.rank = math.Abs(nps.Contribution(own, p.count, balance, all))
+		}
+	}
+}
 
 // piece is a group of a breakdown.
 type piece struct {
@@ -398,9 +460,10 @@ type piece struct {
 	histogram nps.Histogram
 }
 
-// breakdown cuts a group: most responses first, as many as the limit, and what is beyond it together at the end, as rest.
-// Values that already mean the rest join it.
-func (c *cells) breakdown(ctx context.Context, by cut, limit int) (pieces []piece, hasRest bool, err error) {
+// breakdown cuts a group: in the order asked for, as many as the limit, and what is beyond it together at the end, as rest.
+// Values that already mean the rest join it, and so do groups that have too few responses.
+func (c *cells) breakdown(ctx context.Context, asked breakdown) (pieces []piece, hasRest bool, err error) {
+	by := asked.cut
 	own, err := by.of.own(ctx, c)
 	if err != nil {
 		return nil, false, err
@@ -409,31 +472,45 @@ func (c *cells) breakdown(ctx context.Context, by cut, limit int) (pieces []piec
 	if err != nil {
 		return nil, false, err
 	}
-	if err := c.pay(ctx, 2*len(own)); err != nil {
+	folds := 2
+	if asked.order != ByResponses {
+		folds = 3
+	}
+	if err := c.pay(ctx, folds*len(own)); err != nil {
 		return nil, false, err
 	}
 	d := &c.division
 	d.divide(c, own, &k)
 	restOf := rest(by.keys())
 	restNumber, known := k.number(restOf)
-	var first last
+	parts := make([]shown, 0, len(d.numbers))
 	for part, n := range d.numbers {
-		s := shown{n, int32(part), d.counts[part]}
+		s := shown{number: n, part: int32(part), count: d.counts[part]}
 		switch {
 		case s.count == 0:
-		case known && n == restNumber:
+		case known && n == restNumber, s.count < int64(asked.minResponses):
 			hasRest = true
-		case len(first) < limit:
-			heap.Push(&first, s)
 		default:
-			hasRest = true
-			if before(s, first[0]) < 0 {
-				first[0] = s
-				heap.Fix(&first, 0)
-			}
+			parts = append(parts, s)
 		}
 	}
-	slices.SortFunc(first, before)
+	if asked.order != ByResponses {
+		c.ranks(own, asked.order, parts)
+	}
+	best := last{order: asked.order}
+	for _, s := range parts {
+		if len(best.parts) < asked.limit {
+			heap.Push(&best, s)
+			continue
+		}
+		hasRest = true
+		if asked.order.before(s, best.parts[0]) < 0 {
+			best.parts[0] = s
+			heap.Fix(&best, 0)
+		}
+	}
+	first := best.parts
+	slices.SortFunc(first, asked.order.before)
 	pieces = make([]piece, len(first)+1)
 	place := make([]int32, len(d.numbers)) // 1 more than that of the piece
 	for i, s := range first {

@@ -165,7 +165,9 @@ type cells struct {
 // breakdown is what a breakdown is asked for by.
 type breakdown struct {
 	cut
-	limit int
+	limit        int
+	order        GroupOrder
+	minResponses int
 }
 
 // pay pays for folding so many cells, before it is done, and sees whether it is still wanted. The caller holds the lock.
@@ -274,9 +276,13 @@ func (f *Feedback) Score(ctx context.Context) (*Score, error) {
 	return &Score{h}, nil
 }
 
-// CompareTo compares with other feedback, whose filter stands by itself: this one's score less the other's.
-func (f *Feedback) CompareTo(ctx context.Context, filter selection.Filter) (*ScoreChange, error) {
-	other, err := f.source.reader.Feedback(ctx, filter, selection.Within{})
+// CompareTo compares with other feedback: this one's score less the other's. Either a filter is given, which stands by
+// itself, or which period before, of the same feedback; else it is BAD_REQUEST.
+func (f *Feedback) CompareTo(ctx context.Context, filter *selection.Filter, previous *Previous) (*ScoreChange, error) {
+	if (filter == nil) == (previous == nil) {
+		return nil, apierror.BadRequest("compareTo: give exactly one of filter and previous.")
+	}
+	other, err := f.other(ctx, filter, previous)
 	if err != nil {
 		return nil, err
 	}
@@ -289,6 +295,25 @@ func (f *Feedback) CompareTo(ctx context.Context, filter selection.Filter) (*Sco
 		return nil, err
 	}
 	return compare(mine, theirs), nil
+}
+
+// other is what the feedback is to be compared with.
+func (f *Feedback) other(ctx context.Context, filter *selection.Filter, previous *Previous) (*Feedback, error) {
+	reader := f.source.reader
+	if filter != nil {
+		return reader.Feedback(ctx, *filter, selection.Within{})
+	}
+	first, last, err := previous.before(f.source.filter, f.source.from, f.source.to, f.source.first.Today(reader.now()))
+	if err != nil {
+		return nil, err
+	}
+	then := f.source.filter
+	then.From, then.To, then.Last = &first, &last, nil
+	other, err := reader.Feedback(ctx, then, f.source.within)
+	if err != nil {
+		return nil, err
+	}
+	return &Feedback{source: other.source, group: f.group}, nil
 }
 
 // TrendPoint is the score of one interval, or of several up to it.
@@ -405,17 +430,28 @@ type FeedbackGroup struct {
 	Share float64
 	// VersusRest is against all the feedback outside this group.
 	VersusRest *ScoreChange
+	// Contribution is what the group adds to the whole score, in points.
+	Contribution *float64
 	// Feedback is this group by itself.
 	Feedback *Feedback
 }
 
 const maxGroups = 200
 
-// Breakdown cuts the feedback by one or two of the dimensions, `channel`, `variant` and `campaign`: most responses
-// first, and what is beyond the limit together at the end.
-func (f *Feedback) Breakdown(ctx context.Context, by []string, limit int) ([]*FeedbackGroup, error) {
+// maxMinResponses is how many responses a group may be wanted to have.
+const maxMinResponses = 100_000
+
+// Breakdown cuts the feedback by one or two of the dimensions, `channel`, `variant` and `campaign`: in the order asked for,
+// and what is beyond the limit, or has fewer responses than minResponses, together at the end.
+func (f *Feedback) Breakdown(ctx context.Context, by []string, limit int, orderBy GroupOrder, minResponses int) ([]*FeedbackGroup, error) {
 	if limit < 1 || limit > maxGroups {
 		return nil, apierror.BadRequest("breakdown: limit is 1 to %d.", maxGroups)
+	}
+	if minResponses < 1 || minResponses > maxMinResponses {
+		return nil, apierror.BadRequest("breakdown: minResponses is 1 to %d.", maxMinResponses)
+	}
+	if !orderBy.valid() {
+		return nil, apierror.BadRequest("breakdown: there is no order %.20q.", string(orderBy))
 	}
 	if len(by) < 1 || len(by) > 2 || len(by) == 2 && by[0] == by[1] {
 		return nil, apierror.BadRequest("breakdown: by takes one or two keys, not the same twice.")
@@ -432,11 +468,11 @@ func (f *Feedback) Breakdown(ctx context.Context, by []string, limit int) ([]*Fe
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	asked := breakdown{into, limit}
+	asked := breakdown{into, limit, orderBy, minResponses}
 	if groups, ok := c.breakdowns[asked]; ok {
 		return groups, nil
 	}
-	pieces, hasRest, err := c.breakdown(ctx, into, limit)
+	pieces, hasRest, err := c.breakdown(ctx, asked)
 	if err != nil {
 		return nil, err
 	}
@@ -446,6 +482,7 @@ func (f *Feedback) Breakdown(ctx context.Context, by []string, limit int) ([]*Fe
 		all, shown[i] = all.Add(p.histogram), p.values
 	}
 	groups := make([]*FeedbackGroup, 0, len(pieces))
+	balance := all.Promoters() - all.Detractors()
 	for i, p := range pieces {
 		g := &group{cut: into, values: p.values}
 		if hasRest && i == len(pieces)-1 {
@@ -456,7 +493,9 @@ func (f *Feedback) Breakdown(ctx context.Context, by []string, limit int) ([]*Fe
 			Score:      &Score{p.histogram},
 			Share:      float64(p.histogram.Count()) / float64(all.Count()),
 			VersusRest: compare(p.histogram, all.Sub(p.histogram)),
-			Feedback:   &Feedback{source: f.source, group: g},
+			// Groups have responses, and so has the whole.
+			Contribution: new(points * nps.Contribution(p.histogram.Promoters()-p.histogram.Detractors(), p.histogram.Count(), balance, all.Count())),
+			Feedback:     &Feedback{source: f.source, group: g},
 		})
 	}
 	c.breakdowns[asked] = groups

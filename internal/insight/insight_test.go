@@ -244,7 +244,15 @@ func TestRefusals(t *testing.T) {
 			return err
 		}
 		breakdown := func(limit int, by ...string) error {
-			_, err := all.Breakdown(w.ctx, by, limit)
+			_, err := all.Breakdown(w.ctx, by, limit, insight.ByResponses, 1)
+			return err
+		}
+		orderedBreakdown := func(order insight.GroupOrder, minResponses int) error {
+			_, err := all.Breakdown(w.ctx, []string{"plan"}, 10, order, minResponses)
+			return err
+		}
+		compare := func(f selection.Filter, other *selection.Filter, previous *insight.Previous) error {
+			_, err := w.feedback(t, f).CompareTo(w.ctx, other, previous)
 			return err
 		}
 		choose := func(f selection.Filter) error {
@@ -266,6 +274,18 @@ func TestRefusals(t *testing.T) {
 			"unknown trait":       {breakdown(10, "plam"), apierror.BadRequestCode, `no trait "plam"`},
 			"limit 0":             {breakdown(0, "plan"), apierror.BadRequestCode, "limit"},
 			"limit 201":           {breakdown(201, "plan"), apierror.BadRequestCode, "limit"},
+			"no response":         {orderedBreakdown(insight.ByResponses, 0), apierror.BadRequestCode, "minResponses"},
+			"100001 responses":    {orderedBreakdown(insight.ByResponses, 100_001), apierror.BadRequestCode, "minResponses"},
+			"no order":            {orderedBreakdown("NAME", 1), apierror.BadRequestCode, `"NAME"`},
+			"score 11":            {choose(selection.Filter{Scores: []int{0, 11}}), apierror.BadRequestCode, "scores.1"},
+			"score -1":            {choose(selection.Filter{Scores: []int{-1}}), apierror.BadRequestCode, "scores.0"},
+			"twelve scores":       {choose(selection.Filter{Scores: make([]int, 12)}), apierror.BadRequestCode, "at most 11"},
+			"compare nothing":     {compare(selection.Filter{}, nil, nil), apierror.BadRequestCode, "exactly one"},
+			"compare both":        {compare(selection.Filter{From: day("2026-01-02")}, &selection.Filter{}, new(insight.YearBefore)), apierror.BadRequestCode, "exactly one"},
+			"before all":          {compare(selection.Filter{}, nil, new(insight.PeriodBefore)), apierror.BadRequestCode, "open at its beginning"},
+			"a year before all":   {compare(selection.Filter{To: day("2026-01-02")}, nil, new(insight.YearBefore)), apierror.BadRequestCode, "open at its beginning"},
+			"before the first":    {compare(selection.Filter{From: day("0001-01-01"), To: day("0001-01-02")}, nil, new(insight.PeriodBefore)), apierror.BadRequestCode, "nothing is before"},
+			"no such period":      {compare(selection.Filter{From: day("2026-01-02")}, nil, new(insight.Previous("WEEK"))), apierror.BadRequestCode, `"WEEK"`},
 			"search":              {choose(selection.Filter{Search: new("slow")}), apierror.BadRequestCode, "search"},
 			"hasComment":          {choose(selection.Filter{HasComment: new(true)}), apierror.BadRequestCode, "hasComment"},
 			"to before from":      {choose(selection.Filter{From: day("2026-01-02"), To: day("2026-01-01")}), apierror.BadRequestCode, "before from"},
@@ -309,7 +329,7 @@ func TestBreakdown(t *testing.T) {
 			"by two":      {[]string{"plan", "campaign"}, 3, "gold|one:3 (none)|one:1 iron|one:1 (other)|(other):2"},
 		} {
 			t.Run(name, func(t *testing.T) {
-				groups, err := w.feedback(t, selection.Filter{}).Breakdown(w.ctx, test.by, test.limit)
+				groups, err := w.feedback(t, selection.Filter{}).Breakdown(w.ctx, test.by, test.limit, insight.ByResponses, 1)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -336,11 +356,11 @@ func TestBreakdown(t *testing.T) {
 			})
 		}
 		// A group of a group.
-		groups, err := w.feedback(t, selection.Filter{}).Breakdown(w.ctx, []string{"plan"}, 50)
+		groups, err := w.feedback(t, selection.Filter{}).Breakdown(w.ctx, []string{"plan"}, 50, insight.ByResponses, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		inner, err := groups[0].Feedback.Breakdown(w.ctx, []string{"age"}, 50)
+		inner, err := groups[0].Feedback.Breakdown(w.ctx, []string{"age"}, 50, insight.ByResponses, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -391,7 +411,7 @@ func TestBreakdownTellsCampaignsApart(t *testing.T) {
 			{[]string{"age", "campaign"}, 2, "<10|(none):4 <10|(other):3 (other)|(other):3"},
 			{[]string{"variant", "campaign"}, 3, "(none)|(none):4 (none)|(other):3 (none)|two:2 (other)|(other):1"},
 		} {
-			groups, err := w.feedback(t, selection.Filter{}).Breakdown(w.ctx, test.by, test.limit)
+			groups, err := w.feedback(t, selection.Filter{}).Breakdown(w.ctx, test.by, test.limit, insight.ByResponses, 1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -486,7 +506,7 @@ func TestFoldsAreSumsOfAnswers(t *testing.T) {
 			if int64(n) != total.Count() {
 				rt.Fatalf("the trend has %d, want %d", n, total.Count())
 			}
-			groups, err := found.Breakdown(w.ctx, []string{"plan"}, 50)
+			groups, err := found.Breakdown(w.ctx, []string{"plan"}, 50, insight.ByResponses, 1)
 			if err != nil {
 				rt.Fatal(err)
 			}

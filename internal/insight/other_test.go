@@ -12,6 +12,7 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/segment"
@@ -87,6 +88,9 @@ func (w *world) anyFilter(plans, variants []string) *rapid.Generator[selection.F
 		}
 		if some(rt, "by category") {
 			f.Categories = []nps.Category{rapid.SampledFrom([]nps.Category{nps.Promoter, nps.Passive, nps.Detractor}).Draw(rt, "category")}
+		}
+		if some(rt, "by score") {
+			f.Scores = rapid.SliceOfN(rapid.IntRange(0, nps.MaxScore), 0, 5).Draw(rt, "scores")
 		}
 		if some(rt, "by day") {
 			f.From = day("2026-02-01")
@@ -206,7 +210,7 @@ func filtersAgree(t *testing.T, db *store.DB, limits trait.Limits) {
 			rt.Fatal(err)
 		}
 		for _, by := range []string{"variant", "plan"} {
-			groups, err := found.Breakdown(w.ctx, []string{by}, 200)
+			groups, err := found.Breakdown(w.ctx, []string{by}, 200, insight.ByResponses, 1)
 			if err != nil {
 				rt.Fatal(err)
 			}

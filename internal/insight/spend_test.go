@@ -62,7 +62,7 @@ func TestWorkIsPaidFor(t *testing.T) {
 		}
 		breakdown := func(limit int) func(*insight.Feedback) error {
 			return func(f *insight.Feedback) error {
-				_, err := f.Breakdown(paying, []string{"plan", "age"}, limit)
+				_, err := f.Breakdown(paying, []string{"plan", "age"}, limit, insight.ByResponses, 1)
 				return err
 			}
 		}
@@ -94,11 +94,11 @@ func TestWorkIsPaidFor(t *testing.T) {
 				return err
 			},
 			"breakdown": func(ctx context.Context, f *insight.Feedback) error {
-				_, err := f.Breakdown(ctx, []string{"plan", "campaign"}, 3)
+				_, err := f.Breakdown(ctx, []string{"plan", "campaign"}, 3, insight.ByResponses, 1)
 				return err
 			},
 			"group": func(ctx context.Context, f *insight.Feedback) error {
-				groups, err := f.Breakdown(w.ctx, []string{"plan"}, 3)
+				groups, err := f.Breakdown(w.ctx, []string{"plan"}, 3, insight.ByResponses, 1)
 				if err != nil {
 					return err
 				}
@@ -106,7 +106,7 @@ func TestWorkIsPaidFor(t *testing.T) {
 				return err
 			},
 			"comparison": func(ctx context.Context, f *insight.Feedback) error {
-				_, err := f.CompareTo(ctx, selection.Filter{Where: &segment.Rule{Not: &segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"1"}}}}})
+				_, err := f.CompareTo(ctx, &selection.Filter{Where: &segment.Rule{Not: &segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"1"}}}}}, nil)
 				return err
 			},
 		} {
@@ -130,7 +130,7 @@ func TestWorkIsPaidFor(t *testing.T) {
 			if err := ask(done, body); name != "breakdown" && !errors.Is(err, context.Canceled) {
 				t.Errorf("%s in a request that is over: %v", name, err)
 			}
-			if _, err := body.Breakdown(done, []string{"plan", "campaign"}, 4); !errors.Is(err, context.Canceled) {
+			if _, err := body.Breakdown(done, []string{"plan", "campaign"}, 4, insight.ByResponses, 1); !errors.Is(err, context.Canceled) {
 				t.Errorf("%s, a breakdown in a request that is over: %v", name, err)
 			}
 		}

@@ -93,3 +93,16 @@ func SampleSize(margin, variance, confidence float64) (int64, error) {
 	}
 	return max(int64(n), 1), nil
 }
+
+// exactly is up to how many answers products of two numbers of them fit an int64, so that equal parts are equal.
+const exactly = 1 << 31
+
+// Contribution is what a part adds to the score of the whole, or takes from it, −1 to 1: the part's share times how much its
+// score is above the whole's. The parts of a whole add up to 0. Each is given by its balance, promoters less detractors, and
+// how many answered, of which the whole has some.
+func Contribution(partBalance, part, wholeBalance, whole int64) float64 {
+	if whole < exactly {
+		return float64(partBalance*whole-wholeBalance*part) / float64(whole) / float64(whole)
+	}
+	return (float64(partBalance) - float64(wholeBalance)*float64(part)/float64(whole)) / float64(whole)
+}

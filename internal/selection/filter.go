@@ -38,6 +38,8 @@ type Filter struct {
 	Channels   []response.Channel
 	Variants   []string
 	Categories []nps.Category
+	// Scores are 0 to nps.MaxScore.
+	Scores     []int
 	From, To   *calendar.Day
 	Last       *Period
 	Search     *string
@@ -64,8 +66,8 @@ type Selection struct {
 	Campaigns []uuid.UUID
 	// From and To are cube.Earliest and cube.Latest where the filter has no bound.
 	From, To calendar.Day
-	// Categories where nil are all.
-	Categories []nps.Category
+	// Scores where nil are all; else they are in order, each once.
+	Scores []int
 	// NarrowsProfiles says that not all of them match.
 	NarrowsProfiles bool
 	// NarrowsComments says that it asks for what the cube doesn't know.
@@ -107,6 +109,9 @@ func (f *Filter) Select(ctx context.Context, s *settings.State, within Within, n
 // Settings is the state's number that the selection was resolved for: with another one, profiles, segments and
 // campaigns may be others.
 func (sel *Selection) Settings() int64 { return sel.state.Settings }
+
+// Today is the day that it is for the tenant, for days of the selection.
+func (sel *Selection) Today(now time.Time) calendar.Day { return sel.state.Today(now) }
 
 // none makes the selection an empty one.
 func (sel *Selection) none() { sel.Campaigns = []uuid.UUID{} }
@@ -242,7 +247,9 @@ func (f *Filter) selectRest(sel *Selection, _ Within, _ time.Time) error {
 		sel.variants, sel.NarrowsProfiles = f.Variants, true
 		sel.sievesVariants = slices.Contains(f.Variants, trait.Other) || sel.state.Active.Profiles.VariantsFull()
 	}
-	sel.Categories = f.Categories
+	if err := f.selectScores(sel); err != nil {
+		return err
+	}
 	if f.Search != nil {
 		if fault := apierror.TooLongFor(MaxSearch, *f.Search); fault != "" {
 			return apierror.BadRequest("filter.search: %s.", fault)
@@ -252,6 +259,36 @@ func (f *Filter) selectRest(sel *Selection, _ Within, _ time.Time) error {
 	sel.hasComment = f.HasComment
 	sel.NarrowsComments = f.Search != nil || f.HasComment != nil
 	return nil
+}
+
+// maxFilterScores is how many scores a filter has at most: each there is, once.
+const maxFilterScores = nps.MaxScore + 1
+
+// selectScores chooses those scores that are named, and of the categories that are.
+func (f *Filter) selectScores(sel *Selection) error {
+	if len(f.Scores) > maxFilterScores {
+		return apierror.BadRequest("filter.scores: at most %d.", maxFilterScores)
+	}
+	for i, score := range f.Scores {
+		if score < 0 || score > nps.MaxScore {
+			return apierror.BadRequest("filter.scores.%d: a score is 0 to %d.", i, nps.MaxScore)
+		}
+	}
+	if f.Categories == nil && f.Scores == nil {
+		return nil
+	}
+	sel.Scores = []int{}
+	for score := range nps.MaxScore + 1 {
+		if (f.Categories == nil || slices.Contains(f.Categories, nps.CategoryOf(score))) && (f.Scores == nil || slices.Contains(f.Scores, score)) {
+			sel.Scores = append(sel.Scores, score)
+		}
+	}
+	return nil
+}
+
+// has reports whether the score is one of the selection's.
+func (sel *Selection) has(score int) bool {
+	return sel.Scores == nil || slices.Contains(sel.Scores, score)
 }
 
 // Profiles are the matching profiles; nil where all match. They are looked for once, and the error is the context's.
@@ -282,23 +319,9 @@ func (sel *Selection) Profiles(ctx context.Context) (trait.Set, error) {
 func (sel *Selection) Query(ctx context.Context) (cube.Query, error) {
 	profiles, err := sel.Profiles(ctx)
 	return cube.Query{
-		Campaigns: sel.Campaigns, Profiles: profiles, From: sel.From, To: sel.To, Scores: sel.scores(),
+		Campaigns: sel.Campaigns, Profiles: profiles, From: sel.From, To: sel.To, Scores: sel.Scores,
 		Hidden: sel.narrowing.Segment != uuid.Nil,
 	}, err
-}
-
-// scores are those of the filter's categories; nil where all are.
-func (sel *Selection) scores() []int {
-	if sel.Categories == nil {
-		return nil
-	}
-	scores := []int{}
-	for score := range nps.MaxScore + 1 {
-		if slices.Contains(sel.Categories, nps.CategoryOf(score)) {
-			scores = append(scores, score)
-		}
-	}
-	return scores
 }
 
 // sieves reports whether it takes a response's profile to tell whether it is in the selection.
@@ -330,7 +353,7 @@ func (sel *Selection) matchesValues(values []string) bool {
 }
 
 // Matches reports whether the selection's listeners are told of the entry: whether its response, as it is in the entry,
-// is one that List would list, or would be but for its score, where the event's previous one was in the categories. Of
+// is one that List would list, or would be but for its score, where the event's previous one was among the scores. Of
 // a deleted one the words are gone: they do not narrow. Where nothing is left of it, all that can be told is its
 // campaign.
 func (sel *Selection) Matches(e *feedback.Entry) bool {
@@ -346,7 +369,7 @@ func (sel *Selection) Matches(e *feedback.Entry) bool {
 		return sel.matchesKnown(e, t.Score, t.Channel, t.RespondedAt) && sel.matchesVariant(variantOf(t.Variant)) &&
 			(len(sel.segments) == 0 || sel.matchesValues(t.ValuesOf(sel.state.Active.Shape.Dimensions)))
 	}
-	return sel.Categories == nil && !sel.NarrowsProfiles && sel.From == cube.Earliest && sel.To == cube.Latest
+	return sel.Scores == nil && !sel.NarrowsProfiles && sel.From == cube.Earliest && sel.To == cube.Latest
 }
 
 // matchesKnown is for what is known of every response, there or deleted.
@@ -354,8 +377,7 @@ func (sel *Selection) matchesKnown(e *feedback.Entry, score int, channel string,
 	if sel.channels != nil && !slices.Contains(sel.channels, channel) {
 		return false
 	}
-	if sel.Categories != nil && !slices.Contains(sel.Categories, nps.CategoryOf(score)) &&
-		(e.PreviousScore == nil || !slices.Contains(sel.Categories, nps.CategoryOf(*e.PreviousScore))) {
+	if !sel.has(score) && (e.PreviousScore == nil || !sel.has(*e.PreviousScore)) {
 		return false
 	}
 	if sel.From == cube.Earliest && sel.To == cube.Latest {

@@ -214,13 +214,13 @@ func (sel *Selection) exact(contact uuid.UUID, w page.Window, order *Order) (par
 	}
 	if order.page().Column == response.FieldScore {
 		least, most := sel.extremes()
-		if sel.Campaigns != nil || sel.From != cube.Earliest || sel.To != cube.Latest || contact != uuid.Nil || most-least+1 != len(sel.scores()) && sel.Categories != nil {
+		if sel.Campaigns != nil || sel.From != cube.Earliest || sel.To != cube.Latest || contact != uuid.Nil || most-least+1 != len(sel.Scores) && sel.Scores != nil {
 			return w, false, false
 		}
 		part, ok = w.Between(least, most+1)
 		return part, ok, true
 	}
-	if sel.Categories != nil || len(sel.Campaigns) > 1 || contact != uuid.Nil && sel.Campaigns != nil {
+	if sel.Scores != nil || len(sel.Campaigns) > 1 || contact != uuid.Nil && sel.Campaigns != nil {
 		return w, false, false
 	}
 	from, until, whole := sel.instants(sel.From, sel.To)
@@ -230,17 +230,16 @@ func (sel *Selection) exact(contact uuid.UUID, w page.Window, order *Order) (par
 
 // empty reports whether it asks for none of something, so that there is nothing in it.
 func (sel *Selection) empty() bool {
-	return sel.Campaigns != nil && len(sel.Campaigns) == 0 || sel.Categories != nil && len(sel.Categories) == 0 ||
+	return sel.Campaigns != nil && len(sel.Campaigns) == 0 || sel.Scores != nil && len(sel.Scores) == 0 ||
 		sel.channels != nil && len(sel.channels) == 0 || sel.variants != nil && len(sel.variants) == 0
 }
 
-// extremes are the least and the greatest score of the filter's categories, of which there is one.
+// extremes are the least and the greatest of the selection's scores, of which there is one.
 func (sel *Selection) extremes() (least, most int) {
-	scores := sel.scores()
-	if scores == nil {
+	if sel.Scores == nil {
 		return 0, nps.MaxScore
 	}
-	return scores[0], scores[len(scores)-1]
+	return sel.Scores[0], sel.Scores[len(sel.Scores)-1]
 }
 
 // unindexed reports whether the database has to look at responses one by one to tell which are in the selection.

@@ -168,6 +168,9 @@ func (c *crowd) drawFilter(t *rapid.T) selection.Filter {
 	if chance("by category") {
 		f.Categories = rapid.SliceOfN(rapid.SampledFrom([]nps.Category{nps.Promoter, nps.Passive, nps.Detractor}), 0, 2).Draw(t, "categories")
 	}
+	if chance("by score") {
+		f.Scores = rapid.SliceOfN(rapid.IntRange(0, nps.MaxScore), 0, 4).Draw(t, "scores")
+	}
 	day := func(what string) calendar.Day {
 		at := rapid.SampledFrom(feedbacktest.Changes()).Draw(t, what)
 		return calendar.DayOf(at, time.UTC).Add(rapid.IntRange(-1, 1).Draw(t, what+" ±"))
@@ -310,7 +313,7 @@ func (c *crowd) checkNarrowed(t *rapid.T) {
 	if counts != all {
 		t.Fatalf("narrowed to %v the score is of %v, want %v", n, counts, all)
 	}
-	groups, err := body.Breakdown(ctx, []string{"campaign"}, 10)
+	groups, err := body.Breakdown(ctx, []string{"campaign"}, 10, insight.ByResponses, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -515,6 +518,10 @@ func TestMatchesEvents(t *testing.T) {
 			"its category":       {selection.Filter{Categories: []nps.Category{nps.Detractor}}, true, true, false},
 			"the one before":     {selection.Filter{Categories: []nps.Category{nps.Promoter}}, true, true, false},
 			"another category":   {selection.Filter{Categories: []nps.Category{nps.Passive}}, false, false, false},
+			"its score":          {selection.Filter{Scores: []int{0, 2}}, true, true, false},
+			"the score before":   {selection.Filter{Scores: []int{9}}, true, true, false},
+			"another score":      {selection.Filter{Scores: []int{1, 10}}, false, false, false},
+			"score, category":    {selection.Filter{Scores: []int{2, 9}, Categories: []nps.Category{nps.Passive}}, false, false, false},
 			"its channel":        {selection.Filter{Channels: []response.Channel{"API"}}, true, true, false},
 			"another channel":    {selection.Filter{Channels: []response.Channel{"EMAIL"}}, false, false, false},
 			"no variant":         {selection.Filter{Variants: []string{"(none)"}}, true, true, false},

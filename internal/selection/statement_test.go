@@ -10,7 +10,6 @@ import (
 	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/cube"
-	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -43,7 +42,7 @@ func TestStatementsAreRanges(t *testing.T) {
 				"campaign_id_responded_at_id (tenant_id=? AND campaign_id=? AND (responded_at,id)", len(many),
 			},
 			"contact": {Selection{Campaigns: three}, three[0], byTime, "contact_id_responded_at_id (tenant_id=? AND contact_id=? AND (responded_at,id)", 1},
-			"score":   {Selection{Campaigns: three, Categories: []nps.Category{nps.Passive}}, uuid.Nil, byScore, "score_id (tenant_id=? AND (score,id)", 1},
+			"score":   {Selection{Campaigns: three, Scores: []int{7, 8}}, uuid.Nil, byScore, "score_id (tenant_id=? AND (score,id)", 1},
 			"id":      {Selection{Campaigns: three, terms: []string{"word"}}, uuid.Nil, byID, "sqlite_autoindex_responses_1 (tenant_id=? AND id>?", 1},
 		} {
 			test.sel.From, test.sel.To = cube.Earliest, cube.Latest

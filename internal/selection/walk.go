@@ -165,7 +165,7 @@ func (k *walk) columns(way route, r *looked) []column {
 	if !byID || early || s.first != cube.Earliest || s.last != cube.Latest {
 		columns = append(columns, column{response.FieldRespondedAt, &r.respondedAt})
 	}
-	if !byID || sel.Categories != nil {
+	if !byID || sel.Scores != nil {
 		columns = append(columns, column{response.FieldScore, &r.score})
 	}
 	if sel.Campaigns != nil {
@@ -451,7 +451,7 @@ func (k *walk) shorter(ctx context.Context, w page.Window, way *route) (*route, 
 	}
 	byScore := way.index.Column == response.FieldScore
 	byTime := route{page.Order{Column: response.FieldRespondedAt}, way.stretches, rate.LookUpPrice, 0}
-	if (sel.NarrowsProfiles || sel.Categories != nil) && (byScore || !sel.sieves()) {
+	if (sel.NarrowsProfiles || sel.Scores != nil) && (byScore || !sel.sieves()) {
 		if byTime.stretches, err = k.days(ctx, w.Desc); err != nil {
 			return nil, err
 		}
@@ -467,7 +467,7 @@ func (k *walk) shorter(ctx context.Context, w page.Window, way *route) (*route, 
 	best := &byTime
 	if sel.narrowing.Campaigns == nil {
 		rest := []route{{page.Order{}, []stretch{k.all()}, rate.PassPrice, 0}}
-		if sel.Categories != nil {
+		if sel.Scores != nil {
 			rest = append(rest, route{page.Order{Column: response.FieldScore}, []stretch{k.all()}, rate.LookUpPrice, 0})
 		}
 		for _, other := range rest {
@@ -802,7 +802,7 @@ func (k *walk) passes(r *looked, s stretch) bool {
 	sel := k.sel
 	switch {
 	case k.campaigns != nil && !has(k.campaigns, r.campaign),
-		sel.Categories != nil && !slices.Contains(sel.Categories, nps.CategoryOf(r.score)),
+		!sel.has(r.score),
 		sel.hasComment != nil && *sel.hasComment != (r.comment != nil),
 		sel.channels != nil && !slices.Contains(sel.channels, string(r.channel)),
 		sel.variants != nil && !sel.sieves() && !sel.matchesVariant(variantOf(r.shown())):

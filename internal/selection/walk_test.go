@@ -81,6 +81,7 @@ func (c *crowd) chooses(n auth.Narrowing, f selection.Filter, r *ent.Response, z
 		(f.Channels == nil || slices.Contains(f.Channels, r.Channel)) &&
 		(f.Variants == nil || slices.Contains(f.Variants, variant)) &&
 		(f.Categories == nil || slices.Contains(f.Categories, nps.CategoryOf(r.Score))) &&
+		(f.Scores == nil || slices.Contains(f.Scores, r.Score)) &&
 		(f.From == nil || *f.From <= day) && (f.To == nil || day <= *f.To) &&
 		(f.HasComment == nil || *f.HasComment == (r.Comment != nil)) &&
 		(f.Search == nil || r.Comment != nil && slices.Contains(said[*f.Search], *r.Comment))

@@ -1,0 +1,101 @@
+package insight
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent/response"
+	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/selection"
+	"github.com/zeroten/zeroten/internal/trait"
+)
+
+// filterBytesPerPoint is how long a group's filter may be for 1 point: each group repeats what the whole was asked by.
+const filterBytesPerPoint = 4_000
+
+// Filter is the group as a filter; nil where it is of those put together as the rest, which no filter can name, or where
+// its rule would be larger than rules may be.
+func (g *FeedbackGroup) Filter(ctx context.Context) (*selection.Object, error) {
+	f, ok := g.Feedback.filter()
+	if !ok {
+		return nil, nil
+	}
+	o, err := f.Object()
+	if err != nil {
+		return nil, fmt.Errorf("writing a group's filter: %w", err)
+	}
+	return &o, rate.Spend(ctx, len(o)/filterBytesPerPoint)
+}
+
+// filter is a filter that means this body of feedback, wherever it is asked; ok is false where none can.
+func (f *Feedback) filter() (filter selection.Filter, ok bool) {
+	filter = f.source.filter
+	f.source.mu.Lock()
+	state := f.source.state
+	f.source.mu.Unlock()
+	var rules []segment.Rule
+	if filter.Where != nil {
+		rules = append(rules, *filter.Where)
+	}
+	if within := f.source.within; within.Campaign != uuid.Nil {
+		// Those that the filter names besides hold as well.
+		campaign := id.Campaign.Format(within.Campaign)
+		if filter.Campaigns != nil && !slices.Contains(filter.Campaigns, campaign) {
+			filter.Campaigns = []string{}
+		} else {
+			filter.Campaigns = []string{campaign}
+		}
+	} else if within.Segment != uuid.Nil {
+		saved := id.Segment.Format(within.Segment)
+		if filter.Segment != nil && *filter.Segment != saved {
+			rules = append(rules, state.Segments[within.Segment].Rule)
+		} else {
+			filter.Segment = &saved
+		}
+	}
+	// From the innermost group outwards: what is said twice is the same.
+	for g := f.group; g != nil; g = g.cut.of {
+		if g.not != nil {
+			return selection.Filter{}, false
+		}
+		for i, key := range g.cut.keys() {
+			switch value := g.values[i]; key {
+			case byChannel:
+				filter.Channels = []response.Channel{response.Channel(value)}
+			case byVariant:
+				filter.Variants = []string{value}
+			case byCampaign:
+				campaign, err := uuid.Parse(value)
+				if err != nil {
+					return selection.Filter{}, false
+				}
+				filter.Campaigns = []string{id.Campaign.Format(campaign)}
+			default:
+				is := segment.Condition{Key: key, In: []string{value}}
+				if value == trait.None {
+					is = segment.Condition{Key: key, IsKnown: new(false)}
+				}
+				rule := segment.Rule{Trait: &is}
+				if !slices.ContainsFunc(rules, func(r segment.Rule) bool { return reflect.DeepEqual(r, rule) }) {
+					rules = append(rules, rule)
+				}
+			}
+		}
+	}
+	switch len(rules) {
+	case 0:
+	case 1:
+		filter.Where = &rules[0]
+	default:
+		filter.Where = &segment.Rule{All: rules}
+	}
+	if filter.Where != nil && filter.Where.Validate(state.Active.Shape.Dimensions) != nil {
+		return selection.Filter{}, false
+	}
+	return filter, true
+}
