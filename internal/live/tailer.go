@@ -227,10 +227,13 @@ type pageKey struct {
 
 // page is a portion that is being read, or was.
 type page struct {
-	done    chan struct{}
-	entries []item
+	reading *flight.Work[portion]
 	bytes   int // of the entries where Hub.pages has the page, under pagesMu
-	err     error
+}
+
+// portion is what was read, and when.
+type portion struct {
+	entries []item
 	at      time.Time
 }
 
@@ -240,12 +243,8 @@ const fresh = time.Second
 
 // usable reports whether the portion may serve somebody who asks now: a full one stays what it is.
 func (p *page) usable(limit int, now time.Time) bool {
-	select {
-	case <-p.done:
-		return p.err == nil && len(p.entries) == limit && now.Sub(p.at) < fresh
-	default:
-		return true
-	}
+	read, over, err := p.reading.Peek()
+	return !over || err == nil && len(read.entries) == limit && now.Sub(read.at) < fresh
 }
 
 // read reads the log on from a position, once for all who ask for the same meanwhile.
@@ -259,38 +258,35 @@ func (t *tailer) read(ctx context.Context, after int64, limit int) ([]item, erro
 			h.pagesMu.Unlock()
 			return nil, ErrClosed
 		}
-		p = &page{done: make(chan struct{})}
+		p = &page{reading: flight.New[portion]()}
 		h.pages.Remove(key) // Add does not tell of what it replaces
 		h.pages.Add(key, p)
-		flight.Go(func() {
+		p.reading.Begin(func() (read portion, err error) {
 			defer h.running.Done()
-			defer close(p.done)
-			p.entries, p.err = h.readPage(key)
-			p.at = time.Now()
-			if p.err != nil || len(p.entries) < limit {
-				h.forget(key, p)
-			} else {
-				h.keep(key, p)
-			}
-		}, flight.Logged(h.cfg.Log, "live: reading a log"))
+			defer func() {
+				if err != nil || len(read.entries) < limit { // as after a panic
+					h.forget(key, p)
+				} else {
+					h.keep(key, p, read.entries)
+				}
+			}()
+			entries, err := h.readPage(key)
+			return portion{entries, time.Now()}, err
+		})
 	}
 	h.pagesMu.Unlock()
-	select {
-	case <-p.done:
-		return p.entries, p.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	read, err := p.reading.Wait(ctx)
+	return read.entries, err
 }
 
 // keep keeps a portion that was read for a moment, and of all of them as many as there is room for.
-func (h *Hub) keep(key pageKey, p *page) {
+func (h *Hub) keep(key pageKey, p *page, entries []item) {
 	h.pagesMu.Lock()
 	defer h.pagesMu.Unlock()
 	if kept, ok := h.pages.Get(key); !ok || kept != p {
 		return
 	}
-	p.bytes = tail.Bytes(p.entries)
+	p.bytes = tail.Bytes(entries)
 	h.pagesBytes += p.bytes
 	for h.pagesBytes > h.bounds.pagesBytes {
 		h.pages.RemoveOldest()
@@ -306,9 +302,7 @@ func (h *Hub) forget(key pageKey, p *page) {
 	}
 }
 
-func (h *Hub) readPage(key pageKey) (items []item, err error) {
-	defer func() { err = flight.Shared(err) }()
-	defer flight.Catch(&err)
+func (h *Hub) readPage(key pageKey) ([]item, error) {
 	select {
 	case h.readers <- struct{}{}:
 		defer func() { <-h.readers }()
