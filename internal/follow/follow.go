@@ -5,7 +5,8 @@
 // entries after it is done in the transaction that moves it: both take effect, or neither. One process at a time owns a
 // follower, for as long as its lease lasts by the database's clock. Each new owner counts the follower's epoch up, and a
 // move takes effect only for the owner and the epoch that the row has, so that one who was only slow, and takes itself for
-// the owner still, can do no harm.
+// the owner still, can do no harm. Hence, too, a process that owns less than its share may simply take from those who own
+// more: what they are at is undone, and done by it.
 package follow
 
 import (
@@ -34,7 +35,8 @@ const (
 	renewEvery = lease / 3
 	// strandedAfter is for how long nobody may own a follower that lags behind.
 	strandedAfter = 60 * time.Second
-	// maxClaim is how many followers a process takes at once, so that others get their share.
+	// maxClaim is how many followers a process takes at once, of those that nobody owns, and of each that owns more than its
+	// share.
 	maxClaim = 64
 	// atOnce is for how many followers something is done at once in a process.
 	atOnce = 4
@@ -44,6 +46,8 @@ const (
 	// again what is not expected to pass.
 	patience   = 10 * time.Second
 	maxBackoff = 10 * time.Second
+	// farewell is how long giving followers back may take.
+	farewell = 2 * time.Second
 )
 
 // Follower names a follower.
@@ -227,10 +231,11 @@ func (r *Runner) Close() {
 	for _, o := range left {
 		r.leave(o)
 	}
-	if len(left) == 0 {
+	if len(r.kinds) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), patience)
+	// Also what was left meanwhile, since its work was cut off.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), farewell)
 	defer cancel()
 	err := r.db.Write(ctx, func(tx *store.Tx) error {
 		_, err := tx.SQL.ExecContext(ctx, `UPDATE followers SET owner = NULL, lease_until = `+clock(r.db)+` WHERE owner = $1`, r.me)
@@ -253,12 +258,16 @@ func clock(db *store.DB) string {
 func (r *Runner) tick(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	news, err := r.look(ctx)
+	free, err := r.look(ctx)
 	if err != nil {
 		return err
 	}
-	if now := time.Now(); news || now.Sub(r.renewed) >= renewEvery {
-		if err := r.db.Write(ctx, func(tx *store.Tx) error { return r.claim(ctx, tx) }); err != nil {
+	rich, err := r.rich(ctx)
+	if err != nil {
+		return err
+	}
+	if now := time.Now(); free || len(rich) > 0 || now.Sub(r.renewed) >= renewEvery {
+		if err := r.db.Write(ctx, func(tx *store.Tx) error { return r.claim(ctx, tx, rich) }); err != nil {
 			return fmt.Errorf("claiming followers: %w", err)
 		}
 		r.renewed = now
@@ -271,10 +280,39 @@ func (r *Runner) names() string {
 	return store.Texts(r.db.Dialect, slices.Sorted(maps.Keys(r.kinds)))
 }
 
+// rich says how many followers this process may take from whom, since it owns less than its share and they own more.
+func (r *Runner) rich(ctx context.Context) (map[uuid.UUID]int, error) {
+	owners, all := map[uuid.UUID]int{}, 0
+	err := store.Each(ctx, r.db.Reader, func(rows *sql.Rows) error {
+		var owner uuid.UUID
+		var n int
+		err := rows.Scan(&owner, &n)
+		owners[owner] = n
+		all += n
+		return err
+	}, `SELECT owner, count(*) FROM followers WHERE owner IS NOT NULL AND lease_until > `+clock(r.db)+`
+		AND `+store.In(r.db.Dialect, "kind", "text", "$1")+` GROUP BY owner`, r.names())
+	if err != nil {
+		return nil, fmt.Errorf("looking who owns followers: %w", err)
+	}
+	mine := owners[r.me]
+	delete(owners, r.me)
+	processes := len(owners) + 1
+	lacking, share := all/processes-mine, (all+processes-1)/processes
+	rich := map[uuid.UUID]int{}
+	for owner, n := range owners {
+		if take := min(n-share, lacking, maxClaim); take > 0 {
+			rich[owner] = take
+			lacking -= take
+		}
+	}
+	return rich, nil
+}
+
 // look reports whether there is something to claim, and notes what has been left alone for long.
-func (r *Runner) look(ctx context.Context) (news bool, err error) {
-	free, stranded := 0, 0
-	err = store.Each(ctx, r.db.Reader, func(rows *sql.Rows) error { return rows.Scan(&free, &stranded) },
+func (r *Runner) look(ctx context.Context) (free bool, err error) {
+	unowned, stranded := 0, 0
+	err = store.Each(ctx, r.db.Reader, func(rows *sql.Rows) error { return rows.Scan(&unowned, &stranded) },
 		`SELECT coalesce(sum(CASE WHEN f.lease_until <= c.now THEN 1 ELSE 0 END), 0),
 			coalesce(sum(CASE WHEN f.lease_until <= c.now - $2 AND f.position < t.log_position THEN 1 ELSE 0 END), 0)
 		FROM (SELECT `+clock(r.db)+` AS now) c, followers f JOIN tenants t ON t.id = f.tenant_id
@@ -285,7 +323,7 @@ func (r *Runner) look(ctx context.Context) (news bool, err error) {
 	r.mu.Lock()
 	r.stranded = stranded
 	r.mu.Unlock()
-	if free > 0 {
+	if unowned > 0 {
 		return true, nil
 	}
 	for _, k := range r.kinds {
@@ -318,8 +356,9 @@ func (r *Runner) hasNone() string {
 	return `NOT EXISTS (SELECT 1 FROM followers f WHERE f.tenant_id = t.id AND f.kind = CAST($1 AS text) AND f.id = ` + r.nobody() + `)`
 }
 
-// claim makes the followers that each tenant has, renews the leases, and takes what nobody owns.
-func (r *Runner) claim(ctx context.Context, tx *store.Tx) error {
+// claim makes the followers that each tenant has, renews the leases, and takes what nobody owns, and so many of those that
+// are rich.
+func (r *Runner) claim(ctx context.Context, tx *store.Tx, rich map[uuid.UUID]int) error {
 	for _, k := range r.kinds {
 		if !k.EachTenant {
 			continue
@@ -343,11 +382,22 @@ func (r *Runner) claim(ctx context.Context, tx *store.Tx) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.SQL.ExecContext(ctx, `WITH which AS MATERIALIZED (SELECT tenant_id, kind, id FROM followers
-			WHERE lease_until <= `+clock(r.db)+` AND `+store.In(r.db.Dialect, "kind", "text", "$3")+` ORDER BY random() LIMIT $4`+unlocked+`)
-		UPDATE followers SET owner = $1, epoch = epoch + 1, lease_until = `+clock(r.db)+` + $2`+which,
-		r.me, lease.Milliseconds(), r.names(), maxClaim)
-	return err
+	take := func(most int, those string, args ...any) error {
+		_, err := tx.SQL.ExecContext(ctx, `WITH which AS MATERIALIZED (SELECT tenant_id, kind, id FROM followers
+				WHERE `+those+` AND `+store.In(r.db.Dialect, "kind", "text", "$3")+` ORDER BY random() LIMIT $4`+unlocked+`)
+			UPDATE followers SET owner = $1, epoch = epoch + 1, lease_until = `+clock(r.db)+` + $2`+which,
+			append([]any{r.me, lease.Milliseconds(), r.names(), most}, args...)...)
+		return err
+	}
+	if err := take(maxClaim, `lease_until <= `+clock(r.db)); err != nil {
+		return err
+	}
+	for owner, most := range rich {
+		if err := take(most, `owner = $5`, owner); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // reconcile owns what the database says is this process's, and leaves what is not.
