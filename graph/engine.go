@@ -14,6 +14,7 @@ import (
 	"github.com/zeroten/zeroten/graph/wire"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/edge"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/warning"
 )
@@ -34,7 +35,7 @@ func (e *engine) present(ctx context.Context, err error) *gqlerror.Error {
 
 // arrive puts the address that a request came from into its context.
 func (e *engine) arrive(ctx context.Context, r *http.Request) context.Context {
-	return WithClientAddress(ctx, RemoteAddress(r, e.TrustedProxies))
+	return edge.WithClientAddress(ctx, edge.RemoteAddress(r, e.TrustedProxies))
 }
 
 // authenticate puts the caller into the context, and refuses pages that the caller's tenant did not allow.
@@ -159,7 +160,7 @@ func (e *engine) wireEngine(log *slog.Logger) wire.Engine {
 		Authenticate: e.authenticate,
 		Watch:        e.Watcher.Watch,
 		Key:          bucketOf,
-		Remote:       func(r *http.Request) string { return Network(RemoteAddress(r, e.TrustedProxies)).String() },
+		Remote:       func(r *http.Request) string { return edge.Network(edge.RemoteAddress(r, e.TrustedProxies)).String() },
 		Bulk:         mayBulk,
 		Pay:          e.operations.Pay,
 		Prepare:      e.prepare,

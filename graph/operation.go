@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +24,7 @@ import (
 	"github.com/zeroten/zeroten/graph/wire"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/edge"
 	"github.com/zeroten/zeroten/internal/rate"
 )
 
@@ -412,7 +412,7 @@ const guessCost = 5
 // seen before is no guess, and is not refused because others guess from the same address.
 func (o *Operations) guarded(ctx context.Context, seen bool, authenticate func() (auth.Caller, error)) (auth.Caller, error) {
 	now := time.Now()
-	b := bucket{o.anonymous, Network(ClientAddress(ctx)).As16()}
+	b := bucket{o.anonymous, edge.Network(edge.ClientAddress(ctx)).As16()}
 	if !seen {
 		s, wait, ok := b.limiter.Take(b.key, guessCost, now)
 		if !ok {
@@ -501,7 +501,7 @@ func (o *Operations) bucket(ctx context.Context) bucket {
 	caller, ok := auth.From(ctx)
 	switch {
 	case !ok:
-		return bucket{o.anonymous, Network(ClientAddress(ctx)).As16()}
+		return bucket{o.anonymous, edge.Network(edge.ClientAddress(ctx)).As16()}
 	case caller.Key == uuid.Nil:
 		return bucket{}
 	}
@@ -513,20 +513,7 @@ func bucketOf(ctx context.Context) string {
 	if caller, ok := auth.From(ctx); ok {
 		return "key " + caller.Key.String()
 	}
-	return "address " + Network(ClientAddress(ctx)).String()
-}
-
-// Network is what one caller may be expected to have of addresses: one of IPv4, or 64 bits of those of IPv6.
-func Network(address netip.Addr) netip.Addr {
-	if address.Is6() {
-		if p, err := address.Prefix(64); err == nil {
-			return p.Addr()
-		}
-	}
-	if !address.IsValid() {
-		return netip.IPv6Unspecified() // all that are not known are one
-	}
-	return address
+	return "address " + edge.Network(edge.ClientAddress(ctx)).String()
 }
 
 func (b bucket) take(n int, now time.Time) error {

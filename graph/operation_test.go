@@ -22,6 +22,7 @@ import (
 	"github.com/zeroten/zeroten/graph/limit"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/edge"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/rate"
 )
@@ -29,7 +30,7 @@ import (
 // anonymousCtx is a context of somebody without a key.
 func anonymousCtx(t *testing.T, address string) context.Context {
 	t.Helper()
-	return WithClientAddress(t.Context(), netip.MustParseAddr(address))
+	return edge.WithClientAddress(t.Context(), netip.MustParseAddr(address))
 }
 
 // keyCtx is a context of a key's holder.

@@ -45,6 +45,7 @@ var levels = map[string]int{
 	"internal/page":       1,
 	"internal/auth":       1,
 	"internal/flight":     0,
+	"internal/edge":       1,
 	"internal/rate":       0,
 	"internal/warning":    0,
 	"internal/id":         0,

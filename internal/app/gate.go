@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/zeroten/zeroten/graph"
+	"github.com/zeroten/zeroten/internal/edge"
 )
 
 const (
@@ -84,9 +84,9 @@ func (g *gate) Accept() (net.Conn, error) {
 }
 
 func (g *gate) admit(c net.Conn) net.Conn {
-	address := graph.PeerAddress(c.RemoteAddr().String())
+	address := edge.PeerAddress(c.RemoteAddr().String())
 	proxy := slices.ContainsFunc(g.trusted, func(p netip.Prefix) bool { return p.Contains(address) })
-	a := &admitted{Conn: c, gate: g, from: graph.Network(address)}
+	a := &admitted{Conn: c, gate: g, from: edge.Network(address)}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.inside.enter(a.from, !proxy) {

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/zeroten/zeroten/graph"
+	"github.com/zeroten/zeroten/internal/edge"
 	"github.com/zeroten/zeroten/internal/rate"
 )
 
@@ -20,9 +20,9 @@ type polite struct {
 	proxies []netip.Prefix
 }
 
-func newPolite(next http.Handler, edge Edge) *polite {
-	buckets := rate.New(rate.Config{Burst: edge.AnonymousBurst, Restore: float64(edge.AnonymousRestore)})
-	return &polite{next: next, buckets: buckets, proxies: edge.TrustedProxies}
+func newPolite(next http.Handler, door Edge) *polite {
+	buckets := rate.New(rate.Config{Burst: door.AnonymousBurst, Restore: float64(door.AnonymousRestore)})
+	return &polite{next: next, buckets: buckets, proxies: door.TrustedProxies}
 }
 
 // ServeHTTP answers, or refuses with 429.
@@ -31,7 +31,7 @@ func (p *polite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.next.ServeHTTP(w, r)
 		return
 	}
-	address := graph.Network(graph.RemoteAddress(r, p.proxies))
+	address := edge.Network(edge.RemoteAddress(r, p.proxies))
 	_, wait, ok := p.buckets.Take(address.As16(), 1, time.Now())
 	if !ok {
 		w.Header().Set("Connection", "close")

@@ -1,4 +1,7 @@
-package graph
+// Package edge is what is true of any HTTP door of the program: where a request comes from, and whose it is to be counted
+// as until its key is known. It knows nothing of what is served behind the door, neither of GraphQL nor of who holds a key,
+// so that pages without a key can stand behind the same rules.
+package edge
 
 import (
 	"context"
@@ -50,4 +53,17 @@ func PeerAddress(text string) netip.Addr {
 		address = withPort.Addr()
 	}
 	return address.Unmap().WithZone("")
+}
+
+// Network is what one caller may be expected to have of addresses: one of IPv4, or 64 bits of those of IPv6.
+func Network(address netip.Addr) netip.Addr {
+	if address.Is6() {
+		if p, err := address.Prefix(64); err == nil {
+			return p.Addr()
+		}
+	}
+	if !address.IsValid() {
+		return netip.IPv6Unspecified() // all that are not known are one
+	}
+	return address
 }
