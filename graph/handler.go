@@ -9,10 +9,12 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/zeroten/zeroten/graph/engine"
 	"github.com/zeroten/zeroten/graph/generated"
 	"github.com/zeroten/zeroten/graph/wire"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/tenant"
 )
 
@@ -25,7 +27,7 @@ type Config struct {
 	Watcher *tenant.Watcher
 	Origins *tenant.Origins
 	// Operations are the limits of documents and of what they cost.
-	Operations OperationsConfig
+	Operations engine.OperationsConfig
 	// TrustedProxies are whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
 	// Limits are those of connections.
@@ -46,15 +48,26 @@ type Handler struct {
 
 // NewHandler makes a Handler. The error is about the configuration: trusted documents that do not fit the schema.
 func NewHandler(cfg Config) (*Handler, error) {
-	schema := Schema(cfg.Resolver)
-	e := &engine{Config: cfg, schema: schema, presenter: present(cfg.Log, cfg.Panicked)}
-	cfg.Operations.RootField = e.rootField
-	cfg.Operations.Recover = recovered
-	var err error
-	if e.operations, err = NewOperations(schema.Schema(), cfg.Operations); err != nil {
+	e, err := engine.New(engine.Config{
+		Schema:         Schema(cfg.Resolver),
+		Operations:     cfg.Operations,
+		Seen:           cfg.Keys.Seen,
+		Authenticate:   cfg.Keys.Authenticate,
+		Watch:          cfg.Watcher.Watch,
+		AllowOrigin:    cfg.Origins.Allow,
+		TrustedProxies: cfg.TrustedProxies,
+		Guard:          cfg.DB.Guard,
+		Remember:       func(ctx context.Context) context.Context { return withLoaders(ctx, cfg.DB) },
+		Explain:        store.Explain,
+		Span:           cfg.Span,
+		Observe:        cfg.Observe,
+		Panicked:       cfg.Panicked,
+		Log:            cfg.Log,
+	})
+	if err != nil {
 		return nil, fmt.Errorf("preparing operations: %w", err)
 	}
-	h := &Handler{wire: wire.New(e.wireEngine(cfg.Log), cfg.Limits)}
+	h := &Handler{wire: wire.New(e.Wire(), cfg.Limits)}
 	h.cors = crossOrigin(cfg.Origins.Allow, h.wire)
 	return h, nil
 }

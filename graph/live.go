@@ -2,8 +2,10 @@ package graph
 
 import (
 	"context"
+	"io"
 	"time"
 
+	"github.com/zeroten/zeroten/graph/engine"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/feedback"
@@ -21,11 +23,11 @@ const (
 	turnOver = 30 * time.Second
 )
 
-func (r *Resolver) feedbackReceived(ctx context.Context, filter selection.Filter, after *string, limit *int) (*source, error) {
+func (r *Resolver) feedbackReceived(ctx context.Context, filter selection.Filter, after *string, limit *int) (*engine.Source, error) {
 	if limit != nil && (*limit < 1 || *limit > maxLimit) {
 		return nil, apierror.BadRequest("limit: want 1 to %d.", maxLimit)
 	}
-	if seen, ok := ctx.Value(afterKey{}).(string); ok {
+	if seen, ok := engine.ResumeAfter(ctx); ok {
 		after = &seen // later than what the operation was first asked with
 	}
 	caller, _ := auth.From(ctx)
@@ -42,16 +44,16 @@ func (r *Resolver) feedbackReceived(ctx context.Context, filter selection.Filter
 		return nil, err
 	}
 	begun := false
-	s := &source{close: sub.Close, next: func(ctx context.Context) (item, error) {
+	s := &engine.Source{Close: sub.Close, Next: func(ctx context.Context) (engine.Item, error) {
 		if !begun && caller.Narrowing.IsZero() { // where it stands says how much there is besides
 			begun = true
-			return item{id: feedback.FormatCursor(sub.Begin(), caller.Mask)}, nil
+			return engine.Item{ID: feedback.FormatCursor(sub.Begin(), caller.Mask)}, nil
 		}
 		e, err := sub.Next(ctx)
 		if err != nil {
-			return item{}, err
+			return engine.Item{}, err
 		}
-		return item{value: e, id: feedback.FormatCursor(e.Position, caller.Mask), same: e, more: sub.Ready()}, nil
+		return engine.Item{Value: e, ID: feedback.FormatCursor(e.Position, caller.Mask), Same: e, More: sub.Ready()}, nil
 	}}
 	if limit != nil {
 		s = limited(s, *limit)
@@ -59,7 +61,7 @@ func (r *Resolver) feedbackReceived(ctx context.Context, filter selection.Filter
 	return s, nil
 }
 
-func (r *Resolver) scoreChanged(ctx context.Context, filter selection.Filter, every int) (*source, error) {
+func (r *Resolver) scoreChanged(ctx context.Context, filter selection.Filter, every int) (*engine.Source, error) {
 	if every < minEvery || every > maxEvery {
 		return nil, apierror.BadRequest("every: want %d to %d milliseconds.", minEvery, maxEvery)
 	}
@@ -78,8 +80,24 @@ func (r *Resolver) scoreChanged(ctx context.Context, filter selection.Filter, ev
 	if err != nil {
 		return nil, err
 	}
-	return &source{close: changes.Close, next: func(ctx context.Context) (item, error) {
+	return &engine.Source{Close: changes.Close, Next: func(ctx context.Context) (engine.Item, error) {
 		score, histogram, err := changes.Next(ctx)
-		return item{value: score, same: histogram}, err // all that a score shows follows from its histogram
+		return engine.Item{Value: score, Same: histogram}, err // all that a score shows follows from its histogram
 	}}, nil
+}
+
+// limited ends a source after so many events.
+func limited(s *engine.Source, limit int) *engine.Source {
+	left := limit
+	next := s.Next
+	return &engine.Source{Close: s.Close, Next: func(ctx context.Context) (engine.Item, error) {
+		if left == 0 {
+			return engine.Item{}, io.EOF
+		}
+		it, err := next(ctx)
+		if err == nil && it.Value != nil {
+			left--
+		}
+		return it, err
+	}}
 }

@@ -8,6 +8,7 @@ package graph
 import (
 	"context"
 
+	"github.com/zeroten/zeroten/graph/engine"
 	"github.com/zeroten/zeroten/graph/generated"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/feedback"
@@ -21,11 +22,11 @@ func (r *feedbackEventResolver) Cursor(ctx context.Context, obj *feedback.Entry)
 }
 
 func (r *subscriptionResolver) FeedbackReceived(ctx context.Context, filter *selection.Filter, after *string, limit *int) (<-chan *feedback.Entry, error) {
-	return listen[*feedback.Entry](ctx, func() (*source, error) { return r.feedbackReceived(ctx, filterOf(filter), after, limit) })
+	return engine.Listen[*feedback.Entry](ctx, func() (*engine.Source, error) { return r.feedbackReceived(ctx, filterOf(filter), after, limit) })
 }
 
 func (r *subscriptionResolver) ScoreChanged(ctx context.Context, filter *selection.Filter, every int) (<-chan *insight.Score, error) {
-	return listen[*insight.Score](ctx, func() (*source, error) { return r.scoreChanged(ctx, filterOf(filter), every) })
+	return engine.Listen[*insight.Score](ctx, func() (*engine.Source, error) { return r.scoreChanged(ctx, filterOf(filter), every) })
 }
 
 func (r *Resolver) FeedbackEvent() generated.FeedbackEventResolver { return &feedbackEventResolver{r} }

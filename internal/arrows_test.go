@@ -200,6 +200,29 @@ func TestStatisticsArePure(t *testing.T) {
 	}
 }
 
+// The engine runs operations whatever they ask for: what it is to know of entities, rules and tables it is told.
+func TestTheEngineKnowsNoRules(t *testing.T) {
+	allowed := []string{
+		"graph/documents", "graph/input", "graph/limit", "graph/scalar", "graph/wire",
+		"internal/apierror", "internal/auth", "internal/edge", "internal/flight", "internal/rate", "internal/warning",
+	}
+	found := false
+	for _, p := range list(t) {
+		if path, _ := inModule(p.ImportPath); path != "graph/engine" {
+			continue
+		}
+		found = true
+		for _, to := range p.Imports {
+			if target, ours := inModule(to); ours && !slices.Contains(allowed, target) {
+				t.Errorf("%s uses %s", p.ImportPath, to)
+			}
+		}
+	}
+	if !found {
+		t.Error("there is no engine")
+	}
+}
+
 // The rules above must be able to fail.
 func TestWrong(t *testing.T) {
 	for _, test := range []struct {

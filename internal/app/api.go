@@ -5,6 +5,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/zeroten/zeroten/graph"
+	"github.com/zeroten/zeroten/graph/engine"
 	"github.com/zeroten/zeroten/graph/wire"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/observe"
@@ -24,7 +25,7 @@ func (a *App) API(edge Edge) (*graph.Handler, error) {
 			Live: a.Live, Scores: insight.NewShared(a.Insight),
 		},
 		Keys: a.Keys, Watcher: a.Watcher, Origins: tenant.NewOrigins(a.DB, edge.AllowOrigin),
-		Operations: graph.OperationsConfig{
+		Operations: engine.OperationsConfig{
 			Keys:             rate.Config{Burst: edge.RateBurst, Restore: float64(edge.RateRestore)},
 			Anonymous:        rate.Config{Burst: edge.AnonymousBurst, Restore: float64(edge.AnonymousRestore)},
 			TrustedDocuments: edge.TrustedDocuments,

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/zeroten/zeroten/graph"
+	"github.com/zeroten/zeroten/graph/engine"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/observe"
 	"github.com/zeroten/zeroten/internal/playground"
@@ -58,8 +59,8 @@ func openDoors(ctx context.Context, address string, edge Edge) (d doors, err err
 		return d, err
 	}
 	if edge.TrustedDocuments != "" {
-		config := graph.OperationsConfig{TrustedDocuments: edge.TrustedDocuments}
-		if _, err := graph.NewOperations(graph.Schema(&graph.Resolver{}).Schema(), config); err != nil {
+		config := engine.OperationsConfig{TrustedDocuments: edge.TrustedDocuments}
+		if _, err := engine.NewOperations(graph.Schema(&graph.Resolver{}).Schema(), config); err != nil {
 			return d, usage("--trusted-documents: %w", err)
 		}
 	}

@@ -1,4 +1,4 @@
-package graph
+package engine
 
 import (
 	"bytes"
@@ -25,6 +25,7 @@ import (
 	"github.com/zeroten/zeroten/internal/edge"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/store"
 )
 
 // anonymousCtx is a context of somebody without a key.
@@ -56,7 +57,7 @@ func wantRefused(t *testing.T, errs gqlerror.List, code apierror.Code, want stri
 		return nil
 	}
 	var log bytes.Buffer
-	shown := present(slog.New(slog.NewTextHandler(&log, nil)), nil)(t.Context(), errs[0])
+	shown := present(slog.New(slog.NewTextHandler(&log, nil)), nil, store.Explain)(t.Context(), errs[0])
 	if shown.Extensions["code"] != string(code) || !strings.Contains(shown.Message, want) || strings.Contains(shown.Message, "Did you mean") {
 		t.Errorf("%s: %s; want %s with %q (log: %s)", shown.Extensions["code"], shown.Message, code, want, &log)
 	}

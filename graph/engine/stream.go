@@ -1,4 +1,4 @@
-package graph
+package engine
 
 import (
 	"bytes"
@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"sync"
@@ -33,33 +32,35 @@ import (
 type step struct {
 	// value, where not nil, is the event to show; else the resolver is to say what it listens to, in source.
 	value  any
-	source *source
+	source *Source
 	// field is the root field that was resolved.
 	field *graphql.FieldContext
 }
 
 type stepKey struct{}
 
-// source is what a subscription listens to.
-type source struct {
-	next  func(ctx context.Context) (item, error)
-	close func()
+// Source is what a subscription listens to.
+type Source struct {
+	// Next waits for the next event; the error is io.EOF where there is none any more. Where ctx ends first, nothing is lost.
+	Next func(ctx context.Context) (Item, error)
+	// Close ends it; it is called once.
+	Close func()
 }
 
-// item is one event of a source.
-type item struct {
-	// value is what the root field resolves to; nil where the item only says where to resume.
-	value any
-	// id is what to resume after; empty where there is no such thing.
-	id string
-	// more says that there is another event already.
-	more bool
-	// same is equal for events that show the same to everybody with the same selection and the same rights.
-	same any
+// Item is one event of a source.
+type Item struct {
+	// Value is what the root field resolves to; nil where the item only says where to resume.
+	Value any
+	// ID is what to resume after; empty where there is no such thing.
+	ID string
+	// More says that there is another event already.
+	More bool
+	// Same is equal for events that show the same to everybody with the same selection and the same rights.
+	Same any
 }
 
-// listen is the whole of a subscription's resolver.
-func listen[T any](ctx context.Context, open func() (*source, error)) (<-chan T, error) {
+// Listen is the whole of a subscription's resolver.
+func Listen[T any](ctx context.Context, open func() (*Source, error)) (<-chan T, error) {
 	s, ok := ctx.Value(stepKey{}).(*step)
 	if !ok {
 		return nil, errors.New("a subscription that is not executed step by step")
@@ -77,8 +78,8 @@ func listen[T any](ctx context.Context, open func() (*source, error)) (<-chan T,
 
 // stream runs one subscription. There are many, and so it holds little: what an event is executed with is the group's.
 type stream struct {
-	engine *engine
-	source *source
+	engine *Engine
+	source *Source
 	group  *group
 	// payer is the bucket that its part of each event is paid from, part what of it makes no whole point yet, and owing until
 	// when no event is shown, since what the ones before cost is not paid.
@@ -87,7 +88,7 @@ type stream struct {
 	owing time.Time
 
 	// pending is an event that the source gave and that nobody has been shown yet.
-	pending *item
+	pending *Item
 	// promised says that the event before was given with More, and may wait for the next one to be sent.
 	promised bool
 	// warnings are for the first payload.
@@ -110,9 +111,9 @@ func (s *stream) Next(ctx context.Context) (wire.Event, error) {
 		s.pending = &it
 	}
 	it := *s.pending
-	if it.value == nil {
+	if it.Value == nil {
 		s.pending = nil
-		return wire.Event{ID: it.id}, nil
+		return wire.Event{ID: it.ID}, nil
 	}
 	for {
 		if wait := time.Until(s.owing); !s.owing.IsZero() && wait > 0 {
@@ -124,7 +125,7 @@ func (s *stream) Next(ctx context.Context) (wire.Event, error) {
 				return wire.Event{}, err
 			}
 		}
-		payload, part, err := s.group.payload(ctx, it.same, s.promised, func() ([]byte, int) { return s.engine.show(s.group, it.value) })
+		payload, part, err := s.group.payload(ctx, it.Same, s.promised, func() ([]byte, int) { return s.engine.show(s.group, it.Value) })
 		switch {
 		case errors.Is(err, errNotYet):
 			s.promised = false
@@ -132,9 +133,9 @@ func (s *stream) Next(ctx context.Context) (wire.Event, error) {
 		case err != nil:
 			return wire.Event{}, err
 		case payload != nil:
-			s.pending, s.promised = nil, it.more
+			s.pending, s.promised = nil, it.More
 			s.pay(part)
-			return wire.Event{ID: it.id, Payload: s.warn(payload), More: it.more}, nil
+			return wire.Event{ID: it.ID, Payload: s.warn(payload), More: it.More}, nil
 		}
 		if s.promised {
 			s.promised = false
@@ -185,15 +186,15 @@ const (
 var errNotYet = errors.New("not yet")
 
 // take takes the next event of the source. Where one was promised that does not come at once after all, it gives up.
-func (s *stream) take(ctx context.Context) (item, error) {
+func (s *stream) take(ctx context.Context) (Item, error) {
 	if !s.promised {
-		return s.source.next(ctx)
+		return s.source.Next(ctx)
 	}
 	soon, cancel := context.WithTimeout(ctx, atOnce)
 	defer cancel()
-	it, err := s.source.next(soon)
+	it, err := s.source.Next(soon)
 	if err != nil && soon.Err() != nil && ctx.Err() == nil {
-		return item{}, errNotYet
+		return Item{}, errNotYet
 	}
 	return it, err
 }
@@ -216,7 +217,7 @@ func (s *stream) warn(payload []byte) []byte {
 // Close ends the subscription.
 func (s *stream) Close() {
 	if !s.closed.Swap(true) {
-		s.source.close()
+		s.source.Close()
 		s.engine.groups.leave(s.group)
 	}
 }
@@ -225,7 +226,7 @@ func (s *stream) Close() {
 const eventTimeout = 15 * time.Second
 
 // show executes one event for a group: the result as JSON, nil where the database went away meanwhile, and what it cost.
-func (e *engine) show(g *group, value any) (payload []byte, cost int) {
+func (e *Engine) show(g *group, value any) (payload []byte, cost int) {
 	ctx, cancel := context.WithTimeout(g.caller, eventTimeout)
 	defer cancel()
 	ctx = context.WithValue(ctx, stepKey{}, &step{value: value})
@@ -466,13 +467,13 @@ func noteVariables(v *ast.Value, values, used map[string]any) {
 }
 
 // subscribe begins a subscription.
-func (e *engine) subscribe(ctx context.Context, op *wire.Operation, after *string) (wire.Stream, gqlerror.List) {
+func (e *Engine) subscribe(ctx context.Context, op *wire.Operation, after *string) (wire.Stream, gqlerror.List) {
 	s := &step{}
 	opening := ctx
 	if after != nil {
 		opening = context.WithValue(ctx, afterKey{}, *after)
 	}
-	guarded, done, err := e.DB.Guard(opening)
+	guarded, done, err := e.Guard(opening)
 	if err != nil {
 		return nil, gqlerror.List{e.present(ctx, err)}
 	}
@@ -481,7 +482,7 @@ func (e *engine) subscribe(ctx context.Context, op *wire.Operation, after *strin
 	response := e.open(context.WithValue(guarded, stepKey{}, s), op.OperationContext)
 	if len(response.Errors) > 0 || s.source == nil {
 		if s.source != nil {
-			s.source.close()
+			s.source.Close()
 		}
 		return nil, response.Errors
 	}
@@ -497,18 +498,9 @@ func (e *engine) subscribe(ctx context.Context, op *wire.Operation, after *strin
 // afterKey is where a context has the id of the event that a client saw last, given beside the operation.
 type afterKey struct{}
 
-// limited ends a source after so many events.
-func limited(s *source, limit int) *source {
-	left := limit
-	next := s.next
-	return &source{close: s.close, next: func(ctx context.Context) (item, error) {
-		if left == 0 {
-			return item{}, io.EOF
-		}
-		it, err := next(ctx)
-		if err == nil && it.value != nil {
-			left--
-		}
-		return it, err
-	}}
+// ResumeAfter is the Item.ID that a client saw last before it lost its connection, where it said so beside the operation:
+// the subscription goes on from there, rather than from where its arguments say.
+func ResumeAfter(ctx context.Context) (id string, ok bool) {
+	id, ok = ctx.Value(afterKey{}).(string)
+	return id, ok
 }
