@@ -64,7 +64,7 @@ func Scan(document string) (tokens int, refused *gqlerror.Error) {
 		case depth > MaxNesting:
 			return tokens, refuse(nil, "The document nests more than %d deep: ask for less at a time.", MaxNesting)
 		case err != nil:
-			return tokens, nil
+			return tokens, nil //nolint:nilerr // the parser stops at the same, and says so
 		}
 	}
 }
