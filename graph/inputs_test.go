@@ -258,6 +258,8 @@ func (f filler) document(p spot, variables, argument string) string {
 				args = append(args, a.Name+": "+argument)
 			case a.Type.NonNull && a.DefaultValue == nil:
 				args = append(args, a.Name+": "+literal(f.value(a.Type, a.Name, field.Name)))
+			case a.Name == "filter" && i < len(p.fields)-1 && p.argument.Name == "previous":
+				args = append(args, `filter: {from: "2026-11-01"}`) // what is open at its beginning has no period before it
 			}
 		}
 		if len(args) > 0 {
