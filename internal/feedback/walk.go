@@ -42,8 +42,9 @@ type walk struct {
 	// whole says that all are wanted, in whatever order; restart, that it is begun again.
 	whole   bool
 	restart func()
-	// statements is how many there were.
+	// statements is how many there were, and within the snapshot that they are to see, where there is one.
 	statements int
+	within     *store.Tx
 
 	// campaigns are the selection's, each once and in order; nil where all are.
 	campaigns []uuid.UUID
@@ -215,7 +216,7 @@ func (k *walk) find(ctx context.Context, w page.Window) ([]candidate, error) {
 	var found []candidate
 	k.restart = func() { found = nil }
 	err := k.run(ctx, w, func(r *candidate) (bool, error) {
-		// By score one may come again, where that was amended meanwhile.
+		// By score one may come again, where that was amended between two statements.
 		if !slices.ContainsFunc(found, func(c candidate) bool { return c.id == r.id }) {
 			found = append(found, *r)
 		}
@@ -474,20 +475,14 @@ func (k *walk) shorter(ctx context.Context, w page.Window, way *route) (*route, 
 			for i := range months {
 				rows += other.counts(sel, &months[i].Histogram)
 			}
-			if other.index.Column == response.FieldScore && !byScore && rows > longestRead {
-				continue // between two statements what is amended would be missed, or counted twice
-			}
 			other.costs = float64(rows) * (other.price + profile)
 			if other.costs < best.costs {
 				best = &other
 			}
 		}
 	}
-	switch {
-	case best == &byTime && !byScore:
+	if best == &byTime && !byScore {
 		way.stretches = byTime.stretches
-		return nil, nil
-	case best.index.Column == response.FieldScore && byScore:
 		return nil, nil
 	}
 	return best, nil
@@ -545,6 +540,20 @@ func (k *walk) rows(months []cube.Cell, stretches []stretch, w page.Window) (row
 
 // collect goes another way through all that the window has, and then calls f in the window's order.
 func (k *walk) collect(ctx context.Context, way route, w page.Window, f func(*candidate) (more bool, err error)) error {
+	if way.index.Column != response.FieldScore {
+		return k.collectNow(ctx, way, w, f)
+	}
+	// What is amended between two statements would be missed, or be there twice.
+	return k.db.Sift(ctx, func() error {
+		return k.db.Snapshot(ctx, func(tx *store.Tx) error {
+			k.within = tx
+			defer func() { k.within = nil }()
+			return k.collectNow(ctx, way, w, f)
+		})
+	})
+}
+
+func (k *walk) collectNow(ctx context.Context, way route, w page.Window, f func(*candidate) (more bool, err error)) error {
 	own := k.order.page()
 	less := func(a, b *candidate) bool { return w.Less(a.key(own), b.key(own)) }
 	var first []*candidate
@@ -560,9 +569,6 @@ func (k *walk) collect(ctx context.Context, way route, w page.Window, f func(*ca
 			return true, nil
 		}
 		at := sort.Search(len(first), func(i int) bool { return less(r, first[i]) })
-		if at > 0 && first[at-1].id == r.id {
-			return true, nil // see find
-		}
 		first = slices.Insert(first, at, new(*r))
 		first = first[:min(len(first), w.Limit)]
 		return true, nil
@@ -650,8 +656,12 @@ func (k *walk) read(
 func (k *walk) each(ctx context.Context, query string, args, dest []any, price float64, f func() (more bool, err error)) (more bool, err error) {
 	k.statements++
 	k.unpaid += rate.StatementPrice
-	err = k.db.Sift(ctx, func() error {
-		rows, err := k.db.Query(ctx, query, args...)
+	ask, sift := k.db.Query, k.db.Sift
+	if k.within != nil {
+		ask, sift = k.within.SQL.QueryContext, func(_ context.Context, statement func() error) error { return statement() }
+	}
+	err = sift(ctx, func() error {
+		rows, err := ask(ctx, query, args...)
 		if err != nil {
 			return err
 		}
