@@ -316,7 +316,10 @@ func (sel *Selection) matchesProfile(r *ent.Response) bool {
 	if !sel.sieves() {
 		return sel.matchesVariant(variantOf(r.Variant))
 	}
-	p := placed(sel.state.Active, r)
+	return sel.matchesPlaced(placed(sel.state.Active, r))
+}
+
+func (sel *Selection) matchesPlaced(p trait.Profile) bool {
 	return sel.matchesVariant(p.Variant) && sel.matchesValues(p.Values)
 }
 

@@ -50,12 +50,7 @@ func testWalkWhileOthersWrite(t *testing.T, db *store.DB, field feedback.OrderFi
 		}
 	})
 	read := func(ctx context.Context, after *string) *feedback.Connection {
-		list, err := feedback.List(ctx, db, states, feedback.Filter{HasComment: new(true)}, feedback.Within{},
-			page.Args{First: &size, After: after}, &feedback.Order{Field: field, Direction: feedback.Ascending}, clock())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return list
+		return f.commented(ctx, states, field, page.Args{First: &size, After: after})
 	}
 	for n, late := 1, false; !late; n++ {
 		late = true

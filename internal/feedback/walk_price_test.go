@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/internal/auth"
+	contacts "github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
@@ -94,6 +95,54 @@ func TestPriceOfAWalkAmongTheHidden(t *testing.T) {
 	})
 }
 
+// What finds all of the caller's before it can give the first costs more than reading on in the list's order: among others
+// it goes through as much as there is on their days.
+func TestPriceOfFindingAll(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		f := newFixture(t, db)
+		f.define("plan", trait.Text, true)
+		s, err := cube.CreateSegment(f.ctx, db, cube.CreateSegmentInput{
+			Name: "Gold", Rule: segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"gold"}}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		states := cube.NewStates(db)
+		person := 0
+		add := func(n int) {
+			f.many(n, func(_ int, r *feedback.Recording) {
+				person++
+				r.Contact = &contacts.Input{ExternalID: new(fmt.Sprint(person)), Traits: trait.Values{"plan": "gold"}}
+			})
+		}
+		spent := 0
+		ctx := rate.WithSpender(auth.With(f.ctx, auth.Caller{
+			Tenant: f.tenant, Scopes: []auth.Scope{auth.Read}, Token: true, Narrowing: auth.Narrowing{Segment: s.ID},
+		}), func(n int) error { spent += n; return nil }, true)
+		list := func(field feedback.OrderField) int {
+			spent = 0
+			if _, err := feedback.List(ctx, db, states, feedback.Filter{}, feedback.Within{}, page.Args{First: new(5)}, &feedback.Order{Field: field, Direction: feedback.Descending}, clock()); err != nil {
+				t.Fatal(err)
+			}
+			return spent
+		}
+		add(400)
+		byTime, byScore := list(feedback.ByRespondedAt), list(feedback.ByScore)
+		if byScore < rate.BlindSortPrice || byScore <= byTime {
+			t.Errorf("by time a list costs %d points, and by score %d", byTime, byScore)
+		}
+		spent = 0
+		found, few, err := feedback.FewContacts(ctx, db, states)
+		if err != nil || !few || len(found) != 400 || spent < rate.BlindSortPrice {
+			t.Errorf("found %d contacts for %d points, few: %v, %v", len(found), spent, few, err)
+		}
+		add(1)
+		if _, few, err := feedback.FewContacts(ctx, db, states); err != nil || few {
+			t.Errorf("401 are few: %v, %v", few, err)
+		}
+	})
+}
+
 // hooked calls hook whenever a walk pays, until it returns false.
 func hooked(ctx context.Context, hook func(n int) bool) context.Context {
 	calls, on := 0, true
@@ -105,6 +154,17 @@ func hooked(ctx context.Context, hook func(n int) bool) context.Context {
 		}
 		return nil
 	}, true)
+}
+
+// commented lists what has a comment, the least first.
+func (f *fixture) commented(ctx context.Context, states *cube.States, field feedback.OrderField, args page.Args) *feedback.Connection {
+	f.t.Helper()
+	list, err := feedback.List(ctx, f.db, states, feedback.Filter{HasComment: new(true)}, feedback.Within{}, args,
+		&feedback.Order{Field: field, Direction: feedback.Ascending}, clock())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return list
 }
 
 // What is deleted between two statements of a walk leaves no page short, which would be the last.
@@ -120,13 +180,8 @@ func TestDeletedMeanwhile(t *testing.T) {
 		})
 		for at := 1; at < 40; at++ {
 			for _, field := range []feedback.OrderField{feedback.ByRespondedAt, feedback.ByScore} {
-				filter := feedback.Filter{HasComment: new(true)}
 				read := func(ctx context.Context, after *string) *feedback.Connection {
-					list, err := feedback.List(ctx, db, states, filter, feedback.Within{}, page.Args{First: new(100), After: after}, &feedback.Order{Field: field, Direction: feedback.Ascending}, clock())
-					if err != nil {
-						t.Fatal(err)
-					}
-					return list
+					return f.commented(ctx, states, field, page.Args{First: new(100), After: after})
 				}
 				first := read(f.ctx, nil).Nodes()
 				gone := first[50]
