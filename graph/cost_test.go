@@ -14,6 +14,7 @@ import (
 	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/segment"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -153,6 +154,31 @@ func TestCostTellsNothingOfTheHidden(t *testing.T) {
 				}
 				if much <= little {
 					t.Errorf("what was hidden changes no price: a key pays %v, and paid %v", much, little)
+				}
+			})
+		}
+	})
+}
+
+// Who the contacts of a segment's token are is looked up once for all lists of them, and paid for once.
+func TestNarrowedContactsAreFoundOnce(t *testing.T) {
+	storetest.EachURL(t, func(t *testing.T, databaseURL string) {
+		h := open(t, databaseURL, app.Edge{})
+		for _, name := range []string{"few people", "both"} {
+			t.Run(name, func(t *testing.T) {
+				c := h.fill(t, h.found(t, "Us "+name))
+				token := h.token(t, c.secrets[auth.Read], c.own(narrowings()[name].token))
+				cost := func(query string) int {
+					a := h.ask(t, token, query, nil)
+					if a.codes() != nil {
+						t.Fatal(a.text)
+					}
+					return int(a.Extensions.Cost.Actual)
+				}
+				const list = `contacts { totalCount nodes { id } } `
+				one, many := cost(`{ `+list+`}`), cost(`{ `+list+`b: `+list+`c: `+list+`d: `+list+`}`)
+				if one < rate.BlindSortPrice || many-one > one/4 {
+					t.Errorf("one list costs %d, and four %d", one, many)
 				}
 			})
 		}

@@ -72,6 +72,14 @@ type loaders struct {
 	values map[uuid.UUID]func() ([]*people.Value, error)
 	// valuesOfAll are those of all traits, by key, once one of the list of traits is asked for its own.
 	valuesOfAll func() (map[string][]people.Value, error)
+	// few looks up the contacts of a caller who is narrowed, once for all lists of them.
+	few func() (fewContacts, error)
+}
+
+// fewContacts is what people.Few gives.
+type fewContacts struct {
+	ids []uuid.UUID
+	few bool
 }
 
 type loadersKey struct{}
@@ -98,6 +106,23 @@ func (l *loaders) valuesInAll(key string, count func() (map[string][]people.Valu
 	l.mu.Unlock()
 	values, err := all()
 	return pointers(values[key]), err
+}
+
+// fewOnce looks up the caller's contacts, unless the request has done so.
+func (l *loaders) fewOnce(look people.Few) people.Few {
+	return func(ctx context.Context) ([]uuid.UUID, bool, error) {
+		l.mu.Lock()
+		if l.few == nil {
+			l.few = sync.OnceValues(func() (f fewContacts, err error) {
+				f.ids, f.few, err = look(ctx)
+				return f, err
+			})
+		}
+		once := l.few
+		l.mu.Unlock()
+		f, err := once()
+		return f.ids, f.few, err
+	}
 }
 
 // ofTraits says whether the field is one of a trait in the list of all: whoever asks for that asks it of each. What a trait

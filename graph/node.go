@@ -119,9 +119,9 @@ func (r *Resolver) few(ctx context.Context) contact.Few {
 	if auth.Narrowed(ctx).IsZero() {
 		return nil
 	}
-	return func(ctx context.Context) ([]uuid.UUID, bool, error) {
+	return loadersOf(ctx).fewOnce(func(ctx context.Context) ([]uuid.UUID, bool, error) {
 		return selection.FewContacts(ctx, r.DB, r.States)
-	}
+	})
 }
 
 func add[T interface {

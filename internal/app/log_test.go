@@ -48,6 +48,8 @@ func TestEveryLogLineIsJSON(t *testing.T) {
 			t.Errorf("%d %s", answer.StatusCode, body)
 		}
 	}
+	// Before there are no more files to open: for want of one it would be tried again, and not be an error yet.
+	s.log.wait(t, "sending traces")
 	s.log.wait(t, "attempting to elect")
 	var open []net.Conn
 	for range 80 { // those that are not accepted wait

@@ -108,10 +108,11 @@ const (
 	// StepsPerPoint is how many steps of a rule, see segment.Rule.Steps, cost a point: each is taken for all profiles.
 	StepsPerPoint = 4
 	// BlindPrice is what reading on through what may not be visible to the caller costs one who must not learn how much it is,
-	// BlindRowPrice what each row costs that is found so, and BlindSearchPrice what looking through all of it costs, for what
-	// neither an index nor the cube finds.
+	// BlindRowPrice what each row costs that is found so, BlindSortPrice what it costs to find all of theirs before the first
+	// is given, and BlindSearchPrice what looking through all of it costs, for what neither an index nor the cube finds.
 	BlindPrice       = 25
 	BlindRowPrice    = 2
+	BlindSortPrice   = 150
 	BlindSearchPrice = 350
 	// BlindCountsPerPoint is how many rows cost such a caller a point that are found so and only counted.
 	BlindCountsPerPoint = 4

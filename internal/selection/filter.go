@@ -333,7 +333,10 @@ func (sel *Selection) matchesProfile(r *ent.Response) bool {
 	if !sel.sieves() {
 		return sel.matchesVariant(variantOf(r.Variant))
 	}
-	p := sel.state.Active.Placed(feedback.Fact(r))
+	return sel.matchesPlaced(sel.state.Active.Placed(feedback.Fact(r)))
+}
+
+func (sel *Selection) matchesPlaced(p trait.Profile) bool {
 	return sel.matchesVariant(p.Variant) && sel.matchesValues(p.Values)
 }
 

@@ -55,12 +55,7 @@ func testWalkWhileOthersWrite(t *testing.T, db *store.DB, field selection.OrderF
 		}
 	})
 	read := func(ctx context.Context, after *string) *selection.Connection {
-		list, err := selection.List(ctx, db, states, selection.Filter{HasComment: new(true)}, selection.Within{},
-			page.Args{First: &size, After: after}, &selection.Order{Field: field, Direction: selection.Ascending}, feedbacktest.Clock())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return list
+		return commented(ctx, f, states, field, page.Args{First: &size, After: after})
 	}
 	for n, late := 1, false; !late; n++ {
 		late = true

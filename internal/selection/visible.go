@@ -109,7 +109,7 @@ func VisibleContacts(ctx context.Context, db *store.DB, states *settings.States,
 // Of how many responses the contacts are looked up to list them: for a caller who is narrowed to campaigns, and to a segment.
 const (
 	fewOfCampaigns = 5_000
-	fewOfSegment   = 1_200
+	fewOfSegment   = 400
 )
 
 // FewContacts gives the ids of all contacts that are visible to a caller who is narrowed, newest first, where they gave few

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	stdsql "database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -16,7 +15,6 @@ import (
 
 	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
-	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/calendar"
@@ -25,6 +23,7 @@ import (
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/trait"
 )
 
 // walk goes through responses one by one, and tells of each whether it is in a selection. The database is only asked for
@@ -72,9 +71,6 @@ const (
 	// maxMerged is how many ranges of an index are merged. No token has more campaigns: it would go through what is between
 	// them, and not pay for it.
 	maxMerged = 100
-	// maxSorted is what it may cost, in points, to put all into another order for who has only some campaigns: what lies
-	// between them in that order is not theirs.
-	maxSorted = 150
 )
 
 // route is a way through a selection.
@@ -128,6 +124,8 @@ type looked struct {
 	campaign                 uuid.UUID
 	channel, comment, traits stdsql.RawBytes
 	variant                  stdsql.NullString
+	// reader is for the traits; it is made when they are read first.
+	reader *trait.Reader
 }
 
 type column struct {
@@ -347,6 +345,8 @@ func (k *walk) payBlind(ctx context.Context) error {
 	switch {
 	case k.contact == uuid.Nil && k.sel.unindexed():
 		return rate.SpendBlind(ctx, rate.BlindSearchPrice)
+	case k.contact == uuid.Nil && k.sel.sieves() && (k.contacts || k.order.page().Column == response.FieldScore):
+		return rate.SpendBlind(ctx, rate.BlindSortPrice)
 	case k.sel.sieves():
 		return rate.SpendBlind(ctx, rate.BlindPrice)
 	}
@@ -366,10 +366,11 @@ func (k *walk) begin(ctx context.Context, w page.Window) (way route, other *rout
 		if err != nil || other == nil {
 			return way, nil, err
 		}
-		if other.costs <= maxSorted {
+		// What lies between their campaigns in the order by score is not the caller's.
+		if other.costs <= rate.BlindSortPrice {
 			return way, other, nil
 		}
-		return way, nil, rate.SpendUnseen(ctx, maxSorted)
+		return way, nil, rate.SpendUnseen(ctx, rate.BlindSortPrice)
 	case !byScore && k.sel.sieves():
 		way.stretches, err = k.days(ctx, w.Desc)
 	}
@@ -840,9 +841,13 @@ func (k *walk) matches(r *looked) (bool, error) {
 
 // in reports whether the profile is one of the selection's.
 func (r *looked) in(sel *Selection) (bool, error) {
-	whole := ent.Response{Channel: response.Channel(r.channel), Variant: r.shown(), RespondedAt: r.respondedAt}
-	if err := json.Unmarshal(r.traits, &whole.Traits); err != nil {
-		return false, fmt.Errorf("traits of response %s: %w", r.id, err)
+	g := sel.state.Active
+	if r.reader == nil {
+		r.reader = g.Shape.Reader()
 	}
-	return sel.matchesProfile(&whole), nil
+	values, err := r.reader.Values(r.traits, calendar.DayOf(r.respondedAt, g.Zone()))
+	if err != nil {
+		return false, fmt.Errorf("response %s: %w", r.id, err)
+	}
+	return sel.matchesPlaced(g.Profiles.Placed(string(r.channel), variantOf(r.shown()), values)), nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/internal/auth"
+	contacts "github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/feedback/feedbacktest"
 	"github.com/zeroten/zeroten/internal/id"
@@ -71,6 +72,54 @@ func TestPriceOfAWalkAmongTheHidden(t *testing.T) {
 	})
 }
 
+// What finds all of the caller's before it can give the first costs more than reading on in the list's order: among others
+// it goes through as much as there is on their days.
+func TestPriceOfFindingAll(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		f := feedbacktest.New(t, db)
+		f.Define("plan", trait.Text, true)
+		s, err := settings.CreateSegment(f.Ctx, db, settings.CreateSegmentInput{
+			Name: "Gold", Rule: segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"gold"}}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		states := settings.NewStates(db)
+		person := 0
+		add := func(n int) {
+			f.Many(n, func(_ int, r *feedback.Recording) {
+				person++
+				r.Contact = &contacts.Input{ExternalID: new(fmt.Sprint(person)), Traits: trait.Values{"plan": "gold"}}
+			})
+		}
+		spent := 0
+		ctx := rate.WithSpender(auth.With(f.Ctx, auth.Caller{
+			Tenant: f.Tenant, Scopes: []auth.Scope{auth.Read}, Token: true, Narrowing: auth.Narrowing{Segment: s.ID},
+		}), func(n int) error { spent += n; return nil }, true)
+		list := func(field selection.OrderField) int {
+			spent = 0
+			if _, err := selection.List(ctx, db, states, selection.Filter{}, selection.Within{}, page.Args{First: new(5)}, &selection.Order{Field: field, Direction: selection.Descending}, feedbacktest.Clock()); err != nil {
+				t.Fatal(err)
+			}
+			return spent
+		}
+		add(400)
+		byTime, byScore := list(selection.ByRespondedAt), list(selection.ByScore)
+		if byScore < rate.BlindSortPrice || byScore <= byTime {
+			t.Errorf("by time a list costs %d points, and by score %d", byTime, byScore)
+		}
+		spent = 0
+		found, few, err := selection.FewContacts(ctx, db, states)
+		if err != nil || !few || len(found) != 400 || spent < rate.BlindSortPrice {
+			t.Errorf("found %d contacts for %d points, few: %v, %v", len(found), spent, few, err)
+		}
+		add(1)
+		if _, few, err := selection.FewContacts(ctx, db, states); err != nil || few {
+			t.Errorf("401 are few: %v, %v", few, err)
+		}
+	})
+}
+
 // hooked calls hook whenever a walk pays, until it returns false.
 func hooked(ctx context.Context, hook func(n int) bool) context.Context {
 	calls, on := 0, true
@@ -82,6 +131,17 @@ func hooked(ctx context.Context, hook func(n int) bool) context.Context {
 		}
 		return nil
 	}, true)
+}
+
+// commented lists what has a comment, the least first.
+func commented(ctx context.Context, f *feedbacktest.Fixture, states *settings.States, field selection.OrderField, args page.Args) *selection.Connection {
+	f.T.Helper()
+	list, err := selection.List(ctx, f.DB, states, selection.Filter{HasComment: new(true)}, selection.Within{}, args,
+		&selection.Order{Field: field, Direction: selection.Ascending}, feedbacktest.Clock())
+	if err != nil {
+		f.T.Fatal(err)
+	}
+	return list
 }
 
 // What is deleted between two statements of a walk leaves no page short, which would be the last.
@@ -97,13 +157,8 @@ func TestDeletedMeanwhile(t *testing.T) {
 		})
 		for at := 1; at < 40; at++ {
 			for _, field := range []selection.OrderField{selection.ByRespondedAt, selection.ByScore} {
-				filter := selection.Filter{HasComment: new(true)}
 				read := func(ctx context.Context, after *string) *selection.Connection {
-					list, err := selection.List(ctx, db, states, filter, selection.Within{}, page.Args{First: new(100), After: after}, &selection.Order{Field: field, Direction: selection.Ascending}, feedbacktest.Clock())
-					if err != nil {
-						t.Fatal(err)
-					}
-					return list
+					return commented(ctx, f, states, field, page.Args{First: new(100), After: after})
 				}
 				first := read(f.Ctx, nil).Nodes()
 				gone := first[50]

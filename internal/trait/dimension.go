@@ -63,38 +63,48 @@ func (s Shape) Values(v Values, on calendar.Day) []string {
 // false, a NUMBER in shortest decimal, the whole months from a DATE to on; the name of its range where the dimension
 // has edges. It is None where nothing is known, where the value is of another kind, and where a DATE lies after on.
 func (d Dimension) Value(v Values, on calendar.Day) string {
-	var number float64
 	switch value := v[d.Key].(type) {
 	case string:
-		switch d.Kind {
-		case Text:
-			return value
-		case Date:
-			since, err := calendar.ParseDay(value)
-			if err != nil {
-				return None
-			}
-			months := calendar.WholeMonths(since, on)
-			if months < 0 {
-				return None
-			}
-			number = float64(months)
-		default:
-			return None
-		}
+		return d.ofText(value, on)
 	case bool:
-		if d.Kind != Boolean {
-			return None
-		}
-		return strconv.FormatBool(value)
+		return d.ofBoolean(value)
 	case float64:
-		if d.Kind != Number {
+		return d.ofNumber(value)
+	}
+	return None
+}
+
+func (d Dimension) ofText(text string, on calendar.Day) string {
+	switch d.Kind {
+	case Text:
+		return text
+	case Date:
+		since, err := calendar.ParseDay(text)
+		if err != nil {
 			return None
 		}
-		number = value
-	default:
+		if months := calendar.WholeMonths(since, on); months >= 0 {
+			return d.numbered(float64(months))
+		}
+	}
+	return None
+}
+
+func (d Dimension) ofBoolean(value bool) string {
+	if d.Kind != Boolean {
 		return None
 	}
+	return strconv.FormatBool(value)
+}
+
+func (d Dimension) ofNumber(number float64) string {
+	if d.Kind != Number {
+		return None
+	}
+	return d.numbered(number)
+}
+
+func (d Dimension) numbered(number float64) string {
 	if len(d.Edges) == 0 {
 		return FormatNumber(number)
 	}

@@ -1,6 +1,7 @@
 package trait
 
 import (
+	"encoding/json"
 	"math"
 	"slices"
 	"strconv"
@@ -156,4 +157,47 @@ func TestFormatNumberKeepsNumbers(t *testing.T) {
 			t.Fatalf("%v is written %s", number, text)
 		}
 	})
+}
+
+// TestReader checks that a reader gives of stored traits what Values gives of them decoded, one after the other.
+func TestReader(t *testing.T) {
+	shape := Shape{Zone: "Europe/Berlin", Dimensions: []Dimension{
+		{Key: "plan", Kind: Text}, {Key: "spend", Kind: Number}, {Key: "size", Kind: Number, Edges: []float64{-1, 0, 10}},
+		{Key: "since", Kind: Date}, {Key: "joined", Kind: Date, Edges: []float64{0, 3, 12}}, {Key: "vip", Kind: Boolean},
+	}}
+	value := rapid.OneOf(
+		rapid.String().AsAny(), rapid.Float64Range(-MaxNumber, MaxNumber).AsAny(), rapid.IntRange(-20, 20).AsAny(), rapid.Bool().AsAny(),
+		rapid.SampledFrom([]string{"2020-02-29", "2026-11-26", "2031-01-01", "2026-13-01", "a\\u0000\"é\U0001F600", None, Other}).AsAny(),
+		rapid.Just[any](nil), rapid.SampledFrom([]float64{1e-7, 0.1 + 0.2, 123456789.123456789, 5e-324, 1e21}).AsAny(),
+	)
+	keys := rapid.SampledFrom([]string{"plan", "spend", "size", "since", "joined", "vip", "unknown", "Plan"})
+	rapid.Check(t, func(t *rapid.T) {
+		r := shape.Reader()
+		for range 4 {
+			traits, err := json.Marshal(rapid.MapOf(keys, value).Draw(t, "traits"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var decoded Values
+			if err := json.Unmarshal(traits, &decoded); err != nil {
+				t.Fatal(err)
+			}
+			on := calendar.Day(rapid.IntRange(18_000, 22_000).Draw(t, "on"))
+			got, err := r.Values(traits, on)
+			if want := shape.Values(decoded, on); err != nil || !slices.Equal(got, want) {
+				t.Fatalf("%s: %q, %v, want %q", traits, got, err, want)
+			}
+		}
+	})
+	r := shape.Reader()
+	for _, text := range []string{"null", "{}", `{"plan":null}`, `{"plan":["a"]}`, ` {"plan" : {"a":1} } `} {
+		if got, err := r.Values([]byte(text), 20_000); err != nil || slices.ContainsFunc(got, func(v string) bool { return v != None }) {
+			t.Errorf("%s: %q, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "[]", `"a"`, "1", "{", `{"plan":"a"`, `{"plan":"a"} x`} {
+		if got, err := r.Values([]byte(text), 20_000); err == nil {
+			t.Errorf("%s: %q, no error", text, got)
+		}
+	}
 }
