@@ -74,7 +74,14 @@ type loaders struct {
 	valuesOfAll func() (map[string][]people.Value, error)
 	// few looks up the contacts of a caller who is narrowed, once for all lists of them.
 	few func() (fewContacts, error)
+
+	// looking is held by who asks which contacts are visible to the caller, and seen are the answers.
+	looking chan struct{}
+	seen    map[uuid.UUID]bool
 }
+
+// maxSeen is of how many contacts it is kept whether they are visible.
+const maxSeen = 10_000
 
 // fewContacts is what people.Few gives.
 type fewContacts struct {
@@ -125,6 +132,41 @@ func (l *loaders) fewOnce(look people.Few) people.Few {
 	}
 }
 
+// visibleOnce looks which contacts are visible to the caller, unless the request has done so: several lists look at the same.
+func (l *loaders) visibleOnce(look people.Visible) people.Visible {
+	return func(ctx context.Context, contacts []uuid.UUID) (map[uuid.UUID]bool, error) {
+		select {
+		case l.looking <- struct{}{}:
+			defer func() { <-l.looking }()
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		visible := make(map[uuid.UUID]bool, len(contacts))
+		var unknown []uuid.UUID
+		for _, c := range contacts {
+			if v, known := l.seen[c]; known {
+				visible[c] = v
+			} else {
+				unknown = append(unknown, c)
+			}
+		}
+		if unknown == nil {
+			return visible, nil
+		}
+		found, err := look(ctx, unknown)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range unknown {
+			visible[c] = found[c]
+			if len(l.seen) < maxSeen {
+				l.seen[c] = found[c]
+			}
+		}
+		return visible, nil
+	}
+}
+
 // ofTraits says whether the field is one of a trait in the list of all: whoever asks for that asks it of each. What a trait
 // that is reached in another way is asked for is not part of it, so that what an operation costs does not depend on which
 // of its fields comes first.
@@ -143,7 +185,7 @@ func withLoaders(ctx context.Context, db *store.DB) context.Context {
 		return func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }
 	}
 	return context.WithValue(insight.WithMemo(ctx), loadersKey{}, &loaders{
-		values: map[uuid.UUID]func() ([]*people.Value, error){},
+		values: map[uuid.UUID]func() ([]*people.Value, error){}, looking: make(chan struct{}, 1), seen: map[uuid.UUID]bool{},
 		campaigns: newLoader(func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*ent.Campaign, error) {
 			rows, err := db.Ent.Campaign.Query().Where(campaign.And(among(ids))).All(ctx)
 			if err != nil {

@@ -2,6 +2,9 @@ package graph
 
 import (
 	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/uuid"
@@ -58,5 +61,67 @@ func TestLoaderPanics(t *testing.T) {
 		if err := <-errs; !flight.IsPanic(err) {
 			t.Errorf("got %v", err)
 		}
+	}
+}
+
+// However many lists come to a contact at a time, it is looked up once a request whether it is visible to the caller; more
+// contacts than are kept are looked up again, and so is what could not be looked up.
+func TestContactsAreLookedAtOnce(t *testing.T) {
+	contacts := make([]uuid.UUID, maxSeen+100)
+	want := make(map[uuid.UUID]bool, len(contacts))
+	for i := range contacts {
+		contacts[i] = uuid.New()
+		want[contacts[i]] = i%3 == 0
+	}
+	var looks atomic.Int64
+	failing := true
+	look := loadersOf(withLoaders(t.Context(), nil)).visibleOnce(func(_ context.Context, some []uuid.UUID) (map[uuid.UUID]bool, error) {
+		if failing {
+			return nil, errors.New("away")
+		}
+		looks.Add(int64(len(some)))
+		visible := map[uuid.UUID]bool{}
+		for _, c := range some {
+			if want[c] { // those that there are not may be missing
+				visible[c] = true
+			}
+		}
+		return visible, nil
+	})
+	if _, err := look(t.Context(), contacts[:10]); err == nil {
+		t.Error("no error")
+	}
+	failing = false
+	var lists sync.WaitGroup
+	for list := range 8 {
+		lists.Go(func() {
+			for at := 0; at < len(contacts); at += 500 + list {
+				part := contacts[at:min(at+500+list, len(contacts))]
+				got, err := look(t.Context(), part)
+				if err != nil {
+					t.Error(err)
+				}
+				for _, c := range part {
+					if got[c] != want[c] {
+						t.Errorf("%v: visible is %v", c, got[c])
+					}
+				}
+			}
+		})
+	}
+	lists.Wait()
+	if n := looks.Load(); n < int64(len(contacts)) || n > maxSeen+8*100 {
+		t.Errorf("%d were looked up for %d contacts", n, len(contacts))
+	}
+	// Who waits for another's look goes when the request ends.
+	l := loadersOf(withLoaders(t.Context(), nil))
+	ended, cancel := context.WithCancel(t.Context())
+	_, err := l.visibleOnce(func(context.Context, []uuid.UUID) (map[uuid.UUID]bool, error) {
+		cancel()
+		_, err := l.visibleOnce(nil)(ended, contacts[:1])
+		return nil, err
+	})(t.Context(), contacts[:1])
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
 	}
 }

@@ -109,9 +109,9 @@ func (r *Resolver) visible(ctx context.Context) contact.Visible {
 	if auth.Narrowed(ctx).Segment == uuid.Nil {
 		return nil
 	}
-	return func(ctx context.Context, contacts []uuid.UUID) (map[uuid.UUID]bool, error) {
+	return loadersOf(ctx).visibleOnce(func(ctx context.Context, contacts []uuid.UUID) (map[uuid.UUID]bool, error) {
 		return selection.VisibleContacts(ctx, r.DB, r.States, contacts)
-	}
+	})
 }
 
 // few gives all contacts that there are for a caller who is narrowed, where they are few; it is nil for others.
