@@ -39,6 +39,8 @@ type world struct {
 	answers int
 	// loading gives up durability: what is loaded before a measurement can be loaded again.
 	loading bool
+	// sought says that comments are of different words, and that some responses are of the rare tier: see find.
+	sought bool
 }
 
 const zone = "Europe/Amsterdam"
@@ -92,10 +94,19 @@ func external(person int) string { return "c" + strconv.Itoa(person) }
 // recording is the answer as it is recorded.
 func (w world) recording(i int, at *time.Time) feedback.Recording {
 	a := answerOf(i, w.people)
-	return feedback.Recording{
+	r := feedback.Recording{
 		Campaign: id.Campaign.Format(w.campaign), Score: a.score, Comment: a.comment, Channel: response.ChannelAPI, RespondedAt: at,
 		Contact: &contact.Input{ExternalID: new(external(a.person)), Traits: traitsOf(kindOf(a.person))},
 	}
+	if w.sought {
+		if r.Comment != nil {
+			r.Comment = new(remarkWith(i))
+		}
+		if isRare(i) {
+			r.Traits = trait.Values{tier: "rare"}
+		}
+	}
+	return r
 }
 
 // with opens the world's database in this process.
@@ -109,7 +120,7 @@ func (w world) with(ctx context.Context, f func(context.Context, *app.App) error
 }
 
 // settle makes a world on an empty database.
-func settle(ctx context.Context, url string, people int) (w world, err error) {
+func settle(ctx context.Context, url string, people int, dimensions ...string) (w world, err error) {
 	w = world{url: url, people: people, loading: true}
 	defer func() { w.loading = false }()
 	err = w.with(ctx, func(ctx context.Context, a *app.App) error {
@@ -125,6 +136,11 @@ func settle(ctx context.Context, url string, people int) (w world, err error) {
 		w.secret, w.tenant, w.campaign = secret, t.ID, c.ID
 		for key, kind := range map[string]trait.Kind{"plan": trait.Text, "region": trait.Text, "persona": trait.Text, "household": trait.Number} {
 			if _, err := settings.DefineTrait(ctx, a.Builder, settings.DefineTraitInput{Key: key, Kind: kind, IsDimension: kind == trait.Text}); err != nil {
+				return err
+			}
+		}
+		for _, key := range dimensions {
+			if _, err := settings.DefineTrait(ctx, a.Builder, settings.DefineTraitInput{Key: key, Kind: trait.Text, IsDimension: true}); err != nil {
 				return err
 			}
 		}
@@ -287,12 +303,26 @@ func (w *world) pourRows(ctx context.Context, a *app.App, n int) error {
 		kind := kindOf(answer.person)
 		name := version7(at, i)
 		text, when := name.String(), at.Format(time.RFC3339Nano)
+		comment, known, knownText := answer.comment, traits[kind], encoded[kind]
+		if w.sought {
+			if comment != nil {
+				comment = new(remarkWith(i))
+			}
+			if isRare(i) {
+				known = trait.Merge(known, trait.Values{tier: "rare"})
+				b, err := json.Marshal(known)
+				if err != nil {
+					return err
+				}
+				knownText = string(b)
+			}
+		}
 		responses.rows <- []any{
-			tenantText, text, campaignText, contacts[answer.person], answer.score, answer.comment, "API", nil, nil, encoded[kind], when, when, when,
+			tenantText, text, campaignText, contacts[answer.person], answer.score, comment, "API", nil, nil, knownText, when, when, when,
 		}
 		events.rows <- []any{tenantText, i + 1, int(feedback.Recorded), when, text, campaignText, answer.score}
 		deltas.Count(state.Active, cube.Fact{
-			Response: name, Campaign: w.campaign, Channel: "API", Traits: traits[kind], RespondedAt: at, Score: answer.score,
+			Response: name, Campaign: w.campaign, Channel: "API", Traits: known, RespondedAt: at, Score: answer.score,
 		}, 1)
 	}
 	if err := errors.Join(responses.end(), events.end()); err != nil {

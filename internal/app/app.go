@@ -19,6 +19,7 @@ import (
 	"github.com/zeroten/zeroten/internal/job"
 	"github.com/zeroten/zeroten/internal/live"
 	"github.com/zeroten/zeroten/internal/observe"
+	"github.com/zeroten/zeroten/internal/search"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/tail"
@@ -114,6 +115,7 @@ func Open(ctx context.Context, cfg Config) (a *App, err error) {
 	a.States = settings.NewStates(db)
 	a.Tail = tail.New(db, tail.Config{Log: cfg.Log})
 	a.Follow = follow.NewRunner(db, a.Tail, follow.Config{Log: cfg.Log})
+	a.Follow.Handle(search.Kind(db))
 	a.Live = live.NewHub(db, a.States, a.Tail, live.Config{Now: cfg.Now, Log: cfg.Log})
 	a.Log, err = feedback.NewLog(db, feedback.Config{Now: cfg.Now, Observe: a.Observe.Flush, Flushed: a.Tail.Flushed})
 	if err != nil {

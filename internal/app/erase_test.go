@@ -19,8 +19,10 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/internal/app"
+	"github.com/zeroten/zeroten/internal/follow"
 	"github.com/zeroten/zeroten/internal/observe"
 	"github.com/zeroten/zeroten/internal/playground"
+	"github.com/zeroten/zeroten/internal/search"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -225,6 +227,7 @@ func TestErasedIsGone(t *testing.T) {
 		if found := p.find(url, scratch, &log); len(found) == 0 {
 			t.Fatal("nothing was planted")
 		}
+		p.indexed()
 
 		// Somebody reads, and has not finished yet.
 		reading, err := p.app.DB.Reader.BeginTx(t.Context(), &sql.TxOptions{ReadOnly: true})
@@ -248,6 +251,7 @@ func TestErasedIsGone(t *testing.T) {
 		if err := reading.Rollback(); err != nil {
 			t.Fatal(err)
 		}
+		p.indexed()
 		if err := p.app.DB.Forgotten(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -267,6 +271,21 @@ func TestErasedIsGone(t *testing.T) {
 		}
 		p.everyInput()
 	})
+}
+
+// indexed waits until the search index has come to the end of the log.
+func (p *planting) indexed() {
+	p.t.Helper()
+	for lag, known := int64(1), false; lag > 0 || !known; {
+		position, is, err := follow.Position(p.ctx, p.app.DB.Reader, follow.Follower{Tenant: p.tenant, Kind: search.Name})
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		known = is
+		if err := p.app.DB.Reader.QueryRowContext(p.ctx, `SELECT log_position - $2 FROM tenants WHERE id = $1`, p.tenant, position).Scan(&lag); err != nil {
+			p.t.Fatal(err)
+		}
+	}
 }
 
 // find names the files, or on PostgreSQL the tables, that hold the marker.

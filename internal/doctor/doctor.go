@@ -15,6 +15,7 @@ import (
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/search"
 	"github.com/zeroten/zeroten/internal/store"
 )
 
@@ -87,6 +88,9 @@ func (d *doctor) everybody(ctx context.Context) (all []patient, err error) {
 				return strays(ctx, tx, t)
 			})...)
 		}
+		faults = append(faults, d.attempt(ctx, tx, "documents of the search index that belong to no tenant", func() ([]cube.Fault, error) {
+			return strays(ctx, tx, table{name: "search_documents"})
+		})...)
 		// Operators' keys belong to the zero tenant.
 		faults = append(faults, d.attempt(ctx, tx, "operators' keys", func() ([]cube.Fault, error) {
 			return rows(ctx, tx, table{name: "api_keys", columns: apiKeyColumns}, uuid.UUID{})
@@ -228,6 +232,7 @@ func (d *doctor) examine(ctx context.Context, p patient) (e examination, err err
 		}
 		cells := d.attempt(ctx, tx, "the cells", func() ([]cube.Fault, error) { return cube.Examine(ctx, d.db, tx, p.id, log.Witness) })
 		e.faults = append(append(e.faults, log.Faults()...), cells...)
+		e.faults = append(e.faults, d.attempt(ctx, tx, "the search index", func() ([]cube.Fault, error) { return search.Examine(ctx, d.db, tx, p.id) })...)
 		return ctx.Err()
 	})
 	if err != nil {

@@ -65,6 +65,8 @@ type Kind struct {
 	// EachTenant gives every tenant one follower of the kind, with the zero id, which begins with the first entry of the
 	// log. Others are made by Begin.
 	EachTenant bool
+	// Share, where not zero, is which part of the time is spent on a follower of the kind at most: the rest is for others.
+	Share float64
 	// Take is given the next entries of the follower's log, one or more, in a context of the tenant and outside of any
 	// transaction. It returns what is to be done for them in the one that moves the position on; nil is nothing. Where it
 	// or that fails, nothing has happened, and the same entries come again, perhaps more of them, perhaps in another
@@ -109,6 +111,7 @@ type owned struct {
 	Follower
 
 	take   func(ctx context.Context, f Follower, entries []*feedback.Entry) (func(tx *store.Tx) error, error)
+	share  float64
 	epoch  int64
 	ctx    context.Context // of the tenant, as long as the follower is owned
 	cancel context.CancelFunc
@@ -435,7 +438,7 @@ func (r *Runner) reconcile(ctx context.Context) error {
 
 // own begins to do what a follower is for, unless that has begun.
 func (r *Runner) own(f Follower, epoch, position int64) error {
-	o := &owned{Follower: f, take: r.kinds[f.Kind].Take, epoch: epoch, position: position}
+	o := &owned{Follower: f, take: r.kinds[f.Kind].Take, share: r.kinds[f.Kind].Share, epoch: epoch, position: position}
 	r.mu.Lock()
 	_, known := r.owned[f]
 	if !known && !r.closed {
@@ -495,6 +498,7 @@ func (r *Runner) wake(o *owned) {
 // work does all that is to be done for a follower.
 func (r *Runner) work(o *owned) {
 	for failures := 0; ; {
+		began := time.Now()
 		more, err := r.turn(o)
 		switch {
 		case o.ctx.Err() != nil || errors.Is(err, errLeft):
@@ -512,6 +516,7 @@ func (r *Runner) work(o *owned) {
 			continue
 		}
 		failures = 0
+		pause(o.ctx, o.rest(time.Since(began)))
 		if more {
 			continue
 		}
@@ -523,6 +528,14 @@ func (r *Runner) work(o *owned) {
 			return
 		}
 	}
+}
+
+// rest is how long to leave the machine to others after what took so long.
+func (o *owned) rest(took time.Duration) time.Duration {
+	if o.share == 0 {
+		return 0
+	}
+	return min(time.Duration(float64(took)*(1/o.share-1)), lease/3)
 }
 
 // turn takes one portion, when there is room for it.
@@ -631,6 +644,9 @@ func (r *Runner) Lags(ctx context.Context) (map[string]Lag, error) {
 
 // pause waits, or until the context ends.
 func pause(ctx context.Context, d time.Duration) {
+	if d == 0 {
+		return
+	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

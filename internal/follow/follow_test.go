@@ -739,3 +739,15 @@ func TestTogether(t *testing.T) {
 		w.check(t, Follower{Tenant: w.tenant, Kind: "index"}, 0)
 	})
 }
+
+// What may take a part of the time leaves the rest of it to others.
+func TestRest(t *testing.T) {
+	for share, want := range map[float64]time.Duration{0: 0, 1: 0, 0.5: 10 * time.Millisecond, 0.1: 90 * time.Millisecond} {
+		if got := (&owned{share: share}).rest(10 * time.Millisecond).Round(time.Microsecond); got != want {
+			t.Errorf("after 10 ms of a share of %g it rests for %v, want %v", share, got, want)
+		}
+	}
+	if got := (&owned{share: 0.01}).rest(time.Minute); got >= lease {
+		t.Errorf("it rests for %v", got)
+	}
+}

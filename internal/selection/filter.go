@@ -19,6 +19,7 @@ import (
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/search"
 	"github.com/zeroten/zeroten/internal/segment"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/trait"
@@ -78,6 +79,8 @@ type Selection struct {
 	channels  []string
 	variants  []string
 	segments  []*segment.Matcher
+	// rules are what they match.
+	rules []segment.Rule
 	// steps are those of saved rules; what is given in a filter is paid for with the operation.
 	steps      int
 	terms      []string
@@ -199,7 +202,7 @@ func (sel *Selection) addRule(rule segment.Rule, name string) error {
 	if err != nil {
 		return err
 	}
-	sel.segments = append(sel.segments, matcher)
+	sel.segments, sel.rules = append(sel.segments, matcher), append(sel.rules, rule)
 	sel.NarrowsProfiles = true
 	return nil
 }
@@ -254,7 +257,7 @@ func (f *Filter) selectRest(sel *Selection, _ Within, _ time.Time) error {
 		if fault := apierror.TooLongFor(MaxSearch, *f.Search); fault != "" {
 			return apierror.BadRequest("filter.search: %s.", fault)
 		}
-		sel.terms = terms(*f.Search)
+		sel.terms = search.Terms(*f.Search)
 	}
 	sel.hasComment = f.HasComment
 	sel.NarrowsComments = f.Search != nil || f.HasComment != nil
@@ -399,6 +402,6 @@ func (sel *Selection) matchesTerms(r *ent.Response) bool {
 }
 
 func (sel *Selection) holdsTerms(comment string) bool {
-	said := folded(comment)
-	return !slices.ContainsFunc(sel.terms, func(term string) bool { return !holds(said, term) })
+	said := search.Folded(comment)
+	return !slices.ContainsFunc(sel.terms, func(term string) bool { return !search.Holds(said, term) })
 }

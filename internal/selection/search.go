@@ -5,78 +5,20 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/unicode/norm"
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/internal/search"
 )
 
-// terms are what a search asks for: its texts between blanks, as folded compares them, without the quotes and the
-// punctuation around them. What is nothing else stays as it is: nothing that was asked for may be dropped, or the search
-// would find what does not hold it.
-func terms(search string) []string {
-	var all []string
-	for text := range strings.FieldsSeq(folded(search)) {
-		if bare := strings.TrimFunc(text, surrounds); bare != "" {
-			text = bare
-		}
-		all = append(all, text)
+// query is what the index is asked for; nil where it does not know what the selection is for.
+func (sel *Selection) query(tenant uuid.UUID) *search.Query {
+	if sel.state == nil {
+		return nil
 	}
-	return all
-}
-
-// surrounds reports whether a character only stands around words.
-func surrounds(r rune) bool {
-	return strings.ContainsRune(`"'.,;:!?…¿¡。、，！？：；`, r) || unicode.In(r, unicode.Pi, unicode.Pf, unicode.Ps, unicode.Pe)
-}
-
-// folded is a text as searches compare it: without regard to case, to how accents are composed, and to the form of quotes.
-func folded(text string) string {
-	// Composed it would be an ASCII letter, which databases do not take it for.
-	text = strings.ReplaceAll(text, "\u212a", "\ufffd")
-	return strings.Map(lower, norm.NFC.String(text))
-}
-
-// lower is the small letter, but never an ASCII one of another: databases do not take İ for an i.
-func lower(r rune) rune {
-	switch r {
-	case '‘', '’':
-		return '\''
-	case '“', '”':
-		return '"'
+	all := []*search.Query{search.OfTerms(tenant, sel.terms)}
+	for _, rule := range sel.rules {
+		all = append(all, search.OfRule(tenant, rule, sel.state.Active.Shape.Dimensions))
 	}
-	if l := unicode.ToLower(r); l >= utf8.RuneSelf || r < utf8.RuneSelf {
-		return l
-	}
-	return r
-}
-
-// holds reports whether a folded text has the term. One that begins with a letter or a digit has to begin a word there,
-// where the script has words.
-func holds(text, term string) bool {
-	first, _ := utf8.DecodeRuneInString(term)
-	for at := 0; ; {
-		i := strings.Index(text[at:], term)
-		if i < 0 {
-			return false
-		}
-		before, _ := utf8.DecodeLastRuneInString(text[:at+i])
-		if at += i; at == 0 || !beginsWord(first) || !inWord(before) {
-			return true
-		}
-		_, size := utf8.DecodeRuneInString(text[at:])
-		at += size
-	}
-}
-
-func beginsWord(r rune) bool {
-	return (unicode.IsLetter(r) || unicode.IsNumber(r)) && !unspaced(r)
-}
-
-func inWord(r rune) bool {
-	return (unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.IsMark(r)) && !unspaced(r)
-}
-
-// unspaced reports whether a character is of a script that writes words without blanks between them.
-func unspaced(r rune) bool {
-	return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar, unicode.Tibetan)
+	return search.All(all...)
 }
 
 // hints are the letters and digits of ASCII in a term, which a database finds in every comment that holds the term.

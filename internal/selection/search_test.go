@@ -6,6 +6,7 @@ import (
 	"unicode"
 
 	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/internal/search"
 )
 
 // FuzzTerms wants a search to find each comment that holds its text between blanks, nothing that lacks one of its terms,
@@ -18,22 +19,22 @@ func FuzzTerms(f *testing.F) {
 		f.Add(text, "Too slow, 👎!", "in the evening")
 		f.Add("Too slow, 👎!", text, text)
 	}
-	f.Fuzz(func(t *testing.T, search, before, after string) {
-		sel := Selection{terms: terms(search)}
-		if none := strings.TrimFunc(search, unicode.IsSpace) == ""; none != (len(sel.terms) == 0) {
-			t.Fatalf("%q has the terms %q", search, sel.terms)
+	f.Fuzz(func(t *testing.T, said, before, after string) {
+		sel := Selection{terms: search.Terms(said)}
+		if none := strings.TrimFunc(said, unicode.IsSpace) == ""; none != (len(sel.terms) == 0) {
+			t.Fatalf("%q has the terms %q", said, sel.terms)
 		}
-		literally := before + " " + search + "\n" + after
+		literally := before + " " + said + "\n" + after
 		if !sel.matchesTerms(&ent.Response{Comment: &literally}) {
-			t.Errorf("%q does not find %q", search, literally)
+			t.Errorf("%q does not find %q", said, literally)
 		}
-		for _, comment := range []string{literally, before, after, before + after, strings.ToUpper(literally), search + before} {
+		for _, comment := range []string{literally, before, after, before + after, strings.ToUpper(literally), said + before} {
 			if !sel.matchesTerms(&ent.Response{Comment: &comment}) {
 				continue
 			}
 			for _, term := range sel.terms {
-				if !strings.Contains(folded(comment), term) {
-					t.Errorf("%q finds %q, which lacks %q", search, comment, term)
+				if !strings.Contains(search.Folded(comment), term) {
+					t.Errorf("%q finds %q, which lacks %q", said, comment, term)
 				}
 				for _, hint := range hints(term) {
 					if !strings.Contains(asciiLower(comment), hint) {

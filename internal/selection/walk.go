@@ -22,6 +22,7 @@ import (
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/search"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/trait"
 )
@@ -30,8 +31,8 @@ import (
 // ranges of an index: so what it looks at is known, and is paid for, whatever is found.
 //
 // It begins in the order that is asked for, where it may stop as soon as it has enough. Where that does not get far, all
-// that is left is gone through by the shortest way: on the days that the cube has responses of the selection on, or as
-// all of the tenant's lie on the disk.
+// that is left is gone through by the shortest way: on the days that the cube has responses of the selection on, those that
+// the search index proposes, or as all of the tenant's lie on the disk.
 type walk struct {
 	sel *Selection
 	db  *store.DB
@@ -50,7 +51,10 @@ type walk struct {
 	// hints have to be in a comment that holds the terms.
 	hints  []looksFor
 	walked int
-	unpaid float64
+	// query is for the index, where it is not asked yet, and indexed the way that it has shown; nil where it has none.
+	query   *search.Query
+	indexed *route
+	unpaid  float64
 	// contacts says that it is asked for whose the responses are.
 	contacts bool
 	// ended says that all that the window has was gone through, and total is then how much that is.
@@ -62,6 +66,11 @@ type walk struct {
 const firstRead, longestRead = 64, 4_096
 
 const (
+	// eager is how many rows are looked at before the search index is asked what it proposes. Where one in common or more
+	// of them is in the selection, it would propose too many.
+	eager, common = 384, 16
+	// maxProposed is how many it may propose: to look at them takes as long as an operation may.
+	maxProposed = 20_000
 	// patience is how many rows are looked at before it is asked whether another way is shorter.
 	patience = 2_048
 	// waste is which part of what the shortest way costs may be spent in the order that is asked for, whose end may be near.
@@ -81,6 +90,8 @@ type route struct {
 	stretches []stretch
 	// price is what looking at one row costs, and costs what all are thought to, in points.
 	price, costs float64
+	// proposed, where not nil, are the only ones that are looked at, in no order.
+	proposed []uuid.UUID
 }
 
 // stretch is a part of a route.
@@ -166,6 +177,12 @@ func (k *walk) columns(way route, r *looked) []column {
 	if !byID || sel.Scores != nil {
 		columns = append(columns, column{response.FieldScore, &r.score})
 	}
+	return append(columns, k.rest(r, early)...)
+}
+
+// rest are the columns that tell whether a response is in the selection, besides its time and its score.
+func (k *walk) rest(r *looked, early bool) (columns []column) {
+	sel := k.sel
 	if sel.Campaigns != nil {
 		columns = append(columns, column{response.FieldCampaignID, &r.campaign})
 	}
@@ -274,6 +291,9 @@ func (k *walk) run(ctx context.Context, w page.Window, f func(*candidate) (more 
 	if err := k.payBlind(ctx); err != nil {
 		return err
 	}
+	if k.contact == uuid.Nil {
+		k.query = k.sel.query(auth.Tenant(ctx))
+	}
 	way, other, err := k.begin(ctx, w)
 	if err != nil {
 		return err
@@ -287,7 +307,11 @@ func (k *walk) run(ctx context.Context, w page.Window, f func(*candidate) (more 
 		seen++
 		return f(r)
 	}
-	for wait := patience; len(way.stretches) > 0; {
+	wait := patience
+	if k.query != nil {
+		wait = eager
+	}
+	for len(way.stretches) > 0 {
 		part, ok := k.part(way, w)
 		if !ok {
 			way.stretches = way.stretches[1:]
@@ -311,13 +335,12 @@ func (k *walk) run(ctx context.Context, w page.Window, f func(*candidate) (more 
 			continue
 		}
 		if other == nil {
-			if other, err = k.shorter(ctx, w, &way); err != nil {
+			if other, wait, err = k.leave(ctx, w, &way, wait, seen); err != nil {
 				return err
 			}
-			if wait = math.MaxInt; other == nil {
+			if other == nil {
 				continue
 			}
-			wait = int(other.costs / waste / way.price)
 		}
 		if k.whole {
 			// Its way does not say what was counted already.
@@ -340,6 +363,52 @@ func (k *walk) run(ctx context.Context, w page.Window, f func(*candidate) (more 
 	return nil
 }
 
+// leave is the way to go on where the one in the window's order has not come to its end, and how many rows are to be looked
+// at before it is taken, or asked for again where there is none.
+func (k *walk) leave(ctx context.Context, w page.Window, way *route, wait, seen int) (other *route, until int, err error) {
+	if wait < patience {
+		if seen*common < k.walked {
+			if err := k.propose(ctx); err != nil {
+				return nil, 0, err
+			}
+		}
+		if k.indexed == nil || k.indexed.costs > patience*way.price {
+			return nil, patience, nil
+		}
+		other = k.indexed
+	} else if other, err = k.shorter(ctx, w, way); err != nil || other == nil {
+		return nil, math.MaxInt, err
+	}
+	return other, int(other.costs / waste / way.price), nil
+}
+
+// propose asks the index, once.
+func (k *walk) propose(ctx context.Context) error {
+	q := k.query
+	if k.query = nil; q == nil {
+		return nil
+	}
+	campaigns := k.campaigns
+	if len(campaigns) > maxMerged && k.sel.narrowing.Campaigns == nil {
+		campaigns = nil
+	}
+	ids, ok, err := search.Propose(ctx, k.db, auth.Tenant(ctx), q, campaigns, maxProposed)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return nil
+	}
+	k.unpaid += 2*rate.StatementPrice + float64(len(ids))/rate.CountsPerPoint
+	price := rate.LookUpPrice
+	k.indexed = &route{stretches: []stretch{k.all()}, price: price, proposed: ids}
+	if k.sel.sieves() {
+		price += 1.0 / rate.RowsPerPoint
+	}
+	k.indexed.costs = rate.StatementPrice + float64(len(ids))*price
+	return nil
+}
+
 // payBlind pays where how much there is to look at must not be learned.
 func (k *walk) payBlind(ctx context.Context) error {
 	switch {
@@ -355,13 +424,16 @@ func (k *walk) payBlind(ctx context.Context) error {
 
 // begin is the way in the order of the window, or another that is to be taken from the beginning.
 func (k *walk) begin(ctx context.Context, w page.Window) (way route, other *route, err error) {
-	way = route{k.order.page(), []stretch{k.all()}, rate.LookUpPrice, 0}
+	way = route{index: k.order.page(), stretches: []stretch{k.all()}, price: rate.LookUpPrice}
 	if k.contact != uuid.Nil {
 		return way, nil, nil
 	}
 	byScore := way.index.Column == response.FieldScore
 	switch {
 	case byScore && k.sel.narrowing.Campaigns != nil:
+		if err := k.propose(ctx); err != nil {
+			return way, nil, err
+		}
 		other, err = k.shorter(ctx, w, &way)
 		if err != nil || other == nil {
 			return way, nil, err
@@ -445,13 +517,13 @@ func (k *walk) shorter(ctx context.Context, w page.Window, way *route) (*route, 
 	}
 	months, err := k.months(ctx)
 	if errors.Is(err, cube.ErrStale) {
-		return nil, nil
+		return k.indexed, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	byScore := way.index.Column == response.FieldScore
-	byTime := route{page.Order{Column: response.FieldRespondedAt}, way.stretches, rate.LookUpPrice, 0}
+	byTime := route{index: page.Order{Column: response.FieldRespondedAt}, stretches: way.stretches, price: rate.LookUpPrice}
 	if (sel.NarrowsProfiles || sel.Scores != nil) && (byScore || !sel.sieves()) {
 		if byTime.stretches, err = k.days(ctx, w.Desc); err != nil {
 			return nil, err
@@ -467,9 +539,9 @@ func (k *walk) shorter(ctx context.Context, w page.Window, way *route) (*route, 
 	}
 	best := &byTime
 	if sel.narrowing.Campaigns == nil {
-		rest := []route{{page.Order{}, []stretch{k.all()}, rate.PassPrice, 0}}
+		rest := []route{{stretches: []stretch{k.all()}, price: rate.PassPrice}}
 		if sel.Scores != nil {
-			rest = append(rest, route{page.Order{Column: response.FieldScore}, []stretch{k.all()}, rate.LookUpPrice, 0})
+			rest = append(rest, route{index: page.Order{Column: response.FieldScore}, stretches: []stretch{k.all()}, price: rate.LookUpPrice})
 		}
 		for _, other := range rest {
 			var rows int64
@@ -481,6 +553,9 @@ func (k *walk) shorter(ctx context.Context, w page.Window, way *route) (*route, 
 				best = &other
 			}
 		}
+	}
+	if k.indexed != nil && k.indexed.costs < best.costs {
+		return k.indexed, nil
 	}
 	if best == &byTime && !byScore {
 		way.stretches = byTime.stretches
@@ -573,6 +648,14 @@ func (k *walk) collectNow(ctx context.Context, way route, w page.Window, f func(
 		first = slices.Insert(first, at, new(*r))
 		first = first[:min(len(first), w.Limit)]
 		return true, nil
+	}
+	if way.proposed != nil {
+		way.stretches = nil
+		for ids := range slices.Chunk(way.proposed, longestRead) {
+			if err := k.look(ctx, ids, take); err != nil {
+				return err
+			}
+		}
 	}
 	for at := way.index.Window(longestRead); len(way.stretches) > 0; {
 		part, ok := k.part(way, at)
@@ -688,6 +771,45 @@ func (k *walk) each(ctx context.Context, query string, args, dest []any, price f
 	return more, err
 }
 
+// look calls f with what is in the selection of some responses.
+func (k *walk) look(ctx context.Context, ids []uuid.UUID, f func(*candidate) (more bool, err error)) error {
+	var r looked
+	columns := []column{{response.FieldID, &r.id}, {response.FieldRespondedAt, &r.respondedAt}, {response.FieldScore, &r.score}}
+	columns = append(columns, k.rest(&r, k.sel.sieves())...)
+	query, args := k.byID(ctx, columns, ids)
+	_, err := k.each(ctx, query, args, dest(columns), rate.LookUpPrice, func() (bool, error) {
+		if !k.passes(&r, k.all()) {
+			return true, nil
+		}
+		if k.sel.sieves() {
+			if ok, err := k.matches(&r); err != nil || !ok {
+				return true, err
+			}
+		}
+		return f(&r.candidate)
+	})
+	return err
+}
+
+// byID is the statement that reads columns of some responses.
+func (k *walk) byID(ctx context.Context, columns []column, ids []uuid.UUID) (text string, args []any) {
+	s := sql.Dialect(k.db.Dialect).Select().From(sql.Table(response.Table))
+	k.choose(s, columns)
+	s.Where(sql.And(sql.EQ(s.C(response.FieldTenantID), auth.Tenant(ctx)), store.IDIn(s, ids)))
+	return s.Query()
+}
+
+// choose has the statement read the columns.
+func (k *walk) choose(s *sql.Selector, columns []column) {
+	for _, c := range columns {
+		if c.name == response.FieldComment && len(k.sel.terms) == 0 {
+			s.AppendSelectExprAs(sql.Expr("CASE WHEN comment IS NOT NULL THEN 1 END"), c.name) // it may be long
+		} else {
+			s.AppendSelect(s.C(c.name))
+		}
+	}
+}
+
 // again reads the rest of what passed, and calls f with what is in the selection.
 func (k *walk) again(
 	ctx context.Context, way route, passed []candidate, f func(*candidate) (more bool, err error),
@@ -704,12 +826,7 @@ func (k *walk) again(
 	for i := range passed {
 		ids[i] = passed[i].id
 	}
-	s := sql.Dialect(k.db.Dialect).Select().From(sql.Table(response.Table))
-	for _, c := range columns {
-		s.AppendSelect(s.C(c.name))
-	}
-	s.Where(sql.And(sql.EQ(s.C(response.FieldTenantID), auth.Tenant(ctx)), store.IDIn(s, ids)))
-	query, args := s.Query()
+	query, args := k.byID(ctx, columns, ids)
 	found := make(map[uuid.UUID]candidate, len(passed))
 	_, err = k.each(ctx, query, args, dest(columns), rate.LookUpPrice, func() (bool, error) {
 		ok := true
@@ -744,13 +861,7 @@ func (k *walk) statement(ctx context.Context, way route, part page.Window, colum
 	in := func(campaign uuid.UUID) *sql.Selector {
 		t := sql.Table(response.Table)
 		s := sql.Dialect(k.db.Dialect).Select().From(t)
-		for _, c := range columns {
-			if c.name == response.FieldComment && len(k.sel.terms) == 0 {
-				s.AppendSelectExprAs(sql.Expr("CASE WHEN comment IS NOT NULL THEN 1 END"), c.name) // it may be long
-			} else {
-				s.AppendSelect(s.C(c.name))
-			}
-		}
+		k.choose(s, columns)
 		s.Where(sql.EQ(s.C(response.FieldTenantID), auth.Tenant(ctx)))
 		if k.contact != uuid.Nil {
 			s.Where(sql.EQ(s.C(response.FieldContactID), k.contact))

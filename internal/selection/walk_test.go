@@ -17,6 +17,7 @@ import (
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/search/searchtest"
 	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -90,70 +91,89 @@ func (c *crowd) chooses(n auth.Narrowing, f selection.Filter, r *ent.Response, z
 // Whatever is asked for, by whom and in whose order: the way that a walk takes changes nothing. There are more responses
 // than it looks at before it takes another.
 func TestWays(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		zone, err := time.LoadLocation("America/St_Johns")
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := newCrowd(t, db, zone.String())
-		all := c.repeat(99)
-		rapid.Check(t, func(t *rapid.T) {
-			n, f := c.drawNarrowing(t), c.drawFilter(t)
-			order := &selection.Order{
-				Field:     rapid.SampledFrom([]selection.OrderField{selection.ByRespondedAt, selection.ByScore}).Draw(t, "order"),
-				Direction: rapid.SampledFrom([]selection.Direction{selection.Ascending, selection.Descending}).Draw(t, "direction"),
-			}
-			f.Campaigns = slices.DeleteFunc(f.Campaigns, func(text string) bool { return !n.Campaign(feedbacktest.MustParse(c.T, id.Campaign, text)) })
-			if n.Segment != uuid.Nil {
-				f.Segment = nil
-			}
-			want := slices.DeleteFunc(slices.Clone(all), func(r *ent.Response) bool { return !c.chooses(n, f, r, zone) })
-			slices.SortFunc(want, func(a, b *ent.Response) int {
-				at := a.RespondedAt.Compare(b.RespondedAt)
-				if order.Field == selection.ByScore {
-					at = cmp.Compare(a.Score, b.Score)
-				}
-				at = cmp.Or(at, bytes.Compare(a.ID[:], b.ID[:]))
-				if order.Direction == selection.Descending {
-					return -at
-				}
-				return at
-			})
+	storetest.Each(t, func(t *testing.T, db *store.DB) { testWays(t, db, func(*rapid.T, *crowd) {}) })
+}
 
-			// A page that begins anywhere, from either end.
-			size := rapid.IntRange(1, 100).Draw(t, "size")
-			args, first := page.Args{First: &size}, 0
-			backward := rapid.Bool().Draw(t, "backward")
-			if backward {
-				args = page.Args{Last: &size}
+// TestIndexedWays is the same with a search index, however far behind.
+func TestIndexedWays(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		indexed := false
+		testWays(t, db, func(rt *rapid.T, c *crowd) {
+			if !indexed {
+				searchtest.IndexAll(c.Ctx, t, db, c.Tenant)
+				searchtest.Sound(c.Ctx, t, db, c.Tenant)
+				indexed = true
 			}
-			ctx := c.as(n)
-			read := func() *selection.Connection {
-				list, err := selection.List(ctx, c.DB, c.states, f, selection.Within{}, args, order, feedbacktest.Clock())
-				if err != nil {
-					t.Fatal(err)
-				}
-				return list
-			}
-			list := read()
-			if rapid.Bool().Draw(t, "second page") && (list.PageInfo.HasNextPage || list.PageInfo.HasPreviousPage) {
-				args.After, args.Before = list.PageInfo.EndCursor, nil
-				if backward {
-					args.After, args.Before = nil, list.PageInfo.StartCursor
-				}
-				first, list = size, read()
-			}
-			shown := want[min(first, len(want)):min(first+size, len(want))]
-			if backward {
-				shown = want[max(0, len(want)-first-size):max(0, len(want)-first)]
-			}
-			got := list.Nodes()
-			if !slices.EqualFunc(got, shown, func(a, b *ent.Response) bool { return a.ID == b.ID && a.Score == b.Score }) {
-				t.Fatalf("got %d responses: %v, want %d: %v", len(got), got, len(shown), shown)
-			}
-			if total, err := list.TotalCount(ctx); err != nil || total != len(want) {
-				t.Fatalf("%d are counted, %v; want %d", total, err, len(want))
-			}
+			searchtest.Behind(c.Ctx, t, db, c.Tenant, rapid.SampledFrom([]int64{0, 0, 1, 700, 2_000, 2_001}).Draw(rt, "behind"))
 		})
+	})
+}
+
+func testWays(t *testing.T, db *store.DB, first func(*rapid.T, *crowd)) {
+	t.Helper()
+	zone, err := time.LoadLocation("America/St_Johns")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCrowd(t, db, zone.String())
+	all := c.repeat(99)
+	rapid.Check(t, func(t *rapid.T) {
+		first(t, c)
+		n, f := c.drawNarrowing(t), c.drawFilter(t)
+		order := &selection.Order{
+			Field:     rapid.SampledFrom([]selection.OrderField{selection.ByRespondedAt, selection.ByScore}).Draw(t, "order"),
+			Direction: rapid.SampledFrom([]selection.Direction{selection.Ascending, selection.Descending}).Draw(t, "direction"),
+		}
+		f.Campaigns = slices.DeleteFunc(f.Campaigns, func(text string) bool { return !n.Campaign(feedbacktest.MustParse(c.T, id.Campaign, text)) })
+		if n.Segment != uuid.Nil {
+			f.Segment = nil
+		}
+		want := slices.DeleteFunc(slices.Clone(all), func(r *ent.Response) bool { return !c.chooses(n, f, r, zone) })
+		slices.SortFunc(want, func(a, b *ent.Response) int {
+			at := a.RespondedAt.Compare(b.RespondedAt)
+			if order.Field == selection.ByScore {
+				at = cmp.Compare(a.Score, b.Score)
+			}
+			at = cmp.Or(at, bytes.Compare(a.ID[:], b.ID[:]))
+			if order.Direction == selection.Descending {
+				return -at
+			}
+			return at
+		})
+
+		// A page that begins anywhere, from either end.
+		size := rapid.IntRange(1, 100).Draw(t, "size")
+		args, begin := page.Args{First: &size}, 0
+		backward := rapid.Bool().Draw(t, "backward")
+		if backward {
+			args = page.Args{Last: &size}
+		}
+		ctx := c.as(n)
+		read := func() *selection.Connection {
+			list, err := selection.List(ctx, c.DB, c.states, f, selection.Within{}, args, order, feedbacktest.Clock())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return list
+		}
+		list := read()
+		if rapid.Bool().Draw(t, "second page") && (list.PageInfo.HasNextPage || list.PageInfo.HasPreviousPage) {
+			args.After, args.Before = list.PageInfo.EndCursor, nil
+			if backward {
+				args.After, args.Before = nil, list.PageInfo.StartCursor
+			}
+			begin, list = size, read()
+		}
+		shown := want[min(begin, len(want)):min(begin+size, len(want))]
+		if backward {
+			shown = want[max(0, len(want)-begin-size):max(0, len(want)-begin)]
+		}
+		got := list.Nodes()
+		if !slices.EqualFunc(got, shown, func(a, b *ent.Response) bool { return a.ID == b.ID && a.Score == b.Score }) {
+			t.Fatalf("got %d responses: %v, want %d: %v", len(got), got, len(shown), shown)
+		}
+		if total, err := list.TotalCount(ctx); err != nil || total != len(want) {
+			t.Fatalf("%d are counted, %v; want %d", total, err, len(want))
+		}
 	})
 }

@@ -14,7 +14,8 @@ import (
 // which are written and read by hand.
 //
 // Every primary key begins with the tenant, and so do foreign keys: a distributed PostgreSQL can shard by it, and the
-// database itself refuses a reference into another tenant.
+// database itself refuses a reference into another tenant. The table search_documents is in the migrations alone, since each
+// database has means of its own for it: see internal/search.
 func Tables() []*schema.Table {
 	var tables []*schema.Table
 	for _, t := range migrate.Tables {

@@ -1,0 +1,257 @@
+// Package search finds responses by what their comments say, and by what is known of those who gave them: what a text holds,
+// and an index that proposes responses.
+//
+// The index has a document of tokens for each response that has words or values: the words of its comment, the values of its
+// traits, its campaign. It is kept by a follower of the log, and so lags behind it. What it proposes, with all responses that
+// the rest of the log is about, holds each that is meant. Holds and the rules say which of them are.
+//
+// The documents are in the table search_documents, by the databases' own means: one of FTS5 on SQLite, which deletes without
+// leaving a trace, and a tsvector with a GIN index on PostgreSQL. Their tokens are made here, so that both find the same.
+package search
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/follow"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/trait"
+)
+
+// Name is that of the followers which keep the index.
+const Name = "search"
+
+const (
+	// share is which part of the time a follower that keeps the index may take, so that nobody who records or reads waits.
+	share = 0.1
+	// maxBehind is how many entries the index may lag behind to be of use.
+	maxBehind = 2_000
+	// deletedAtOnce is how many documents are deleted by a statement of SQLite's.
+	deletedAtOnce = 100
+)
+
+// Kind is that of the followers which keep the index, one for each tenant. They begin with the first entry of the log.
+func Kind(db *store.DB) follow.Kind {
+	return follow.Kind{Name: Name, EachTenant: true, Share: share, Take: func(
+		ctx context.Context, f follow.Follower, entries []*feedback.Entry,
+	) (func(*store.Tx) error, error) {
+		// What was recorded just now has no document yet, as the position says.
+		fresh := map[uuid.UUID]bool{}
+		var ids, known []uuid.UUID
+		for _, e := range entries {
+			r := e.Event.Response
+			if _, seen := fresh[r]; seen {
+				continue
+			}
+			fresh[r] = e.Kind == feedback.Recorded
+			if ids = append(ids, r); !fresh[r] {
+				known = append(known, r)
+			}
+		}
+		return func(tx *store.Tx) error {
+			if entries[0].Position == 1 { // perhaps not for the first time
+				if err := empty(ctx, db, tx, f.Tenant); err != nil {
+					return fmt.Errorf("emptying the index: %w", err)
+				}
+			}
+			return replace(ctx, db, tx, f.Tenant, ids, known)
+		}, nil
+	}}
+}
+
+// replace has the index hold what some responses say now, of whom known may have a document already.
+func replace(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID, ids, known []uuid.UUID) error {
+	docs := map[uuid.UUID][]string{}
+	err := eachResponse(ctx, db, tx.SQL, tenant, ids, func(id uuid.UUID, tokens []string) { docs[id] = tokens })
+	if err != nil {
+		return fmt.Errorf("reading what is to be indexed: %w", err)
+	}
+	if len(known) > 0 {
+		if err := remove(ctx, db, tx, tenant, known); err != nil {
+			return fmt.Errorf("deleting documents of the index: %w", err)
+		}
+		db.Forget() // it waits for the end of the transaction
+	}
+	if len(docs) == 0 {
+		return nil
+	}
+	if err := add(ctx, db, tx, tenant, docs); err != nil {
+		return fmt.Errorf("adding documents to the index: %w", err)
+	}
+	return nil
+}
+
+// eachResponse calls f with the responses that are there, of those with the ids or of all where they are nil, and with
+// the tokens of each that has any.
+func eachResponse(ctx context.Context, db *store.DB, from store.Querier, tenant uuid.UUID, ids []uuid.UUID, f func(uuid.UUID, []string)) error {
+	o := ownerOf(tenant)
+	query, args := `SELECT id, campaign_id, comment, traits FROM responses WHERE tenant_id = $1`, []any{tenant}
+	if ids != nil {
+		query += ` AND ` + store.In(db.Dialect, "id", "uuid", "$2")
+		args = append(args, store.UUIDs(db.Dialect, ids))
+	}
+	return store.Each(ctx, from, func(rows *sql.Rows) error {
+		var id, campaign uuid.UUID
+		var comment sql.NullString
+		var text []byte
+		if err := rows.Scan(&id, &campaign, &comment, &text); err != nil {
+			return err
+		}
+		var traits trait.Values
+		if err := json.Unmarshal(text, &traits); err != nil {
+			return fmt.Errorf("traits of response %s: %w", id, err)
+		}
+		var said *string
+		if comment.Valid {
+			said = &comment.String
+		}
+		if tokens := o.document(campaign, said, traits); tokens != nil {
+			f(id, tokens)
+		}
+		return nil
+	}, query, args...)
+}
+
+// remove deletes the responses' documents.
+func remove(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID, ids []uuid.UUID) error {
+	if db.Dialect == store.Postgres {
+		_, err := tx.SQL.ExecContext(ctx, `DELETE FROM search_documents WHERE tenant_id = $1 AND response_id = ANY($2::uuid[])`,
+			tenant, store.UUIDs(db.Dialect, ids))
+		return err
+	}
+	o := ownerOf(tenant)
+	for some := range slices.Chunk(ids, deletedAtOnce) {
+		tokens := make([]string, len(some))
+		for i, id := range some {
+			tokens[i] = o.response(id)
+		}
+		_, err := tx.SQL.ExecContext(ctx, `DELETE FROM search_documents WHERE search_documents MATCH $1 AND tenant_id = $2`,
+			strings.Join(tokens, " OR "), tenant)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// empty deletes all documents of a tenant.
+func empty(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID) error {
+	query, args := `DELETE FROM search_documents WHERE tenant_id = $1`, []any{tenant}
+	if db.Dialect == store.SQLite {
+		query += ` AND search_documents MATCH $2`
+		args = append(args, ownerOf(tenant).responses())
+	}
+	_, err := tx.SQL.ExecContext(ctx, query, args...)
+	return err
+}
+
+// add adds the documents of responses that have none.
+func add(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID, docs map[uuid.UUID][]string) error {
+	if db.Dialect == store.Postgres {
+		ids, texts := make([]uuid.UUID, 0, len(docs)), make([]string, 0, len(docs))
+		for id, tokens := range docs {
+			ids, texts = append(ids, id), append(texts, strings.Join(tokens, " "))
+		}
+		_, err := tx.SQL.ExecContext(ctx, `INSERT INTO search_documents (tenant_id, response_id, tokens)
+			SELECT $1, d.id, array_to_tsvector(string_to_array(d.tokens, ' ')) FROM unnest($2::uuid[], $3::text[]) AS d (id, tokens)
+			ON CONFLICT (tenant_id, response_id) DO UPDATE SET tokens = excluded.tokens`,
+			tenant, store.UUIDs(db.Dialect, ids), store.Texts(db.Dialect, texts))
+		return err
+	}
+	insert, err := tx.SQL.PrepareContext(ctx, `INSERT INTO search_documents (tenant_id, response_id, tokens) VALUES ($1, $2, $3)`)
+	if err != nil {
+		return err
+	}
+	defer insert.Close()
+	o := ownerOf(tenant)
+	for id, tokens := range docs {
+		if _, err := insert.ExecContext(ctx, tenant, id, o.response(id)+" "+strings.Join(tokens, " ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Propose gives the ids of responses among which all are that the query is for, of the campaigns where these are not nil;
+// with others, those that are gone too. They are those of one moment after the call began. ok is false where the index is of
+// no use: where there would be more than most, or it lags too far behind.
+func Propose(ctx context.Context, db *store.DB, tenant uuid.UUID, q *Query, campaigns []uuid.UUID, most int) (ids []uuid.UUID, ok bool, err error) {
+	if campaigns != nil {
+		q = q.Among(tenant, campaigns)
+	}
+	if q == nil || q.tokens() > maxTokens {
+		return nil, false, nil
+	}
+	// What the position is read of first is in the index when that is read, and all else in the log after it: so they need
+	// no snapshot.
+	position, end := int64(-1), int64(0)
+	err = each(ctx, db, func(rows *sql.Rows) error { return rows.Scan(&position, &end) },
+		`SELECT f.position, t.log_position FROM followers f JOIN tenants t ON t.id = f.tenant_id
+		WHERE f.tenant_id = $1 AND f.kind = $2 AND f.id = $3`, tenant, Name, uuid.Nil)
+	if err != nil {
+		return nil, false, fmt.Errorf("reading how far the index has come: %w", err)
+	}
+	if position < 0 || end-position > maxBehind {
+		return nil, false, nil
+	}
+	scan := func(rows *sql.Rows) error {
+		var id uuid.UUID
+		err := rows.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}
+	err = db.Sift(ctx, func() error {
+		ids = []uuid.UUID{}
+		return each(ctx, db, scan, proposing(db.Dialect), tenant, q.text(db.Dialect), most+1)
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("reading the index: %w", err)
+	}
+	if len(ids) > most {
+		return nil, false, nil
+	}
+	if position < end {
+		query := `SELECT DISTINCT response_id FROM events WHERE tenant_id = $1 AND position > $2 AND position <= $3`
+		args := []any{tenant, position, end}
+		if campaigns != nil {
+			query += ` AND ` + store.In(db.Dialect, "campaign_id", "uuid", "$4")
+			args = append(args, store.UUIDs(db.Dialect, campaigns))
+		}
+		if err := each(ctx, db, scan, query, args...); err != nil {
+			return nil, false, fmt.Errorf("reading what the index lacks: %w", err)
+		}
+	}
+	slices.SortFunc(ids, func(a, b uuid.UUID) int { return strings.Compare(string(a[:]), string(b[:])) })
+	return slices.Compact(ids), true, nil
+}
+
+// proposing is the statement that reads the index.
+func proposing(dialect string) string {
+	if dialect == store.Postgres {
+		// By itself, so that there is no other index to go by, and no limit that would make going through all look short.
+		return `WITH found AS MATERIALIZED (SELECT tenant_id, response_id FROM search_documents WHERE tokens @@ $2::tsquery)
+			SELECT response_id FROM found WHERE tenant_id = $1 LIMIT $3`
+	}
+	return `SELECT response_id FROM search_documents WHERE search_documents MATCH $2 AND tenant_id = $1 LIMIT $3`
+}
+
+// each is store.Each by statements that stay prepared.
+func each(ctx context.Context, db *store.DB, scan func(*sql.Rows) error, query string, args ...any) error {
+	rows, err := db.Query(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

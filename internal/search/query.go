@@ -1,0 +1,187 @@
+package search
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/trait"
+)
+
+// Query says what tokens the documents have that the index proposes. It holds for each response that is meant, and perhaps
+// for others. nil says nothing: any response may be meant.
+type Query struct {
+	// One of these: all of some, any of some, or a token, or its beginning.
+	all, some []*Query
+	token     string
+	begins    bool
+}
+
+// maxTokens is how many tokens a query has at most; what asks for more says nothing.
+const maxTokens = 400
+
+// All is what holds where each of the queries does.
+func All(queries ...*Query) *Query {
+	queries = slices.DeleteFunc(slices.Clone(queries), func(q *Query) bool { return q == nil })
+	switch len(queries) {
+	case 0:
+		return nil
+	case 1:
+		return queries[0]
+	}
+	return &Query{all: queries}
+}
+
+// Any is what holds where one of the queries does.
+func Any(queries ...*Query) *Query {
+	switch {
+	case len(queries) == 0 || slices.Contains(queries, nil):
+		return nil
+	case len(queries) == 1:
+		return queries[0]
+	}
+	return &Query{some: queries}
+}
+
+// OfTerms is for responses of the tenant whose comments hold each of the terms.
+func OfTerms(tenant uuid.UUID, terms []string) *Query {
+	o := ownerOf(tenant)
+	var all []*Query
+	for _, term := range terms {
+		parts := pieces(term)
+		for i, p := range parts {
+			all = append(all, o.ofPiece(p, i == 0, i == len(parts)-1))
+		}
+	}
+	return All(all...)
+}
+
+// ofPiece is for a piece of a term, which may begin the term and end it.
+func (o owner) ofPiece(p piece, begins, ends bool) *Query {
+	switch p.kind {
+	case word:
+		first, size := utf8.DecodeRuneInString(p.text)
+		if begins && !beginsWord(first) {
+			return nil // it may stand within a word
+		}
+		begins = ends && len(p.text) < maxToken
+		if begins && size == len(p.text) {
+			return nil // too many words begin so
+		}
+		return &Query{token: o.word(p.text), begins: begins}
+	case signs:
+		var all []*Query
+		before := ""
+		for _, sign := range strings.Split(p.text, "") {
+			if before != "" {
+				all = append(all, &Query{token: o.token(ofSigns, before+sign)})
+			}
+			before = sign
+		}
+		if len(all) == 0 {
+			return &Query{token: o.token(ofSigns, before)}
+		}
+		return All(all...)
+	case symbol:
+		return &Query{token: o.token(ofSigns, p.text)}
+	case common:
+	}
+	return nil
+}
+
+// OfRule is for responses of the tenant whose profiles the rule holds for, in a cube of these dimensions.
+func OfRule(tenant uuid.UUID, rule segment.Rule, dims []trait.Dimension) *Query {
+	return ownerOf(tenant).ofRule(&rule, dims)
+}
+
+func (o owner) ofRule(rule *segment.Rule, dims []trait.Dimension) *Query {
+	of := func(rules []segment.Rule) []*Query {
+		queries := make([]*Query, len(rules))
+		for i := range rules {
+			queries[i] = o.ofRule(&rules[i], dims)
+		}
+		return queries
+	}
+	switch {
+	case rule.All != nil:
+		return All(of(rule.All)...)
+	case rule.Any != nil:
+		return Any(of(rule.Any)...)
+	case rule.Trait != nil:
+		return o.ofCondition(rule.Trait, dims)
+	}
+	return nil
+}
+
+func (o owner) ofCondition(c *segment.Condition, dims []trait.Dimension) *Query {
+	at := slices.IndexFunc(dims, func(d trait.Dimension) bool { return d.Key == c.Key })
+	if at < 0 || slices.Contains(c.In, trait.None) || slices.Contains(c.In, trait.Other) {
+		return nil
+	}
+	var some []*Query
+	for _, value := range c.In {
+		switch dims[at].Kind {
+		case trait.Text:
+			some = append(some, &Query{token: o.text(c.Key, value)})
+		case trait.Boolean:
+			some = append(some, &Query{token: o.boolean(c.Key, value == "true")})
+		case trait.Number, trait.Date:
+			return nil
+		}
+	}
+	return Any(some...)
+}
+
+// Among is what of a query is for responses of these campaigns; nil where the query says nothing.
+func (q *Query) Among(tenant uuid.UUID, campaigns []uuid.UUID) *Query {
+	if q == nil {
+		return nil
+	}
+	some := make([]*Query, len(campaigns))
+	for i, c := range campaigns {
+		some[i] = &Query{token: ownerOf(tenant).campaign(c)}
+	}
+	return All(q, Any(some...))
+}
+
+// tokens is how many it has.
+func (q *Query) tokens() int {
+	n := 0
+	if q.token != "" {
+		n++
+	}
+	for _, q := range q.all {
+		n += q.tokens()
+	}
+	for _, q := range q.some {
+		n += q.tokens()
+	}
+	return n
+}
+
+// text is the query as the database takes it: of FTS5, or a tsquery.
+func (q *Query) text(dialect string) string {
+	and, or, begins := " AND ", " OR ", "*"
+	if dialect == store.Postgres {
+		and, or, begins = " & ", " | ", ":*"
+	}
+	join := func(queries []*Query, by string) string {
+		texts := make([]string, len(queries))
+		for i, q := range queries {
+			texts[i] = q.text(dialect)
+		}
+		return "(" + strings.Join(texts, by) + ")"
+	}
+	switch {
+	case q.all != nil:
+		return join(q.all, and)
+	case q.some != nil:
+		return join(q.some, or)
+	case q.begins:
+		return q.token + begins
+	}
+	return q.token
+}

@@ -1,0 +1,165 @@
+package search
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/internal/calendar"
+	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/trait"
+	"pgregory.net/rapid"
+)
+
+// matches says of a document's tokens what a database is to say of them.
+func (q *Query) matches(tokens []string) bool {
+	has := func(q *Query) bool { return q.matches(tokens) }
+	switch {
+	case q.all != nil:
+		return !slices.ContainsFunc(q.all, func(q *Query) bool { return !has(q) })
+	case q.some != nil:
+		return slices.ContainsFunc(q.some, has)
+	}
+	return slices.ContainsFunc(tokens, func(t string) bool { return t == q.token || q.begins && strings.HasPrefix(t, q.token) })
+}
+
+var tenant = uuid.MustParse("018f3c5e-7b1a-7c3d-8e9f-0123456789ab")
+
+// FuzzQuery wants whatever holds the terms of a search to be proposed for it.
+func FuzzQuery(f *testing.F) {
+	for _, text := range []string{
+		"", " ", "Great service, très bien!", "can't 50%_off", "İstanbul \u212aelvin ſtraße ΣΑΣ", "e\u0301 שלום 👩‍👩‍👧", "\xff a", "👎", "👍🏽 ok", "!!!", "\"", "…", "\u200b",
+		"\u56de\u7ddaが\u9045いです", "ช้ามาก", "C++", "a\u20dd", "\u0301", "the", "x", "“so-so”", "\u037e\u1fef", "𝔸", "❤️", "wi-fi", strings.Repeat("a", 39) + "é" + strings.Repeat("b", 50),
+		"か\u3099x", "x\u0e49\u0301", "no.1", "5G回線", "naïve-té",
+	} {
+		f.Add(text, "Too slow, 👎!", "in the evening")
+		f.Add("Too slow, 👎!", text, text)
+	}
+	f.Fuzz(func(t *testing.T, said, before, after string) {
+		all := Terms(said)
+		q := OfTerms(tenant, all)
+		for _, comment := range []string{before + " " + said + "\n" + after, before, after, before + after, strings.ToUpper(before) + said + after, said + before, "…" + said + "a"} {
+			holds := !slices.ContainsFunc(all, func(term string) bool { return !Holds(Folded(comment), term) })
+			tokens := ownerOf(tenant).document(uuid.UUID{}, &comment, nil)
+			if holds && q != nil && !q.matches(tokens) {
+				t.Errorf("%q has the terms %q, and is not proposed: it has %q", comment, all, tokens)
+			}
+			if utf8.RuneCountInString(comment) > 10_000 {
+				continue
+			}
+			size := 0
+			for _, token := range tokens {
+				size += len(token)
+				if strings.ContainsFunc(token, func(r rune) bool { return r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') }) {
+					t.Errorf("%q is a token of %q", token, comment)
+				}
+			}
+			if size >= 1<<20 { // no tsvector is larger
+				t.Errorf("%d characters have %d bytes of tokens", utf8.RuneCountInString(comment), size)
+			}
+		}
+	})
+}
+
+// A word is proposed for what it holds, and not for all and sundry.
+func TestQueries(t *testing.T) {
+	comments := map[string]string{
+		"slow": "Much too slow!", "slower": "slower than ever", "wifi": "the wi-fi is fine", "kanji": "回線が遅いです", "thumb": "ok 👎", "price": "50% dearer, so-so",
+	}
+	for search, want := range map[string]string{
+		"slow": "slow slower", "SLOWE": "slower", "too slo": "slow", "wi-fi": "wifi", "wi-": "wifi", "fi": "wifi", "遅い": "kanji", "遅": "kanji", "い遅": "",
+		"👎": "thumb", "50%": "price", "so-s": "price", "dear 50": "price", "low": "",
+	} {
+		q := OfTerms(tenant, Terms(search))
+		if q == nil {
+			t.Errorf("%q is not looked for", search)
+			continue
+		}
+		var got []string
+		for name, comment := range comments {
+			if q.matches(ownerOf(tenant).document(uuid.UUID{}, &comment, nil)) {
+				got = append(got, name)
+			}
+		}
+		if slices.Sort(got); strings.Join(got, " ") != want {
+			t.Errorf("%q finds %q, want %q", search, got, want)
+		}
+	}
+	for _, search := range []string{"", "s", "?", "%", "\u0301x", "é"} {
+		if q := OfTerms(tenant, Terms(search)); q != nil {
+			t.Errorf("%q is looked for by %s", search, q.text("postgres"))
+		}
+	}
+}
+
+// TestRules wants whomever a rule holds for to be proposed for it.
+func TestRules(t *testing.T) {
+	kinds := []trait.Kind{trait.Text, trait.Boolean, trait.Number, trait.Date}
+	asked := 0
+	rapid.Check(t, func(t *rapid.T) {
+		dims := make([]trait.Dimension, rapid.IntRange(1, 4).Draw(t, "dimensions"))
+		for i := range dims {
+			dims[i] = trait.Dimension{Key: string(rune('a' + i)), Kind: rapid.SampledFrom(kinds).Draw(t, "kind")}
+		}
+		texts := rapid.SampledFrom([]string{"", "gold", "Gold", "gol", "3", "true", "false", "2024-02-01", "(none)", "(other)", strings.Repeat("x", 60), strings.Repeat("x", 61)})
+		var rules func(depth int) *rapid.Generator[segment.Rule]
+		rules = func(depth int) *rapid.Generator[segment.Rule] {
+			return rapid.Custom(func(t *rapid.T) segment.Rule {
+				branch := rapid.IntRange(0, 5).Draw(t, "branch")
+				switch some := func() []segment.Rule { return rapid.SliceOfN(rules(depth-1), 1, 3).Draw(t, "rules") }; {
+				case depth > 0 && branch == 0:
+					return segment.Rule{All: some()}
+				case depth > 0 && branch == 1:
+					return segment.Rule{Any: some()}
+				case depth > 0 && branch == 2:
+					not := rules(depth-1).Draw(t, "not")
+					return segment.Rule{Not: &not}
+				}
+				d := rapid.SampledFrom(dims).Draw(t, "dimension")
+				c := segment.Condition{Key: d.Key}
+				if rapid.Bool().Draw(t, "known") {
+					c.IsKnown = new(rapid.Bool().Draw(t, "is known"))
+				}
+				if c.IsKnown == nil || rapid.Bool().Draw(t, "in") {
+					c.In = rapid.SliceOfN(texts, 1, 3).Draw(t, "values")
+				}
+				return segment.Rule{Trait: &c}
+			})
+		}
+		rule := rules(3).Draw(t, "rule")
+		matcher, err := segment.Compile(rule, dims)
+		if err != nil {
+			return
+		}
+		known := trait.Values{}
+		for _, d := range dims {
+			switch rapid.IntRange(0, 3).Draw(t, "value") {
+			case 0:
+				known[d.Key] = texts.Filter(func(s string) bool { return s != trait.None && s != trait.Other }).Draw(t, "text")
+			case 1:
+				known[d.Key] = rapid.Bool().Draw(t, "boolean")
+			case 2:
+				known[d.Key] = float64(rapid.IntRange(0, 3).Draw(t, "number"))
+			}
+		}
+		values := trait.Shape{Zone: "UTC", Dimensions: dims}.Values(known, calendar.Day(20_000))
+		for i := range values {
+			if values[i] != trait.None && rapid.IntRange(0, 4).Draw(t, "full") == 0 {
+				values[i] = trait.Other
+			}
+		}
+		q := OfRule(tenant, rule, dims)
+		if q == nil {
+			return
+		}
+		asked++
+		if tokens := ownerOf(tenant).document(uuid.UUID{}, nil, known); matcher.Match(values) && !q.matches(tokens) {
+			t.Fatalf("%v is in the segment, and is not proposed: it has %q", known, tokens)
+		}
+	})
+	if asked == 0 {
+		t.Error("no rule is looked for")
+	}
+}

@@ -1,0 +1,193 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/zeroten/zeroten/internal/lab"
+)
+
+// index kills one of two servers every second, or the only one, while comments are recorded, amended and deleted. Both keep
+// the search index, one at a time: in the end it holds every comment once, and nothing else.
+func (t *torture) index(ctx context.Context, database string) (tried, outcome string, err error) {
+	url, err := t.database(ctx, database)
+	if err != nil {
+		return "", "", err
+	}
+	h, err := t.open(ctx, url)
+	if err != nil {
+		return "", "", err
+	}
+	servers, at := []*lab.Server{h.server}, []string{h.server.URL()}
+	if database == "PostgreSQL" { // a file is one server's
+		second, err := t.serve(ctx, url, "")
+		if err != nil {
+			return "", "", err
+		}
+		servers, at = append(servers, second), append(at, second.URL())
+	}
+	writing, stop := context.WithCancel(ctx)
+	defer stop()
+	written := make(chan *writers)
+	go func() { written <- h.write(writing, at, 16, 0, 2*time.Millisecond) }()
+	changed := make(chan changes)
+	go func() { changed <- h.change(writing, at) }()
+	kills := t.number(120, 15)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for n := range kills {
+		<-tick.C
+		n %= len(servers)
+		s := servers[n]
+		if err := s.Kill(); err != nil {
+			return "", "", err
+		}
+		if servers[n], err = t.serve(ctx, url, fmt.Sprintf("127.0.0.1:%d", s.Port)); err != nil {
+			return "", "", err
+		}
+	}
+	stop()
+	w, c := <-written, <-changed
+	if err := errors.Join(w.only(overloaded), c.err); err != nil {
+		return "", "", err
+	}
+	for _, s := range servers {
+		if err := s.Stop(); err != nil {
+			return "", "", err
+		}
+	}
+	port, err := lab.FreePort()
+	if err != nil {
+		return "", "", err
+	}
+	metrics := fmt.Sprintf("127.0.0.1:%d", port)
+	if h.server, err = t.serve(ctx, url, "", "--metrics-listen", metrics); err != nil {
+		return "", "", err
+	}
+	if err := h.indexed(ctx, "http://"+metrics+"/metrics"); err != nil {
+		return "", "", err
+	}
+	keys := make([]string, 0, len(w.acked))
+	for key := range w.acked {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	for i := 0; i < len(keys); i += max(1, len(keys)/100) {
+		if err := h.found(ctx, keys[i], 1); err != nil {
+			return "", "", err
+		}
+	}
+	if err := h.found(ctx, "amended", c.amended); err != nil {
+		return "", "", err
+	}
+	tried = fmt.Sprintf("%d kills of %d servers under 16 writers, %d comments acknowledged, %d amended, %d deleted", kills, len(servers), len(w.acked), c.amended, c.deleted)
+	// What the doctor says of the index it says of each comment.
+	return tried, fmt.Sprintf("requests: %s; the index holds every comment once, and nothing else; lost: 0", w.described()), h.close(ctx)
+}
+
+// indexed waits until the index has come to the end of the log.
+func (h *house) indexed(ctx context.Context, metrics string) error {
+	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, metrics, nil)
+		if err != nil {
+			return err
+		}
+		response, err := h.http.Do(request)
+		if err != nil {
+			return err
+		}
+		text, err := io.ReadAll(response.Body)
+		if err = errors.Join(err, response.Body.Close()); err != nil {
+			return err
+		}
+		if strings.Contains(string(text), `zeroten_follower_lag_events{kind="search"} 0`) {
+			return nil
+		}
+		if time.Since(began) > 5*time.Minute {
+			return errors.New("the search index has not come to the end of the log for five minutes")
+		}
+	}
+}
+
+// found fails where a search does not find so many.
+func (h *house) found(ctx context.Context, search string, want int) error {
+	var data struct{ Responses struct{ TotalCount int } }
+	err := h.must(ctx, h.server.URL(), `query ($search: String!) { responses(first: 1, filter: { search: $search }) { totalCount } }`, map[string]any{"search": search}, &data)
+	if err == nil && data.Responses.TotalCount != want {
+		err = fmt.Errorf("%q is found %d times, and is there %d times", search, data.Responses.TotalCount, want)
+	}
+	return err
+}
+
+// changes are what was amended and deleted, as far as that was acknowledged, and nothing else was tried.
+type changes struct {
+	amended, deleted int
+	err              error
+}
+
+// change records responses and amends each, or deletes it, until the context ends; each is done again until it is
+// acknowledged.
+func (h *house) change(ctx context.Context, at []string) changes {
+	var mu sync.Mutex
+	var c changes
+	var all sync.WaitGroup
+	for n := range 4 {
+		all.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				text := `mutation ($campaign: ID!, $key: String!) { recordResponse(input: { campaign: $campaign, score: 3, comment: "to be changed", idempotencyKey: $key }) { response { id } } }`
+				var made struct {
+					RecordResponse struct{ Response struct{ ID string } }
+				}
+				// Not with the context: what is begun is ended.
+				err := h.surely(ctx, at, n, text, map[string]any{"campaign": h.campaign, "key": fmt.Sprintf("change-%d-%d", n, i)}, &made)
+				id := made.RecordResponse.Response.ID
+				remove := i%3 == 0
+				text = `mutation ($id: ID!) { amendResponse(input: { id: $id, comment: "amended" }) { userErrors { message } } }`
+				if remove {
+					text = `mutation ($id: ID!) { deleteResponse(input: { id: $id }) { userErrors { message } } }`
+				}
+				if err == nil {
+					err = h.surely(ctx, at, n, text, map[string]any{"id": id}, &struct{}{})
+				}
+				mu.Lock()
+				switch {
+				case err != nil:
+					c.err = err
+				case remove:
+					c.deleted++
+				default:
+					c.amended++
+				}
+				mu.Unlock()
+				if err != nil {
+					return
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+		})
+	}
+	all.Wait()
+	return c
+}
+
+// surely asks until there is an answer without errors, for a minute at most.
+func (h *house) surely(ctx context.Context, at []string, turn int, text string, variables map[string]any, into any) (err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	for ; ctx.Err() == nil; turn++ {
+		if err = h.must(ctx, at[turn%len(at)], text, variables, into); err == nil {
+			return nil
+		}
+		time.Sleep(25 * time.Millisecond)
+	}
+	return err
+}
