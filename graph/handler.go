@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -14,6 +13,7 @@ import (
 	"github.com/zeroten/zeroten/graph/wire"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/edge"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/tenant"
 )
@@ -28,9 +28,9 @@ type Config struct {
 	Origins *tenant.Origins
 	// Operations are the limits of documents and of what they cost.
 	Operations engine.OperationsConfig
-	// TrustedProxies are whose X-Forwarded-For is believed.
-	TrustedProxies []netip.Prefix
-	// Limits are those of connections.
+	// Door is what all share that comes in, of whatever protocol; nil stands for one of its own.
+	Door *edge.Door
+	// Limits are those of requests, streams and sockets.
 	Limits wire.Limits
 	// Span, which must not be nil, begins a span for an operation that is carried out; end gets its errors.
 	Span func(ctx context.Context, op *wire.Operation) (traced context.Context, end func(gqlerror.List))
@@ -49,20 +49,20 @@ type Handler struct {
 // NewHandler makes a Handler. The error is about the configuration: trusted documents that do not fit the schema.
 func NewHandler(cfg Config) (*Handler, error) {
 	e, err := engine.New(engine.Config{
-		Schema:         Schema(cfg.Resolver),
-		Operations:     cfg.Operations,
-		Seen:           cfg.Keys.Seen,
-		Authenticate:   cfg.Keys.Authenticate,
-		Watch:          cfg.Watcher.Watch,
-		AllowOrigin:    cfg.Origins.Allow,
-		TrustedProxies: cfg.TrustedProxies,
-		Guard:          cfg.DB.Guard,
-		Remember:       func(ctx context.Context) context.Context { return withLoaders(ctx, cfg.DB) },
-		Explain:        store.Explain,
-		Span:           cfg.Span,
-		Observe:        cfg.Observe,
-		Panicked:       cfg.Panicked,
-		Log:            cfg.Log,
+		Schema:       Schema(cfg.Resolver),
+		Operations:   cfg.Operations,
+		Seen:         cfg.Keys.Seen,
+		Authenticate: cfg.Keys.Authenticate,
+		Watch:        cfg.Watcher.Watch,
+		AllowOrigin:  cfg.Origins.Allow,
+		Door:         cfg.Door,
+		Guard:        cfg.DB.Guard,
+		Remember:     func(ctx context.Context) context.Context { return withLoaders(ctx, cfg.DB) },
+		Explain:      store.Explain,
+		Span:         cfg.Span,
+		Observe:      cfg.Observe,
+		Panicked:     cfg.Panicked,
+		Log:          cfg.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("preparing operations: %w", err)

@@ -225,6 +225,26 @@ func TestTheEngineKnowsNoRules(t *testing.T) {
 	}
 }
 
+// What all protocols share at the door knows none of them: it refuses with plain values.
+func TestTheEdgeKnowsNoProtocol(t *testing.T) {
+	allowed := []string{"internal/flight", "internal/rate"}
+	found := false
+	for _, p := range list(t) {
+		if path, _ := inModule(p.ImportPath); path != "internal/edge" {
+			continue
+		}
+		found = true
+		for _, to := range p.Imports {
+			if target, ours := inModule(to); ours && !slices.Contains(allowed, target) || strings.Contains(to, "gql") || strings.Contains(to, "websocket") {
+				t.Errorf("%s uses %s", p.ImportPath, to)
+			}
+		}
+	}
+	if !found {
+		t.Error("there is no edge")
+	}
+}
+
 // The rules above must be able to fail.
 func TestWrong(t *testing.T) {
 	for _, test := range []struct {

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 
@@ -31,7 +30,7 @@ import (
 type Config struct {
 	// Schema is what is executed.
 	Schema graphql.ExecutableSchema
-	// Operations are the limits of documents and of what they cost. The engine sets RootField and Recover.
+	// Operations are the limits of documents and of what they cost. The engine sets Door, RootField and Recover.
 	Operations OperationsConfig
 
 	// Seen reports whether a secret let somebody in lately, and Authenticate who it lets in now.
@@ -41,8 +40,8 @@ type Config struct {
 	Watch func(ctx context.Context, secret string) (watched context.Context, release func())
 	// AllowOrigin reports whether pages of this web origin may call; ctx has the caller, where it is known.
 	AllowOrigin func(ctx context.Context, origin string) bool
-	// TrustedProxies are whose X-Forwarded-For is believed.
-	TrustedProxies []netip.Prefix
+	// Door is what all share that comes in, by whatever protocol; nil stands for one of its own.
+	Door *edge.Door
 
 	// Guard returns a context for what reads or writes, which ends with the error to show as its cause once nothing can be
 	// read any more. Where that is so already the error is that one. release is called in the end.
@@ -72,6 +71,10 @@ type Engine struct {
 // New makes an Engine. The error is about the configuration: trusted documents that do not fit the schema.
 func New(cfg Config) (*Engine, error) {
 	e := &Engine{Config: cfg, presenter: present(cfg.Log, cfg.Panicked, cfg.Explain)}
+	if e.Door == nil {
+		e.Door = edge.New(edge.Config{Log: cfg.Log})
+	}
+	cfg.Operations.Door = e.Door
 	cfg.Operations.RootField = e.rootField
 	cfg.Operations.Recover = recovered
 	var err error
@@ -87,7 +90,7 @@ func (e *Engine) present(ctx context.Context, err error) *gqlerror.Error {
 
 // arrive puts the address that a request came from into its context.
 func (e *Engine) arrive(ctx context.Context, r *http.Request) context.Context {
-	return edge.WithClientAddress(ctx, edge.RemoteAddress(r, e.TrustedProxies))
+	return edge.WithClientAddress(ctx, e.Door.Address(r))
 }
 
 // authenticate puts the caller into the context, and refuses pages that the caller's tenant did not allow.
@@ -208,11 +211,12 @@ func recovered(_ context.Context, p any) error {
 // Wire is what the protocols call.
 func (e *Engine) Wire() wire.Engine {
 	return wire.Engine{
+		Door:         e.Door,
 		Arrive:       e.arrive,
 		Authenticate: e.authenticate,
 		Watch:        e.Watch,
 		Key:          bucketOf,
-		Remote:       func(r *http.Request) string { return edge.Network(edge.RemoteAddress(r, e.TrustedProxies)).String() },
+		Remote:       func(r *http.Request) string { return edge.Network(e.Door.Address(r)).String() },
 		Bulk:         mayBulk,
 		Pay:          e.operations.Pay,
 		Prepare:      e.prepare,

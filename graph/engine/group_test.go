@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/graph/wire"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/edge"
 	"github.com/zeroten/zeroten/internal/rate"
 )
 
@@ -113,12 +114,12 @@ func TestGroupsByOperation(t *testing.T) {
 
 // Each pays his own part of what was done once, and who has nothing left does not make others wait.
 func TestGroupsPay(t *testing.T) {
-	keys := rate.New(rate.Config{Burst: 1_000, Restore: 0.001})
+	door := edge.New(edge.Config{Keys: rate.Config{Burst: 1_000, Restore: 0.001}})
 	g, first := &groups{}, &group{}
 	var members []*stream
 	for i := range 4 {
 		joined := g.join("k", func() *group { return first })
-		members = append(members, &stream{group: joined, payer: bucket{keys, [16]byte{byte(i % 2)}}})
+		members = append(members, &stream{group: joined, payer: door.OfKey([16]byte{byte(i % 2)})})
 	}
 	done := 0
 	event := func(same int, cost int) {
@@ -130,7 +131,7 @@ func TestGroupsPay(t *testing.T) {
 			s.pay(part)
 		}
 	}
-	left := func(key byte) int { return keys.Refund([16]byte{key}, 0, time.Now()).Available }
+	left := func(key byte) int { return door.OfKey([16]byte{key}).Refund(0, time.Now()).Available }
 	event(1, 400)
 	if done != 1 || left(0) != 800 || left(1) != 800 {
 		t.Errorf("executed %d times, %d and %d are left of 1000", done, left(0), left(1))
@@ -141,7 +142,7 @@ func TestGroupsPay(t *testing.T) {
 	if left(0) != 798 || left(1) != 798 {
 		t.Errorf("%d and %d are left of 800", left(0), left(1))
 	}
-	keys.Charge([16]byte{0}, 2_000, time.Now())
+	door.OfKey([16]byte{0}).Charge(2_000, time.Now())
 	event(10, 400)
 	for i, s := range members {
 		if waits := !s.owing.IsZero(); waits != (i%2 == 0) {

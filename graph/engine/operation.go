@@ -30,10 +30,9 @@ import (
 
 // OperationsConfig says which operations may run, and how they do.
 type OperationsConfig struct {
-	// Keys are the buckets of keys, tokens included, which spend their key's; 50,000 and 20,000 a second where left out.
-	Keys rate.Config
-	// Anonymous are the buckets of addresses that call without a key; 2,000 and 100 a second where left out.
-	Anonymous rate.Config
+	// Door has the buckets of keys, tokens included, which spend their key's, and of addresses that call without a key; nil
+	// stands for one of its own.
+	Door *edge.Door
 	// TrustedDocuments, where not empty, is a file with the only documents that run: see documents.ParseManifest.
 	TrustedDocuments string
 	// CacheBytes is about how much the documents take that are kept parsed, and, besides, the texts that clients name by
@@ -55,8 +54,6 @@ type Operations struct {
 	trusted   *documents.Trusted // nil where any document may run
 	cache     *documents.Cache
 	persisted *documents.Persisted
-	keys      *rate.Limiter
-	anonymous *rate.Limiter
 }
 
 const (
@@ -68,8 +65,9 @@ const (
 
 // NewOperations prepares to run operations on a schema. The error is about the trusted documents.
 func NewOperations(schema *ast.Schema, config OperationsConfig) (*Operations, error) {
-	config.Keys = cmp.Or(config.Keys, rate.Config{Burst: 50_000, Restore: 20_000})
-	config.Anonymous = cmp.Or(config.Anonymous, rate.Config{Burst: 2_000, Restore: 100})
+	if config.Door == nil {
+		config.Door = edge.New(edge.Config{})
+	}
 	config.CacheBytes = cmp.Or(config.CacheBytes, 8<<20)
 	if config.RootField == nil {
 		config.RootField = func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler { return next(ctx) }
@@ -85,8 +83,6 @@ func NewOperations(schema *ast.Schema, config OperationsConfig) (*Operations, er
 		inputs:    input.New(schema),
 		cache:     documents.NewCache(config.CacheBytes),
 		persisted: documents.NewPersisted(config.CacheBytes),
-		keys:      rate.New(config.Keys),
-		anonymous: rate.New(config.Anonymous),
 	}
 	if config.TrustedDocuments != "" {
 		var err error
@@ -178,8 +174,8 @@ func (o *Operations) Prepare(ctx context.Context, params *graphql.RawParams, var
 	now := time.Now()
 	b := o.bucket(ctx)
 	// A request that is refused has its price as well.
-	if err := b.take(1, now); err != nil {
-		return nil, refusal(err)
+	if err := b.Take(1, now); err != nil {
+		return nil, refusal(unpaid(err))
 	}
 	opCtx := &graphql.OperationContext{
 		OperationName:          params.OperationName,
@@ -193,7 +189,7 @@ func (o *Operations) Prepare(ctx context.Context, params *graphql.RawParams, var
 	opCtx.Stats.Parsing.Start = now
 	d, tokens, errs := o.document(ctx, params)
 	if len(errs) > 0 {
-		b.charge(tokens/tokensPerCost, now)
+		b.Charge(tokens/tokensPerCost, now)
 		return nil, errs
 	}
 	opCtx.Doc, opCtx.RawQuery = d.AST, d.Text
@@ -229,9 +225,9 @@ func (o *Operations) Prepare(ctx context.Context, params *graphql.RawParams, var
 		return nil, refusal(apierror.New(apierror.TooComplex, "The operation costs %d, and may cost %d: ask for smaller pages, with "+
 			"`first` and `limit`, or for less at a time.", cost, limit.MaxCost))
 	}
-	if err := b.take(cost-1, now); err != nil {
-		b.refund(1, now)
-		return nil, refusal(err)
+	if err := b.Take(cost-1, now); err != nil {
+		b.Refund(1, now)
+		return nil, refusal(unpaid(err))
 	}
 	return &wire.Operation{OperationContext: opCtx, Requested: cost}, nil
 }
@@ -412,13 +408,12 @@ const guessCost = 5
 // seen before is no guess, and is not refused because others guess from the same address.
 func (o *Operations) guarded(ctx context.Context, seen bool, authenticate func() (auth.Caller, error)) (auth.Caller, error) {
 	now := time.Now()
-	b := bucket{o.anonymous, edge.Network(edge.ClientAddress(ctx)).As16()}
+	b := o.config.Door.OfAddress(edge.ClientAddress(ctx))
 	if !seen {
-		s, wait, ok := b.limiter.Take(b.key, guessCost, now)
-		if !ok {
+		if short, ok := errors.AsType[*edge.Refusal](b.Take(guessCost, now)); ok {
 			err := apierror.New(apierror.RateLimited, "Too much came from your address that lets nobody in, or without a key: it may still "+
-				"spend %d, and %v a second come back. Try again later.", s.Available, s.Restore)
-			err.RetryAfter = wait
+				"spend %d, and %v a second come back. Try again later.", short.Available, short.Restore)
+			err.RetryAfter = short.Wait
 			return auth.Caller{}, err
 		}
 	}
@@ -426,9 +421,9 @@ func (o *Operations) guarded(ctx context.Context, seen bool, authenticate func()
 	known, _ := errors.AsType[*apierror.Error](err)
 	switch denied := known != nil && known.Code == apierror.Unauthenticated; {
 	case denied && seen:
-		b.charge(guessCost, now)
+		b.Charge(guessCost, now)
 	case !denied && !seen:
-		b.refund(guessCost, now)
+		b.Refund(guessCost, now)
 	}
 	return caller, err
 }
@@ -436,7 +431,7 @@ func (o *Operations) guarded(ctx context.Context, seen bool, authenticate func()
 // Pay takes points out of the caller's bucket for what is about to be read. The error is RATE_LIMITED where they are not
 // there.
 func (o *Operations) Pay(ctx context.Context, points int) error {
-	return o.bucket(ctx).take(points, time.Now())
+	return unpaid(o.bucket(ctx).Take(points, time.Now()))
 }
 
 // Meter returns a context for one execution, in which what it costs is counted.
@@ -456,10 +451,10 @@ func (o *Operations) EventMeter(ctx context.Context) (context.Context, *limit.Me
 // before.
 func (o *Operations) Spending(ctx context.Context) context.Context {
 	b := o.bucket(ctx)
-	if b.limiter == nil {
+	if b == (edge.Bucket{}) {
 		return ctx
 	}
-	return rate.WithSpender(ctx, b.spend, blind(ctx))
+	return rate.WithSpender(ctx, func(n int) error { return unpaid(b.Spend(n)) }, blind(ctx))
 }
 
 // blind reports whether there is more than the caller may see.
@@ -485,27 +480,22 @@ func (o *Operations) Settle(ctx context.Context, op *wire.Operation) *Cost {
 		c.Actual = max(1, m.Cost())
 	}
 	b, now := o.bucket(ctx), time.Now()
-	b.charge(c.Actual-op.Requested, now)
-	s := b.refund(max(0, op.Requested-c.Actual), now)
+	b.Charge(c.Actual-op.Requested, now)
+	s := b.Refund(max(0, op.Requested-c.Actual), now)
 	c.Available, c.RestoreRate = s.Available, s.Restore
 	return c
 }
 
 // bucket is what a caller spends from. The program itself, which has no key, has none either.
-type bucket struct {
-	limiter *rate.Limiter
-	key     [16]byte
-}
-
-func (o *Operations) bucket(ctx context.Context) bucket {
+func (o *Operations) bucket(ctx context.Context) edge.Bucket {
 	caller, ok := auth.From(ctx)
 	switch {
 	case !ok:
-		return bucket{o.anonymous, edge.Network(edge.ClientAddress(ctx)).As16()}
+		return o.config.Door.OfAddress(edge.ClientAddress(ctx))
 	case caller.Key == uuid.Nil:
-		return bucket{}
+		return edge.Bucket{}
 	}
-	return bucket{o.keys, caller.Key}
+	return o.config.Door.OfKey(caller.Key)
 }
 
 // bucketOf names the bucket that a caller spends from.
@@ -516,47 +506,19 @@ func bucketOf(ctx context.Context) string {
 	return "address " + edge.Network(edge.ClientAddress(ctx)).String()
 }
 
-func (b bucket) take(n int, now time.Time) error {
-	if b.limiter == nil {
-		return nil
+// unpaid says why a bucket pays for no more; nil stays nil.
+func unpaid(err error) error {
+	short, ok := errors.AsType[*edge.Refusal](err)
+	if !ok {
+		return err
 	}
-	s, wait, ok := b.limiter.Take(b.key, n, now)
-	if ok {
-		return nil
+	said := apierror.New(apierror.RateLimited, "Too much was asked for in too short a time: what may still be spent is %d, and %v a second "+
+		"come back. Try again later, or ask for less.", short.Available, short.Restore)
+	if short.Why == edge.Overdrawn {
+		said = apierror.New(apierror.RateLimited, "This looks at more than may be spent: ask for less at a time, of fewer campaigns or days, or try again later.")
 	}
-	err := apierror.New(apierror.RateLimited, "Too much was asked for in too short a time: what may still be spent is %d, and %v a second "+
-		"come back. Try again later, or ask for less.", s.Available, s.Restore)
-	err.RetryAfter = wait
-	return err
-}
-
-// spend takes points for work that is done already; with 0 it only asks whether there may be more.
-func (b bucket) spend(n int) error {
-	s := b.limiter.Charge(b.key, n, time.Now())
-	if s.Owed < b.limiter.Burst() {
-		return nil
-	}
-	err := apierror.New(apierror.RateLimited, "This looks at more than may be spent: ask for less at a time, of fewer campaigns or days, or try again later.")
-	err.RetryAfter = b.untilPaid(s)
-	return err
-}
-
-// untilPaid is how long it takes until nothing is owed.
-func (b bucket) untilPaid(s rate.Status) time.Duration {
-	return time.Duration(float64(s.Owed) / s.Restore * float64(time.Second))
-}
-
-func (b bucket) charge(n int, now time.Time) {
-	if b.limiter != nil && n > 0 {
-		b.limiter.Charge(b.key, n, now)
-	}
-}
-
-func (b bucket) refund(n int, now time.Time) rate.Status {
-	if b.limiter == nil {
-		return rate.Status{}
-	}
-	return b.limiter.Refund(b.key, n, now)
+	said.RetryAfter = short.Wait
+	return said
 }
 
 // refusal is a list of one error, which present knows what to say about.

@@ -283,7 +283,7 @@ func TestTrustedDocuments(t *testing.T) {
 
 func TestRates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := newOperations(t, OperationsConfig{Keys: rate.Config{Burst: 1_000, Restore: 50}, Anonymous: rate.Config{Burst: 100, Restore: 10}})
+		o := newOperations(t, OperationsConfig{Door: edge.New(edge.Config{Keys: rate.Config{Burst: 1_000, Restore: 50}, Addresses: rate.Config{Burst: 100, Restore: 10}})})
 		ctx, params := keyCtx(t), &graphql.RawParams{Query: "{responses(first:99){nodes{id}}}"} // costs 100
 		for range 10 {
 			if _, errs := o.Prepare(ctx, params, nil); len(errs) > 0 {
@@ -341,7 +341,7 @@ func TestRates(t *testing.T) {
 
 func TestSettle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := newOperations(t, OperationsConfig{Keys: rate.Config{Burst: 1_000, Restore: 50}})
+		o := newOperations(t, OperationsConfig{Door: edge.New(edge.Config{Keys: rate.Config{Burst: 1_000, Restore: 50}})})
 		ctx := keyCtx(t)
 		op, errs := o.Prepare(ctx, &graphql.RawParams{Query: "{responses(first:99){nodes{id}}}"}, nil)
 		if len(errs) > 0 {
@@ -390,7 +390,7 @@ func FuzzPrepare(f *testing.F) {
 
 // What lets nobody in is paid for by its address, and then not looked up; whoever was let in before is not concerned.
 func TestGuessesAreTheAddress(t *testing.T) {
-	o := newOperations(t, OperationsConfig{Anonymous: rate.Config{Burst: 4*guessCost + 1, Restore: 1e-9}})
+	o := newOperations(t, OperationsConfig{Door: edge.New(edge.Config{Addresses: rate.Config{Burst: 4*guessCost + 1, Restore: 1e-9}})})
 	asked := 0
 	denied := func() (auth.Caller, error) {
 		asked++

@@ -20,6 +20,7 @@ import (
 	"github.com/zeroten/zeroten/graph/wire"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/edge"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/warning"
 )
@@ -83,7 +84,7 @@ type stream struct {
 	group  *group
 	// payer is the bucket that its part of each event is paid from, part what of it makes no whole point yet, and owing until
 	// when no event is shown, since what the ones before cost is not paid.
-	payer bucket
+	payer edge.Bucket
 	part  float64
 	owing time.Time
 
@@ -155,11 +156,8 @@ const maxOwing = time.Minute
 func (s *stream) pay(part float64) {
 	s.part += part
 	points := int(s.part)
-	if points == 0 || s.payer.limiter == nil {
-		return
-	}
 	s.part -= float64(points)
-	if wait := s.payer.untilPaid(s.payer.limiter.Charge(s.payer.key, points, time.Now())); wait > 0 {
+	if wait := s.payer.Charge(points, time.Now()); wait > 0 {
 		s.owing = time.Now().Add(min(wait, maxOwing))
 	}
 }
@@ -280,21 +278,20 @@ const (
 // shared is a payload, under way or done.
 type shared struct {
 	same any
-	done chan struct{}
-	// payload and err are there once it is done, and part, which is what each of those who were there then is to pay.
+	work *flight.Work[shown]
+}
+
+// shown is what the work gives: the payload, which is nil where the event could not be executed, and what each of those who
+// were there then is to pay.
+type shown struct {
 	payload []byte
 	part    float64
-	err     error
 }
 
 // failed reports whether the event could not be executed, and is to be tried again.
 func (p *shared) failed() bool {
-	select {
-	case <-p.done:
-		return p.payload == nil && p.err == nil
-	default:
-		return false
-	}
+	s, over, err := p.work.Peek()
+	return over && s.payload == nil && err == nil
 }
 
 // join adds a member to the group of a key; first makes the group, which gets its key here.
@@ -349,7 +346,7 @@ func (g *group) payload(ctx context.Context, same any, hurry bool, execute func(
 	}
 	at := slices.IndexFunc(g.recent, func(r *shared) bool { return r.same == same && !r.failed() })
 	if at < 0 {
-		p := &shared{same: same, done: make(chan struct{})}
+		p := &shared{same: same, work: flight.New[shown]()}
 		if len(g.recent) < recentPayloads {
 			at = len(g.recent)
 			g.recent = append(g.recent, p)
@@ -359,30 +356,20 @@ func (g *group) payload(ctx context.Context, same any, hurry bool, execute func(
 			g.oldest = (g.oldest + 1) % recentPayloads
 		}
 		// Not on the member's own goroutine, whose stack would stay as large as executing needs it.
-		flight.Go(func() {
-			defer close(p.done)
-			defer flight.Catch(&p.err)
-			var cost int
-			p.payload, cost = execute()
-			p.part = float64(cost) / float64(g.weigh(len(p.payload)))
-		}, flight.Logged(nil, "executing an event"))
+		p.work.Begin(func() (shown, error) {
+			payload, cost := execute()
+			return shown{payload, float64(cost) / float64(g.weigh(len(payload)))}, nil
+		})
 	}
 	p := g.recent[at]
 	g.mu.Unlock()
-	var late <-chan time.Time
 	if hurry {
-		t := time.NewTimer(atOnce)
-		defer t.Stop()
-		late = t.C
+		soon, cancel := context.WithTimeoutCause(ctx, atOnce, errNotYet)
+		defer cancel()
+		ctx = soon
 	}
-	select {
-	case <-p.done:
-		return p.payload, p.part, p.err
-	case <-late:
-		return nil, 0, errNotYet
-	case <-ctx.Done():
-		return nil, 0, context.Cause(ctx)
-	}
+	s, err := p.work.Wait(ctx)
+	return s.payload, s.part, err
 }
 
 // whence are the root's arguments that say from where on, and how many events, and nothing else: each event is the same for

@@ -15,6 +15,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/edge"
 )
 
 // refusal says that a request is none that could be executed.
@@ -50,12 +51,12 @@ type asked struct {
 }
 
 // read makes the variables. in, where not nil, has to have room for them.
-func (a *asked) read(in *intake) Variables {
+func (a *asked) read(in *edge.Intake) Variables {
 	if a.variables == nil {
 		return func(func(string) bool) (map[string]any, error) { return nil, nil }
 	}
 	return func(declared func(string) bool) (map[string]any, error) {
-		if err := in.hold(a.weight); err != nil {
+		if err := hold(in, a.weight); err != nil {
 			return nil, err
 		}
 		p := parser{data: a.variables}
@@ -80,7 +81,7 @@ func undeclared(name string) error {
 
 // parseParams reads a request: one JSON object. All JSON in it is read strictly: no key twice, nothing after its end.
 // Numbers become json.Number. The error is a refusal, and repeats nothing of what was sent; or in has no room.
-func parseParams(data []byte, l Limits, in *intake) (*asked, error) {
+func parseParams(data []byte, l Limits, in *edge.Intake) (*asked, error) {
 	if !utf8.Valid(data) {
 		return nil, refuse(http.StatusBadRequest, "The request is not UTF-8.")
 	}
@@ -106,7 +107,7 @@ func parseParams(data []byte, l Limits, in *intake) (*asked, error) {
 		return nil, refuse(http.StatusRequestEntityTooLarge,
 			"The request may have %d bytes besides its variables: put data into variables.", l.Envelope)
 	}
-	if err := in.pay(p.counted); err != nil {
+	if err := in.Pay(p.counted / valuesPerPoint); err != nil {
 		return nil, err
 	}
 	return m.params(in)
@@ -155,7 +156,7 @@ func (m members) text(name string) (string, error) {
 }
 
 // params makes a request of its members, whose types it checks.
-func (m members) params(in *intake) (_ *asked, err error) {
+func (m members) params(in *edge.Intake) (_ *asked, err error) {
 	a := &asked{params: &graphql.RawParams{}}
 	if a.params.Query, err = m.text("query"); err != nil {
 		return nil, err
@@ -172,7 +173,7 @@ func (m members) params(in *intake) (_ *asked, err error) {
 		a.variables, a.weight = v.json, v.weight
 	}
 	if e := m["extensions"]; !e.isNull() {
-		if err := in.hold(e.weight); err != nil { // as if all of them were made
+		if err := hold(in, e.weight); err != nil { // as if all of them were made
 			return nil, err
 		}
 		if a.params.Extensions, err = extensions(e.json); err != nil {
@@ -210,7 +211,7 @@ func extensions(data []byte) (map[string]any, error) {
 }
 
 // parseQuery reads a request from the parameters of a URL, of which those that are none of its own are left alone.
-func parseQuery(raw string, l Limits, in *intake) (*asked, error) {
+func parseQuery(raw string, l Limits, in *edge.Intake) (*asked, error) {
 	m := members{}
 	values := 0
 	for _, name := range []string{"query", "operationName", "documentId", "variables", "extensions"} {
@@ -246,7 +247,7 @@ func parseQuery(raw string, l Limits, in *intake) (*asked, error) {
 		}
 		values += p.counted
 	}
-	if err := in.pay(values); err != nil {
+	if err := in.Pay(values / valuesPerPoint); err != nil {
 		return nil, err
 	}
 	return m.params(in)

@@ -11,10 +11,12 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/edge"
 	"github.com/zeroten/zeroten/internal/flight"
+	"github.com/zeroten/zeroten/internal/rate"
 )
 
-// Limits bound what a client may cost. A zero field stands for its default.
+// Limits bound what a client may cost, beside those of the door that all share. A zero field stands for its default.
 type Limits struct {
 	// Body is how many bytes the body of a request may have of whoever may write in bulk, 4 MiB by default; Envelope is how
 	// many of them may be something other than its variables, 128 kB by default, and how many anybody else's may have in all.
@@ -26,27 +28,12 @@ type Limits struct {
 	// Values is how many JSON values a body may have in all, 250,000 by default, Names how many members one JSON object,
 	// 1,000 by default, and Weight how many bytes all of them may take in memory, 24 MiB by default.
 	Values, Names, Weight int
-	// SmallRoom and LargeRoom are how many bytes may be taken by all requests together that are being read and answered:
-	// those with a body of at most 16 KiB, 16 MiB by default, and those with a larger one, 64 MiB by default. Turns is how
-	// many of the latter are answered at once, 8 by default; others wait.
-	SmallRoom, LargeRoom, Turns int
-	// Prompt is after how long a body is slow that has not come to its end, a second by default, and Slow how many slow ones
-	// one address may have at once, 20 by default. Patience is how long a body may take at least, and may take to go on,
-	// 5 s by default; it gets a second more for each 64 KiB that have come, but no more than Timeout.
-	Prompt, Patience time.Duration
-	Slow             int
 	// Timeout is how long a query or a mutation may take; 30 s by default.
 	Timeout time.Duration
 	// Ping is how often a stream shows that it is alive; 15 s by default.
 	Ping time.Duration
 	// Write is how long one write to a stream may take before its client is given up; 10 s by default.
 	Write time.Duration
-	// Streams is how many event streams and sockets may be open in all, 18,000 by default; StreamsPerKey how many of one
-	// key, and StreamsPerAddress how many of one address, 15,000 each by default. None may have more than twice what is free.
-	Streams, StreamsPerKey, StreamsPerAddress int
-	// OpenRate is how many of them a key or an address may open a second, 500 by default, and OpenBurst how many at once,
-	// 20,000 by default.
-	OpenRate, OpenBurst int
 	// Socket bounds WebSockets.
 	Socket SocketLimits
 }
@@ -63,15 +50,6 @@ func (l Limits) withDefaults() Limits {
 		{&l.Values, 250_000},
 		{&l.Names, 1_000},
 		{&l.Weight, 24 << 20},
-		{&l.SmallRoom, 16 << 20},
-		{&l.LargeRoom, 64 << 20},
-		{&l.Turns, 8},
-		{&l.Slow, 20},
-		{&l.Streams, 18_000},
-		{&l.StreamsPerKey, 15_000},
-		{&l.StreamsPerAddress, 15_000},
-		{&l.OpenRate, 500},
-		{&l.OpenBurst, 20_000},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
@@ -82,7 +60,6 @@ func (l Limits) withDefaults() Limits {
 		value time.Duration
 	}{
 		{&l.Timeout, 30 * time.Second}, {&l.Ping, 15 * time.Second}, {&l.Write, 10 * time.Second},
-		{&l.Prompt, time.Second}, {&l.Patience, 5 * time.Second},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
@@ -97,11 +74,10 @@ const maxErrors = 20
 
 // Handler serves an engine over HTTP, event streams and WebSockets.
 type Handler struct {
-	engine  Engine
-	limits  Limits
-	running *connections
-	rooms   rooms
-	slow    slowBodies
+	engine Engine
+	limits Limits
+	// frames are the buckets that what comes over sockets is paid from.
+	frames *rate.Limiter
 	// stopping ends once the handler shuts down.
 	stopping context.Context
 	stop     context.CancelCauseFunc
@@ -110,10 +86,8 @@ type Handler struct {
 // New makes a handler.
 func New(e Engine, l Limits) *Handler {
 	h := &Handler{engine: e, limits: l.withDefaults()}
-	h.rooms.small.free, h.rooms.large.free = h.limits.SmallRoom, h.limits.LargeRoom
-	h.rooms.turns = make(chan struct{}, h.limits.Turns)
 	h.stopping, h.stop = context.WithCancelCause(context.Background())
-	h.running = newConnections(h.limits)
+	h.frames = rate.New(rate.Config{Restore: float64(h.limits.Socket.KeyRate), Burst: h.limits.Socket.KeyBurst})
 	return h
 }
 
@@ -135,7 +109,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) Shutdown(ctx context.Context) error {
 	h.stop(errStopping)
 	select {
-	case <-h.running.close(errStopping):
+	case <-h.engine.Door.Shut(errStopping):
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for streams and sockets to end: %w", ctx.Err())
@@ -143,11 +117,7 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 }
 
 // Open is how many streams and sockets are open.
-func (h *Handler) Open() int {
-	h.running.mu.Lock()
-	defer h.running.mu.Unlock()
-	return len(h.running.open)
-}
+func (h *Handler) Open() int { return h.engine.Door.Outliving() }
 
 // errStopping is why connections end when the server does.
 var errStopping = errors.New("the server is stopping")
@@ -161,23 +131,6 @@ func upgradesToSocket(r *http.Request) bool {
 		}
 	}
 	return false
-}
-
-// key is the key that a caller's connections are counted for.
-func (h *Handler) key(ctx context.Context, secret string) holder {
-	if h.engine.Key == nil {
-		return holder{ofKey, secret}
-	}
-	return holder{ofKey, h.engine.Key(ctx)}
-}
-
-// address is the address that a request's connection is counted for.
-func (h *Handler) address(r *http.Request) holder {
-	if h.engine.Remote == nil {
-		host, _, _ := strings.Cut(r.RemoteAddr, ":")
-		return holder{ofAddress, host}
-	}
-	return holder{ofAddress, h.engine.Remote(r)}
 }
 
 // bearer is the secret that a request brings in its header, if it brings any.
@@ -234,7 +187,7 @@ func (h *Handler) authenticate(ctx context.Context, r *http.Request, secret stri
 	return h.engine.Authenticate(ctx, r, secret, ok)
 }
 
-func (h *Handler) prepare(ctx context.Context, a *asked, in *intake) (*Operation, gqlerror.List) {
+func (h *Handler) prepare(ctx context.Context, a *asked, in *edge.Intake) (*Operation, gqlerror.List) {
 	op, list, err := func() (op *Operation, list gqlerror.List, err error) {
 		defer flight.Catch(&err)
 		op, list = h.engine.Prepare(ctx, a.params, a.read(in))
@@ -282,20 +235,13 @@ func next(ctx context.Context, stream Stream) (event Event, err error) {
 // aside runs f on a goroutine of its own, and waits for it. It is for the beginning of what may then wait for hours: stacks
 // grow as deep as they are ever needed, and hardly shrink.
 func aside(f func()) {
-	var failed *flight.Fault
-	done := make(chan struct{})
-	flight.Go(func() {
-		defer close(done)
-		defer func() {
-			if p := recover(); p != nil {
-				failed = flight.Recovered(p)
-			}
-		}()
+	w := flight.New[struct{}]()
+	w.Begin(func() (struct{}, error) {
 		f()
-	}, func(*flight.Fault) {})
-	<-done
-	if failed != nil {
-		panic(failed)
+		return struct{}{}, nil
+	})
+	if _, err := w.Wait(context.Background()); err != nil { // it does not take longer than f
+		panic(err)
 	}
 }
 

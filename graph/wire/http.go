@@ -16,6 +16,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/edge"
 )
 
 // The media types of results.
@@ -120,7 +121,7 @@ type exchange struct {
 	ctx    context.Context
 	secret string
 	// in is what it takes while it is read and answered.
-	in *intake
+	in *edge.Intake
 	// unread says that there is a body, and that it was not read to its end.
 	unread bool
 	// protocol, op and code are for whoever observes.
@@ -140,7 +141,7 @@ func (h *Handler) serveRequest(w http.ResponseWriter, r *http.Request) {
 		x.protocol = "sse"
 	}
 	defer func() {
-		x.in.done()
+		x.in.Done()
 		if x.observed {
 			return
 		}
@@ -205,7 +206,7 @@ func (x *exchange) read() (*asked, error) {
 	if known {
 		holder = x.h.key(x.ctx, x.secret)
 	}
-	x.in = x.h.intake(x.ctx, holder.name)
+	x.in = x.h.intake(x.ctx, holder.Name)
 	a, err := x.params(known)
 	if _, refused := errors.AsType[*refusal](err); refused {
 		return nil, x.h.refused(x.ctx, err)
@@ -227,20 +228,20 @@ func (x *exchange) params(known bool) (*asked, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := x.in.wait(); err != nil {
-			return nil, err
+		if x.in.Wait(x.ctx) != nil {
+			return nil, errFull
 		}
 		return parseParams(body, x.h.limits, x.in)
 	}
 	raw := x.r.URL.RawQuery
-	if err := x.in.expect(len(raw)); err != nil {
+	if err := x.in.Expect(len(raw)); err != nil {
 		return nil, err
 	}
-	if err := x.in.hold(2 * len(raw)); err != nil { // it is decoded
+	if err := hold(x.in, 2*len(raw)); err != nil { // it is decoded
 		return nil, err
 	}
-	if err := x.in.wait(); err != nil {
-		return nil, err
+	if x.in.Wait(x.ctx) != nil {
+		return nil, errFull
 	}
 	return parseQuery(raw, x.h.limits, x.in)
 }
@@ -343,24 +344,9 @@ func (x *exchange) body(known bool) ([]byte, error) {
 	if x.h.bulk(x.ctx, known) {
 		limit = x.h.limits.Body
 	}
-	claimed := x.r.ContentLength
-	if claimed > int64(limit) {
-		return nil, tooLarge(limit)
-	}
-	first := 0
-	if claimed > 0 {
-		if err := x.in.expect(int(claimed)); err != nil {
-			return nil, err
-		}
-		// What a client claims is believed a little at a time. One byte more, to see that there is none.
-		first = int(min(claimed, 64<<10)) + 1
-	}
-	pace := pace{h: x.h, control: http.NewResponseController(x.w), address: x.h.address(x.r).name, began: time.Now()}
-	stop := pace.begin()
-	body, err := x.in.readAll(nil, first, x.r.Body, limit, pace.next)
-	stop()
+	body, err := x.in.Body(x.w, x.r, x.h.address(x.r).Name, limit)
 	if err != nil {
-		return nil, pace.refuse(err, limit)
+		return nil, untaken(err, limit)
 	}
 	x.unread = false
 	return body, nil
@@ -377,17 +363,7 @@ func (x *exchange) refuse(err error) {
 		}
 	}
 	if x.unread {
-		// net/http reads on to the body's end, before it answers or before it closes the connection: only a small one may
-		// still come, so that the connection may go on. A connection that is closed while more comes is reset, mostly before
-		// the caller has read why: hence the answer goes first, and what comes within a moment is thrown away.
-		wait := x.h.limits.Prompt
-		if status == http.StatusRequestTimeout {
-			wait = 0
-		}
-		if small := 0 <= x.r.ContentLength && x.r.ContentLength <= smallBody; !small || wait == 0 {
-			x.w.Header().Set("Connection", "close")
-		}
-		_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(wait)) // what has no deadlines has none to be missed
+		x.h.engine.Door.GiveUp(x.w, x.r, status == http.StatusRequestTimeout)
 	}
 	x.answerList(list, status)
 }

@@ -18,7 +18,7 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/zeroten/zeroten/internal/apierror"
-	"pgregory.net/rapid"
+	"github.com/zeroten/zeroten/internal/edge"
 )
 
 // sender is somebody who sends a request by hand.
@@ -135,7 +135,7 @@ func TestBodiesArePaidFor(t *testing.T) {
 				break
 			}
 		}
-		if status, last, text := s.answer(); status != http.StatusTooManyRequests || !last || read > 4*bytesPerPoint+2<<10 {
+		if status, last, text := s.answer(); status != http.StatusTooManyRequests || !last || read > 4*edge.BytesPerPoint+2<<10 {
 			t.Errorf("in chunks: %d after %d bytes, last %t: %s", status, read, last, text)
 		}
 		s.Close()
@@ -145,8 +145,8 @@ func TestBodiesArePaidFor(t *testing.T) {
 			want int64
 		}{
 			{document(100), 0},
-			{document(bytesPerPoint - 1), 0},
-			{document(10 * bytesPerPoint), 10},
+			{document(edge.BytesPerPoint - 1), 0},
+			{document(10 * edge.BytesPerPoint), 10},
 			{`{"query":"query plain","variables":{"a":[` + strings.Repeat("1,", 3*valuesPerPoint) + `1]}}`, 3},
 		} {
 			c.left.Store(1_000)
@@ -177,7 +177,7 @@ func TestBodiesArePaidFor(t *testing.T) {
 
 // Bodies have room together: beyond it there is 503. Small ones have room of their own.
 func TestBodiesHaveRoom(t *testing.T) {
-	inWorld(t, Limits{LargeRoom: 390_000, Prompt: time.Hour, Patience: time.Hour, Timeout: time.Hour}, func(t *testing.T, w *world) {
+	inWorldBehind(t, edge.Config{LargeRoom: 390_000, Prompt: time.Hour, Patience: time.Hour, Timeout: time.Hour}, Limits{Timeout: time.Hour}, func(t *testing.T, w *world) {
 		var held []*sender
 		for _, secret := range []string{"good 1", "good 2"} {
 			s := w.sends(secret, 120_000)
@@ -209,7 +209,7 @@ func TestBodiesHaveRoom(t *testing.T) {
 		}
 	})
 	// Whatever small ones do, too.
-	inWorld(t, Limits{SmallRoom: 40_000, Prompt: time.Hour, Patience: time.Hour, Timeout: time.Hour}, func(t *testing.T, w *world) {
+	inWorldBehind(t, edge.Config{SmallRoom: 40_000, Prompt: time.Hour, Patience: time.Hour, Timeout: time.Hour}, Limits{Timeout: time.Hour}, func(t *testing.T, w *world) {
 		var held []*sender
 		for _, secret := range []string{"good 1", "good 2", "good 3", "good 4"} {
 			held = append(held, w.sends(secret, 9_000))
@@ -227,38 +227,9 @@ func TestBodiesHaveRoom(t *testing.T) {
 	})
 }
 
-// Nobody takes so much that there is nothing for others.
-func TestRoomIsShared(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		const size = 1_000
-		r := room{free: size}
-		has := map[string]int{}
-		for range 100 {
-			holder := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "holder")
-			n := rapid.IntRange(1, 300).Draw(t, "n")
-			if rapid.Bool().Draw(t, "give") {
-				n = min(n, has[holder])
-				r.move(holder, -n)
-				has[holder] -= n
-			} else if r.take(holder, n) {
-				has[holder] += n
-				if left := size - has["a"] - has["b"] - has["c"]; left < 0 || has[holder] > 2*left {
-					t.Fatalf("%s has %d, and %d are left", holder, has[holder], left)
-				}
-			} else if left := size - has["a"] - has["b"] - has["c"]; has[holder]+n <= 2*(left-n) {
-				t.Fatalf("%s, which has %d, gets no %d of %d", holder, has[holder], n, left)
-			}
-			if r.free != size-has["a"]-has["b"]-has["c"] {
-				t.Fatalf("%d are free, of what %v have", r.free, has)
-			}
-		}
-	})
-}
-
 // Large requests are answered some at a time, and others wait for their turn; small ones do not.
 func TestLargeRequestsTakeTurns(t *testing.T) {
-	inWorld(t, Limits{Turns: 2}, func(t *testing.T, w *world) {
+	inWorldBehind(t, edge.Config{Turns: 2}, Limits{}, func(t *testing.T, w *world) {
 		slow := strings.Replace(document(50_000), "query plain", "query held", 1)
 		var all sync.WaitGroup
 		var answered atomic.Int64
@@ -283,7 +254,7 @@ func TestLargeRequestsTakeTurns(t *testing.T) {
 		}
 		all.Wait()
 	})
-	inWorld(t, Limits{Turns: 1, Timeout: 5 * time.Second}, func(t *testing.T, w *world) {
+	inWorldBehind(t, edge.Config{Turns: 1, Timeout: 5 * time.Second}, Limits{Timeout: 5 * time.Second}, func(t *testing.T, w *world) {
 		slow := strings.Replace(document(50_000), "query plain", "query held", 1)
 		go w.posts("good", slow)
 		synctest.Wait()
@@ -295,8 +266,8 @@ func TestLargeRequestsTakeTurns(t *testing.T) {
 
 // Few bodies of one address may be slow, and none may be too slow.
 func TestSlowBodies(t *testing.T) {
-	limits := Limits{Slow: 3, Prompt: time.Second, Patience: 5 * time.Second}
-	inWorld(t, limits, func(t *testing.T, w *world) {
+	door := edge.Config{Slow: 3, Prompt: time.Second, Patience: 5 * time.Second}
+	inWorldBehind(t, door, Limits{}, func(t *testing.T, w *world) {
 		w.h.engine.Remote = func(r *http.Request) string { return r.Header.Get("Authorization") }
 		var held []*sender
 		for range 5 {
@@ -307,11 +278,6 @@ func TestSlowBodies(t *testing.T) {
 		other := w.sends("", 9_000)
 		time.Sleep(1100 * time.Millisecond) // of the bubble's clock
 		synctest.Wait()
-		w.h.slow.mu.Lock()
-		if n, others := w.h.slow.of["Bearer good"], w.h.slow.of[""]; n != 3 || others != 1 {
-			t.Errorf("%d slow ones of one address, and %d of another; want 3 and 1", n, others)
-		}
-		w.h.slow.mu.Unlock()
 		if status, text := w.posts("good", document(1_000)); status != http.StatusOK {
 			t.Errorf("one that comes at once: %d %s", status, text)
 		}
@@ -333,13 +299,9 @@ func TestSlowBodies(t *testing.T) {
 		if crowded != 2 {
 			t.Errorf("%d were too many, want 2", crowded)
 		}
-		synctest.Wait()
-		if len(w.h.slow.of) > 0 {
-			t.Errorf("left: %v", w.h.slow.of)
-		}
 	})
 	// What has come already buys no time in which nothing comes.
-	inWorld(t, limits, func(t *testing.T, w *world) {
+	inWorldBehind(t, door, Limits{}, func(t *testing.T, w *world) {
 		body := document(1 << 20)
 		s := w.sends("good", len(body))
 		s.says(body[:900_000])
@@ -350,7 +312,7 @@ func TestSlowBodies(t *testing.T) {
 		s.Close()
 	})
 	// Whoever goes on gets longer.
-	inWorld(t, limits, func(t *testing.T, w *world) {
+	inWorldBehind(t, door, Limits{}, func(t *testing.T, w *world) {
 		body := document(1 << 20)
 		s := w.sends("good", len(body))
 		for i := range 15 {
@@ -542,27 +504,4 @@ func TestRefusalsArePaidFor(t *testing.T) {
 			}
 		}
 	}
-}
-
-// However large a buffer is that is used again: a body has room for what has come of it, and not for twice as much.
-func TestWhatComesHasRoom(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		size, limit := rapid.IntRange(0, 200_000).Draw(t, "size"), rapid.IntRange(0, 200_000).Draw(t, "limit")
-		first, kept := rapid.IntRange(0, 64<<10).Draw(t, "first"), rapid.IntRange(0, maxKept).Draw(t, "kept")
-		free := rapid.IntRange(0, 500_000).Draw(t, "free")
-		h := &Handler{}
-		h.rooms.small.free, h.rooms.large.free = free, free
-		in := h.intake(t.Context(), "a")
-		b, err := in.readAll(make([]byte, 0, kept), first, strings.NewReader(strings.Repeat("x", size)), limit, nil)
-		if len(b) > in.held || in.held > max(512, first, 2*len(b)) || in.room.free != free-in.held {
-			t.Fatalf("%d bytes have come, it holds %d, and %d of %d are free: %v", len(b), in.held, in.room.free, free, err)
-		}
-		switch {
-		case size > limit && len(b) <= limit && err != errFull, size <= limit && err == nil && len(b) != size:
-			t.Fatalf("of %d bytes, where %d may be, %d have come: %v", size, limit, len(b), err)
-		case size > limit && err == nil, size <= limit && err != nil && err != errFull:
-			t.Fatalf("%d bytes, where %d may be: %v", size, limit, err)
-		}
-	})
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/edge"
 	"github.com/zeroten/zeroten/internal/flight"
 )
 
@@ -212,13 +213,13 @@ func lastEvent(r *http.Request) *string {
 
 // running is a subscription that runs over an event stream.
 type running struct {
-	connection
-
 	h     *Handler
+	held  edge.Connection
 	op    *Operation
 	began time.Time
 	// watched ends with the secret, ctx also with the client or the server. release ends the watching.
 	watched, ctx context.Context
+	end          context.CancelCauseFunc
 	release      func()
 	stream       Stream
 	events       *eventStream
@@ -238,22 +239,22 @@ func (x *exchange) subscribe(op *Operation, done func()) {
 	x.media = mediaStream
 	// What the request's context knows, for as long as the client stays.
 	s := &running{h: h, op: op.told(), began: x.began, watched: context.WithoutCancel(x.ctx), release: func() {}}
-	s.kind = streamConnection
 	if x.secret != "" {
 		s.watched, s.release = h.engine.Watch(s.watched, x.secret)
 	}
 	s.ctx, s.end = context.WithCancelCause(s.watched)
-	if err := h.running.add(&s.connection, h.address(x.r), h.key(x.ctx, x.secret)); err != nil {
+	s.held.End = s.end
+	if err := h.engine.Door.Open(&s.held, h.address(x.r), h.key(x.ctx, x.secret)); err != nil {
 		s.end(nil)
 		s.release()
-		x.refuse(err)
+		x.refuse(unopened(err, streamConnection))
 		return
 	}
 	begun := false
 	defer func() {
 		if !begun {
 			s.close()
-			h.running.remove(&s.connection)
+			h.engine.Door.Leave(&s.held)
 		}
 	}()
 	left := follow(x.r.Context(), func() { s.end(errGone) }, h.caught("ending an event stream"))
@@ -275,7 +276,7 @@ func (x *exchange) subscribe(op *Operation, done func()) {
 		s.end(errGone)
 	}
 	begun, x.observed = true, true
-	x.in.done()
+	x.in.Done()
 	if s.conn == nil {
 		s.run()
 		return
@@ -336,7 +337,7 @@ func (s *running) run() {
 		s.h.observe(context.WithoutCancel(s.ctx), Observation{
 			Protocol: "sse", Operation: s.op, Code: code, Took: time.Since(s.began),
 		})
-		s.h.running.remove(&s.connection)
+		s.h.engine.Door.Leave(&s.held)
 	}()
 	s.mu.Lock()
 	s.ping = flight.After(s.h.limits.Ping, s.tick, s.h.caught("pinging an event stream"))

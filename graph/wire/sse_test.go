@@ -17,6 +17,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/edge"
 )
 
 var (
@@ -349,8 +350,8 @@ func TestShutdownIsBounded(t *testing.T) {
 	t.Parallel()
 	f := &fake{stream: newFeed()}
 	h := New(f.engine(), Limits{})
-	conn := &connection{kind: socketConnection, end: func(error) {}}
-	if err := h.running.add(conn, holder{ofKey, "k"}); err != nil {
+	conn := &edge.Connection{End: func(error) {}}
+	if err := h.engine.Door.Open(conn, edge.Holder{Kind: edge.Key, Name: "k"}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -358,7 +359,7 @@ func TestShutdownIsBounded(t *testing.T) {
 	if err := h.Shutdown(ctx); err == nil {
 		t.Error("it did not wait")
 	}
-	h.running.remove(conn)
+	h.engine.Door.Leave(conn)
 	if err := h.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -367,7 +368,8 @@ func TestShutdownIsBounded(t *testing.T) {
 func TestNumberOfStreams(t *testing.T) {
 	t.Parallel()
 	f := &fake{subscribe: func(context.Context) (Stream, gqlerror.List) { return newFeed(), nil }}
-	_, server := serve(t, f, Limits{Streams: 9, StreamsPerKey: 2, StreamsPerAddress: 3})
+	f.door = edge.New(edge.Config{Streams: 9, StreamsPerKey: 2, StreamsPerAddress: 3})
+	_, server := serve(t, f, Limits{})
 	stream := func(key string) *reading {
 		t.Helper()
 		r := listen(t, http.MethodPost, server.URL, subscription, append([]string{"Authorization", "Bearer " + key}, postStream...)...)

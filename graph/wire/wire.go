@@ -10,10 +10,13 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/zeroten/zeroten/internal/edge"
 )
 
 // Engine is what the protocols serve.
 type Engine struct {
+	// Door is what all share that comes in; other protocols may have the same.
+	Door *edge.Door
 	// Arrive puts into the context where a request comes from, so that Pay finds who pays before the caller is known. Nil
 	// where nobody needs to know.
 	Arrive func(ctx context.Context, r *http.Request) context.Context

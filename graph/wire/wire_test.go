@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,10 +19,12 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/edge"
 )
 
 // fake is an engine whose documents are names of what shall happen.
 type fake struct {
+	door         *edge.Door // a new one where it is nil
 	mu           sync.Mutex
 	observations []Observation
 	params       *graphql.RawParams
@@ -55,6 +58,7 @@ func presented(code apierror.Code, wait time.Duration) gqlerror.List {
 func (f *fake) engine() Engine {
 	f.observed = make(chan struct{}, 1000)
 	return Engine{
+		Door: cmp.Or(f.door, edge.New(edge.Config{})),
 		Authenticate: func(ctx context.Context, r *http.Request, secret string, ok bool) (context.Context, error) {
 			f.mu.Lock()
 			defer f.mu.Unlock()

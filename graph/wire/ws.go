@@ -17,17 +17,13 @@ import (
 	"github.com/coder/websocket"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/edge"
 	"github.com/zeroten/zeroten/internal/flight"
 	"golang.org/x/time/rate"
 )
 
 // SocketLimits bound WebSockets. A zero field stands for its default.
 type SocketLimits struct {
-	// Strangers is how many may be open of clients without a secret, 1,000 by default; see Limits for all others.
-	Strangers int
-	// Beginners is how many may be open that have not been let in yet, 2,000 by default, of one address at most twice as many
-	// as are free: each takes some 16 KiB, for which nobody is known who pays.
-	Beginners int
 	// Operations is how many may run on one socket; 50 by default.
 	Operations int
 	// Init is how long a client may take to send connection_init; 3 s by default.
@@ -48,8 +44,6 @@ func (l SocketLimits) withDefaults() SocketLimits {
 		field *int
 		value int
 	}{
-		{&l.Strangers, 1_000},
-		{&l.Beginners, 2_000},
 		{&l.Operations, 50},
 		{&l.Rate, 100},
 		{&l.Burst, 500},
@@ -133,15 +127,15 @@ func (h *Handler) serveSocket(w http.ResponseWriter, r *http.Request) {
 		frames:  rate.NewLimiter(rate.Limit(limits.Rate*framesPerMessage), limits.Burst*framesPerMessage),
 		payer:   h.address(r),
 	}
-	s.registered = connection{kind: socketConnection, end: func(error) { s.leave() }}
-	if err := h.running.add(&s.registered, s.payer, holder{ofBeginners, s.payer.name}); err != nil {
-		h.refuseSocket(ctx, w, r, http.StatusServiceUnavailable, err)
+	s.registered = edge.Connection{End: func(error) { s.leave() }}
+	if err := h.engine.Door.Open(&s.registered, s.payer, edge.Holder{Kind: edge.Beginner, Name: s.payer.Name}); err != nil {
+		h.refuseSocket(ctx, w, r, http.StatusServiceUnavailable, unopened(err, socketConnection))
 		return
 	}
 	accepted := false
 	defer func() {
 		if !accepted {
-			h.running.remove(&s.registered)
+			h.engine.Door.Leave(&s.registered)
 		}
 	}()
 	accepted = s.accept(ctx, w, r)
@@ -210,8 +204,10 @@ func (h *Handler) allowsOrigin(ctx context.Context, r *http.Request) bool {
 type socket struct {
 	h *Handler
 	// from is the handshake; nil once connection_init has come. Only the reader may ask for it.
-	from       *http.Request
-	registered connection
+	from *http.Request
+	// handed says that what a message took is another goroutine's to give back. Only the reader may ask for it.
+	handed     bool
+	registered edge.Connection
 	conn       *websocket.Conn
 	wire       *wireConn
 	// rate bounds messages, frames what they come in.
@@ -233,7 +229,7 @@ type socket struct {
 
 	mu sync.Mutex
 	// payer pays for frames, and has the room that messages take: the address, then the key.
-	payer holder
+	payer edge.Holder
 	// timer calls tick: when connection_init is late, then at each ping.
 	timer         *time.Timer
 	inited, acked bool
@@ -277,7 +273,7 @@ func (s *socket) ponged(context.Context, []byte)      { s.allow() }
 
 // serve takes the socket from its handshake to its end.
 func (s *socket) serve() {
-	defer s.h.running.remove(&s.registered)
+	defer s.h.engine.Door.Leave(&s.registered)
 	defer s.cancel(errSocketOver)
 	defer s.finish()
 	defer s.broken()
@@ -430,11 +426,17 @@ func (s *socket) spend(units int) bool {
 	s.mu.Lock()
 	payer := s.payer
 	s.mu.Unlock()
-	if s.frames.AllowN(time.Now(), units) && s.h.running.spend(payer, units) {
+	if s.frames.AllowN(time.Now(), units) && s.h.spend(payer, units) {
 		return true
 	}
 	s.end(websocket.StatusPolicyViolation, "Too many messages")
 	return false
+}
+
+// spend pays for what came over a socket, and reports whether its holder had as much.
+func (h *Handler) spend(of edge.Holder, units int) bool {
+	_, _, ok := h.frames.Take(of.Bucket(), units, time.Now())
+	return ok
 }
 
 // receive handles the next message, and reports whether there may be another.
@@ -463,15 +465,16 @@ func (s *socket) message(from io.Reader) bool {
 	buffer := buffers.Get().(*[]byte)
 	defer keep(buffer)
 	limits := s.h.limits
-	in := s.h.intake(s.caller, s.payer.name)
+	in := s.h.intake(s.caller, s.payer.Name)
+	s.handed = false
 	defer func() {
-		if !in.handed {
-			in.done()
+		if !s.handed {
+			in.Done()
 		}
 	}()
 	switch {
 	case s.caller == nil:
-		limits.Body = smallBody // nobody pays for it yet
+		limits.Body = edge.SmallBody // nobody pays for it yet
 	case !s.h.bulk(s.caller, s.known):
 		limits.Body = limits.Envelope
 	}
@@ -504,20 +507,23 @@ func (s *socket) malformed(err error) {
 }
 
 // read reads one message, and reports whether it came to its end in time and in size, and was paid for.
-func (s *socket) read(into *[]byte, from io.Reader, limit int, in *intake) bool {
+func (s *socket) read(into *[]byte, from io.Reader, limit int, in *edge.Intake) bool {
 	s.readBy(time.Now().Add(s.h.limits.Socket.Receive))
 	defer s.readBy(time.Time{})
-	b, err := in.readAll(*into, 0, from, limit, nil)
+	b, err := in.Read(*into, from, limit)
 	*into = b
 	if err == nil {
-		err = in.wait()
+		err = in.Wait(s.caller)
 	}
-	switch known, ok := errors.AsType[*apierror.Error](err); {
+	refused, ok := errors.AsType[*edge.Refusal](err)
+	switch {
 	case err == nil:
 		return true
-	case ok:
-		s.refuse(known)
-	case errors.Is(err, errTooLarge):
+	case !ok:
+		s.refuse(err) // nobody pays for it
+	case refused.Why == edge.Busy:
+		s.refuse(errFull)
+	case refused.Why == edge.TooLarge:
 		s.end(websocket.StatusMessageTooBig, fmt.Sprintf("A message may have %d bytes.", limit))
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		s.end(closeTimeout, "The message did not come to its end in time.")
@@ -537,7 +543,7 @@ func (s *socket) readBy(t time.Time) {
 }
 
 // handle does what a message asks for, and reports whether there may be another.
-func (s *socket) handle(m message, in *intake) bool {
+func (s *socket) handle(m message, in *edge.Intake) bool {
 	switch m.kind {
 	case typeInit:
 		return s.init(m)
@@ -599,12 +605,12 @@ func (s *socket) init(m message) bool {
 		s.end(closeForbidden, "Forbidden")
 		return false
 	}
-	holds := holder{ofStrangers, ""}
+	holds := edge.Holder{Kind: edge.Stranger}
 	if ok {
 		holds = s.h.key(ctx, secret)
 	}
-	if err := s.h.running.claim(&s.registered, holds); err != nil {
-		s.refuse(err)
+	if err := s.h.engine.Door.Claim(&s.registered, holds); err != nil {
+		s.refuse(unopened(err, socketConnection))
 		return false
 	}
 	if ok {

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/zeroten/zeroten/internal/edge"
 )
 
 // The types of messages.
@@ -48,7 +50,7 @@ var credentials = []struct{ name, scheme string }{
 
 // parseMessage reads what a client may send. Members that the protocol doesn't know are passed over. The error is a
 // refusal, and repeats nothing of what was sent; or in has no room.
-func parseMessage(data []byte, l Limits, in *intake) (message, error) {
+func parseMessage(data []byte, l Limits, in *edge.Intake) (message, error) {
 	var m message
 	l.Depth++
 	p := newParser(data, l)
@@ -93,7 +95,7 @@ func parseMessage(data []byte, l Limits, in *intake) (message, error) {
 	if len(data)-variables > l.Envelope {
 		return m, refuse(http.StatusRequestEntityTooLarge, "A message may have %d bytes besides an operation's variables.", l.Envelope)
 	}
-	if err := in.pay(p.counted); err != nil {
+	if err := in.Pay(p.counted / valuesPerPoint); err != nil {
 		return m, err
 	}
 	return m, m.check(other, in)
@@ -114,7 +116,7 @@ func short(quoted []byte) string {
 
 // check sees that the message has what those of its type must have. other says that the payload is neither an
 // object nor null.
-func (m *message) check(other bool, in *intake) error {
+func (m *message) check(other bool, in *edge.Intake) error {
 	switch m.kind {
 	case typeInit, typePing, typePong:
 		if other {

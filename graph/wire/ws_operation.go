@@ -12,6 +12,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/edge"
 	"github.com/zeroten/zeroten/internal/flight"
 )
 
@@ -28,7 +29,7 @@ type request struct {
 }
 
 // subscribe begins an operation, and reports whether there may be another message.
-func (s *socket) subscribe(m message, in *intake) bool {
+func (s *socket) subscribe(m message, in *edge.Intake) bool {
 	s.mu.Lock()
 	switch {
 	case !s.acked:
@@ -56,7 +57,7 @@ func (s *socket) subscribe(m message, in *intake) bool {
 	s.results++
 	s.group.Add(1)
 	s.mu.Unlock()
-	in.handed = true
+	s.handed = true
 	a := *m.asked
 	a.variables = bytes.Clone(a.variables) // the message's bytes are another's soon
 	flight.Go(func() { q.run(ctx, &a, in) }, s.h.caught("running an operation"))
@@ -98,7 +99,7 @@ func (s *socket) settle(q *request) {
 }
 
 // run takes an operation to its end.
-func (q *request) run(ctx context.Context, a *asked, in *intake) {
+func (q *request) run(ctx context.Context, a *asked, in *edge.Intake) {
 	s := q.s
 	o := Observation{Protocol: "ws"}
 	began := time.Now()
@@ -125,9 +126,9 @@ func (q *request) run(ctx context.Context, a *asked, in *intake) {
 }
 
 // begin prepares an operation and carries it out, or begins it where it is a subscription.
-func (q *request) begin(ctx context.Context, a *asked, in *intake, o *Observation) Stream {
+func (q *request) begin(ctx context.Context, a *asked, in *edge.Intake, o *Observation) Stream {
 	s := q.s
-	defer in.done()
+	defer in.Done()
 	limited, cancel := context.WithTimeout(ctx, s.h.limits.Timeout)
 	defer cancel()
 	op, list := s.h.prepare(limited, a, in)

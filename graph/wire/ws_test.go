@@ -24,6 +24,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/edge"
 )
 
 // socketEngine is an engine whose documents are the names of what they do.
@@ -41,6 +42,7 @@ type callerKey struct{}
 
 func (e *socketEngine) engine() Engine {
 	return Engine{
+		Door: edge.New(edge.Config{}),
 		Authenticate: func(ctx context.Context, _ *http.Request, secret string, ok bool) (context.Context, error) {
 			switch {
 			case !ok:
@@ -200,9 +202,16 @@ func (w *world) Addr() net.Addr { return &net.UnixAddr{} }
 // inWorld runs a test against a server, and sees that nothing is left when its clients have gone.
 func inWorld(t *testing.T, limits Limits, test func(t *testing.T, w *world)) {
 	t.Helper()
+	inWorldBehind(t, edge.Config{}, limits, test)
+}
+
+func inWorldBehind(t *testing.T, door edge.Config, limits Limits, test func(t *testing.T, w *world)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, e: &socketEngine{emit: make(chan string), release: make(chan struct{})}, conns: make(chan net.Conn)}
-		w.h = New(w.e.engine(), limits)
+		engine := w.e.engine()
+		engine.Door = edge.New(door)
+		w.h = New(engine, limits)
 		w.server = &http.Server{
 			Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 				w.handled.Add(1)
@@ -239,14 +248,8 @@ func (w *world) check() {
 	if n := w.e.running.Load(); n != 0 {
 		w.t.Errorf("%d operations did not end", n)
 	}
-	small, large := &w.h.rooms.small, &w.h.rooms.large
-	if len(w.h.rooms.turns) > 0 || small.free != w.h.limits.SmallRoom || large.free != w.h.limits.LargeRoom || len(small.of)+len(large.of) > 0 {
-		w.t.Errorf("%d turns are taken, and %d and %d bytes left, of %d and %d", len(w.h.rooms.turns), small.free, large.free, w.h.limits.SmallRoom, w.h.limits.LargeRoom)
-	}
-	w.h.running.mu.Lock()
-	defer w.h.running.mu.Unlock()
-	if len(w.h.running.open) != 0 || len(w.h.running.held) != 0 {
-		w.t.Errorf("sockets are counted that have gone: %v", w.h.running.held)
+	if err := w.h.engine.Door.Idle(); err != nil {
+		w.t.Error(err)
 	}
 }
 
@@ -900,7 +903,7 @@ func TestRateOfMessages(t *testing.T) {
 }
 
 func TestNumberOfSockets(t *testing.T) {
-	inWorld(t, Limits{StreamsPerAddress: 3, StreamsPerKey: 2}, func(t *testing.T, w *world) {
+	inWorldBehind(t, edge.Config{StreamsPerAddress: 3, StreamsPerKey: 2}, Limits{}, func(t *testing.T, w *world) {
 		const key = `,"payload":{"accessToken":"good"}`
 		a, b := w.open(key), w.open(key)
 		c := w.dial(nil, transportProtocol)
@@ -919,7 +922,7 @@ func TestNumberOfSockets(t *testing.T) {
 }
 
 func TestNumberOfStrangers(t *testing.T) {
-	inWorld(t, Limits{Socket: SocketLimits{Strangers: 1}}, func(_ *testing.T, w *world) {
+	inWorldBehind(t, edge.Config{Strangers: 1}, Limits{}, func(_ *testing.T, w *world) {
 		a, b := w.open(""), w.dial(nil, transportProtocol)
 		b.play("> {\"type\":\"connection_init\"}\n" +
 			"x 1013 There are too many event streams and sockets without a key: close some, or try again later.")

@@ -7,6 +7,7 @@ import (
 	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/graph/engine"
 	"github.com/zeroten/zeroten/graph/wire"
+	"github.com/zeroten/zeroten/internal/edge"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/observe"
 	"github.com/zeroten/zeroten/internal/rate"
@@ -14,31 +15,46 @@ import (
 	"github.com/zeroten/zeroten/internal/tenant"
 )
 
-// API is what serves GraphQL.
-func (a *App) API(edge Edge) (*graph.Handler, error) {
-	if err := edge.check(); err != nil {
+// API is what serves GraphQL, behind a door, by itself.
+func (a *App) API(flags Edge) (*graph.Handler, error) {
+	if err := flags.check(); err != nil {
 		return nil, err
 	}
+	return a.api(flags, a.door(flags))
+}
+
+// full is what is answered where there are too many connections: before anything was read, as GraphQL has it.
+const full = `{"errors":[{"message":"There are too many connections; try again.","extensions":{"code":"OVERLOADED","retryAfter":2}}]}`
+
+// door is what all that a server lets in shares.
+func (a *App) door(flags Edge) *edge.Door {
+	return edge.New(edge.Config{
+		Proxies:     flags.TrustedProxies,
+		Keys:        rate.Config{Burst: flags.RateBurst, Restore: float64(flags.RateRestore)},
+		Addresses:   rate.Config{Burst: flags.AnonymousBurst, Restore: float64(flags.AnonymousRestore)},
+		Connections: flags.MaxConnections, ConnectionsPerAddress: flags.MaxConnectionsPerAddress,
+		Full:    edge.Answer{Type: "application/json; charset=utf-8", Body: full},
+		Streams: flags.MaxStreams, StreamsPerKey: flags.MaxStreamsPerKey, StreamsPerAddress: flags.MaxStreamsPerAddress,
+		Timeout: flags.RequestTimeout,
+		Log:     a.log,
+	})
+}
+
+// api serves GraphQL behind a door.
+func (a *App) api(flags Edge, door *edge.Door) (*graph.Handler, error) {
 	return graph.NewHandler(graph.Config{
 		Resolver: &graph.Resolver{
 			DB: a.DB, Log: a.Log, Finder: selection.NewFinder(a.DB, a.States), States: a.States, Builder: a.Builder, Insight: a.Insight,
 			Live: a.Live, Scores: insight.NewShared(a.Insight),
 		},
-		Keys: a.Keys, Watcher: a.Watcher, Origins: tenant.NewOrigins(a.DB, edge.AllowOrigin),
-		Operations: engine.OperationsConfig{
-			Keys:             rate.Config{Burst: edge.RateBurst, Restore: float64(edge.RateRestore)},
-			Anonymous:        rate.Config{Burst: edge.AnonymousBurst, Restore: float64(edge.AnonymousRestore)},
-			TrustedDocuments: edge.TrustedDocuments,
-		},
-		TrustedProxies: edge.TrustedProxies,
-		Limits: wire.Limits{
-			Timeout: edge.RequestTimeout,
-			Streams: edge.MaxStreams, StreamsPerKey: edge.MaxStreamsPerKey, StreamsPerAddress: edge.MaxStreamsPerAddress,
-		},
-		Span:     a.span,
-		Observe:  a.observed,
-		Panicked: a.Observe.Panic,
-		Log:      a.log,
+		Keys: a.Keys, Watcher: a.Watcher, Origins: tenant.NewOrigins(a.DB, flags.AllowOrigin),
+		Operations: engine.OperationsConfig{TrustedDocuments: flags.TrustedDocuments},
+		Door:       door,
+		Limits:     wire.Limits{Timeout: flags.RequestTimeout},
+		Span:       a.span,
+		Observe:    a.observed,
+		Panicked:   a.Observe.Panic,
+		Log:        a.log,
 	})
 }
 

@@ -7,15 +7,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/zeroten/zeroten/internal/edge"
 	"github.com/zeroten/zeroten/internal/playground"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/tenant"
-	"pgregory.net/rapid"
 )
 
 // crowd is a server with many who call it, each from an address of his own.
@@ -25,7 +24,7 @@ type crowd struct {
 	secrets []string
 }
 
-func crowded(t *testing.T, edge Edge, test func(t *testing.T, c *crowd)) {
+func crowded(t *testing.T, flags Edge, test func(t *testing.T, c *crowd)) {
 	t.Helper()
 	storetest.EachURL(t, func(t *testing.T, url string) {
 		a, err := Open(t.Context(), Config{Database: url, Log: slog.New(slog.DiscardHandler)})
@@ -40,7 +39,7 @@ func crowded(t *testing.T, edge Edge, test func(t *testing.T, c *crowd)) {
 			}
 			c.secrets = append(c.secrets, secret)
 		}
-		s, err := a.Listen(t.Context(), "127.0.0.1:0", edge, playground.Page{})
+		s, err := a.Listen(t.Context(), "127.0.0.1:0", flags, playground.Page{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +166,7 @@ func TestConnectionsShutNobodyOut(t *testing.T) {
 			t.Errorf("one alone has only %d", held)
 		}
 		c.probed(1)
-		for range 2 * lobby { // who says nothing in the lobby keeps nobody else out of it
+		for range 2 * edge.Lobby { // who says nothing in the lobby keeps nobody else out of it
 			_ = c.connect(1)
 		}
 		c.wellServed(2, c.secrets[0])
@@ -178,38 +177,6 @@ func TestConnectionsShutNobodyOut(t *testing.T) {
 		c.probed(99)
 		if response := c.ask(c.connect(99), "/graphql", c.secrets[0], "application/json", "{ tenant { name } }"); response.StatusCode != http.StatusServiceUnavailable {
 			t.Errorf("beyond all: %s", response.Status)
-		}
-	})
-}
-
-// A room never holds more than it may, and two who take all that they can leave something to a third.
-func TestRoom(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		r := room{most: rapid.IntRange(10, 100).Draw(t, "most"), each: rapid.IntRange(1, 100).Draw(t, "each"), held: map[netip.Addr]int{}}
-		who := []netip.Addr{netip.MustParseAddr("1.1.1.1"), netip.MustParseAddr("2.2.2.2")}
-		for range rapid.IntRange(0, 200).Draw(t, "steps") {
-			w := rapid.SampledFrom(who).Draw(t, "who")
-			if rapid.Bool().Draw(t, "leave") {
-				if r.held[w] > 0 {
-					r.leave(w)
-				}
-			} else if r.enter(w, true) && r.held[w] > r.each {
-				t.Fatalf("%d of one", r.held[w])
-			}
-		}
-		for _, w := range who {
-			for r.enter(w, true) {
-				continue
-			}
-		}
-		if r.open > r.most || r.open != r.held[who[0]]+r.held[who[1]] || !r.enter(netip.MustParseAddr("3.3.3.3"), true) {
-			t.Fatalf("%d of %d: %v", r.open, r.most, r.held)
-		}
-		for r.enter(who[0], false) { // a proxy's are those of many
-			continue
-		}
-		if r.open != r.most {
-			t.Fatalf("a proxy fills it up to %d of %d", r.open, r.most)
 		}
 	})
 }

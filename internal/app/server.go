@@ -11,6 +11,7 @@ import (
 
 	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/graph/engine"
+	"github.com/zeroten/zeroten/internal/edge"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/observe"
 	"github.com/zeroten/zeroten/internal/playground"
@@ -97,12 +98,13 @@ func listen(ctx context.Context, address, flag string) (net.Listener, error) {
 }
 
 // serve serves behind the doors, which are closed when the server stops.
-func (a *App) serve(doors doors, edge Edge, page playground.Page) (*Server, error) {
-	if err := edge.check(); err != nil {
+func (a *App) serve(doors doors, flags Edge, page playground.Page) (*Server, error) {
+	if err := flags.check(); err != nil {
 		return nil, err
 	}
 	s := &Server{Addr: doors.main.Addr(), served: make(chan error, 2), stopping: &atomic.Bool{}}
-	api, err := a.API(edge)
+	door := a.door(flags)
+	api, err := a.api(flags, door)
 	if err != nil {
 		return nil, err
 	}
@@ -121,9 +123,9 @@ func (a *App) serve(doors doors, edge Edge, page playground.Page) (*Server, erro
 	mux.Handle("GET /{$}", http.RedirectHandler("/playground", http.StatusFound))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { health{OK: true}.write(w) })
 	mux.Handle("GET /readyz", &readiness{app: a, stopping: s.stopping})
-	s.http = a.httpServer(received(a.Observe.Requests(newPolite(mux, edge), isProbe)))
-	s.http.ConnState, s.http.ConnContext = a.countConnection, inLobby
-	a.goServe(s.http, newGate(doors.main, edge.MaxConnections, edge.MaxConnectionsPerAddress, edge.TrustedProxies), s.served)
+	s.http = a.httpServer(door.Receive(a.Observe.Requests(door.Polite(mux, isPaid, asksHowItIs), isProbe), asksHowItIs))
+	s.http.ConnState, s.http.ConnContext = a.countConnection, edge.ConnContext
+	a.goServe(s.http, door.Listen(doors.main), s.served)
 	return s, nil
 }
 
@@ -136,7 +138,7 @@ func (a *App) goServe(server *http.Server, listener net.Listener, served chan<- 
 
 func (a *App) httpServer(handler http.Handler) *http.Server {
 	return &http.Server{
-		Handler:           guarded(handler),
+		Handler:           edge.Guarded(handler),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       60 * time.Second,
 		WriteTimeout:      writeTimeout,
@@ -146,27 +148,14 @@ func (a *App) httpServer(handler http.Handler) *http.Server {
 	}
 }
 
-// guarded has every answer, of whatever page or error, say that it is no page to be framed, guessed at or told of, and
-// nothing to run: what is one says so itself. And it ends connections that somebody in between may read otherwise.
-func guarded(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		header := w.Header()
-		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		header.Set("X-Frame-Options", "DENY")
-		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("Referrer-Policy", "no-referrer")
-		if len(r.TransferEncoding) > 0 && r.ProtoMajor == 1 {
-			// With a Content-Length besides, what follows may be a request that a proxy took for this one's body
-			// (RFC 9112, 6.3). net/http drops the Content-Length, so that all bodies in chunks end their connection.
-			header.Set("Connection", "close")
-		}
-		if r.Method != http.MethodPost && r.ContentLength != 0 {
-			// Nobody reads this body, and net/http must not wait for it.
-			header.Set("Connection", "close")
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now()) // what has no deadlines has none to be missed
-		}
-		next.ServeHTTP(w, r)
-	})
+// asksHowItIs reports whether a request is a probe of an operator's.
+func asksHowItIs(r *http.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && (r.URL.Path == "/healthz" || r.URL.Path == "/readyz")
+}
+
+// isPaid reports whether a request is paid for with points.
+func isPaid(r *http.Request) bool {
+	return r.URL.Path == "/graphql" && (r.Method == http.MethodPost || r.Method == http.MethodGet)
 }
 
 // Wait waits until the context is done, or serving fails, and then stops: nothing new is taken, sockets and streams are

@@ -1,6 +1,3 @@
-// Package edge is what is true of any HTTP door of the program: where a request comes from, and whose it is to be counted
-// as until its key is known. It knows nothing of what is served behind the door, neither of GraphQL nor of who holds a key,
-// so that pages without a key can stand behind the same rules.
 package edge
 
 import (

@@ -1,4 +1,4 @@
-package app
+package edge
 
 import (
 	"context"
@@ -9,16 +9,11 @@ import (
 	"strconv"
 	"sync"
 	"time"
-
-	"github.com/zeroten/zeroten/internal/edge"
 )
 
 const (
-	// share is how many times what is free one address may hold, as with streams: whoever takes all that he can leaves
-	// something to the next.
-	share = 2
-	// lobby is how many connections beyond those that there may be are held for one request, which is answered at once.
-	lobby = 256
+	// Lobby is how many connections beyond those that there may be are held for one request, which is answered at once.
+	Lobby = 256
 	// lobbyPatience is how long such a connection lives.
 	lobbyPatience = 5 * time.Second
 	// fullAgain is when whoever is turned away may come again.
@@ -30,43 +25,50 @@ const (
 type gate struct {
 	net.Listener
 
-	// trusted are proxies, whose connections are those of many.
-	trusted []netip.Prefix
+	// proxies are those that are trusted, whose connections are those of many.
+	proxies []netip.Prefix
+	// turnedAway is what those are answered for whom there is not even a place in the lobby.
+	turnedAway []byte
 
 	mu            sync.Mutex
-	inside, lobby room
+	inside, lobby hall
 }
 
-// room is where connections are held.
-type room struct {
+// hall is where connections are held.
+type hall struct {
 	most, each int
 	open       int
 	held       map[netip.Addr]int
 }
 
-func newGate(l net.Listener, most, each int, trusted []netip.Prefix) *gate {
+// Listen is l with as many connections at once as there may be. The server that accepts them needs ConnContext, and its
+// handler must stand behind Receive.
+func (d *Door) Listen(l net.Listener) net.Listener {
+	full := d.config.Full
 	return &gate{
-		Listener: l, trusted: trusted,
-		inside: room{most: most, each: each, held: map[netip.Addr]int{}},
-		lobby:  room{most: lobby, each: lobby, held: map[netip.Addr]int{}},
+		Listener: l, proxies: d.config.Proxies,
+		turnedAway: []byte("HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: " + seconds(fullAgain) +
+			"\r\nContent-Type: " + full.Type + "\r\nCache-Control: no-store\r\nContent-Length: " + strconv.Itoa(len(full.Body)) + "\r\n\r\n" + full.Body),
+		inside: hall{most: d.config.Connections, each: d.config.ConnectionsPerAddress, held: map[netip.Addr]int{}},
+		lobby:  hall{most: Lobby, each: Lobby, held: map[netip.Addr]int{}},
 	}
 }
 
 // enter counts a connection, where there is room for it.
-func (r *room) enter(from netip.Addr, counted bool) bool {
-	free := r.most - r.open
-	if free <= 0 || counted && r.held[from] >= min(r.each, share*free) {
+func (h *hall) enter(from netip.Addr, counted bool) bool {
+	free := h.most - h.open
+	if free <= 0 || counted && (h.held[from] >= h.each || !fair(h.held[from]+1, free)) {
 		return false
 	}
-	r.open++
-	r.held[from]++
+	h.open++
+	h.held[from]++
 	return true
 }
 
-func (r *room) leave(from netip.Addr) {
-	r.open--
-	if r.held[from]--; r.held[from] == 0 {
-		delete(r.held, from)
+func (h *hall) leave(from netip.Addr) {
+	h.open--
+	if h.held[from]--; h.held[from] == 0 {
+		delete(h.held, from)
 	}
 }
 
@@ -84,32 +86,26 @@ func (g *gate) Accept() (net.Conn, error) {
 }
 
 func (g *gate) admit(c net.Conn) net.Conn {
-	address := edge.PeerAddress(c.RemoteAddr().String())
-	proxy := slices.ContainsFunc(g.trusted, func(p netip.Prefix) bool { return p.Contains(address) })
-	a := &admitted{Conn: c, gate: g, from: edge.Network(address)}
+	address := PeerAddress(c.RemoteAddr().String())
+	proxy := slices.ContainsFunc(g.proxies, func(p netip.Prefix) bool { return p.Contains(address) })
+	a := &admitted{Conn: c, gate: g, from: Network(address)}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.inside.enter(a.from, !proxy) {
-		a.room = &g.inside
+		a.hall = &g.inside
 		return a
 	}
 	if g.lobby.enter(a.from, !proxy) {
-		a.room, a.until = &g.lobby, time.Now().Add(lobbyPatience)
+		a.hall, a.until = &g.lobby, time.Now().Add(lobbyPatience)
 		_ = c.SetDeadline(a.until) // it fails if the connection is closed, as all else will
 		return a
 	}
 	// What is sent on a new connection finds room, and waits for nobody.
 	_ = c.SetDeadline(time.Now().Add(time.Millisecond))
-	_, _ = c.Write(turnedAway)
+	_, _ = c.Write(g.turnedAway)
 	_ = c.Close() // nobody is left to be told that this failed
 	return nil
 }
-
-// full is the body of what is answered where there are too many connections.
-const full = `{"errors":[{"message":"There are too many connections; try again.","extensions":{"code":"OVERLOADED","retryAfter":2}}]}`
-
-var turnedAway = []byte("HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: " + seconds(fullAgain) +
-	"\r\nContent-Type: application/json; charset=utf-8\r\nCache-Control: no-store\r\nContent-Length: " + strconv.Itoa(len(full)) + "\r\n\r\n" + full)
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 
@@ -118,7 +114,7 @@ type admitted struct {
 	net.Conn
 
 	gate  *gate
-	room  *room
+	hall  *hall
 	from  netip.Addr
 	until time.Time // of those in the lobby: when it ends
 	once  sync.Once
@@ -129,7 +125,7 @@ func (a *admitted) Close() error {
 	a.once.Do(func() {
 		a.gate.mu.Lock()
 		defer a.gate.mu.Unlock()
-		a.room.leave(a.from)
+		a.hall.leave(a.from)
 	})
 	return a.Conn.Close()
 }
@@ -161,16 +157,16 @@ func (a *admitted) SetWriteDeadline(t time.Time) error { return a.Conn.SetWriteD
 
 type lobbyKey struct{}
 
-// inLobby is a http.Server's ConnContext.
-func inLobby(ctx context.Context, c net.Conn) context.Context {
+// ConnContext is a http.Server's: by it Receive knows the lobby.
+func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	if a, ok := c.(*admitted); ok && !a.until.IsZero() {
 		return context.WithValue(ctx, lobbyKey{}, true)
 	}
 	return ctx
 }
 
-// received answers the requests of the lobby: those that ask how the server is, and no others.
-func received(next http.Handler) http.Handler {
+// Receive answers the requests of the lobby: those that probe passes, which ask how the server is, and no others.
+func (d *Door) Receive(next http.Handler, probe func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Context().Value(lobbyKey{}) == nil {
 			next.ServeHTTP(w, r)
@@ -178,19 +174,14 @@ func received(next http.Handler) http.Handler {
 		}
 		header := w.Header()
 		header.Set("Connection", "close")
-		if asksHowItIs(r) {
+		if probe(r) {
 			next.ServeHTTP(w, r)
 			return
 		}
-		header.Set("Content-Type", "application/json; charset=utf-8")
+		header.Set("Content-Type", d.config.Full.Type)
 		header.Set("Cache-Control", "no-store")
 		header.Set("Retry-After", seconds(fullAgain))
 		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = w.Write([]byte(full)) // nobody is left to be told that this failed
+		_, _ = w.Write([]byte(d.config.Full.Body)) // nobody is left to be told that this failed
 	})
-}
-
-// asksHowItIs reports whether a request is a probe of an operator's.
-func asksHowItIs(r *http.Request) bool {
-	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && (r.URL.Path == "/healthz" || r.URL.Path == "/readyz")
 }
