@@ -79,7 +79,7 @@ func (r *traitResolver) Values(ctx context.Context, obj *ent.Trait) ([]*contact.
 		return nil, apierror.New(apierror.Forbidden, "Values count all the tenant's contacts: a narrowed token may not read them.")
 	}
 	if ofTraits(graphql.GetFieldContext(ctx)) {
-		return loadersOf(ctx).valuesInAll(obj.Key, func() (map[string][]contact.Value, error) {
+		return loadersOf(ctx).valuesInAll(ctx, obj.Key, func() (map[string][]contact.Value, error) {
 			s, err := r.States.Get(ctx, obj.TenantID)
 			if err != nil {
 				return nil, err
@@ -87,7 +87,7 @@ func (r *traitResolver) Values(ctx context.Context, obj *ent.Trait) ([]*contact.
 			return contact.ValuesOfAll(ctx, r.DB, s, r.Log.Now())
 		})
 	}
-	return loadersOf(ctx).valuesOf(obj.ID, func() ([]*contact.Value, error) {
+	return loadersOf(ctx).valuesOf(ctx, obj.ID, func() ([]*contact.Value, error) {
 		s, err := r.States.Get(ctx, obj.TenantID)
 		if err != nil {
 			return nil, err

@@ -67,13 +67,12 @@ type loaders struct {
 	campaigns *loader[ent.Campaign]
 	contacts  *loader[ent.Contact]
 
-	mu sync.Mutex
 	// values are those of traits, by trait: each is counted once.
-	values map[uuid.UUID]func() ([]*people.Value, error)
+	values flight.Memo[uuid.UUID, []*people.Value]
 	// valuesOfAll are those of all traits, by key, once one of the list of traits is asked for its own.
-	valuesOfAll func() (map[string][]people.Value, error)
-	// few looks up the contacts of a caller who is narrowed, once for all lists of them.
-	few func() (fewContacts, error)
+	valuesOfAll flight.Memo[struct{}, map[string][]people.Value]
+	// few are the contacts of a caller who is narrowed, looked up once for all lists of them.
+	few flight.Memo[struct{}, fewContacts]
 
 	// looking is held by who asks which contacts are visible to the caller, and seen are the answers.
 	looking chan struct{}
@@ -92,42 +91,23 @@ type fewContacts struct {
 type loadersKey struct{}
 
 // valuesOf counts the values of a trait, unless the request has them already.
-func (l *loaders) valuesOf(trait uuid.UUID, count func() ([]*people.Value, error)) ([]*people.Value, error) {
-	l.mu.Lock()
-	known, ok := l.values[trait]
-	if !ok {
-		known = sync.OnceValues(count)
-		l.values[trait] = known
-	}
-	l.mu.Unlock()
-	return known()
+func (l *loaders) valuesOf(ctx context.Context, trait uuid.UUID, count func() ([]*people.Value, error)) ([]*people.Value, error) {
+	return l.values.Do(ctx, trait, count)
 }
 
 // valuesInAll counts the values of all traits, unless the request has them already, and gives those of one.
-func (l *loaders) valuesInAll(key string, count func() (map[string][]people.Value, error)) ([]*people.Value, error) {
-	l.mu.Lock()
-	if l.valuesOfAll == nil {
-		l.valuesOfAll = sync.OnceValues(count)
-	}
-	all := l.valuesOfAll
-	l.mu.Unlock()
-	values, err := all()
+func (l *loaders) valuesInAll(ctx context.Context, key string, count func() (map[string][]people.Value, error)) ([]*people.Value, error) {
+	values, err := l.valuesOfAll.Do(ctx, struct{}{}, count)
 	return pointers(values[key]), err
 }
 
 // fewOnce looks up the caller's contacts, unless the request has done so.
 func (l *loaders) fewOnce(look people.Few) people.Few {
 	return func(ctx context.Context) ([]uuid.UUID, bool, error) {
-		l.mu.Lock()
-		if l.few == nil {
-			l.few = sync.OnceValues(func() (f fewContacts, err error) {
-				f.ids, f.few, err = look(ctx)
-				return f, err
-			})
-		}
-		once := l.few
-		l.mu.Unlock()
-		f, err := once()
+		f, err := l.few.Do(ctx, struct{}{}, func() (f fewContacts, err error) {
+			f.ids, f.few, err = look(ctx)
+			return f, err
+		})
 		return f.ids, f.few, err
 	}
 }
@@ -185,7 +165,7 @@ func withLoaders(ctx context.Context, db *store.DB) context.Context {
 		return func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }
 	}
 	return context.WithValue(insight.WithMemo(ctx), loadersKey{}, &loaders{
-		values: map[uuid.UUID]func() ([]*people.Value, error){}, looking: make(chan struct{}, 1), seen: map[uuid.UUID]bool{},
+		looking: make(chan struct{}, 1), seen: map[uuid.UUID]bool{},
 		campaigns: newLoader(func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*ent.Campaign, error) {
 			rows, err := db.Ent.Campaign.Query().Where(campaign.And(among(ids))).All(ctx)
 			if err != nil {

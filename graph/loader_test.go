@@ -18,7 +18,7 @@ func TestValuesAreCountedOnce(t *testing.T) {
 	counted := map[uuid.UUID]int{}
 	ask := func(l *loaders, trait uuid.UUID) {
 		t.Helper()
-		values, err := l.valuesOf(trait, func() ([]*people.Value, error) {
+		values, err := l.valuesOf(t.Context(), trait, func() ([]*people.Value, error) {
 			counted[trait]++
 			return []*people.Value{{Value: trait.String()}}, nil
 		})

@@ -91,3 +91,29 @@ func (g *Group[K, V]) over(key K) {
 	defer g.mu.Unlock()
 	delete(g.flights, key)
 }
+
+// Memo does work once for each key, and remembers what it gave, an error too. The zero Memo is ready.
+type Memo[K comparable, V any] struct {
+	mu    sync.Mutex
+	works map[K]*Work[V]
+}
+
+// Do gives what f gives, which is called for whoever asks for the key first, and there. Others who ask meanwhile wait; where
+// their ctx ends first the error is its cause.
+func (m *Memo[K, V]) Do(ctx context.Context, key K, f func() (V, error)) (V, error) {
+	m.mu.Lock()
+	w, known := m.works[key]
+	if !known {
+		w = New[V]()
+		if m.works == nil {
+			m.works = map[K]*Work[V]{}
+		}
+		m.works[key] = w
+	}
+	m.mu.Unlock()
+	if known {
+		return w.Wait(ctx)
+	}
+	w.Do(f)
+	return w.value, w.err
+}

@@ -67,3 +67,46 @@ func TestWorkIsDoneHere(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A memo does its work once for each key, also where it panics, and whoever waits for it may give up.
+func TestMemo(t *testing.T) {
+	for name, test := range map[string]struct {
+		f     func() (int, error)
+		want  int
+		panic bool
+	}{
+		"value": {func() (int, error) { return 7, nil }, 7, false},
+		"error": {func() (int, error) { return 0, errOops }, 0, false},
+		"panic": {func() (int, error) { panic(errOops) }, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var m Memo[string, int]
+			begun, release, over := make(chan struct{}), make(chan struct{}), make(chan error)
+			calls := 0
+			work := func() (int, error) {
+				calls++
+				close(begun)
+				<-release
+				return test.f()
+			}
+			go func() {
+				_, err := m.Do(t.Context(), "k", work)
+				over <- err
+			}()
+			<-begun
+			gone, cancel := context.WithCancelCause(t.Context())
+			cancel(context.Canceled)
+			if _, err := m.Do(gone, "k", work); !errors.Is(err, context.Canceled) {
+				t.Errorf("of a caller that is gone: %v", err)
+			}
+			if v, err := m.Do(t.Context(), "other", func() (int, error) { return 8, nil }); v != 8 || err != nil {
+				t.Errorf("another key meanwhile: %d, %v", v, err)
+			}
+			close(release)
+			first := <-over
+			if v, err := m.Do(t.Context(), "k", work); v != test.want || calls != 1 || !errors.Is(err, first) || (err == nil) != (test.want != 0) || IsPanic(err) != test.panic {
+				t.Errorf("again: %d, %v, by %d calls, where the first was told %v", v, err, calls, first)
+			}
+		})
+	}
+}

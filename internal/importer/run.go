@@ -117,9 +117,7 @@ type batch struct {
 	// read is how far the file was read when the batch was full.
 	read int64
 
-	outcomes []feedback.Outcome[ent.Response]
-	err      error
-	done     chan struct{}
+	recorded *flight.Work[[]feedback.Outcome[ent.Response]]
 }
 
 // row is a row of a batch that was not skipped.
@@ -176,7 +174,6 @@ func (r *run) recordAll(ctx context.Context) (err error) {
 	settle := func() {
 		b := flying[0]
 		flying = flying[1:]
-		<-b.done
 		if settled := r.settle(b); err == nil {
 			err = settled
 		}
@@ -189,11 +186,7 @@ func (r *run) recordAll(ctx context.Context) (err error) {
 		if b, err = r.gather(); b == nil || err != nil {
 			break
 		}
-		flight.Go(func() {
-			defer close(b.done)
-			defer flight.Catch(&b.err)
-			b.outcomes, b.err = r.record(ctx, b)
-		}, flight.Logged(nil, "recording a batch"))
+		b.recorded.Begin(func() ([]feedback.Outcome[ent.Response], error) { return r.record(ctx, b) })
 		flying = append(flying, b)
 		if len(flying) == maxInFlight {
 			settle()
@@ -207,7 +200,7 @@ func (r *run) recordAll(ctx context.Context) (err error) {
 
 // gather reads the next batch; nil where there are no more rows.
 func (r *run) gather() (*batch, error) {
-	b := &batch{done: make(chan struct{})}
+	b := &batch{recorded: flight.New[[]feedback.Outcome[ent.Response]]()}
 	rows, bytes := 0, 0
 	for rows < feedback.MaxBatch && bytes < maxBatchBytes {
 		rec, err := r.rows.next()
@@ -315,12 +308,14 @@ func (r *run) sendAll(ctx context.Context, items []feedback.Recording) ([]feedba
 
 // settle counts what became of a batch, and writes down what was rejected.
 func (r *run) settle(b *batch) error {
-	if b.err != nil {
-		return b.err
+	// It has an end of its own, and must be known to have come to it.
+	outcomes, err := b.recorded.Wait(context.Background())
+	if err != nil {
+		return err
 	}
 	for _, w := range b.rows {
 		if w.item >= 0 {
-			out := b.outcomes[w.item]
+			out := outcomes[w.item]
 			if out.Errors == nil {
 				r.result.Left.add(w.left)
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/selection"
@@ -59,7 +60,7 @@ func (r *Reader) Feedback(ctx context.Context, f selection.Filter, within select
 	if err != nil {
 		return nil, fmt.Errorf("naming a filter: %w", err)
 	}
-	src, err := m.source(string(name), func() (*source, error) { return r.source(ctx, f, within, m.reading) })
+	src, err := m.sources.Do(ctx, string(name), func() (*source, error) { return r.source(ctx, f, within, m.reading) })
 	if err != nil {
 		return nil, err
 	}
@@ -81,14 +82,13 @@ func (r *Reader) source(ctx context.Context, f selection.Filter, within selectio
 	}
 	return &source{
 		reader: r, filter: f, within: within, from: sel.From, to: sel.To,
-		reading: reading, sel: sel, state: s, first: sel, loaded: map[split]func() (*cells, error){},
+		reading: reading, sel: sel, state: s, first: sel,
 	}, nil
 }
 
 // memo has what one request has asked for: what it asks for twice is read once.
 type memo struct {
-	mu sync.Mutex
-	by map[string]func() (*source, error)
+	sources flight.Memo[string, *source]
 	// reading has room for as many readings as one request may have at a time.
 	reading chan struct{}
 }
@@ -102,18 +102,7 @@ const maxReading = 2
 // WithMemo returns a context for one request, in which bodies of feedback with equal filters are one, and are read once.
 // Nothing may be changed beside it.
 func WithMemo(ctx context.Context) context.Context {
-	return context.WithValue(ctx, memoKey{}, &memo{by: map[string]func() (*source, error){}, reading: make(chan struct{}, maxReading)})
-}
-
-func (m *memo) source(name string, choose func() (*source, error)) (*source, error) {
-	m.mu.Lock()
-	once := m.by[name]
-	if once == nil {
-		once = sync.OnceValues(choose)
-		m.by[name] = once
-	}
-	m.mu.Unlock()
-	return once()
+	return context.WithValue(ctx, memoKey{}, &memo{reading: make(chan struct{}, maxReading)})
 }
 
 // source reads the cells of one filter, each way of dividing them once.
@@ -126,11 +115,12 @@ type source struct {
 	// reading, where not nil, has room for as many readings as there may be at a time.
 	reading chan struct{}
 
+	loaded flight.Memo[split, *cells]
+
 	mu sync.Mutex
 	// sel is the filter as resolved last, for a state.
-	sel    *selection.Selection
-	state  *settings.State
-	loaded map[split]func() (*cells, error)
+	sel   *selection.Selection
+	state *settings.State
 	// first is the selection as it was resolved at first, which warnings are about.
 	first *selection.Selection
 }
@@ -182,14 +172,7 @@ func (c *cells) pay(ctx context.Context, cells int) error {
 }
 
 func (s *source) load(ctx context.Context, sp split) (*cells, error) {
-	s.mu.Lock()
-	load := s.loaded[sp]
-	if load == nil {
-		load = sync.OnceValues(func() (*cells, error) { return s.read(ctx, sp) })
-		s.loaded[sp] = load
-	}
-	s.mu.Unlock()
-	return load()
+	return s.loaded.Do(ctx, sp, func() (*cells, error) { return s.read(ctx, sp) })
 }
 
 func (s *source) read(ctx context.Context, sp split) (*cells, error) {
