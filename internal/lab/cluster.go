@@ -51,23 +51,10 @@ func StartCluster(ctx context.Context, root, dir string) (*Cluster, error) {
 		}
 	}
 	c := &Cluster{programs: strings.TrimSpace(string(found)), dir: dir, password: rand.Text()}
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, err
-	}
-	password := filepath.Join(dir, "password")
-	if err := os.WriteFile(password, []byte(c.password), 0o600); err != nil {
-		return nil, err
-	}
-	attributes, err := unprivileged(dir, password)
-	if err != nil {
-		return nil, err
-	}
-	data := filepath.Join(dir, "data")
-	initdb := exec.CommandContext(ctx, filepath.Join(c.programs, "initdb"), "-D", data, "--username=postgres",
-		"--auth=scram-sha-256", "--pwfile="+password, "--encoding=UTF8", "--locale=C.UTF-8")
-	initdb.Dir, initdb.SysProcAttr = dir, attributes
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("initdb: %w: %s", err, out)
+	making := exec.CommandContext(ctx, filepath.Join(script, "postgres"), "make", dir)
+	making.Stdin = strings.NewReader(c.password)
+	if out, err := making.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("making a cluster: %w: %s", err, out)
 	}
 	if c.Port, err = FreePort(); err != nil {
 		return nil, err

@@ -4,21 +4,17 @@
 package pgtest
 
 import (
-	"cmp"
+	"bufio"
+	"bytes"
 	"context"
 	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -104,156 +100,59 @@ func execute(server *url.URL, statement string) error {
 	return errors.Join(err, db.Close())
 }
 
-// supervise is the program that owns a cluster: it makes it, starts it, says so, waits for the end of its input,
-// stops it and removes it. Since the kernel closes the test process's end of the pipe whichever way that process ends,
-// nothing is left behind, and no test needs a TestMain.
-//
-// Its arguments are the directory of PostgreSQL's programs, an empty directory and a port; its first line of input is
-// the password. Nothing in the cluster outlives the tests, so it need not survive a crash of the machine.
-const supervise = `
-cd "$2" || exit
-read -r password
-echo "$password" >password
-if "$1/initdb" -D data --username=postgres --pwfile=password --auth=scram-sha-256 \
-		--encoding=UTF8 --locale=C.UTF-8 --no-sync >log 2>&1 &&
-	"$1/pg_ctl" -D data -l log -w -t 60 start -o "-p $3 -c listen_addresses=127.0.0.1 \
-		-c unix_socket_directories= -c max_connections=200 -c shared_buffers=64MB \
-		-c fsync=off -c full_page_writes=off -c synchronous_commit=off" >>log 2>&1
-then
-	echo ready
-	exec >/dev/null 2>&1
-	cat
-	"$1/pg_ctl" -D data -m immediate stop
-else
-	cat log
-fi
-cd /
-rm -rf "$2"
-`
+// held says where the cluster is, and waits for the end of its input, with which the cluster goes. Since the kernel closes
+// the test process's end of the pipe whichever way that process ends, nothing is left behind, and no test needs a TestMain.
+const held = `echo "$TEST_DATABASE_URL"; exec >/dev/null 2>&1; cat`
 
-// start makes a throw-away cluster for the life of this process.
+// start has scripts/postgres make a throw-away cluster for the life of this process.
 func start() (cluster, error) {
-	programs, err := findPrograms()
+	script, err := script()
 	if err != nil {
 		return cluster{}, err
 	}
-	// A port that is free now may be taken a moment later, by another package's tests for one.
-	for range 3 {
-		var c cluster
-		if c, err = startOn(programs); err == nil {
-			return c, nil
-		}
-	}
-	return cluster{}, fmt.Errorf("starting a PostgreSQL cluster with the programs in %s: %w", programs, err)
-}
-
-func startOn(programs string) (cluster, error) {
-	port, err := freePort()
-	if err != nil {
-		return cluster{}, err
-	}
-	dir, err := os.MkdirTemp("", "zeroten-pgtest-")
-	if err != nil {
-		return cluster{}, err
-	}
-	attributes, err := unprivileged(dir)
-	if err != nil {
-		return cluster{}, errors.Join(err, os.RemoveAll(dir))
+	ctx := context.Background() // it ends with the process, and with no context
+	if err := exec.CommandContext(ctx, script, "find").Run(); err != nil {
+		return cluster{}, errNoServer
 	}
 	input, hold, err := os.Pipe()
 	if err != nil {
-		return cluster{}, errors.Join(err, os.RemoveAll(dir))
+		return cluster{}, err
 	}
-	//nolint:noctx // it ends with the process, and with no context
-	cmd := exec.Command("/bin/sh", "-c", supervise, "sh", programs, dir, strconv.Itoa(port))
+	cmd := exec.CommandContext(ctx, script, "run", "sh", "-c", held)
 	cmd.Dir = "/"
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8"}
-	cmd.SysProcAttr = attributes
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "TMPDIR=" + os.TempDir()}
+	// A session of its own: Ctrl-C is for the tests, whose end then ends the cluster.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Stdin = input
+	var said bytes.Buffer
+	cmd.Stderr = &said
 	output, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
 	}
-	if err != nil {
-		return cluster{}, errors.Join(err, input.Close(), hold.Close(), os.RemoveAll(dir))
-	}
-	password := rand.Text()
-	_, err = fmt.Fprintln(hold, password)
 	if err = errors.Join(err, input.Close()); err != nil {
 		return cluster{}, errors.Join(err, hold.Close())
 	}
-	answer, err := io.ReadAll(output)
-	if text := strings.TrimSpace(string(answer)); err != nil || text != "ready" {
-		return cluster{}, errors.Join(err, hold.Close(), errors.New(cmp.Or(text, "it said nothing")))
+	line, err := bufio.NewReader(output).ReadString('\n')
+	if err != nil {
+		return cluster{}, fmt.Errorf("starting a PostgreSQL cluster: %w: %s", errors.Join(cmd.Wait(), hold.Close()), &said)
 	}
-	return cluster{hold: hold, address: &url.URL{
-		Scheme: "postgres", User: url.UserPassword("postgres", password),
-		Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Path: "/postgres",
-		RawQuery: "sslmode=disable&connect_timeout=5",
-	}}, nil
+	address, err := parse(strings.TrimSpace(line))
+	return cluster{address: address, hold: hold}, err
 }
 
-// findPrograms is the directory of PostgreSQL's server programs: on the PATH, else the newest of Debian's.
-func findPrograms() (string, error) {
-	dirs := filepath.SplitList(os.Getenv("PATH"))
-	debian, err := filepath.Glob("/usr/lib/postgresql/*/bin")
+// script is scripts/postgres, which lies beside the module's go.mod, above the directory of whatever is tested.
+func script() (string, error) {
+	dir, err := os.Getwd()
 	if err != nil {
 		return "", err
 	}
-	slices.SortFunc(debian, func(a, b string) int { return cmp.Compare(version(b), version(a)) })
-	for _, dir := range append(dirs, debian...) {
-		complete := filepath.IsAbs(dir)
-		for _, program := range []string{"initdb", "pg_ctl", "postgres"} {
-			_, err := exec.LookPath(filepath.Join(dir, program))
-			complete = complete && err == nil
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return filepath.Join(dir, "scripts", "postgres"), nil
 		}
-		if complete {
-			return dir, nil
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("there is no module around the tests, and so no scripts/postgres")
 		}
 	}
-	return "", errNoServer
-}
-
-// version is the 15 of /usr/lib/postgresql/15/bin; 0 where there is no number.
-func version(dir string) int {
-	n, err := strconv.Atoi(filepath.Base(filepath.Dir(dir)))
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
-func freePort() (int, error) {
-	var config net.ListenConfig
-	l, err := config.Listen(context.Background(), "tcp4", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
-}
-
-// unprivileged gives the directory to the user that the cluster is to run as. That is our own, unless we are root, whom
-// PostgreSQL refuses. The cluster gets a session of its own: Ctrl-C is for the tests, whose end then ends the cluster.
-func unprivileged(dir string) (*syscall.SysProcAttr, error) {
-	attributes := &syscall.SysProcAttr{Setsid: true}
-	if os.Geteuid() != 0 {
-		return attributes, nil
-	}
-	u, err := user.Lookup("postgres")
-	if err != nil {
-		u, err = user.Lookup("nobody")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("looking for a user that is not root: %w", err)
-	}
-	uid, err := strconv.ParseUint(u.Uid, 10, 32)
-	if err != nil {
-		return nil, fmt.Errorf("user %s: %w", u.Username, err)
-	}
-	gid, err := strconv.ParseUint(u.Gid, 10, 32)
-	if err != nil {
-		return nil, fmt.Errorf("user %s: %w", u.Username, err)
-	}
-	attributes.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	return attributes, os.Chown(dir, int(uid), int(gid))
 }
