@@ -38,6 +38,9 @@ onEachDatabase('A page in a browser', {}, (world) => {
   });
   after(() => world.browser?.close());
 
+  // maxTries is how often something is asked for that comes soon, before the test fails: what hangs must say what it is.
+  const maxTries = 1_000;
+
   // allow lets pages of this origin call, and waits until the server knows.
   async function allow(origin) {
     const { server } = world;
@@ -45,7 +48,8 @@ onEachDatabase('A page in a browser', {}, (world) => {
       'mutation ($origins: [String!]!) { updateTenant(input: { allowedOrigins: $origins }) { userErrors { message } } }',
       { origins: [origin] },
     );
-    for (let allowed = false; !allowed; await setTimeout(20)) {
+    for (let allowed = false, tries = 0; !allowed; await setTimeout(20)) {
+      assert.ok(tries++ < maxTries, `the server does not let pages of ${origin} call`);
       const headers = { origin, accept: 'application/json', authorization: `Bearer ${server.key}` };
       const response = await fetch(`${server.endpoint}?query={__typename}`, { headers });
       await response.arrayBuffer();
@@ -87,7 +91,10 @@ onEachDatabase('A page in a browser', {}, (world) => {
   // connected waits until the page says that it is, and both lists listen: what was recorded before is not for them.
   async function connected(page) {
     await said(page, 'connected');
-    for (let i = 1; (await shown(page)).some((comments) => comments.length === 0); i++) await gold([`hello ${i}`]);
+    for (let i = 1; (await shown(page)).some((comments) => comments.length === 0); i++) {
+      assert.ok(i < maxTries, 'the page is connected, and shows nothing');
+      await gold([`hello ${i}`]);
+    }
   }
 
   test('shows what is in its segment, once and in order, also after its connection was cut', async (t) => {

@@ -113,7 +113,7 @@ func newCrowd(t *testing.T, db *store.DB, zone string) *crowd {
 			c.contacts = append(c.contacts, *contact)
 		}
 	}
-	for i, e := range c.Fixture.Entries()[:len(items)] {
+	for i, e := range c.Entries()[:len(items)] {
 		if i%2 == 0 {
 			c.entries = append(c.entries, e)
 		} else {

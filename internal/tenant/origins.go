@@ -32,8 +32,8 @@ var host = regexp.MustCompile(`^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-
 // parseOrigin writes an origin as browsers do: in small letters, without the scheme's own port. The error says what is
 // wrong with it.
 func parseOrigin(text string) (string, error) {
-	if len(text) > MaxOrigin {
-		return "", fmt.Errorf("at most %d characters", MaxOrigin)
+	if fault := apierror.TooLongFor(MaxOrigin, text); fault != "" {
+		return "", errors.New(fault)
 	}
 	u, err := url.Parse(strings.ToLower(text))
 	switch {
@@ -77,8 +77,8 @@ func parseOrigins(texts []string) ([]string, apierror.UserErrors) {
 	for i, text := range texts {
 		origin, err := parseOrigin(text)
 		switch {
-		case err != nil && len(text) > MaxOrigin:
-			errs.Add(apierror.TooLong, []string{"allowedOrigins", apierror.Index(i)}, "%v.", err)
+		case apierror.TooLongFor(MaxOrigin, text) != "":
+			errs.AtMost(MaxOrigin, &text, "allowedOrigins", apierror.Index(i))
 		case err != nil:
 			errs.Add(apierror.Invalid, []string{"allowedOrigins", apierror.Index(i)}, "%v.", err)
 		case !slices.Contains(origins, origin):
