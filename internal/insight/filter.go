@@ -15,8 +15,10 @@ import (
 	"github.com/zeroten/zeroten/internal/trait"
 )
 
-// filterBytesPerPoint is how long a group's filter may be for 1 point: each group repeats what the whole was asked by.
-const filterBytesPerPoint = 4_000
+// filterBytesPerPoint is how many bytes of groups' filters cost a point: each group repeats what the whole was asked by. A
+// byte takes 5 to 9 ns to make (BenchmarkGroupFilter), so that a point of them is half of what one may take; what bounds them
+// is memory, where each is three times until it is answered.
+const filterBytesPerPoint = 16 << 10
 
 // Filter is the group as a filter; nil where it is of those put together as the rest, which no filter can name, or where
 // its rule would be larger than rules may be.
@@ -29,7 +31,17 @@ func (g *FeedbackGroup) Filter(ctx context.Context) (*selection.Object, error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing a group's filter: %w", err)
 	}
-	return &o, rate.Spend(ctx, len(o)/filterBytesPerPoint)
+	return &o, rate.Spend(ctx, g.Feedback.source.written(len(o)))
+}
+
+// written notes that so many bytes of filters are answered, and gives the points that they come to.
+func (s *source) written(bytes int) (points int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unpaid += bytes
+	points = s.unpaid / filterBytesPerPoint
+	s.unpaid -= points * filterBytesPerPoint
+	return points
 }
 
 // filter is a filter that means this body of feedback, wherever it is asked; ok is false where none can.

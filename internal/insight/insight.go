@@ -121,6 +121,8 @@ type source struct {
 	// sel is the filter as resolved last, for a state.
 	sel   *selection.Selection
 	state *settings.State
+	// unpaid is how many bytes of filters were written that make no whole point yet.
+	unpaid int
 	// first is the selection as it was resolved at first, which warnings are about.
 	first *selection.Selection
 }
