@@ -3,6 +3,9 @@
 package ent
 
 import (
+	"context"
+
+	"entgo.io/ent/dialect/sql"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/nps"
 )
@@ -48,6 +51,48 @@ func (*Trait) IsNode() {}
 
 // NodeID is the id that the API shows.
 func (n *Trait) NodeID() string { return id.Trait.Format(n.ID) }
+
+// Node is what is named by an id in the API.
+type Node interface {
+	IsNode()
+	NodeID() string
+}
+
+// Nodes finds what there is of a kind, of all that the caller may see: none where nothing is shown by ids of that kind.
+func (c *Client) Nodes(ctx context.Context, kind id.Kind, where func(*sql.Selector)) ([]Node, error) {
+	switch kind {
+	case id.ApiKey:
+		rows, err := c.ApiKey.Query().Where(where).All(ctx)
+		return asNodes(rows), err
+	case id.Campaign:
+		rows, err := c.Campaign.Query().Where(where).All(ctx)
+		return asNodes(rows), err
+	case id.Contact:
+		rows, err := c.Contact.Query().Where(where).All(ctx)
+		return asNodes(rows), err
+	case id.Response:
+		rows, err := c.Response.Query().Where(where).All(ctx)
+		return asNodes(rows), err
+	case id.Segment:
+		rows, err := c.Segment.Query().Where(where).All(ctx)
+		return asNodes(rows), err
+	case id.Tenant:
+		rows, err := c.Tenant.Query().Where(where).All(ctx)
+		return asNodes(rows), err
+	case id.Trait:
+		rows, err := c.Trait.Query().Where(where).All(ctx)
+		return asNodes(rows), err
+	}
+	return nil, nil
+}
+
+func asNodes[T Node](rows []T) []Node {
+	nodes := make([]Node, len(rows))
+	for i, row := range rows {
+		nodes[i] = row
+	}
+	return nodes
+}
 
 // Category is that of the score.
 func (r *Response) Category() nps.Category { return nps.CategoryOf(r.Score) }

@@ -60,47 +60,40 @@ func (r *Resolver) nodes(ctx context.Context, ids []string, argument func(i int)
 	return nodes, nil
 }
 
+// find finds what there is of a kind. What the database cannot tell by itself to be visible is told apart here.
 func (r *Resolver) find(ctx context.Context, kind id.Kind, ids []uuid.UUID, found map[string]model.Node) error {
-	db := r.DB.Ent
+	among := func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }
 	switch kind {
-	case id.Campaign:
-		return add(ctx, found, db.Campaign.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All)
 	case id.Contact:
-		return add(ctx, found, func(ctx context.Context) ([]*ent.Contact, error) {
-			return contact.Among(ctx, r.DB, r.visible(ctx), ids)
-		})
-	case id.Trait:
-		return add(ctx, found, db.Trait.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All)
-	case id.Segment:
-		return add(ctx, found, db.Segment.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All)
-	case id.Tenant:
-		return add(ctx, found, db.Tenant.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All)
+		rows, err := contact.Among(ctx, r.DB, r.visible(ctx), ids)
+		add(found, rows)
+		return err
 	case id.Response:
-		return add(ctx, found, func(ctx context.Context) ([]*ent.Response, error) {
-			rows, err := db.Response.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All(ctx)
-			if err != nil {
-				return nil, err
+		rows, err := r.DB.Ent.Response.Query().Where(among).All(ctx)
+		if err != nil {
+			return err
+		}
+		visible, err := selection.Visible(ctx, r.States, rows)
+		if err != nil {
+			return err
+		}
+		var seen []*ent.Response
+		for i, row := range rows {
+			if visible[i] {
+				seen = append(seen, row)
 			}
-			visible, err := selection.Visible(ctx, r.States, rows)
-			if err != nil {
-				return nil, err
-			}
-			var seen []*ent.Response
-			for i, row := range rows {
-				if visible[i] {
-					seen = append(seen, row)
-				}
-			}
-			want(ctx, seen...)
-			return seen, nil
-		})
+		}
+		want(ctx, seen...)
+		add(found, seen)
+		return nil
 	case id.ApiKey:
 		if caller, _ := auth.From(ctx); !caller.May(auth.Admin) {
 			return nil // as if there were none: the root field asks for ADMIN too
 		}
-		return add(ctx, found, db.ApiKey.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All)
 	}
-	return nil
+	rows, err := r.DB.Ent.Nodes(ctx, kind, among)
+	add(found, rows)
+	return err
 }
 
 // visible tells which contacts there are for a caller who is narrowed to a segment; it is nil for others, for whom the
@@ -124,13 +117,9 @@ func (r *Resolver) few(ctx context.Context) contact.Few {
 	})
 }
 
-func add[T interface {
-	model.Node
-	NodeID() string
-}](ctx context.Context, found map[string]model.Node, query func(context.Context) ([]T, error)) error {
-	rows, err := query(ctx)
+// add notes what was found by its id.
+func add[T ent.Node](found map[string]model.Node, rows []T) {
 	for _, n := range rows {
 		found[n.NodeID()] = n
 	}
-	return err
 }

@@ -17,6 +17,7 @@ import (
 
 	entcampaign "github.com/zeroten/zeroten/ent/campaign"
 	"github.com/zeroten/zeroten/ent/response"
+	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/internal/app"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/campaign"
@@ -282,7 +283,29 @@ func (h *house) fill(t testing.TB, c *company) *company {
 		_, err := campaign.Update(c.ctx, h.DB, campaign.UpdateInput{ID: c.ids["camp:"+name], Status: &status})
 		must(err)
 	}
+	h.makeOthers(t, c)
 	return c
+}
+
+// makeOthers makes one of each kind that the company has none of yet, by the mutation that makes it, which is given no more
+// than it must be.
+func (h *house) makeOthers(t testing.TB, c *company) {
+	t.Helper()
+	s := graph.Schema(&graph.Resolver{}).Schema()
+	for _, def := range s.PossibleTypes["Node"] {
+		kind := kindOfType(s, def.Name)
+		makes := s.Mutation.Fields.ForName("create" + def.Name)
+		if c.first(kind) != "" || makes == nil {
+			continue
+		}
+		r, _ := mutationRecipe(s, makes, "id")
+		a := h.ask(t, c.secrets[r.scope], c.own(r.text), nil)
+		made := regexp.MustCompile(`"(` + string(kind) + `_[^"]+)"`).FindStringSubmatch(a.text)
+		if made == nil {
+			t.Fatalf("%s makes none: %s", r.text, a.text)
+		}
+		c.ids[string(kind)+":made"] = made[1]
+	}
 }
 
 // people is how many contacts a filled tenant has.

@@ -80,7 +80,86 @@ func recipes() map[string]recipe {
 			all[name+")"] = r
 		}
 	}
+	ids, _ := idPlaces()
+	for _, place := range ids {
+		if _, known := all[place]; known {
+			continue
+		}
+		if r, ok := plainRecipe(place); ok {
+			all[place] = r
+		}
+	}
 	return all
+}
+
+// plainRecipe is the recipe of a place where the schema says all that it takes: a root field that finds something by its
+// id, or a mutation whose input has the id.
+func plainRecipe(place string) (r recipe, ok bool) {
+	s := graph.Schema(&graph.Resolver{}).Schema()
+	root, rest, _ := strings.Cut(strings.TrimSuffix(place, ")"), ".")
+	name, way, _ := strings.Cut(rest, "(")
+	def := map[string]*ast.Definition{"Query": s.Query, "Mutation": s.Mutation}[root]
+	if def == nil {
+		return r, false
+	}
+	f := def.Fields.ForName(name)
+	argument, inner, within := strings.Cut(way, ".")
+	switch {
+	case root == "Query" && !within && s.Types[f.Type.Name()].Fields.ForName("id") != nil:
+		kind := kindOfType(s, f.Type.Name())
+		return of(kind, needs(f), fmt.Sprintf(`{ %s(%s: "{{id}}") { id } }`, name, argument)), kind != ""
+	case root == "Mutation" && within && !strings.Contains(inner, "."):
+		return mutationRecipe(s, f, inner)
+	}
+	return r, false
+}
+
+// mutationRecipe gives the id in a field of the mutation's input, and else no more than it must be given.
+func mutationRecipe(s *ast.Schema, f *ast.FieldDefinition, field string) (r recipe, ok bool) {
+	payload := s.Types[f.Type.Name()]
+	var shown []string
+	kind := kindOfType(s, strings.ToUpper(field[:1])+field[1:])
+	for _, p := range payload.Fields {
+		switch typ := s.Types[p.Type.Name()]; {
+		case p.Name == "userErrors":
+			shown = append(shown, "userErrors { field message code }")
+		case typ.Kind == ast.Object && typ.Fields.ForName("id") != nil:
+			shown = append(shown, p.Name+" { id }")
+			if field == "id" {
+				kind = kindOfType(s, typ.Name)
+			}
+		case typ.Kind == ast.Scalar:
+			shown = append(shown, p.Name)
+		}
+	}
+	var given []string
+	for _, in := range s.Types[f.Arguments.ForName("input").Type.Name()].Fields {
+		switch {
+		case in.Name == field:
+			given = append(given, field+`: "{{id}}"`)
+		case in.Type.NonNull && in.Type.Name() == "ID":
+			of := string(kindOfType(s, strings.ToUpper(in.Name[:1])+in.Name[1:]))
+			given = append(given, fmt.Sprintf("%s: %q", in.Name, "<any:"+of+">"))
+		case in.Type.NonNull && in.DefaultValue == nil:
+			given = append(given, in.Name+": "+example(s, in.Type))
+		}
+	}
+	text := fmt.Sprintf("mutation { %s(input: { %s }) { %s } }", f.Name, strings.Join(given, ", "), strings.Join(shown, " "))
+	return of(kind, needs(f), text), kind != ""
+}
+
+// kindOfType is the kind of ids that a type says that its own are of; empty where there is no such type.
+func kindOfType(s *ast.Schema, name string) id.Kind {
+	def := s.Types[name]
+	if def == nil || def.Fields.ForName("id") == nil {
+		return ""
+	}
+	for _, kind := range id.Kinds() {
+		if strings.Contains(def.Fields.ForName("id").Description, "`"+string(kind)+"_`") {
+			return kind
+		}
+	}
+	return ""
 }
 
 // list is a paged field: the order of its cursors, and how to read it.
@@ -96,11 +175,7 @@ func lists() map[string]list {
 	responses := page.Order{List: "responses", Column: "responded_at", Desc: true}
 	ofContact := responses
 	ofContact.List = "contact.responses"
-	return map[string]list{
-		"Query.campaigns":    {page.Order{List: "campaigns", Desc: true}, auth.Read, `{ campaigns(%s)` + body + ` }`},
-		"Query.contacts":     {page.Order{List: "contacts", Desc: true}, auth.Read, `{ contacts(%s)` + body + ` }`},
-		"Query.segments":     {page.Order{List: "segments", Desc: true}, auth.Read, `{ segments(%s)` + body + ` }`},
-		"Query.apiKeys":      {page.Order{List: "apiKeys", Desc: true}, auth.Admin, `{ apiKeys(%s)` + body + ` }`},
+	all := map[string]list{
 		"Query.responses":    {responses, auth.Read, `{ responses(%s)` + body + ` }`},
 		"Campaign.responses": {responses, auth.Read, `{ campaign(id: "<camp:Support>") { responses(%s)` + body + ` } }`},
 		"Contact.responses":  {ofContact, auth.Read, `{ contact(id: "<cont:c01>") { responses(%s)` + body + ` } }`},
@@ -109,6 +184,14 @@ func lists() map[string]list {
 		// For operators, who see all tenants.
 		"Query.tenants": {order: page.Order{List: "tenants", Desc: true}, scope: auth.Operator},
 	}
+	// All others are in the order of ids, newest first.
+	query := graph.Schema(&graph.Resolver{}).Schema().Query
+	for _, f := range query.Fields {
+		if _, known := all["Query."+f.Name]; !known && f.Arguments.ForName("after") != nil {
+			all["Query."+f.Name] = list{page.Order{List: f.Name, Desc: true}, needs(f), `{ ` + f.Name + `(%s)` + body + ` }`}
+		}
+	}
+	return all
 }
 
 // idPlaces are the places of the schema where an id or a cursor goes in.
@@ -173,19 +256,33 @@ var named = regexp.MustCompile(`<[a-z]+:[^>]+>`)
 
 // own puts the company's own ids in.
 func (c *company) own(text string) string {
-	return named.ReplaceAllStringFunc(text, func(name string) string { return c.ids[strings.Trim(name, "<>")] })
+	return named.ReplaceAllStringFunc(text, func(name string) string {
+		name = strings.Trim(name, "<>")
+		if kind, any := strings.CutPrefix(name, "any:"); any {
+			return c.first(id.Kind(kind))
+		}
+		return c.ids[name]
+	})
 }
 
-// any is the id of something of the kind that the company has.
-func (c *company) any(t *testing.T, kind id.Kind) string {
-	t.Helper()
+// first is the id of something of the kind that the company has; empty where it has none.
+func (c *company) first(kind id.Kind) string {
 	for _, name := range slices.Sorted(maps.Keys(c.ids)) {
 		if strings.HasPrefix(c.ids[name], string(kind)+"_") {
 			return c.ids[name]
 		}
 	}
-	t.Fatalf("the company has no %s", kind)
 	return ""
+}
+
+// any is the id of something of the kind that the company has.
+func (c *company) any(t *testing.T, kind id.Kind) string {
+	t.Helper()
+	found := c.first(kind)
+	if found == "" {
+		t.Fatalf("the company has no %s", kind)
+	}
+	return found
 }
 
 // What another tenant has cannot be told from what does not exist.

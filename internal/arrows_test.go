@@ -12,6 +12,9 @@ import (
 
 const module = "github.com/zeroten/zeroten"
 
+// rules is where those rooms stand that know who there is and what is asked, side by side, as do those that are not listed.
+const rules = 9
+
 // levels says how high each room of the house stands. A room is a package with all below it, and its packages may use
 // each other; it may use rooms that stand lower. "" is the program itself.
 var levels = map[string]int{
@@ -32,9 +35,9 @@ var levels = map[string]int{
 	"internal/follow":     12,
 	"internal/tail":       11,
 	"internal/feedback":   10,
-	"internal/tenant":     9,
-	"internal/campaign":   9,
-	"internal/contact":    9,
+	"internal/tenant":     rules,
+	"internal/campaign":   rules,
+	"internal/contact":    rules,
 	"internal/settings":   8,
 	"internal/cube":       7,
 	"internal/job":        6,
@@ -114,8 +117,8 @@ func within(pkg, root string) bool {
 	return pkg == root || strings.HasPrefix(pkg, root+"/")
 }
 
-// roomOf finds the room of a package of ours, given without the module's path. Only the listed rooms are found:
-// "internal" and "" are no rooms for what is below them.
+// roomOf finds the room of a package of ours, given without the module's path: a listed one, but that "internal" and "" are
+// no rooms for what is below them, or else one of rules below internal/.
 func roomOf(pkg string) (room string, ok bool) {
 	for r := range levels {
 		if pkg == r || (r != "" && r != "internal" && within(pkg, r)) {
@@ -124,7 +127,19 @@ func roomOf(pkg string) (room string, ok bool) {
 			}
 		}
 	}
+	if below, is := strings.CutPrefix(pkg, "internal/"); !ok && is {
+		name, _, _ := strings.Cut(below, "/")
+		return "internal/" + name, true
+	}
 	return room, ok
+}
+
+// levelOf is how high a room stands.
+func levelOf(room string) int {
+	if level, listed := levels[room]; listed {
+		return level
+	}
+	return rules
 }
 
 func inModule(pkg string) (path string, ok bool) {
@@ -160,9 +175,9 @@ func wrong(from, to string) string {
 		return "leads to a package that has no place in levels"
 	case fromRoom == toRoom:
 		return ""
-	case levels[toRoom] > levels[fromRoom]:
+	case levelOf(toRoom) > levelOf(fromRoom):
 		return "points up"
-	case levels[toRoom] == levels[fromRoom]:
+	case levelOf(toRoom) == levelOf(fromRoom):
 		return "points to a neighbour"
 	}
 	return ""
@@ -259,8 +274,12 @@ func TestWrong(t *testing.T) {
 		{"ent/schema", module + "/ent/privacy", ""},
 		{"ent", module + "/internal/store", "points up"},
 		{"graph/generated", module + "/graph/model", ""},
-		{"internal/unheard", module + "/internal/id", "no place"},
-		{"internal/insight", module + "/internal/unheard", "no place"},
+		{"internal/unheard", module + "/internal/id", ""},
+		{"internal/insight", module + "/internal/unheard/of", ""},
+		{"internal/unheard", module + "/internal/campaign", "points to a neighbour"},
+		{"internal/cube", module + "/internal/unheard", "points up"},
+		{"unheard", module + "/internal/id", "no place"},
+		{"internal/insight", module + "/unheard", "no place"},
 		{"internal/insight", module, "points up"},
 		{"", module + "/internal/app", ""},
 		{"graph", "database/sql", "is only for"},

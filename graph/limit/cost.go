@@ -60,7 +60,7 @@ func NewCosts(schema *ast.Schema) *Costs {
 			if root && strings.HasPrefix(f.Name, "__") {
 				c.roots[f] = true
 			}
-			if w, ok := weightOf(t.Name, f.Name, root); ok {
+			if w, ok := weightOf(t.Name, f, root); ok {
 				w.root = root
 				c.fields[f] = w
 			}
@@ -74,12 +74,16 @@ func NewCosts(schema *ast.Schema) *Costs {
 	return c
 }
 
-func weightOf(typeName, fieldName string, root bool) (weight, bool) {
-	if w, ok := weights[typeName+"."+fieldName]; ok {
+// weightOf is what a field costs, as weights has it; what is a connection is a page.
+func weightOf(typeName string, f *ast.FieldDefinition, root bool) (weight, bool) {
+	if w, ok := weights[typeName+"."+f.Name]; ok {
 		return w, true
 	}
-	if w, ok := weights["*."+fieldName]; ok {
+	if w, ok := weights["*."+f.Name]; ok {
 		return w, true
+	}
+	if strings.HasSuffix(f.Type.Name(), "Connection") {
+		return weight{size: paged}, true
 	}
 	return weight{own: 1}, root
 }

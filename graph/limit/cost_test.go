@@ -202,10 +202,7 @@ func TestEveryListHasAWeight(t *testing.T) {
 		for _, f := range typ.Fields {
 			exact, anywhere := typ.Name+"."+f.Name, "*."+f.Name
 			used[exact], used[anywhere] = true, true
-			w, known := weights[exact]
-			if !known {
-				w, known = weights[anywhere]
-			}
+			w, known := weightOf(typ.Name, f, false)
 			of := schema.Types[f.Type.Name()]
 			object := of.Kind == ast.Object || of.Kind == ast.Interface || of.Kind == ast.Union
 			counts := slices.ContainsFunc(f.Arguments, func(a *ast.ArgumentDefinition) bool { return a.Name == "first" || a.Name == "limit" })

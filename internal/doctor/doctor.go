@@ -80,7 +80,7 @@ func (d *doctor) everybody(ctx context.Context) (all []patient, err error) {
 		if err != nil {
 			return fmt.Errorf("listing tenants: %w", err)
 		}
-		for _, t := range tables {
+		for _, t := range allTables() {
 			if t.name == "tenants" {
 				continue
 			}
@@ -219,10 +219,10 @@ func (d *doctor) examine(ctx context.Context, p patient) (e examination, err err
 		if e.settings, e.known, err = settings(ctx, tx, p.id); err != nil {
 			return err
 		}
-		for _, t := range tables {
+		for _, t := range allTables() {
 			e.faults = append(e.faults, d.attempt(ctx, tx, "the table "+t.name, func() ([]cube.Fault, error) { return rows(ctx, tx, t, p.id) })...)
 		}
-		for _, r := range references {
+		for _, r := range allReferences() {
 			e.faults = append(e.faults, d.attempt(ctx, tx, r.what, func() ([]cube.Fault, error) { return r.check(ctx, tx, p.id) })...)
 		}
 		e.faults = append(e.faults, d.attempt(ctx, tx, "the segments", func() ([]cube.Fault, error) { return segments(ctx, tx, p.id) })...)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"entgo.io/ent/schema/field"
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent/campaign"
 	"github.com/zeroten/zeroten/ent/response"
@@ -38,7 +39,7 @@ type column struct {
 	fault func(r store.Raw, i int) string
 }
 
-// tables are all that belong to tenants. A test compares them with store.Tables.
+// tables are those that belong to tenants of which more can be said than what their columns' types say; all are allTables.
 var tables = []table{
 	{name: "tenants", kind: id.Tenant, columns: []column{
 		{"id", isID}, {"name", isText}, {"time_zone", isText}, {"industry", orNull(isText)}, {"allowed_origins", orNull(isJSON[[]string])},
@@ -91,6 +92,65 @@ var tables = []table{
 	{name: "cells", derived: true, columns: append([]column{
 		{"cube", isCount}, {"grain", isCount}, {"campaign_id", isID}, {"start", isNumber}, {"profile_id", isCount},
 	}, append(histogram(), column{"changed", isCount})...)},
+}
+
+// allTables are all that belong to tenants: tables, and what there is besides of entities, whose columns' types say enough.
+func allTables() []table {
+	all := slices.Clone(tables)
+	for _, t := range store.Tables() {
+		if slices.ContainsFunc(tables, func(known table) bool { return known.name == t.Name }) {
+			continue
+		}
+		plain := table{name: t.Name, kind: kindOf(t.Name)}
+		for _, c := range t.Columns {
+			if c.Name == "tenant_id" {
+				continue
+			}
+			fault := ofType(c.Type, c.Enums)
+			if c.Nullable {
+				fault = orNull(fault)
+			}
+			plain.columns = append(plain.columns, column{c.Name, fault})
+		}
+		all = append(all, plain)
+	}
+	return all
+}
+
+// kindOf is the kind of ids that a table's rows have, whose name begins like that of the table; empty where there is none.
+func kindOf(name string) (kind id.Kind) {
+	for _, k := range id.Kinds() {
+		if strings.HasPrefix(name, string(k)) && len(k) > len(kind) {
+			kind = k
+		}
+	}
+	return kind
+}
+
+// ofType says what is wrong with a value by its column's type alone.
+func ofType(typ field.Type, names []string) func(store.Raw, int) string {
+	switch {
+	case typ == field.TypeUUID:
+		return isID
+	case typ == field.TypeString:
+		return isAnyText
+	case typ == field.TypeEnum:
+		return isOneOf(func(s string) error {
+			if !slices.Contains(names, s) {
+				return fmt.Errorf("not one of %v", names)
+			}
+			return nil
+		})
+	case typ == field.TypeTime:
+		return isTime
+	case typ == field.TypeBool:
+		return isBool
+	case typ == field.TypeJSON:
+		return isJSON[any]
+	case typ.Integer():
+		return isNumber
+	}
+	return func(store.Raw, int) string { return "" }
 }
 
 var apiKeyColumns = []column{
@@ -353,6 +413,20 @@ func strays(ctx context.Context, tx *store.Tx, t table) (faults []cube.Fault, er
 		return nil
 	}, `SELECT x.tenant_id, count(*) FROM `+t.name+` x LEFT JOIN tenants t ON t.id = x.tenant_id WHERE t.id IS NULL GROUP BY x.tenant_id ORDER BY x.tenant_id`)
 	return faults, err
+}
+
+// allReferences are all that there are: references, and what other entities name by its id.
+func allReferences() []reference {
+	all := slices.Clone(references)
+	for _, t := range store.Tables() {
+		for _, key := range t.ForeignKeys {
+			column, to := key.Columns[len(key.Columns)-1].Name, key.RefTable.Name
+			if !slices.ContainsFunc(references, func(r reference) bool { return r.from == t.Name && r.column == column }) {
+				all = append(all, reference{"the " + t.Name + "' " + to, t.Name, column, to, kindOf(t.Name), kindOf(to), "id"})
+			}
+		}
+	}
+	return all
 }
 
 // reference is what names a row of another table.

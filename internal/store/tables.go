@@ -2,6 +2,7 @@ package store
 
 import (
 	"slices"
+	"strings"
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/entsql"
@@ -32,8 +33,14 @@ func Tables() []*schema.Table {
 	named := func(name string) *schema.Table {
 		return tables[slices.IndexFunc(tables, func(t *schema.Table) bool { return t.Name == name })]
 	}
-	refer(named("responses"), "campaign_id", named("campaigns"))
-	refer(named("responses"), "contact_id", named("contacts"))
+	// What an entity names by the id of another is one of the same tenant: campaign_id is of campaigns.
+	for _, from := range tables {
+		for _, c := range from.Columns {
+			if name, is := strings.CutSuffix(c.Name, "_id"); is && c.Type == field.TypeUUID && c.Name != "tenant_id" {
+				refer(from, c.Name, named(name+"s"))
+			}
+		}
+	}
 
 	col := func(name string, t field.Type) *schema.Column { return &schema.Column{Name: name, Type: t} }
 	null := func(c *schema.Column) *schema.Column { c.Nullable = true; return c }
