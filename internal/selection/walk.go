@@ -66,13 +66,15 @@ type walk struct {
 const firstRead, longestRead = 64, 4_096
 
 const (
-	// eager is how many rows are looked at before the search index is asked what it proposes. Where one in common or more
-	// of them is in the selection, it would propose too many.
-	eager, common = 384, 16
+	// eager is how many rows are looked at before the search index is asked what it proposes, and eagerly how many where
+	// each costs a look at its profile. Where one in common or more of them is in the selection, it would propose too many.
+	eager, eagerly, common = 384, 128, 16
 	// maxProposed is how many it may propose: to look at them takes as long as an operation may.
 	maxProposed = 20_000
 	// patience is how many rows are looked at before it is asked whether another way is shorter.
 	patience = 2_048
+	// countless is how many rows there are likely to be where all are to be gone through.
+	countless = 4 * patience
 	// waste is which part of what the shortest way costs may be spent in the order that is asked for, whose end may be near.
 	waste = 8
 	// manyDays have so many rows that it pays to read those again that pass.
@@ -308,7 +310,11 @@ func (k *walk) run(ctx context.Context, w page.Window, f func(*candidate) (more 
 		return f(r)
 	}
 	wait := patience
-	if k.query != nil {
+	switch {
+	case k.query == nil:
+	case k.sel.sieves():
+		wait = eagerly
+	default:
 		wait = eager
 	}
 	for len(way.stretches) > 0 {
@@ -372,7 +378,12 @@ func (k *walk) leave(ctx context.Context, w page.Window, way *route, wait, seen 
 				return nil, 0, err
 			}
 		}
-		if k.indexed == nil || k.indexed.costs > patience*way.price {
+		// What a page is likely to take in its own order, or at least to count all there is.
+		own := max(patience, float64(w.Limit-seen)/float64(seen+1)*float64(k.walked))
+		if k.whole {
+			own = countless
+		}
+		if k.indexed == nil || k.indexed.costs > own*way.price {
 			return nil, patience, nil
 		}
 		other = k.indexed
