@@ -123,6 +123,8 @@ const (
 	PassPrice      = 1.0 / 150
 	StatementPrice = 0.8
 	RangePrice     = 0.2
+	// ProposedPerPoint is how many responses cost a point that the search index proposes, before they are looked at.
+	ProposedPerPoint = 100
 	// HoldersPerPoint is how many contacts cost a point whose value of one trait is looked at by the database.
 	HoldersPerPoint = 60
 	// HoldersOfAllPerPoint is how many contacts cost a point whose values of several traits are looked at together, and

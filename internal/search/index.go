@@ -179,9 +179,9 @@ func add(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID, docs
 }
 
 // Propose gives the ids of responses among which all are that the query is for, of the campaigns where these are not nil;
-// with others, those that are gone too. They are those of one moment after the call began. ok is false where the index is of
-// no use: where there would be more than most, or it lags too far behind.
-func Propose(ctx context.Context, db *store.DB, tenant uuid.UUID, q *Query, campaigns []uuid.UUID, most int) (ids []uuid.UUID, ok bool, err error) {
+// with others, those that are gone too. Where there are more than most it stops. read is false where the index is of no use
+// and was not read: it lags too far behind, or does not know what is asked for.
+func Propose(ctx context.Context, db *store.DB, tenant uuid.UUID, q *Query, campaigns []uuid.UUID, most int) (ids []uuid.UUID, read bool, err error) {
 	if campaigns != nil {
 		q = q.Among(tenant, campaigns)
 	}
@@ -214,7 +214,7 @@ func Propose(ctx context.Context, db *store.DB, tenant uuid.UUID, q *Query, camp
 		return nil, false, fmt.Errorf("reading the index: %w", err)
 	}
 	if len(ids) > most {
-		return nil, false, nil
+		return ids, true, nil
 	}
 	if position < end {
 		query := `SELECT DISTINCT response_id FROM events WHERE tenant_id = $1 AND position > $2 AND position <= $3`

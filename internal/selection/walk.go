@@ -69,12 +69,10 @@ const (
 	// eager is how many rows are looked at before the search index is asked what it proposes, and eagerly how many where
 	// each costs a look at its profile. Where one in common or more of them is in the selection, it would propose too many.
 	eager, eagerly, common = 384, 128, 16
-	// maxProposed is how many it may propose: to look at them takes as long as an operation may.
-	maxProposed = 20_000
+	// maxProposed is how many it may propose: to look at them takes about a quarter of what an operation may.
+	maxProposed = 4 * patience
 	// patience is how many rows are looked at before it is asked whether another way is shorter.
 	patience = 2_048
-	// countless is how many rows there are likely to be where all are to be gone through.
-	countless = 4 * patience
 	// waste is which part of what the shortest way costs may be spent in the order that is asked for, whose end may be near.
 	waste = 8
 	// manyDays have so many rows that it pays to read those again that pass.
@@ -373,17 +371,17 @@ func (k *walk) run(ctx context.Context, w page.Window, f func(*candidate) (more 
 // at before it is taken, or asked for again where there is none.
 func (k *walk) leave(ctx context.Context, w page.Window, way *route, wait, seen int) (other *route, until int, err error) {
 	if wait < patience {
-		if seen*common < k.walked {
-			if err := k.propose(ctx); err != nil {
-				return nil, 0, err
-			}
-		}
 		// What a page is likely to take in its own order, or at least to count all there is.
 		own := max(patience, float64(w.Limit-seen)/float64(seen+1)*float64(k.walked))
 		if k.whole {
-			own = countless
+			own = maxProposed
 		}
-		if k.indexed == nil || k.indexed.costs > own*way.price {
+		if seen*common < k.walked {
+			if err := k.propose(ctx, int(min(own, maxProposed))); err != nil {
+				return nil, 0, err
+			}
+		}
+		if k.indexed == nil || k.indexed.costs > own*(way.price+k.profilePrice()) {
 			return nil, patience, nil
 		}
 		other = k.indexed
@@ -393,8 +391,8 @@ func (k *walk) leave(ctx context.Context, w page.Window, way *route, wait, seen 
 	return other, int(other.costs / waste / way.price), nil
 }
 
-// propose asks the index, once.
-func (k *walk) propose(ctx context.Context) error {
+// propose asks the index, once, for so many at most.
+func (k *walk) propose(ctx context.Context, most int) error {
 	q := k.query
 	if k.query = nil; q == nil {
 		return nil
@@ -403,21 +401,29 @@ func (k *walk) propose(ctx context.Context) error {
 	if len(campaigns) > maxMerged && k.sel.narrowing.Campaigns == nil {
 		campaigns = nil
 	}
-	ids, ok, err := search.Propose(ctx, k.db, auth.Tenant(ctx), q, campaigns, maxProposed)
+	ids, read, err := search.Propose(ctx, k.db, auth.Tenant(ctx), q, campaigns, most)
 	if err != nil {
 		return err
 	}
-	if !ok {
+	if read {
+		k.unpaid += 2*rate.StatementPrice + float64(min(len(ids), most))/rate.ProposedPerPoint
+	}
+	if !read || len(ids) > most {
 		return nil
 	}
-	k.unpaid += 2*rate.StatementPrice + float64(len(ids))/rate.CountsPerPoint
-	price := rate.LookUpPrice
-	k.indexed = &route{stretches: []stretch{k.all()}, price: price, proposed: ids}
-	if k.sel.sieves() {
-		price += 1.0 / rate.RowsPerPoint
+	k.indexed = &route{
+		stretches: []stretch{k.all()}, price: rate.LookUpPrice, proposed: ids,
+		costs: rate.StatementPrice + float64(len(ids))*(rate.LookUpPrice+k.profilePrice()),
 	}
-	k.indexed.costs = rate.StatementPrice + float64(len(ids))*price
 	return nil
+}
+
+// profilePrice is what looking at a row costs besides where its profile is looked at.
+func (k *walk) profilePrice() float64 {
+	if k.sel.sieves() {
+		return 1.0 / rate.RowsPerPoint
+	}
+	return 0
 }
 
 // payBlind pays where how much there is to look at must not be learned.
@@ -442,7 +448,7 @@ func (k *walk) begin(ctx context.Context, w page.Window) (way route, other *rout
 	byScore := way.index.Column == response.FieldScore
 	switch {
 	case byScore && k.sel.narrowing.Campaigns != nil:
-		if err := k.propose(ctx); err != nil {
+		if err := k.propose(ctx, maxProposed); err != nil {
 			return way, nil, err
 		}
 		other, err = k.shorter(ctx, w, &way)
