@@ -23,7 +23,7 @@ func (r *campaignResolver) Feedback(ctx context.Context, obj *ent.Campaign, filt
 	return r.Insight.Feedback(ctx, filterOf(filter), selection.Within{Campaign: obj.ID})
 }
 
-func (r *campaignResolver) Responses(ctx context.Context, obj *ent.Campaign, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) (*page.Connection[*ent.Response], error) {
+func (r *campaignResolver) Responses(ctx context.Context, obj *ent.Campaign, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) (*selection.Connection, error) {
 	return r.responses(ctx, filter, selection.Within{Campaign: obj.ID}, page.Args{First: first, After: after, Last: last, Before: before}, orderBy)
 }
 
@@ -47,8 +47,8 @@ func (r *queryResolver) Campaign(ctx context.Context, id string) (*ent.Campaign,
 	return campaign.Get(ctx, r.DB, u)
 }
 
-func (r *queryResolver) Campaigns(ctx context.Context, first *int, after *string, last *int, before *string, status []campaign1.Status) (*page.Connection[*ent.Campaign], error) {
-	return campaign.List(ctx, r.DB, page.Args{First: first, After: after, Last: last, Before: before}, status)
+func (r *queryResolver) Campaigns(ctx context.Context, first *int, after *string, last *int, before *string, status []campaign1.Status, search *string) (*page.Connection[*ent.Campaign], error) {
+	return campaign.List(ctx, r.DB, page.Args{First: first, After: after, Last: last, Before: before}, status, search)
 }
 
 func (r *Resolver) Campaign() generated.CampaignResolver { return &campaignResolver{r} }

@@ -21,10 +21,13 @@ import (
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
+	"github.com/zeroten/zeroten/internal/store"
 )
 
-func (r *contactResolver) Responses(ctx context.Context, obj *ent.Contact, first *int, after *string, last *int, before *string) (*page.Connection[*ent.Response], error) {
-	return wanting(ctx)(selection.OfContact(ctx, r.DB, r.States, obj.ID, page.Args{First: first, After: after, Last: last, Before: before}))
+func (r *contactResolver) Responses(ctx context.Context, obj *ent.Contact, first *int, after *string, last *int, before *string) (*selection.Connection, error) {
+	return r.paged(ctx, func(db *store.DB) (*selection.Connection, error) {
+		return selection.OfContact(ctx, db, r.States, obj.ID, page.Args{First: first, After: after, Last: last, Before: before})
+	})
 }
 
 func (r *mutationResolver) UpsertContacts(ctx context.Context, input model.UpsertContactsInput) (*model.UpsertContactsPayload, error) {
@@ -62,8 +65,8 @@ func (r *queryResolver) Contact(ctx context.Context, id *string, externalID *str
 	return contact.Find(ctx, r.DB, r.visible(ctx), id, externalID, email)
 }
 
-func (r *queryResolver) Contacts(ctx context.Context, first *int, after *string, last *int, before *string, search *string, segment *string) (*page.Connection[*ent.Contact], error) {
-	return contact.List(ctx, r.DB, r.States, r.visible(ctx), r.few(ctx), page.Args{First: first, After: after, Last: last, Before: before}, contact.Filter{Search: search, Segment: segment}, r.Log.Now())
+func (r *queryResolver) Contacts(ctx context.Context, first *int, after *string, last *int, before *string, search *string, segment *string, orderBy *contact.Order) (*page.Connection[*ent.Contact], error) {
+	return r.contacts(ctx, page.Args{First: first, After: after, Last: last, Before: before}, contact.Filter{Search: search, Segment: segment, OrderBy: orderBy})
 }
 
 func (r *queryResolver) Traits(ctx context.Context) ([]*ent.Trait, error) {

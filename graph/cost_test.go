@@ -91,6 +91,9 @@ func questions(c *company) map[string]string {
 	maps.Copy(all, map[string]string{
 		"contacts":           `{ contacts(first: 30) { totalCount nodes { id name traits responses(first: 3) { totalCount nodes { id } } } } }`,
 		"contacts found":     `{ contacts(search: "ben") { totalCount nodes { id } } }`,
+		"contacts by name":   `{ contacts(first: 5, orderBy: { field: NAME, direction: ASC }) { totalCount nodes { id } } }`,
+		"found, by name":     `{ contacts(first: 5, orderBy: { field: NAME }, search: "ben") { nodes { id } } }`,
+		"named campaigns":    `{ campaigns(search: "o") { totalCount nodes { id } } segments(search: "a") { totalCount nodes { id } } }`,
 		"contacts, folded":   `{ contacts(search: "åsa") { totalCount nodes { id } } }`,
 		"contacts in one":    `{ contacts(segment: "<seg:Gamers>") { totalCount nodes { id } } }`,
 		"a contact":          `{ contact(externalId: "c00") { id responses { totalCount nodes { id } } } }`,
@@ -103,6 +106,10 @@ func questions(c *company) map[string]string {
 		"viewer":             `{ viewer { scopes tenant { name rebuild { total } } } tenant { name } }`,
 		"a response":         `{ response(id: "<resp:05>") { id comment contact { id } campaign { id feedback { score { nps } } } } }`,
 		"groups":             `{ feedback { breakdown(by: ["plan", "channel"], orderBy: CONTRIBUTION, minResponses: 2) { values contribution filter feedback { breakdown(by: ["persona"], orderBy: SCORE_ASC) { filter } } } } }`,
+		"hours":              `{ feedback(filter: { last: { count: 14, unit: DAY } }) { hours { score { responses } } } }`,
+		"hours of a rule":    `{ feedback(filter: { last: { count: 2, unit: WEEK }, where: { trait: { key: "plan", in: ["Max"] } } }) { hours { score { responses } } } }`,
+		"lists of bodies":    `{ feedback { responses(first: 5) { totalCount nodes { id } } breakdown(by: ["campaign", "plan"], limit: 3) { feedback { responses(first: 3) { totalCount nodes { id } } } } } }`,
+		"lists of segments":  `{ segments { nodes { responses(first: 3) { totalCount nodes { id } } contacts(first: 3) { totalCount nodes { id } } } } }`,
 		"the year before":    `{ feedback(filter: { from: "2026-01-01" }) { compareTo(previous: YEAR) { difference } trend { change { difference } } } }`,
 		"the hidden by name": `{ feedback { breakdown(by: ["campaign", "persona"], limit: 200) { values share versusRest { pValue } } } }`,
 	})

@@ -8,10 +8,24 @@ package graph
 import (
 	"context"
 
+	"github.com/zeroten/zeroten/graph/generated"
 	"github.com/zeroten/zeroten/internal/insight"
+	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/selection"
 )
+
+func (r *feedbackResolver) Responses(ctx context.Context, obj *insight.Feedback, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) (*selection.Connection, error) {
+	chosen, within, err := obj.Listed(filterOf(filter))
+	if err != nil {
+		return nil, err
+	}
+	return r.responses(ctx, &chosen, within, page.Args{First: first, After: after, Last: last, Before: before}, orderBy)
+}
 
 func (r *queryResolver) Feedback(ctx context.Context, filter *selection.Filter) (*insight.Feedback, error) {
 	return r.Insight.Feedback(ctx, filterOf(filter), selection.Within{})
 }
+
+func (r *Resolver) Feedback() generated.FeedbackResolver { return &feedbackResolver{r} }
+
+type feedbackResolver struct{ *Resolver }

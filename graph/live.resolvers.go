@@ -21,6 +21,10 @@ func (r *feedbackEventResolver) Cursor(ctx context.Context, obj *feedback.Entry)
 	return feedback.FormatCursor(obj.Position, caller.Mask), nil
 }
 
+func (r *queryResolver) EventCursor(ctx context.Context) (string, error) {
+	return eventCursor(ctx)
+}
+
 func (r *subscriptionResolver) FeedbackReceived(ctx context.Context, filter *selection.Filter, after *string, limit *int) (<-chan *feedback.Entry, error) {
 	return engine.Listen[*feedback.Entry](ctx, func() (*engine.Source, error) { return r.feedbackReceived(ctx, filterOf(filter), after, limit) })
 }

@@ -73,6 +73,9 @@ type loaders struct {
 	valuesOfAll flight.Memo[struct{}, map[string][]people.Value]
 	// few are the contacts of a caller who is narrowed, looked up once for all lists of them.
 	few flight.Memo[struct{}, fewContacts]
+	// mark is how far the tenant had come before the operation read anything, where its root asks for that.
+	mark  store.Mark
+	noted error
 
 	// looking is held by who asks which contacts are visible to the caller, and seen are the answers.
 	looking chan struct{}
@@ -164,7 +167,7 @@ func withLoaders(ctx context.Context, db *store.DB) context.Context {
 	among := func(ids []uuid.UUID) func(*sql.Selector) {
 		return func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }
 	}
-	return context.WithValue(insight.WithMemo(ctx), loadersKey{}, &loaders{
+	l := &loaders{
 		looking: make(chan struct{}, 1), seen: map[uuid.UUID]bool{},
 		campaigns: newLoader(func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*ent.Campaign, error) {
 			rows, err := db.Ent.Campaign.Query().Where(campaign.And(among(ids))).All(ctx)
@@ -180,7 +183,11 @@ func withLoaders(ctx context.Context, db *store.DB) context.Context {
 			}
 			return byID(rows, func(c *ent.Contact) uuid.UUID { return c.ID }), nil
 		}),
-	})
+	}
+	if startsByCursor(ctx) {
+		l.mark, l.noted = markOf(ctx, db)
+	}
+	return context.WithValue(insight.WithMemo(ctx), loadersKey{}, l)
 }
 
 func byID[T any](rows []*T, id func(*T) uuid.UUID) map[uuid.UUID]*T {

@@ -9,8 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/zeroten/zeroten/internal/app"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/storetest"
 )
 
 // narrowing is what a token is narrowed to, and the filter that gives a caller who is not the same.
@@ -56,6 +58,14 @@ func bodies() map[string]string {
 	}
 	all["the period before"] = `{ feedback(filter: { from: "2026-01-01", to: "2026-06-30" %[1]s }) { compareTo(previous: PERIOD) ` + change + `
 		breakdown(by: ["persona"], limit: 2) { values feedback { compareTo(previous: YEAR) ` + change + ` } } } }`
+	all["hours"] = `{ feedback(filter: { from: "2026-11-01", to: "2026-11-14" %[1]s }) { hours { start complete score { histogram } } breakdown(by: ["plan"], limit: 1) { feedback { hours { score { responses } } } } } }`
+	for name, below := range map[string]string{
+		"of a body": `responses(first: 9, orderBy: { field: SCORE })` + page, "of a body, by words": `responses(filter: { search: "slow" })` + page,
+		"of groups": `breakdown(by: ["plan", "campaign"], limit: 2) { values feedback { responses(first: 4)` + page + ` } }`,
+		"of a rest": `breakdown(by: ["channel"], limit: 1) { values feedback { responses(first: 4)` + page + ` } }`,
+	} {
+		all["responses "+name] = `{ feedback(filter: { %s }) { ` + below + ` } }`
+	}
 	for name, arguments := range map[string]string{"the end": "last: 9", "scores": "first: 50, orderBy: { field: SCORE, direction: ASC }"} {
 		all["list from "+name] = `{ responses(` + arguments + `, filter: { %s })` + page + ` }`
 	}
@@ -183,7 +193,8 @@ func newestFirst(ids []string, holds func(id string) bool) []string {
 }
 
 func TestNarrowedCallersSeeTheirPart(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	storetest.EachURL(t, func(t *testing.T, databaseURL string) {
+		h := open(t, databaseURL, app.Edge{RateBurst: 10_000_000, RateRestore: 1_000_000})
 		c := h.fill(t, h.found(t, "Us"))
 		whole := c.secrets[auth.Read]
 		for name, n := range narrowings() {
@@ -234,7 +245,7 @@ func (h *house) sameBelow(t *testing.T, c *company, token string, n narrowing, p
 		same(`{ campaign(id: "` + id + `") { name status feedback(filter: { %[1]s }) ` + score + ` responses(filter: { %[1]s })` + listed + ` } }`)
 	}
 	for _, id := range p.segments {
-		same(`{ segment(id: "` + id + `") { name rule { trait { key } } feedback(filter: { %s }) ` + score + ` } }`)
+		same(`{ segment(id: "` + id + `") { name rule { trait { key } } feedback(filter: { %[1]s }) ` + score + ` responses(first: 5, filter: { %[1]s })` + listed + ` } }`)
 	}
 	for contact, responses := range p.of {
 		if got, _ := h.ids(t, token, `{ contact(id: "`+contact+`") { responses(%s)`+listed+` } }`); !slices.Equal(got, responses) {
@@ -246,15 +257,29 @@ func (h *house) sameBelow(t *testing.T, c *company, token string, n narrowing, p
 // sameLists checks the lists that have no filter.
 func (h *house) sameLists(t *testing.T, c *company, token string, p part) {
 	t.Helper()
+	// The order is no other for who sees less.
+	for _, text := range []string{
+		`{ contacts(%s, orderBy: { field: NAME, direction: ASC })` + listed + ` }`, `{ contacts(%s, orderBy: { field: NAME })` + listed + ` }`,
+		`{ contacts(%s, orderBy: { field: NAME }, search: "example")` + listed + ` }`, `{ contacts(%s, orderBy: { direction: ASC })` + listed + ` }`,
+	} {
+		all, _ := h.ids(t, c.secrets[auth.Read], text)
+		want := slices.DeleteFunc(all, func(id string) bool { return !p.has("cont:", id) })
+		if got, _ := h.ids(t, token, text); !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", text, got, want)
+		}
+	}
 	is := func(name string) func(id string) bool { return func(id string) bool { return p.has(name+":", id) } }
 	for text, name := range map[string]string{
 		`{ campaigns(%s)` + listed + ` }`:                                                              "camp",
 		`{ campaigns(%s, status: [ACTIVE])` + listed + ` }`:                                            "camp",
 		`{ segments(%s)` + listed + ` }`:                                                               "seg",
 		`{ contacts(%s)` + listed + ` }`:                                                               "cont",
+		`{ campaigns(%s, search: "o")` + listed + ` }`:                                                 "camp",
+		`{ segments(%s, search: "a")` + listed + ` }`:                                                  "seg",
 		`{ contacts(%s, search: "ben")` + listed + ` }`:                                                "cont",
 		`{ contacts(%s, search: "åsa")` + listed + ` }`:                                                "cont",
 		`{ contacts(%s, segment: "` + slices.Max(p.segments) + `")` + listed + ` }`:                    "cont",
+		`{ segment(id: "` + slices.Max(p.segments) + `") { contacts(%s)` + listed + ` } }`:             "cont",
 		`{ contacts(%s, search: "example", segment: "` + slices.Max(p.segments) + `")` + listed + ` }`: "cont",
 	} {
 		all, _ := h.ids(t, c.secrets[auth.Read], text)

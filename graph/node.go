@@ -21,7 +21,7 @@ func (r *Resolver) viewer(ctx context.Context) (*model.Viewer, error) {
 	if !ok {
 		return nil, errNoKey()
 	}
-	v := &model.Viewer{Scopes: caller.Scopes}
+	v := &model.Viewer{Scopes: caller.Scopes, ExpiresAt: caller.ExpiresAt}
 	if caller.Tenant != uuid.Nil {
 		t, err := r.DB.Ent.Tenant.Get(ctx, caller.Tenant)
 		if err != nil {

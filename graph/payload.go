@@ -2,12 +2,16 @@ package graph
 
 import (
 	"context"
+	"slices"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/selection"
+	"github.com/zeroten/zeroten/internal/store"
 )
 
 // checkBatch says what is wrong with the size of a batch.
@@ -83,18 +87,34 @@ func filterOf(filter *selection.Filter) selection.Filter {
 }
 
 func (r *Resolver) responses(ctx context.Context, filter *selection.Filter, within selection.Within, args page.Args, order *selection.Order) (*selection.Connection, error) {
-	return wanting(ctx)(selection.List(ctx, r.DB, r.States, filterOf(filter), within, args, order, r.Log.Now()))
+	return r.paged(ctx, func(db *store.DB) (*selection.Connection, error) {
+		return selection.List(ctx, db, r.States, filterOf(filter), within, args, order, r.Log.Now())
+	})
 }
 
-// wanting tells the loaders of a page's rows.
-func wanting(ctx context.Context) func(*selection.Connection, error) (*selection.Connection, error) {
-	return func(c *selection.Connection, err error) (*selection.Connection, error) {
-		if err != nil {
-			return nil, err
-		}
-		want(ctx, c.Nodes()...)
-		return c, nil
+// paged reads a page of responses, with the log's position where that is asked for, and tells the loaders of its rows.
+func (r *Resolver) paged(ctx context.Context, read func(*store.DB) (*selection.Connection, error)) (*selection.Connection, error) {
+	c, err := (*selection.Connection)(nil), error(nil)
+	if asksFor(ctx, "ResponseConnection", "eventCursor") {
+		c, err = selection.At(ctx, r.DB, read)
+	} else {
+		c, err = read(r.DB)
 	}
+	if err != nil {
+		return nil, err
+	}
+	want(ctx, c.Nodes()...)
+	return c, nil
+}
+
+// asksFor reports whether what the field in the context gives, of the type, is asked for the field below it.
+func asksFor(ctx context.Context, of, field string) bool {
+	return slices.ContainsFunc(graphql.CollectFieldsCtx(ctx, []string{of}), func(f graphql.CollectedField) bool { return f.Name == field })
+}
+
+// contacts lists contacts that are visible to the caller.
+func (r *Resolver) contacts(ctx context.Context, args page.Args, filter contact.Filter) (*contact.Connection, error) {
+	return contact.List(ctx, r.DB, r.States, r.visible(ctx), r.few(ctx), args, filter, r.Log.Now())
 }
 
 // want tells the loaders what may be asked for of these responses.

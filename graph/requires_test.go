@@ -61,6 +61,9 @@ func plain(s *ast.Schema, root string, f *ast.FieldDefinition, selection string)
 	if args != nil {
 		call += "(" + strings.Join(args, ", ") + ")"
 	}
+	if s.Types[f.Type.Name()].IsLeafType() {
+		return fmt.Sprintf("%s { %s }", strings.ToLower(root), call)
+	}
 	return fmt.Sprintf("%s { %s { %s } }", strings.ToLower(root), call, selection)
 }
 

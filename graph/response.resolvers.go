@@ -58,7 +58,7 @@ func (r *queryResolver) Response(ctx context.Context, id string) (*ent.Response,
 	return r.Finder.Get(ctx, u)
 }
 
-func (r *queryResolver) Responses(ctx context.Context, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) (*page.Connection[*ent.Response], error) {
+func (r *queryResolver) Responses(ctx context.Context, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) (*selection.Connection, error) {
 	return r.responses(ctx, filter, selection.Within{}, page.Args{First: first, After: after, Last: last, Before: before}, orderBy)
 }
 

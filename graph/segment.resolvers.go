@@ -12,6 +12,7 @@ import (
 	"github.com/zeroten/zeroten/graph/generated"
 	"github.com/zeroten/zeroten/graph/model"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/contact"
 	idkind "github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/page"
@@ -49,12 +50,20 @@ func (r *queryResolver) Segment(ctx context.Context, id string) (*ent.Segment, e
 	return settings.GetSegment(ctx, r.DB, u)
 }
 
-func (r *queryResolver) Segments(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[*ent.Segment], error) {
-	return settings.ListSegments(ctx, r.DB, page.Args{First: first, After: after, Last: last, Before: before})
+func (r *queryResolver) Segments(ctx context.Context, first *int, after *string, last *int, before *string, search *string) (*page.Connection[*ent.Segment], error) {
+	return settings.ListSegments(ctx, r.DB, page.Args{First: first, After: after, Last: last, Before: before}, search)
 }
 
 func (r *segmentResolver) Feedback(ctx context.Context, obj *ent.Segment, filter *selection.Filter) (*insight.Feedback, error) {
 	return r.Insight.Feedback(ctx, filterOf(filter), selection.Within{Segment: obj.ID})
+}
+
+func (r *segmentResolver) Responses(ctx context.Context, obj *ent.Segment, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) (*selection.Connection, error) {
+	return r.responses(ctx, filter, selection.Within{Segment: obj.ID}, page.Args{First: first, After: after, Last: last, Before: before}, orderBy)
+}
+
+func (r *segmentResolver) Contacts(ctx context.Context, obj *ent.Segment, first *int, after *string, last *int, before *string) (*page.Connection[*ent.Contact], error) {
+	return r.contacts(ctx, page.Args{First: first, After: after, Last: last, Before: before}, contact.Filter{Segment: new(obj.NodeID())})
 }
 
 func (r *Resolver) Segment() generated.SegmentResolver { return &segmentResolver{r} }

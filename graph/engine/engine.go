@@ -46,7 +46,8 @@ type Config struct {
 	// Guard returns a context for what reads or writes, which ends with the error to show as its cause once nothing can be
 	// read any more. Where that is so already the error is that one. release is called in the end.
 	Guard func(ctx context.Context) (guarded context.Context, release context.CancelFunc, err error)
-	// Remember gives an operation, each mutation in one, and each event of a subscription, an empty memory for what it reads.
+	// Remember gives an operation, which is in the context, each mutation in one, and each event of a subscription, an empty
+	// memory for what it reads. Nothing of it was read before.
 	Remember func(ctx context.Context) context.Context
 	// Explain makes an error that can be shown of one of the database's; nil of all that are a fault.
 	Explain func(err error) *apierror.Error
@@ -171,7 +172,7 @@ func fieldOf(ctx context.Context) []string {
 
 // run executes an operation, or one event of a subscription, whose root field is given then.
 func (e *Engine) run(ctx context.Context, op *graphql.OperationContext, root *graphql.FieldContext) *graphql.Response {
-	ctx = graphql.WithOperationContext(e.Remember(ctx), op)
+	ctx = e.Remember(graphql.WithOperationContext(ctx, op))
 	ctx = graphql.WithResponseContext(ctx, e.presenter, recovered)
 	next := e.Schema.Exec(ctx)
 	if errs := graphql.GetErrors(ctx); errs != nil {
@@ -190,7 +191,7 @@ func (e *Engine) run(ctx context.Context, op *graphql.OperationContext, root *gr
 
 // open calls a subscription's resolver, to say what it listens to.
 func (e *Engine) open(ctx context.Context, op *graphql.OperationContext) *graphql.Response {
-	ctx = graphql.WithOperationContext(e.Remember(ctx), op)
+	ctx = e.Remember(graphql.WithOperationContext(ctx, op))
 	ctx = graphql.WithResponseContext(e.operations.Spending(ctx), e.presenter, recovered)
 	e.Schema.Exec(ctx)
 	return &graphql.Response{Errors: graphql.GetErrors(ctx)}

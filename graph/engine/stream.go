@@ -397,7 +397,8 @@ func groupKey(caller auth.Caller, op *graphql.OperationContext) string {
 		}
 		variablesIn(f.SelectionSet, op.Variables, used, map[string]bool{})
 	}
-	caller.Key = uuid.Nil // several keys may have the same rights: each pays its own part
+	// Several keys and tokens may have the same rights: each pays its own part, and ends by itself.
+	caller.Key, caller.ExpiresAt = uuid.Nil, nil
 	caller.Scopes = slices.Sorted(slices.Values(caller.Scopes))
 	key, err := json.Marshal([]any{caller, op.OperationName, used, op.RawQuery})
 	if err != nil {

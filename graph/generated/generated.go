@@ -50,6 +50,7 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 type ResolverRoot interface {
 	Campaign() CampaignResolver
 	Contact() ContactResolver
+	Feedback() FeedbackResolver
 	FeedbackEvent() FeedbackEventResolver
 	Mutation() MutationResolver
 	Query() QueryResolver
@@ -198,6 +199,8 @@ type ComplexityRoot struct {
 	Feedback struct {
 		Breakdown func(childComplexity int, by []string, limit int, orderBy insight.GroupOrder, minResponses int) int
 		CompareTo func(childComplexity int, filter *selection.Filter, previous *insight.Previous) int
+		Hours     func(childComplexity int) int
+		Responses func(childComplexity int, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) int
 		Score     func(childComplexity int) int
 		Trend     func(childComplexity int, interval calendar.Interval, rolling int) int
 	}
@@ -219,6 +222,12 @@ type ComplexityRoot struct {
 		Share        func(childComplexity int) int
 		Values       func(childComplexity int) int
 		VersusRest   func(childComplexity int) int
+	}
+
+	HourPoint struct {
+		Complete func(childComplexity int) int
+		Score    func(childComplexity int) int
+		Start    func(childComplexity int) int
 	}
 
 	Mutation struct {
@@ -250,22 +259,23 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		APIKeys   func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Campaign  func(childComplexity int, id string) int
-		Campaigns func(childComplexity int, first *int, after *string, last *int, before *string, status []campaign1.Status) int
-		Contact   func(childComplexity int, id *string, externalID *string, email *string) int
-		Contacts  func(childComplexity int, first *int, after *string, last *int, before *string, search *string, segment *string) int
-		Feedback  func(childComplexity int, filter *selection.Filter) int
-		Node      func(childComplexity int, id string) int
-		Nodes     func(childComplexity int, ids []string) int
-		Response  func(childComplexity int, id string) int
-		Responses func(childComplexity int, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) int
-		Segment   func(childComplexity int, id string) int
-		Segments  func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Tenant    func(childComplexity int) int
-		Tenants   func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Traits    func(childComplexity int) int
-		Viewer    func(childComplexity int) int
+		APIKeys     func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Campaign    func(childComplexity int, id string) int
+		Campaigns   func(childComplexity int, first *int, after *string, last *int, before *string, status []campaign1.Status, search *string) int
+		Contact     func(childComplexity int, id *string, externalID *string, email *string) int
+		Contacts    func(childComplexity int, first *int, after *string, last *int, before *string, search *string, segment *string, orderBy *contact.Order) int
+		EventCursor func(childComplexity int) int
+		Feedback    func(childComplexity int, filter *selection.Filter) int
+		Node        func(childComplexity int, id string) int
+		Nodes       func(childComplexity int, ids []string) int
+		Response    func(childComplexity int, id string) int
+		Responses   func(childComplexity int, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) int
+		Segment     func(childComplexity int, id string) int
+		Segments    func(childComplexity int, first *int, after *string, last *int, before *string, search *string) int
+		Tenant      func(childComplexity int) int
+		Tenants     func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Traits      func(childComplexity int) int
+		Viewer      func(childComplexity int) int
 	}
 
 	Rebuild struct {
@@ -303,10 +313,11 @@ type ComplexityRoot struct {
 	}
 
 	ResponseConnection struct {
-		Edges      func(childComplexity int) int
-		Nodes      func(childComplexity int) int
-		PageInfo   func(childComplexity int) int
-		TotalCount func(childComplexity int) int
+		Edges       func(childComplexity int) int
+		EventCursor func(childComplexity int) int
+		Nodes       func(childComplexity int) int
+		PageInfo    func(childComplexity int) int
+		TotalCount  func(childComplexity int) int
 	}
 
 	ResponseEdge struct {
@@ -343,10 +354,12 @@ type ComplexityRoot struct {
 	}
 
 	Segment struct {
+		Contacts  func(childComplexity int, first *int, after *string, last *int, before *string) int
 		CreatedAt func(childComplexity int) int
 		Feedback  func(childComplexity int, filter *selection.Filter) int
 		Name      func(childComplexity int) int
 		NodeID    func(childComplexity int) int
+		Responses func(childComplexity int, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) int
 		Rule      func(childComplexity int) int
 		UpdatedAt func(childComplexity int) int
 	}
@@ -456,8 +469,9 @@ type ComplexityRoot struct {
 	}
 
 	Viewer struct {
-		Scopes func(childComplexity int) int
-		Tenant func(childComplexity int) int
+		ExpiresAt func(childComplexity int) int
+		Scopes    func(childComplexity int) int
+		Tenant    func(childComplexity int) int
 	}
 }
 
@@ -467,10 +481,13 @@ type ComplexityRoot struct {
 
 type CampaignResolver interface {
 	Feedback(ctx context.Context, obj *ent.Campaign, filter *selection.Filter) (*insight.Feedback, error)
-	Responses(ctx context.Context, obj *ent.Campaign, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) (*page.Connection[*ent.Response], error)
+	Responses(ctx context.Context, obj *ent.Campaign, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) (*selection.Connection, error)
 }
 type ContactResolver interface {
-	Responses(ctx context.Context, obj *ent.Contact, first *int, after *string, last *int, before *string) (*page.Connection[*ent.Response], error)
+	Responses(ctx context.Context, obj *ent.Contact, first *int, after *string, last *int, before *string) (*selection.Connection, error)
+}
+type FeedbackResolver interface {
+	Responses(ctx context.Context, obj *insight.Feedback, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) (*selection.Connection, error)
 }
 type FeedbackEventResolver interface {
 	Cursor(ctx context.Context, obj *feedback.Entry) (string, error)
@@ -500,15 +517,16 @@ type QueryResolver interface {
 	Node(ctx context.Context, id string) (model.Node, error)
 	Nodes(ctx context.Context, ids []string) ([]model.Node, error)
 	Campaign(ctx context.Context, id string) (*ent.Campaign, error)
-	Campaigns(ctx context.Context, first *int, after *string, last *int, before *string, status []campaign1.Status) (*page.Connection[*ent.Campaign], error)
+	Campaigns(ctx context.Context, first *int, after *string, last *int, before *string, status []campaign1.Status, search *string) (*page.Connection[*ent.Campaign], error)
 	Contact(ctx context.Context, id *string, externalID *string, email *string) (*ent.Contact, error)
-	Contacts(ctx context.Context, first *int, after *string, last *int, before *string, search *string, segment *string) (*page.Connection[*ent.Contact], error)
+	Contacts(ctx context.Context, first *int, after *string, last *int, before *string, search *string, segment *string, orderBy *contact.Order) (*page.Connection[*ent.Contact], error)
 	Traits(ctx context.Context) ([]*ent.Trait, error)
 	Feedback(ctx context.Context, filter *selection.Filter) (*insight.Feedback, error)
+	EventCursor(ctx context.Context) (string, error)
 	Response(ctx context.Context, id string) (*ent.Response, error)
-	Responses(ctx context.Context, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) (*page.Connection[*ent.Response], error)
+	Responses(ctx context.Context, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) (*selection.Connection, error)
 	Segment(ctx context.Context, id string) (*ent.Segment, error)
-	Segments(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[*ent.Segment], error)
+	Segments(ctx context.Context, first *int, after *string, last *int, before *string, search *string) (*page.Connection[*ent.Segment], error)
 	Tenant(ctx context.Context) (*ent.Tenant, error)
 	APIKeys(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[*ent.ApiKey], error)
 	Tenants(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[*ent.Tenant], error)
@@ -519,6 +537,8 @@ type ResponseResolver interface {
 }
 type SegmentResolver interface {
 	Feedback(ctx context.Context, obj *ent.Segment, filter *selection.Filter) (*insight.Feedback, error)
+	Responses(ctx context.Context, obj *ent.Segment, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) (*selection.Connection, error)
+	Contacts(ctx context.Context, obj *ent.Segment, first *int, after *string, last *int, before *string) (*page.Connection[*ent.Contact], error)
 }
 type SubscriptionResolver interface {
 	FeedbackReceived(ctx context.Context, filter *selection.Filter, after *string, limit *int) (<-chan *feedback.Entry, error)
@@ -1027,6 +1047,23 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Feedback.CompareTo(childComplexity, args["filter"].(*selection.Filter), args["previous"].(*insight.Previous)), true
+	case "Feedback.hours":
+		if e.ComplexityRoot.Feedback.Hours == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Feedback.Hours(childComplexity), true
+	case "Feedback.responses":
+		if e.ComplexityRoot.Feedback.Responses == nil {
+			break
+		}
+
+		args, err := ec.field_Feedback_responses_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Feedback.Responses(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["filter"].(*selection.Filter), args["orderBy"].(*selection.Order)), true
 	case "Feedback.score":
 		if e.ComplexityRoot.Feedback.Score == nil {
 			break
@@ -1124,6 +1161,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.FeedbackGroup.VersusRest(childComplexity), true
+
+	case "HourPoint.complete":
+		if e.ComplexityRoot.HourPoint.Complete == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HourPoint.Complete(childComplexity), true
+	case "HourPoint.score":
+		if e.ComplexityRoot.HourPoint.Score == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HourPoint.Score(childComplexity), true
+	case "HourPoint.start":
+		if e.ComplexityRoot.HourPoint.Start == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HourPoint.Start(childComplexity), true
 
 	case "Mutation.amendResponse":
 		if e.ComplexityRoot.Mutation.AmendResponse == nil {
@@ -1381,7 +1437,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Campaigns(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["status"].([]campaign1.Status)), true
+		return e.ComplexityRoot.Query.Campaigns(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["status"].([]campaign1.Status), args["search"].(*string)), true
 	case "Query.contact":
 		if e.ComplexityRoot.Query.Contact == nil {
 			break
@@ -1403,7 +1459,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Contacts(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["search"].(*string), args["segment"].(*string)), true
+		return e.ComplexityRoot.Query.Contacts(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["search"].(*string), args["segment"].(*string), args["orderBy"].(*contact.Order)), true
+	case "Query.eventCursor":
+		if e.ComplexityRoot.Query.EventCursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.EventCursor(childComplexity), true
 	case "Query.feedback":
 		if e.ComplexityRoot.Query.Feedback == nil {
 			break
@@ -1481,7 +1543,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Segments(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Segments(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["search"].(*string)), true
 	case "Query.tenant":
 		if e.ComplexityRoot.Query.Tenant == nil {
 			break
@@ -1654,6 +1716,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ResponseConnection.Edges(childComplexity), true
+	case "ResponseConnection.eventCursor":
+		if e.ComplexityRoot.ResponseConnection.EventCursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ResponseConnection.EventCursor(childComplexity), true
 	case "ResponseConnection.nodes":
 		if e.ComplexityRoot.ResponseConnection.Nodes == nil {
 			break
@@ -1791,6 +1859,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ScoreInterval.Low(childComplexity), true
 
+	case "Segment.contacts":
+		if e.ComplexityRoot.Segment.Contacts == nil {
+			break
+		}
+
+		args, err := ec.field_Segment_contacts_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Segment.Contacts(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Segment.createdAt":
 		if e.ComplexityRoot.Segment.CreatedAt == nil {
 			break
@@ -1820,6 +1899,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Segment.NodeID(childComplexity), true
+	case "Segment.responses":
+		if e.ComplexityRoot.Segment.Responses == nil {
+			break
+		}
+
+		args, err := ec.field_Segment_responses_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Segment.Responses(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["filter"].(*selection.Filter), args["orderBy"].(*selection.Order)), true
 	case "Segment.rule":
 		if e.ComplexityRoot.Segment.Rule == nil {
 			break
@@ -2195,6 +2285,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UserError.Message(childComplexity), true
 
+	case "Viewer.expiresAt":
+		if e.ComplexityRoot.Viewer.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Viewer.ExpiresAt(childComplexity), true
 	case "Viewer.scopes":
 		if e.ComplexityRoot.Viewer.Scopes == nil {
 			break
@@ -2218,6 +2314,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
 		ec.unmarshalInputAmendResponseInput,
 		ec.unmarshalInputContactInput,
+		ec.unmarshalInputContactOrder,
 		ec.unmarshalInputCreateAccessTokenInput,
 		ec.unmarshalInputCreateApiKeyInput,
 		ec.unmarshalInputCreateCampaignInput,
@@ -2398,6 +2495,8 @@ extend type Query {
     before: String
     "Only campaigns with one of these statuses, at most 50; all where left out."
     status: [CampaignStatus!] @length(max: 50)
+    "Only campaigns whose name holds this text, without regard to case; at most 200 characters, else BAD_REQUEST."
+    search: String
   ): CampaignConnection! @requires(scope: READ)
 }
 
@@ -2582,7 +2681,7 @@ extend type Query {
     "Compared without regard to case."
     email: EmailAddress
   ): Contact @requires(scope: READ)
-  "The tenant's contacts, newest first. ` + "`" + `search` + "`" + ` looks in names, e-mail addresses and external ids."
+  "The tenant's contacts. ` + "`" + `search` + "`" + ` looks in names, e-mail addresses and external ids."
   contacts(
     "Page size from the start, 1 to 100; 50 where none is given. Not with ` + "`" + `last` + "`" + ` or ` + "`" + `before` + "`" + `."
     first: Int
@@ -2596,6 +2695,8 @@ extend type Query {
     search: String
     "Only contacts who, by what is known about them now, are in this saved segment. NOT_FOUND where there is none."
     segment: ID
+    "Newest first where left out."
+    orderBy: ContactOrder
   ): ContactConnection! @requires(scope: READ)
   "Every trait of the tenant, by key."
   traits: [Trait!]! @requires(scope: READ)
@@ -2733,6 +2834,25 @@ type DeleteTraitPayload {
   userErrors: [UserError!]!
 }
 
+"How a list of contacts is ordered. Equals stand in the order in which they were first heard of, the same way round."
+input ContactOrder {
+  "By what."
+  field: ContactOrderField! = CREATED_AT
+  "Which way."
+  direction: OrderDirection! = DESC
+}
+
+"What contacts can be ordered by."
+enum ContactOrderField {
+  "When they were first heard of."
+  CREATED_AT
+  """
+  Their name, letter by letter in the order of Unicode, without regard to case; those without one last either way. All
+  contacts are gone through for each page, and cost as much as when they are searched: narrow where there are many.
+  """
+  NAME
+}
+
 "A page of contacts."
 type ContactConnection {
   "The page's contacts, each with its cursor."
@@ -2847,6 +2967,13 @@ type Feedback {
     rolling: Int! = 1
   ): [TrendPoint!]!
   """
+  One point for every hour from the first to the last, also where nobody answered: for outages. The filter's period is at
+  most 14 days, else BAD_REQUEST; where it is open at its end it ends today. Hours are those of the tenant's time zone: one
+  that the clocks repeat is there twice, one that they skip is not, and one in which they are changed is shorter. Scores are
+  known by days, and so each response is read, which costs as much as in a list.
+  """
+  hours: [HourPoint!]!
+  """
   The feedback cut by one or two traits, in the order of ` + "`" + `orderBy` + "`" + `, equals in the order of their values, ` + "`" + `(other)` + "`" + ` last.
   ` + "`" + `(none)` + "`" + ` holds those of whom the trait is not known.
   Besides the tenant's dimensions there are ` + "`" + `channel` + "`" + `, ` + "`" + `variant` + "`" + ` and ` + "`" + `campaign` + "`" + `, the last of which gives campaigns' names,
@@ -2876,6 +3003,21 @@ type Feedback {
     """
     previous: Previous
   ): ScoreChange!
+  "The responses of this body of feedback: those that its score counts, also of the groups put together as ` + "`" + `(other)` + "`" + `."
+  responses(
+    "Page size from the start, 1 to 100; 50 where none is given. Not with ` + "`" + `last` + "`" + ` or ` + "`" + `before` + "`" + `."
+    first: Int
+    "Only what comes after this cursor. Not with ` + "`" + `last` + "`" + ` or ` + "`" + `before` + "`" + `."
+    after: String
+    "Page size from the end, 1 to 100; 50 where only ` + "`" + `before` + "`" + ` is given. Not with ` + "`" + `first` + "`" + ` or ` + "`" + `after` + "`" + `."
+    last: Int
+    "Only what comes before this cursor. Not with ` + "`" + `first` + "`" + ` or ` + "`" + `after` + "`" + `."
+    before: String
+    "Narrows it further by what scores cannot know: ` + "`" + `search` + "`" + ` and ` + "`" + `hasComment` + "`" + `; any other field is BAD_REQUEST."
+    filter: FeedbackFilter
+    "Newest first where left out."
+    orderBy: ResponseOrder
+  ): ResponseConnection! @requires(scope: READ)
 }
 
 "The period before."
@@ -2973,6 +3115,16 @@ type TrendPoint {
   change: ScoreChange
 }
 
+"The score of one hour."
+type HourPoint {
+  "When it begins."
+  start: DateTime!
+  "Whether it is over; the one that is not may still move."
+  complete: Boolean!
+  "The score of the hour."
+  score: Score!
+}
+
 """
 The difference of two scores, and whether it could be chance. ` + "`" + `difference` + "`" + ` is of the scores as shown;
 ` + "`" + `interval` + "`" + ` and ` + "`" + `pValue` + "`" + ` come from the two-sample test on adjusted counts, as in ADJUSTED_WALD (Rocks 2016,
@@ -3038,7 +3190,7 @@ type Subscription {
   feedbackReceived(
     "Which feedback; all of the tenant's where left out."
     filter: FeedbackFilter
-    "A cursor of an event that this subscription gave, or the empty string; from now on where left out. One that is malformed, or beyond the log's end, is BAD_REQUEST."
+    "A cursor of an event that this subscription gave, an ` + "`" + `eventCursor` + "`" + `, or the empty string; from now on where left out. One that is malformed, or beyond the log's end, is BAD_REQUEST."
     after: String
     "Completes after so many events, 1 to 10,000; else BAD_REQUEST. Does not end by itself where left out."
     limit: Int
@@ -3078,6 +3230,15 @@ enum FeedbackEventKind {
   AMENDED
   "It was taken out of everything."
   DELETED
+}
+
+extend type Query {
+  """
+  Where the tenant's log stands before anything else of this operation is read: a subscription with it as ` + "`" + `after` + "`" + ` misses
+  nothing that the operation, or one after it, did not show. What came meanwhile may be told though it was shown; a list's own
+  ` + "`" + `eventCursor` + "`" + ` leaves that out. FORBIDDEN for a token that is narrowed: take that of a list.
+  """
+  eventCursor: String! @requires(scope: READ)
 }
 `, BuiltIn: false},
 	{Name: "../../schema/response.graphql", Input: `"A score that somebody gave, and what they said about it. One person may answer many times."
@@ -3311,6 +3472,11 @@ type ResponseConnection {
   pageInfo: PageInfo!
   "How many there are on all pages together; counted only when asked for."
   totalCount: Int!
+  """
+  Where the log stood when this page was read: ` + "`" + `feedbackReceived` + "`" + ` with it as ` + "`" + `after` + "`" + ` tells all that came since, and nothing
+  that is on the page already as it is. Good for the caller alone.
+  """
+  eventCursor: String!
 }
 
 "A response's place in a list."
@@ -3495,6 +3661,32 @@ type Segment implements Node {
     "Narrows it further; ` + "`" + `segment` + "`" + ` and ` + "`" + `where` + "`" + ` may be given too, and all must hold."
     filter: FeedbackFilter
   ): Feedback! @requires(scope: READ)
+  "The responses of people who were in it when they answered."
+  responses(
+    "Page size from the start, 1 to 100; 50 where none is given. Not with ` + "`" + `last` + "`" + ` or ` + "`" + `before` + "`" + `."
+    first: Int
+    "Only what comes after this cursor. Not with ` + "`" + `last` + "`" + ` or ` + "`" + `before` + "`" + `."
+    after: String
+    "Page size from the end, 1 to 100; 50 where only ` + "`" + `before` + "`" + ` is given. Not with ` + "`" + `first` + "`" + ` or ` + "`" + `after` + "`" + `."
+    last: Int
+    "Only what comes before this cursor. Not with ` + "`" + `first` + "`" + ` or ` + "`" + `after` + "`" + `."
+    before: String
+    "Narrows it further; ` + "`" + `segment` + "`" + ` and ` + "`" + `where` + "`" + ` may be given too, and all must hold."
+    filter: FeedbackFilter
+    "Newest first where left out."
+    orderBy: ResponseOrder
+  ): ResponseConnection! @requires(scope: READ)
+  "The contacts who are in it by what is known about them now, newest first."
+  contacts(
+    "Page size from the start, 1 to 100; 50 where none is given. Not with ` + "`" + `last` + "`" + ` or ` + "`" + `before` + "`" + `."
+    first: Int
+    "Only what comes after this cursor. Not with ` + "`" + `last` + "`" + ` or ` + "`" + `before` + "`" + `."
+    after: String
+    "Page size from the end, 1 to 100; 50 where only ` + "`" + `before` + "`" + ` is given. Not with ` + "`" + `first` + "`" + ` or ` + "`" + `after` + "`" + `."
+    last: Int
+    "Only what comes before this cursor. Not with ` + "`" + `first` + "`" + ` or ` + "`" + `after` + "`" + `."
+    before: String
+  ): ContactConnection! @requires(scope: READ)
 }
 
 "Exactly one of these holds something."
@@ -3574,6 +3766,8 @@ extend type Query {
     last: Int
     "Only what comes before this cursor. Not with ` + "`" + `first` + "`" + ` or ` + "`" + `after` + "`" + `."
     before: String
+    "Only segments whose name holds this text, without regard to case; at most 200 characters, else BAD_REQUEST."
+    search: String
   ): SegmentConnection! @requires(scope: READ)
 }
 
@@ -3669,6 +3863,8 @@ type Viewer {
   tenant: Tenant
   "What the caller may do, as given to the key; wider scopes include the narrower ones."
   scopes: [Scope!]!
+  "When the key or token ends: a token ends with its key, too. Null where it does not end by itself."
+  expiresAt: DateTime
 }
 
 "A company that measures its loyalty. Nothing of one tenant is ever visible to another."
@@ -4206,10 +4402,14 @@ func (ec *executionContext) childFields_Feedback(ctx context.Context, field grap
 		return ec.fieldContext_Feedback_score(ctx, field)
 	case "trend":
 		return ec.fieldContext_Feedback_trend(ctx, field)
+	case "hours":
+		return ec.fieldContext_Feedback_hours(ctx, field)
 	case "breakdown":
 		return ec.fieldContext_Feedback_breakdown(ctx, field)
 	case "compareTo":
 		return ec.fieldContext_Feedback_compareTo(ctx, field)
+	case "responses":
+		return ec.fieldContext_Feedback_responses(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Feedback", field.Name)
 }
@@ -4250,6 +4450,18 @@ func (ec *executionContext) childFields_FeedbackGroup(ctx context.Context, field
 		return ec.fieldContext_FeedbackGroup_feedback(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type FeedbackGroup", field.Name)
+}
+
+func (ec *executionContext) childFields_HourPoint(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "start":
+		return ec.fieldContext_HourPoint_start(ctx, field)
+	case "complete":
+		return ec.fieldContext_HourPoint_complete(ctx, field)
+	case "score":
+		return ec.fieldContext_HourPoint_score(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HourPoint", field.Name)
 }
 
 func (ec *executionContext) childFields_PageInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4344,6 +4556,8 @@ func (ec *executionContext) childFields_ResponseConnection(ctx context.Context, 
 		return ec.fieldContext_ResponseConnection_pageInfo(ctx, field)
 	case "totalCount":
 		return ec.fieldContext_ResponseConnection_totalCount(ctx, field)
+	case "eventCursor":
+		return ec.fieldContext_ResponseConnection_eventCursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ResponseConnection", field.Name)
 }
@@ -4428,6 +4642,10 @@ func (ec *executionContext) childFields_Segment(ctx context.Context, field graph
 		return ec.fieldContext_Segment_updatedAt(ctx, field)
 	case "feedback":
 		return ec.fieldContext_Segment_feedback(ctx, field)
+	case "responses":
+		return ec.fieldContext_Segment_responses(ctx, field)
+	case "contacts":
+		return ec.fieldContext_Segment_contacts(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Segment", field.Name)
 }
@@ -4636,6 +4854,8 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_tenant(ctx, field)
 	case "scopes":
 		return ec.fieldContext_Viewer_scopes(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_Viewer_expiresAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
 }
@@ -4933,6 +5153,60 @@ func (ec *executionContext) field_Feedback_compareTo_args(ctx context.Context, r
 		return nil, err
 	}
 	args["previous"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Feedback_responses_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*selection.Filter, error) {
+			return ec.unmarshalOFeedbackFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (*selection.Order, error) {
+			return ec.unmarshalOResponseOrder2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐOrder(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg5
 	return args, nil
 }
 
@@ -5319,6 +5593,14 @@ func (ec *executionContext) field_Query_campaigns_args(ctx context.Context, rawA
 		return nil, err
 	}
 	args["status"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "search",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["search"] = arg5
 	return args, nil
 }
 
@@ -5403,6 +5685,14 @@ func (ec *executionContext) field_Query_contacts_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["segment"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (*contact.Order, error) {
+			return ec.unmarshalOContactOrder2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcontactᚐOrder(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg6
 	return args, nil
 }
 
@@ -5565,6 +5855,14 @@ func (ec *executionContext) field_Query_segments_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["before"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "search",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["search"] = arg4
 	return args, nil
 }
 
@@ -5628,6 +5926,44 @@ func (ec *executionContext) field_Score_interval_args(ctx context.Context, rawAr
 	return args, nil
 }
 
+func (ec *executionContext) field_Segment_contacts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	return args, nil
+}
+
 func (ec *executionContext) field_Segment_feedback_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5639,6 +5975,60 @@ func (ec *executionContext) field_Segment_feedback_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["filter"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Segment_responses_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*selection.Filter, error) {
+			return ec.unmarshalOFeedbackFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (*selection.Order, error) {
+			return ec.unmarshalOResponseOrder2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐOrder(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg5
 	return args, nil
 }
 
@@ -6417,11 +6807,11 @@ func (ec *executionContext) _Campaign_responses(ctx context.Context, field graph
 			directive1 := func(ctx context.Context) (any, error) {
 				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
 				if err != nil {
-					var zeroVal *page.Connection[*ent.Response]
+					var zeroVal *selection.Connection
 					return zeroVal, err
 				}
 				if ec.Directives.Requires == nil {
-					var zeroVal *page.Connection[*ent.Response]
+					var zeroVal *selection.Connection
 					return zeroVal, errors.New("directive requires is not implemented")
 				}
 				return ec.Directives.Requires(ctx, obj, directive0, scope)
@@ -6430,8 +6820,8 @@ func (ec *executionContext) _Campaign_responses(ctx context.Context, field graph
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[*ent.Response]) graphql.Marshaler {
-			return ec.marshalNResponseConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *selection.Connection) graphql.Marshaler {
+			return ec.marshalNResponseConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐConnection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -7004,11 +7394,11 @@ func (ec *executionContext) _Contact_responses(ctx context.Context, field graphq
 			directive1 := func(ctx context.Context) (any, error) {
 				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
 				if err != nil {
-					var zeroVal *page.Connection[*ent.Response]
+					var zeroVal *selection.Connection
 					return zeroVal, err
 				}
 				if ec.Directives.Requires == nil {
-					var zeroVal *page.Connection[*ent.Response]
+					var zeroVal *selection.Connection
 					return zeroVal, errors.New("directive requires is not implemented")
 				}
 				return ec.Directives.Requires(ctx, obj, directive0, scope)
@@ -7017,8 +7407,8 @@ func (ec *executionContext) _Contact_responses(ctx context.Context, field graphq
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[*ent.Response]) graphql.Marshaler {
-			return ec.marshalNResponseConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *selection.Connection) graphql.Marshaler {
+			return ec.marshalNResponseConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐConnection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -7962,6 +8352,38 @@ func (ec *executionContext) fieldContext_Feedback_trend(ctx context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _Feedback_hours(ctx context.Context, field graphql.CollectedField, obj *insight.Feedback) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Feedback_hours(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Hours(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.HourPoint) graphql.Marshaler {
+			return ec.marshalNHourPoint2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐHourPointᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Feedback_hours(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Feedback",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_HourPoint(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Feedback_breakdown(ctx context.Context, field graphql.CollectedField, obj *insight.Feedback) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8044,6 +8466,68 @@ func (ec *executionContext) fieldContext_Feedback_compareTo(ctx context.Context,
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Feedback_compareTo_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Feedback_responses(ctx context.Context, field graphql.CollectedField, obj *insight.Feedback) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Feedback_responses(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Feedback().Responses(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*selection.Filter), fc.Args["orderBy"].(*selection.Order))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *selection.Connection
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *selection.Connection
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *selection.Connection) graphql.Marshaler {
+			return ec.marshalNResponseConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Feedback_responses(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Feedback",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ResponseConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Feedback_responses_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -8380,6 +8864,84 @@ func (ec *executionContext) fieldContext_FeedbackGroup_feedback(_ context.Contex
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Feedback(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HourPoint_start(ctx context.Context, field graphql.CollectedField, obj *insight.HourPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HourPoint_start(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Start, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HourPoint_start(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HourPoint", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _HourPoint_complete(ctx context.Context, field graphql.CollectedField, obj *insight.HourPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HourPoint_complete(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Complete, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HourPoint_complete(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HourPoint", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _HourPoint_score(ctx context.Context, field graphql.CollectedField, obj *insight.HourPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HourPoint_score(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Score, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Score) graphql.Marshaler {
+			return ec.marshalNScore2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScore(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HourPoint_score(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HourPoint",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Score(ctx, field)
 		},
 	}
 	return fc, nil
@@ -9821,7 +10383,7 @@ func (ec *executionContext) _Query_campaigns(ctx context.Context, field graphql.
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Campaigns(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["status"].([]campaign1.Status))
+			return ec.Resolvers.Query().Campaigns(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["status"].([]campaign1.Status), fc.Args["search"].(*string))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -9945,7 +10507,7 @@ func (ec *executionContext) _Query_contacts(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Contacts(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["search"].(*string), fc.Args["segment"].(*string))
+			return ec.Resolvers.Query().Contacts(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["search"].(*string), fc.Args["segment"].(*string), fc.Args["orderBy"].(*contact.Order))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -10109,6 +10671,47 @@ func (ec *executionContext) fieldContext_Query_feedback(ctx context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_eventCursor(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_eventCursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().EventCursor(ctx)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal string
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal string
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_eventCursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Query", field, true, true, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _Query_response(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -10189,11 +10792,11 @@ func (ec *executionContext) _Query_responses(ctx context.Context, field graphql.
 			directive1 := func(ctx context.Context) (any, error) {
 				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
 				if err != nil {
-					var zeroVal *page.Connection[*ent.Response]
+					var zeroVal *selection.Connection
 					return zeroVal, err
 				}
 				if ec.Directives.Requires == nil {
-					var zeroVal *page.Connection[*ent.Response]
+					var zeroVal *selection.Connection
 					return zeroVal, errors.New("directive requires is not implemented")
 				}
 				return ec.Directives.Requires(ctx, nil, directive0, scope)
@@ -10202,8 +10805,8 @@ func (ec *executionContext) _Query_responses(ctx context.Context, field graphql.
 			next = directive1
 			return next
 		},
-		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[*ent.Response]) graphql.Marshaler {
-			return ec.marshalNResponseConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *selection.Connection) graphql.Marshaler {
+			return ec.marshalNResponseConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐConnection(ctx, selections, v)
 		},
 		true,
 		true,
@@ -10305,7 +10908,7 @@ func (ec *executionContext) _Query_segments(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Segments(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+			return ec.Resolvers.Query().Segments(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["search"].(*string))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -11203,7 +11806,7 @@ func (ec *executionContext) fieldContext_Response_updatedAt(_ context.Context, f
 	return graphql.NewScalarFieldContext("Response", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _ResponseConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Response]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ResponseConnection_edges(ctx context.Context, field graphql.CollectedField, obj *selection.Connection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -11235,7 +11838,7 @@ func (ec *executionContext) fieldContext_ResponseConnection_edges(_ context.Cont
 	return fc, nil
 }
 
-func (ec *executionContext) _ResponseConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Response]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ResponseConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *selection.Connection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -11267,7 +11870,7 @@ func (ec *executionContext) fieldContext_ResponseConnection_nodes(_ context.Cont
 	return fc, nil
 }
 
-func (ec *executionContext) _ResponseConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Response]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ResponseConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *selection.Connection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -11299,7 +11902,7 @@ func (ec *executionContext) fieldContext_ResponseConnection_pageInfo(_ context.C
 	return fc, nil
 }
 
-func (ec *executionContext) _ResponseConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Response]) (ret graphql.Marshaler) {
+func (ec *executionContext) _ResponseConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *selection.Connection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -11320,6 +11923,29 @@ func (ec *executionContext) _ResponseConnection_totalCount(ctx context.Context, 
 }
 func (ec *executionContext) fieldContext_ResponseConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ResponseConnection", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ResponseConnection_eventCursor(ctx context.Context, field graphql.CollectedField, obj *selection.Connection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ResponseConnection_eventCursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EventCursor(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ResponseConnection_eventCursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ResponseConnection", field, true, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _ResponseEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*ent.Response]) (ret graphql.Marshaler) {
@@ -11973,6 +12599,130 @@ func (ec *executionContext) fieldContext_Segment_feedback(ctx context.Context, f
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Segment_feedback_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Segment_responses(ctx context.Context, field graphql.CollectedField, obj *ent.Segment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Segment_responses(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Segment().Responses(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*selection.Filter), fc.Args["orderBy"].(*selection.Order))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *selection.Connection
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *selection.Connection
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *selection.Connection) graphql.Marshaler {
+			return ec.marshalNResponseConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Segment_responses(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Segment",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ResponseConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Segment_responses_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Segment_contacts(ctx context.Context, field graphql.CollectedField, obj *ent.Segment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Segment_contacts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Segment().Contacts(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *page.Connection[*ent.Contact]
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *page.Connection[*ent.Contact]
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[*ent.Contact]) graphql.Marshaler {
+			return ec.marshalNContactConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Segment_contacts(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Segment",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ContactConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Segment_contacts_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -13661,6 +14411,29 @@ func (ec *executionContext) fieldContext_Viewer_scopes(_ context.Context, field 
 	return graphql.NewScalarFieldContext("Viewer", field, false, false, errors.New("field of type Scope does not have child fields"))
 }
 
+func (ec *executionContext) _Viewer_expiresAt(ctx context.Context, field graphql.CollectedField, obj *model.Viewer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Viewer_expiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Viewer_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Viewer", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
 func (ec *executionContext) ___Directive_name(ctx context.Context, field graphql.CollectedField, obj *introspection.Directive) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14829,6 +15602,50 @@ func (ec *executionContext) unmarshalInputContactInput(ctx context.Context, obj 
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputContactOrder(ctx context.Context, obj any) (contact.Order, error) {
+	var it contact.Order
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["field"]; !present {
+		asMap["field"] = "CREATED_AT"
+	}
+	if _, present := asMap["direction"]; !present {
+		asMap["direction"] = "DESC"
+	}
+
+	fieldsInOrder := [...]string{"field", "direction"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "field":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("field"))
+			data, err := ec.unmarshalNContactOrderField2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcontactᚐOrderField(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Field = data
+		case "direction":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("direction"))
+			data, err := ec.unmarshalNOrderDirection2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐDirection(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Direction = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputCreateAccessTokenInput(ctx context.Context, obj any) (tenant.CreateTokenInput, error) {
 	var it tenant.CreateTokenInput
 	if obj == nil {
@@ -15544,7 +16361,7 @@ func (ec *executionContext) unmarshalInputResponseOrder(ctx context.Context, obj
 			it.Field = data
 		case "direction":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("direction"))
-			data, err := ec.unmarshalNOrderDirection2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐDirection(ctx, v)
+			data, err := ec.unmarshalNOrderDirection2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐDirection(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -17228,6 +18045,44 @@ func (ec *executionContext) _Feedback(ctx context.Context, sel ast.SelectionSet,
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "hours":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Feedback_hours(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "breakdown":
 			field := field
 
@@ -17276,6 +18131,44 @@ func (ec *executionContext) _Feedback(ctx context.Context, sel ast.SelectionSet,
 					}
 				}()
 				res = ec._Feedback_compareTo(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "responses":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Feedback_responses(ctx, field, obj)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -17500,6 +18393,54 @@ func (ec *executionContext) _FeedbackGroup(ctx context.Context, sel ast.Selectio
 			out.Values[i] = ec._FeedbackGroup_feedback(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var hourPointImplementors = []string{"HourPoint"}
+
+func (ec *executionContext) _HourPoint(ctx context.Context, sel ast.SelectionSet, obj *insight.HourPoint) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, hourPointImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("HourPoint")
+		case "start":
+			out.Values[i] = ec._HourPoint_start(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "complete":
+			out.Values[i] = ec._HourPoint_complete(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "score":
+			out.Values[i] = ec._HourPoint_score(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -17948,6 +18889,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 					}
 				}()
 				res = ec._Query_feedback(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "eventCursor":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_eventCursor(ctx, field)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -18459,7 +19422,7 @@ func (ec *executionContext) _Response(ctx context.Context, sel ast.SelectionSet,
 
 var responseConnectionImplementors = []string{"ResponseConnection"}
 
-func (ec *executionContext) _ResponseConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[*ent.Response]) graphql.Marshaler {
+func (ec *executionContext) _ResponseConnection(ctx context.Context, sel ast.SelectionSet, obj *selection.Connection) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, responseConnectionImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -18494,6 +19457,44 @@ func (ec *executionContext) _ResponseConnection(ctx context.Context, sel ast.Sel
 					}
 				}()
 				res = ec._ResponseConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "eventCursor":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ResponseConnection_eventCursor(ctx, field, obj)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -18845,6 +19846,82 @@ func (ec *executionContext) _Segment(ctx context.Context, sel ast.SelectionSet, 
 					}
 				}()
 				res = ec._Segment_feedback(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "responses":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Segment_responses(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "contacts":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Segment_contacts(ctx, field, obj)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -19868,6 +20945,11 @@ func (ec *executionContext) _Viewer(ctx context.Context, sel ast.SelectionSet, o
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "expiresAt":
+			out.Values[i] = ec._Viewer_expiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -20578,6 +21660,23 @@ func (ec *executionContext) unmarshalNContactInput2ᚕgithubᚗcomᚋzerotenᚋz
 	return res, nil
 }
 
+func (ec *executionContext) unmarshalNContactOrderField2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcontactᚐOrderField(ctx context.Context, v any) (contact.OrderField, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := contact.OrderField(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNContactOrderField2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcontactᚐOrderField(ctx context.Context, sel ast.SelectionSet, v contact.OrderField) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNCreateAccessTokenInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋtenantᚐCreateTokenInput(ctx context.Context, v any) (tenant.CreateTokenInput, error) {
 	res, err := ec.unmarshalInputCreateAccessTokenInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -20869,6 +21968,32 @@ func (ec *executionContext) marshalNGroupOrder2githubᚗcomᚋzerotenᚋzeroten�
 	return res
 }
 
+func (ec *executionContext) marshalNHourPoint2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐHourPointᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.HourPoint) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNHourPoint2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐHourPoint(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNHourPoint2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐHourPoint(ctx context.Context, sel ast.SelectionSet, v *insight.HourPoint) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._HourPoint(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNID2string(ctx context.Context, v any) (string, error) {
 	res, err := scalar.UnmarshalID(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -21003,13 +22128,13 @@ func (ec *executionContext) marshalNNode2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋg
 	return ret
 }
 
-func (ec *executionContext) unmarshalNOrderDirection2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐDirection(ctx context.Context, v any) (selection.Direction, error) {
+func (ec *executionContext) unmarshalNOrderDirection2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐDirection(ctx context.Context, v any) (page.Direction, error) {
 	tmp, err := scalar.UnmarshalString(v)
-	res := selection.Direction(tmp)
+	res := page.Direction(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNOrderDirection2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐDirection(ctx context.Context, sel ast.SelectionSet, v selection.Direction) graphql.Marshaler {
+func (ec *executionContext) marshalNOrderDirection2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐDirection(ctx context.Context, sel ast.SelectionSet, v page.Direction) graphql.Marshaler {
 	_ = sel
 	res := scalar.MarshalString(string(v))
 	if res == graphql.Null {
@@ -21104,7 +22229,7 @@ func (ec *executionContext) marshalNResponse2ᚖgithubᚗcomᚋzerotenᚋzeroten
 	return ec._Response(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNResponseConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx context.Context, sel ast.SelectionSet, v *page.Connection[*ent.Response]) graphql.Marshaler {
+func (ec *executionContext) marshalNResponseConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐConnection(ctx context.Context, sel ast.SelectionSet, v *selection.Connection) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -21986,6 +23111,14 @@ func (ec *executionContext) unmarshalOContactInput2ᚖgithubᚗcomᚋzerotenᚋz
 		return nil, nil
 	}
 	res, err := ec.unmarshalInputContactInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOContactOrder2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcontactᚐOrder(ctx context.Context, v any) (*contact.Order, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputContactOrder(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 

@@ -370,6 +370,9 @@ func (c *counting) size(w weight, f *ast.Field, n int) int {
 				return n
 			}
 		}
+		if w.count > 0 {
+			return w.count
+		}
 		return pointsOf["MONTH"]
 	case single, ruled:
 	}

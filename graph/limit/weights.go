@@ -30,8 +30,8 @@ const (
 	bulk
 	// items are those of the page or of the bulk above.
 	items
-	// points are those of a trend, about as many as its `argument` gives in a usual time: each costs what is below it, and
-	// pointsPerCost of them 1.
+	// points are those of a trend, `count` or about as many as its `argument` gives in a usual time: each costs what is below
+	// it, and pointsPerCost of them 1.
 	points
 	// ruled is a list of rules within a rule, which is read as a whole, and shows its size only then.
 	ruled
@@ -58,6 +58,8 @@ var weights = map[string]weight{
 	"*.nodes":      {size: items},
 	"*.totalCount": {own: 2},
 
+	"ResponseConnection.eventCursor": {own: 2}, // the page is read of one moment
+
 	"Query.nodes":  {size: list, argument: "ids"},
 	"Query.traits": {size: list, count: 16},
 	"Trait.values": {own: 10},
@@ -71,6 +73,7 @@ var weights = map[string]weight{
 	"FeedbackGroup.feedback": {own: 1},
 	"Feedback.score":         {own: 1},
 	"Feedback.trend":         {own: 5, size: points, argument: "interval"}, // its points are read together
+	"Feedback.hours":         {own: 5, size: points, count: 14 * 24},       // besides, responses are paid for as they are read
 	"Score.interval":         {own: 1},
 	"Feedback.breakdown":     {own: 5, size: groups, argument: "limit", count: 50},
 	"Feedback.compareTo":     {own: 5},

@@ -201,4 +201,6 @@ type Viewer struct {
 	Tenant *ent.Tenant `json:"tenant,omitempty"`
 	// What the caller may do, as given to the key; wider scopes include the narrower ones.
 	Scopes []auth.Scope `json:"scopes"`
+	// When the key or token ends: a token ends with its key, too. Null where it does not end by itself.
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 }

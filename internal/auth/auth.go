@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -48,6 +49,8 @@ type Caller struct {
 	// Key is the zero UUID where the program itself is calling. A token's is the key that gave it out.
 	Key    uuid.UUID
 	Scopes []Scope
+	// ExpiresAt is when the key or token ends; nil where it does not end by itself.
+	ExpiresAt *time.Time
 	// Token says that it is a token's holder.
 	Token bool
 	// Narrowing is what part of the tenant's feedback is visible to the caller.

@@ -29,13 +29,18 @@ const (
 
 // DayOf is the day that the clocks of loc show at t, MinDay or MaxDay where they show one beyond.
 func DayOf(t time.Time, loc *time.Location) Day {
+	return Day(min(max(shownDay(t, loc), int64(MinDay)), int64(MaxDay)))
+}
+
+// shownDay is DayOf beyond the calendar too.
+func shownDay(t time.Time, loc *time.Location) int64 {
 	_, offset := t.In(loc).Zone()
 	local := t.Unix() + int64(offset)
 	day := local / secondsADay
 	if local%secondsADay < 0 {
 		day--
 	}
-	return Day(min(max(day, int64(MinDay)), int64(MaxDay)))
+	return day
 }
 
 // Of is the day with this date. A date that does not exist is carried on, as by time.Date: 30 February is 2 or 1 March.

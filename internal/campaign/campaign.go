@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 
+	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
 	entcampaign "github.com/zeroten/zeroten/ent/campaign"
@@ -150,10 +151,19 @@ func Get(ctx context.Context, db *store.DB, id uuid.UUID) (*ent.Campaign, error)
 }
 
 // List pages through the campaigns that are visible to the caller, newest first: all of them where status is nil, else
-// those with one of the given.
-func List(ctx context.Context, db *store.DB, args page.Args, status []entcampaign.Status) (*page.Connection[*ent.Campaign], error) {
+// those with one of the given; and where search is a text, those alone whose name holds it, in capital letters or small.
+func List(ctx context.Context, db *store.DB, args page.Args, status []entcampaign.Status, search *string) (*page.Connection[*ent.Campaign], error) {
+	named, err := page.Named(ctx, search, func(ctx context.Context) ([]*ent.Campaign, error) {
+		return db.Ent.Campaign.Query().Select(entcampaign.FieldID, entcampaign.FieldName).All(ctx)
+	}, func(c *ent.Campaign) (uuid.UUID, string) { return c.ID, c.Name })
+	if err != nil {
+		return nil, fmt.Errorf("listing campaigns: %w", err)
+	}
 	query := func() *ent.CampaignQuery {
 		q := db.Ent.Campaign.Query()
+		if named != nil {
+			q.Where(func(s *sql.Selector) { s.Where(store.IDIn(s, named)) })
+		}
 		if status != nil {
 			q.Where(entcampaign.StatusIn(status...))
 		}

@@ -287,7 +287,7 @@ func TestListAndGet(t *testing.T) {
 			t.Run(test.name, func(t *testing.T) {
 				var got []string
 				for args := (page.Args{First: new(2)}); ; {
-					list, err := campaign.List(test.ctx, db, args, test.status)
+					list, err := campaign.List(test.ctx, db, args, test.status, nil)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -308,7 +308,7 @@ func TestListAndGet(t *testing.T) {
 			})
 		}
 		var bad *apierror.Error
-		if _, err := campaign.List(ctx, db, page.Args{First: new(0)}, nil); !errors.As(err, &bad) || bad.Code != apierror.BadRequestCode {
+		if _, err := campaign.List(ctx, db, page.Args{First: new(0)}, nil, nil); !errors.As(err, &bad) || bad.Code != apierror.BadRequestCode {
 			t.Errorf("got %v, want BAD_REQUEST", err)
 		}
 		if c, err := campaign.Get(ctx, db, ids[0]); err != nil || c.Name != "6" {

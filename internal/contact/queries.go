@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 	"unicode"
 
@@ -22,7 +21,7 @@ import (
 )
 
 // MaxSearch is how many characters a text to search for has at most.
-const MaxSearch = 200
+const MaxSearch = page.MaxSearch
 
 // Visible says which of the contacts there are for a caller who is narrowed to a segment; those that there are not may
 // be missing. A nil one is for all others: the database can tell what they are narrowed to.
@@ -106,15 +105,17 @@ func only(ctx context.Context, q *ent.ContactQuery, visible Visible) (*ent.Conta
 	return c, nil
 }
 
-// Filter narrows a list of contacts; what is nil does not.
+// Filter says which contacts a list has, and in what order. What is nil does not narrow.
 type Filter struct {
 	// Search is a text that name, e-mail address or external id holds, in capital letters or small.
 	Search *string
 	// Segment is the text of the id of a saved segment that they are in, by what is known about them now.
 	Segment *string
+	// OrderBy where nil is newest first.
+	OrderBy *Order
 }
 
-// List pages through the contacts that are visible to the caller, newest first. The error is NOT_FOUND where there is no
+// List pages through the contacts that are visible to the caller. The error is NOT_FOUND where there is no
 // such segment, and BAD_REQUEST where its dimensions are still being built, and for what cannot be meant.
 func List(
 	ctx context.Context, db *store.DB, states *settings.States, visible Visible, few Few, args page.Args, filter Filter, now time.Time,
@@ -140,8 +141,13 @@ func List(
 			return nil, err
 		}
 	}
-	list, err := page.Of(ctx, args, page.Order{List: "contacts", Desc: true},
-		func(c *ent.Contact) page.Key { return page.Key{ID: c.ID} }, s.fetch, s.count)
+	order, fetch := filter.OrderBy.page(), s.fetch
+	if filter.OrderBy.byName() {
+		inOrder := named{selection: s, by: filter.OrderBy}
+		inOrder.named = true
+		fetch = inOrder.fetch
+	}
+	list, err := page.Of(ctx, args, order, filter.OrderBy.key, fetch, s.count)
 	if err != nil {
 		return nil, fmt.Errorf("listing contacts: %w", err)
 	}
@@ -155,6 +161,7 @@ type selection struct {
 	where   func(*sql.Selector)
 	tests   []func(*ent.Contact) bool
 	traits  bool // that tests look at
+	named   bool // says that all names are looked at, for their order
 	visible Visible
 	// answered, where they are few, are the ids of all that there are, newest first.
 	answered []uuid.UUID
@@ -198,10 +205,10 @@ func (s *selection) search(text string) {
 		sel.Where(sql.Or(columns...))
 	}
 	if !english {
-		folded := fold(text)
+		holds := page.Holding(text)
 		s.tests = append(s.tests, func(c *ent.Contact) bool {
 			for _, held := range []*string{c.Name, c.Email, c.ExternalID} {
-				if held != nil && strings.Contains(fold(*held), folded) {
+				if held != nil && holds(*held) {
 					return true
 				}
 			}
@@ -209,9 +216,6 @@ func (s *selection) search(text string) {
 		})
 	}
 }
-
-// fold makes texts equal that differ in capitals alone.
-func fold(text string) string { return strings.ToLower(strings.ToUpper(text)) }
 
 // segment looks for those who are in a saved segment, by the dimensions that answer just now.
 func (s *selection) segment(ctx context.Context, states *settings.States, idText string, now time.Time) error {
@@ -424,7 +428,7 @@ const sifted = 500
 // and no more.
 func (s *selection) scan(ctx context.Context, w page.Window, f func(*ent.Contact) bool) error {
 	price := rate.BlindPrice
-	if s.where != nil || s.tests != nil {
+	if s.where != nil || s.tests != nil || s.named {
 		price = rate.BlindSearchPrice
 	}
 	if err := rate.SpendBlind(ctx, price); err != nil {
@@ -447,13 +451,20 @@ func (s *selection) sift(ctx context.Context, w page.Window, f func(*ent.Contact
 	if s.traits {
 		columns = append(columns, entcontact.FieldTraits)
 	}
+	perPoint := rate.RowsPerPoint
+	if s.named && s.tests == nil {
+		columns = append(columns, entcontact.FieldName)
+		if s.visible == nil {
+			perPoint = rate.SearchedPerPoint // no more than a name is looked at
+		}
+	}
 	w.Limit = sifted
 	for {
 		rows, last, err := s.chunk(ctx, &w, columns)
 		if err != nil {
 			return false, err
 		}
-		if err := rate.SpendUnseen(ctx, len(rows)/rate.RowsPerPoint); err != nil {
+		if err := rate.SpendUnseen(ctx, len(rows)/perPoint); err != nil {
 			return false, err
 		}
 		rows = slices.DeleteFunc(rows, func(c *ent.Contact) bool { return !s.holds(c) })

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/rand"
 	"database/sql"
 	"encoding/base64"
 	"encoding/binary"
@@ -72,6 +73,21 @@ func FormatCursor(position int64, mask [16]byte) string {
 	return base64.RawURLEncoding.EncodeToString(block)
 }
 
+// FormatMoment is FormatCursor for where the log stands when something else is read: with a mask, it cannot be told of two of
+// them whether anything came in between.
+func FormatMoment(position int64, mask [16]byte) string {
+	if mask == ([16]byte{}) || position > maxMoment {
+		return FormatCursor(position, mask)
+	}
+	var block [aes.BlockSize]byte
+	_, _ = rand.Read(block[:]) // it does not fail
+	copy(block[:], momentPrefix)
+	number := binary.BigEndian.AppendUint64(nil, uint64(position))
+	copy(block[len(block)-momentBytes:], number[len(number)-momentBytes:])
+	maskOf(mask).Encrypt(block[:], block[:])
+	return base64.RawURLEncoding.EncodeToString(block[:])
+}
+
 // ParseCursor reads a cursor of callers with the same mask; the empty text is the beginning of the log. The error is
 // BAD_REQUEST.
 func ParseCursor(text string, mask [16]byte) (position int64, err error) {
@@ -97,6 +113,10 @@ func ParseCursor(text string, mask [16]byte) (position int64, err error) {
 			return 0, none
 		}
 		maskOf(mask).Decrypt(plain, plain)
+		if bytes.HasPrefix(plain, []byte(momentPrefix)) {
+			clear(plain[:len(plain)-momentBytes])
+			return int64(binary.BigEndian.Uint64(plain[len(plain)-8:])), nil
+		}
 		number, ok := bytes.CutPrefix(plain, []byte(maskedPrefix))
 		if !ok {
 			return 0, none
@@ -121,6 +141,10 @@ const (
 	cursorPrefix = "log:"
 	maskedPrefix = "position" // half a block
 	maxCursor    = 40
+	// A moment's block has a prefix, random bytes, and a position of momentBytes.
+	momentPrefix = "seen"
+	momentBytes  = 6
+	maxMoment    = 1<<(8*momentBytes) - 1
 )
 
 // maxEvents is how many entries ReadEntries gives at once.

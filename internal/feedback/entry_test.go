@@ -84,6 +84,34 @@ func TestCursorsAreRead(t *testing.T) {
 	})
 }
 
+// A moment is read as its position, by the same mask alone; masked ones of one position have nothing in common, and are of
+// the form of all others.
+func TestMomentsAreRead(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		position := rapid.Int64Min(0).Draw(t, "position")
+		if rapid.Bool().Draw(t, "usual") {
+			position &= 1<<48 - 1
+		}
+		mask := [16]byte{rapid.Byte().Draw(t, "mask")} // zero, too
+		text, again := feedback.FormatMoment(position, mask), feedback.FormatMoment(position, mask)
+		for _, text := range []string{text, again} {
+			if got, err := feedback.ParseCursor(text, mask); err != nil || got != position {
+				t.Fatalf("%q of %d is read as %d, %v", text, position, got, err)
+			}
+			if got, err := feedback.ParseCursor(text, [16]byte{mask[0] + 1}); err == nil {
+				t.Fatalf("%q of %d is read as %d with another mask", text, position, got)
+			}
+		}
+		event := feedback.FormatCursor(position, mask)
+		switch {
+		case mask == [16]byte{} && (text != event || again != event):
+			t.Fatalf("%d is %q and %q, and as an event %q", position, text, again, event)
+		case mask != [16]byte{} && position < 1<<48 && (text == again || len(text) != len(event)):
+			t.Fatalf("%d is %q and %q, and as an event %q", position, text, again, event)
+		}
+	})
+}
+
 // FuzzParseCursor wants one text, and no other, for each position.
 func FuzzParseCursor(f *testing.F) {
 	for _, text := range []string{"", "bG9nOjE", "bG9nOjE=", "bG9nOjF", "bG9nOi0x", "log:1", "bG9nOjkyMjMzNzIwMzY4NTQ3NzU4MDg", "\x00", "é"} {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent/response"
+	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/segment"
@@ -42,6 +43,22 @@ func (s *source) written(bytes int) (points int) {
 	points = s.unpaid / filterBytesPerPoint
 	s.unpaid -= points * filterBytesPerPoint
 	return points
+}
+
+// Listed is what a list of this body's responses chooses, narrowed further by words or comments: exactly what its score
+// counts. Anything else that narrows is BAD_REQUEST.
+func (f *Feedback) Listed(further selection.Filter) (selection.Filter, selection.Within, error) {
+	filter, within := f.source.filter, f.source.within
+	filter.Search, filter.HasComment = further.Search, further.HasComment
+	further.Search, further.HasComment = nil, nil
+	if !reflect.DeepEqual(further, selection.Filter{}) {
+		return filter, within, apierror.BadRequest("filter: the responses of a body of feedback are narrowed further by search and hasComment alone. Give the rest to the feedback.")
+	}
+	if filter.Last != nil { // which days these are was settled when the body was chosen
+		filter.From, filter.To, filter.Last = &f.source.from, &f.source.to, nil
+	}
+	within.Group = f.group.selected()
+	return filter, within, nil
 }
 
 // filter is a filter that means this body of feedback, wherever it is asked; ok is false where none can.

@@ -12,18 +12,19 @@ import (
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/nps"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/trait"
 )
 
 // The keys that a breakdown knows besides the tenant's dimensions.
 const (
-	byChannel  = "channel"
-	byVariant  = "variant"
-	byCampaign = "campaign"
+	byChannel  = selection.ByChannel
+	byVariant  = selection.ByVariant
+	byCampaign = selection.ByCampaign
 )
 
-// pair holds the values of one or two keys; the second is empty where there is one.
-type pair [2]string
+// pair holds the values of one or two keys.
+type pair = selection.Values
 
 // rest is what the groups beyond the limit are called.
 func rest(by []string) pair {
@@ -71,6 +72,14 @@ type group struct {
 	values pair
 	// not, where not nil, makes this the group of all values but these.
 	not []pair
+}
+
+// selected is the group as lists choose it.
+func (g *group) selected() *selection.Group {
+	if g == nil {
+		return nil
+	}
+	return &selection.Group{Of: g.cut.of.selected(), By: g.cut.by, Is: g.values, Not: g.not}
 }
 
 func (g *group) divide(sp *split) {

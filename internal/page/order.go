@@ -14,6 +14,15 @@ import (
 // idColumn breaks ties, and is the order of lists that have no other.
 const idColumn = "id"
 
+// Direction of an order, as the API has it.
+type Direction string
+
+// The directions of the schema.
+const (
+	Ascending  Direction = "ASC"
+	Descending Direction = "DESC"
+)
+
 // Order is the order of a list: by a column, and by id in the same direction where that is equal.
 // Rows without a value come last in either direction.
 type Order struct {

@@ -59,6 +59,8 @@ const maxPeriod = 10_000
 // Within is what a filter stands below: what of a campaign, or of a segment, it is to choose from.
 type Within struct {
 	Campaign, Segment uuid.UUID
+	// Group, where not nil, is the part of that.
+	Group *Group
 }
 
 // Selection is a filter resolved for one state of a tenant.
@@ -87,6 +89,7 @@ type Selection struct {
 	hasComment *bool
 	// sievesVariants says that a response may be counted as another variant than its own.
 	sievesVariants bool
+	groups         []grouped
 	// profiles are known once they were asked for.
 	profiles trait.Set
 }
@@ -97,7 +100,7 @@ type Selection struct {
 func (f *Filter) Select(ctx context.Context, s *settings.State, within Within, now time.Time) (*Selection, error) {
 	sel := &Selection{state: s, From: cube.Earliest, To: cube.Latest, narrowing: auth.Narrowed(ctx)}
 	for _, resolve := range []func(*Selection, Within, time.Time) error{
-		f.selectCampaigns, f.selectSegments, f.selectDays, f.selectRest,
+		f.selectCampaigns, f.selectSegments, f.selectDays, f.selectRest, selectGroups,
 	} {
 		if err := resolve(sel, within, now); err != nil {
 			return nil, err
@@ -314,6 +317,11 @@ func (sel *Selection) Profiles(ctx context.Context) (trait.Set, error) {
 	if sel.variants != nil {
 		found.And(all.Column(trait.Variants).Where(sel.matchesVariant))
 	}
+	for i := range sel.groups {
+		if g := &sel.groups[i]; !g.byCampaign {
+			found.And(g.among(all))
+		}
+	}
 	sel.profiles = found
 	return found, nil
 }
@@ -328,7 +336,9 @@ func (sel *Selection) Query(ctx context.Context) (cube.Query, error) {
 }
 
 // sieves reports whether it takes a response's profile to tell whether it is in the selection.
-func (sel *Selection) sieves() bool { return len(sel.segments) > 0 || sel.sievesVariants }
+func (sel *Selection) sieves() bool {
+	return len(sel.segments) > 0 || sel.sievesVariants || len(sel.groups) > 0
+}
 
 // matchesProfile reports whether the response is in the filter's segments and of its variants, by the profile that it is
 // counted under.
@@ -336,11 +346,11 @@ func (sel *Selection) matchesProfile(r *ent.Response) bool {
 	if !sel.sieves() {
 		return sel.matchesVariant(variantOf(r.Variant))
 	}
-	return sel.matchesPlaced(sel.state.Active.Placed(feedback.Fact(r)))
+	return sel.matchesPlaced(r.CampaignID, sel.state.Active.Placed(feedback.Fact(r)))
 }
 
-func (sel *Selection) matchesPlaced(p trait.Profile) bool {
-	return sel.matchesVariant(p.Variant) && sel.matchesValues(p.Values)
+func (sel *Selection) matchesPlaced(campaign uuid.UUID, p trait.Profile) bool {
+	return sel.matchesVariant(p.Variant) && sel.matchesValues(p.Values) && sel.matchesGroups(campaign, p)
 }
 
 func (sel *Selection) matchesVariant(variant string) bool {

@@ -2,6 +2,7 @@ package selection
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -15,6 +16,7 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/rate"
@@ -32,12 +34,12 @@ const (
 )
 
 // Direction of an order.
-type Direction string
+type Direction = page.Direction
 
 // The directions of the schema.
 const (
-	Ascending  Direction = "ASC"
-	Descending Direction = "DESC"
+	Ascending  = page.Ascending
+	Descending = page.Descending
 )
 
 // Order of a list of responses. The zero value is newest first.
@@ -72,7 +74,7 @@ func (o *Order) key(r *ent.Response) page.Key {
 
 // List lists the caller's tenant's responses, as far as they are visible to the caller. What the database cannot tell,
 // whether a response is in a segment and what words it holds, is found by reading on; for segments, only on the days that the cube has them on.
-func List(ctx context.Context, db *store.DB, states *settings.States, f Filter, within Within, args page.Args, order *Order, now time.Time) (*page.Connection[*ent.Response], error) {
+func List(ctx context.Context, db *store.DB, states *settings.States, f Filter, within Within, args page.Args, order *Order, now time.Time) (*Connection, error) {
 	sel := &Selection{From: cube.Earliest, To: cube.Latest}
 	var state *settings.State
 	if !reflect.DeepEqual(f, Filter{}) || within != (Within{}) || !auth.Narrowed(ctx).IsZero() {
@@ -103,7 +105,7 @@ func List(ctx context.Context, db *store.DB, states *settings.States, f Filter, 
 					return err
 				}
 			}
-			n, err = sel.count(ctx, db)
+			n, err = sel.count(ctx, db.Now())
 			return err
 		}
 		if state == nil {
@@ -113,7 +115,8 @@ func List(ctx context.Context, db *store.DB, states *settings.States, f Filter, 
 		}
 		return n, err
 	}
-	return page.Of(ctx, args, order.page(), key, fetch, count)
+	rows, err := page.Of(ctx, args, order.page(), key, fetch, count)
+	return &Connection{Connection: rows}, err
 }
 
 // paying is the context for looking at rows one by one. Only who is narrowed to a segment does not know of some of them: what
@@ -288,13 +291,17 @@ func (sel *Selection) count(ctx context.Context, db *store.DB) (int, error) {
 		if err != nil {
 			return 0, err
 		}
+		joint := sel.groupsByCampaign()
+		q.ByCampaign, q.ByProfile = joint, joint
 		cells, err := cube.Read(ctx, db, &sel.state.Generations, q)
 		if err != nil {
 			return 0, err
 		}
 		var n int64
 		for i := range int32(cells.Len()) {
-			n += cells.Count(i)
+			if !joint || sel.groupsCount(cells.Campaign(i), cells.Profile(i)) {
+				n += cells.Count(i)
+			}
 		}
 		return int(n), nil
 	}
@@ -302,7 +309,37 @@ func (sel *Selection) count(ctx context.Context, db *store.DB) (int, error) {
 }
 
 // Connection is a page of responses, as the API has it.
-type Connection = page.Connection[*ent.Response]
+type Connection struct {
+	*page.Connection[*ent.Response]
+
+	// position is where the log stood when the page was read; nil where it was not asked for.
+	position *int64
+}
+
+// At reads a page by read, of one moment, and with it where the log stands then: what is told after that is not on the page
+// yet, as it will be, and everything else is.
+func At(ctx context.Context, db *store.DB, read func(then *store.DB) (*Connection, error)) (c *Connection, err error) {
+	err = db.At(ctx, func(then *store.DB) error {
+		marks, err := then.Marks(ctx, []uuid.UUID{auth.Tenant(ctx)}) // before all else: the moment begins with it
+		if err != nil {
+			return err
+		}
+		if c, err = read(then); err == nil {
+			c.position = new(marks[auth.Tenant(ctx)].Position)
+		}
+		return err
+	})
+	return c, err
+}
+
+// EventCursor is where the log stood when the page was read, for the context's caller. The page must come from At.
+func (c *Connection) EventCursor(ctx context.Context) (string, error) {
+	if c.position == nil {
+		return "", errors.New("selection: nobody asked where the log stands when the page was read")
+	}
+	caller, _ := auth.From(ctx)
+	return feedback.FormatMoment(*c.position, caller.Mask), nil
+}
 
 // Edge is a row of such a page.
 type Edge = page.Edge[*ent.Response]

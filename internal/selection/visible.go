@@ -140,7 +140,7 @@ func FewContacts(ctx context.Context, db *store.DB, states *settings.States) (id
 }
 
 // OfContact lists what one contact of the caller's tenant answered, newest first, as far as it is visible to the caller.
-func OfContact(ctx context.Context, db *store.DB, states *settings.States, contact uuid.UUID, args page.Args) (*page.Connection[*ent.Response], error) {
+func OfContact(ctx context.Context, db *store.DB, states *settings.States, contact uuid.UUID, args page.Args) (*Connection, error) {
 	sel, err := everything(ctx, states)
 	if err != nil {
 		return nil, err
@@ -152,13 +152,14 @@ func OfContact(ctx context.Context, db *store.DB, states *settings.States, conta
 		l, err = sel.list(ctx, db, contact, nil, w)
 		return l.rows, err
 	}
-	return page.Of(ctx, args, p, (*Order)(nil).key, fetch, func(ctx context.Context) (int, error) {
+	rows, err := page.Of(ctx, args, p, (*Order)(nil).key, fetch, func(ctx context.Context) (int, error) {
 		if l.total != nil {
 			return *l.total, nil
 		}
 		if sel.Campaigns == nil && !sel.sieves() {
-			return db.Ent.Response.Query().Where(response.ContactID(contact)).Count(ctx)
+			return db.Now().Ent.Response.Query().Where(response.ContactID(contact)).Count(ctx)
 		}
-		return newWalk(sel, db, contact, nil).count(ctx)
+		return newWalk(sel, db.Now(), contact, nil).count(ctx)
 	})
+	return &Connection{Connection: rows}, err
 }

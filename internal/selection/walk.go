@@ -55,8 +55,8 @@ type walk struct {
 	query   *search.Query
 	indexed *route
 	unpaid  float64
-	// contacts says that it is asked for whose the responses are.
-	contacts bool
+	// contacts says that it is asked for whose the responses are, scored for when they were given, and their scores.
+	contacts, scored bool
 	// ended says that all that the window has was gone through, and total is then how much that is.
 	ended bool
 	total int
@@ -171,10 +171,10 @@ func (k *walk) columns(way route, r *looked) []column {
 	byID := way.index.Column == ""
 	columns := []column{{response.FieldID, &r.id}}
 	early := sel.sieves() && !k.late(way)
-	if !byID || early || s.first != cube.Earliest || s.last != cube.Latest {
+	if !byID || k.scored || early || s.first != cube.Earliest || s.last != cube.Latest {
 		columns = append(columns, column{response.FieldRespondedAt, &r.respondedAt})
 	}
-	if !byID || sel.Scores != nil {
+	if !byID || k.scored || sel.Scores != nil {
 		columns = append(columns, column{response.FieldScore, &r.score})
 	}
 	return append(columns, k.rest(r, early)...)
@@ -183,7 +183,7 @@ func (k *walk) columns(way route, r *looked) []column {
 // rest are the columns that tell whether a response is in the selection, besides its time and its score.
 func (k *walk) rest(r *looked, early bool) (columns []column) {
 	sel := k.sel
-	if sel.Campaigns != nil {
+	if sel.Campaigns != nil || early && sel.groupsByCampaign() {
 		columns = append(columns, column{response.FieldCampaignID, &r.campaign})
 	}
 	if k.contacts {
@@ -431,7 +431,7 @@ func (k *walk) payBlind(ctx context.Context) error {
 	switch {
 	case k.contact == uuid.Nil && k.sel.unindexed():
 		return rate.SpendBlind(ctx, rate.BlindSearchPrice)
-	case k.contact == uuid.Nil && k.sel.sieves() && (k.contacts || k.order.page().Column == response.FieldScore):
+	case k.contact == uuid.Nil && k.sel.sieves() && (k.contacts || k.scored || k.order.page().Column == response.FieldScore):
 		return rate.SpendBlind(ctx, rate.BlindSortPrice)
 	case k.sel.sieves():
 		return rate.SpendBlind(ctx, rate.BlindPrice)
@@ -838,6 +838,9 @@ func (k *walk) again(
 		if k.sel.channels != nil {
 			columns = append(columns, column{response.FieldChannel, &r.channel})
 		}
+		if k.sel.groupsByCampaign() {
+			columns = append(columns, column{response.FieldCampaignID, &r.campaign})
+		}
 	}
 	ids := make([]uuid.UUID, len(passed))
 	for i := range passed {
@@ -977,5 +980,5 @@ func (r *looked) in(sel *Selection) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("response %s: %w", r.id, err)
 	}
-	return sel.matchesPlaced(g.Profiles.Placed(string(r.channel), variantOf(r.shown()), values)), nil
+	return sel.matchesPlaced(r.campaign, g.Profiles.Placed(string(r.channel), variantOf(r.shown()), values)), nil
 }

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 
+	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
+	entsegment "github.com/zeroten/zeroten/ent/segment"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/id"
@@ -162,14 +164,28 @@ func GetSegment(ctx context.Context, db *store.DB, id uuid.UUID) (*ent.Segment, 
 	return found, nil
 }
 
-// ListSegments pages through the segments that are visible to the caller, newest first.
-func ListSegments(ctx context.Context, db *store.DB, args page.Args) (*page.Connection[*ent.Segment], error) {
+// ListSegments pages through the segments that are visible to the caller, newest first; where search is a text, those alone
+// whose name holds it, in capital letters or small.
+func ListSegments(ctx context.Context, db *store.DB, args page.Args, search *string) (*page.Connection[*ent.Segment], error) {
+	named, err := page.Named(ctx, search, func(ctx context.Context) ([]*ent.Segment, error) {
+		return db.Ent.Segment.Query().Select(entsegment.FieldID, entsegment.FieldName).All(ctx)
+	}, func(g *ent.Segment) (uuid.UUID, string) { return g.ID, g.Name })
+	if err != nil {
+		return nil, fmt.Errorf("listing segments: %w", err)
+	}
+	query := func() *ent.SegmentQuery {
+		q := db.Ent.Segment.Query()
+		if named != nil {
+			q.Where(func(s *sql.Selector) { s.Where(store.IDIn(s, named)) })
+		}
+		return q
+	}
 	list, err := page.Of(ctx, args, page.Order{List: "segments", Desc: true},
 		func(g *ent.Segment) page.Key { return page.Key{ID: g.ID} },
 		func(ctx context.Context, w page.Window) ([]*ent.Segment, error) {
-			return db.Ent.Segment.Query().Where(w.Apply).All(ctx)
+			return query().Where(w.Apply).All(ctx)
 		},
-		func(ctx context.Context) (int, error) { return db.Ent.Segment.Query().Count(ctx) })
+		func(ctx context.Context) (int, error) { return query().Count(ctx) })
 	if err != nil {
 		return nil, fmt.Errorf("listing segments: %w", err)
 	}

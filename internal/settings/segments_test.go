@@ -106,7 +106,7 @@ func TestCreateSegment(t *testing.T) {
 				}
 			})
 		}
-		all, err := settings.ListSegments(ctx, db, page.Args{})
+		all, err := settings.ListSegments(ctx, db, page.Args{}, nil)
 		if err != nil || len(all.Edges) != 2 {
 			t.Errorf("got %v, %v; want the 2 that were not refused", all, err)
 		}
@@ -210,7 +210,7 @@ func TestListSegments(t *testing.T) {
 		}
 		var got []string
 		for args := (page.Args{Last: new(2)}); ; {
-			list, err := settings.ListSegments(ctx, db, args)
+			list, err := settings.ListSegments(ctx, db, args, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -228,7 +228,7 @@ func TestListSegments(t *testing.T) {
 		if want := []string{"0", "1", "2", "3", "4"}; !slices.Equal(got, want) {
 			t.Errorf("backwards: got %v, want %v", got, want)
 		}
-		if list, err := settings.ListSegments(other, db, page.Args{}); err != nil || len(list.Edges) != 0 {
+		if list, err := settings.ListSegments(other, db, page.Args{}, nil); err != nil || len(list.Edges) != 0 {
 			t.Errorf("another tenant got %v, %v", list, err)
 		}
 	})
@@ -255,7 +255,7 @@ func TestNarrowedSegments(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				ctx := auth.With(ctx, auth.Caller{Tenant: auth.Tenant(ctx), Scopes: []auth.Scope{auth.Read}, Token: true, Narrowing: test.narrowing})
-				list, err := settings.ListSegments(ctx, db, page.Args{})
+				list, err := settings.ListSegments(ctx, db, page.Args{}, nil)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -120,6 +120,9 @@ func (p *prepared) close() {
 
 // Query runs a statement, prepared once, on the reading connections.
 func (db *DB) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if db.moment != nil {
+		return counting{db.moment, db.prepared}.QueryContext(ctx, query, args...)
+	}
 	return db.prepared.QueryContext(ctx, query, args...)
 }
 

@@ -16,12 +16,14 @@ const maxScans = 2
 // others wait. Whoever looks pays for the rows, by their number and never by the time that it took: an operation costs the
 // same on any machine.
 func (db *DB) Sift(ctx context.Context, statement func() error) error {
-	select {
-	case db.scans <- struct{}{}:
-	case <-ctx.Done():
-		return fmt.Errorf("waiting to read: %w", context.Cause(ctx))
+	if db.moment == nil { // of moments there are few anyway, and none may wait for others
+		select {
+		case db.scans <- struct{}{}:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting to read: %w", context.Cause(ctx))
+		}
+		defer func() { <-db.scans }()
 	}
-	defer func() { <-db.scans }()
 	if err := rate.Spend(ctx, 0); err != nil {
 		return err // others of the caller's have used it up meanwhile
 	}

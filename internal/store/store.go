@@ -60,8 +60,11 @@ type DB struct {
 	// turns has room for one who writes: SQLite has one writer, and those who wait for it are served in the order in
 	// which they came. It is nil on PostgreSQL.
 	turns chan struct{}
-	// scans has room for as many statements as may read on through many rows at once.
-	scans chan struct{}
+	// scans has room for as many statements as may read on through many rows at once, and moments for as many as may be read
+	// at once. now is the database that moment, a transaction, is of; both are nil of all but what At gives.
+	scans, moments chan struct{}
+	moment         *sql.Tx
+	now            *DB
 
 	// postgres says how connections are opened, dialer makes them; both are for PostgreSQL alone.
 	postgres postgresConfig
@@ -112,7 +115,7 @@ func Open(ctx context.Context, databaseURL string, opts Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening database %s: %w", redact(databaseURL), err)
 	}
-	db.url, db.scans = databaseURL, make(chan struct{}, maxScans)
+	db.url, db.scans, db.moments = databaseURL, make(chan struct{}, maxScans), make(chan struct{}, maxMoments)
 	if db.prepared, err = newPrepared(db.Reader); err != nil {
 		return nil, errors.Join(err, db.Reader.Close(), db.Writer.Close())
 	}
@@ -291,6 +294,9 @@ func (d within) Tx(context.Context) (dialect.Tx, error) { return dialect.NopTx(d
 
 // Snapshot runs f in a transaction that sees the database as it is at one moment, and changes nothing.
 func (db *DB) Snapshot(ctx context.Context, f func(tx *Tx) error) error {
+	if db.moment != nil {
+		return f(&Tx{Ent: db.Ent, SQL: db.moment})
+	}
 	var opts *sql.TxOptions
 	if db.Dialect == Postgres {
 		// SQLite's transactions are snapshots anyway.

@@ -94,7 +94,7 @@ func (k *Keys) Authenticate(ctx context.Context, secret string) (auth.Caller, er
 	if err != nil {
 		return auth.Caller{}, err
 	}
-	return auth.Caller{Tenant: key.TenantID, Key: key.ID, Scopes: key.Scopes}, nil
+	return auth.Caller{Tenant: key.TenantID, Key: key.ID, Scopes: key.Scopes, ExpiresAt: key.ExpiresAt}, nil
 }
 
 // Seen reports whether the secret is no guess: that of a key which was looked up lately and is there, or a token that was

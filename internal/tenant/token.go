@@ -320,7 +320,10 @@ func (k *Keys) authenticateToken(ctx context.Context, secret string) (auth.Calle
 	if slices.ContainsFunc(t.scopes, func(s auth.Scope) bool { return !giver.May(s) }) {
 		return auth.Caller{}, unauthenticated() // whatever signed it
 	}
-	caller := auth.Caller{Tenant: t.tenant, Key: t.key, Scopes: t.scopes, Token: true, Narrowing: t.narrowing}
+	caller := auth.Caller{Tenant: t.tenant, Key: t.key, Scopes: t.scopes, ExpiresAt: &t.expires, Token: true, Narrowing: t.narrowing}
+	if parent.ExpiresAt != nil && parent.ExpiresAt.Before(t.expires) {
+		caller.ExpiresAt = parent.ExpiresAt
+	}
 	if !t.narrowing.IsZero() {
 		// The same for all tokens of the key, so that a new token goes on where the last one was.
 		mask := hmac.New(sha256.New, parent.Hash)

@@ -132,7 +132,10 @@ func TestCreateToken(t *testing.T) {
 				if (got.Mask == [16]byte{}) != want.Narrowing.IsZero() {
 					t.Errorf("the mask is %x", got.Mask)
 				}
-				got.Mask = want.Mask
+				if got.ExpiresAt == nil || !got.ExpiresAt.Equal(expiresAt) {
+					t.Errorf("ends at %v, want %v", got.ExpiresAt, expiresAt)
+				}
+				got.Mask, got.ExpiresAt = want.Mask, nil
 				want.Tenant, want.Key, want.Token = key.TenantID, key.ID, true
 				if fmt.Sprint(got) != fmt.Sprint(want) {
 					t.Errorf("lets in %+v, want %+v", got, want)
@@ -605,6 +608,43 @@ func TestWhyIsForHolders(t *testing.T) {
 		}
 		if n := reads.Load(); n != 0 {
 			t.Errorf("%d reads for guesses that were made just before", n)
+		}
+	})
+}
+
+// Whoever calls can know when they are let in no more: by the end of the key, or of the token, whichever comes first, also where
+// the key was given an end after it made the token.
+func TestCallersKnowWhenTheyEnd(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx, _ := made(t, db, "Tenant")
+		c := newClock()
+		k := newKeys(db, c.now)
+		defer k.Close()
+		soon := c.now().Add(time.Minute).Truncate(time.Second)
+		endless, forEver := newKey(t, ctx, db, nil)
+		_, forNow := newKey(t, ctx, db, &soon)
+		if caller := letIn(t, k, forEver); caller.ExpiresAt != nil {
+			t.Errorf("a key without an end ends at %v", caller.ExpiresAt)
+		}
+		if caller := letIn(t, k, forNow); caller.ExpiresAt == nil || !caller.ExpiresAt.Equal(soon) {
+			t.Errorf("a key ends at %v, want %v", caller.ExpiresAt, soon)
+		}
+		by := auth.With(ctx, auth.Caller{Tenant: endless.TenantID, Key: endless.ID, Scopes: endless.Scopes})
+		token, ends := newToken(t, by, db, c.now(), 3600)
+		if caller := letIn(t, k, token); caller.ExpiresAt == nil || !caller.ExpiresAt.Equal(ends) {
+			t.Errorf("a token ends at %v, want %v", caller.ExpiresAt, ends)
+		}
+		err := db.Write(ctx, func(tx *store.Tx) error {
+			_, err := tx.SQL.ExecContext(ctx, `UPDATE api_keys SET expires_at = $1 WHERE id = $2`, soon, endless.ID)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		late := newKeys(db, c.now)
+		defer late.Close()
+		if caller := letIn(t, late, token); caller.ExpiresAt == nil || !caller.ExpiresAt.Equal(soon) {
+			t.Errorf("a token of a key that ends at %v ends at %v", soon, caller.ExpiresAt)
 		}
 	})
 }
