@@ -139,11 +139,13 @@ type part struct {
 	responses, campaigns, segments []string
 	// of are the responses of each contact that there is.
 	of map[string][]string
+	// about are the ids that other things were made with: there are those for which there are all of these.
+	about map[string][]string
 }
 
 func (h *house) part(t *testing.T, c *company, n narrowing) part {
 	t.Helper()
-	p := part{of: map[string][]string{}}
+	p := part{of: map[string][]string{}, about: c.about}
 	var contacts map[string]string
 	p.responses, contacts = h.ids(t, c.secrets[auth.Read], `{ responses(%s, filter: { `+c.own(n.filter)+` }) { totalCount pageInfo { hasNextPage hasPreviousPage endCursor } nodes { id contact { id } } } }`)
 	for _, r := range p.responses {
@@ -175,6 +177,11 @@ func (p part) has(name, id string) bool {
 		return p.of[id] != nil
 	case "key":
 		return false
+	}
+	for _, of := range p.about[id] {
+		if kind, _, _ := strings.Cut(of, "_"); !p.has(kind+":", of) {
+			return false
+		}
 	}
 	return true
 }

@@ -208,6 +208,8 @@ type company struct {
 	secrets map[auth.Scope]string
 	// ids are the ids of what it has, by names such as `camp:Relationship`.
 	ids map[string]string
+	// about are the ids that something was made with, by its own.
+	about map[string][]string
 }
 
 func (h *house) found(t testing.TB, name string) *company {
@@ -220,6 +222,7 @@ func (h *house) found(t testing.TB, name string) *company {
 		ctx:     auth.ForTenant(t.Context(), made.ID),
 		secrets: map[auth.Scope]string{auth.Admin: secret, auth.Operator: h.operator},
 		ids:     map[string]string{"tenant:own": made.NodeID()},
+		about:   map[string][]string{},
 	}
 	for _, scope := range []auth.Scope{auth.Collect, auth.Read, auth.Manage} {
 		key, secret, err := tenant.CreateKey(c.ctx, h.DB, tenant.CreateKeyInput{Name: string(scope), Scopes: []auth.Scope{scope}})
@@ -299,12 +302,13 @@ func (h *house) makeOthers(t testing.TB, c *company) {
 			continue
 		}
 		r, _ := mutationRecipe(s, makes, "id")
-		a := h.ask(t, c.secrets[r.scope], c.own(r.text), nil)
+		text := c.own(r.text)
+		a := h.ask(t, c.secrets[r.scope], text, nil)
 		made := regexp.MustCompile(`"(` + string(kind) + `_[^"]+)"`).FindStringSubmatch(a.text)
 		if made == nil {
 			t.Fatalf("%s makes none: %s", r.text, a.text)
 		}
-		c.ids[string(kind)+":made"] = made[1]
+		c.ids[string(kind)+":made"], c.about[made[1]] = made[1], typeIDs.FindAllString(text, -1)
 	}
 }
 
