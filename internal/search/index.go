@@ -10,6 +10,7 @@
 package search
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -227,7 +228,7 @@ func Propose(ctx context.Context, db *store.DB, tenant uuid.UUID, q *Query, camp
 			return nil, false, fmt.Errorf("reading what the index lacks: %w", err)
 		}
 	}
-	slices.SortFunc(ids, func(a, b uuid.UUID) int { return strings.Compare(string(a[:]), string(b[:])) })
+	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
 	return slices.Compact(ids), true, nil
 }
 

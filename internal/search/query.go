@@ -75,7 +75,7 @@ func (o owner) ofPiece(p piece, begins, ends bool) *Query {
 	case signs:
 		var all []*Query
 		before := ""
-		for _, sign := range strings.Split(p.text, "") {
+		for sign := range strings.SplitSeq(p.text, "") {
 			if before != "" {
 				all = append(all, &Query{token: o.token(ofSigns, before+sign)})
 			}
