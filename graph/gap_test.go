@@ -77,7 +77,13 @@ func (b *busy) write(seed int, stop <-chan struct{}, wrote chan<- struct{}) {
 			b.mu.Lock()
 			b.err = err
 			b.mu.Unlock()
-			return
+			for { // nobody waits for what does not come
+				select {
+				case <-stop:
+					return
+				case wrote <- struct{}{}:
+				}
+			}
 		}
 		select {
 		case wrote <- struct{}{}:

@@ -94,12 +94,11 @@ func (r *Resolver) responses(ctx context.Context, filter *selection.Filter, with
 
 // paged reads a page of responses, with the log's position where that is asked for, and tells the loaders of its rows.
 func (r *Resolver) paged(ctx context.Context, read func(*store.DB) (*selection.Connection, error)) (*selection.Connection, error) {
-	c, err := (*selection.Connection)(nil), error(nil)
 	if asksFor(ctx, "ResponseConnection", "eventCursor") {
-		c, err = selection.At(ctx, r.DB, read)
-	} else {
-		c, err = read(r.DB)
+		now := read
+		read = func(db *store.DB) (*selection.Connection, error) { return selection.At(ctx, db, now) }
 	}
+	c, err := read(r.DB)
 	if err != nil {
 		return nil, err
 	}
