@@ -263,7 +263,7 @@ var named = regexp.MustCompile(`<[a-z]+:[^>]+>`)
 func (c *company) own(text string) string {
 	return named.ReplaceAllStringFunc(text, func(name string) string {
 		name = strings.Trim(name, "<>")
-		if kind, any := strings.CutPrefix(name, "any:"); any {
+		if kind, is := strings.CutPrefix(name, "any:"); is {
 			return c.first(id.Kind(kind))
 		}
 		return c.ids[name]

@@ -147,7 +147,7 @@ const (
 )
 
 // Refusal is why somebody is not let in, or not served, as plain values: each protocol has words of its own for it.
-type Refusal struct {
+type Refusal struct { //nolint:errname // edge.Refusal says it
 	Why Why
 	// Of is the kind of holder that has too many connections, or opens them too often.
 	Of Kind
