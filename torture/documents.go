@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -35,6 +36,11 @@ const (
 	forgottenCampaigns = 2
 	// quietCampaigns have one answer each.
 	quietCampaigns = 99
+	// firstAnswers are the first, of which those of contacts have a value that nobody else has.
+	firstAnswers = 3_000
+	// Every busyEvery-th answer came on the one busy day, so many days ago; every kioskEvery-th is of one contact.
+	busyEvery, busyAgo = 4, 200
+	kioskEvery         = 10
 )
 
 // documents asks random legal documents up to the limits, one at a time, and measures what each takes.
@@ -117,7 +123,8 @@ func (t *torture) documents(ctx context.Context, database string) (tried, outcom
 	}
 	slices.SortStableFunc(all, func(a, b cost) int { return cmp.Compare(b.processor, a.processor) })
 	slowest := all[0]
-	t.keep("slowest", all[:max(5, slices.IndexFunc(all, func(c cost) bool { return !c.excessive(bound) }))])
+	t.keep("excessive", slices.DeleteFunc(slices.Clone(all), func(c cost) bool { return !c.excessive(bound) }))
+	t.keep("slowest", all[:5])
 	slices.SortStableFunc(all, func(a, b cost) int { return cmp.Compare(b.memory, a.memory) })
 	largest := all[0]
 	t.keep("largest", all[:5])
@@ -230,6 +237,7 @@ type writer struct {
 	schema  *ast.Schema
 	ids     map[string][]string // by prefix
 	quiet   []string
+	busy    string // the day
 	callers []caller
 	// For the document at hand:
 	variables map[string]any
@@ -293,6 +301,8 @@ func (w *writer) fill(ctx context.Context, h *house, responses int) error {
 		}
 	}
 	now := time.Now()
+	busy := now.UTC().AddDate(0, 0, -busyAgo).Truncate(24 * time.Hour)
+	w.busy = busy.Format(time.DateOnly)
 	for from := 0; from < responses; from += 1_000 {
 		batch := make([]map[string]any, 1_000)
 		for i := range batch {
@@ -304,13 +314,25 @@ func (w *writer) fill(ctx context.Context, h *house, responses int) error {
 			case from == 1_000 && i < quietCampaigns:
 				campaign = w.quiet[i]
 			}
+			at := now.Add(-time.Duration(hours) * time.Hour)
+			if i%busyEvery == 1 && campaign == w.ids["camp"][asked-1] {
+				at = busy.Add(time.Duration(w.IntN(24*60)) * time.Minute)
+			}
 			batch[i] = map[string]any{
 				"campaign": campaign, "score": w.IntN(11), "comment": "It is slow on day " + strconv.Itoa(w.IntN(largeDays)),
-				"respondedAt": now.Add(-time.Duration(hours) * time.Hour).UTC().Format(time.RFC3339),
+				"respondedAt": at.UTC().Format(time.RFC3339),
 			}
-			if i%5 == 0 {
+			if from+i < firstAnswers && i%5 == 0 {
+				profile = maps.Clone(profile)
+				profile["d15"] = "first"
+			}
+			switch {
+			case i%5 == 0:
 				batch[i]["contact"] = map[string]any{"externalId": "c" + strconv.Itoa((from+i)%largeProfiles), "name": "Ada " + strconv.Itoa(i), "traits": profile}
-			} else {
+			case i%kioskEvery == 1:
+				batch[i]["contact"] = map[string]any{"externalId": "kiosk", "name": "Kiosk"}
+				batch[i]["traits"] = profile
+			default:
 				batch[i]["traits"] = profile
 			}
 		}
@@ -342,6 +364,8 @@ func (w *writer) fill(ctx context.Context, h *house, responses int) error {
 		switch rare := map[string]any{"trait": map[string]any{"key": "d0", "in": values}}; i {
 		case 0: // nearly all
 			rule = map[string]any{"not": rare}
+		case 4: // the first
+			rule = map[string]any{"trait": map[string]any{"key": "d15", "in": []string{"first"}}}
 		case 1, 2, 3: // one in nine; and few
 			rule = rare
 		}
@@ -370,7 +394,7 @@ func (w *writer) fill(ctx context.Context, h *house, responses int) error {
 	for name, narrowing := range map[string]string{
 		"two small campaigns": fmt.Sprintf(`campaigns: [%q, %q]`, old[0], old[1]),
 		"two campaigns":       fmt.Sprintf(`campaigns: [%q, %q]`, w.ids["camp"][0], w.ids["camp"][1]), "a segment": fmt.Sprintf(`segment: %q`, w.ids["seg"][0]),
-		"one in nine": fmt.Sprintf(`segment: %q`, w.ids["seg"][1]), "a few people": fmt.Sprintf(`segment: %q`, w.ids["seg"][2]), "one in sixty": fmt.Sprintf(`segment: %q`, w.ids["seg"][3]),
+		"one in nine": fmt.Sprintf(`segment: %q`, w.ids["seg"][1]), "a few people": fmt.Sprintf(`segment: %q`, w.ids["seg"][2]), "one in sixty": fmt.Sprintf(`segment: %q`, w.ids["seg"][3]), "the first people": fmt.Sprintf(`segment: %q`, w.ids["seg"][4]),
 	} {
 		var made struct{ CreateAccessToken struct{ Token string } }
 		if err := h.must(ctx, at, `mutation { createAccessToken(input: { scopes: [READ], `+narrowing+`, expiresIn: 7200 }) { token } }`, nil, &made); err != nil {
@@ -433,6 +457,7 @@ func (w *writer) hard() []written {
 		{text: `{ traits { key values { value contacts } } }`},
 	}
 	// Of what costs a lot before it is known what it costs, some few are dearer than many.
+	busy := fmt.Sprintf("from: %q, to: %q", w.busy, w.busy)
 	segment := func(i int) string { return strconv.Quote(w.ids["seg"][i]) }
 	for _, field := range []string{
 		`a#: contacts(first: @) { totalCount nodes { id } }`,
@@ -447,8 +472,13 @@ func (w *writer) hard() []written {
 		`a#: responses(first: @, filter: { where: { trait: { key: "d#", isKnown: true } }, last: { count: 30@, unit: DAY } }, orderBy: { field: SCORE }) { totalCount nodes { id } }`,
 		`a#: responses(first: @, filter: { search: "day 2#" }) { totalCount nodes { id } }`,
 		`a#: responses(first: @, filter: { segment: ` + segment(2) + ` }, orderBy: { field: SCORE }) { totalCount nodes { id } }`,
+		`a#: responses(first: @, filter: { ` + busy + `, segment: ` + segment(2) + ` }) { nodes { id } }`,
+		`a#: responses(first: @, filter: { ` + busy + `, where: { trait: { key: "d15", in: ["first"] } } }) { totalCount nodes { id } }`,
+		`a#: responses(first: @, filter: { ` + busy + ` }, orderBy: { field: SCORE }) { nodes { id } }`,
+		`a#: contact(externalId: "kiosk") { responses(first: @) { totalCount nodes { id } } }`,
+		`a#: contacts(first: 1, search: "kiosk") { nodes { responses(last: @) { nodes { id } } } }`,
 	} {
-		for _, n := range []int{1, 2, 4, 8} {
+		for _, n := range []int{1, 2, 4, 8, 15} {
 			documents = append(documents, written{text: "{" + many(n, field) + " }"})
 		}
 	}

@@ -437,13 +437,20 @@ func (o *Operations) Pay(ctx context.Context, points int) error {
 // Meter returns a context for one execution, in which what it costs is counted.
 func (o *Operations) Meter(ctx context.Context) context.Context {
 	ctx, m := limit.WithMeter(ctx, limit.MaxAnswer)
-	return rate.WithSpender(ctx, m.Spend, blind(ctx))
+	return spending(ctx, m)
 }
 
 // EventMeter returns a context for the execution of one event of a subscription.
 func (o *Operations) EventMeter(ctx context.Context) (context.Context, *limit.Meter) {
 	ctx, m := limit.WithMeter(ctx, limit.MaxEvent)
-	return rate.WithSpender(ctx, m.Spend, blind(ctx)), m
+	return spending(ctx, m), m
+}
+
+func spending(ctx context.Context, m *limit.Meter) context.Context {
+	if blind(ctx) {
+		return rate.WithBlind(ctx, m.Spend, m.Hidden)
+	}
+	return rate.WithSpender(ctx, m.Spend, false)
 }
 
 // Spending returns a context whose caller pays for what a subscription looks at, for as long as it lasts. A caller who owes

@@ -465,3 +465,44 @@ func TestOverSpent(t *testing.T) {
 		}
 	}
 }
+
+// What was paid in advance covers as much hidden work, wherever in the operation it is; what is done beyond it counts towards
+// what the operation may come to, and shows in no cost before it comes to that.
+func TestHiddenWork(t *testing.T) {
+	tooMuch := func(err error) bool {
+		refused, ok := errors.AsType[*apierror.Error](err)
+		return ok && refused.Code == apierror.TooComplex
+	}
+	for _, test := range []struct {
+		spent, before, hidden, after int // points, and those that were paid in advance before the work and after it
+		refused                      bool
+	}{
+		{0, 0, MaxCost, 0, false},
+		{0, 0, MaxCost + 1, 0, true},
+		{100, 0, MaxCost - 100, 0, false},
+		{100, 0, MaxCost - 99, 0, true},
+		{0, 350, 350 + MaxCost - 350, 0, false},
+		{0, 350, 350 + MaxCost - 349, 0, true},
+		{0, 0, 500, 400, false},
+		{900, 0, 50, 50, false},
+		{900, 0, 101, 50, true},
+		{0, 0, 0, MaxCost, false},
+	} {
+		_, m := WithMeter(t.Context(), MaxAnswer)
+		pay := func(n int) []error { return []error{m.Hidden(-n), m.Spend(n)} }
+		errs := slices.Concat([]error{m.Spend(test.spent)}, pay(test.before), []error{m.Hidden(test.hidden)}, pay(test.after))
+		if refused := slices.ContainsFunc(errs, tooMuch); refused != test.refused {
+			t.Errorf("%+v: %v", test, errs)
+		}
+		want := test.spent + test.before + test.after
+		if test.refused {
+			want = MaxCost
+			if !tooMuch(m.Spend(0)) || !tooMuch(m.Hidden(-MaxCost)) {
+				t.Errorf("%+v: what was refused goes on", test)
+			}
+		}
+		if got := m.Cost(); got != want {
+			t.Errorf("%+v: costs %d, want %d", test, got, want)
+		}
+	}
+}

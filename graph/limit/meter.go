@@ -12,6 +12,8 @@ import (
 // Meter adds up what an operation costs while it runs.
 type Meter struct {
 	cost atomic.Int64
+	// hidden is what was done beyond what a blind caller paid for in advance; less than nothing is what is left of that.
+	hidden atomic.Int64
 	// bytes are those of the texts that were found, most is how many they may be.
 	bytes atomic.Int64
 	most  int64
@@ -55,8 +57,18 @@ func (m *Meter) Cost() int { return int(min(m.cost.Load()/point, MaxCost)) }
 // cost the error is TOO_COMPLEX, and remains so: nothing more is to be done for it.
 func (m *Meter) Spend(n int) error { return m.add(n * point) }
 
+// Hidden counts what n points' work was done for a caller who pays for it in advance, or less than nothing for what was paid.
+// What comes to more than was paid counts towards what the operation may come to, and fails as Spend does; it shows in no
+// cost before that, which would tell how much there is that the caller may not see.
+func (m *Meter) Hidden(n int) error {
+	m.hidden.Add(int64(n * point))
+	return m.add(0)
+}
+
 func (m *Meter) add(n int) error {
-	if m.cost.Load() > MaxCost*point || m.cost.Add(int64(n)) > MaxCost*point {
+	unpaid := max(0, m.hidden.Load())
+	if m.cost.Load()+unpaid > MaxCost*point || m.cost.Add(int64(n))+unpaid > MaxCost*point {
+		m.cost.Store(MaxCost*point + 1) // all the rest fails too, however much is paid in advance
 		return apierror.New(apierror.TooComplex, "The operation came to more than %d points while it ran: ask for less at a time, of fewer campaigns or "+
 			"days, with shorter rules, or for fewer groups and points.", MaxCost)
 	}

@@ -452,10 +452,10 @@ func (s *selection) sift(ctx context.Context, w page.Window, f func(*ent.Contact
 		columns = append(columns, entcontact.FieldTraits)
 	}
 	perPoint := rate.RowsPerPoint
-	if s.named && s.tests == nil {
-		columns = append(columns, entcontact.FieldName)
-		if s.visible == nil {
-			perPoint = rate.SearchedPerPoint // no more than a name is looked at
+	if s.tests == nil {
+		perPoint = rate.SearchedPerPoint // no more than the id is looked at, or a name
+		if s.named {
+			columns = append(columns, entcontact.FieldName)
 		}
 	}
 	w.Limit = sifted

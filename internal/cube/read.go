@@ -95,7 +95,8 @@ func Read(ctx context.Context, db *store.DB, g *Generations, q Query) (*Cells, e
 	}
 	r := reading{ctx: ctx, query: q, settings: -1, cells: &Cells{}}
 	if q.Hidden {
-		if err := rate.Spend(ctx, rate.BlindPrice+min(int(q.To)-int(q.From), blindDays)/blindDaysPerPoint); err != nil {
+		price := rate.BlindPrice + min(int(q.To)-int(q.From), blindDays)/blindDaysPerPoint
+		if err := cmp.Or(rate.SpendBlind(ctx, price), rate.SpendUnseen(ctx, price/2)); err != nil {
 			return nil, err
 		}
 	}

@@ -11,6 +11,8 @@ type spenderKey struct{}
 type spender struct {
 	spend func(n int) error
 	blind bool
+	// hidden, where not nil, takes what a blind caller does not pay for; less than nothing is what was paid in advance.
+	hidden func(n int) error
 }
 
 // WithSpender puts into the context what pays for work whose amount shows only while it is done. spend takes what n
@@ -18,7 +20,15 @@ type spender struct {
 //
 // A blind caller is one to whom not everything is visible: what is charged must not tell how much there is besides.
 func WithSpender(ctx context.Context, spend func(n int) error, blind bool) context.Context {
-	return context.WithValue(ctx, spenderKey{}, &spender{spend, blind})
+	return context.WithValue(ctx, spenderKey{}, &spender{spend: spend, blind: blind})
+}
+
+// WithBlind is WithSpender for a blind caller within one operation. What it goes through that may not be visible to the caller
+// is paid for in advance, by flat prices. hidden is told of these, as less than nothing, and of what each thing would have
+// cost a caller to whom it is visible: so it knows what the operation takes beyond what was paid, and fails where that is more
+// than an operation may.
+func WithBlind(ctx context.Context, spend, hidden func(n int) error) context.Context {
+	return context.WithValue(ctx, spenderKey{}, &spender{spend, true, hidden})
 }
 
 // Shared returns the context for work that is done once for several callers: none of them alone pays for it, and that one
@@ -50,24 +60,37 @@ func Spend(ctx context.Context, n int) error {
 }
 
 // SpendUnseen pays n points for going through things that may not all be visible to the caller. A blind caller pays nothing:
-// whatever may go through such things costs them BlindPrice once, see SpendBlind.
+// whatever may go through such things costs them a flat price, see SpendBlind. Where it comes to more than that, and the
+// operation with it to more than it may cost, that fails for them too.
 func SpendUnseen(ctx context.Context, n int) error {
-	s, _ := ctx.Value(spenderKey{}).(*spender)
-	switch {
-	case s == nil:
-		return nil
-	case s.blind:
-		n = 0
-	}
-	return s.spend(n)
-}
-
-// SpendBlind pays n points if the caller is blind.
-func SpendBlind(ctx context.Context, n int) error {
-	if s, _ := ctx.Value(spenderKey{}).(*spender); s != nil && s.blind {
-		return s.spend(n)
+	if s, _ := ctx.Value(spenderKey{}).(*spender); s != nil {
+		return s.unseen(n)
 	}
 	return nil
+}
+
+func (s *spender) unseen(n int) error {
+	switch {
+	case !s.blind:
+		return s.spend(n)
+	case s.hidden != nil:
+		return s.hidden(n)
+	}
+	return s.spend(0)
+}
+
+// SpendBlind pays n points if the caller is blind, in advance for what it will go through that may not be visible to them.
+func SpendBlind(ctx context.Context, n int) error {
+	s, _ := ctx.Value(spenderKey{}).(*spender)
+	if s == nil || !s.blind {
+		return nil
+	}
+	if s.hidden != nil {
+		if err := s.hidden(-n); err != nil {
+			return err
+		}
+	}
+	return s.spend(n)
 }
 
 // Seeing returns the context for going through things all of which are visible to the caller, blind or not.
@@ -86,17 +109,15 @@ func Spender(ctx context.Context) func(n int) error {
 	switch {
 	case s == nil:
 		return nil
-	case s.blind:
-		return func(int) error { return s.spend(0) }
 	}
-	return s.spend
+	return s.unseen
 }
 
 // What costs a point. A point is meant to stand for at most 300 µs of a processor, so that 1,000 of them, which is what an
 // operation may cost, are at most 300 ms. The dearest documents that torture found took 220
 // to 310 ms.
 const (
-	// RowsPerPoint is how many responses or contacts cost a point whose traits are looked at.
+	// RowsPerPoint is how many contacts cost a point whose traits are looked at.
 	RowsPerPoint = 12
 	// CellsPerPoint is how many cells that the database reads cost a point.
 	CellsPerPoint = 150
@@ -116,10 +137,11 @@ const (
 	BlindSearchPrice = 350
 	// BlindCountsPerPoint is how many rows cost such a caller a point that are found so and only counted.
 	BlindCountsPerPoint = 4
-	// LookUpPrice is what it costs to look at a response that an index leads to, PassPrice at one in the order of ids, which is
-	// about that on the disk, and StatementPrice to ask the database for some: RangePrice more for each further range of the
+	// LookUpPrice is what it costs to look at a response that an index leads to, ProfilePrice to read its profile too, PassPrice
+	// to look at one in the order of ids, which is about that on the disk, and StatementPrice to ask the database for some: RangePrice more for each further range of the
 	// index that it merges.
 	LookUpPrice    = 1.0 / 40
+	ProfilePrice   = 1.0 / 40
 	PassPrice      = 1.0 / 150
 	StatementPrice = 0.8
 	RangePrice     = 0.2

@@ -83,15 +83,23 @@ func VisibleContacts(ctx context.Context, db *store.DB, states *settings.States,
 		return nil, fmt.Errorf("reading contacts' responses: %w", err)
 	}
 	defer rows.Close()
+	unpaid := 0.0
 	for rows.Next() {
 		if err := rows.Scan(dest...); err != nil {
 			return nil, fmt.Errorf("reading contacts' responses: %w", err)
+		}
+		if unpaid += rate.LookUpPrice; unpaid >= 1 {
+			if err := rate.SpendUnseen(ctx, 1); err != nil {
+				return nil, err
+			}
+			unpaid--
 		}
 		if visible[of] { // one is enough
 			continue
 		}
 		ok := true
 		if len(sel.segments) > 0 {
+			unpaid += rate.ProfilePrice
 			if ok, err = r.in(sel); err != nil {
 				return nil, fmt.Errorf("reading contacts' responses: %w", err)
 			}

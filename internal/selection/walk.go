@@ -421,7 +421,7 @@ func (k *walk) propose(ctx context.Context, most int) error {
 // profilePrice is what looking at a row costs besides where its profile is looked at.
 func (k *walk) profilePrice() float64 {
 	if k.sel.sieves() {
-		return 1.0 / rate.RowsPerPoint
+		return rate.ProfilePrice
 	}
 	return 0
 }
@@ -548,7 +548,7 @@ func (k *walk) shorter(ctx context.Context, w page.Window, way *route) (*route, 
 	}
 	profile := 0.0
 	if sel.sieves() && !sel.unindexed() {
-		profile = 1.0 / rate.RowsPerPoint
+		profile = rate.ProfilePrice
 	}
 	byTime.costs = k.rows(months, byTime.stretches, w) * (byTime.price + profile)
 	for _, s := range byTime.stretches {
@@ -966,7 +966,7 @@ func (r *looked) shown() *string {
 
 // matches reports whether the response's profile is one of the selection's.
 func (k *walk) matches(r *looked) (bool, error) {
-	k.unpaid += 1.0 / rate.RowsPerPoint
+	k.unpaid += rate.ProfilePrice
 	return r.in(k.sel)
 }
 
