@@ -45,7 +45,7 @@ type Tombstone struct {
 	RespondedAt time.Time
 }
 
-// values are those of the dimensions that there are now.
+// ValuesOf are those of the dimensions that there are now.
 func (t *Tombstone) ValuesOf(dimensions []trait.Dimension) []string {
 	values := make([]string, len(dimensions))
 	for i, d := range dimensions {

@@ -226,7 +226,7 @@ func planFlush(state *settings.State, read found, ops []*operation, now time.Tim
 		p.keys[k.key] = &usedKey{namedKey: k, stored: true}
 	}
 	var known []int
-	for _, g := range state.Generations.All() {
+	for _, g := range state.All() {
 		known = append(known, g.Profiles.Len())
 	}
 	for _, op := range ops {
@@ -245,7 +245,7 @@ func planFlush(state *settings.State, read found, ops []*operation, now time.Tim
 		}
 	}
 	var grown []cube.Grown
-	for i, g := range state.Generations.All() {
+	for i, g := range state.All() {
 		grown = append(grown, g.Since(known[i])...)
 	}
 	return p.plan(grown)
@@ -665,7 +665,7 @@ func (p *planner) erase(op *operation, more bool) {
 
 // count adds the response n times in every generation that has taken it in, or is about to.
 func (p *planner) count(r *ent.Response, n int64) {
-	for _, g := range p.state.Generations.All() {
+	for _, g := range p.state.All() {
 		if g.Holds(r.ID) {
 			p.deltas.Count(g, Fact(r), n)
 		}

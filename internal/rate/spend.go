@@ -106,8 +106,7 @@ func Seeing(ctx context.Context) context.Context {
 // has to.
 func Spender(ctx context.Context) func(n int) error {
 	s, _ := ctx.Value(spenderKey{}).(*spender)
-	switch {
-	case s == nil:
+	if s == nil {
 		return nil
 	}
 	return s.unseen

@@ -161,7 +161,7 @@ func (f *Fixture) Many(n int, change func(i int, r *feedback.Recording)) {
 	}
 }
 
-// Changes: clocks change at these instants or stood at midnight when they were changed, in Amsterdam at 01:00 UTC, in
+// Changes are instants at which clocks change, or stand at midnight when they were changed: in Amsterdam at 01:00 UTC, in
 // St John's at 02:00 of its own time, and until 2011 at 00:01, back over midnight.
 func Changes() []time.Time {
 	return []time.Time{
