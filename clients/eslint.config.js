@@ -14,7 +14,7 @@ const lint = (files, rules) => ({
 
 // What has no id of its own: it is computed, or part of something that has one.
 const values = [
-  'Feedback', 'FeedbackEvent', 'FeedbackGroup', 'PageInfo', 'Rebuild', 'Score', 'ScoreChange', 'ScoreInterval', 'SegmentRule',
+  'Feedback', 'FeedbackEvent', 'FeedbackGroup', 'HourPoint', 'PageInfo', 'Rebuild', 'Score', 'ScoreChange', 'ScoreInterval', 'SegmentRule',
   'TraitCondition', 'TraitValue', 'TrendPoint', 'UserError', 'Viewer',
 ];
 
