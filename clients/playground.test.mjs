@@ -63,6 +63,8 @@ onEachDatabase('The playground', { among: { SQLite: databases.SQLite } }, (world
     await page.getByRole('button', { name: 'Variables', exact: true }).click();
     await page.locator('.graphiql-editor-tool .graphiql-editor:not(.hidden) .view-lines').click();
     await page.keyboard.insertText(JSON.stringify({ campaign: world.campaign }));
+    // What runs has the variables of the tab, which take over what was typed a moment later.
+    await page.waitForFunction((id) => window.localStorage.getItem('zeroten:graphiql:tabState')?.includes(id), world.campaign);
   }
 
   // listen opens the Listen tab, and waits until it hears. What is recorded before it listens is not for it, and it does
