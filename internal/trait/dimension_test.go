@@ -2,6 +2,7 @@ package trait
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"slices"
 	"strconv"
@@ -159,12 +160,65 @@ func TestFormatNumberKeepsNumbers(t *testing.T) {
 	})
 }
 
+// readable has a dimension of each kind that reads values in its own way.
+var readable = Shape{Zone: "Europe/Berlin", Dimensions: []Dimension{
+	{Key: "plan", Kind: Text}, {Key: "spend", Kind: Number}, {Key: "size", Kind: Number, Edges: []float64{-1, 0, 10}},
+	{Key: "since", Kind: Date}, {Key: "joined", Kind: Date, Edges: []float64{0, 3, 12}}, {Key: "vip", Kind: Boolean},
+}}
+
+// FuzzReader wants a reader to take what encoding/json takes, and to give the same values.
+func FuzzReader(f *testing.F) {
+	for _, text := range []string{
+		`{"plan":"a","spend":1.5,"size":3,"since":"2020-02-29","joined":"2026-01-01","vip":true}`, "null", "{}", `{"plan":"\ud800"}`, `{"plan":"\u00e9\n"}`,
+		"{\"plan\":\"\xff\xfe\"}", `{"spend":5,"spend":1e999}`, `{"spend":nan}`, `{"spend":-Inf}`, `{"spend":01}`, "{\"plan\":\"a\nb\"}", `{"plan":"\q"}`,
+		`{"spend":0.30000000000000004,"size":-0.0}`, `{"pl\u0061n":"a"}`, `{"plan":null,"plan":"b","plan":[1]}`, `{"plan":"a"} x`, "[]", " 1",
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var decoded Values
+		refused := json.Unmarshal(text, &decoded)
+		got, err := readable.Reader().Values(text, 20_000)
+		// A number of another trait that is too large need not be noticed.
+		if _, large := errors.AsType[*json.UnmarshalTypeError](refused); err == nil && large {
+			return
+		}
+		if (err != nil) != (refused != nil) {
+			t.Fatalf("%q: %v, and encoding/json says %v", text, err, refused)
+		}
+		if want := readable.Values(decoded, 20_000); err == nil && !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	})
+}
+
+func BenchmarkReader(b *testing.B) {
+	text, err := json.Marshal(Values{"plan": "Business", "spend": 12.5, "size": 7, "since": "2024-03-01", "vip": true, "city": "Delft", "age": 40})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("reader", func(b *testing.B) {
+		r := readable.Reader()
+		for b.Loop() {
+			if _, err := r.Values(text, 20_000); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("encoding/json", func(b *testing.B) {
+		for b.Loop() {
+			var decoded Values
+			if err := json.Unmarshal(text, &decoded); err != nil {
+				b.Fatal(err)
+			}
+			readable.Values(decoded, 20_000)
+		}
+	})
+}
+
 // TestReader checks that a reader gives of stored traits what Values gives of them decoded, one after the other.
 func TestReader(t *testing.T) {
-	shape := Shape{Zone: "Europe/Berlin", Dimensions: []Dimension{
-		{Key: "plan", Kind: Text}, {Key: "spend", Kind: Number}, {Key: "size", Kind: Number, Edges: []float64{-1, 0, 10}},
-		{Key: "since", Kind: Date}, {Key: "joined", Kind: Date, Edges: []float64{0, 3, 12}}, {Key: "vip", Kind: Boolean},
-	}}
+	shape := readable
 	value := rapid.OneOf(
 		rapid.String().AsAny(), rapid.Float64Range(-MaxNumber, MaxNumber).AsAny(), rapid.IntRange(-20, 20).AsAny(), rapid.Bool().AsAny(),
 		rapid.SampledFrom([]string{"2020-02-29", "2026-11-26", "2031-01-01", "2026-13-01", "a\\u0000\"é\U0001F600", None, Other}).AsAny(),
