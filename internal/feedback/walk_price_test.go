@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/auth"
 	contacts "github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/cube"
@@ -44,17 +45,24 @@ func (f *fixture) many(n int, change func(i int, r *feedback.Recording)) {
 	}
 }
 
+// gold makes a segment of those whose plan is gold.
+func (f *fixture) gold() *ent.Segment {
+	f.t.Helper()
+	f.define("plan", trait.Text, true)
+	s, err := cube.CreateSegment(f.ctx, f.db, cube.CreateSegmentInput{
+		Name: "Gold", Rule: segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"gold"}}},
+	})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return s
+}
+
 // What a list costs, and its count, does not tell how many responses lie between those that there are, however many.
 func TestPriceOfAWalkAmongTheHidden(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		f := newFixture(t, db)
-		f.define("plan", trait.Text, true)
-		s, err := cube.CreateSegment(f.ctx, db, cube.CreateSegmentInput{
-			Name: "Gold", Rule: segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"gold"}}},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := f.gold()
 		campaigns := []uuid.UUID{mustParse(t, id.Campaign, f.campaign)}
 		states := cube.NewStates(db)
 		f.many(150, func(_ int, r *feedback.Recording) { r.Traits["plan"], r.Comment = "gold", new("slow") })
@@ -100,13 +108,7 @@ func TestPriceOfAWalkAmongTheHidden(t *testing.T) {
 func TestPriceOfFindingAll(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		f := newFixture(t, db)
-		f.define("plan", trait.Text, true)
-		s, err := cube.CreateSegment(f.ctx, db, cube.CreateSegmentInput{
-			Name: "Gold", Rule: segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"gold"}}},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := f.gold()
 		states := cube.NewStates(db)
 		person := 0
 		add := func(n int) {

@@ -50,7 +50,7 @@ func Spend(ctx context.Context, n int) error {
 }
 
 // SpendUnseen pays n points for going through things that may not all exist for the caller. A blind caller pays nothing:
-// whatever may go through such things costs them BlindPrice once, see SpendBlind.
+// whatever may go through such things costs them a flat price once, see SpendBlind.
 func SpendUnseen(ctx context.Context, n int) error {
 	s, _ := ctx.Value(spenderKey{}).(*spender)
 	switch {
