@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/auth"
 	contacts "github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/feedback"
@@ -21,17 +22,24 @@ import (
 	"github.com/zeroten/zeroten/internal/trait"
 )
 
+// gold makes a segment of those whose plan is gold.
+func gold(t *testing.T, f *feedbacktest.Fixture) *ent.Segment {
+	t.Helper()
+	f.Define("plan", trait.Text, true)
+	s, err := settings.CreateSegment(f.Ctx, f.DB, settings.CreateSegmentInput{
+		Name: "Gold", Rule: segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"gold"}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // What a list costs, and its count, does not tell how many responses lie between those that there are, however many.
 func TestPriceOfAWalkAmongTheHidden(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		f := feedbacktest.New(t, db)
-		f.Define("plan", trait.Text, true)
-		s, err := settings.CreateSegment(f.Ctx, db, settings.CreateSegmentInput{
-			Name: "Gold", Rule: segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"gold"}}},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := gold(t, f)
 		campaigns := []uuid.UUID{feedbacktest.MustParse(t, id.Campaign, f.Campaign)}
 		states := settings.NewStates(db)
 		f.Many(150, func(_ int, r *feedback.Recording) { r.Traits["plan"], r.Comment = "gold", new("slow") })
@@ -77,13 +85,7 @@ func TestPriceOfAWalkAmongTheHidden(t *testing.T) {
 func TestPriceOfFindingAll(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		f := feedbacktest.New(t, db)
-		f.Define("plan", trait.Text, true)
-		s, err := settings.CreateSegment(f.Ctx, db, settings.CreateSegmentInput{
-			Name: "Gold", Rule: segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"gold"}}},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := gold(t, f)
 		states := settings.NewStates(db)
 		person := 0
 		add := func(n int) {
