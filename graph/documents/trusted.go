@@ -75,7 +75,7 @@ func bare(id string) string { return strings.TrimPrefix(id, "sha256:") }
 
 // ParseManifest reads the documents' texts by id: either a JSON object from id to text, as Relay and the client preset of
 // GraphQL Code Generator write it, or one with a list `operations`, each with `id` and `body`, as Apollo writes it.
-// Where an id is a SHA-256 it must be that of the text.
+// Where an id is a SHA-256, and wherever it begins with `sha256:`, it must be that of the text.
 func ParseManifest(data []byte) (map[string]string, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	var all map[string]json.RawMessage
@@ -90,8 +90,12 @@ func ParseManifest(data []byte) (map[string]string, error) {
 		if strings.TrimSpace(text) == "" {
 			return fmt.Errorf("document %.100q has no text", id)
 		}
-		if sum, err := hex.DecodeString(bare(id)); err == nil && len(sum) == 32 && strings.ToLower(bare(id)) != Hash(text) {
+		sum, err := hex.DecodeString(bare(id))
+		switch isHash := err == nil && len(sum) == 32; {
+		case isHash && strings.ToLower(bare(id)) != Hash(text):
 			return fmt.Errorf("document %.100q: the text has another SHA-256, %s", id, Hash(text))
+		case !isHash && bare(id) != id:
+			return fmt.Errorf("document %.100q: what follows sha256: must be the 64 hexadecimal digits of a SHA-256", id)
 		}
 		if known, twice := texts[bare(id)]; twice && known != text {
 			return fmt.Errorf("document %.100q is there twice, with different texts", id)
