@@ -180,14 +180,15 @@ func add(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID, docs
 }
 
 // Propose gives the ids of responses among which all are that the query is for, of the campaigns where these are not nil;
-// with others, those that are gone too. Where there are more than most it stops. read is false where the index is of no use
-// and was not read: it lags too far behind, or does not know what is asked for.
-func Propose(ctx context.Context, db *store.DB, tenant uuid.UUID, q *Query, campaigns []uuid.UUID, most int) (ids []uuid.UUID, read bool, err error) {
+// with others, those that are gone too. It reads as many as most from the index, and one more to see that these are not all;
+// what the log has besides are maxBehind at most. ids is nil where the index is of no use: it has more, then read, which is how
+// many it gave, is more than most; it lags too far behind; or it does not know what is asked for.
+func Propose(ctx context.Context, db *store.DB, tenant uuid.UUID, q *Query, campaigns []uuid.UUID, most int) (ids []uuid.UUID, read int, err error) {
 	if campaigns != nil {
 		q = q.Among(tenant, campaigns)
 	}
 	if q == nil || q.tokens() > maxTokens {
-		return nil, false, nil
+		return nil, 0, nil
 	}
 	// What the position is read of first is in the index when that is read, and all else in the log after it: so they need
 	// no snapshot.
@@ -196,10 +197,10 @@ func Propose(ctx context.Context, db *store.DB, tenant uuid.UUID, q *Query, camp
 		`SELECT f.position, t.log_position FROM followers f JOIN tenants t ON t.id = f.tenant_id
 		WHERE f.tenant_id = $1 AND f.kind = $2 AND f.id = $3`, tenant, Name, uuid.Nil)
 	if err != nil {
-		return nil, false, fmt.Errorf("reading how far the index has come: %w", err)
+		return nil, 0, fmt.Errorf("reading how far the index has come: %w", err)
 	}
 	if position < 0 || end-position > maxBehind {
-		return nil, false, nil
+		return nil, 0, nil
 	}
 	scan := func(rows *sql.Rows) error {
 		var id uuid.UUID
@@ -212,10 +213,10 @@ func Propose(ctx context.Context, db *store.DB, tenant uuid.UUID, q *Query, camp
 		return each(ctx, db, scan, proposing(db.Dialect), tenant, q.text(db.Dialect), most+1)
 	})
 	if err != nil {
-		return nil, false, fmt.Errorf("reading the index: %w", err)
+		return nil, 0, fmt.Errorf("reading the index: %w", err)
 	}
-	if len(ids) > most {
-		return ids, true, nil
+	if read = len(ids); read > most {
+		return nil, read, nil
 	}
 	if position < end {
 		query := `SELECT DISTINCT response_id FROM events WHERE tenant_id = $1 AND position > $2 AND position <= $3`
@@ -225,11 +226,11 @@ func Propose(ctx context.Context, db *store.DB, tenant uuid.UUID, q *Query, camp
 			args = append(args, store.UUIDs(db.Dialect, campaigns))
 		}
 		if err := each(ctx, db, scan, query, args...); err != nil {
-			return nil, false, fmt.Errorf("reading what the index lacks: %w", err)
+			return nil, 0, fmt.Errorf("reading what the index lacks: %w", err)
 		}
 	}
 	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
-	return slices.Compact(ids), true, nil
+	return slices.Compact(ids), read, nil
 }
 
 // proposing is the statement that reads the index.

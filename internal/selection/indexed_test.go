@@ -254,3 +254,70 @@ func TestPriceByTheIndex(t *testing.T) {
 		}
 	})
 }
+
+// Where what is looked for is dense at first and nearly nowhere after that, the index is asked before all is gone through.
+func TestAskedLate(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		f := feedbacktest.New(t, db)
+		f.Define("plan", trait.Text, true)
+		f.Many(18_000, func(i int, r *feedback.Recording) { // over four weeks
+			r.RespondedAt, r.Comment, r.Traits["plan"] = new(feedbacktest.Clock().Add(-time.Duration(i)*140*time.Second)), new("as usual"), "gold"
+			if i < 384 && i%12 == 0 {
+				r.Comment = new("An outage")
+			}
+			if i < 2_200 && i%10 == 0 || i%500 == 0 {
+				r.Traits["plan"] = "rare"
+			}
+		})
+		searchtest.IndexAll(f.Ctx, t, db, f.Tenant)
+		states := settings.NewStates(db)
+		state, err := states.Get(f.Ctx, f.Tenant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spent := 0
+		campaign := feedbacktest.MustParse(t, id.Campaign, f.Campaign)
+		ctx := rate.WithSpender(auth.With(f.Ctx, auth.Caller{
+			Tenant: f.Tenant, Scopes: []auth.Scope{auth.Read}, Token: true, Narrowing: auth.Narrowing{Campaigns: []uuid.UUID{campaign}},
+		}), func(n int) error { spent += n; return nil }, false)
+		list := func(first int) *selection.Connection {
+			list, err := selection.List(ctx, db, states, selection.Filter{Search: new("outage")}, selection.Within{}, page.Args{First: &first}, nil, feedbacktest.Clock())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return list
+		}
+		// Besides what is looked at before it is asked: whatever statements, and twice what it proposes.
+		most := func(proposed int, row float64) int {
+			return int(2_048*row + 20*rate.StatementPrice + 2*float64(proposed)*row)
+		}
+		for what, test := range map[string]struct {
+			ask        func() int
+			want, most int
+		}{
+			"a list": {func() int { return list(100).Len() }, 32, most(32, rate.LookUpPrice+rate.PassPrice)},
+			"a count": {func() int {
+				few := list(5)
+				spent = 0
+				n, err := few.TotalCount(ctx)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return n
+			}, 32, most(32, rate.LookUpPrice+rate.PassPrice)},
+			"what is dense for longer": {func() (n int) {
+				rare := selection.Filter{Where: &segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"rare"}}}}
+				err := selection.Times(ctx, db, state, rare, selection.Within{}, feedbacktest.Clock(), func() { n = 0 }, func(time.Time, int) { n++ })
+				if err != nil {
+					t.Fatal(err)
+				}
+				return n
+			}, 251, most(251, rate.LookUpPrice+rate.ProfilePrice)},
+		} {
+			spent = 0
+			if got := test.ask(); got != test.want || spent > test.most {
+				t.Errorf("%s: found %d for %d points, want %d for %d at most", what, got, spent, test.want, test.most)
+			}
+		}
+	})
+}

@@ -51,7 +51,8 @@ type walk struct {
 	// hints have to be in a comment that holds the terms.
 	hints  []looksFor
 	walked int
-	// query is for the index, where it is not asked yet, and indexed the way that it has shown; nil where it has none.
+	// query is for the index, where it is not asked yet, or not for all that it may propose, and indexed the way that it has
+	// shown; nil where it has none.
 	query   *search.Query
 	indexed *route
 	unpaid  float64
@@ -69,8 +70,10 @@ const (
 	// eager is how many rows are looked at before the search index is asked what it proposes, and eagerly how many where
 	// each costs a look at its profile. Where one in common or more of them is in the selection, it would propose too many.
 	eager, eagerly, common = 384, 128, 16
-	// maxProposed is how many it may propose: to look at them takes about a quarter of what an operation may.
-	maxProposed = 4 * patience
+	// maxProposed is how many it may propose: to look at them takes about a quarter of what an operation may. That it proposes
+	// so many costs proposalPrice.
+	maxProposed   = 4 * patience
+	proposalPrice = 2*rate.StatementPrice + maxProposed*1.0/rate.ProposedPerPoint
 	// patience is how many rows are looked at before it is asked whether another way is shorter.
 	patience = 2_048
 	// waste is which part of what the shortest way costs may be spent in the order that is asked for, whose end may be near.
@@ -385,13 +388,20 @@ func (k *walk) leave(ctx context.Context, w page.Window, way *route, wait, seen 
 			return nil, patience, nil
 		}
 		other = k.indexed
-	} else if other, err = k.shorter(ctx, w, way); err != nil || other == nil {
-		return nil, math.MaxInt, err
+	} else {
+		if seen*common < k.walked { // where they were dense at first, or are few of all
+			if err := k.propose(ctx, maxProposed); err != nil {
+				return nil, 0, err
+			}
+		}
+		if other, err = k.shorter(ctx, w, way); err != nil || other == nil {
+			return nil, math.MaxInt, err
+		}
 	}
 	return other, int(other.costs / waste / way.price), nil
 }
 
-// propose asks the index, once, for so many at most.
+// propose asks the index for so many at most, unless it has answered already.
 func (k *walk) propose(ctx context.Context, most int) error {
 	q := k.query
 	if k.query = nil; q == nil {
@@ -405,10 +415,13 @@ func (k *walk) propose(ctx context.Context, most int) error {
 	if err != nil {
 		return err
 	}
-	if read {
-		k.unpaid += 2*rate.StatementPrice + float64(min(len(ids), most))/rate.ProposedPerPoint
+	if read > 0 || ids != nil {
+		k.unpaid += 2*rate.StatementPrice + float64(max(min(read, most), len(ids)))/rate.ProposedPerPoint
 	}
-	if !read || len(ids) > most {
+	if ids == nil {
+		if read > most && most < maxProposed {
+			k.query = q // there may be few enough for a walk that turns out to be long
+		}
 		return nil
 	}
 	k.indexed = &route{
@@ -569,6 +582,11 @@ func (k *walk) shorter(ctx context.Context, w page.Window, way *route) (*route, 
 			if other.costs < best.costs {
 				best = &other
 			}
+		}
+	}
+	if k.whole && best.costs > waste*proposalPrice { // not all may be as dense as what was seen
+		if err := k.propose(ctx, maxProposed); err != nil {
+			return nil, err
 		}
 	}
 	if k.indexed != nil && k.indexed.costs < best.costs {
