@@ -10,11 +10,12 @@ import { GraphiQL } from 'graphiql';
 import { useEffect, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import { fetcher } from './fetcher.js';
-import { storage } from './storage.js';
+import { kept } from './storage.js';
 
 const page = document.getElementById('page');
 // What the server says: where to ask, the examples, and of a demo the key.
-const { endpoint, secret, tabs } = JSON.parse(document.getElementById('settings').textContent);
+const { endpoint, secret, tabs: examples } = JSON.parse(document.getElementById('settings').textContent);
+const { tabs, storage } = kept('zeroten:', examples);
 
 // The key is not kept longer than the browser's tab is open, and no other tab sees it.
 const remembered = 'zeroten:key';
@@ -64,7 +65,8 @@ createRoot(page).render(
     <GraphiQL
       fetcher={fetcher(endpoint, withKey)}
       defaultTabs={tabs}
-      storage={storage('zeroten:', JSON.stringify(tabs.flatMap(({ variables }) => variables ?? [])))}
+      storage={storage}
+      shouldPersistHeaders={false}
       schemaDescription
       inputValueDeprecation
     >
