@@ -14,10 +14,12 @@ import (
 	"time"
 
 	"github.com/zeroten/zeroten/internal/lab"
+	"github.com/zeroten/zeroten/internal/store"
 )
 
-// index kills one of two servers every second, or the only one, while comments are recorded, amended and deleted. Both keep
-// the search index, one at a time: in the end it holds every comment once, and nothing else.
+// index kills whoever keeps the search index about every second, of two servers or the only one, while comments are
+// recorded, amended and deleted. Each time the next has taken the index over and moved it before it is killed, too: so each
+// kill cuts somebody off who is at work. In the end the index holds every comment once, and nothing else.
 func (t *torture) index(ctx context.Context, database string) (tried, outcome string, err error) {
 	url, err := t.database(ctx, database)
 	if err != nil {
@@ -27,13 +29,21 @@ func (t *torture) index(ctx context.Context, database string) (tried, outcome st
 	if err != nil {
 		return "", "", err
 	}
-	servers, at := []*lab.Server{h.server}, []string{h.server.URL()}
+	servers, ports := []*lab.Server{h.server}, []int{h.server.Port}
 	if database == "PostgreSQL" { // a file is one server's
-		second, err := t.serve(ctx, url, "")
+		port, err := lab.FreePort()
 		if err != nil {
 			return "", "", err
 		}
-		servers, at = append(servers, second), append(at, second.URL())
+		servers, ports = append(servers, nil), append(ports, port)
+	}
+	at := make([]string, len(ports))
+	for n, port := range ports {
+		at[n] = fmt.Sprintf("http://127.0.0.1:%d/graphql", port)
+	}
+	start := func(n int) (err error) {
+		servers[n], err = t.serve(ctx, url, fmt.Sprintf("127.0.0.1:%d", ports[n]))
+		return err
 	}
 	writing, stop := context.WithCancel(ctx)
 	defer stop()
@@ -44,15 +54,28 @@ func (t *torture) index(ctx context.Context, database string) (tried, outcome st
 	kills := t.number(120, 15)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for n := range kills {
+	var now ownership
+	for n := range kills + 1 {
+		if now, err = h.kept(ctx, now); err != nil {
+			return "", "", fmt.Errorf("after %d kills: %w", n, err)
+		}
+		// Of two servers the one that does not run starts now: so it is known who keeps the index.
+		if len(servers) > 1 {
+			if err := start((n + 1) % 2); err != nil {
+				return "", "", err
+			}
+		}
+		if n == kills {
+			break
+		}
 		<-tick.C
-		n %= len(servers)
-		s := servers[n]
-		if err := s.Kill(); err != nil {
+		if err := servers[n%len(servers)].Kill(); err != nil {
 			return "", "", err
 		}
-		if servers[n], err = t.serve(ctx, url, fmt.Sprintf("127.0.0.1:%d", s.Port)); err != nil {
-			return "", "", err
+		if len(servers) == 1 {
+			if err := start(0); err != nil {
+				return "", "", err
+			}
 		}
 	}
 	stop()
@@ -91,7 +114,48 @@ func (t *torture) index(ctx context.Context, database string) (tried, outcome st
 	}
 	tried = fmt.Sprintf("%d kills of %d servers under 16 writers, %d comments acknowledged, %d amended, %d deleted", kills, len(servers), len(w.acked), c.amended, c.deleted)
 	// What the doctor says of the index it says of each comment.
-	return tried, fmt.Sprintf("requests: %s; the index holds every comment once, and nothing else; lost: 0", w.described()), h.close(ctx)
+	return tried, fmt.Sprintf("requests: %s; %d times whoever kept the index was killed after it had moved it, and it was at %d of %d events by then; it holds every comment once, and nothing else; lost: 0",
+		w.described(), kills, now.position, now.end), h.close(ctx)
+}
+
+// ownership is what the database says of who keeps the index: who it is, how far the index has come, and how far the log.
+type ownership struct {
+	owner         string
+	position, end int64
+}
+
+// kept waits until another keeps the index than before, and has moved it. Who was killed left a lease, which is over at once,
+// as if its 30 seconds had passed.
+func (h *house) kept(ctx context.Context, before ownership) (now ownership, err error) {
+	// Not for longer: a server that is killed is to find its database as it left it, opened by nobody.
+	db, err := store.Open(ctx, h.url, store.Options{Existing: true, MaxConns: store.MinConns})
+	if err != nil {
+		return now, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	err = db.Write(ctx, func(tx *store.Tx) error {
+		_, err := tx.SQL.ExecContext(ctx, `UPDATE followers SET lease_until = 0 WHERE kind = 'search' AND CAST(owner AS text) = $1`, before.owner)
+		return err
+	})
+	if err != nil {
+		return now, err
+	}
+	for began, from := time.Now(), int64(-1); ; time.Sleep(5 * time.Millisecond) {
+		err := db.Reader.QueryRowContext(ctx, `SELECT coalesce(max(CAST(f.owner AS text)), ''), coalesce(max(f.position), 0), coalesce(max(t.log_position), 0)
+			FROM followers f JOIN tenants t ON t.id = f.tenant_id WHERE f.kind = 'search' AND f.owner IS NOT NULL`).Scan(&now.owner, &now.position, &now.end)
+		switch {
+		case err != nil:
+			return now, err
+		case now.owner == before.owner:
+		case from < 0:
+			from = now.position
+		case now.position > from:
+			return now, nil
+		}
+		if time.Since(began) > time.Minute {
+			return now, fmt.Errorf("nobody has taken the index over and moved it for a minute: before it was at %+v, and now at %+v", before, now)
+		}
+	}
 }
 
 // indexed waits until the index has come to the end of the log.

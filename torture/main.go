@@ -73,7 +73,7 @@ func trials() []trial {
 	return []trial{
 		{"cuts", "Subscribers that are cut every one to five seconds and resume", both, (*torture).cuts},
 		{"kills", "Two servers on one database, one of them killed with -9 and started again every few seconds", []string{"PostgreSQL"}, (*torture).kills},
-		{"index", "One of two servers killed with -9 every second, on SQLite the only one, while comments come, change and go; then the search index is compared with them", both, (*torture).index},
+		{"index", "Of two servers the one that keeps the search index killed with -9 every second, as soon as it has moved it, on SQLite the only one, while comments come, change and go; then the index is compared with them", both, (*torture).index},
 		{"restarts", "PostgreSQL restarted: fast, immediate, kill -9", []string{"PostgreSQL"}, (*torture).restarts},
 		{"cutoff", "PostgreSQL cut off: no packet comes through", []string{"PostgreSQL"}, (*torture).cutOff},
 		{"disk", "A full disk", both, (*torture).fullDisk},
