@@ -161,10 +161,10 @@ type busyList struct {
 	marker int
 }
 
-// all is one page with all that there is.
+// all is one page with all that there is, and so many are counted.
 func (h *house) all(t *testing.T, l busyList) (cursor string, scores map[string]int) {
 	t.Helper()
-	text := `{ ` + l.field + ` { eventCursor nodes { id score } }` + l.end + ` }`
+	text := `{ ` + l.field + ` { eventCursor totalCount nodes { id score } }` + l.end + ` }`
 	a := h.ask(t, l.secret, text, nil)
 	inner := map[string]json.RawMessage{"data": a.Data}
 	for len(inner) == 1 { // down to the page
@@ -179,8 +179,12 @@ func (h *house) all(t *testing.T, l busyList) (cursor string, scores map[string]
 		ID    string
 		Score int
 	}
-	if json.Unmarshal(inner["eventCursor"], &cursor) != nil || json.Unmarshal(inner["nodes"], &nodes) != nil {
+	var total int
+	if json.Unmarshal(inner["eventCursor"], &cursor) != nil || json.Unmarshal(inner["totalCount"], &total) != nil || json.Unmarshal(inner["nodes"], &nodes) != nil {
 		t.Fatalf("%s: %s", text, a.text)
+	}
+	if total != len(nodes) {
+		t.Errorf("%s: %d are counted, and %d are there", text, total, len(nodes))
 	}
 	scores = map[string]int{}
 	for _, n := range nodes {

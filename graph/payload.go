@@ -96,7 +96,8 @@ func (r *Resolver) responses(ctx context.Context, filter *selection.Filter, with
 func (r *Resolver) paged(ctx context.Context, read func(*store.DB) (*selection.Connection, error)) (*selection.Connection, error) {
 	if asksFor(ctx, "ResponseConnection", "eventCursor") {
 		now := read
-		read = func(db *store.DB) (*selection.Connection, error) { return selection.At(ctx, db, now) }
+		counted := asksFor(ctx, "ResponseConnection", "totalCount")
+		read = func(db *store.DB) (*selection.Connection, error) { return selection.At(ctx, db, counted, now) }
 	}
 	c, err := read(r.DB)
 	if err != nil {

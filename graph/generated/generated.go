@@ -3470,7 +3470,7 @@ type ResponseConnection {
   nodes: [Response!]!
   "Where the page stands in the list."
   pageInfo: PageInfo!
-  "How many there are on all pages together; counted only when asked for."
+  "How many there are on all pages together; counted only when asked for. Beside ` + "`" + `eventCursor` + "`" + ` that is where the log stood."
   totalCount: Int!
   """
   Where the log stood when this page was read: ` + "`" + `feedbackReceived` + "`" + ` with it as ` + "`" + `after` + "`" + ` tells all that came since, and nothing

@@ -178,6 +178,9 @@ func (m *Memory) view(ctx context.Context, db *store.DB, g *Generations, q Query
 	if v := m.ready(g, q, revision); v != nil {
 		return v, nil
 	}
+	if db.Now() != db {
+		return m.then(ctx, db, g, q)
+	}
 	// Who waits for the same gets the same. It is loaded even where they give up, so that it is there when they ask again.
 	return m.flights.Do(ctx, q.name(g, revision), loadTimeout, func(ctx context.Context) (v *view, err error) {
 		t := m.tenant(g.Tenant)
@@ -199,6 +202,47 @@ func (m *Memory) view(ctx context.Context, db *store.DB, g *Generations, q Query
 		})
 		return v, err
 	})
+}
+
+// then is what the query asks for as of a moment, which others may have brought the memory beyond: what is kept that was right
+// then already is lent, what has changed since is read for this once.
+func (m *Memory) then(ctx context.Context, db *store.DB, g *Generations, q Query) (*view, error) {
+	now, err := m.view(ctx, db.Now(), g, q) // so that little is left to read; where that is stale, it is all
+	if err != nil {
+		return nil, err
+	}
+	var v *view
+	err = db.Snapshot(ctx, func(tx *store.Tx) (err error) {
+		t := &remembered{dropped: true, generation: g.Active.Number, revision: -1}
+		v, err = m.load(ctx, &loading{t: t, tx: tx.SQL, dialect: db.Dialect, of: g, borrows: true}, q)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	v.loaded += now.loaded
+	return v, nil
+}
+
+// lend gives what is kept of a tenant to who reads it as of a moment, as far as it is not later.
+func (m *Memory) lend(tenant uuid.UUID, to *remembered) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.tenants[tenant]
+	if t == nil || t.generation != to.generation {
+		return
+	}
+	for _, of := range to.months {
+		at, ok := slices.BinarySearchFunc(t.months, of, func(a, b *month) int { return a.order(b.campaign, b.start) })
+		if !ok {
+			continue
+		}
+		for grain, c := range t.months[at].bundles {
+			if c != nil && c.version <= of.version {
+				of.bundles[grain] = c
+			}
+		}
+	}
 }
 
 // momentOf reads what moves with each write of the tenant's.
@@ -280,6 +324,8 @@ type loading struct {
 	of      *Generations
 	cells   *sql.Stmt
 	loaded  int
+	// borrows says that t is not what is kept, but takes of it what is right.
+	borrows bool
 }
 
 func (m *Memory) load(ctx context.Context, l *loading, q Query) (*view, error) {
@@ -292,6 +338,9 @@ func (m *Memory) load(ctx context.Context, l *loading, q Query) (*view, error) {
 	}
 	if err := m.refresh(ctx, l, revision); err != nil {
 		return nil, err
+	}
+	if l.borrows {
+		m.lend(l.of.Tenant, l.t)
 	}
 	defer func() {
 		if l.cells != nil {

@@ -261,9 +261,49 @@ func (b *book) sums(q cube.Query) map[cube.Cell]bool {
 }
 
 func (b *book) verify(states *settings.States, q cube.Query) {
+	b.compare(b.db, q, func(read func(*settings.State) error) error { return states.Try(b.ctx, b.tenant, read) })
+}
+
+// verifyThen writes while a moment lasts, and compares what is read of it with what there was.
+func (b *book) verifyThen(states *settings.States) {
+	err := b.db.At(b.ctx, func(then *store.DB) error {
+		if _, err := cube.SettingsOf(b.ctx, then, b.tenant); err != nil { // it begins
+			return err
+		}
+		facts := slices.Clone(b.facts)
+		for range rapid.IntRange(0, 3).Draw(b.t, "acts meanwhile") {
+			switch rapid.IntRange(0, 3).Draw(b.t, "meanwhile") {
+			case 0:
+				b.verify(states, b.query())
+			case 1: // so that the settings are others too
+				b.write(func(_ cube.Deltas, g *cube.Generation) { g.Profiles.Place("late", uuid.NewString(), nil) })
+			default:
+				b.act()
+			}
+		}
+		now := b.facts
+		b.facts = facts
+		defer func() { b.facts = now }()
+		for range 2 {
+			b.compare(then, b.query(), func(read func(*settings.State) error) error {
+				s, err := states.Of(b.ctx, then, b.tenant)
+				if err != nil {
+					return err
+				}
+				return read(s)
+			})
+		}
+		return nil
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *book) compare(db *store.DB, q cube.Query, with func(read func(*settings.State) error) error) {
 	got := map[cube.Cell]bool{}
-	err := states.Try(b.ctx, b.tenant, func(s *settings.State) error {
-		cells, err := cube.Read(b.ctx, b.db, &s.Generations, q)
+	err := with(func(s *settings.State) error {
+		cells, err := cube.Read(b.ctx, db, &s.Generations, q)
 		if err != nil {
 			return err
 		}
@@ -284,7 +324,8 @@ func (b *book) verify(states *settings.States, q cube.Query) {
 	}
 }
 
-// Whatever is written between readings, by whom, however little is kept in memory: each reads what there is.
+// Whatever is written between readings, by whom, however little is kept in memory: each reads what there is, or what there
+// was at its moment.
 func TestMemoryIsNeverBehind(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		rapid.Check(t, func(rt *rapid.T) {
@@ -306,7 +347,11 @@ func TestMemoryIsNeverBehind(t *testing.T) {
 			restore := func() {}
 			for range rapid.IntRange(1, 12).Draw(rt, "acts") {
 				for _, p := range processes {
-					if rapid.IntRange(0, 2).Draw(rt, "reads") > 0 {
+					switch rapid.IntRange(0, 5).Draw(rt, "reads") {
+					case 0, 1:
+					case 2:
+						b.verifyThen(p)
+					default:
 						b.verify(p, b.query())
 					}
 					bounded()

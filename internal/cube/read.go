@@ -176,7 +176,7 @@ func (r *reading) remembered(db *store.DB, g *Generations) error {
 	if m == nil {
 		m = newMemory(0)
 	}
-	v, err := m.view(r.ctx, db.Now(), g, r.query) // which is never behind, and not to be brought back to a moment
+	v, err := m.view(r.ctx, db, g, r.query)
 	if err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func List(ctx context.Context, db *store.DB, states *settings.States, f Filter, 
 	if !reflect.DeepEqual(f, Filter{}) || within != (Within{}) || !auth.Narrowed(ctx).IsZero() {
 		// What isn't narrowed needs no state, and so no statement of its own.
 		var err error
-		if state, err = states.Get(ctx, auth.Tenant(ctx)); err != nil {
+		if state, err = states.Of(ctx, db, auth.Tenant(ctx)); err != nil {
 			return nil, err
 		}
 		if sel, err = f.Select(ctx, state, within, now); err != nil {
@@ -105,14 +105,16 @@ func List(ctx context.Context, db *store.DB, states *settings.States, f Filter, 
 					return err
 				}
 			}
-			n, err = sel.count(ctx, db.Now())
+			n, err = sel.count(ctx, db)
 			return err
 		}
-		if state == nil {
-			err = states.Try(ctx, auth.Tenant(ctx), counted)
-		} else {
-			err = states.Retry(ctx, state, counted)
+		known := state
+		if known == nil {
+			if known, err = states.Of(ctx, db, auth.Tenant(ctx)); err != nil {
+				return 0, err
+			}
 		}
+		err = states.Retry(ctx, known, counted)
 		return n, err
 	}
 	rows, err := page.Of(ctx, args, order.page(), key, fetch, count)
@@ -317,17 +319,22 @@ type Connection struct {
 }
 
 // At reads a page by read, of one moment, and with it where the log stands then: what is told after that is not on the page
-// yet, as it will be, and everything else is.
-func At(ctx context.Context, db *store.DB, read func(then *store.DB) (*Connection, error)) (c *Connection, err error) {
+// yet, as it will be, and everything else is. The total is of that moment too: it is known afterwards where counted says that
+// it will be asked for.
+func At(ctx context.Context, db *store.DB, counted bool, read func(then *store.DB) (*Connection, error)) (c *Connection, err error) {
 	err = db.At(ctx, func(then *store.DB) error {
 		marks, err := then.Marks(ctx, []uuid.UUID{auth.Tenant(ctx)}) // before all else: the moment begins with it
 		if err != nil {
 			return err
 		}
-		if c, err = read(then); err == nil {
-			c.position = new(marks[auth.Tenant(ctx)].Position)
+		if c, err = read(then); err != nil {
+			return err
 		}
-		return err
+		c.position = new(marks[auth.Tenant(ctx)].Position)
+		if counted {
+			_, _ = c.TotalCount(ctx) // what it gives, or an error, is there for whoever asks
+		}
+		return nil
 	})
 	return c, err
 }

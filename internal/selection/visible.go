@@ -165,9 +165,9 @@ func OfContact(ctx context.Context, db *store.DB, states *settings.States, conta
 			return *l.total, nil
 		}
 		if sel.Campaigns == nil && !sel.sieves() {
-			return db.Now().Ent.Response.Query().Where(response.ContactID(contact)).Count(ctx)
+			return db.Ent.Response.Query().Where(response.ContactID(contact)).Count(ctx)
 		}
-		return newWalk(sel, db.Now(), contact, nil).count(ctx)
+		return newWalk(sel, db, contact, nil).count(ctx)
 	})
 	return &Connection{Connection: rows}, err
 }

@@ -256,6 +256,23 @@ func (c *States) Get(ctx context.Context, tenant uuid.UUID) (*State, error) {
 	return &now, nil
 }
 
+// Of is Get where db is the database as it is; of a moment's (store.DB.At), it is the state as it was then, but for the
+// progress of a rebuild, by which cells of that moment are never stale.
+func (c *States) Of(ctx context.Context, db *store.DB, tenant uuid.UUID) (*State, error) {
+	s, err := c.Get(ctx, tenant)
+	if err != nil || db.Now() == db {
+		return s, err
+	}
+	settings, err := cube.SettingsOf(ctx, db, tenant)
+	if err != nil || s.Settings == settings {
+		return s, err
+	}
+	if s, err = Load(ctx, db, tenant); err == nil {
+		s.Remember(c.memory)
+	}
+	return s, err
+}
+
 // maxStale is how often Try asks again. Settings change at every new profile, which is often only in a tenant's youth.
 const maxStale = 20
 
