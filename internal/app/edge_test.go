@@ -185,3 +185,50 @@ func TestAmbiguousLengths(t *testing.T) {
 		_ = conn.Close() // the server has closed it
 	}
 }
+
+// Ten who come one after the other from one address, as from an office, see the page to explore the API with, whether they
+// take gzip or not; and who goes on drawing its largest file is refused.
+func TestThePlaygroundIsSeenByManyOfOneAddress(t *testing.T) {
+	t.Parallel()
+	for _, encoding := range []string{"gzip", "identity"} {
+		s := listening(t, Edge{AnonymousRestore: 1})
+		get := func(path string) (status int, text string) {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.Addr.String()+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header.Set("Accept-Encoding", encoding)
+			response, err := http.DefaultClient.Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			body, err := io.ReadAll(response.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return response.StatusCode, string(body)
+		}
+		var script string
+		for range 10 {
+			status, page := get("/playground")
+			under, _, ok := strings.Cut(page[strings.Index(page, "/playground/")+1:], "playground.css")
+			if status != http.StatusOK || !ok {
+				t.Fatalf("the page comes as %d: %s", status, page)
+			}
+			script = "/" + under + "playground.js"
+			for _, name := range []string{"playground.css", "playground.js", "worker.js", "codicon.ttf"} {
+				if status, _ := get("/" + under + name); status != http.StatusOK {
+					t.Fatalf("%s by %s comes as %d", name, encoding, status)
+				}
+			}
+		}
+		status := http.StatusOK
+		for n := 0; status == http.StatusOK && n < 1_000; n++ {
+			status, _ = get(script)
+		}
+		if status != http.StatusTooManyRequests {
+			t.Errorf("a thousand times the script by %s: %d", encoding, status)
+		}
+	}
+}

@@ -7,9 +7,13 @@ import (
 	"time"
 )
 
+// SentPerPoint is how many bytes of an answer that costs no points of the API are counted as one more request. The page to
+// explore the API with is some fifty of them with its files, as browsers take it.
+const SentPerPoint = 32 << 10
+
 // Polite bounds, for each address, the requests that nothing else does: those that cost no points, as preflights, pages
 // and what is not found. They are cheap, but may come one behind the other without end; what is too often is answered 429.
-// paid passes requests that are paid for otherwise, probe those that are always answered; who asks too often must connect
+// A large answer counts as many requests, all at once before it is sent, so that few are on their way. paid passes requests that are paid for otherwise, probe those that are always answered; who asks too often must connect
 // anew for each of these.
 func (d *Door) Polite(next http.Handler, paid, probe func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -17,7 +21,8 @@ func (d *Door) Polite(next http.Handler, paid, probe func(*http.Request) bool) h
 			next.ServeHTTP(w, r)
 			return
 		}
-		_, wait, ok := d.cheap.Take(Network(d.Address(r)).As16(), 1, time.Now())
+		address := Network(d.Address(r)).As16()
+		_, wait, ok := d.cheap.Take(address, 1, time.Now())
 		if !ok {
 			w.Header().Set("Connection", "close")
 			if !probe(r) {
@@ -26,9 +31,34 @@ func (d *Door) Polite(next http.Handler, paid, probe func(*http.Request) bool) h
 				return
 			}
 		}
+		if r.Method != http.MethodHead {
+			w = &counted{ResponseWriter: w, charge: func(points int) { d.cheap.Charge(address, points, time.Now()) }}
+		}
 		next.ServeHTTP(w, r)
 	})
 }
+
+// counted charges for what is sent, as soon as it is known how much that is.
+type counted struct {
+	http.ResponseWriter
+
+	charge func(points int)
+	// sent is how many bytes there were, and charged how many points.
+	sent, charged int
+}
+
+func (c *counted) Write(b []byte) (int, error) {
+	c.sent += len(b)
+	length, _ := strconv.Atoi(c.Header().Get("Content-Length")) // none where it does not say
+	if more := max(c.sent, length)/SentPerPoint - c.charged; more > 0 {
+		c.charge(more)
+		c.charged += more
+	}
+	return c.ResponseWriter.Write(b) //nolint:wrapcheck // it stands for it
+}
+
+// Unwrap is for http.ResponseController.
+func (c *counted) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 // Guarded has every answer, of whatever page or error, say that it is no page to be framed, guessed at or told of, and
 // nothing to run: what is one says so itself. And it ends connections that somebody in between may read otherwise.

@@ -161,6 +161,9 @@ func (f *files) serve(w http.ResponseWriter, r *http.Request, name string) {
 		_, _ = w.Write(small) // the browser went away
 		return
 	}
+	if info, err := file.Stat(); err == nil { // embedded files have one
+		w.Header().Set("Content-Length", strconv.FormatInt(info.Size(), 10))
+	}
 	_, _ = io.Copy(w, file)
 }
 

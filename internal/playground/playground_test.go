@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -140,7 +141,11 @@ func TestFiles(t *testing.T) {
 				resp.Header.Get("Vary") != "Accept-Encoding" || !strings.HasSuffix(resp.Header.Get("Cache-Control"), "immutable") {
 				t.Errorf("%s for %q comes as %d, with %v", test.name, encoding, resp.StatusCode, resp.Header)
 			}
-			var body io.Reader = resp.Body
+			sent := read(t, resp.Body)
+			if resp.Header.Get("Content-Length") != strconv.Itoa(len(sent)) {
+				t.Errorf("%s for %q says that it has %s bytes, of %d", test.name, encoding, resp.Header.Get("Content-Length"), len(sent))
+			}
+			var body io.Reader = strings.NewReader(sent)
 			if small {
 				if body, err = gzip.NewReader(body); err != nil {
 					t.Fatal(err)
