@@ -182,7 +182,7 @@ func add(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID, docs
 // Propose gives the ids of responses among which all are that the query is for, of the campaigns where these are not nil;
 // with others, those that are gone too. It reads as many as most from the index, and one more to see that these are not all;
 // what the log has besides are maxBehind at most. ids is nil where the index is of no use: it has more, then read, which is how
-// many it gave, is more than most; it lags too far behind; or it does not know what is asked for.
+// many it gave, is more than most; it lags too far behind, or is built anew meanwhile; or it does not know what is asked for.
 func Propose(ctx context.Context, db *store.DB, tenant uuid.UUID, q *Query, campaigns []uuid.UUID, most int) (ids []uuid.UUID, read int, err error) {
 	if campaigns != nil {
 		q = q.Among(tenant, campaigns)
@@ -191,15 +191,12 @@ func Propose(ctx context.Context, db *store.DB, tenant uuid.UUID, q *Query, camp
 		return nil, 0, nil
 	}
 	// What the position is read of first is in the index when that is read, and all else in the log after it: so they need
-	// no snapshot.
-	position, end := int64(-1), int64(0)
-	err = each(ctx, db, func(rows *sql.Rows) error { return rows.Scan(&position, &end) },
-		`SELECT f.position, t.log_position FROM followers f JOIN tenants t ON t.id = f.tenant_id
-		WHERE f.tenant_id = $1 AND f.kind = $2 AND f.id = $3`, tenant, Name, uuid.Nil)
+	// no snapshot, unless the index is built anew meanwhile.
+	before, err := readState(ctx, db, tenant)
 	if err != nil {
-		return nil, 0, fmt.Errorf("reading how far the index has come: %w", err)
+		return nil, 0, err
 	}
-	if position < 0 || end-position > maxBehind {
+	if !before.known || before.end-before.position > maxBehind {
 		return nil, 0, nil
 	}
 	scan := func(rows *sql.Rows) error {
@@ -218,9 +215,16 @@ func Propose(ctx context.Context, db *store.DB, tenant uuid.UUID, q *Query, camp
 	if read = len(ids); read > most {
 		return nil, read, nil
 	}
-	if position < end {
+	after, err := readState(ctx, db, tenant)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !after.known || after.epoch != before.epoch {
+		return nil, read, nil
+	}
+	if before.position < before.end {
 		query := `SELECT DISTINCT response_id FROM events WHERE tenant_id = $1 AND position > $2 AND position <= $3`
-		args := []any{tenant, position, end}
+		args := []any{tenant, before.position, before.end}
 		if campaigns != nil {
 			query += ` AND ` + store.In(db.Dialect, "campaign_id", "uuid", "$4")
 			args = append(args, store.UUIDs(db.Dialect, campaigns))
@@ -231,6 +235,25 @@ func Propose(ctx context.Context, db *store.DB, tenant uuid.UUID, q *Query, camp
 	}
 	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
 	return slices.Compact(ids), read, nil
+}
+
+// state is how far the index has come, and the log. A follower that is made anew has another epoch; where it only has another
+// owner, what was read was right, and is read again some other time.
+type state struct {
+	known                bool
+	epoch, position, end int64
+}
+
+func readState(ctx context.Context, db *store.DB, tenant uuid.UUID) (s state, err error) {
+	err = each(ctx, db, func(rows *sql.Rows) error {
+		s.known = true
+		return rows.Scan(&s.epoch, &s.position, &s.end)
+	}, `SELECT f.epoch, f.position, t.log_position FROM followers f JOIN tenants t ON t.id = f.tenant_id
+		WHERE f.tenant_id = $1 AND f.kind = $2 AND f.id = $3`, tenant, Name, uuid.Nil)
+	if err != nil {
+		return s, fmt.Errorf("reading how far the index has come: %w", err)
+	}
+	return s, nil
 }
 
 // proposing is the statement that reads the index.
