@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/feedback/feedbacktest"
@@ -317,6 +318,41 @@ func TestAskedLate(t *testing.T) {
 			spent = 0
 			if got := test.ask(); got != test.want || spent > test.most {
 				t.Errorf("%s: found %d for %d points, want %d for %d at most", what, got, spent, test.want, test.most)
+			}
+		}
+	})
+}
+
+// Statements are paid for that give nothing: of the index, and of campaigns that have no responses.
+func TestPriceOfNothing(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := newHerd(t, db)
+		searchtest.IndexAll(h.Ctx, t, db, h.Tenant)
+		spent := 0
+		ctx := rate.WithSpender(h.Ctx, func(n int) error { spent += n; return nil }, false)
+		var campaigns []string
+		for i := range 20 {
+			c, err := campaign.Create(h.Ctx, db, campaign.CreateInput{Name: fmt.Sprint("Campaign ", i)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			campaigns = append(campaigns, id.Campaign.Format(c.ID))
+		}
+		for what, test := range map[string]struct {
+			campaigns []string
+			want      float64
+		}{
+			"the index":       {nil, 384*rate.LookUpPrice + 5*rate.StatementPrice},
+			"empty campaigns": {campaigns, rate.StatementPrice + 19*rate.RangePrice},
+		} {
+			spent = 0
+			filter := selection.Filter{Search: new("nowhere"), Campaigns: test.campaigns}
+			list, err := selection.List(ctx, db, h.states, filter, selection.Within{}, page.Args{First: new(20)}, nil, feedbacktest.Clock())
+			if err != nil || list.Len() > 0 {
+				t.Fatalf("%s: %d are found, %v", what, list.Len(), err)
+			}
+			if float64(spent) < test.want-1 { // of what is left at the end nothing is paid
+				t.Errorf("%s: cost %d points, want %.1f", what, spent, test.want)
 			}
 		}
 	})

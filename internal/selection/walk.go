@@ -286,11 +286,29 @@ func (k *walk) whose(ctx context.Context) (contacts []uuid.UUID, err error) {
 	return contacts, nil
 }
 
-// run calls f with each until it wants no more.
+// run calls f with each until it wants no more, and pays for all that it took.
 func (k *walk) run(ctx context.Context, w page.Window, f func(*candidate) (more bool, err error)) error {
 	if k.sel.empty() {
 		return nil
 	}
+	if err := k.through(ctx, w, f); err != nil {
+		return err
+	}
+	return k.pay(ctx) // for statements that gave nothing
+}
+
+// pay pays whole points of what is not paid yet.
+func (k *walk) pay(ctx context.Context) error {
+	points := int(k.unpaid)
+	if points == 0 {
+		return nil
+	}
+	k.unpaid -= float64(points)
+	return rate.SpendUnseen(ctx, points)
+}
+
+// through is run for what is not empty.
+func (k *walk) through(ctx context.Context, w page.Window, f func(*candidate) (more bool, err error)) error {
 	if err := k.payBlind(ctx); err != nil {
 		return err
 	}
@@ -793,12 +811,9 @@ func (k *walk) each(ctx context.Context, query string, args, dest []any, price f
 				return err
 			}
 			k.walked++
-			if k.unpaid += price; k.unpaid >= 1 {
-				points := int(k.unpaid)
-				if err := rate.SpendUnseen(ctx, points); err != nil {
-					return err
-				}
-				k.unpaid -= float64(points)
+			k.unpaid += price
+			if err := k.pay(ctx); err != nil {
+				return err
 			}
 		}
 		return rows.Err()
