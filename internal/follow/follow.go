@@ -70,12 +70,17 @@ type Kind struct {
 	// Take is given the next entries of the follower's log, one or more, in a context of the tenant and outside of any
 	// transaction. It returns what is to be done for them in the one that moves the position on; nil is nothing. Where it
 	// or that fails, nothing has happened, and the same entries come again, perhaps more of them, perhaps in another
-	// process. It is called for one portion of a follower's entries after the other.
+	// process. Where that returns ErrUnfinished they come again, too, but what was done has taken effect. It is called for
+	// one portion of a follower's entries after the other.
 	//
 	// An entry's response is as it was when the log was read. What became of it since is told by a later entry: whoever
 	// keeps what a response says forgets it with the entry that tells of its end.
 	Take func(ctx context.Context, f Follower, entries []*feedback.Entry) (effects func(tx *store.Tx) error, err error)
 }
+
+// ErrUnfinished is returned by effects that are more than one transaction should do: what they did takes effect, and the
+// position stays where it is.
+var ErrUnfinished = errors.New("there is more to do before the follower moves on")
 
 // Config of a Runner.
 type Config struct {
@@ -568,7 +573,7 @@ func (r *Runner) step(ctx context.Context, o *owned) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	last := entries[len(entries)-1].Position
+	last, unfinished := entries[len(entries)-1].Position, false
 	err = r.db.Write(ctx, func(tx *store.Tx) error {
 		// First, so that nobody else becomes the owner before the end of the transaction.
 		moved, err := tx.SQL.ExecContext(ctx, `UPDATE followers SET position = $6, lease_until = `+clock(r.db)+` + $7
@@ -583,10 +588,18 @@ func (r *Runner) step(ctx context.Context, o *owned) (more bool, err error) {
 		if effects == nil {
 			return nil
 		}
-		return effects(tx)
+		err = effects(tx)
+		if unfinished = errors.Is(err, ErrUnfinished); unfinished {
+			_, err = tx.SQL.ExecContext(ctx, `UPDATE followers SET position = $4 WHERE tenant_id = $1 AND kind = $2 AND id = $3`,
+				o.Tenant, o.Kind, o.ID, o.position)
+		}
+		return err
 	})
 	if err != nil {
 		return false, err
+	}
+	if unfinished {
+		return true, nil
 	}
 	o.position = last
 	return len(entries) == portion, nil

@@ -549,6 +549,39 @@ func TestFaults(t *testing.T) {
 	})
 }
 
+// TestUnfinished has effects that take several transactions: each takes effect, and the position moves with the last.
+func TestUnfinished(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		w.record(3, "ann")
+		w.exec(`CREATE TABLE steps (position bigint)`)
+		at := Follower{Tenant: w.tenant, Kind: "index"}
+		left := 3
+		k := Kind{Name: "index", EachTenant: true, Take: func(ctx context.Context, f Follower, entries []*feedback.Entry) (func(*store.Tx) error, error) {
+			position, _, err := Position(ctx, db.Reader, f)
+			if err != nil {
+				return nil, err
+			}
+			return func(tx *store.Tx) error {
+				if _, err := tx.SQL.ExecContext(ctx, `INSERT INTO steps VALUES ($1)`, position); err != nil {
+					return err
+				}
+				if left--; left > 0 {
+					return fmt.Errorf("a part: %w", ErrUnfinished)
+				}
+				return index(ctx, tx, f, entries)
+			}, nil
+		}}
+		w.process(k).Start()
+		w.arrived("index")
+		w.check(t, at, 0)
+		w.same(t, "index")
+		if n := w.count(`SELECT count(*) FROM steps WHERE position = 0`); n != 3 || left != 0 {
+			t.Errorf("%d transactions took effect, want 3; left %d", n, left)
+		}
+	})
+}
+
 // TestMissing has entries lack at the beginning of what is to be followed: nothing is left out.
 func TestMissing(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

@@ -1,6 +1,7 @@
 package search_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/feedback/feedbacktest"
+	"github.com/zeroten/zeroten/internal/follow"
 	"github.com/zeroten/zeroten/internal/search"
 	"github.com/zeroten/zeroten/internal/search/searchtest"
 	"github.com/zeroten/zeroten/internal/store"
@@ -67,5 +69,63 @@ func TestExamine(t *testing.T) {
 		if faults := examine(); len(faults) > 0 {
 			t.Error(faults)
 		}
+	})
+}
+
+// An index that is built anew is emptied first, in transactions of a bounded size, and the follower stays where it is until
+// nothing is left.
+func TestBuiltAnew(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		const most = 500
+		f, other := feedbacktest.New(t, db), feedbacktest.New(t, db)
+		record := func(f *feedbacktest.Fixture, n int) {
+			items := make([]feedback.Recording, n)
+			for i := range items {
+				items[i] = f.With(func(r *feedback.Recording) { r.Comment = new(fmt.Sprint("comment ", i)) })
+			}
+			if _, err := f.Log.Record(f.Ctx, items); err != nil {
+				t.Fatal(err)
+			}
+			searchtest.IndexAll(f.Ctx, t, db, f.Tenant)
+		}
+		record(other, 3)
+		record(f, most)
+		record(f, 100)
+		ask := func(query string, args ...any) (n int) {
+			if err := db.Reader.QueryRowContext(f.Ctx, query, args...).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		documents := func() int { return ask(`SELECT count(*) FROM search_documents WHERE tenant_id = $1`, f.Tenant) }
+		if n := documents(); n != most+100 {
+			t.Fatalf("there are %d documents", n)
+		}
+		if _, err := db.Writer.ExecContext(f.Ctx, `DELETE FROM followers WHERE tenant_id = $1`, f.Tenant); err != nil {
+			t.Fatal(err)
+		}
+		entries, err := feedback.ReadEntries(f.Ctx, db, 0, most)
+		if err != nil {
+			t.Fatal(err)
+		}
+		effects, err := search.Kind(db).Take(f.Ctx, follow.Follower{Tenant: f.Tenant, Kind: search.Name}, entries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = db.Write(f.Ctx, func(tx *store.Tx) error {
+			if err := effects(tx); !errors.Is(err, follow.ErrUnfinished) {
+				t.Errorf("after a part of it: %v", err)
+			}
+			return nil
+		})
+		if n := documents(); err != nil || n != 100 {
+			t.Errorf("then there are %d documents: %v", n, err)
+		}
+		searchtest.IndexAll(f.Ctx, t, db, f.Tenant)
+		if n := documents(); n != most+100 {
+			t.Errorf("in the end there are %d documents", n)
+		}
+		searchtest.Sound(f.Ctx, t, db, f.Tenant)
+		searchtest.Sound(other.Ctx, t, db, other.Tenant)
 	})
 }

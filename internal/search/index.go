@@ -33,8 +33,9 @@ const (
 	share = 0.1
 	// maxBehind is how many entries the index may lag behind to be of use.
 	maxBehind = 2_000
-	// deletedAtOnce is how many documents are deleted by a statement of SQLite's.
-	deletedAtOnce = 100
+	// deletedAtOnce is how many documents are deleted by a statement of SQLite's, and emptiedAtOnce in a transaction where all
+	// of a tenant's are.
+	deletedAtOnce, emptiedAtOnce = 100, 500
 )
 
 // Kind is that of the followers which keep the index, one for each tenant. They begin with the first entry of the log.
@@ -55,10 +56,21 @@ func Kind(db *store.DB) follow.Kind {
 				known = append(known, r)
 			}
 		}
+		var old []uuid.UUID
+		if entries[0].Position == 1 { // perhaps not for the first time
+			var err error
+			if old, err = some(ctx, db, f.Tenant); err != nil {
+				return nil, fmt.Errorf("looking for documents of an index before: %w", err)
+			}
+		}
 		return func(tx *store.Tx) error {
-			if entries[0].Position == 1 { // perhaps not for the first time
-				if err := empty(ctx, db, tx, f.Tenant); err != nil {
+			if len(old) > 0 {
+				if err := remove(ctx, db, tx, f.Tenant, old); err != nil {
 					return fmt.Errorf("emptying the index: %w", err)
+				}
+				db.Forget() // it waits for the end of the transaction
+				if len(old) == emptiedAtOnce {
+					return follow.ErrUnfinished
 				}
 			}
 			return replace(ctx, db, tx, f.Tenant, ids, known)
@@ -141,15 +153,20 @@ func remove(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID, i
 	return nil
 }
 
-// empty deletes all documents of a tenant.
-func empty(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID) error {
-	query, args := `DELETE FROM search_documents WHERE tenant_id = $1`, []any{tenant}
+// some gives the responses of some of a tenant's documents, emptiedAtOnce where there are as many.
+func some(ctx context.Context, db *store.DB, tenant uuid.UUID) (ids []uuid.UUID, err error) {
+	query, args := `SELECT response_id FROM search_documents WHERE tenant_id = $1`, []any{tenant, emptiedAtOnce}
 	if db.Dialect == store.SQLite {
-		query += ` AND search_documents MATCH $2`
+		query += ` AND search_documents MATCH $3`
 		args = append(args, ownerOf(tenant).responses())
 	}
-	_, err := tx.SQL.ExecContext(ctx, query, args...)
-	return err
+	err = store.Each(ctx, db.Reader, func(rows *sql.Rows) error {
+		var id uuid.UUID
+		err := rows.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}, query+` LIMIT $2`, args...)
+	return ids, err
 }
 
 // add adds the documents of responses that have none.

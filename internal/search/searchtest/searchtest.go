@@ -3,6 +3,7 @@ package searchtest
 
 import (
 	"context"
+	"errors"
 	"math"
 	"testing"
 
@@ -13,8 +14,7 @@ import (
 	"github.com/zeroten/zeroten/internal/store"
 )
 
-// Index takes the next entries of a tenant's log into the index, so many at most and all in one transaction, as a follower
-// does. It returns how many there were.
+// Index takes the next entries of a tenant's log into the index, so many at most, as a follower does. It returns how many there were.
 func Index(ctx context.Context, t testing.TB, db *store.DB, tenant uuid.UUID, most int) int {
 	t.Helper()
 	f := follow.Follower{Tenant: tenant, Kind: search.Name}
@@ -36,14 +36,19 @@ func Index(ctx context.Context, t testing.TB, db *store.DB, tenant uuid.UUID, mo
 	if err != nil {
 		t.Fatal(err)
 	}
+	unfinished := false
 	err = db.Write(ctx, func(tx *store.Tx) error {
-		if err := move(ctx, tx, f, entries[len(entries)-1].Position); err != nil {
-			return err
+		err := effects(tx)
+		if unfinished = errors.Is(err, follow.ErrUnfinished); unfinished {
+			return nil
 		}
-		return effects(tx)
+		return errors.Join(err, move(ctx, tx, f, entries[len(entries)-1].Position))
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if unfinished {
+		return Index(ctx, t, db, tenant, most)
 	}
 	return len(entries)
 }
