@@ -88,6 +88,13 @@ func TestCost(t *testing.T) {
 		"the period before":  {"{feedback{compareTo(previous:YEAR){difference}}}", nil, 6},
 		"ordered groups":     {`{feedback{breakdown(by:["a"] orderBy:CONTRIBUTION minResponses:9 limit:10){contribution filter}}}`, nil, 6 + 11*2/point},
 		"comparison":         {"{feedback{compareTo(filter:{}){difference}}}", nil, 6},
+		"hours":              {"{feedback{hours{start complete score{nps}}}}", nil, 1 + 5 + 336/25 + 336*3/point},
+		"a log's place":      {"{eventCursor}", nil, 1},
+		"a page's place":     {"{responses(first:10){eventCursor}}", nil, 4},
+		"a live list":        {"{responses(first:10){eventCursor totalCount nodes{id}}}", nil, 1 + 10 + 2*2},
+		"a body's list":      {"{feedback{responses(first:10){nodes{campaign{name}}}}}", nil, 1 + 1 + 10*2},
+		"lists of groups":    {`{feedback{breakdown(by:["a"] limit:3){feedback{responses(first:2){nodes{id}}}}}}`, nil, 6 + 4*(1+1+2)},
+		"a segment's lists":  {`{segment(id:"x"){responses(first:10){totalCount nodes{id}} contacts(first:3){nodes{responses(first:2){nodes{id}}}}}}`, nil, 1 + (1 + 10 + 2) + 1 + 3*(1+1+2)},
 		"mutation":           {`mutation{deleteResponse(input:{id:"x"}){deletedId userErrors{code}}}`, nil, 1},
 		"bulk": {
 			"mutation($i:RecordResponsesInput!){recordResponses(input:$i){recorded userErrors{code}}}",
