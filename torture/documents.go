@@ -18,6 +18,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/zeroten/zeroten/internal/lab"
 )
 
 // What a request of at most 1,000 points may take of the server's process.
@@ -49,7 +50,12 @@ func (t *torture) documents(ctx context.Context, database string) (tried, outcom
 	if err != nil {
 		return "", "", err
 	}
-	h, err := t.open(ctx, url)
+	port, err := lab.FreePort()
+	if err != nil {
+		return "", "", err
+	}
+	metrics := fmt.Sprintf("127.0.0.1:%d", port)
+	h, err := t.open(ctx, url, "--metrics-listen", metrics)
 	if err != nil {
 		return "", "", err
 	}
@@ -74,7 +80,11 @@ func (t *torture) documents(ctx context.Context, database string) (tried, outcom
 	if err := w.fill(ctx, h, responses); err != nil {
 		return "", "", fmt.Errorf("filling the tenant: %w", err)
 	}
-	// What runs once, such as reading the tenant's profiles, is no document's fault; nor is the collector's usual room.
+	// What runs once, such as indexing the comments and reading the tenant's profiles, is no document's fault; nor is the
+	// collector's usual room.
+	if err := h.indexed(ctx, "http://"+metrics+"/metrics"); err != nil {
+		return "", "", err
+	}
 	for _, d := range w.hard() {
 		if _, err := h.took(ctx, w.callers[0], d); err != nil {
 			return "", "", err

@@ -29,7 +29,7 @@ func Times(
 
 // scores is Times for the walk.
 func (k *walk) scores(ctx context.Context, begin func(), each func(at time.Time, score int)) error {
-	ctx = k.sel.paying(ctx)
+	ctx = k.paying(ctx)
 	n, paid := 0, 0
 	k.scored, k.whole = true, true
 	k.restart = func() {

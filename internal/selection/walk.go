@@ -56,6 +56,9 @@ type walk struct {
 	query   *search.Query
 	indexed *route
 	unpaid  float64
+	// unseen pays for others, which are what was looked at of other campaigns than the caller's.
+	unseen func(points int) error
+	others float64
 	// contacts says that it is asked for whose the responses are, scored for when they were given, and their scores.
 	contacts, scored bool
 	// ended says that all that the window has was gone through, and total is then how much that is.
@@ -227,10 +230,16 @@ func (k *walk) twice(way route) bool {
 	return k.late(way) || way.index.Column == "" && !k.whole // for its place in the order
 }
 
+// paying is the context for looking at what may be in the selection.
+func (k *walk) paying(ctx context.Context) context.Context {
+	k.unseen = rate.Spender(ctx)
+	return k.sel.paying(ctx)
+}
+
 // find gives what is in the selection and in the window, in its order, up to its limit. Where it comes to the window's end,
 // it knows the total.
 func (k *walk) find(ctx context.Context, w page.Window) ([]candidate, error) {
-	ctx = k.sel.paying(ctx)
+	ctx = k.paying(ctx)
 	var found []candidate
 	k.restart = func() { found = nil }
 	err := k.run(ctx, w, func(r *candidate) (bool, error) {
@@ -252,7 +261,7 @@ func (k *walk) find(ctx context.Context, w page.Window) ([]candidate, error) {
 
 // count says how many there are.
 func (k *walk) count(ctx context.Context) (n int, err error) {
-	ctx = k.sel.paying(ctx)
+	ctx = k.paying(ctx)
 	k.whole, k.restart = true, func() { n = 0 }
 	paid := 0
 	err = k.run(ctx, k.order.page().Window(0), func(*candidate) (more bool, err error) {
@@ -270,7 +279,7 @@ func (k *walk) count(ctx context.Context) (n int, err error) {
 
 // whose are the contacts who gave what is in the selection, newest first.
 func (k *walk) whose(ctx context.Context) (contacts []uuid.UUID, err error) {
-	ctx = k.sel.paying(ctx)
+	ctx = k.paying(ctx)
 	k.contacts, k.whole, k.restart = true, true, func() { contacts = nil }
 	err = k.run(ctx, k.order.page().Window(0), func(r *candidate) (bool, error) {
 		if r.contact.Valid {
@@ -762,6 +771,9 @@ func (k *walk) read(
 		}
 		n++
 		last = new(r.key(way.index))
+		if k.contact != uuid.Nil && k.campaigns != nil && !has(k.campaigns, r.campaign) {
+			return true, k.payOther(way.price)
+		}
 		if !k.passes(&r, way.stretches[0]) {
 			return true, nil
 		}
@@ -791,8 +803,11 @@ func (k *walk) read(
 
 // each calls f for each row of a statement until it wants no more, and pays for it.
 func (k *walk) each(ctx context.Context, query string, args, dest []any, price float64, f func() (more bool, err error)) (more bool, err error) {
-	k.statements++
-	k.unpaid += rate.StatementPrice
+	if k.statements++; k.statements > 1 && k.contact != uuid.Nil && k.campaigns != nil {
+		k.others += rate.StatementPrice // there are more for what others have
+	} else {
+		k.unpaid += rate.StatementPrice
+	}
 	ask, sift := k.db.Query, k.db.Sift
 	if k.within != nil {
 		ask, sift = k.within.SQL.QueryContext, func(_ context.Context, statement func() error) error { return statement() }
@@ -819,6 +834,18 @@ func (k *walk) each(ctx context.Context, query string, args, dest []any, price f
 		return rows.Err()
 	})
 	return more, err
+}
+
+// payOther pays for a row of a contact's, in place of its price, that is another campaign's than the caller's: as for what
+// they must not learn of, see rate.SpendUnseen.
+func (k *walk) payOther(price float64) error {
+	k.unpaid -= price
+	if k.others += price; k.others < 1 || k.unseen == nil {
+		return nil
+	}
+	points := int(k.others)
+	k.others -= float64(points)
+	return k.unseen(points)
 }
 
 // look calls f with what is in the selection of some responses.
@@ -946,7 +973,7 @@ func (k *walk) statement(ctx context.Context, way route, part page.Window, colum
 		s = in(campaigns[0])
 	} else {
 		s = in(uuid.Nil)
-		if only := k.sel.narrowing.Campaigns; only != nil {
+		if only := k.sel.narrowing.Campaigns; only != nil && k.contact == uuid.Nil {
 			s.Where(sql.In(s.C(response.FieldCampaignID), anys(only)...)) // what is besides must not be paid for
 		}
 	}

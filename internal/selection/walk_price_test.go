@@ -122,6 +122,46 @@ func TestPriceOfFindingAll(t *testing.T) {
 	})
 }
 
+// What others' campaigns have of a contact is gone through to find what the caller's have. It shows in no price, and counts
+// towards what the operation may come to.
+func TestOthersOfAContactAreCounted(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		f := feedbacktest.New(t, db)
+		kiosk := &contacts.Input{ExternalID: new("kiosk")}
+		mine := f.Campaign
+		f.Many(30, func(_ int, r *feedback.Recording) { r.Contact = kiosk })
+		f.Campaign = f.Open("Another")
+		campaigns := []uuid.UUID{feedbacktest.MustParse(t, id.Campaign, mine)}
+		states := settings.NewStates(db)
+		of := db.Ent.Contact.Query().OnlyIDX(f.Ctx)
+		segment := gold(t, f)
+		for who, n := range map[string]auth.Narrowing{"campaigns": {Campaigns: campaigns}, "both": {Campaigns: campaigns, Segment: segment.ID}} {
+			t.Run(who, func(t *testing.T) {
+				ask := func() (shown, hidden int) {
+					ctx := rate.WithBlind(auth.With(f.Ctx, auth.Caller{Tenant: f.Tenant, Scopes: []auth.Scope{auth.Read}, Token: true, Narrowing: n}),
+						func(n int) error { shown += n; return nil }, func(n int) error { hidden += max(0, n); return nil })
+					list, err := selection.OfContact(ctx, db, states, of, page.Args{First: new(5)})
+					if err != nil {
+						t.Fatal(err)
+					}
+					if total, err := list.TotalCount(ctx); err != nil || who == "campaigns" && (total != 30 || len(list.Edges) != 5) {
+						t.Fatalf("%d of %d: %v", len(list.Edges), total, err)
+					}
+					if _, err := selection.VisibleContacts(ctx, db, states, []uuid.UUID{of}); err != nil {
+						t.Fatal(err)
+					}
+					return shown, hidden
+				}
+				shown, hidden := ask()
+				f.Many(1_000, func(_ int, r *feedback.Recording) { r.Contact = kiosk })
+				if now, more := ask(); now != shown || float64(more-hidden) < 2*1_000*rate.LookUpPrice-2 {
+					t.Errorf("with others the price went from %d to %d points, and what is hidden from %d to %d", shown, now, hidden, more)
+				}
+			})
+		}
+	})
+}
+
 // hooked calls hook whenever a walk pays, until it returns false.
 func hooked(ctx context.Context, hook func(n int) bool) context.Context {
 	calls, on := 0, true
