@@ -117,7 +117,7 @@ func Spender(ctx context.Context) func(n int) error {
 // to 270 ms.
 const (
 	// RowsPerPoint is how many contacts cost a point whose traits are looked at.
-	RowsPerPoint = 12
+	RowsPerPoint = 10
 	// CellsPerPoint is how many cells that the database reads cost a point.
 	CellsPerPoint = 150
 	// PackedPerPoint is how many cells that are in memory, packed, cost a point, and PartsPerPoint how many pieces of them.
@@ -137,17 +137,17 @@ const (
 	// BlindCountsPerPoint is how many rows cost such a caller a point that are found so and only counted.
 	BlindCountsPerPoint = 4
 	// LookUpPrice is what it costs to look at a response that an index leads to, ProfilePrice to read its profile too, PassPrice
-	// to look at one in the order of ids, which is about that on the disk, and StatementPrice to ask the database for some: RangePrice more for each further range of the
-	// index that it merges.
-	LookUpPrice    = 1.0 / 40
-	ProfilePrice   = 1.0 / 40
-	PassPrice      = 1.0 / 150
-	StatementPrice = 0.8
-	RangePrice     = 0.2
+	// to look at one in the order of ids, which is about that on the disk, and StatementPrice to ask the database for some:
+	// RangePrice more for each further range of the index that it merges.
+	LookUpPrice    = 1.0 / 30
+	ProfilePrice   = 1.0 / 30
+	PassPrice      = 1.0 / 120
+	StatementPrice = 1.0
+	RangePrice     = 0.25
 	// ProposedPerPoint is how many responses cost a point that the search index proposes, before they are looked at.
-	ProposedPerPoint = 100
+	ProposedPerPoint = 60
 	// HoldersPerPoint is how many contacts cost a point whose value of one trait is looked at by the database.
-	HoldersPerPoint = 60
+	HoldersPerPoint = 50
 	// HoldersOfAllPerPoint is how many contacts cost a point whose values of several traits are looked at together, and
 	// HeldPerPoint how many of these values. ValuesPerPoint is how many different ones cost a point besides.
 	HoldersOfAllPerPoint = 200
@@ -157,7 +157,7 @@ const (
 	CountsPerPoint = 1_000
 	// SearchedPerPoint is how many contacts cost a point that the database looks through for what no index finds, and
 	// SearchedBytesPerPoint how many bytes of responses' comments are searched for one.
-	SearchedPerPoint      = 150
+	SearchedPerPoint      = 120
 	SearchedBytesPerPoint = 64 << 10
 	// BytesPerPoint is how many bytes of long rows, that is of long comments and of many traits, cost a point when they are
 	// read, besides what the rows cost.
