@@ -30,7 +30,7 @@ func TestPriceOfASearch(t *testing.T) {
 			list, points int
 			all, counted int
 		}{
-			{"åsa", 51, 250/rate.RowsPerPoint + 1, 3_000, 265}, // each of its chunks is rounded down
+			{"åsa", 51, 250/rate.RowsPerPoint + 250/rate.SearchedPerPoint, 3_000, 3_000/rate.RowsPerPoint + 3_000/rate.SearchedPerPoint},
 			{"nobody", 0, 3_000 / rate.SearchedPerPoint, 0, 3_000 / rate.SearchedPerPoint},
 			{"2999", 1, 3_000 / rate.SearchedPerPoint, 1, 3_000 / rate.SearchedPerPoint},
 			{"0000", 1, 3_000 / rate.SearchedPerPoint, 1, 3_000 / rate.SearchedPerPoint},
