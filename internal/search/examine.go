@@ -86,7 +86,7 @@ func eachDocument(ctx context.Context, db *store.DB, from store.Querier, tenant 
 	args := []any{tenant}
 	if db.Dialect == store.SQLite {
 		query = `SELECT response_id, tokens FROM search_documents WHERE search_documents MATCH $2 AND tenant_id = $1`
-		args = append(args, ownerOf(tenant).responses())
+		args = append(args, prefixOf(tenant).responses())
 	}
 	return store.Each(ctx, from, func(rows *sql.Rows) error {
 		var r uuid.UUID
@@ -96,7 +96,7 @@ func eachDocument(ctx context.Context, db *store.DB, from store.Querier, tenant 
 		}
 		tokens := strings.Fields(text)
 		slices.Sort(tokens)
-		if own := ownerOf(tenant).response(r); db.Dialect == store.SQLite {
+		if own := prefixOf(tenant).response(r); db.Dialect == store.SQLite {
 			tokens = slices.DeleteFunc(tokens, func(t string) bool { return t == own })
 		}
 		f(r, tokens)

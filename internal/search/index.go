@@ -103,7 +103,7 @@ func replace(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID, 
 // eachResponse calls f with the responses that are there, of those with the ids or of all where they are nil, and with
 // the tokens of each that has any.
 func eachResponse(ctx context.Context, db *store.DB, from store.Querier, tenant uuid.UUID, ids []uuid.UUID, f func(uuid.UUID, []string)) error {
-	o := ownerOf(tenant)
+	p := prefixOf(tenant)
 	query, args := `SELECT id, campaign_id, comment, traits FROM responses WHERE tenant_id = $1`, []any{tenant}
 	if ids != nil {
 		query += ` AND ` + store.In(db.Dialect, "id", "uuid", "$2")
@@ -124,7 +124,7 @@ func eachResponse(ctx context.Context, db *store.DB, from store.Querier, tenant 
 		if comment.Valid {
 			said = &comment.String
 		}
-		if tokens := o.document(campaign, said, traits); tokens != nil {
+		if tokens := p.document(campaign, said, traits); tokens != nil {
 			f(id, tokens)
 		}
 		return nil
@@ -138,11 +138,11 @@ func remove(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID, i
 			tenant, store.UUIDs(db.Dialect, ids))
 		return err
 	}
-	o := ownerOf(tenant)
+	p := prefixOf(tenant)
 	for some := range slices.Chunk(ids, deletedAtOnce) {
 		tokens := make([]string, len(some))
 		for i, id := range some {
-			tokens[i] = o.response(id)
+			tokens[i] = p.response(id)
 		}
 		_, err := tx.SQL.ExecContext(ctx, `DELETE FROM search_documents WHERE search_documents MATCH $1 AND tenant_id = $2`,
 			strings.Join(tokens, " OR "), tenant)
@@ -158,7 +158,7 @@ func some(ctx context.Context, db *store.DB, tenant uuid.UUID) (ids []uuid.UUID,
 	query, args := `SELECT response_id FROM search_documents WHERE tenant_id = $1`, []any{tenant, emptiedAtOnce}
 	if db.Dialect == store.SQLite {
 		query += ` AND search_documents MATCH $3`
-		args = append(args, ownerOf(tenant).responses())
+		args = append(args, prefixOf(tenant).responses())
 	}
 	err = store.Each(ctx, db.Reader, func(rows *sql.Rows) error {
 		var id uuid.UUID
@@ -187,9 +187,9 @@ func add(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID, docs
 		return err
 	}
 	defer insert.Close()
-	o := ownerOf(tenant)
+	p := prefixOf(tenant)
 	for id, tokens := range docs {
-		if _, err := insert.ExecContext(ctx, tenant, id, o.response(id)+" "+strings.Join(tokens, " ")); err != nil {
+		if _, err := insert.ExecContext(ctx, tenant, id, p.response(id)+" "+strings.Join(tokens, " ")); err != nil {
 			return err
 		}
 	}

@@ -18,7 +18,7 @@ import (
 func TestIndexStaysWhole(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		ctx, random := t.Context(), rand.New(rand.NewPCG(3, 4))
-		o := ownerOf(tenant)
+		p := prefixOf(tenant)
 		said := map[uuid.UUID][]string{}
 		for range 150 {
 			err := db.Write(ctx, func(tx *store.Tx) error {
@@ -37,7 +37,7 @@ func TestIndexStaysWhole(t *testing.T) {
 					for i := range words {
 						words[i] = fmt.Sprint("w", int(random.ExpFloat64()*40))
 					}
-					docs[uuid.Must(uuid.NewV7())] = o.document(uuid.UUID{1}, new(strings.Join(words, " ")), nil)
+					docs[uuid.Must(uuid.NewV7())] = p.document(uuid.UUID{1}, new(strings.Join(words, " ")), nil)
 				}
 				maps.Copy(said, docs)
 				return add(ctx, db, tx, tenant, docs)

@@ -65,45 +65,45 @@ func Any(queries ...*Query) *Query {
 
 // OfTerms is for responses of the tenant whose comments hold each of the terms.
 func OfTerms(tenant uuid.UUID, terms []string) *Query {
-	o := ownerOf(tenant)
+	p := prefixOf(tenant)
 	var all []*Query
 	for _, term := range terms {
 		parts := pieces(term)
-		for i, p := range parts {
-			all = append(all, o.ofPiece(p, i == 0, i == len(parts)-1))
+		for i, part := range parts {
+			all = append(all, p.ofPiece(part, i == 0, i == len(parts)-1))
 		}
 	}
 	return All(all...)
 }
 
 // ofPiece is for a piece of a term, which may begin the term and end it.
-func (o owner) ofPiece(p piece, begins, ends bool) *Query {
-	switch p.kind {
+func (p prefix) ofPiece(part piece, begins, ends bool) *Query {
+	switch part.kind {
 	case word:
-		first, size := utf8.DecodeRuneInString(p.text)
+		first, size := utf8.DecodeRuneInString(part.text)
 		if begins && !beginsWord(first) {
 			return nil // it may stand within a word
 		}
-		begins = ends && len(p.text) < maxToken
-		if begins && size == len(p.text) {
+		begins = ends && len(part.text) < maxToken
+		if begins && size == len(part.text) {
 			return nil // too many words begin so
 		}
-		return &Query{token: o.word(p.text), begins: begins, short: utf8.RuneCountInString(p.text) < fewChars}
+		return &Query{token: p.word(part.text), begins: begins, short: utf8.RuneCountInString(part.text) < fewChars}
 	case signs:
 		var all []*Query
 		before := ""
-		for sign := range strings.SplitSeq(p.text, "") {
+		for sign := range strings.SplitSeq(part.text, "") {
 			if before != "" {
-				all = append(all, &Query{token: o.token(ofSigns, before+sign)})
+				all = append(all, &Query{token: p.token(ofSigns, before+sign)})
 			}
 			before = sign
 		}
 		if len(all) == 0 {
-			return &Query{token: o.token(ofSigns, before)}
+			return &Query{token: p.token(ofSigns, before)}
 		}
 		return All(all...)
 	case symbol:
-		return &Query{token: o.token(ofSigns, p.text)}
+		return &Query{token: p.token(ofSigns, part.text)}
 	case common:
 	}
 	return nil
@@ -111,14 +111,14 @@ func (o owner) ofPiece(p piece, begins, ends bool) *Query {
 
 // OfRule is for responses of the tenant whose profiles the rule holds for, in a cube of these dimensions.
 func OfRule(tenant uuid.UUID, rule segment.Rule, dims []trait.Dimension) *Query {
-	return ownerOf(tenant).ofRule(&rule, dims)
+	return prefixOf(tenant).ofRule(&rule, dims)
 }
 
-func (o owner) ofRule(rule *segment.Rule, dims []trait.Dimension) *Query {
+func (p prefix) ofRule(rule *segment.Rule, dims []trait.Dimension) *Query {
 	of := func(rules []segment.Rule) []*Query {
 		queries := make([]*Query, len(rules))
 		for i := range rules {
-			queries[i] = o.ofRule(&rules[i], dims)
+			queries[i] = p.ofRule(&rules[i], dims)
 		}
 		return queries
 	}
@@ -128,12 +128,12 @@ func (o owner) ofRule(rule *segment.Rule, dims []trait.Dimension) *Query {
 	case rule.Any != nil:
 		return Any(of(rule.Any)...)
 	case rule.Trait != nil:
-		return o.ofCondition(rule.Trait, dims)
+		return p.ofCondition(rule.Trait, dims)
 	}
 	return nil
 }
 
-func (o owner) ofCondition(c *segment.Condition, dims []trait.Dimension) *Query {
+func (p prefix) ofCondition(c *segment.Condition, dims []trait.Dimension) *Query {
 	at := slices.IndexFunc(dims, func(d trait.Dimension) bool { return d.Key == c.Key })
 	if at < 0 || slices.Contains(c.In, trait.None) || slices.Contains(c.In, trait.Other) {
 		return nil
@@ -142,9 +142,9 @@ func (o owner) ofCondition(c *segment.Condition, dims []trait.Dimension) *Query 
 	for _, value := range c.In {
 		switch dims[at].Kind {
 		case trait.Text:
-			some = append(some, &Query{token: o.text(c.Key, value)})
+			some = append(some, &Query{token: p.text(c.Key, value)})
 		case trait.Boolean:
-			some = append(some, &Query{token: o.boolean(c.Key, value == "true")})
+			some = append(some, &Query{token: p.boolean(c.Key, value == "true")})
 		case trait.Number, trait.Date:
 			return nil
 		}
@@ -159,7 +159,7 @@ func (q *Query) Among(tenant uuid.UUID, campaigns []uuid.UUID) *Query {
 	}
 	some := make([]*Query, len(campaigns))
 	for i, c := range campaigns {
-		some[i] = &Query{token: ownerOf(tenant).campaign(c)}
+		some[i] = &Query{token: prefixOf(tenant).campaign(c)}
 	}
 	return &Query{all: []*Query{q, Any(some...)}} // not All, for which the campaigns would say enough
 }

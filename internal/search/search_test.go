@@ -42,7 +42,7 @@ func FuzzQuery(f *testing.F) {
 		q := OfTerms(tenant, all)
 		for _, comment := range []string{before + " " + said + "\n" + after, before, after, before + after, strings.ToUpper(before) + said + after, said + before, "…" + said + "a"} {
 			holds := !slices.ContainsFunc(all, func(term string) bool { return !Holds(Folded(comment), term) })
-			tokens := ownerOf(tenant).document(uuid.UUID{}, &comment, nil)
+			tokens := prefixOf(tenant).document(uuid.UUID{}, &comment, nil)
 			if holds && q != nil && !q.matches(tokens) {
 				t.Errorf("%q has the terms %q, and is not proposed: it has %q", comment, all, tokens)
 			}
@@ -79,7 +79,7 @@ func TestQueries(t *testing.T) {
 		}
 		var got []string
 		for name, comment := range comments {
-			if q.matches(ownerOf(tenant).document(uuid.UUID{}, &comment, nil)) {
+			if q.matches(prefixOf(tenant).document(uuid.UUID{}, &comment, nil)) {
 				got = append(got, name)
 			}
 		}
@@ -109,7 +109,7 @@ func TestShortBeginnings(t *testing.T) {
 	same("th of gold", All(of("th"), rule), rule)
 	same("th zx of gold", All(of("th", "zx"), rule), rule)
 	// What has to be there as a whole, or says more, or is all there is.
-	same("no-one", of("no-one"), &Query{all: []*Query{{token: ownerOf(tenant).word("no")}, of("one")}})
+	same("no-one", of("no-one"), &Query{all: []*Query{{token: prefixOf(tenant).word("no")}, of("one")}})
 	for name, q := range map[string]*Query{"the zebra": of("the", "zebra"), "th zx": of("th", "zx"), "wi-fi": of("wi-fi"), "th of a campaign": of("th").Among(tenant, []uuid.UUID{{1}})} {
 		if q.tokens() != 2 {
 			t.Errorf("%s is looked for by %s", name, q.text("sqlite3"))
@@ -178,7 +178,7 @@ func TestRules(t *testing.T) {
 			return
 		}
 		asked++
-		if tokens := ownerOf(tenant).document(uuid.UUID{}, nil, known); matcher.Match(values) && !q.matches(tokens) {
+		if tokens := prefixOf(tenant).document(uuid.UUID{}, nil, known); matcher.Match(values) && !q.matches(tokens) {
 			t.Fatalf("%v is in the segment, and is not proposed: it has %q", known, tokens)
 		}
 	})

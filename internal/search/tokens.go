@@ -21,27 +21,27 @@ const (
 	ofResponse = 'r'
 )
 
-// owner is what all tokens of a tenant begin with, so that one tenant's words neither cost another anything nor tell
+// prefix is what all tokens of a tenant begin with, so that one tenant's words neither cost another anything nor tell
 // anything. Two may have the same one by chance, once in a million millions: then what the index proposes is still only the
 // tenant's own.
-type owner string
+type prefix string
 
-func ownerOf(tenant uuid.UUID) owner {
+func prefixOf(tenant uuid.UUID) prefix {
 	const digits = "0123456789abcdefghijklmnopqrstuv"
 	var own [8]byte
 	random := uint64(tenant[11])<<32 | uint64(tenant[12])<<24 | uint64(tenant[13])<<16 | uint64(tenant[14])<<8 | uint64(tenant[15])
 	for i := range own {
 		own[i] = digits[random>>(5*i)&31]
 	}
-	return owner(own[:])
+	return prefix(own[:])
 }
 
 // token writes a text of some kind in a way that both databases take as it is, in letters and digits of ASCII and _. The
 // beginning of a text gives the beginning of its token.
-func (o owner) token(kind byte, text string) string {
+func (p prefix) token(kind byte, text string) string {
 	const digits = "0123456789abcdef"
-	b := make([]byte, 0, len(o)+1+3*len(text))
-	b = append(append(b, o...), kind)
+	b := make([]byte, 0, len(p)+1+3*len(text))
+	b = append(append(b, p...), kind)
 	for i := range len(text) {
 		if c := text[i]; 'a' <= c && c <= 'z' || '0' <= c && c <= '9' {
 			b = append(b, c)
@@ -52,64 +52,64 @@ func (o owner) token(kind byte, text string) string {
 	return string(b)
 }
 
-func (o owner) word(text string) string { return o.token(ofWord, text[:min(len(text), maxToken)]) }
+func (p prefix) word(text string) string { return p.token(ofWord, text[:min(len(text), maxToken)]) }
 
-func (o owner) text(key, value string) string {
-	return o.token(ofTrait, key+"="+value[:min(len(value), maxToken)])
+func (p prefix) text(key, value string) string {
+	return p.token(ofTrait, key+"="+value[:min(len(value), maxToken)])
 }
 
-func (o owner) boolean(key string, value bool) string {
-	return o.token(ofTrait, key+"!"+strconv.FormatBool(value))
+func (p prefix) boolean(key string, value bool) string {
+	return p.token(ofTrait, key+"!"+strconv.FormatBool(value))
 }
 
-func (o owner) campaign(id uuid.UUID) string { return o.token(ofCampaign, string(id[:])) }
+func (p prefix) campaign(id uuid.UUID) string { return p.token(ofCampaign, string(id[:])) }
 
-func (o owner) response(id uuid.UUID) string { return o.token(ofResponse, string(id[:])) }
+func (p prefix) response(id uuid.UUID) string { return p.token(ofResponse, string(id[:])) }
 
 // responses is what all documents of the tenant are found by in SQLite.
-func (o owner) responses() string { return string(o) + string(rune(ofResponse)) + "*" }
+func (p prefix) responses() string { return string(p) + string(rune(ofResponse)) + "*" }
 
 // document are the tokens that a response is found by, in order, each once; none where it has neither words nor values.
-func (o owner) document(campaign uuid.UUID, comment *string, traits trait.Values) []string {
+func (p prefix) document(campaign uuid.UUID, comment *string, traits trait.Values) []string {
 	var all []string
 	if comment != nil {
-		all = o.words(all, Folded(*comment))
+		all = p.words(all, Folded(*comment))
 	}
 	for key, value := range traits {
 		switch value := value.(type) {
 		case string:
-			all = append(all, o.text(key, value))
+			all = append(all, p.text(key, value))
 		case bool:
-			all = append(all, o.boolean(key, value))
+			all = append(all, p.boolean(key, value))
 		}
 	}
 	if len(all) == 0 {
 		return nil
 	}
-	all = append(all, o.campaign(campaign))
+	all = append(all, p.campaign(campaign))
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
 // words appends the tokens of a folded text.
-func (o owner) words(all []string, text string) []string {
-	for _, p := range pieces(text) {
-		switch p.kind {
+func (p prefix) words(all []string, text string) []string {
+	for _, part := range pieces(text) {
+		switch part.kind {
 		case word:
-			all = append(all, o.word(p.text))
+			all = append(all, p.word(part.text))
 		case signs:
 			before := ""
-			for at := 0; at < len(p.text); {
-				_, size := utf8.DecodeRuneInString(p.text[at:])
-				sign := p.text[at : at+size]
-				if all = append(all, o.token(ofSigns, sign)); before != "" {
-					all = append(all, o.token(ofSigns, before+sign))
+			for at := 0; at < len(part.text); {
+				_, size := utf8.DecodeRuneInString(part.text[at:])
+				sign := part.text[at : at+size]
+				if all = append(all, p.token(ofSigns, sign)); before != "" {
+					all = append(all, p.token(ofSigns, before+sign))
 				}
 				before = sign
 				at += size
 			}
 		case symbol:
-			all = append(all, o.token(ofSigns, p.text))
+			all = append(all, p.token(ofSigns, part.text))
 		case common:
 		}
 	}
