@@ -13,6 +13,7 @@ import (
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/nps"
+	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/segment"
 	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/store"
@@ -152,6 +153,49 @@ func TestHoursOf(t *testing.T) {
 			_, err := w.feedback(t, f).Hours(w.ctx)
 			if known, ok := errors.AsType[*apierror.Error](err); !ok || known.Code != apierror.BadRequestCode || !strings.Contains(err.Error(), "at most 14") {
 				t.Errorf("%s: got %v", name, err)
+			}
+		}
+	})
+}
+
+// Hours of as many responses as their description says can be paid for by one operation, and not of many more, whatever else
+// the tenant has.
+func TestHoursOfManyArePaidFor(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db, "UTC")
+		const n, older = 3_000, 12_000
+		var answers []answer
+		for i := range n + older {
+			answers = append(answers, answer{Score: i % 11, Plan: "gold", At: now.Add(-time.Duration(i) * 5 * time.Minute)})
+		}
+		for part := range slices.Chunk(answers, 1_000) {
+			w.record(t, part...)
+		}
+		fortnight := &selection.Period{Count: 14, Unit: calendar.Daily}
+		for _, test := range []struct {
+			filter selection.Filter
+			// most is what docs/api.md says, and the description of Feedback.hours.
+			most int
+		}{
+			{selection.Filter{Last: fortnight}, 37_000},
+			{selection.Filter{Last: fortnight, Where: &segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"gold"}}}}, 18_500},
+		} {
+			spent, found := 0, 0
+			ctx := rate.WithSpender(w.ctx, func(n int) error { spent += n; return nil }, false)
+			body, err := w.reader.Feedback(ctx, test.filter, selection.Within{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			points, err := body.Hours(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range points {
+				found += p.Score.Responses()
+			}
+			// What is asked of each hour costs some 25 of an operation's 1,000 points.
+			if cost := spent * test.most / found; found < n || cost < 850 || cost > 975 {
+				t.Errorf("%d of them cost %d points, so that %d would cost %d", found, spent, test.most, cost)
 			}
 		}
 	})
