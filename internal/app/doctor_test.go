@@ -23,6 +23,7 @@ import (
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/nps"
+	"github.com/zeroten/zeroten/internal/search/searchtest"
 	"github.com/zeroten/zeroten/internal/segment"
 	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
@@ -610,6 +611,29 @@ func TestDoctorPutsEventsWhereTheyWere(t *testing.T) {
 			if !slices.Contains(before, event) {
 				t.Errorf("there was no event %s", event)
 			}
+		}
+	})
+}
+
+// TestDoctorLooksAgain mends what the search index was made of, without an event that the index would follow: it is looked at
+// again, and mended, too.
+func TestDoctorLooksAgain(t *testing.T) {
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		w := newWard(t, url)
+		w.exec(w.sql(`UPDATE responses SET campaign_id = {C1} WHERE id = {R6}`))
+		w.exec(w.sql(responseLike("{R0}", "{R14}", "3")))
+		searchtest.IndexAll(w.ctx, t, w.db, w.uuid["First"])
+		printed, err := examine(t, url, true)
+		for _, want := range []string{"{R6} has the campaign {C1}, but", "{R14} is there with the score 3", "has other words than {R6}", "has a document and should have none of {R14}"} {
+			if !strings.Contains(printed, w.said(want)) {
+				t.Errorf("it does not say %q: %v\n%s", w.said(want), err, printed)
+			}
+		}
+		if err != nil || strings.Contains(printed, ": wrong: ") {
+			t.Errorf("not all is mended: %v\n%s", err, printed)
+		}
+		if printed, err := examine(t, url, false); err != nil {
+			t.Errorf("once mended: %v\n%s", err, printed)
 		}
 	})
 }

@@ -115,10 +115,12 @@ func (d *doctor) attempt(ctx context.Context, tx *store.Tx, name string, check f
 	return faults
 }
 
-// maxLooks is how often a tenant is looked at anew because others changed meanwhile what was to be mended by.
+// maxLooks is how often a tenant is looked at anew, because something was mended or because others changed meanwhile what was
+// to be mended by.
 const maxLooks = 10
 
-// tenant checks one. What was mended may have been the cause of more, so that it is then looked at again.
+// tenant checks one. What was mended may have been the cause of more, or what something else was made of, so that it is looked
+// at until nothing is left that can be mended.
 func (d *doctor) tenant(ctx context.Context, p patient) error {
 	for look := 1; ; look++ {
 		e, err := d.examine(ctx, p)
@@ -127,12 +129,12 @@ func (d *doctor) tenant(ctx context.Context, p patient) error {
 		}
 		left, failed, err := d.mendAll(ctx, p, &e)
 		switch {
-		case errors.Is(err, errMoved) && look < maxLooks:
-			continue
 		case err != nil && !errors.Is(err, errMoved):
 			return err
-		case err == nil && (len(left) == 0 || len(left) == len(e.faults)):
+		case err == nil && len(left) == len(e.faults):
 			return d.tell(p.String(), false, left)
+		case look < maxLooks:
+			continue
 		}
 		if err != nil {
 			failed = append(failed, cube.Faultf("not all was mended, since settings or combinations of values change all the time: run it again when less is going on"))
