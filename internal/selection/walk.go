@@ -74,9 +74,10 @@ const (
 	// each costs a look at its profile. Where one in common or more of them is in the selection, it would propose too many.
 	eager, eagerly, common = 384, 128, 16
 	// maxProposed is how many it may propose: to look at them takes about a quarter of what an operation may. That it proposes
-	// so many costs proposalPrice.
+	// so many costs proposalPrice, which is risked to count what is dense where all that is left costs doubt times as much.
 	maxProposed   = 4 * patience
 	proposalPrice = 2*rate.StatementPrice + maxProposed*1.0/rate.ProposedPerPoint
+	doubt         = 4
 	// patience is how many rows are looked at before it is asked whether another way is shorter.
 	patience = 2_048
 	// waste is which part of what the shortest way costs may be spent in the order that is asked for, whose end may be near.
@@ -309,7 +310,7 @@ func (k *walk) run(ctx context.Context, w page.Window, f func(*candidate) (more 
 // pay pays whole points of what is not paid yet.
 func (k *walk) pay(ctx context.Context) error {
 	points := int(k.unpaid)
-	if points == 0 {
+	if points < 1 {
 		return nil
 	}
 	k.unpaid -= float64(points)
@@ -611,7 +612,7 @@ func (k *walk) shorter(ctx context.Context, w page.Window, way *route) (*route, 
 			}
 		}
 	}
-	if k.whole && best.costs > waste*proposalPrice { // not all may be as dense as what was seen
+	if k.whole && best.costs > doubt*proposalPrice { // not all may be as dense as what was seen
 		if err := k.propose(ctx, maxProposed); err != nil {
 			return nil, err
 		}
