@@ -145,7 +145,7 @@ const (
 	StatementPrice = 1.0
 	RangePrice     = 0.25
 	// ProposedPerPoint is how many responses cost a point that the search index proposes, before they are looked at.
-	ProposedPerPoint = 60
+	ProposedPerPoint = 75
 	// HoldersPerPoint is how many contacts cost a point whose value of one trait is looked at by the database.
 	HoldersPerPoint = 50
 	// HoldersOfAllPerPoint is how many contacts cost a point whose values of several traits are looked at together, and
