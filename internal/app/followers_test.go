@@ -90,17 +90,35 @@ func TestFollowersSeen(t *testing.T) {
 		if ok, body := ready(); !ok {
 			t.Errorf("what is behind and owned makes it unready: %s", body)
 		}
-		// Nobody has owned it for long, again and again.
-		for {
-			if _, err := a.DB.Writer.ExecContext(ctx, `UPDATE followers SET lease_until = 0 WHERE kind = 'stuck'`); err != nil {
-				t.Fatal(err)
+		// Nobody has owned it for long, and nobody can.
+		forbid, allow := []string{`CREATE TRIGGER no_claims BEFORE UPDATE ON followers BEGIN SELECT RAISE(ABORT, 'no claims'); END`}, `DROP TRIGGER no_claims`
+		if a.DB.Dialect == store.Postgres {
+			forbid, allow = []string{
+				`CREATE FUNCTION no_claims() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no claims'; END $$`,
+				`CREATE TRIGGER no_claims BEFORE UPDATE ON followers FOR EACH ROW EXECUTE FUNCTION no_claims()`,
+			}, `DROP TRIGGER no_claims ON followers`
+		}
+		err = a.DB.Write(ctx, func(tx *store.Tx) error {
+			for _, query := range append([]string{`UPDATE followers SET lease_until = 0 WHERE kind = 'stuck'`}, forbid...) {
+				if _, err := tx.SQL.ExecContext(ctx, query); err != nil {
+					return err
+				}
 			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for {
 			if ok, body := ready(); !ok {
 				if !strings.Contains(body, `"readers":"behind"`) {
 					t.Errorf("it says %s", body)
 				}
 				break
 			}
+		}
+		if _, err := a.DB.Writer.ExecContext(ctx, allow); err != nil {
+			t.Fatal(err)
 		}
 		close(proceed)
 		for {

@@ -35,13 +35,13 @@ const (
 	renewEvery = lease / 3
 	// strandedAfter is for how long nobody may own a follower that lags behind.
 	strandedAfter = 60 * time.Second
-	// maxClaim is how many followers a process takes at once, of those that nobody owns, and of each that owns more than its
-	// share.
-	maxClaim = 64
+	// claimAtOnce is how many followers that nobody owns a process takes in a transaction, and maxClaim how many in a tick of
+	// each process that owns more than its share.
+	claimAtOnce, maxClaim = 1_000, 64
 	// atOnce is for how many followers something is done at once in a process.
 	atOnce = 4
-	// portion is how many entries are taken in one transaction at most.
-	portion = 500
+	// maxPortion is how many entries are taken in one transaction at most.
+	maxPortion = 500
 	// patience is how long a statement of the runner's own may take, and maxBackoff how long it waits at most to try
 	// again what is not expected to pass.
 	patience   = 10 * time.Second
@@ -65,7 +65,8 @@ type Kind struct {
 	// EachTenant gives every tenant one follower of the kind, with the zero id, which begins with the first entry of the
 	// log. Others are made by Begin.
 	EachTenant bool
-	// Share, where not zero, is which part of the time is spent on a follower of the kind at most: the rest is for others.
+	// Share, where not zero, is which part of the time a process spends on all of its followers of the kind at most, one at a
+	// time: the rest is for others.
 	Share float64
 	// Take is given the next entries of the follower's log, one or more, in a context of the tenant and outside of any
 	// transaction. It returns what is to be done for them in the one that moves the position on; nil is nothing. Where it
@@ -98,6 +99,8 @@ type Runner struct {
 	me    uuid.UUID
 	kinds map[string]Kind
 	slots chan struct{}
+	// paces has a slot for each kind with a share, which is taken for as long as a turn and the rest after it take.
+	paces map[string]chan struct{}
 
 	ctx     context.Context // until Close
 	cancel  context.CancelFunc
@@ -117,6 +120,7 @@ type owned struct {
 
 	take   func(ctx context.Context, f Follower, entries []*feedback.Entry) (func(tx *store.Tx) error, error)
 	share  float64
+	pace   chan struct{} // nil where the kind has no share
 	epoch  int64
 	ctx    context.Context // of the tenant, as long as the follower is owned
 	cancel context.CancelFunc
@@ -138,7 +142,7 @@ func NewRunner(db *store.DB, from *tail.Tail, cfg Config) *Runner {
 	}
 	r := &Runner{
 		db: db, tail: from, cfg: cfg, me: uuid.New(), kinds: map[string]Kind{}, slots: make(chan struct{}, atOnce),
-		owned: map[Follower]*owned{},
+		paces: map[string]chan struct{}{}, owned: map[Follower]*owned{},
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r
@@ -150,6 +154,9 @@ func (r *Runner) Handle(k Kind) {
 		panic(fmt.Sprintf("follow: a kind %q that cannot be", k.Name))
 	}
 	r.kinds[k.Name] = k
+	if k.Share > 0 {
+		r.paces[k.Name] = make(chan struct{}, 1)
+	}
 }
 
 // Begin makes a follower of what comes after a position of the tenant's log. Some process owns it soon after the
@@ -266,7 +273,7 @@ func clock(db *store.DB) string {
 func (r *Runner) tick(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	free, err := r.look(ctx)
+	free, stranded, err := r.look(ctx)
 	if err != nil {
 		return err
 	}
@@ -275,12 +282,35 @@ func (r *Runner) tick(ctx context.Context) error {
 		return err
 	}
 	if now := time.Now(); free || len(rich) > 0 || now.Sub(r.renewed) >= renewEvery {
-		if err := r.db.Write(ctx, func(tx *store.Tx) error { return r.claim(ctx, tx, rich) }); err != nil {
-			return fmt.Errorf("claiming followers: %w", err)
+		if err = r.claimAll(ctx, rich); err == nil {
+			r.renewed = now
 		}
-		r.renewed = now
+		if err == nil && stranded > 0 {
+			_, stranded, err = r.look(ctx) // once more, since this process owns them now
+		}
+	}
+	r.mu.Lock()
+	r.stranded = stranded
+	r.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("claiming followers: %w", err)
 	}
 	return r.reconcile(ctx)
+}
+
+// claimAll claims until there is nothing left that nobody owns.
+func (r *Runner) claimAll(ctx context.Context, rich map[uuid.UUID]int) error {
+	for {
+		var taken int64
+		err := r.db.Write(ctx, func(tx *store.Tx) (err error) {
+			taken, err = r.claim(ctx, tx, rich)
+			return err
+		})
+		if err != nil || taken < claimAtOnce {
+			return err
+		}
+		rich = nil
+	}
 }
 
 // names are those of the kinds, as a parameter.
@@ -317,22 +347,19 @@ func (r *Runner) rich(ctx context.Context) (map[uuid.UUID]int, error) {
 	return rich, nil
 }
 
-// look reports whether there is something to claim, and notes what has been left alone for long.
-func (r *Runner) look(ctx context.Context) (free bool, err error) {
-	unowned, stranded := 0, 0
+// look reports whether there is something to claim, and how many followers have been left alone for long.
+func (r *Runner) look(ctx context.Context) (free bool, stranded int, err error) {
+	unowned := 0
 	err = store.Each(ctx, r.db.Reader, func(rows *sql.Rows) error { return rows.Scan(&unowned, &stranded) },
 		`SELECT coalesce(sum(CASE WHEN f.lease_until <= c.now THEN 1 ELSE 0 END), 0),
 			coalesce(sum(CASE WHEN f.lease_until <= c.now - $2 AND f.position < t.log_position THEN 1 ELSE 0 END), 0)
 		FROM (SELECT `+clock(r.db)+` AS now) c, followers f JOIN tenants t ON t.id = f.tenant_id
 		WHERE `+store.In(r.db.Dialect, "f.kind", "text", "$1"), r.names(), strandedAfter.Milliseconds())
 	if err != nil {
-		return false, fmt.Errorf("looking for followers: %w", err)
+		return false, 0, fmt.Errorf("looking for followers: %w", err)
 	}
-	r.mu.Lock()
-	r.stranded = stranded
-	r.mu.Unlock()
 	if unowned > 0 {
-		return true, nil
+		return true, stranded, nil
 	}
 	for _, k := range r.kinds {
 		if !k.EachTenant {
@@ -342,13 +369,13 @@ func (r *Runner) look(ctx context.Context) (free bool, err error) {
 		err := store.Each(ctx, r.db.Reader, func(rows *sql.Rows) error { return rows.Scan(&lacking) },
 			`SELECT EXISTS (SELECT 1 FROM tenants t WHERE `+r.hasNone()+`)`, k.Name, uuid.Nil)
 		if err != nil {
-			return false, fmt.Errorf("looking for tenants that nobody follows: %w", err)
+			return false, 0, fmt.Errorf("looking for tenants that nobody follows: %w", err)
 		}
 		if lacking {
-			return true, nil
+			return true, stranded, nil
 		}
 	}
-	return false, nil
+	return false, stranded, nil
 }
 
 // nobody is the parameter $2, the zero id, whose type PostgreSQL has to be told.
@@ -364,9 +391,9 @@ func (r *Runner) hasNone() string {
 	return `NOT EXISTS (SELECT 1 FROM followers f WHERE f.tenant_id = t.id AND f.kind = CAST($1 AS text) AND f.id = ` + r.nobody() + `)`
 }
 
-// claim makes the followers that each tenant has, renews the leases, and takes what nobody owns, and so many of those that
-// are rich.
-func (r *Runner) claim(ctx context.Context, tx *store.Tx, rich map[uuid.UUID]int) error {
+// claim makes the followers that each tenant has, renews the leases, and takes of what nobody owns, claimAtOnce where there are
+// as many, and so many of those that are rich. taken are those that nobody owned.
+func (r *Runner) claim(ctx context.Context, tx *store.Tx, rich map[uuid.UUID]int) (taken int64, err error) {
 	for _, k := range r.kinds {
 		if !k.EachTenant {
 			continue
@@ -376,7 +403,7 @@ func (r *Runner) claim(ctx context.Context, tx *store.Tx, rich map[uuid.UUID]int
 			ON CONFLICT DO NOTHING`,
 			k.Name, uuid.Nil, newEpoch())
 		if err != nil {
-			return err
+			return 0, err
 		}
 	}
 	// Those that are being moved just now renew their leases by themselves, and nobody waits for them.
@@ -385,27 +412,30 @@ func (r *Runner) claim(ctx context.Context, tx *store.Tx, rich map[uuid.UUID]int
 		unlocked = ` FOR UPDATE SKIP LOCKED`
 	}
 	const which = ` FROM which WHERE followers.tenant_id = which.tenant_id AND followers.kind = which.kind AND followers.id = which.id`
-	_, err := tx.SQL.ExecContext(ctx, `WITH which AS MATERIALIZED (SELECT tenant_id, kind, id FROM followers WHERE owner = $1`+unlocked+`)
+	_, err = tx.SQL.ExecContext(ctx, `WITH which AS MATERIALIZED (SELECT tenant_id, kind, id FROM followers WHERE owner = $1`+unlocked+`)
 		UPDATE followers SET lease_until = `+clock(r.db)+` + $2`+which, r.me, lease.Milliseconds())
 	if err != nil {
-		return err
+		return 0, err
 	}
-	take := func(most int, those string, args ...any) error {
-		_, err := tx.SQL.ExecContext(ctx, `WITH which AS MATERIALIZED (SELECT tenant_id, kind, id FROM followers
+	take := func(most int, those string, args ...any) (int64, error) {
+		result, err := tx.SQL.ExecContext(ctx, `WITH which AS MATERIALIZED (SELECT tenant_id, kind, id FROM followers
 				WHERE `+those+` AND `+store.In(r.db.Dialect, "kind", "text", "$3")+` ORDER BY random() LIMIT $4`+unlocked+`)
 			UPDATE followers SET owner = $1, epoch = epoch + 1, lease_until = `+clock(r.db)+` + $2`+which,
 			append([]any{r.me, lease.Milliseconds(), r.names(), most}, args...)...)
-		return err
+		if err != nil {
+			return 0, err
+		}
+		return result.RowsAffected()
 	}
-	if err := take(maxClaim, `lease_until <= `+clock(r.db)); err != nil {
-		return err
+	if taken, err = take(claimAtOnce, `lease_until <= `+clock(r.db)); err != nil {
+		return 0, err
 	}
 	for owner, most := range rich {
-		if err := take(most, `owner = $5`, owner); err != nil {
-			return err
+		if _, err := take(most, `owner = $5`, owner); err != nil {
+			return 0, err
 		}
 	}
-	return nil
+	return taken, nil
 }
 
 // reconcile owns what the database says is this process's, and leaves what is not.
@@ -443,7 +473,8 @@ func (r *Runner) reconcile(ctx context.Context) error {
 
 // own begins to do what a follower is for, unless that has begun.
 func (r *Runner) own(f Follower, epoch, position int64) error {
-	o := &owned{Follower: f, take: r.kinds[f.Kind].Take, share: r.kinds[f.Kind].Share, epoch: epoch, position: position}
+	k := r.kinds[f.Kind]
+	o := &owned{Follower: f, take: k.Take, share: k.Share, pace: r.paces[f.Kind], epoch: epoch, position: position}
 	r.mu.Lock()
 	_, known := r.owned[f]
 	if !known && !r.closed {
@@ -503,7 +534,6 @@ func (r *Runner) wake(o *owned) {
 // work does all that is to be done for a follower.
 func (r *Runner) work(o *owned) {
 	for failures := 0; ; {
-		began := time.Now()
 		more, err := r.turn(o)
 		switch {
 		case o.ctx.Err() != nil || errors.Is(err, errLeft):
@@ -521,7 +551,6 @@ func (r *Runner) work(o *owned) {
 			continue
 		}
 		failures = 0
-		pause(o.ctx, o.rest(time.Since(began)))
 		if more {
 			continue
 		}
@@ -535,25 +564,46 @@ func (r *Runner) work(o *owned) {
 	}
 }
 
-// rest is how long to leave the machine to others after what took so long.
-func (o *owned) rest(took time.Duration) time.Duration {
-	if o.share == 0 {
-		return 0
+// turn takes one portion, when there is room for it, and then rests where the kind has a share. The kind's pace is kept until
+// that is over, so that all followers of it together take no more, and nothing else is kept.
+func (r *Runner) turn(o *owned) (more bool, err error) {
+	if o.pace == nil {
+		more, _, err = r.portion(o)
+		return more, err
 	}
-	return min(time.Duration(float64(took)*(1/o.share-1)), lease/3)
+	select {
+	case o.pace <- struct{}{}:
+		defer func() { <-o.pace }()
+	case <-o.ctx.Done():
+		return false, o.ctx.Err()
+	}
+	before := o.position
+	more, took, err := r.portion(o)
+	// Not for a look in vain, or thousands of tenants that are idle would be in the way of one that is not.
+	if more || err != nil || o.position != before {
+		pause(r.ctx, rest(o.share, took)) // also where it belongs to others now
+	}
+	return more, err
 }
 
-// turn takes one portion, when there is room for it.
-func (r *Runner) turn(o *owned) (more bool, err error) {
+// rest is how long to leave the machine to others after what took so long.
+func rest(share float64, took time.Duration) time.Duration {
+	return time.Duration(float64(took) * (1/share - 1))
+}
+
+// portion takes one, when there is room for it, and says how long it took from then on.
+func (r *Runner) portion(o *owned) (more bool, took time.Duration, err error) {
 	select {
 	case r.slots <- struct{}{}:
 		defer func() { <-r.slots }()
 	case <-o.ctx.Done():
-		return false, o.ctx.Err()
+		return false, 0, o.ctx.Err()
 	}
 	ctx, cancel := context.WithTimeout(o.ctx, lease)
 	defer cancel()
-	return r.step(ctx, o)
+	began := time.Now()
+	more, err = r.step(ctx, o)
+	return more, time.Since(began), err
 }
 
 // errLeft says that a follower is owned by others now, or that it is somewhere else than was known.
@@ -562,7 +612,7 @@ var errLeft = errors.New("the follower is another's")
 // step takes the next entries of a follower's log, and reports whether there may be more.
 func (r *Runner) step(ctx context.Context, o *owned) (more bool, err error) {
 	defer flight.Catch(&err)
-	entries, err := feedback.ReadEntries(ctx, r.db, o.position, portion)
+	entries, err := feedback.ReadEntries(ctx, r.db, o.position, maxPortion)
 	if err != nil || len(entries) == 0 {
 		return false, err
 	}
@@ -602,7 +652,7 @@ func (r *Runner) step(ctx context.Context, o *owned) (more bool, err error) {
 		return true, nil
 	}
 	o.position = last
-	return len(entries) == portion, nil
+	return len(entries) == maxPortion, nil
 }
 
 // Owned is how many followers this process owns.
@@ -612,8 +662,8 @@ func (r *Runner) Owned() int {
 	return len(r.owned)
 }
 
-// Stranded is how many followers, of the kinds that this process knows, lag behind their logs and had no owner for a
-// minute, when that was last looked for.
+// Stranded is how many followers, of the kinds that this process knows, lag behind their logs, had no owner for a minute, and
+// could not be taken by this process, when it last tried.
 func (r *Runner) Stranded() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -625,15 +626,62 @@ func TestLags(t *testing.T) {
 		stranded := func(ago time.Duration, want int) {
 			t.Helper()
 			w.exec(`UPDATE followers SET lease_until = `+clock(db)+` - $1`, ago.Milliseconds())
-			if news, err := r.look(w.ctx); err != nil || !news || r.Stranded() != want {
-				t.Errorf("%v after their leases %d are stranded, want %d: news %t, %v", ago, r.Stranded(), want, news, err)
+			if news, n, err := r.look(w.ctx); err != nil || !news || n != want {
+				t.Errorf("%v after their leases %d are stranded, want %d: news %t, %v", ago, n, want, news, err)
 			}
 		}
 		stranded(strandedAfter-20*time.Second, 0)
 		stranded(strandedAfter, 2)
+		// What cannot be claimed is said to be stranded, and what was just claimed is not.
+		allow := w.forbidClaims()
+		if err := r.tick(w.ctx); err == nil || r.Stranded() != 2 {
+			t.Errorf("when they cannot be claimed %d are stranded: %v", r.Stranded(), err)
+		}
+		allow()
 		w.tick(r)
-		if news, err := r.look(w.ctx); err != nil || news || r.Stranded() != 0 {
-			t.Errorf("when they are owned again %d are stranded, news %t, %v", r.Stranded(), news, err)
+		if news, n, err := r.look(w.ctx); err != nil || news || n != 0 || r.Stranded() != 0 {
+			t.Errorf("when they are owned again %d and %d are stranded, news %t, %v", n, r.Stranded(), news, err)
+		}
+		stranded(strandedAfter, 2)
+		w.tick(r)
+		if r.Stranded() != 0 {
+			t.Errorf("what it owns since this tick is stranded: %d", r.Stranded())
+		}
+	})
+}
+
+// forbidClaims has the database refuse any change of followers, until allow is called.
+func (w *world) forbidClaims() (allow func()) {
+	w.t.Helper()
+	if w.db.Dialect == store.SQLite {
+		w.exec(`CREATE TRIGGER no_claims BEFORE UPDATE ON followers BEGIN SELECT RAISE(ABORT, 'no claims'); END`)
+		return func() { w.exec(`DROP TRIGGER no_claims`) }
+	}
+	w.exec(`CREATE FUNCTION no_claims() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no claims'; END $$`)
+	w.exec(`CREATE TRIGGER no_claims BEFORE UPDATE ON followers FOR EACH ROW EXECUTE FUNCTION no_claims()`)
+	return func() { w.exec(`DROP TRIGGER no_claims ON followers`) }
+}
+
+// TestMany has a process own all that nobody does within one tick, however many that are.
+func TestMany(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		const followers = 2*claimAtOnce + 10
+		w := newWorld(t, db)
+		r := still(w.process(indexing("hook", false)))
+		err := db.Write(w.ctx, func(tx *store.Tx) error {
+			for range followers {
+				if err := Begin(w.ctx, db, tx, Follower{Tenant: w.tenant, Kind: "hook", ID: uuid.New()}, 0); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.tick(r)
+		if r.Owned() != followers {
+			t.Errorf("it owns %d of %d", r.Owned(), followers)
 		}
 	})
 }
@@ -773,14 +821,52 @@ func TestTogether(t *testing.T) {
 	})
 }
 
-// What may take a part of the time leaves the rest of it to others.
-func TestRest(t *testing.T) {
-	for share, want := range map[float64]time.Duration{0: 0, 1: 0, 0.5: 10 * time.Millisecond, 0.1: 90 * time.Millisecond} {
-		if got := (&owned{share: share}).rest(10 * time.Millisecond).Round(time.Microsecond); got != want {
-			t.Errorf("after 10 ms of a share of %g it rests for %v, want %v", share, got, want)
+// TestShare has many followers of a kind that may take a part of the time alone: they are taken one after the other, and after
+// each all of them rest.
+func TestShare(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		for range 2 * atOnce {
+			w.begin(Follower{Kind: "hook", ID: uuid.New()}, 0)
 		}
-	}
-	if got := (&owned{share: 0.01}).rest(time.Minute); got >= lease {
-		t.Errorf("it rests for %v", got)
+		w.record(3, "ann")
+		var at atomic.Int64
+		k := indexing("hook", false)
+		k.Share, k.Take = 0.999, func(_ context.Context, _ Follower, _ []*feedback.Entry) (func(*store.Tx) error, error) {
+			if n := at.Add(1); n > 1 {
+				t.Errorf("%d are at work at once", n)
+			}
+			_ = w.count(`SELECT count(*) FROM responses`) // so that others had the time
+			at.Add(-1)
+			return nil, nil
+		}
+		r := w.process(k)
+		r.Start()
+		w.arrived("hook")
+		r.Close()
+
+		// It rests for days: nobody else of the kind may have a turn meanwhile, and closing does not wait.
+		w.record(1, "ann")
+		k.Share = 1e-6
+		r = w.process(k)
+		r.Start()
+		for w.count(`SELECT count(*) FROM followers f JOIN tenants t ON t.id = f.tenant_id WHERE f.position = t.log_position`) == 0 {
+			<-time.After(time.Millisecond)
+		}
+		select {
+		case r.paces["hook"] <- struct{}{}:
+			t.Error("it does not rest")
+		default:
+		}
+		r.Close()
+	})
+}
+
+// What may take a part of the time leaves the rest of it to others, however long it took.
+func TestRest(t *testing.T) {
+	for share, want := range map[float64]time.Duration{1: 0, 0.5: 30 * time.Second, 0.1: 270 * time.Second} {
+		if got := rest(share, 30*time.Second).Round(time.Millisecond); got != want {
+			t.Errorf("after 30 s of a share of %g it rests for %v, want %v", share, got, want)
+		}
 	}
 }
