@@ -86,6 +86,27 @@ func (c *Client) Nodes(ctx context.Context, kind id.Kind, where func(*sql.Select
 	return nil, nil
 }
 
+// KindOf is the kind of the ids of a table's rows; empty where the API shows none of them.
+func KindOf(table string) id.Kind {
+	switch table {
+	case "api_keys":
+		return id.ApiKey
+	case "campaigns":
+		return id.Campaign
+	case "contacts":
+		return id.Contact
+	case "responses":
+		return id.Response
+	case "segments":
+		return id.Segment
+	case "tenants":
+		return id.Tenant
+	case "traits":
+		return id.Trait
+	}
+	return ""
+}
+
 func asNodes[T Node](rows []T) []Node {
 	nodes := make([]Node, len(rows))
 	for i, row := range rows {

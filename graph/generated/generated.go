@@ -2899,7 +2899,8 @@ input FeedbackFilter {
   """
   categories: [Category!] @length(max: 50)
   """
-  Only responses with one of these scores, 0 to 10, at most 11; else BAD_REQUEST. With ` + "`" + `categories` + "`" + ` both must hold.
+  Only responses with one of these scores, 0 to 10, at most 11; else BAD_REQUEST. With ` + "`" + `categories` + "`" + ` both must hold. Where
+  ` + "`" + `categories` + "`" + ` may not be given, this is BAD_REQUEST too.
   """
   scores: [Int!] @length(max: 11)
   "The first day, in the tenant's time zone."

@@ -10,6 +10,7 @@ import (
 
 	"entgo.io/ent/schema/field"
 	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/ent/campaign"
 	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/internal/auth"
@@ -41,29 +42,29 @@ type column struct {
 
 // tables are those that belong to tenants of which more can be said than what their columns' types say; all are allTables.
 var tables = []table{
-	{name: "tenants", kind: id.Tenant, columns: []column{
+	{name: "tenants", columns: []column{
 		{"id", isID}, {"name", isText}, {"time_zone", isText}, {"industry", orNull(isText)}, {"allowed_origins", orNull(isJSON[[]string])},
 		{"created_at", isTime}, {"log_position", isCount}, {"revision", isCount}, {"settings", isCount}, {"cube", isCount},
 	}},
-	{name: "api_keys", kind: id.ApiKey, columns: apiKeyColumns},
+	{name: "api_keys", columns: apiKeyColumns},
 	{name: "signing_keys", columns: []column{{"id", isID}, {"secret", isHash}, {"created_at", isTime}}, whole: wholeSigningKey},
-	{name: "campaigns", kind: id.Campaign, columns: []column{
+	{name: "campaigns", columns: []column{
 		{"id", isID}, {"name", isText}, {"question", isAnyText}, {"follow_up_question", isAnyText},
 		{"status", isOneOf(func(s string) error { return campaign.StatusValidator(campaign.Status(s)) })},
 		{"created_at", isTime}, {"updated_at", isTime},
 	}},
-	{name: "contacts", kind: id.Contact, columns: []column{
+	{name: "contacts", columns: []column{
 		{"id", isID}, {"external_id", orNull(isText)}, {"email", orNull(isText)}, {"email_key", orNull(isText)}, {"phone", orNull(isAnyText)},
 		{"name", orNull(isAnyText)}, {"locale", orNull(isAnyText)}, {"traits", isTraits}, {"created_at", isTime}, {"updated_at", isTime},
 	}, whole: wholeContact},
 	{name: "traits", columns: []column{
 		{"id", isID}, {"key", isText}, {"label", isAnyText}, {"kind", isText}, {"is_dimension", isBool}, {"edges", orNull(isJSON[[]float64])},
 		{"created_at", isTime}, {"updated_at", isTime},
-	}, whole: wholeTrait, kind: id.Trait},
-	{name: "segments", kind: id.Segment, columns: []column{
+	}, whole: wholeTrait},
+	{name: "segments", columns: []column{
 		{"id", isID}, {"name", isText}, {"rule", isJSON[segment.Rule]}, {"created_at", isTime}, {"updated_at", isTime},
 	}},
-	{name: "responses", kind: id.Response, columns: []column{
+	{name: "responses", columns: []column{
 		{"id", isID}, {"campaign_id", isID}, {"contact_id", orNull(isID)}, {"score", isScore}, {"comment", orNull(isAnyText)},
 		{"channel", isOneOf(func(s string) error { return response.ChannelValidator(response.Channel(s)) })},
 		{"variant", orNull(isAnyText)}, {"locale", orNull(isAnyText)}, {"traits", isTraits},
@@ -97,11 +98,14 @@ var tables = []table{
 // allTables are all that belong to tenants: tables, and what there is besides of entities, whose columns' types say enough.
 func allTables() []table {
 	all := slices.Clone(tables)
+	for i := range all {
+		all[i].kind = ent.KindOf(all[i].name)
+	}
 	for _, t := range store.Tables() {
 		if slices.ContainsFunc(tables, func(known table) bool { return known.name == t.Name }) {
 			continue
 		}
-		plain := table{name: t.Name, kind: kindOf(t.Name)}
+		plain := table{name: t.Name, kind: ent.KindOf(t.Name)}
 		for _, c := range t.Columns {
 			if c.Name == "tenant_id" {
 				continue
@@ -115,16 +119,6 @@ func allTables() []table {
 		all = append(all, plain)
 	}
 	return all
-}
-
-// kindOf is the kind of ids that a table's rows have, whose name begins like that of the table; empty where there is none.
-func kindOf(name string) (kind id.Kind) {
-	for _, k := range id.Kinds() {
-		if strings.HasPrefix(name, string(k)) && len(k) > len(kind) {
-			kind = k
-		}
-	}
-	return kind
 }
 
 // ofType says what is wrong with a value by its column's type alone.
@@ -422,7 +416,7 @@ func allReferences() []reference {
 		for _, key := range t.ForeignKeys {
 			column, to := key.Columns[len(key.Columns)-1].Name, key.RefTable.Name
 			if !slices.ContainsFunc(references, func(r reference) bool { return r.from == t.Name && r.column == column }) {
-				all = append(all, reference{"the " + t.Name + "' " + to, t.Name, column, to, kindOf(t.Name), kindOf(to), "id"})
+				all = append(all, reference{"the " + t.Name + "' " + to, t.Name, column, to, ent.KindOf(t.Name), ent.KindOf(to), "id"})
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/store"
 )
@@ -29,11 +30,23 @@ func TestTables(t *testing.T) {
 	}
 }
 
-// What has an id of its own is named by it.
+// What has an id of its own is named by it, and nothing else is, whatever its table's name begins with.
 func TestKindsHaveTables(t *testing.T) {
+	have := map[id.Kind]string{}
+	for _, of := range allTables() {
+		if other, twice := have[of.kind]; twice && of.kind != "" {
+			t.Errorf("both %s and %s have rows whose ids begin with %s_", other, of.name, of.kind)
+		}
+		have[of.kind] = of.name
+	}
 	for _, kind := range id.Kinds() {
-		if !slices.ContainsFunc(allTables(), func(t table) bool { return t.kind == kind }) {
+		if have[kind] == "" {
 			t.Errorf("no table has rows whose ids begin with %s_", kind)
+		}
+	}
+	for _, name := range []string{"contact_events", "response_tags", "key_uses"} {
+		if kind := ent.KindOf(name); kind != "" {
+			t.Errorf("the ids of %s would begin with %s_", name, kind)
 		}
 	}
 }
