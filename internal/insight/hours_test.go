@@ -177,8 +177,8 @@ func TestHoursOfManyArePaidFor(t *testing.T) {
 			// most is what docs/api.md says, and the description of Feedback.hours.
 			most int
 		}{
-			{selection.Filter{Last: fortnight}, 37_000},
-			{selection.Filter{Last: fortnight, Where: &segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"gold"}}}}, 18_500},
+			{selection.Filter{Last: fortnight}, 28_000},
+			{selection.Filter{Last: fortnight, Where: &segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"gold"}}}}, 14_000},
 		} {
 			spent, found := 0, 0
 			ctx := rate.WithSpender(w.ctx, func(n int) error { spent += n; return nil }, false)
@@ -195,7 +195,7 @@ func TestHoursOfManyArePaidFor(t *testing.T) {
 			}
 			// What is asked of each hour costs some 25 of an operation's 1,000 points.
 			if cost := spent * test.most / found; found < n || cost < 850 || cost > 975 {
-				t.Errorf("%d of them cost %d points, so that %d would cost %d", found, spent, test.most, cost)
+				t.Errorf("%d of them cost %d points, so that %d would cost %d: say how many an operation can pay for", found, spent, test.most, cost)
 			}
 		}
 	})
