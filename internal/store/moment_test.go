@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -125,6 +126,47 @@ func TestMomentsWait(t *testing.T) {
 		}
 		if err := nest(3); err != nil {
 			t.Errorf("a fourth: %v", err)
+		}
+	})
+}
+
+// One tenant's moments leave room for another's, however many wait.
+func TestMomentsOfOthers(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		us, them, last := auth.ForTenant(t.Context(), uuid.New()), auth.ForTenant(t.Context(), uuid.New()), auth.ForTenant(t.Context(), uuid.New())
+		waits := func(ctx context.Context) error {
+			gone, cancel := context.WithCancelCause(ctx)
+			cancel(errors.New("gone"))
+			for range 20 { // where there is room, either may be chosen
+				if err := db.At(gone, func(*store.DB) error { return nil }); err == nil || err.Error() != "waiting to read: gone" {
+					return fmt.Errorf("one more is let in: %w", err)
+				}
+			}
+			return nil
+		}
+		const many = 5
+		errs := make(chan error, many)
+		err := db.At(us, func(*store.DB) error {
+			return db.At(us, func(*store.DB) error {
+				if err := waits(us); err != nil {
+					return err
+				}
+				for range many {
+					go func() { errs <- db.At(us, func(*store.DB) error { return nil }) }()
+				}
+				return db.At(them, func(*store.DB) error { return errors.Join(waits(us), waits(them), waits(last)) })
+			})
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		for range many {
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		}
+		if n := db.ReadMoments(); n != 0 {
+			t.Errorf("%d tenants are remembered", n)
 		}
 	})
 }

@@ -62,9 +62,10 @@ type DB struct {
 	turns chan struct{}
 	// scans has room for as many statements as may read on through many rows at once, and moments for as many as may be read
 	// at once. now is the database that moment, a transaction, is of; both are nil of all but what At gives.
-	scans, moments chan struct{}
-	moment         *sql.Tx
-	now            *DB
+	scans   chan struct{}
+	moments *moments
+	moment  *sql.Tx
+	now     *DB
 
 	// postgres says how connections are opened, dialer makes them; both are for PostgreSQL alone.
 	postgres postgresConfig
@@ -115,7 +116,7 @@ func Open(ctx context.Context, databaseURL string, opts Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening database %s: %w", redact(databaseURL), err)
 	}
-	db.url, db.scans, db.moments = databaseURL, make(chan struct{}, maxScans), make(chan struct{}, maxMoments)
+	db.url, db.scans, db.moments = databaseURL, make(chan struct{}, maxScans), newMoments()
 	if db.prepared, err = newPrepared(db.Reader); err != nil {
 		return nil, errors.Join(err, db.Reader.Close(), db.Writer.Close())
 	}
