@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -46,7 +47,7 @@ func (w *world) index(ctx context.Context) (took time.Duration, err error) {
 	defer func() { w.loading = false }()
 	err = w.with(ctx, func(ctx context.Context, a *app.App) error {
 		f := follow.Follower{Tenant: w.tenant, Kind: search.Name}
-		take := search.Kind(a.DB).Take
+		take := search.Kind(a.DB, slog.Default()).Take
 		if err := a.DB.Write(ctx, func(tx *store.Tx) error { return follow.Begin(ctx, a.DB, tx, f, 0) }); err != nil {
 			return err
 		}

@@ -115,7 +115,7 @@ func Open(ctx context.Context, cfg Config) (a *App, err error) {
 	a.States = settings.NewStates(db)
 	a.Tail = tail.New(db, tail.Config{Log: cfg.Log})
 	a.Follow = follow.NewRunner(db, a.Tail, follow.Config{Log: cfg.Log})
-	a.Follow.Handle(search.Kind(db))
+	a.Follow.Handle(search.Kind(db, cfg.Log))
 	a.Live = live.NewHub(db, a.States, a.Tail, live.Config{Now: cfg.Now, Log: cfg.Log})
 	a.Log, err = feedback.NewLog(db, feedback.Config{Now: cfg.Now, Observe: a.Observe.Flush, Flushed: a.Tail.Flushed})
 	if err != nil {

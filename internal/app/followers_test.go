@@ -79,6 +79,7 @@ func TestFollowersSeen(t *testing.T) {
 			regexp.MustCompile(`(?m)^zeroten_follower_lag_seconds\{kind="stuck"\} [0-9]`),
 			regexp.MustCompile(`(?m)^zeroten_follower_lag_seconds\{kind="swift"\} 0$`),
 			regexp.MustCompile(`(?m)^zeroten_followers_owned 3$`),
+			regexp.MustCompile(`(?m)^zeroten_followers_failing 0$`),
 		}
 		for _, want := range wanted { // once what was done has been committed
 			for {

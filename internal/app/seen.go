@@ -126,8 +126,9 @@ func (a *App) countConnection(_ net.Conn, state http.ConnState) {
 // followers are gauges of those who follow logs durably.
 func (a *App) followers() prometheus.Collector {
 	return &followers{
-		app:   a,
-		owned: described("followers_owned", "Followers of logs that this process owns."),
+		app:     a,
+		owned:   described("followers_owned", "Followers of logs that this process owns."),
+		failing: described("followers_failing", "Followers that this process owns and that failed when they were tried last."),
 		events: prometheus.NewDesc("zeroten_follower_lag_events", "Events that the slowest follower of a kind is behind its log, in all processes.",
 			[]string{"kind"}, nil),
 		seconds: prometheus.NewDesc("zeroten_follower_lag_seconds", "Age of the oldest event that a follower of a kind has not taken, in all processes.",
@@ -136,13 +137,14 @@ func (a *App) followers() prometheus.Collector {
 }
 
 type followers struct {
-	app                    *App
-	owned, events, seconds *prometheus.Desc
+	app                             *App
+	owned, failing, events, seconds *prometheus.Desc
 }
 
 // Describe tells what the values are.
 func (f *followers) Describe(to chan<- *prometheus.Desc) {
 	to <- f.owned
+	to <- f.failing
 	to <- f.events
 	to <- f.seconds
 }
@@ -150,6 +152,7 @@ func (f *followers) Describe(to chan<- *prometheus.Desc) {
 // Collect tells the values.
 func (f *followers) Collect(to chan<- prometheus.Metric) {
 	to <- prometheus.MustNewConstMetric(f.owned, prometheus.GaugeValue, float64(f.app.Follow.Owned()))
+	to <- prometheus.MustNewConstMetric(f.failing, prometheus.GaugeValue, float64(f.app.Follow.Failing()))
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	lags, err := f.app.Follow.Lags(ctx)

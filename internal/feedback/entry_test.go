@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -354,6 +355,23 @@ func TestReadEntries(t *testing.T) {
 			if err != nil || !slices.Equal(got, test.want) {
 				t.Errorf("after %d, limit %d: got %v, %v; want %v", test.after, test.limit, got, err, test.want)
 			}
+			bare, err := feedback.ReadEvents(f.Ctx, db, test.after, test.limit)
+			for _, e := range entries {
+				e.Response, e.Gone = nil, nil
+			}
+			if err != nil || !reflect.DeepEqual(bare, entries) {
+				t.Errorf("after %d, limit %d, without responses: got %v, %v; want %v", test.after, test.limit, bare, err, entries)
+			}
+		}
+		// What cannot be read of a response is in nobody's way who does without.
+		if _, err := db.Writer.ExecContext(f.Ctx, `UPDATE responses SET traits = '[]' WHERE tenant_id = $1`, f.Tenant); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := feedback.ReadEntries(f.Ctx, db, 0, 3); err == nil {
+			t.Error("what cannot be read is read")
+		}
+		if bare, err := feedback.ReadEvents(f.Ctx, db, 0, 3); err != nil || len(bare) != 3 {
+			t.Errorf("without responses: %v, %v", bare, err)
 		}
 	})
 }

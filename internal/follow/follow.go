@@ -25,6 +25,7 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/flight"
+	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/tail"
 )
@@ -46,6 +47,8 @@ const (
 	// again what is not expected to pass.
 	patience   = 10 * time.Second
 	maxBackoff = 10 * time.Second
+	// logEvery is how often it is logged at most that a follower fails.
+	logEvery = time.Minute
 	// farewell is how long giving followers back may take.
 	farewell = 2 * time.Second
 )
@@ -68,6 +71,8 @@ type Kind struct {
 	// Share, where not zero, is which part of the time a process spends on all of its followers of the kind at most, one at a
 	// time: the rest is for others.
 	Share float64
+	// Bare has entries come without their responses, for kinds that read these by themselves.
+	Bare bool
 	// Take is given the next entries of the follower's log, one or more, in a context of the tenant and outside of any
 	// transaction. It returns what is to be done for them in the one that moves the position on; nil is nothing. Where it
 	// or that fails, nothing has happened, and the same entries come again, perhaps more of them, perhaps in another
@@ -119,6 +124,7 @@ type owned struct {
 	Follower
 
 	take   func(ctx context.Context, f Follower, entries []*feedback.Entry) (func(tx *store.Tx) error, error)
+	bare   bool
 	share  float64
 	pace   chan struct{} // nil where the kind has no share
 	epoch  int64
@@ -128,8 +134,10 @@ type owned struct {
 	// position is for whoever works: only one does.
 	position int64
 
-	// working says that somebody does, and again that there may be more than was looked for; both under Runner.mu.
-	working, again bool
+	// working says that somebody does, and again that there may be more than was looked for; failing that what was tried last
+	// failed, and logged when that was said last. All are under Runner.mu.
+	working, again, failing bool
+	logged                  time.Time
 }
 
 // NewRunner makes a Runner that hears of news by the tail, which is closed after it.
@@ -474,7 +482,7 @@ func (r *Runner) reconcile(ctx context.Context) error {
 // own begins to do what a follower is for, unless that has begun.
 func (r *Runner) own(f Follower, epoch, position int64) error {
 	k := r.kinds[f.Kind]
-	o := &owned{Follower: f, take: k.Take, share: k.Share, pace: r.paces[f.Kind], epoch: epoch, position: position}
+	o := &owned{Follower: f, take: k.Take, bare: k.Bare, share: k.Share, pace: r.paces[f.Kind], epoch: epoch, position: position}
 	r.mu.Lock()
 	_, known := r.owned[f]
 	if !known && !r.closed {
@@ -540,9 +548,8 @@ func (r *Runner) work(o *owned) {
 			r.leave(o) // what is still ours is found so at the next tick
 			return
 		case err != nil:
-			if failures++; failures == 1 {
-				r.cfg.Log.Warn("follow: trying again", "kind", o.Kind, "error", err.Error())
-			}
+			failures++
+			r.failed(o, err)
 			wait := tail.Backoff(failures)
 			if !store.MayPass(err) {
 				wait = min(wait<<min(failures, 10), maxBackoff)
@@ -550,17 +557,34 @@ func (r *Runner) work(o *owned) {
 			pause(o.ctx, wait)
 			continue
 		}
-		failures = 0
-		if more {
+		if failures = 0; more {
+			r.mu.Lock()
+			o.failing = false
+			r.mu.Unlock()
 			continue
 		}
 		r.mu.Lock()
+		o.failing = false
 		more, o.again = o.again, false
 		o.working = more
 		r.mu.Unlock()
 		if !more {
 			return
 		}
+	}
+}
+
+// failed notes that a turn failed, and logs it now and then.
+func (r *Runner) failed(o *owned, err error) {
+	now := time.Now()
+	r.mu.Lock()
+	say := now.Sub(o.logged) >= logEvery
+	if o.failing = true; say {
+		o.logged = now
+	}
+	r.mu.Unlock()
+	if say {
+		r.cfg.Log.Warn("follow: trying again", "kind", o.Kind, "tenant", id.Tenant.Format(o.Tenant), "position", o.position, "error", err.Error())
 	}
 }
 
@@ -612,7 +636,11 @@ var errLeft = errors.New("the follower is another's")
 // step takes the next entries of a follower's log, and reports whether there may be more.
 func (r *Runner) step(ctx context.Context, o *owned) (more bool, err error) {
 	defer flight.Catch(&err)
-	entries, err := feedback.ReadEntries(ctx, r.db, o.position, maxPortion)
+	read := feedback.ReadEntries
+	if o.bare {
+		read = feedback.ReadEvents
+	}
+	entries, err := read(ctx, r.db, o.position, maxPortion)
 	if err != nil || len(entries) == 0 {
 		return false, err
 	}
@@ -660,6 +688,18 @@ func (r *Runner) Owned() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.owned)
+}
+
+// Failing is how many of the followers that this process owns failed when they were tried last.
+func (r *Runner) Failing() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, o := range r.owned {
+		if o.failing {
+			n++
+		}
+	}
+	return n
 }
 
 // Stranded is how many followers, of the kinds that this process knows, lag behind their logs, had no owner for a minute, and

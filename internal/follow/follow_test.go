@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -547,6 +548,60 @@ func TestFaults(t *testing.T) {
 		if fault != 5 {
 			t.Errorf("it was tried %d times", fault)
 		}
+	})
+}
+
+// TestFailing has a follower fail until it no longer does: that is seen meanwhile, and logged again and again, but not often.
+func TestFailing(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		w.record(3, "ann")
+		var mended atomic.Bool
+		r := w.process(Kind{Name: "index", EachTenant: true, Take: func(ctx context.Context, f Follower, entries []*feedback.Entry) (func(*store.Tx) error, error) {
+			if !mended.Load() {
+				return nil, errors.New("taking")
+			}
+			return func(tx *store.Tx) error { return index(ctx, tx, f, entries) }, nil
+		}})
+		r.Start()
+		for r.Failing() != 1 {
+			<-time.After(time.Millisecond)
+		}
+		mended.Store(true)
+		w.arrived("index")
+		for r.Failing() != 0 {
+			<-time.After(time.Millisecond)
+		}
+		w.check(t, Follower{Tenant: w.tenant, Kind: "index"}, 0)
+
+		var told strings.Builder
+		quiet := &Runner{cfg: Config{Log: slog.New(slog.NewTextHandler(&told, nil))}}
+		o := &owned{Follower: Follower{Tenant: w.tenant, Kind: "index"}, position: 7}
+		lines := func(want int) {
+			t.Helper()
+			quiet.failed(o, errors.New("taking"))
+			if n := strings.Count(told.String(), "follow: trying again"); n != want || !strings.Contains(told.String(), "position=7") {
+				t.Errorf("want %d lines: %s", want, told.String())
+			}
+		}
+		lines(1)
+		lines(1)
+		o.logged = o.logged.Add(-logEvery)
+		lines(2)
+	})
+}
+
+// TestBare follows by events alone: a response that cannot be read is in nobody's way.
+func TestBare(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		w.record(3, "ann")
+		w.exec(`UPDATE responses SET traits = '[]'`)
+		k := indexing("index", true)
+		k.Bare = true
+		w.process(k).Start()
+		w.arrived("index")
+		w.check(t, Follower{Tenant: w.tenant, Kind: "index"}, 0)
 	})
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 // Examine compares the index with the responses of a tenant, in a snapshot: each that has words or values has one document,
-// of what it says, and nothing else has one. Responses that the index has not come to yet are left out.
+// of what it says, and nothing else has one. Responses that the index has not come to yet are left out, and what of one cannot be read.
 func Examine(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID) ([]cube.Fault, error) {
 	position, known, err := follow.Position(ctx, tx.SQL, follow.Follower{Tenant: tenant, Kind: Name})
 	if err != nil || !known {
@@ -40,7 +40,8 @@ func Examine(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID) 
 		}
 		f := cube.Faultf("the search index %s %s", what, id.Response.Format(r))
 		f.Mend = func(ctx context.Context, tx *store.Tx) (bool, error) {
-			return true, replace(ctx, db, tx, tenant, []uuid.UUID{r}, []uuid.UUID{r})
+			_, err := replace(ctx, db, tx, tenant, []uuid.UUID{r}, []uuid.UUID{r})
+			return true, err
 		}
 		faults = append(faults, f)
 	}
@@ -55,7 +56,7 @@ func Examine(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID) 
 	if err != nil {
 		return nil, fmt.Errorf("reading the index: %w", err)
 	}
-	err = eachResponse(ctx, db, tx.SQL, tenant, nil, func(r uuid.UUID, tokens []string) {
+	_, err = eachResponse(ctx, db, tx, tenant, nil, func(r uuid.UUID, tokens []string) {
 		is, known := docs[r]
 		delete(docs, r)
 		switch {

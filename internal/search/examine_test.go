@@ -3,6 +3,7 @@ package search_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/feedback/feedbacktest"
 	"github.com/zeroten/zeroten/internal/follow"
+	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/search"
 	"github.com/zeroten/zeroten/internal/search/searchtest"
 	"github.com/zeroten/zeroten/internal/store"
@@ -72,6 +74,38 @@ func TestExamine(t *testing.T) {
 	})
 }
 
+// The index does not stop at a response of which not all can be read: it is found by the rest, somebody is told, and so is
+// the doctor.
+func TestUnreadable(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		f := feedbacktest.New(t, db)
+		bad := f.Record(f.With(func(r *feedback.Recording) { r.Comment = new("odd") })).ID
+		f.Record(f.With(func(r *feedback.Recording) { r.Comment = new("good") }))
+		if _, err := db.Writer.ExecContext(f.Ctx, `UPDATE responses SET traits = '[]' WHERE id = $1`, bad); err != nil {
+			t.Fatal(err)
+		}
+		entries, err := feedback.ReadEvents(f.Ctx, db, 0, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var told strings.Builder
+		effects, err := search.Kind(db, slog.New(slog.NewTextHandler(&told, nil))).Take(f.Ctx, follow.Follower{Tenant: f.Tenant, Kind: search.Name}, entries)
+		if err == nil {
+			err = db.Write(f.Ctx, effects)
+		}
+		if err != nil || !strings.Contains(told.String(), "response="+id.Response.Format(bad)) {
+			t.Errorf("it says %q: %v", told.String(), err)
+		}
+		searchtest.IndexAll(f.Ctx, t, db, f.Tenant)
+		searchtest.Sound(f.Ctx, t, db, f.Tenant)
+		for _, word := range []string{"odd", "good"} {
+			if ids, read, err := search.Propose(f.Ctx, db, f.Tenant, search.OfTerms(f.Tenant, search.Terms(word)), nil, 10); err != nil || len(ids) != 1 {
+				t.Errorf("%s: %v, %v, %v", word, ids, read, err)
+			}
+		}
+	})
+}
+
 // An index that is built anew is emptied first, in transactions of a bounded size, and the follower stays where it is until
 // nothing is left.
 func TestBuiltAnew(t *testing.T) {
@@ -104,11 +138,11 @@ func TestBuiltAnew(t *testing.T) {
 		if _, err := db.Writer.ExecContext(f.Ctx, `DELETE FROM followers WHERE tenant_id = $1`, f.Tenant); err != nil {
 			t.Fatal(err)
 		}
-		entries, err := feedback.ReadEntries(f.Ctx, db, 0, most)
+		entries, err := feedback.ReadEvents(f.Ctx, db, 0, most)
 		if err != nil {
 			t.Fatal(err)
 		}
-		effects, err := search.Kind(db).Take(f.Ctx, follow.Follower{Tenant: f.Tenant, Kind: search.Name}, entries)
+		effects, err := search.Kind(db, slog.New(slog.DiscardHandler)).Take(f.Ctx, follow.Follower{Tenant: f.Tenant, Kind: search.Name}, entries)
 		if err != nil {
 			t.Fatal(err)
 		}

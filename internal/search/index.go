@@ -15,12 +15,14 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/follow"
+	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/trait"
 )
@@ -38,9 +40,10 @@ const (
 	deletedAtOnce, emptiedAtOnce = 100, 500
 )
 
-// Kind is that of the followers which keep the index, one for each tenant. They begin with the first entry of the log.
-func Kind(db *store.DB) follow.Kind {
-	return follow.Kind{Name: Name, EachTenant: true, Share: share, Take: func(
+// Kind is that of the followers which keep the index, one for each tenant. They begin with the first entry of the log. What
+// of a response cannot be read it is not found by, and log is told.
+func Kind(db *store.DB, log *slog.Logger) follow.Kind {
+	return follow.Kind{Name: Name, EachTenant: true, Share: share, Bare: true, Take: func(
 		ctx context.Context, f follow.Follower, entries []*feedback.Entry,
 	) (func(*store.Tx) error, error) {
 		// What was recorded just now has no document yet, as the position says.
@@ -73,62 +76,73 @@ func Kind(db *store.DB) follow.Kind {
 					return follow.ErrUnfinished
 				}
 			}
-			return replace(ctx, db, tx, f.Tenant, ids, known)
+			unreadable, err := replace(ctx, db, tx, f.Tenant, ids, known)
+			for _, r := range unreadable {
+				log.Warn("search: not all of a response can be read, and it is not found by that", "response", id.Response.Format(r))
+			}
+			return err
 		}, nil
 	}}
 }
 
-// replace has the index hold what some responses say now, of whom known may have a document already.
-func replace(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID, ids, known []uuid.UUID) error {
+// replace has the index hold what some responses say now, of whom known may have a document already. unreadable are those of
+// whom not all can be read.
+func replace(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID, ids, known []uuid.UUID) (unreadable []uuid.UUID, err error) {
 	docs := map[uuid.UUID][]string{}
-	err := eachResponse(ctx, db, tx.SQL, tenant, ids, func(id uuid.UUID, tokens []string) { docs[id] = tokens })
+	unreadable, err = eachResponse(ctx, db, tx, tenant, ids, func(id uuid.UUID, tokens []string) { docs[id] = tokens })
 	if err != nil {
-		return fmt.Errorf("reading what is to be indexed: %w", err)
+		return nil, fmt.Errorf("reading what is to be indexed: %w", err)
 	}
 	if len(known) > 0 {
 		if err := remove(ctx, db, tx, tenant, known); err != nil {
-			return fmt.Errorf("deleting documents of the index: %w", err)
+			return nil, fmt.Errorf("deleting documents of the index: %w", err)
 		}
 		db.Forget() // it waits for the end of the transaction
 	}
 	if len(docs) == 0 {
-		return nil
+		return unreadable, nil
 	}
 	if err := add(ctx, db, tx, tenant, docs); err != nil {
-		return fmt.Errorf("adding documents to the index: %w", err)
+		return nil, fmt.Errorf("adding documents to the index: %w", err)
 	}
-	return nil
+	return unreadable, nil
 }
 
 // eachResponse calls f with the responses that are there, of those with the ids or of all where they are nil, and with
-// the tokens of each that has any.
-func eachResponse(ctx context.Context, db *store.DB, from store.Querier, tenant uuid.UUID, ids []uuid.UUID, f func(uuid.UUID, []string)) error {
+// the tokens of each that has any. Those of unreadable have the tokens of what can be read of them: the index of a tenant does
+// not stop at one.
+func eachResponse(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID, ids []uuid.UUID, f func(uuid.UUID, []string)) (unreadable []uuid.UUID, err error) {
 	p := prefixOf(tenant)
 	query, args := `SELECT id, campaign_id, comment, traits FROM responses WHERE tenant_id = $1`, []any{tenant}
 	if ids != nil {
 		query += ` AND ` + store.In(db.Dialect, "id", "uuid", "$2")
 		args = append(args, store.UUIDs(db.Dialect, ids))
 	}
-	return store.Each(ctx, from, func(rows *sql.Rows) error {
-		var id, campaign uuid.UUID
-		var comment sql.NullString
-		var text []byte
-		if err := rows.Scan(&id, &campaign, &comment, &text); err != nil {
-			return err
+	err = store.EachRaw(ctx, tx.SQL, func(r store.Raw) error {
+		response, ok := r.UUID(0)
+		if !ok {
+			return nil // no id that anybody could propose
+		}
+		campaign, whole := r.UUID(1)
+		var said *string
+		if !r.Null(2) {
+			comment, ok := r.Text(2)
+			said, whole = &comment, whole && ok
 		}
 		var traits trait.Values
-		if err := json.Unmarshal(text, &traits); err != nil {
-			return fmt.Errorf("traits of response %s: %w", id, err)
+		text, ok := r.Text(3)
+		if !ok || json.Unmarshal([]byte(text), &traits) != nil {
+			traits, whole = nil, false
 		}
-		var said *string
-		if comment.Valid {
-			said = &comment.String
+		if !whole {
+			unreadable = append(unreadable, response)
 		}
 		if tokens := p.document(campaign, said, traits); tokens != nil {
-			f(id, tokens)
+			f(response, tokens)
 		}
 		return nil
 	}, query, args...)
+	return unreadable, err
 }
 
 // remove deletes the responses' documents.

@@ -220,7 +220,7 @@ func keep(t *testing.T, db *store.DB) (stop func()) {
 	log := slog.New(slog.DiscardHandler)
 	from := tail.New(db, tail.Config{Log: log})
 	r := follow.NewRunner(db, from, follow.Config{Log: log, Poll: time.Millisecond})
-	r.Handle(search.Kind(db))
+	r.Handle(search.Kind(db, slog.New(slog.DiscardHandler)))
 	r.Start()
 	return func() {
 		r.Close()

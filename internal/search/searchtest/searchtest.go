@@ -4,6 +4,7 @@ package searchtest
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math"
 	"testing"
 
@@ -25,14 +26,14 @@ func Index(ctx context.Context, t testing.TB, db *store.DB, tenant uuid.UUID, mo
 	if err != nil {
 		t.Fatal(err)
 	}
-	entries, err := feedback.ReadEntries(ctx, db, position, most)
+	entries, err := feedback.ReadEvents(ctx, db, position, most)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(entries) == 0 {
 		return 0
 	}
-	effects, err := search.Kind(db).Take(ctx, f, entries)
+	effects, err := search.Kind(db, slog.Default()).Take(ctx, f, entries)
 	if err != nil {
 		t.Fatal(err)
 	}
