@@ -18,6 +18,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/segment"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/trait"
@@ -207,7 +208,18 @@ type States struct {
 	db     *store.DB
 	memory *cube.Memory
 	states *lru.Cache[uuid.UUID, *State]
+	loads  flight.Group[loading, *State]
 }
+
+// loading is what states are loaded for once: whoever comes meanwhile and wants one of the same settings, or later, waits for
+// it. A state may be large, and those who ask first, after a change, often come together: all lists of a request do.
+type loading struct {
+	tenant   uuid.UUID
+	settings int64
+}
+
+// loadTimeout bounds how long a state is loaded that somebody waits for, or waited.
+const loadTimeout = time.Minute
 
 // maxStates bounds the memory that states take: one with twenty thousand profiles has some megabytes.
 const maxStates = 64
@@ -232,16 +244,10 @@ func (c *States) Get(ctx context.Context, tenant uuid.UUID) (*State, error) {
 	}
 	s, ok := c.states.Get(tenant)
 	if !ok || s.Settings != settings {
-		if ok {
-			s, err = s.since(ctx, c.db)
-		} else {
-			s, err = Load(ctx, c.db, tenant)
-		}
+		s, err = c.loads.Do(ctx, loading{tenant, settings}, loadTimeout, func(ctx context.Context) (*State, error) { return c.load(ctx, tenant) })
 		if err != nil {
 			return nil, err
 		}
-		s.Remember(c.memory)
-		c.states.Add(tenant, s)
 	}
 	if s.Building == nil {
 		return s, nil
@@ -254,6 +260,21 @@ func (c *States) Get(ctx context.Context, tenant uuid.UUID) (*State, error) {
 	now := *s
 	now.Rebuild = *r
 	return &now, nil
+}
+
+// load reads the tenant's state, what is not known of it yet, and keeps it.
+func (c *States) load(ctx context.Context, tenant uuid.UUID) (s *State, err error) {
+	if known, ok := c.states.Get(tenant); ok {
+		s, err = known.since(ctx, c.db)
+	} else {
+		s, err = Load(ctx, c.db, tenant)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.Remember(c.memory)
+	c.states.Add(tenant, s)
+	return s, nil
 }
 
 // Of is Get where db is the database as it is; of a moment's (store.DB.At), it is the state as it was then, but for the
