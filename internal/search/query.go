@@ -18,38 +18,21 @@ type Query struct {
 	all, some []*Query
 	token     string
 	begins    bool
-	short     bool // a word of fewer than fewChars characters, or the beginning of one
 }
-
-// fewChars is from how many characters on a beginning is looked for beside other tokens: the databases gather all documents
-// with words that begin so before they look at the rest, whatever it is, and of two characters these may be most documents.
-const fewChars = 3
 
 // maxTokens is how many tokens a query has at most; what asks for more says nothing.
 const maxTokens = 400
 
-// All is for what each of the queries is for. It says nothing of short beginnings where others say enough.
+// All is what holds where each of the queries does.
 func All(queries ...*Query) *Query {
-	var all []*Query
-	for _, q := range queries {
-		switch {
-		case q == nil:
-		case q.all != nil:
-			all = append(all, q.all...)
-		default:
-			all = append(all, q)
-		}
-	}
-	if slices.ContainsFunc(all, func(q *Query) bool { return !q.short }) {
-		all = slices.DeleteFunc(all, func(q *Query) bool { return q.short && q.begins })
-	}
-	switch len(all) {
+	queries = slices.DeleteFunc(slices.Clone(queries), func(q *Query) bool { return q == nil })
+	switch len(queries) {
 	case 0:
 		return nil
 	case 1:
-		return all[0]
+		return queries[0]
 	}
-	return &Query{all: all}
+	return &Query{all: queries}
 }
 
 // Any is what holds where one of the queries does.
@@ -88,7 +71,7 @@ func (p prefix) ofPiece(part piece, begins, ends bool) *Query {
 		if begins && size == len(part.text) {
 			return nil // too many words begin so
 		}
-		return &Query{token: p.word(part.text), begins: begins, short: utf8.RuneCountInString(part.text) < fewChars}
+		return &Query{token: p.word(part.text), begins: begins}
 	case signs:
 		var all []*Query
 		before := ""
@@ -161,7 +144,7 @@ func (q *Query) Among(tenant uuid.UUID, campaigns []uuid.UUID) *Query {
 	for i, c := range campaigns {
 		some[i] = &Query{token: prefixOf(tenant).campaign(c)}
 	}
-	return &Query{all: []*Query{q, Any(some...)}} // not All, for which the campaigns would say enough
+	return All(q, Any(some...))
 }
 
 // tokens is how many it has.

@@ -76,7 +76,7 @@ const (
 	// maxProposed is how many it may propose: to look at them takes about a quarter of what an operation may. That it proposes
 	// so many costs proposalPrice, which is risked to count what is dense where all that is left costs doubt times as much.
 	maxProposed   = 4 * patience
-	proposalPrice = 2*rate.StatementPrice + maxProposed*1.0/rate.ProposedPerPoint
+	proposalPrice = 3*rate.StatementPrice + maxProposed*1.0/rate.ProposedPerPoint
 	doubt         = 4
 	// patience is how many rows are looked at before it is asked whether another way is shorter.
 	patience = 2_048
@@ -309,6 +309,12 @@ func (k *walk) run(ctx context.Context, w page.Window, f func(*candidate) (more 
 
 // pay pays whole points of what is not paid yet.
 func (k *walk) pay(ctx context.Context) error {
+	if points := int(k.others); points > 0 && k.unseen != nil {
+		k.others -= float64(points)
+		if err := k.unseen(points); err != nil {
+			return err
+		}
+	}
 	points := int(k.unpaid)
 	if points < 1 {
 		return nil
@@ -444,7 +450,7 @@ func (k *walk) propose(ctx context.Context, most int) error {
 		return err
 	}
 	if read > 0 || ids != nil {
-		k.unpaid += 2*rate.StatementPrice + float64(max(min(read, most), len(ids)))/rate.ProposedPerPoint
+		k.unpaid += 3*rate.StatementPrice + float64(max(min(read, most), len(ids)))/rate.ProposedPerPoint
 	}
 	if ids == nil {
 		if read > most && most < maxProposed {
@@ -773,7 +779,8 @@ func (k *walk) read(
 		n++
 		last = new(r.key(way.index))
 		if k.contact != uuid.Nil && k.campaigns != nil && !has(k.campaigns, r.campaign) {
-			return true, k.payOther(way.price)
+			k.unpaid, k.others = k.unpaid-way.price, k.others+way.price
+			return true, nil
 		}
 		if !k.passes(&r, way.stretches[0]) {
 			return true, nil
@@ -835,18 +842,6 @@ func (k *walk) each(ctx context.Context, query string, args, dest []any, price f
 		return rows.Err()
 	})
 	return more, err
-}
-
-// payOther pays for a row of a contact's, in place of its price, that is another campaign's than the caller's: as for what
-// they must not learn of, see rate.SpendUnseen.
-func (k *walk) payOther(price float64) error {
-	k.unpaid -= price
-	if k.others += price; k.others < 1 || k.unseen == nil {
-		return nil
-	}
-	points := int(k.others)
-	k.others -= float64(points)
-	return k.unseen(points)
 }
 
 // look calls f with what is in the selection of some responses.
