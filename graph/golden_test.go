@@ -348,7 +348,7 @@ func flat(v any) []any {
 // every field of its inputs.
 func TestGoldenCoversSchema(t *testing.T) {
 	used := map[string]bool{
-		// What golden files cannot show is shown by TestViewerExpires, TestRebuildUnderWay and the program's own TestKeys.
+		// What golden files cannot show is shown by TestViewerExpires, TestRebuildUnderWay and the program's own TestProgram.
 		"Viewer.expiresAt": true, "CreateAccessTokenPayload.expiresAt": true, "ApiKey.lastUsedAt": true,
 		"Trait.rebuild": true, "Tenant.rebuild": true, "Rebuild.done": true, "Rebuild.total": true,
 		"TenantConnection.totalCount": true,
