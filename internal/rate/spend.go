@@ -121,10 +121,10 @@ const (
 	// CellsPerPoint is how many cells that the database reads cost a point.
 	CellsPerPoint = 150
 	// PackedPerPoint is how many cells that are in memory, packed, cost a point, and PartsPerPoint how many pieces of them.
-	PackedPerPoint = 10_000
+	PackedPerPoint = 8_000
 	PartsPerPoint  = 500
 	// FoldsPerPoint is how many cells that were read cost a point each time they are folded again.
-	FoldsPerPoint = 10_000
+	FoldsPerPoint = 8_000
 	// StepsPerPoint is how many steps of a rule, see segment.Rule.Steps, cost a point: each is taken for all profiles.
 	StepsPerPoint = 4
 	// BlindPrice is what reading on through what may not be visible to the caller costs one who must not learn how much it is,
@@ -144,8 +144,10 @@ const (
 	PassPrice      = 1.0 / 120
 	StatementPrice = 1.0
 	RangePrice     = 0.25
-	// ProposedPerPoint is how many responses cost a point that the search index proposes, before they are looked at.
+	// ProposedPerPoint is how many responses cost a point that the search index proposes, before they are looked at, and
+	// IndexPrice what it costs to ask it.
 	ProposedPerPoint = 75
+	IndexPrice       = 8
 	// HoldersPerPoint is how many contacts cost a point whose value of one trait is looked at by the database.
 	HoldersPerPoint = 50
 	// HoldersOfAllPerPoint is how many contacts cost a point whose values of several traits are looked at together, and

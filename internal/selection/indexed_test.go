@@ -248,8 +248,9 @@ func TestPriceByTheIndex(t *testing.T) {
 		zebras := selection.Filter{Search: new("zebra")}
 		before := ask(ctx, zebras)
 		searchtest.IndexAll(h.Ctx, t, db, h.Tenant)
-		// What is looked at in the list's order before the index is asked, and four statements and what it proposes besides.
-		most := 384.0*rate.LookUpPrice + 7*rate.StatementPrice + 9*(rate.LookUpPrice+rate.PassPrice)
+		// What is looked at in the list's order before the index is asked, for the page and for its count, a few statements, and
+		// what it proposes.
+		most := 384.0*rate.LookUpPrice + 2*rate.IndexPrice + 3*rate.StatementPrice + 9*(rate.LookUpPrice+rate.PassPrice)
 		if price := ask(ctx, zebras); float64(price) > most || price >= before {
 			t.Errorf("a search costs %d points by the index, want at most %.1f; without it %d", price, most, before)
 		}
@@ -342,7 +343,7 @@ func TestPriceOfNothing(t *testing.T) {
 			campaigns []string
 			want      float64
 		}{
-			"the index":       {nil, 384*rate.LookUpPrice + 5*rate.StatementPrice},
+			"the index":       {nil, 384*rate.LookUpPrice + rate.IndexPrice + 3*rate.StatementPrice},
 			"empty campaigns": {campaigns, rate.StatementPrice + 19*rate.RangePrice},
 		} {
 			spent = 0

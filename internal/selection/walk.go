@@ -76,7 +76,7 @@ const (
 	// maxProposed is how many it may propose: to look at them takes about a quarter of what an operation may. That it proposes
 	// so many costs proposalPrice, which is risked to count what is dense where all that is left costs doubt times as much.
 	maxProposed   = 4 * patience
-	proposalPrice = 3*rate.StatementPrice + maxProposed*1.0/rate.ProposedPerPoint
+	proposalPrice = rate.IndexPrice + maxProposed*1.0/rate.ProposedPerPoint
 	doubt         = 4
 	// patience is how many rows are looked at before it is asked whether another way is shorter.
 	patience = 2_048
@@ -450,7 +450,7 @@ func (k *walk) propose(ctx context.Context, most int) error {
 		return err
 	}
 	if read > 0 || ids != nil {
-		k.unpaid += 3*rate.StatementPrice + float64(max(min(read, most), len(ids)))/rate.ProposedPerPoint
+		k.unpaid += rate.IndexPrice + float64(max(min(read, most), len(ids)))/rate.ProposedPerPoint
 	}
 	if ids == nil {
 		if read > most && most < maxProposed {
