@@ -99,8 +99,8 @@ func TestUnreadable(t *testing.T) {
 		searchtest.IndexAll(f.Ctx, t, db, f.Tenant)
 		searchtest.Sound(f.Ctx, t, db, f.Tenant)
 		for _, word := range []string{"odd", "good"} {
-			if ids, read, err := search.Propose(f.Ctx, db, f.Tenant, search.OfTerms(f.Tenant, search.Terms(word)), nil, 10); err != nil || len(ids) != 1 {
-				t.Errorf("%s: %v, %v, %v", word, ids, read, err)
+			if p, err := search.Propose(f.Ctx, db, f.Tenant, search.OfTerms(f.Tenant, search.Terms(word)), nil, 10); err != nil || len(p.IDs) != 1 {
+				t.Errorf("%s: %v, %v", word, p, err)
 			}
 		}
 	})

@@ -33,8 +33,10 @@ const Name = "search"
 const (
 	// share is which part of the time a follower that keeps the index may take, so that nobody who records or reads waits.
 	share = 0.1
-	// maxBehind is how many entries the index may lag behind to be of use.
-	maxBehind = 2_000
+	// maxBehind is how many entries the index may lag behind to be of use; of some campaigns' theirs alone, of which those are
+	// looked for among maxBehindOthers.
+	maxBehind       = 2_000
+	maxBehindOthers = 100_000
 	// deletedAtOnce is how many documents are deleted by a statement of SQLite's, and emptiedAtOnce in a transaction where all
 	// of a tenant's are.
 	deletedAtOnce, emptiedAtOnce = 100, 500
@@ -210,62 +212,100 @@ func add(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID, docs
 	return nil
 }
 
+// Proposal is what the index proposes.
+type Proposal struct {
+	// IDs are of responses, in order, each once; nil where the index is of no use.
+	IDs []uuid.UUID
+	// Read is how many the index gave.
+	Read int
+	// Log is how many entries the tenant's log has, where the index was asked, and 0 where it was not.
+	Log int64
+	// Behind is how many of these were gone through that the index has not come to yet.
+	Behind int64
+}
+
 // Propose gives the ids of responses among which all are that the query is for, of the campaigns where these are not nil;
 // with others, those that are gone too. It reads as many as most from the index, and one more to see that these are not all;
-// what the log has besides are maxBehind at most. ids is nil where the index is of no use: it has more, then read, which is how
-// many it gave, is more than most; it lags too far behind, or is built anew meanwhile; or it does not know what is asked for.
-func Propose(ctx context.Context, db *store.DB, tenant uuid.UUID, q *Query, campaigns []uuid.UUID, most int) (ids []uuid.UUID, read int, err error) {
+// what the log has besides are maxBehind at most. There are none where the index is of no use: it has more; it lags too far
+// behind, in these campaigns' entries alone, or is built anew meanwhile; or it does not know what is asked for.
+func Propose(ctx context.Context, db *store.DB, tenant uuid.UUID, q *Query, campaigns []uuid.UUID, most int) (p Proposal, err error) {
 	if campaigns != nil {
 		q = q.Among(tenant, campaigns)
 	}
 	if q == nil || q.tokens() > maxTokens {
-		return nil, 0, nil
+		return p, nil
 	}
 	// What the position is read of first is in the index when that is read, and all else in the log after it: so they need
 	// no snapshot, unless the index is built anew meanwhile.
 	before, err := readState(ctx, db, tenant)
 	if err != nil {
-		return nil, 0, err
+		return p, err
 	}
-	if !before.known || before.end-before.position > maxBehind {
-		return nil, 0, nil
+	behind, tooMany := before.end-before.position, int64(maxBehind)
+	if campaigns != nil {
+		tooMany = maxBehindOthers
 	}
-	scan := func(rows *sql.Rows) error {
-		var id uuid.UUID
-		err := rows.Scan(&id)
-		ids = append(ids, id)
-		return err
+	if !before.known || behind > tooMany {
+		return p, nil
 	}
+	var lacking []uuid.UUID
+	if p.Behind = behind; behind > 0 {
+		if lacking, err = lacks(ctx, db, tenant, before, campaigns); err != nil || len(lacking) > maxBehind {
+			return p, err
+		}
+	}
+	var ids []uuid.UUID
 	err = db.Sift(ctx, func() error {
 		ids = []uuid.UUID{}
-		return each(ctx, db, scan, proposing(db.Dialect), tenant, q.text(db.Dialect), most+1)
+		return each(ctx, db, into(&ids), proposing(db.Dialect), tenant, q.text(db.Dialect), most+1)
 	})
 	if err != nil {
-		return nil, 0, fmt.Errorf("reading the index: %w", err)
+		return p, fmt.Errorf("reading the index: %w", err)
 	}
-	if read = len(ids); read > most {
-		return nil, read, nil
+	p.Log, p.Read = before.end, len(ids)
+	if p.Read > most {
+		return p, nil
 	}
 	after, err := readState(ctx, db, tenant)
 	if err != nil {
-		return nil, 0, err
+		return p, err
 	}
 	if !after.known || after.epoch != before.epoch {
-		return nil, read, nil
+		return p, nil
 	}
-	if before.position < before.end {
-		query := `SELECT DISTINCT response_id FROM events WHERE tenant_id = $1 AND position > $2 AND position <= $3`
-		args := []any{tenant, before.position, before.end}
-		if campaigns != nil {
-			query += ` AND ` + store.In(db.Dialect, "campaign_id", "uuid", "$4")
-			args = append(args, store.UUIDs(db.Dialect, campaigns))
-		}
-		if err := each(ctx, db, scan, query, args...); err != nil {
-			return nil, 0, fmt.Errorf("reading what the index lacks: %w", err)
-		}
-	}
+	ids = append(ids, lacking...)
 	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
-	return slices.Compact(ids), read, nil
+	p.IDs = slices.Compact(ids)
+	return p, nil
+}
+
+// lacks gives the responses that the log is about where the index has not come to, of the campaigns where these are not nil:
+// where there are more than maxBehind, one more than that.
+func lacks(ctx context.Context, db *store.DB, tenant uuid.UUID, s state, campaigns []uuid.UUID) (ids []uuid.UUID, err error) {
+	query := `SELECT DISTINCT response_id FROM events WHERE tenant_id = $1 AND position > $2 AND position <= $3`
+	args := []any{tenant, s.position, s.end, maxBehind + 1}
+	if campaigns != nil {
+		query += ` AND ` + store.In(db.Dialect, "campaign_id", "uuid", "$5")
+		args = append(args, store.UUIDs(db.Dialect, campaigns))
+	}
+	err = db.Sift(ctx, func() error {
+		ids = nil
+		return each(ctx, db, into(&ids), query+` LIMIT $4`, args...)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading what the index lacks: %w", err)
+	}
+	return ids, nil
+}
+
+// into appends ids that are read.
+func into(ids *[]uuid.UUID) func(*sql.Rows) error {
+	return func(rows *sql.Rows) error {
+		var id uuid.UUID
+		err := rows.Scan(&id)
+		*ids = append(*ids, id)
+		return err
+	}
 }
 
 // state is how far the index has come, and the log. A follower that is made anew has another epoch; where it only has another

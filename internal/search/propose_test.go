@@ -29,9 +29,9 @@ func TestProposeBehind(t *testing.T) {
 		some(f, 30, "as usual")
 		zebras := search.OfTerms(f.Tenant, []string{"zebra"})
 		for most, want := range map[int]struct{ ids, read int }{7: {0, 8}, 8: {38, 8}, 1_000: {38, 8}} {
-			ids, read, err := search.Propose(f.Ctx, db, f.Tenant, zebras, nil, most)
-			if err != nil || len(ids) != want.ids || read != want.read {
-				t.Errorf("of %d at most: %d are proposed, %d of the index, %v; want %d and %d", most, len(ids), read, err, want.ids, want.read)
+			p, err := search.Propose(f.Ctx, db, f.Tenant, zebras, nil, most)
+			if err != nil || len(p.IDs) != want.ids || p.Read != want.read {
+				t.Errorf("of %d at most: %d are proposed, %d of the index, %v; want %d and %d", most, len(p.IDs), p.Read, err, want.ids, want.read)
 			}
 		}
 	})
@@ -68,9 +68,9 @@ func TestProposeMeanwhileBuiltAnew(t *testing.T) {
 				asked++
 				return anew()
 			}, false)
-			ids, _, err := search.Propose(ctx, db, f.Tenant, zebras, nil, 100)
-			if want := 8; err != nil || asked != 1 || ids != nil && len(ids) != want || ids == nil != (name != "nothing") {
-				t.Errorf("%s meanwhile, %d times: %d are proposed, known: %t, %v", name, asked, len(ids), ids != nil, err)
+			p, err := search.Propose(ctx, db, f.Tenant, zebras, nil, 100)
+			if want := 8; err != nil || asked != 1 || p.IDs != nil && len(p.IDs) != want || p.IDs == nil != (name != "nothing") {
+				t.Errorf("%s meanwhile, %d times: %d are proposed, known: %t, %v", name, asked, len(p.IDs), p.IDs != nil, err)
 			}
 		}
 	})

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -18,10 +19,27 @@ type Query struct {
 	all, some []*Query
 	token     string
 	begins    bool
+	// characters are those of a word that it begins. Of queries that exclude each other at most one holds.
+	characters int
+	exclude    bool
 }
 
-// maxTokens is how many tokens a query has at most; what asks for more says nothing.
-const maxTokens = 400
+// Weight is what the database may have to go through to answer a query, whatever comes out.
+type Weight struct {
+	// Questions are how many there are: one, or one for each beginning of a word, and more for a short one, since a database
+	// gathers all words that begin so, before it looks at the rest.
+	Questions int
+	// Lists are how often it may go through all that the tenant has: once for each word and value, and each question.
+	Lists int
+}
+
+const (
+	// maxTokens is how many tokens a query has at most; what asks for more says nothing.
+	maxTokens = 400
+	// maxBeginnings is how many beginnings of words a search asks for: each is gathered whole, beside however rare a word, and
+	// what two of them propose is few enough to be looked at.
+	maxBeginnings = 2
+)
 
 // All is what holds where each of the queries does.
 func All(queries ...*Query) *Query {
@@ -56,7 +74,20 @@ func OfTerms(tenant uuid.UUID, terms []string) *Query {
 			all = append(all, p.ofPiece(part, i == 0, i == len(parts)-1))
 		}
 	}
-	return All(all...)
+	return All(withoutShort(all)...)
+}
+
+// withoutShort leaves out all but the longest beginnings of words: the shorter ones take most and tell least.
+func withoutShort(queries []*Query) []*Query {
+	var beginnings []*Query
+	for _, q := range queries {
+		if q != nil && q.begins && !slices.ContainsFunc(beginnings, func(b *Query) bool { return b.token == q.token }) {
+			beginnings = append(beginnings, q)
+		}
+	}
+	slices.SortStableFunc(beginnings, func(a, b *Query) int { return cmp.Compare(b.characters, a.characters) })
+	beginnings = beginnings[:min(len(beginnings), maxBeginnings)]
+	return slices.DeleteFunc(queries, func(q *Query) bool { return q != nil && q.begins && !slices.Contains(beginnings, q) })
 }
 
 // ofPiece is for a piece of a term, which may begin the term and end it.
@@ -71,7 +102,7 @@ func (p prefix) ofPiece(part piece, begins, ends bool) *Query {
 		if begins && size == len(part.text) {
 			return nil // too many words begin so
 		}
-		return &Query{token: p.word(part.text), begins: begins}
+		return &Query{token: p.word(part.text), begins: begins, characters: utf8.RuneCountInString(part.text)}
 	case signs:
 		var all []*Query
 		before := ""
@@ -132,7 +163,40 @@ func (p prefix) ofCondition(c *segment.Condition, dims []trait.Dimension) *Query
 			return nil
 		}
 	}
-	return Any(some...)
+	q := Any(some...)
+	if len(some) > 1 { // none has two values
+		q.exclude = true
+	}
+	return q
+}
+
+// Weight is what the query weighs, before it is asked Among some campaigns.
+func (q *Query) Weight() Weight {
+	if q == nil {
+		return Weight{}
+	}
+	w := q.weight()
+	w.Questions = max(w.Questions, 1)
+	return w
+}
+
+func (q *Query) weight() (w Weight) {
+	switch {
+	case q.exclude:
+		return Weight{Lists: 1}
+	case q.begins:
+		// Each character more leaves a few of the words, at first.
+		n := max(1, 16>>q.characters)
+		return Weight{n, n}
+	case q.token != "":
+		return Weight{Lists: 1}
+	}
+	for _, q := range slices.Concat(q.all, q.some) {
+		of := q.weight()
+		w.Questions += of.Questions
+		w.Lists += of.Lists
+	}
+	return w
 }
 
 // Among is what of a query is for responses of these campaigns; nil where the query says nothing.

@@ -103,6 +103,63 @@ func TestShortBeginningsAreAskedFor(t *testing.T) {
 	}
 }
 
+// However many words a search has, the index is asked for the beginnings of two, the longest, beside what is whole; and what a
+// database may go through for that is known before.
+func TestFewBeginningsAreAskedFor(t *testing.T) {
+	var many []string
+	for _, first := range "bcdfghklmnprstvz" {
+		many = append(many, "x"+string(first), "y"+string(first)+"o")
+	}
+	dims := []trait.Dimension{{Key: "plan", Kind: trait.Text}, {Key: "paid", Kind: trait.Boolean}}
+	plans := OfRule(tenant, segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"gold", "tin", "none"}}}, dims)
+	either := OfRule(tenant, segment.Rule{Any: []segment.Rule{
+		{Trait: &segment.Condition{Key: "plan", In: []string{"gold", "tin"}}}, {Trait: &segment.Condition{Key: "paid", In: []string{"true"}}},
+	}}, dims)
+	for name, test := range map[string]struct {
+		q          *Query
+		beginnings string
+		want       Weight
+	}{
+		"nothing":          {nil, "", Weight{}},
+		"one":              {OfTerms(tenant, []string{"zebra"}), "zebra", Weight{1, 1}},
+		"twice":            {OfTerms(tenant, []string{"zebra", "zebra", "late"}), "zebra late", Weight{2, 2}},
+		"short ones":       {OfTerms(tenant, []string{"da", "day"}), "da day", Weight{6, 6}},
+		"accents":          {OfTerms(tenant, []string{"éé", "ééé"}), "éé ééé", Weight{6, 6}},
+		"many":             {OfTerms(tenant, append(slices.Clone(many), "zebra", "zebras")), "zebra zebras", Weight{2, 2}},
+		"beside whole":     {OfTerms(tenant, append(slices.Clone(many), "wi-fi", "zebra")), "ybo zebra", Weight{3, 4}},
+		"whole":            {OfTerms(tenant, []string{"wi-"}), "", Weight{1, 1}},
+		"values":           {plans, "", Weight{1, 1}},
+		"values of either": {either, "", Weight{1, 2}},
+		"values and words": {All(plans, OfTerms(tenant, many)), "ybo yco", Weight{4, 5}},
+	} {
+		var beginnings func(q *Query) []string
+		beginnings = func(q *Query) (all []string) {
+			if q == nil {
+				return nil
+			}
+			if q.begins {
+				all = append(all, q.token)
+			}
+			for _, q := range slices.Concat(q.all, q.some) {
+				all = append(all, beginnings(q)...)
+			}
+			slices.Sort(all)
+			return slices.Compact(all)
+		}
+		var want []string
+		for word := range strings.FieldsSeq(test.beginnings) {
+			want = append(want, prefixOf(tenant).word(word))
+		}
+		slices.Sort(want)
+		if got := beginnings(test.q); !slices.Equal(got, want) {
+			t.Errorf("%s: asks for the beginnings %q, want %q", name, got, want)
+		}
+		if got := test.q.Weight(); got != test.want {
+			t.Errorf("%s: weighs %v, want %v", name, got, test.want)
+		}
+	}
+}
+
 // TestRules wants whomever a rule holds for to be proposed for it.
 func TestRules(t *testing.T) {
 	kinds := []trait.Kind{trait.Text, trait.Boolean, trait.Number, trait.Date}

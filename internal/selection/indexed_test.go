@@ -257,6 +257,94 @@ func TestPriceByTheIndex(t *testing.T) {
 	})
 }
 
+// Each beginning of a word that the index is asked for is paid for, the short ones more; and however many words a search has,
+// it asks for few. What the tenant's log is long for counts besides.
+func TestPriceOfBeginnings(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := newHerd(t, db)
+		searchtest.IndexAll(h.Ctx, t, db, h.Tenant)
+		spent := 0
+		ctx := rate.WithSpender(h.Ctx, func(n int) error { spent += n; return nil }, false)
+		ask := func(said string) int {
+			spent = 0
+			list, err := selection.List(ctx, db, h.states, selection.Filter{Search: &said}, selection.Within{}, page.Args{First: new(20)}, nil, feedbacktest.Clock())
+			if err != nil || list.Len() > 0 {
+				t.Fatalf("%q: %d are found, %v", said, list.Len(), err)
+			}
+			return spent
+		}
+		one := ask("nowhere")
+		for said, questions := range map[string]int{
+			"nowhere usual": 2, "nowhere us": 5, "nowhere usu": 3, "nowhere usual" + strings.Repeat(" as us", 30): 2, "nowhere a-s": 1,
+		} {
+			// Of what is left at the end nothing is paid.
+			if got, want := ask(said), one+(questions-1)*rate.IndexPrice; got < want-1 || got > want+1 {
+				t.Errorf("%q costs %d points, and one beginning %d; want %d", said, got, one, want)
+			}
+		}
+		// As if most of it were gone by now.
+		if err := db.Write(h.Ctx, func(tx *store.Tx) error {
+			for _, statement := range []string{
+				`UPDATE tenants SET log_position = log_position + 600000 WHERE id = $1`, `UPDATE followers SET position = position + 600000 WHERE tenant_id = $1`,
+			} {
+				if _, err := tx.SQL.ExecContext(h.Ctx, statement, h.Tenant); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := ask("nowhere"), one+600_000/rate.ListedPerPoint; got < want-1 || got > want+1 {
+			t.Errorf("in a long log it costs %d points, want %d", got, want)
+		}
+	})
+}
+
+// What is recorded in other campaigns than the caller's shows in no price of theirs, while the index has not come to it.
+func TestPriceTellsNothingOfWhatTheIndexLacks(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := newHerd(t, db)
+		searchtest.IndexAll(h.Ctx, t, db, h.Tenant)
+		campaigns := []uuid.UUID{feedbacktest.MustParse(t, id.Campaign, h.Campaign)}
+		ask := func() (shown map[string]int, hidden int) {
+			shown = map[string]int{}
+			for what, filter := range map[string]selection.Filter{
+				"words": {Search: new("zebra")}, "rare": {Search: new("nowhere")}, "rule": {Where: &segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"rare"}}}},
+			} {
+				for _, field := range []selection.OrderField{selection.ByRespondedAt, selection.ByScore} {
+					spent := 0
+					ctx := rate.WithBlind(auth.With(h.Ctx, auth.Caller{
+						Tenant: h.Tenant, Scopes: []auth.Scope{auth.Read}, Token: true, Narrowing: auth.Narrowing{Campaigns: campaigns},
+					}), func(n int) error { spent += n; return nil }, func(n int) error { hidden += max(0, n); return nil })
+					list, err := selection.List(ctx, db, h.states, filter, selection.Within{}, page.Args{First: new(20)}, &selection.Order{Field: field}, feedbacktest.Clock())
+					if err != nil {
+						t.Fatal(err)
+					}
+					if _, err := list.TotalCount(ctx); err != nil {
+						t.Fatal(err)
+					}
+					shown[fmt.Sprint(what, " by ", field)] = spent
+				}
+			}
+			return shown, hidden
+		}
+		before, hidden := ask()
+		mine := h.Campaign
+		h.Campaign = h.Open("Secret")
+		h.Many(9_000, func(_ int, r *feedback.Recording) { r.Comment, r.Traits["plan"] = new("zebra"), "rare" })
+		now, more := ask()
+		if !maps.Equal(now, before) || more <= hidden {
+			t.Errorf("it costs %v, and with others just recorded %v; hidden %d and %d", before, now, hidden, more)
+		}
+		h.Campaign = mine
+		h.Many(2_100, func(_ int, r *feedback.Recording) { r.Comment = new("as usual") })
+		if now, _ := ask(); maps.Equal(now, before) {
+			t.Error("the index is of use while it lacks more than 2,000 of the caller's own")
+		}
+	})
+}
+
 // Where what is looked for is dense at first and nearly nowhere after that, the index is asked before all is gone through.
 func TestAskedLate(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

@@ -56,7 +56,8 @@ type walk struct {
 	query   *search.Query
 	indexed *route
 	unpaid  float64
-	// unseen pays for others, which are what was looked at of other campaigns than the caller's.
+	// unseen pays for others, which are what was looked at of other campaigns than the caller's, and what goes by how much
+	// the tenant has.
 	unseen func(points int) error
 	others float64
 	// contacts says that it is asked for whose the responses are, scored for when they were given, and their scores.
@@ -445,22 +446,28 @@ func (k *walk) propose(ctx context.Context, most int) error {
 	if len(campaigns) > maxMerged && k.sel.narrowing.Campaigns == nil {
 		campaigns = nil
 	}
-	ids, read, err := search.Propose(ctx, k.db, auth.Tenant(ctx), q, campaigns, most)
+	p, err := search.Propose(ctx, k.db, auth.Tenant(ctx), q, campaigns, most)
 	if err != nil {
 		return err
 	}
-	if read > 0 || ids != nil {
-		k.unpaid += rate.IndexPrice + float64(max(min(read, most), len(ids)))/rate.ProposedPerPoint
+	k.others += float64(p.Behind) / rate.CountsPerPoint
+	if p.Log > 0 {
+		w := q.Weight()
+		k.unpaid += rate.IndexPrice*float64(w.Questions) + float64(max(min(p.Read, most), len(p.IDs)))/rate.ProposedPerPoint
+		k.others += min(float64(p.Log)*float64(w.Lists)/rate.ListedPerPoint, rate.MaxListedPrice)
 	}
-	if ids == nil {
-		if read > most && most < maxProposed {
+	if err := k.pay(ctx); err != nil {
+		return err
+	}
+	if p.IDs == nil {
+		if p.Read > most && most < maxProposed {
 			k.query = q // there may be few enough for a walk that turns out to be long
 		}
 		return nil
 	}
 	k.indexed = &route{
-		stretches: []stretch{k.all()}, price: rate.LookUpPrice, proposed: ids,
-		costs: rate.StatementPrice + float64(len(ids))*(rate.LookUpPrice+k.profilePrice()),
+		stretches: []stretch{k.all()}, price: rate.LookUpPrice, proposed: p.IDs,
+		costs: rate.StatementPrice + float64(len(p.IDs))*(rate.LookUpPrice+k.profilePrice()),
 	}
 	return nil
 }
