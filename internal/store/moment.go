@@ -3,78 +3,15 @@ package store
 import (
 	"context"
 	"database/sql"
-	"fmt"
-	"sync"
 
 	entsql "entgo.io/ent/dialect/sql"
-	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/auth"
 )
 
-const (
-	// maxMoments is how many moments are read at once. Whoever reads one holds a connection, and may need another for what is
-	// not of the moment: there are more of those than moments.
-	maxMoments = 3
-	// maxOfTenant is how many of them are one tenant's: who asks for many at once stands in their own way, and not in others'.
-	maxOfTenant = 2
-)
-
-// moments has room for those who read moments.
-type moments struct {
-	all chan struct{}
-
-	mu sync.Mutex
-	// tenants are those of whom somebody reads one, or waits for that.
-	tenants map[uuid.UUID]*turns
-}
-
-// turns has room for those of one tenant.
-type turns struct {
-	room  chan struct{}
-	users int
-}
-
-func newMoments() *moments {
-	return &moments{all: make(chan struct{}, maxMoments), tenants: map[uuid.UUID]*turns{}}
-}
-
-// enter waits for room: first behind the tenant's own, so that not all who wait for the rest are of one tenant.
-func (m *moments) enter(ctx context.Context, tenant uuid.UUID) (leave func(), err error) {
-	m.mu.Lock()
-	t := m.tenants[tenant]
-	if t == nil {
-		t = &turns{room: make(chan struct{}, maxOfTenant)}
-		m.tenants[tenant] = t
-	}
-	t.users++
-	m.mu.Unlock()
-	var taken []chan struct{}
-	leave = func() {
-		for _, room := range taken {
-			<-room
-		}
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		if t.users--; t.users == 0 {
-			delete(m.tenants, tenant)
-		}
-	}
-	rooms := []chan struct{}{t.room, m.all}
-	if tenant == uuid.Nil { // nobody's
-		rooms = rooms[1:]
-	}
-	for _, room := range rooms {
-		select {
-		case room <- struct{}{}:
-			taken = append(taken, room)
-		case <-ctx.Done():
-			leave()
-			return nil, fmt.Errorf("waiting to read: %w", context.Cause(ctx))
-		}
-	}
-	return leave, nil
-}
+// maxMoments is how many moments are read at once. Whoever reads one holds a connection, and may need another for what is
+// not of the moment, or wait for room to Sift: there are more connections than moments and scans.
+const maxMoments = 3
 
 // At calls f with the database as it is at one moment, for several statements that must agree. Others wait where many do so,
 // those of the same tenant sooner. What f is given only reads, and is of no use after it.

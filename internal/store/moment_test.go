@@ -130,43 +130,74 @@ func TestMomentsWait(t *testing.T) {
 	})
 }
 
-// One tenant's moments leave room for another's, however many wait.
-func TestMomentsOfOthers(t *testing.T) {
+// One tenant's moments leave room for another's, however many wait; and so does what one sifts, in moments too.
+func TestRoomForOthers(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		us, them, last := auth.ForTenant(t.Context(), uuid.New()), auth.ForTenant(t.Context(), uuid.New()), auth.ForTenant(t.Context(), uuid.New())
-		waits := func(ctx context.Context) error {
-			gone, cancel := context.WithCancelCause(ctx)
-			cancel(errors.New("gone"))
-			for range 20 { // where there is room, either may be chosen
-				if err := db.At(gone, func(*store.DB) error { return nil }); err == nil || err.Error() != "waiting to read: gone" {
-					return fmt.Errorf("one more is let in: %w", err)
-				}
-			}
-			return nil
+		for how, at := range map[string]func(ctx context.Context, f func() error) error{
+			"moments": func(ctx context.Context, f func() error) error {
+				return db.At(ctx, func(*store.DB) error { return f() })
+			},
+			"sifting": db.Sift,
+		} {
+			t.Run(how, func(t *testing.T) { leavesRoom(t, at) })
 		}
-		const many = 5
-		errs := make(chan error, many)
-		err := db.At(us, func(*store.DB) error {
-			return db.At(us, func(*store.DB) error {
-				if err := waits(us); err != nil {
-					return err
-				}
-				for range many {
-					go func() { errs <- db.At(us, func(*store.DB) error { return nil }) }()
-				}
-				return db.At(them, func(*store.DB) error { return errors.Join(waits(us), waits(them), waits(last)) })
+		if n := db.ReadMoments() + db.Sifting(); n != 0 {
+			t.Errorf("%d tenants are remembered", n)
+		}
+		// Who reads a moment waits to sift as others do.
+		ctx := auth.ForTenant(t.Context(), uuid.New())
+		gone, cancel := context.WithCancelCause(ctx)
+		cancel(errors.New("gone"))
+		err := db.Sift(ctx, func() error {
+			return db.Sift(ctx, func() error {
+				return db.At(ctx, func(then *store.DB) error {
+					for range 20 {
+						if err := then.Sift(gone, func() error { return nil }); err == nil || err.Error() != "waiting to read: gone" {
+							return fmt.Errorf("one more is let in: %w", err)
+						}
+					}
+					return nil
+				})
 			})
 		})
 		if err != nil {
 			t.Error(err)
 		}
-		for range many {
-			if err := <-errs; err != nil {
-				t.Error(err)
+	})
+}
+
+func leavesRoom(t *testing.T, at func(ctx context.Context, f func() error) error) {
+	t.Helper()
+	us, them, last := auth.ForTenant(t.Context(), uuid.New()), auth.ForTenant(t.Context(), uuid.New()), auth.ForTenant(t.Context(), uuid.New())
+	waits := func(ctx context.Context) error {
+		gone, cancel := context.WithCancelCause(ctx)
+		cancel(errors.New("gone"))
+		for range 20 { // where there is room, either may be chosen
+			if err := at(gone, func() error { return nil }); err == nil || err.Error() != "waiting to read: gone" {
+				return fmt.Errorf("one more is let in: %w", err)
 			}
 		}
-		if n := db.ReadMoments(); n != 0 {
-			t.Errorf("%d tenants are remembered", n)
-		}
+		return nil
+	}
+	const many = 5
+	errs := make(chan error, many)
+	err := at(us, func() error {
+		return at(us, func() error {
+			if err := waits(us); err != nil {
+				return err
+			}
+			for range many {
+				go func() { errs <- at(us, func() error { return nil }) }()
+			}
+			return at(them, func() error { return errors.Join(waits(us), waits(them), waits(last)) })
+		})
 	})
+	if err != nil {
+		t.Error(err)
+	}
+	for range many {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
 }

@@ -3,27 +3,24 @@ package store
 import (
 	"context"
 	"database/sql"
-	"fmt"
 
+	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/rate"
 )
 
 // maxScans is how many statements that read on through many rows may run at once: the other connections are for those
 // that find what they look for.
-const maxScans = 2
+const maxScans = 3
 
-// Sift runs a statement that no index helps, or that brings rows which are looked at one by one: a few at a time, the
-// others wait. Whoever looks pays for the rows, by their number and never by the time that it took: an operation costs the
-// same on any machine.
+// Sift runs a statement that no index helps, or that brings rows which are looked at one by one: a few at a time, and fewer of
+// one tenant, the others wait. It must not be called by the statement. Whoever looks pays for the rows, by their number and
+// never by the time that it took: an operation costs the same on any machine.
 func (db *DB) Sift(ctx context.Context, statement func() error) error {
-	if db.moment == nil { // of moments there are few anyway, and none may wait for others
-		select {
-		case db.scans <- struct{}{}:
-		case <-ctx.Done():
-			return fmt.Errorf("waiting to read: %w", context.Cause(ctx))
-		}
-		defer func() { <-db.scans }()
+	leave, err := db.scans.enter(ctx, auth.Tenant(ctx))
+	if err != nil {
+		return err
 	}
+	defer leave()
 	if err := rate.Spend(ctx, 0); err != nil {
 		return err // others of the caller's have used it up meanwhile
 	}

@@ -62,8 +62,8 @@ type DB struct {
 	turns chan struct{}
 	// scans has room for as many statements as may read on through many rows at once, and moments for as many as may be read
 	// at once. now is the database that moment, a transaction, is of; both are nil of all but what At gives.
-	scans   chan struct{}
-	moments *moments
+	scans   *room
+	moments *room
 	moment  *sql.Tx
 	now     *DB
 
@@ -116,7 +116,7 @@ func Open(ctx context.Context, databaseURL string, opts Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening database %s: %w", redact(databaseURL), err)
 	}
-	db.url, db.scans, db.moments = databaseURL, make(chan struct{}, maxScans), newMoments()
+	db.url, db.scans, db.moments = databaseURL, newRoom(maxScans), newRoom(maxMoments)
 	if db.prepared, err = newPrepared(db.Reader); err != nil {
 		return nil, errors.Join(err, db.Reader.Close(), db.Writer.Close())
 	}
