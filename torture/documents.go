@@ -329,7 +329,7 @@ func (w *writer) fill(ctx context.Context, h *house, responses int) error {
 				at = busy.Add(time.Duration(w.IntN(24*60)) * time.Minute)
 			}
 			batch[i] = map[string]any{
-				"campaign": campaign, "score": w.IntN(11), "comment": "It is slow on day " + strconv.Itoa(w.IntN(largeDays)),
+				"campaign": campaign, "score": w.IntN(11), "comment": "It is slow on day " + strconv.Itoa(w.IntN(largeDays)) + ", at " + []string{"noon", "night"}[i%2],
 				"respondedAt": at.UTC().Format(time.RFC3339),
 			}
 			if from+i < firstAnswers && i%5 == 0 {
@@ -466,6 +466,11 @@ func (w *writer) hard() []written {
 		{text: `{ contacts(first: 40) { nodes { responses(first: 3) { totalCount nodes { id } } } } }`},
 		{text: `{ traits { key values { value contacts } } }`},
 	}
+	// beginnings are of words that each comment has, or many, and of one that none has.
+	beginnings := "it is sl slo slow on da day at ni nig nigh no noo"
+	for n := 10; n < 40; n++ {
+		beginnings += " " + strconv.Itoa(n)
+	}
 	// Of what costs a lot before it is known what it costs, some few are dearer than many.
 	busy := fmt.Sprintf("from: %q, to: %q", w.busy, w.busy)
 	segment := func(i int) string { return strconv.Quote(w.ids["seg"][i]) }
@@ -487,6 +492,11 @@ func (w *writer) hard() []written {
 		`a#: responses(first: @, filter: { ` + busy + ` }, orderBy: { field: SCORE }) { nodes { id } }`,
 		`a#: contact(externalId: "kiosk") { responses(first: @) { totalCount nodes { id } } }`,
 		`a#: contacts(first: 1, search: "kiosk") { nodes { responses(last: @) { nodes { id } } } }`,
+		`a#: responses(first: 1, filter: { search: "zzz# ` + beginnings + `" }) { nodes { id } }`,
+		`a#: responses(first: 1, filter: { search: "zzz# ` + beginnings + `" }) { eventCursor totalCount nodes { id } }`,
+		`a#: responses(first: 1, filter: { search: "it is sl on da ni" }, orderBy: { field: SCORE }) { totalCount nodes { id } }`,
+		`a#: responses(first: @, filter: { search: "noon night" }) { totalCount nodes { id } }`,
+		`a#: responses(first: @, filter: { search: "on-a ni no" }) { nodes { id } }`,
 	} {
 		for _, n := range []int{1, 2, 4, 8, 15} {
 			documents = append(documents, written{text: "{" + many(n, field) + " }"})
