@@ -211,6 +211,33 @@ func (q *Query) Among(tenant uuid.UUID, campaigns []uuid.UUID) *Query {
 	return All(q, Any(some...))
 }
 
+// beginnings are the tokens that it has the beginnings of, each once.
+func (q *Query) beginnings() (all []string) {
+	if q.begins {
+		all = append(all, q.token)
+	}
+	for _, q := range q.all {
+		all = append(all, q.beginnings()...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// without is the query without some beginnings; nil where nothing is left.
+func (q *Query) without(beginnings map[string]bool) *Query {
+	switch {
+	case q.begins && beginnings[q.token]:
+		return nil
+	case q.all != nil:
+		some := make([]*Query, len(q.all))
+		for i, q := range q.all {
+			some[i] = q.without(beginnings)
+		}
+		return All(some...)
+	}
+	return q
+}
+
 // tokens is how many it has.
 func (q *Query) tokens() int {
 	n := 0

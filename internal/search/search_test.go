@@ -132,26 +132,16 @@ func TestFewBeginningsAreAskedFor(t *testing.T) {
 		"values of either": {either, "", Weight{1, 2}},
 		"values and words": {All(plans, OfTerms(tenant, many)), "ybo yco", Weight{4, 5}},
 	} {
-		var beginnings func(q *Query) []string
-		beginnings = func(q *Query) (all []string) {
-			if q == nil {
-				return nil
-			}
-			if q.begins {
-				all = append(all, q.token)
-			}
-			for _, q := range slices.Concat(q.all, q.some) {
-				all = append(all, beginnings(q)...)
-			}
-			slices.Sort(all)
-			return slices.Compact(all)
-		}
 		var want []string
 		for word := range strings.FieldsSeq(test.beginnings) {
 			want = append(want, prefixOf(tenant).word(word))
 		}
 		slices.Sort(want)
-		if got := beginnings(test.q); !slices.Equal(got, want) {
+		var got []string
+		if test.q != nil {
+			got = test.q.beginnings()
+		}
+		if !slices.Equal(got, want) {
 			t.Errorf("%s: asks for the beginnings %q, want %q", name, got, want)
 		}
 		if got := test.q.Weight(); got != test.want {

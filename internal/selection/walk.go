@@ -454,7 +454,7 @@ func (k *walk) propose(ctx context.Context, most int) error {
 	if p.Log > 0 {
 		w := q.Weight()
 		k.unpaid += rate.IndexPrice*float64(w.Questions) + float64(max(min(p.Read, most), len(p.IDs)))/rate.ProposedPerPoint
-		k.others += min(float64(p.Log)*float64(w.Lists)/rate.ListedPerPoint, rate.MaxListedPrice)
+		k.others += min(float64(p.Log)*float64(w.Lists)/rate.ListedPerPoint+float64(p.Gathered)/rate.GatheredPerPoint, rate.MaxListedPrice)
 	}
 	if err := k.pay(ctx); err != nil {
 		return err

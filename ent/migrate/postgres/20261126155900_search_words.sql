@@ -1,0 +1,1 @@
+-- SQLite has a table of the index's words since this one; PostgreSQL has none.
