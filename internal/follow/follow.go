@@ -41,8 +41,16 @@ const (
 	claimAtOnce, maxClaim = 1_000, 64
 	// atOnce is for how many followers something is done at once in a process.
 	atOnce = 4
-	// maxPortion is how many entries are taken in one transaction at most.
-	maxPortion = 500
+	// firstPortion is how many entries are taken in one transaction at first, and maxPortion at most: what these ask for may be
+	// a thousand times more for one than for another. A portion is to take portionAim.
+	firstPortion, maxPortion = 16, 500
+	portionAim               = 150 * time.Millisecond
+	// severalPatience is how long a portion may take before it is given up and a smaller one tried, and onePatience how long
+	// one entry, which ends before the lease does, although that was renewed some time before.
+	severalPatience, onePatience = lease / 6, lease / 2
+	// maxRest is how long all followers of a kind with a share rest at most after a portion; what it took more, its own follower
+	// rests.
+	maxRest = 2 * time.Second
 	// patience is how long a statement of the runner's own may take, and maxBackoff how long it waits at most to try
 	// again what is not expected to pass.
 	patience   = 10 * time.Second
@@ -75,8 +83,8 @@ type Kind struct {
 	Bare bool
 	// Take is given the next entries of the follower's log, one or more, in a context of the tenant and outside of any
 	// transaction. It returns what is to be done for them in the one that moves the position on; nil is nothing. Where it
-	// or that fails, nothing has happened, and the same entries come again, perhaps more of them, perhaps in another
-	// process. Where that returns ErrUnfinished they come again, too, but what was done has taken effect. It is called for
+	// or that fails, or takes seconds, nothing has happened, and the same entries come again, fewer of them or more, perhaps
+	// in another process: what must not fail for ever succeeds with one. Where that returns ErrUnfinished they come again, too, but what was done has taken effect. It is called for
 	// one portion of a follower's entries after the other.
 	//
 	// An entry's response is as it was when the log was read. What became of it since is told by a later entry: whoever
@@ -134,10 +142,14 @@ type owned struct {
 	// position is for whoever works: only one does.
 	position int64
 
+	// took is how long the portion took that was tried last, without the waiting for its turn. It is for whoever works.
+	took time.Duration
+
 	// working says that somebody does, and again that there may be more than was looked for; failing that what was tried last
-	// failed, and logged when that was said last. All are under Runner.mu.
+	// failed, and logged when that was said last; portion is how many entries are taken next. All are under Runner.mu.
 	working, again, failing bool
 	logged                  time.Time
+	portion                 int
 }
 
 // NewRunner makes a Runner that hears of news by the tail, which is closed after it.
@@ -468,22 +480,37 @@ func (r *Runner) reconcile(ctx context.Context) error {
 		}
 	}
 	r.mu.Unlock()
+	before := map[Follower]*owned{}
 	for _, o := range gone {
+		before[o.Follower] = o
 		r.leave(o)
 	}
 	for f, s := range mine {
-		if err := r.own(f, s.epoch, s.position); err != nil {
+		if err := r.own(f, s.epoch, s.position, before[f]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// own begins to do what a follower is for, unless that has begun.
-func (r *Runner) own(f Follower, epoch, position int64) error {
+// errLapsed says that a follower's lease ended before what was done for it.
+var errLapsed = errors.New("the lease ended before what was done was over")
+
+// own begins to do what a follower is for, unless that has begun. before is how it was owned until the lease ended, if it was.
+func (r *Runner) own(f Follower, epoch, position int64, before *owned) error {
 	k := r.kinds[f.Kind]
-	o := &owned{Follower: f, take: k.Take, bare: k.Bare, share: k.Share, pace: r.paces[f.Kind], epoch: epoch, position: position}
+	o := &owned{
+		Follower: f, take: k.Take, bare: k.Bare, share: k.Share, pace: r.paces[f.Kind], epoch: epoch, position: position,
+		portion: firstPortion,
+	}
+	lapsed := false
 	r.mu.Lock()
+	if before != nil {
+		lapsed, o.logged = before.working, before.logged
+	}
+	if lapsed {
+		o.portion = max(1, before.portion/2)
+	}
 	_, known := r.owned[f]
 	if !known && !r.closed {
 		o.ctx, o.cancel = context.WithCancel(auth.ForTenant(r.ctx, f.Tenant))
@@ -492,6 +519,9 @@ func (r *Runner) own(f Follower, epoch, position int64) error {
 	r.mu.Unlock()
 	if o.ctx == nil {
 		return nil
+	}
+	if lapsed {
+		r.failed(o, errLapsed)
 	}
 	reader, err := r.tail.Read(f.Tenant, tail.Handler{Changed: func() { r.wake(o) }})
 	if err != nil {
@@ -589,70 +619,123 @@ func (r *Runner) failed(o *owned, err error) {
 }
 
 // turn takes one portion, when there is room for it, and then rests where the kind has a share. The kind's pace is kept until
-// that is over, so that all followers of it together take no more, and nothing else is kept.
+// that is over, for maxRest at most, so that all followers of it together take no more, and nothing else is kept. A portion that
+// took so long that this is not enough holds up its own follower alone.
 func (r *Runner) turn(o *owned) (more bool, err error) {
 	if o.pace == nil {
-		more, _, err = r.portion(o)
-		return more, err
+		return r.portion(o)
 	}
+	more, left, err := r.paced(o)
+	pause(o.ctx, left)
+	return more, err
+}
+
+// paced takes one portion at the kind's pace, and says how long the follower is to rest yet when others have their turns.
+func (r *Runner) paced(o *owned) (more bool, left time.Duration, err error) {
 	select {
 	case o.pace <- struct{}{}:
 		defer func() { <-o.pace }()
 	case <-o.ctx.Done():
-		return false, o.ctx.Err()
+		return false, 0, o.ctx.Err()
 	}
 	before := o.position
-	more, took, err := r.portion(o)
+	more, err = r.portion(o)
 	// Not for a look in vain, or thousands of tenants that are idle would be in the way of one that is not.
-	if more || err != nil || o.position != before {
-		pause(r.ctx, rest(o.share, took)) // also where it belongs to others now
+	if !more && err == nil && o.position == before {
+		return more, 0, nil
 	}
-	return more, err
+	together, left := rest(o.share, o.took)
+	pause(r.ctx, together) // also where it belongs to others now
+	return more, left, err
 }
 
-// rest is how long to leave the machine to others after what took so long.
-func rest(share float64, took time.Duration) time.Duration {
-	return time.Duration(float64(took) * (1/share - 1))
+// rest is how long to leave the machine to others after what took so long: all of the kind together, and then the follower
+// alone.
+func rest(share float64, took time.Duration) (together, alone time.Duration) {
+	all := time.Duration(float64(took) * (1/share - 1))
+	together = min(all, maxRest)
+	return together, all - together
 }
 
-// portion takes one, when there is room for it, and says how long it took from then on.
-func (r *Runner) portion(o *owned) (more bool, took time.Duration, err error) {
+// portion takes one, when there is room for it.
+func (r *Runner) portion(o *owned) (more bool, err error) {
 	select {
 	case r.slots <- struct{}{}:
 		defer func() { <-r.slots }()
 	case <-o.ctx.Done():
-		return false, 0, o.ctx.Err()
+		return false, o.ctx.Err()
 	}
-	ctx, cancel := context.WithTimeout(o.ctx, lease)
+	return r.step(o.ctx, o)
+}
+
+// step takes the next entries of a follower's log, and reports whether there may be more. How many come next is by how long
+// these took.
+func (r *Runner) step(ctx context.Context, o *owned) (more bool, err error) {
+	r.mu.Lock()
+	most := max(1, o.portion)
+	r.mu.Unlock()
+	limit := severalPatience
+	if most == 1 {
+		limit = onePatience
+	}
+	within, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	began := time.Now()
-	more, err = r.step(ctx, o)
-	return more, time.Since(began), err
+	more, err = r.some(within, o, most)
+	if err != nil && within.Err() != nil && ctx.Err() == nil {
+		// Whatever it was told then: it took too long.
+		err = fmt.Errorf("%d entries in more than %v: %w", most, limit, context.DeadlineExceeded)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case err != nil:
+		o.portion = max(1, most/2)
+	case more:
+		o.portion = next(most, o.took)
+	}
+	return more, err
+}
+
+// next is how many entries to take after as many took so long.
+func next(most int, took time.Duration) int {
+	switch {
+	case took > portionAim:
+		return max(1, int(float64(most)*float64(portionAim)/float64(took)))
+	case took < portionAim/2:
+		return min(2*most, maxPortion)
+	}
+	return most
 }
 
 // errLeft says that a follower is owned by others now, or that it is somewhere else than was known.
 var errLeft = errors.New("the follower is another's")
 
-// step takes the next entries of a follower's log, and reports whether there may be more.
-func (r *Runner) step(ctx context.Context, o *owned) (more bool, err error) {
+// some takes the next entries of a follower's log, as many as most, and reports whether there may be more.
+func (r *Runner) some(ctx context.Context, o *owned, most int) (more bool, err error) {
 	defer flight.Catch(&err)
+	o.took = 0
 	read := feedback.ReadEntries
 	if o.bare {
 		read = feedback.ReadEvents
 	}
-	entries, err := read(ctx, r.db, o.position, maxPortion)
+	entries, err := read(ctx, r.db, o.position, most)
 	if err != nil || len(entries) == 0 {
 		return false, err
 	}
 	if first := entries[0].Position; first != o.position+1 {
 		return false, fmt.Errorf("%w: after %d comes %d", tail.ErrLost, o.position, first)
 	}
+	began := time.Now()
 	effects, err := o.take(ctx, o.Follower, entries)
+	taking := time.Since(began)
+	o.took = taking
 	if err != nil {
 		return false, err
 	}
 	last, unfinished := entries[len(entries)-1].Position, false
 	err = r.db.Write(ctx, func(tx *store.Tx) error {
+		began := time.Now()
+		defer func() { o.took = taking + time.Since(began) }()
 		// First, so that nobody else becomes the owner before the end of the transaction.
 		moved, err := tx.SQL.ExecContext(ctx, `UPDATE followers SET position = $6, lease_until = `+clock(r.db)+` + $7
 			WHERE tenant_id = $1 AND kind = $2 AND id = $3 AND owner = $4 AND epoch = $5 AND position = $8`,
@@ -680,7 +763,7 @@ func (r *Runner) step(ctx context.Context, o *owned) (more bool, err error) {
 		return true, nil
 	}
 	o.position = last
-	return len(entries) == maxPortion, nil
+	return len(entries) == most, nil
 }
 
 // Owned is how many followers this process owns.

@@ -519,7 +519,7 @@ func TestBeginEnd(t *testing.T) {
 func TestFaults(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w := newWorld(t, db)
-		w.record(3, "ann")
+		w.record(1, "ann")
 		fault := 0
 		k := Kind{Name: "index", EachTenant: true, Take: func(ctx context.Context, f Follower, entries []*feedback.Entry) (func(*store.Tx) error, error) {
 			fault++
@@ -900,7 +900,7 @@ func TestShare(t *testing.T) {
 		w.arrived("hook")
 		r.Close()
 
-		// It rests for days: nobody else of the kind may have a turn meanwhile, and closing does not wait.
+		// It rests for long, and then alone, for days: nobody else of the kind may have a turn at first, and closing does not wait.
 		w.record(1, "ann")
 		k.Share = 1e-6
 		r = w.process(k)
@@ -917,11 +917,107 @@ func TestShare(t *testing.T) {
 	})
 }
 
-// What may take a part of the time leaves the rest of it to others, however long it took.
+// What may take a part of the time leaves the rest of it to others, however long it took; the others of its kind wait no longer
+// than for a bounded part of that.
 func TestRest(t *testing.T) {
-	for share, want := range map[float64]time.Duration{1: 0, 0.5: 30 * time.Second, 0.1: 270 * time.Second} {
-		if got := rest(share, 30*time.Second).Round(time.Millisecond); got != want {
-			t.Errorf("after 30 s of a share of %g it rests for %v, want %v", share, got, want)
+	for _, test := range []struct {
+		share                 float64
+		took, together, alone time.Duration
+	}{
+		{1, 30 * time.Second, 0, 0},
+		{0.1, 100 * time.Millisecond, 900 * time.Millisecond, 0},
+		{0.5, 30 * time.Second, maxRest, 30*time.Second - maxRest},
+		{0.1, 30 * time.Second, maxRest, 270*time.Second - maxRest},
+	} {
+		together, alone := rest(test.share, test.took)
+		if together, alone = together.Round(time.Millisecond), alone.Round(time.Millisecond); together != test.together || alone != test.alone {
+			t.Errorf("after %v of a share of %g all rest for %v and it for %v more, want %v and %v", test.took, test.share, together, alone, test.together, test.alone)
 		}
 	}
+}
+
+// How many entries come next is by how long the last ones took.
+func TestNext(t *testing.T) {
+	for _, test := range []struct {
+		most int
+		took time.Duration
+		want int
+	}{
+		{16, time.Millisecond, 32},
+		{maxPortion - 1, time.Millisecond, maxPortion},
+		{maxPortion, time.Millisecond, maxPortion},
+		{100, portionAim, 100},
+		{100, 10 * portionAim, 10},
+		{100, time.Hour, 1},
+		{1, time.Hour, 1},
+	} {
+		if got := next(test.most, test.took); got != test.want {
+			t.Errorf("after %d in %v come %d, want %d", test.most, test.took, got, test.want)
+		}
+	}
+}
+
+// TestTooMuchAtOnce has effects that fail for more than a few entries, by themselves or since they take too long: fewer are
+// tried until they do not, and the follower gets on.
+func TestTooMuchAtOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		w.record(2*firstPortion, "ann")
+		largest := 0
+		k := Kind{Name: "index", EachTenant: true, Take: func(ctx context.Context, f Follower, entries []*feedback.Entry) (func(*store.Tx) error, error) {
+			largest = max(largest, len(entries))
+			return func(tx *store.Tx) error {
+				if err := index(ctx, tx, f, entries); err != nil {
+					return err
+				}
+				if len(entries) > 3 {
+					return errors.New("too much")
+				}
+				return nil
+			}, nil
+		}}
+		r := still(w.process(k))
+		w.tick(r)
+		o := r.owned[Follower{Tenant: w.tenant, Kind: "index"}]
+		failures := 0
+		for more := true; more; {
+			before := o.position
+			var err error
+			if more, err = r.step(o.ctx, o); err != nil {
+				if failures++; failures > 10*firstPortion || o.position != before {
+					t.Fatalf("%d failures, and it is at %d: %v", failures, o.position, err)
+				}
+				more = true
+			}
+		}
+		if failures == 0 || largest < firstPortion {
+			t.Errorf("%d failures, of %d at once", failures, largest)
+		}
+		w.check(t, o.Follower, 0)
+		w.same(t, "index")
+	})
+}
+
+// TestLapsed has a process lose a follower's lease while it works, and take it again itself: that is a failure, which is counted
+// and logged, and less is tried next.
+func TestLapsed(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		w.record(3, "ann")
+		r := still(w.process(indexing("index", true))) // it works, and waits for its turn
+		var told strings.Builder
+		r.cfg.Log = slog.New(slog.NewTextHandler(&told, nil))
+		w.tick(r)
+		at := Follower{Tenant: w.tenant, Kind: "index"}
+		w.exec(`UPDATE followers SET epoch = epoch + 1`)
+		w.tick(r)
+		r.mu.Lock()
+		portion := r.owned[at].portion
+		r.mu.Unlock()
+		if n := r.Failing(); n != 1 || portion != firstPortion/2 || !strings.Contains(told.String(), errLapsed.Error()) {
+			t.Errorf("%d fail, of %d entries next: %s", n, portion, told.String())
+		}
+		stepAll(t.Context(), r)
+		w.check(t, at, 0)
+	})
 }
