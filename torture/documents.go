@@ -467,10 +467,7 @@ func (w *writer) hard() []written {
 		{text: `{ traits { key values { value contacts } } }`},
 	}
 	// beginnings are of words that each comment has, or many, and of one that none has.
-	beginnings := "it is sl slo slow on da day at ni nig nigh no noo"
-	for n := 10; n < 40; n++ {
-		beginnings += " " + strconv.Itoa(n)
-	}
+	beginnings := "it is sl slo slow on da day at ni nig nigh no noo" + many(30, " @")
 	// Of what costs a lot before it is known what it costs, some few are dearer than many.
 	busy := fmt.Sprintf("from: %q, to: %q", w.busy, w.busy)
 	segment := func(i int) string { return strconv.Quote(w.ids["seg"][i]) }
