@@ -40,9 +40,8 @@ const (
 	// maxGathered is how many words of responses SQLite is to gather for a beginning, and maxGatheredAmong where it is asked
 	// among some campaigns, whose holder must not learn what others' say.
 	maxGathered, maxGatheredAmong = 32_768, 16 * maxGathered
-	// deletedAtOnce is how many documents are deleted by a statement of SQLite's, and emptiedAtOnce in a transaction where all
-	// of a tenant's are.
-	deletedAtOnce, emptiedAtOnce = 100, 500
+	// deletedAtOnce is how many documents are deleted by a statement of SQLite's.
+	deletedAtOnce = 100
 )
 
 // Kind is that of the followers which keep the index, one for each tenant. They begin with the first entry of the log. What
@@ -67,7 +66,7 @@ func Kind(db *store.DB, log *slog.Logger) follow.Kind {
 		var old []uuid.UUID
 		if entries[0].Position == 1 { // perhaps not for the first time
 			var err error
-			if old, err = some(ctx, db, f.Tenant); err != nil {
+			if old, err = some(ctx, db, f.Tenant, len(entries)); err != nil {
 				return nil, fmt.Errorf("looking for documents of an index before: %w", err)
 			}
 		}
@@ -77,7 +76,7 @@ func Kind(db *store.DB, log *slog.Logger) follow.Kind {
 					return fmt.Errorf("emptying the index: %w", err)
 				}
 				db.Forget() // it waits for the end of the transaction
-				if len(old) == emptiedAtOnce {
+				if len(old) == len(entries) {
 					return follow.ErrUnfinished
 				}
 			}
@@ -172,9 +171,9 @@ func remove(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID, i
 	return nil
 }
 
-// some gives the responses of some of a tenant's documents, emptiedAtOnce where there are as many.
-func some(ctx context.Context, db *store.DB, tenant uuid.UUID) (ids []uuid.UUID, err error) {
-	query, args := `SELECT response_id FROM search_documents WHERE tenant_id = $1`, []any{tenant, emptiedAtOnce}
+// some gives the responses of some of a tenant's documents, as many as most where there are as many.
+func some(ctx context.Context, db *store.DB, tenant uuid.UUID, most int) (ids []uuid.UUID, err error) {
+	query, args := `SELECT response_id FROM search_documents WHERE tenant_id = $1`, []any{tenant, most}
 	if db.Dialect == store.SQLite {
 		query += ` AND search_documents MATCH $3`
 		args = append(args, prefixOf(tenant).responses())
@@ -264,7 +263,7 @@ func Propose(ctx context.Context, db *store.DB, tenant uuid.UUID, q *Query, camp
 	if q, err = p.sparse(ctx, db, q, gathered); err != nil || q == nil {
 		return p, err
 	}
-	if campaigns != nil {
+	if q = q.orLong(tenant); campaigns != nil {
 		q = q.Among(tenant, campaigns)
 	}
 	var ids []uuid.UUID

@@ -113,6 +113,38 @@ func TestProposeMeanwhileBuiltAnew(t *testing.T) {
 	})
 }
 
+// What is too long to have words in the index is proposed for each, of the campaigns that are asked for; and no longer when it
+// has been amended.
+func TestProposeLong(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		f := feedbacktest.New(t, db)
+		signs := make([]rune, 9_000)
+		for i := range signs {
+			signs[i] = rune(0x4e00 + i*7919%0x5000)
+		}
+		long := f.Record(f.With(func(r *feedback.Recording) { r.Comment = new(string(signs) + " zebra") }))
+		some(f, 3, "as usual")
+		zebra := f.Record(f.With(func(r *feedback.Recording) { r.Comment = new("A zebra") }))
+		zebras := search.OfTerms(f.Tenant, []string{"zebra"})
+		check := func(campaigns []uuid.UUID, want ...uuid.UUID) {
+			t.Helper()
+			searchtest.IndexAll(f.Ctx, t, db, f.Tenant)
+			searchtest.Sound(f.Ctx, t, db, f.Tenant)
+			p, err := search.Propose(f.Ctx, db, f.Tenant, zebras, campaigns, 100)
+			if err != nil || p.IDs == nil || !slices.Equal(p.IDs, want) {
+				t.Errorf("%v are proposed, %v; want %v", p.IDs, err, want)
+			}
+		}
+		check(nil, long.ID, zebra.ID)
+		check([]uuid.UUID{long.CampaignID}, long.ID, zebra.ID)
+		check([]uuid.UUID{uuid.New()})
+		if _, err := f.Log.Amend(f.Ctx, feedback.Amendment{ID: id.Response.Format(long.ID), Comment: new("A horse")}); err != nil {
+			t.Fatal(err)
+		}
+		check(nil, zebra.ID)
+	})
+}
+
 // forget has the index built anew, as an operator does.
 func forget(f *feedbacktest.Fixture, which follow.Follower) error {
 	return f.DB.Write(f.Ctx, func(tx *store.Tx) error {

@@ -238,6 +238,11 @@ func (q *Query) without(beginnings map[string]bool) *Query {
 	return q
 }
 
+// orLong is for all that the query is for, and for what is too long to be told.
+func (q *Query) orLong(tenant uuid.UUID) *Query {
+	return Any(q, &Query{token: prefixOf(tenant).long()})
+}
+
 // tokens is how many it has.
 func (q *Query) tokens() int {
 	n := 0

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -43,7 +44,7 @@ func FuzzQuery(f *testing.F) {
 		for _, comment := range []string{before + " " + said + "\n" + after, before, after, before + after, strings.ToUpper(before) + said + after, said + before, "…" + said + "a"} {
 			holds := !slices.ContainsFunc(all, func(term string) bool { return !Holds(Folded(comment), term) })
 			tokens := prefixOf(tenant).document(uuid.UUID{}, &comment, nil)
-			if holds && q != nil && !q.matches(tokens) {
+			if holds && q != nil && !q.orLong(tenant).matches(tokens) {
 				t.Errorf("%q has the terms %q, and is not proposed: it has %q", comment, all, tokens)
 			}
 			if utf8.RuneCountInString(comment) > 10_000 {
@@ -217,5 +218,34 @@ func TestRules(t *testing.T) {
 	})
 	if asked == 0 {
 		t.Error("no rule is looked for")
+	}
+}
+
+// What is too long has no tokens of its own, of whatever it has so many, and one comment's words in a language with blanks are
+// not too many.
+func TestLongDocuments(t *testing.T) {
+	p := prefixOf(tenant)
+	var words, signs strings.Builder
+	for i := range 1_900 {
+		fmt.Fprintf(&words, "w%d ", i)
+	}
+	for i := range 10_000 {
+		signs.WriteRune(rune(0x4e00 + i*7919%0x5000))
+	}
+	for name, test := range map[string]struct {
+		comment string
+		traits  trait.Values
+		long    bool
+	}{
+		"words":            {words.String(), trait.Values{"plan": "pro"}, false},
+		"signs":            {signs.String(), trait.Values{"plan": "pro"}, true},
+		"words and signs":  {words.String() + string([]rune(signs.String())[:100]), nil, true},
+		"the same, often":  {strings.Repeat("same ", 2_000), nil, false},
+		"a trait and sign": {"\u56de", trait.Values{"plan": "pro"}, false},
+	} {
+		tokens := p.document(uuid.UUID{1}, &test.comment, test.traits)
+		if long := slices.Contains(tokens, p.long()); long != test.long || long && len(tokens) != 2 || len(tokens) > maxDocument+1 || !slices.Contains(tokens, p.campaign(uuid.UUID{1})) {
+			t.Errorf("%s: %d tokens, too long: %t, want %t", name, len(tokens), long, test.long)
+		}
 	}
 }

@@ -12,6 +12,11 @@ import (
 // Words and values are cut after so many bytes: a longer one is found by its beginning.
 const maxToken = 40
 
+// maxDocument is how many tokens a document has at most, besides its campaign. What is longer has none of its own, but one that
+// says so, which every query takes: so it is proposed for whatever is asked, and costs no more to keep than another. 2,000 are
+// more than 10,000 characters of a language with blanks come to, and some 3,000 of one without.
+const maxDocument = 2_000
+
 // What tokens stand for. Each begins with its tenant's own beginning, and then with one of these.
 const (
 	ofWord     = 'w'
@@ -19,6 +24,7 @@ const (
 	ofTrait    = 't'
 	ofCampaign = 'c'
 	ofResponse = 'r'
+	ofLong     = 'l'
 )
 
 // prefix is what all tokens of a tenant begin with, so that one tenant's words neither cost another anything nor tell
@@ -66,10 +72,14 @@ func (p prefix) campaign(id uuid.UUID) string { return p.token(ofCampaign, strin
 
 func (p prefix) response(id uuid.UUID) string { return p.token(ofResponse, string(id[:])) }
 
+// long is what documents are found by that are too long.
+func (p prefix) long() string { return p.token(ofLong, "") }
+
 // responses is what all documents of the tenant are found by in SQLite.
 func (p prefix) responses() string { return string(p) + string(rune(ofResponse)) + "*" }
 
-// document are the tokens that a response is found by, in order, each once; none where it has neither words nor values.
+// document are the tokens that a response is found by, in order, each once; none where it has neither words nor values, and that
+// it is long where there are more than maxDocument.
 func (p prefix) document(campaign uuid.UUID, comment *string, traits trait.Values) []string {
 	var all []string
 	if comment != nil {
@@ -86,9 +96,13 @@ func (p prefix) document(campaign uuid.UUID, comment *string, traits trait.Value
 	if len(all) == 0 {
 		return nil
 	}
+	slices.Sort(all)
+	if all = slices.Compact(all); len(all) > maxDocument {
+		all = []string{p.long()}
+	}
 	all = append(all, p.campaign(campaign))
 	slices.Sort(all)
-	return slices.Compact(all)
+	return all
 }
 
 // words appends the tokens of a folded text.
