@@ -338,7 +338,7 @@ func (w *writer) fill(ctx context.Context, h *house, responses int) error {
 			}
 			switch {
 			case i%5 == 0:
-				batch[i]["contact"] = map[string]any{"externalId": "c" + strconv.Itoa((from+i)%largeProfiles), "name": "Ada " + strconv.Itoa(i), "traits": profile}
+				batch[i]["contact"] = map[string]any{"externalId": "c" + strconv.Itoa((from+i)%largeProfiles), "name": contactName(from + i), "traits": profile}
 			case i%kioskEvery == 1:
 				batch[i]["contact"] = map[string]any{"externalId": "kiosk", "name": "Kiosk"}
 				batch[i]["traits"] = profile
@@ -416,6 +416,14 @@ func (w *writer) fill(ctx context.Context, h *house, responses int) error {
 	return nil
 }
 
+// contactName is the name of the contact of the i-th answer. One of three is long, of other letters than ASCII's.
+func contactName(i int) string {
+	if i/5%3 == 0 {
+		return strings.Repeat("É", 150) + strconv.Itoa(i)
+	}
+	return "Ada " + strconv.Itoa(i)
+}
+
 // hard are documents that were too much once, and their like.
 func (w *writer) hard() []written {
 	pairs := func(limit int) string {
@@ -474,6 +482,7 @@ func (w *writer) hard() []written {
 	for _, field := range []string{
 		`a#: contacts(first: @) { totalCount nodes { id } }`,
 		`a#: contacts(last: @) { totalCount }`,
+		`a#: contacts(first: 1, orderBy: { field: NAME }) { nodes { id } }`,
 		`a#: contacts(first: @, search: "c1#") { totalCount nodes { name } }`,
 		`a#: contacts(first: @, segment: ` + segment(1) + `) { totalCount nodes { traits } }`,
 		`a#: contacts(first: @, segment: ` + segment(2) + `) { totalCount nodes { id } }`,

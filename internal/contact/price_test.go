@@ -58,6 +58,45 @@ func TestPriceOfASearch(t *testing.T) {
 	})
 }
 
+// Long names are paid for by what folding them takes, for the order and for a search; those of ASCII, and short ones, are not.
+func TestPriceOfLongNames(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		const n = 1_000
+		price := func(name string, filter contact.Filter) int {
+			t.Helper()
+			ctx := newTenant(t, db)
+			people := make([]person, n)
+			for i := range people {
+				people[i].name = fmt.Sprintf("%s%04d", name, i)
+			}
+			add(t, ctx, db, people...)
+			spent := 0
+			ctx = rate.WithSpender(ctx, func(n int) error { spent += n; return nil }, false)
+			found, err := contact.List(ctx, db, nil, nil, nil, page.Args{First: new(1)}, filter, time.Now())
+			if err == nil && filter.Search != nil {
+				_, err = found.TotalCount(ctx)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			return spent
+		}
+		long := strings.Repeat("É", 150)
+		more := n * page.FoldedBytes(long+"0000") / rate.FoldedBytesPerPoint
+		if more < 10 {
+			t.Fatalf("long names cost %d points more, want a price that shows", more)
+		}
+		byName, search := contact.Filter{OrderBy: &contact.Order{Field: contact.ByName, Direction: page.Ascending}}, "é0"
+		if short, ascii, got := price("Éva ", byName), price(strings.Repeat("E", 150), byName), price(long, byName); ascii != short || got != short+more {
+			t.Errorf("in the order of names: %d points for short ones, %d for long ones of ASCII, %d for long ones, want %d", short, ascii, got, short+more)
+		}
+		bySearch := contact.Filter{Search: &search}
+		if short, got := price("é", bySearch), price(long, bySearch); got < short+more {
+			t.Errorf("looking for a text: %d points for short names, %d for long ones, want %d at least", short, got, short+more)
+		}
+	})
+}
+
 // Whoever is erased while a page is read: the list does not end there.
 func TestListWhileOthersErase(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

@@ -161,6 +161,7 @@ type selection struct {
 	where   func(*sql.Selector)
 	tests   []func(*ent.Contact) bool
 	traits  bool // that tests look at
+	folds   bool // says that tests fold what they look at
 	named   bool // says that all names are looked at, for their order
 	visible Visible
 	// answered, where they are few, are the ids of all that there are, newest first.
@@ -205,6 +206,7 @@ func (s *selection) search(text string) {
 		sel.Where(sql.Or(columns...))
 	}
 	if !english {
+		s.folds = true
 		holds := page.Holding(text)
 		s.tests = append(s.tests, func(c *ent.Contact) bool {
 			for _, held := range []*string{c.Name, c.Email, c.ExternalID} {
@@ -459,14 +461,19 @@ func (s *selection) sift(ctx context.Context, w page.Window, f func(*ent.Contact
 		}
 	}
 	w.Limit = sifted
+	unpaid := 0 // bytes of what is folded
 	for {
 		rows, last, err := s.chunk(ctx, &w, columns)
 		if err != nil {
 			return false, err
 		}
-		if err := rate.SpendUnseen(ctx, len(rows)/perPoint); err != nil {
+		for _, c := range rows {
+			unpaid += s.folded(c)
+		}
+		if err := rate.SpendUnseen(ctx, len(rows)/perPoint+unpaid/rate.FoldedBytesPerPoint); err != nil {
 			return false, err
 		}
+		unpaid %= rate.FoldedBytesPerPoint
 		rows = slices.DeleteFunc(rows, func(c *ent.Contact) bool { return !s.holds(c) })
 		if rows, err = s.visible.only(ctx, rows); err != nil {
 			return false, err
@@ -480,6 +487,22 @@ func (s *selection) sift(ctx context.Context, w page.Window, f func(*ent.Contact
 			return true, nil
 		}
 	}
+}
+
+// folded is how many bytes of the contact are paid for that are folded, to look for a text in them or for the order of names.
+func (s *selection) folded(c *ent.Contact) int {
+	bytes := 0
+	if s.named && c.Name != nil {
+		bytes += page.FoldedBytes(*c.Name)
+	}
+	if s.folds {
+		for _, held := range []*string{c.Name, c.Email, c.ExternalID} {
+			if held != nil {
+				bytes += page.FoldedBytes(*held)
+			}
+		}
+	}
+	return bytes
 }
 
 // chunk reads the next of a window, which goes on after them; last says that there are no more.

@@ -17,9 +17,9 @@ import (
 )
 
 // filterBytesPerPoint is how many bytes of groups' filters cost a point: each group repeats what the whole was asked by. A
-// byte takes 5 to 9 ns to make (BenchmarkGroupFilter), so that a point of them is half of what one may take; what bounds them
-// is memory, where each is three times until it is answered.
-const filterBytesPerPoint = 16 << 10
+// byte takes 5 to 9 ns to make (BenchmarkGroupFilter), so that a point of them is an eighth of what one may take; what bounds
+// them is memory, where each is three times until it is answered: all that an operation may have are 4 MB of them.
+const filterBytesPerPoint = 4 << 10
 
 // Filter is the group as a filter; nil where it is of those put together as the rest, which no filter can name, or where
 // its rule would be larger than rules may be.

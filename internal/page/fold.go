@@ -3,6 +3,7 @@ package page
 import (
 	"context"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/internal/apierror"
@@ -13,7 +14,33 @@ import (
 const MaxSearch = 200
 
 // Fold makes texts equal that differ in capitals alone.
-func Fold(text string) string { return strings.ToLower(strings.ToUpper(text)) }
+func Fold(text string) string {
+	if ascii(text) {
+		return strings.ToLower(text)
+	}
+	return strings.ToLower(strings.ToUpper(text))
+}
+
+func ascii(text string) bool {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// freeBytes is how long a text is at most that is folded for what its row costs.
+const freeBytes = 32
+
+// FoldedBytes is how many bytes of a text are paid for when it is folded, at rate.FoldedBytesPerPoint, besides what its row
+// costs: none where it is short, or has none but letters of ASCII, which take a tenth of the time.
+func FoldedBytes(text string) int {
+	if len(text) <= freeBytes || ascii(text) {
+		return 0
+	}
+	return len(text) - freeBytes
+}
 
 // Holding tells which names hold the text, in capital letters or small.
 func Holding(text string) func(name string) bool {
@@ -36,7 +63,12 @@ func Named[T any](
 	if err != nil {
 		return nil, err
 	}
-	if err := rate.Spend(ctx, len(rows)/rate.SearchedPerPoint); err != nil {
+	bytes := 0
+	for _, row := range rows {
+		_, name := name(row)
+		bytes += FoldedBytes(name)
+	}
+	if err := rate.Spend(ctx, len(rows)/rate.SearchedPerPoint+bytes/rate.FoldedBytesPerPoint); err != nil {
 		return nil, err
 	}
 	named, holds := []uuid.UUID{}, Holding(*text)

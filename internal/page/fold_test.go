@@ -6,10 +6,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/rate"
 )
 
 func TestNamed(t *testing.T) {
@@ -44,5 +46,39 @@ func TestNamed(t *testing.T) {
 	}
 	if _, err := page.Named(t.Context(), new("x"), unread, name); err == nil {
 		t.Error("what reading failed with is lost")
+	}
+}
+
+// Letters of ASCII are folded by a shorter way, to the same.
+func TestFold(t *testing.T) {
+	all := []byte{}
+	for c := range byte(utf8.RuneSelf) {
+		all = append(all, c)
+	}
+	for _, text := range []string{"", string(all), "Éva ſ", "İSTANBUL"} {
+		if got, want := page.Fold(text), strings.ToLower(strings.ToUpper(text)); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+	for text, want := range map[string]int{
+		"Éva": 0, strings.Repeat("E", 200): 0, strings.Repeat("é", 16): 0, strings.Repeat("é", 150): 268, strings.Repeat("😀", 200): 768,
+	} {
+		if got := page.FoldedBytes(text); got != want {
+			t.Errorf("%q: %d bytes are paid for, want %d", text, got, want)
+		}
+	}
+}
+
+func TestNamedIsPaidForByBytes(t *testing.T) {
+	names := make([]string, 1_000)
+	for i := range names {
+		names[i] = strings.Repeat("É", 150)
+	}
+	spent := 0
+	ctx := rate.WithSpender(t.Context(), func(n int) error { spent += n; return nil }, false)
+	_, err := page.Named(ctx, new("x"), func(context.Context) ([]string, error) { return names, nil },
+		func(name string) (uuid.UUID, string) { return uuid.UUID{}, name })
+	if want := len(names)/rate.SearchedPerPoint + len(names)*page.FoldedBytes(names[0])/rate.FoldedBytesPerPoint; err != nil || spent != want {
+		t.Errorf("%d points, want %d, %v", spent, want, err)
 	}
 }

@@ -166,6 +166,9 @@ const (
 	// SearchedBytesPerPoint how many bytes of responses' comments are searched for one.
 	SearchedPerPoint      = 120
 	SearchedBytesPerPoint = 64 << 10
+	// FoldedBytesPerPoint is how many bytes of long names cost a point that are compared without regard to capitals, see
+	// page.FoldedBytes: each takes 7 to 26 ns.
+	FoldedBytesPerPoint = 16 << 10
 	// BytesPerPoint is how many bytes of long rows, that is of long comments and of many traits, cost a point when they are
 	// read, besides what the rows cost.
 	BytesPerPoint = 16 << 10
