@@ -18,8 +18,8 @@ onEachDatabase('The playground', { among: { SQLite: databases.SQLite } }, (world
   });
   after(() => world.browser?.close());
 
-  // playground opens the playground where no other host is to be reached, and notes what it asks of others, what its
-  // policy refuses and what goes wrong in it. In none of the tests may there be any.
+  // playground opens the playground where no other host is to be reached, and notes what it asks of others, or asks of the
+  // server though it could know, what its policy refuses and what goes wrong in it. In none of the tests may there be any.
   async function playground(t, { prepare = () => {}, ...options } = {}) {
     const page = await world.browser.newPage({ viewport: { width: 1280, height: 720 }, ...options });
     t.after(() => page.close());
@@ -28,6 +28,7 @@ onEachDatabase('The playground', { among: { SQLite: databases.SQLite } }, (world
       wrong.push(`asked for ${route.request().url()}`);
       return route.abort();
     });
+    page.on('request', (request) => request.postData()?.includes('__schema') && wrong.push('asked for the schema'));
     page.on('pageerror', (error) => wrong.push(error.message));
     page.on('console', (message) => message.type() === 'error' && wrong.push(message.text()));
     await page.exposeFunction('refused', (what) => wrong.push(what));

@@ -57,6 +57,7 @@ var levels = map[string]int{
 	"internal/calendar":   0,
 	"internal/nps":        0,
 	"schema":              0,
+	"docs":                0,
 	"internal/playground": 1,
 
 	// What only tests use.

@@ -9,9 +9,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/zeroten/zeroten/docs"
 	"github.com/zeroten/zeroten/internal/playground"
 )
 
@@ -217,7 +220,7 @@ func TestThePlaygroundIsSeenByManyOfOneAddress(t *testing.T) {
 				t.Fatalf("the page comes as %d: %s", status, page)
 			}
 			script = "/" + under + "playground.js"
-			for _, name := range []string{"playground.css", "playground.js", "worker.js", "codicon.ttf"} {
+			for _, name := range []string{"playground.css", "playground.js", "worker.js", "codicon.ttf", "schema.graphql"} {
 				if status, _ := get("/" + under + name); status != http.StatusOK {
 					t.Fatalf("%s by %s comes as %d", name, encoding, status)
 				}
@@ -229,6 +232,39 @@ func TestThePlaygroundIsSeenByManyOfOneAddress(t *testing.T) {
 		}
 		if status != http.StatusTooManyRequests {
 			t.Errorf("a thousand times the script by %s: %d", encoding, status)
+		}
+	}
+}
+
+// What the schema is, is a file of the page, for it would cost each who looks some 300 points to ask; but where only some
+// documents are answered, nobody learns it so.
+func TestThePlaygroundHasTheSchema(t *testing.T) {
+	t.Parallel()
+	trusted := filepath.Join(t.TempDir(), "documents.json")
+	if err := os.WriteFile(trusted, []byte(`{"scopes": "{ viewer { scopes } }"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]int{"": http.StatusOK, trusted: http.StatusNotFound} {
+		site := "http://" + listening(t, Edge{TrustedDocuments: file}).Addr.String()
+		get := func(path string) (int, string) {
+			response, err := http.Get(site + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			body, err := io.ReadAll(response.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return response.StatusCode, string(body)
+		}
+		_, page := get("/playground")
+		_, rest, _ := strings.Cut(page, `href="/playground/`)
+		version, _, _ := strings.Cut(rest, "/")
+		path := "/playground/" + version + "/schema.graphql"
+		status, text := get(path)
+		if status != want || (text == docs.Schema) != (want == http.StatusOK) || strings.Contains(page, path) != (want == http.StatusOK) {
+			t.Errorf("with the documents %q %s comes as %d, with %d bytes", file, path, status, len(text))
 		}
 	}
 }

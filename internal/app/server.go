@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/zeroten/zeroten/docs"
 	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/graph/engine"
 	"github.com/zeroten/zeroten/internal/edge"
@@ -117,6 +118,9 @@ func (a *App) serve(doors doors, flags Edge, page playground.Page) (*Server, err
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", api)
+	if flags.TrustedDocuments == "" { // which are all that strangers may learn, where there are some
+		page.Schema = docs.Schema
+	}
 	explore := page.Handler("/playground", "/graphql")
 	mux.Handle("GET /playground", explore)
 	mux.Handle("GET /playground/", explore)

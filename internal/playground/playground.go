@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,6 +39,9 @@ var sums []byte
 
 // Page is the playground.
 type Page struct {
+	// Schema is the API's SDL. The page loads it as one more of its files, which browsers keep, since to learn the same by
+	// introspection costs each page some 300 points. Where it is empty, as where nobody may learn the schema, it asks.
+	Schema string
 	// Secret, where not empty, is put in place, for a demo's public key.
 	Secret string
 	// Variables are what the examples' variables are called, and what to put there.
@@ -66,6 +70,7 @@ var page = template.Must(template.New("page").Parse(`<!doctype html>
 
 type settings struct {
 	Endpoint string `json:"endpoint"`
+	Schema   string `json:"schema,omitempty"`
 	Secret   string `json:"secret,omitempty"`
 	Tabs     []tab  `json:"tabs"`
 }
@@ -78,14 +83,15 @@ type tab struct {
 
 // Handler serves the page at root, such as /playground, and its files below. It asks at endpoint.
 func (p Page) Handler(root, endpoint string) http.Handler {
-	files := load()
+	files := load(p.Schema)
 	// Other files have another address, so that browsers may keep these for good.
 	under := root + "/" + files.version + "/"
+	settings := settings{Endpoint: endpoint, Secret: p.Secret, Tabs: p.tabs()}
+	if p.Schema != "" {
+		settings.Schema = under + schemaFile
+	}
 	var text bytes.Buffer
-	if err := page.Execute(&text, map[string]any{
-		"Files":    under,
-		"Settings": settings{Endpoint: endpoint, Secret: p.Secret, Tabs: p.tabs()},
-	}); err != nil {
+	if err := page.Execute(&text, map[string]any{"Files": under, "Settings": settings}); err != nil {
 		panic(fmt.Sprintf("writing the playground's page: %v", err)) // texts and ids
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -103,49 +109,77 @@ func (p Page) Handler(root, endpoint string) http.Handler {
 
 // kinds are the kinds of the files, which are not left to the tables of the machine.
 var kinds = map[string]string{
-	".css": "text/css; charset=utf-8",
-	".js":  "text/javascript; charset=utf-8",
-	".ttf": "font/ttf",
-	".txt": "text/plain; charset=utf-8",
+	".css":     "text/css; charset=utf-8",
+	".graphql": "text/plain; charset=utf-8",
+	".js":      "text/javascript; charset=utf-8",
+	".ttf":     "font/ttf",
+	".txt":     "text/plain; charset=utf-8",
 }
+
+// schemaFile is what the schema is called among the files.
+const schemaFile = "schema.graphql"
 
 // files are what the page loads.
 type files struct {
 	version string
+	// schema is empty where it is none of them.
+	schema string
 	// gzipped has each file as it is sent to those who take gzip. Most programs never show the page, and have nothing of it
 	// in memory.
 	gzipped func() map[string][]byte
 }
 
-func load() *files {
-	digest := sha256.Sum256(sums)
-	return &files{version: hex.EncodeToString(digest[:8]), gzipped: sync.OnceValue(compress)}
+func load(schema string) *files {
+	digest := sha256.Sum256(slices.Concat(sums, []byte(schema)))
+	f := &files{version: hex.EncodeToString(digest[:8]), schema: schema}
+	f.gzipped = sync.OnceValue(f.compress)
+	return f
 }
 
-func compress() map[string][]byte {
+// open opens a file, and tells how many bytes it has.
+func (f *files) open(name string) (io.ReadCloser, int64, error) {
+	if name == schemaFile && f.schema != "" {
+		return io.NopCloser(strings.NewReader(f.schema)), int64(len(f.schema)), nil
+	}
+	file, err := built.Open("built/" + name)
+	if err != nil {
+		return nil, 0, err //nolint:wrapcheck // it says which file
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(err, file.Close())
+	}
+	return file, info.Size(), nil
+}
+
+func (f *files) compress() map[string][]byte {
 	names, err := fs.Glob(built, "built/*")
 	if err != nil {
 		panic(fmt.Sprintf("listing the playground's files: %v", err)) // only for a malformed pattern
 	}
+	if f.schema != "" {
+		names = append(names, schemaFile)
+	}
 	small := map[string][]byte{}
 	for _, name := range names {
-		text, err := fs.ReadFile(built, name)
+		name = path.Base(name)
+		file, _, err := f.open(name)
 		if err != nil {
 			panic(fmt.Sprintf("reading the playground's files: %v", err)) // they are embedded
 		}
 		var b bytes.Buffer
 		w := gzip.NewWriter(&b)
-		_, err = w.Write(text)
-		if err := errors.Join(err, w.Close()); err != nil {
+		_, err = io.Copy(w, file)
+		if err := errors.Join(err, w.Close(), file.Close()); err != nil {
 			panic(fmt.Sprintf("compressing the playground's files: %v", err)) // a buffer takes all
 		}
-		small[path.Base(name)] = bytes.Clone(b.Bytes())
+		small[name] = bytes.Clone(b.Bytes())
 	}
 	return small
 }
 
 func (f *files) serve(w http.ResponseWriter, r *http.Request, name string) {
-	file, err := built.Open("built/" + name)
+	file, size, err := f.open(name)
 	if name == "" || err != nil {
 		http.NotFound(w, r)
 		return
@@ -161,9 +195,7 @@ func (f *files) serve(w http.ResponseWriter, r *http.Request, name string) {
 		_, _ = w.Write(small) // the browser went away
 		return
 	}
-	if info, err := file.Stat(); err == nil { // embedded files have one
-		w.Header().Set("Content-Length", strconv.FormatInt(info.Size(), 10))
-	}
+	w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
 	_, _ = io.Copy(w, file)
 }
 

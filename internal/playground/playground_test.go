@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/zeroten/zeroten/docs"
 	"github.com/zeroten/zeroten/examples"
 	"github.com/zeroten/zeroten/internal/playground"
 )
@@ -42,10 +43,10 @@ func read(t *testing.T, r io.Reader) string {
 var named = regexp.MustCompile(`(?:src|href)="([^"]*)"`)
 
 // files are the files that the page names.
-func files(t *testing.T) []string {
+func files(t *testing.T, h http.Handler) []string {
 	t.Helper()
 	var files []string
-	for _, m := range named.FindAllStringSubmatch(read(t, get(t, handler(playground.Page{}), "/playground", "").Body), -1) {
+	for _, m := range named.FindAllStringSubmatch(read(t, get(t, h, "/playground", "").Body), -1) {
 		if m[1] != "data:," {
 			files = append(files, m[1])
 		}
@@ -58,14 +59,14 @@ func files(t *testing.T) []string {
 
 func TestPageSaysWhatIsKnown(t *testing.T) {
 	settings := regexp.MustCompile(`(?s)<script type="application/json" id="settings">(.*?)</script>`)
-	for _, p := range []playground.Page{{}, {Secret: "z10_</script>", Variables: map[string]any{"campaign": "camp_1", "other": 1}}} {
+	for _, p := range []playground.Page{{}, {Schema: "type Query { n: Int }", Secret: "z10_</script>", Variables: map[string]any{"campaign": "camp_1", "other": 1}}} {
 		text := settings.FindStringSubmatch(read(t, get(t, handler(p), "/playground", "").Body))
 		if text == nil {
 			t.Fatal("the page has no settings")
 		}
 		var got struct {
-			Endpoint, Secret string
-			Tabs             []struct{ Query, Variables string }
+			Endpoint, Schema, Secret string
+			Tabs                     []struct{ Query, Variables string }
 		}
 		if err := json.Unmarshal([]byte(text[1]), &got); err != nil {
 			t.Fatalf("%v in %s", err, text[1])
@@ -76,6 +77,9 @@ func TestPageSaysWhatIsKnown(t *testing.T) {
 		}
 		if got.Endpoint != "/graphql" || got.Secret != p.Secret || len(got.Tabs) != len(names) {
 			t.Errorf("the settings are %s", text[1])
+		}
+		if (got.Schema != "") != (p.Schema != "") || got.Schema != "" && read(t, get(t, handler(p), got.Schema, "").Body) != p.Schema {
+			t.Errorf("the schema is said to be at %q", got.Schema)
 		}
 		for i, name := range names {
 			query, err := fs.ReadFile(examples.Files, name)
@@ -94,7 +98,8 @@ func TestPageSaysWhatIsKnown(t *testing.T) {
 }
 
 func TestPageMayLoadOnlyWhatIsHere(t *testing.T) {
-	page := get(t, handler(playground.Page{}), "/playground", "")
+	h := handler(playground.Page{})
+	page := get(t, h, "/playground", "")
 	policy := page.Header.Get("Content-Security-Policy")
 	for _, directive := range strings.Split(policy, "; ") {
 		name, sources, _ := strings.Cut(directive, " ")
@@ -111,7 +116,7 @@ func TestPageMayLoadOnlyWhatIsHere(t *testing.T) {
 	if !strings.HasPrefix(policy, "default-src 'none'; script-src 'self';") || page.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("the page comes with %v", page.Header)
 	}
-	for _, file := range files(t) {
+	for _, file := range files(t, h) {
 		if !strings.HasPrefix(file, "/playground/") {
 			t.Errorf("the page loads %s", file)
 		}
@@ -119,16 +124,17 @@ func TestPageMayLoadOnlyWhatIsHere(t *testing.T) {
 }
 
 func TestFiles(t *testing.T) {
-	h := handler(playground.Page{})
-	under, _, _ := strings.Cut(files(t)[0], "playground.css")
-	for _, test := range []struct{ name, kind string }{
-		{"playground.css", "text/css; charset=utf-8"},
-		{"playground.js", "text/javascript; charset=utf-8"},
-		{"worker.js", "text/javascript; charset=utf-8"},
-		{"codicon.ttf", "font/ttf"},
-		{"LICENSES.txt", "text/plain; charset=utf-8"},
+	h := handler(playground.Page{Schema: docs.Schema})
+	under, _, _ := strings.Cut(files(t, h)[0], "playground.css")
+	for _, test := range []struct{ name, from, kind string }{
+		{"playground.css", "built/playground.css", "text/css; charset=utf-8"},
+		{"playground.js", "built/playground.js", "text/javascript; charset=utf-8"},
+		{"worker.js", "built/worker.js", "text/javascript; charset=utf-8"},
+		{"codicon.ttf", "built/codicon.ttf", "font/ttf"},
+		{"LICENSES.txt", "built/LICENSES.txt", "text/plain; charset=utf-8"},
+		{"schema.graphql", "../../docs/schema.graphql", "text/plain; charset=utf-8"},
 	} {
-		want, err := os.ReadFile("built/" + test.name)
+		want, err := os.ReadFile(test.from)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,6 +165,15 @@ func TestFiles(t *testing.T) {
 	for _, path := range []string{under, under + "another.js", under + "../playground.js", "/playground/0123456789abcdef/playground.js", "/playground/"} {
 		if resp := get(t, h, path, ""); resp.StatusCode != http.StatusNotFound || resp.Header.Get("Cache-Control") != "" {
 			t.Errorf("%s comes as %d, with %v", path, resp.StatusCode, resp.Header)
+		}
+	}
+	// Browsers keep the files for good, so that another schema has another address, and none has none.
+	for _, schema := range []string{"", "type Query { n: Int }"} {
+		h := handler(playground.Page{Schema: schema})
+		other, _, _ := strings.Cut(files(t, h)[0], "playground.css")
+		resp := get(t, h, other+"schema.graphql", "")
+		if other == under || (resp.StatusCode == http.StatusOK) != (schema != "") {
+			t.Errorf("with the schema %q the files are at %s, and it comes as %d", schema, other, resp.StatusCode)
 		}
 	}
 }

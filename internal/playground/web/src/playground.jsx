@@ -7,15 +7,27 @@ import 'graphiql/graphiql.css';
 import './playground.css';
 import { useGraphiQL } from '@graphiql/react';
 import { GraphiQL } from 'graphiql';
+import { buildSchema } from 'graphql';
 import { useEffect, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import { fetcher } from './fetcher.js';
 import { kept } from './storage.js';
 
 const page = document.getElementById('page');
-// What the server says: where to ask, the examples, and of a demo the key.
-const { endpoint, secret, tabs: examples } = JSON.parse(document.getElementById('settings').textContent);
+// What the server says: where to ask, where the schema lies, the examples, and of a demo the key.
+const { endpoint, schema: sdl, secret, tabs: examples } = JSON.parse(document.getElementById('settings').textContent);
 const { tabs, storage } = kept('zeroten:', examples);
+
+// schemaAt gives the schema that a file has. Without one GraphiQL learns it by introspection.
+async function schemaAt(url) {
+  try {
+    const response = await fetch(url);
+    if (response.ok) return buildSchema(await response.text(), { assumeValidSDL: true });
+  } catch (error) {
+    console.warn('The schema is asked for by introspection, since its file could not be read:', error);
+  }
+}
+const schema = sdl && (await schemaAt(sdl));
 
 // The key is not kept longer than the browser's tab is open, and no other tab sees it.
 const remembered = 'zeroten:key';
@@ -64,6 +76,7 @@ createRoot(page).render(
     <Bar />
     <GraphiQL
       fetcher={fetcher(endpoint, withKey)}
+      schema={schema}
       defaultTabs={tabs}
       storage={storage}
       shouldPersistHeaders={false}
