@@ -45,8 +45,9 @@ const (
 	// a thousand times more for one than for another. A portion is to take portionAim.
 	firstPortion, maxPortion = 16, 500
 	portionAim               = 150 * time.Millisecond
-	// severalPatience is how long a portion may take before it is given up and a smaller one tried, and onePatience how long
-	// one entry, which ends before the lease does, although that was renewed some time before.
+	// severalPatience is how long a portion may take, with the waiting for its turn to write, before it is given up and a
+	// smaller one tried, and onePatience how long one entry, which ends before the lease does, although that was renewed some
+	// time before.
 	severalPatience, onePatience = lease / 6, lease / 2
 	// maxRest is how long all followers of a kind with a share rest at most after a portion; what it took more, its own follower
 	// rests.
@@ -84,8 +85,8 @@ type Kind struct {
 	// Take is given the next entries of the follower's log, one or more, in a context of the tenant and outside of any
 	// transaction. It returns what is to be done for them in the one that moves the position on; nil is nothing. Where it
 	// or that fails, or takes seconds, nothing has happened, and the same entries come again, fewer of them or more, perhaps
-	// in another process: what must not fail for ever succeeds with one. Where that returns ErrUnfinished they come again, too, but what was done has taken effect. It is called for
-	// one portion of a follower's entries after the other.
+	// in another process: what must not fail for ever succeeds with one. Where that returns ErrUnfinished they come again, too,
+	// but what was done has taken effect. It is called for one portion of a follower's entries after the other.
 	//
 	// An entry's response is as it was when the log was read. What became of it since is told by a later entry: whoever
 	// keeps what a response says forgets it with the entry that tells of its end.
@@ -114,6 +115,8 @@ type Runner struct {
 	slots chan struct{}
 	// paces has a slot for each kind with a share, which is taken for as long as a turn and the rest after it take.
 	paces map[string]chan struct{}
+	// several is severalPatience but in tests.
+	several time.Duration
 
 	ctx     context.Context // until Close
 	cancel  context.CancelFunc
@@ -162,7 +165,7 @@ func NewRunner(db *store.DB, from *tail.Tail, cfg Config) *Runner {
 	}
 	r := &Runner{
 		db: db, tail: from, cfg: cfg, me: uuid.New(), kinds: map[string]Kind{}, slots: make(chan struct{}, atOnce),
-		paces: map[string]chan struct{}{}, owned: map[Follower]*owned{},
+		paces: map[string]chan struct{}{}, several: severalPatience, owned: map[Follower]*owned{},
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r
@@ -480,37 +483,25 @@ func (r *Runner) reconcile(ctx context.Context) error {
 		}
 	}
 	r.mu.Unlock()
-	before := map[Follower]*owned{}
 	for _, o := range gone {
-		before[o.Follower] = o
 		r.leave(o)
 	}
 	for f, s := range mine {
-		if err := r.own(f, s.epoch, s.position, before[f]); err != nil {
+		if err := r.own(f, s.epoch, s.position); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// errLapsed says that a follower's lease ended before what was done for it.
-var errLapsed = errors.New("the lease ended before what was done was over")
-
-// own begins to do what a follower is for, unless that has begun. before is how it was owned until the lease ended, if it was.
-func (r *Runner) own(f Follower, epoch, position int64, before *owned) error {
+// own begins to do what a follower is for, unless that has begun.
+func (r *Runner) own(f Follower, epoch, position int64) error {
 	k := r.kinds[f.Kind]
 	o := &owned{
 		Follower: f, take: k.Take, bare: k.Bare, share: k.Share, pace: r.paces[f.Kind], epoch: epoch, position: position,
 		portion: firstPortion,
 	}
-	lapsed := false
 	r.mu.Lock()
-	if before != nil {
-		lapsed, o.logged = before.working, before.logged
-	}
-	if lapsed {
-		o.portion = max(1, before.portion/2)
-	}
 	_, known := r.owned[f]
 	if !known && !r.closed {
 		o.ctx, o.cancel = context.WithCancel(auth.ForTenant(r.ctx, f.Tenant))
@@ -519,9 +510,6 @@ func (r *Runner) own(f Follower, epoch, position int64, before *owned) error {
 	r.mu.Unlock()
 	if o.ctx == nil {
 		return nil
-	}
-	if lapsed {
-		r.failed(o, errLapsed)
 	}
 	reader, err := r.tail.Read(f.Tenant, tail.Handler{Changed: func() { r.wake(o) }})
 	if err != nil {
@@ -572,7 +560,7 @@ func (r *Runner) wake(o *owned) {
 // work does all that is to be done for a follower.
 func (r *Runner) work(o *owned) {
 	for failures := 0; ; {
-		more, err := r.turn(o)
+		more, left, err := r.turn(o)
 		switch {
 		case o.ctx.Err() != nil || errors.Is(err, errLeft):
 			r.leave(o) // what is still ours is found so at the next tick
@@ -584,17 +572,17 @@ func (r *Runner) work(o *owned) {
 			if !store.MayPass(err) {
 				wait = min(wait<<min(failures, 10), maxBackoff)
 			}
-			pause(o.ctx, wait)
-			continue
-		}
-		if failures = 0; more {
-			r.mu.Lock()
-			o.failing = false
-			r.mu.Unlock()
+			pause(o.ctx, max(wait, left))
 			continue
 		}
 		r.mu.Lock()
 		o.failing = false
+		r.mu.Unlock()
+		pause(o.ctx, left)
+		if failures = 0; more {
+			continue
+		}
+		r.mu.Lock()
 		more, o.again = o.again, false
 		o.working = more
 		r.mu.Unlock()
@@ -619,19 +607,13 @@ func (r *Runner) failed(o *owned, err error) {
 }
 
 // turn takes one portion, when there is room for it, and then rests where the kind has a share. The kind's pace is kept until
-// that is over, for maxRest at most, so that all followers of it together take no more, and nothing else is kept. A portion that
-// took so long that this is not enough holds up its own follower alone.
-func (r *Runner) turn(o *owned) (more bool, err error) {
+// that is over, for maxRest at most, so that all followers of it together take no more, and nothing else is kept. After a portion
+// that took so long that this is not enough, left is how long its own follower is to rest yet while others have their turns.
+func (r *Runner) turn(o *owned) (more bool, left time.Duration, err error) {
 	if o.pace == nil {
-		return r.portion(o)
+		more, err = r.portion(o)
+		return more, 0, err
 	}
-	more, left, err := r.paced(o)
-	pause(o.ctx, left)
-	return more, err
-}
-
-// paced takes one portion at the kind's pace, and says how long the follower is to rest yet when others have their turns.
-func (r *Runner) paced(o *owned) (more bool, left time.Duration, err error) {
 	select {
 	case o.pace <- struct{}{}:
 		defer func() { <-o.pace }()
@@ -674,20 +656,26 @@ func (r *Runner) step(ctx context.Context, o *owned) (more bool, err error) {
 	r.mu.Lock()
 	most := max(1, o.portion)
 	r.mu.Unlock()
-	limit := severalPatience
+	limit := r.several
 	if most == 1 {
 		limit = onePatience
 	}
 	within, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	more, err = r.some(within, o, most)
+	waited := false
 	if err != nil && within.Err() != nil && ctx.Err() == nil {
-		// Whatever it was told then: it took too long.
-		err = fmt.Errorf("%d entries in more than %v: %w", most, limit, context.DeadlineExceeded)
+		// It may have been told anything then.
+		if waited = o.took < limit/2; waited {
+			err = fmt.Errorf("there was no turn to write for %v: %w", limit-o.took, err)
+		} else {
+			err = fmt.Errorf("%d entries in more than %v: %w: %w", most, limit, context.DeadlineExceeded, err)
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
+	case waited: // the others would not be done sooner with fewer
 	case err != nil:
 		o.portion = max(1, most/2)
 	case more:
@@ -710,10 +698,17 @@ func next(most int, took time.Duration) int {
 // errLeft says that a follower is owned by others now, or that it is somewhere else than was known.
 var errLeft = errors.New("the follower is another's")
 
-// some takes the next entries of a follower's log, as many as most, and reports whether there may be more.
+// some takes the next entries of a follower's log, as many as most, and reports whether there may be more. It notes how long
+// that took, but for waiting until it might write.
 func (r *Runner) some(ctx context.Context, o *owned, most int) (more bool, err error) {
 	defer flight.Catch(&err)
-	o.took = 0
+	began, before := time.Now(), time.Duration(0)
+	defer func() {
+		if !began.IsZero() {
+			before += time.Since(began)
+		}
+		o.took = before
+	}()
 	read := feedback.ReadEntries
 	if o.bare {
 		read = feedback.ReadEvents
@@ -725,17 +720,14 @@ func (r *Runner) some(ctx context.Context, o *owned, most int) (more bool, err e
 	if first := entries[0].Position; first != o.position+1 {
 		return false, fmt.Errorf("%w: after %d comes %d", tail.ErrLost, o.position, first)
 	}
-	began := time.Now()
 	effects, err := o.take(ctx, o.Follower, entries)
-	taking := time.Since(began)
-	o.took = taking
 	if err != nil {
 		return false, err
 	}
 	last, unfinished := entries[len(entries)-1].Position, false
+	before, began = time.Since(began), time.Time{}
 	err = r.db.Write(ctx, func(tx *store.Tx) error {
-		began := time.Now()
-		defer func() { o.took = taking + time.Since(began) }()
+		began = time.Now() // and until it is committed, which is a good part of it
 		// First, so that nobody else becomes the owner before the end of the transaction.
 		moved, err := tx.SQL.ExecContext(ctx, `UPDATE followers SET position = $6, lease_until = `+clock(r.db)+` + $7
 			WHERE tenant_id = $1 AND kind = $2 AND id = $3 AND owner = $4 AND epoch = $5 AND position = $8`,

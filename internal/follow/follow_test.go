@@ -23,6 +23,7 @@ import (
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/tail"
 	"github.com/zeroten/zeroten/internal/tenant"
+	"modernc.org/sqlite"
 	"pgregory.net/rapid"
 )
 
@@ -957,8 +958,8 @@ func TestNext(t *testing.T) {
 	}
 }
 
-// TestTooMuchAtOnce has effects that fail for more than a few entries, by themselves or since they take too long: fewer are
-// tried until they do not, and the follower gets on.
+// TestTooMuchAtOnce has effects that fail for more than a few entries: fewer are tried until they do not, and the
+// follower gets on.
 func TestTooMuchAtOnce(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w := newWorld(t, db)
@@ -998,26 +999,86 @@ func TestTooMuchAtOnce(t *testing.T) {
 	})
 }
 
-// TestLapsed has a process lose a follower's lease while it works, and take it again itself: that is a failure, which is counted
-// and logged, and less is tried next.
-func TestLapsed(t *testing.T) {
+// What takes too long is tried with fewer, until even that for which one is enough is done; and it says so.
+func TestTooLong(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w := newWorld(t, db)
-		w.record(3, "ann")
-		r := still(w.process(indexing("index", true))) // it works, and waits for its turn
-		var told strings.Builder
-		r.cfg.Log = slog.New(slog.NewTextHandler(&told, nil))
+		w.record(2*firstPortion, "ann")
+		k := Kind{Name: "index", EachTenant: true, Take: func(ctx context.Context, f Follower, entries []*feedback.Entry) (func(*store.Tx) error, error) {
+			if len(entries) > 1 {
+				<-ctx.Done()
+				return nil, errors.New("something else")
+			}
+			return func(tx *store.Tx) error { return index(ctx, tx, f, entries) }, nil
+		}}
+		r := still(w.process(k))
+		r.several = time.Millisecond
 		w.tick(r)
-		at := Follower{Tenant: w.tenant, Kind: "index"}
-		w.exec(`UPDATE followers SET epoch = epoch + 1`)
-		w.tick(r)
-		r.mu.Lock()
-		portion := r.owned[at].portion
-		r.mu.Unlock()
-		if n := r.Failing(); n != 1 || portion != firstPortion/2 || !strings.Contains(told.String(), errLapsed.Error()) {
-			t.Errorf("%d fail, of %d entries next: %s", n, portion, told.String())
+		o := r.owned[Follower{Tenant: w.tenant, Kind: "index"}]
+		for portion := firstPortion; portion > 1; portion /= 2 {
+			_, err := r.step(o.ctx, o)
+			// What it was told then depends on where it was.
+			if want := fmt.Sprintf("%d entries in more than 1ms: context deadline exceeded: ", portion); err == nil || !strings.HasPrefix(err.Error(), want) {
+				t.Fatalf("%v, want %s", err, want)
+			}
 		}
-		stepAll(t.Context(), r)
-		w.check(t, at, 0)
+		if more, err := r.step(o.ctx, o); err != nil || !more || o.position != 1 {
+			t.Fatalf("%t, at %d: %v", more, o.position, err)
+		}
 	})
+}
+
+// Who waits until others have written takes no longer by that, and is not helped by fewer entries. On PostgreSQL nobody waits.
+func TestWaitingIsNoWork(t *testing.T) {
+	w := newWorld(t, storetest.Open(t, storetest.SQLite(t)))
+	w.record(2*firstPortion, "ann")
+	r := still(w.process(indexing("index", true)))
+	w.tick(r)
+	o := r.owned[Follower{Tenant: w.tenant, Kind: "index"}]
+	err := w.db.Write(w.ctx, func(*store.Tx) error {
+		// There is time enough for all but to wait for this one's end.
+		for r.several = 50 * time.Millisecond; ; r.several *= 2 {
+			o.portion = firstPortion
+			_, err := r.step(o.ctx, o)
+			if err == nil || strings.Contains(err.Error(), "there was no turn to write") || r.several > time.Minute {
+				return err
+			}
+		}
+	})
+	if err == nil || !errors.Is(err, context.DeadlineExceeded) || o.portion != firstPortion {
+		t.Errorf("%d come next, after %v", o.portion, err)
+	}
+	if _, err := r.step(o.ctx, o); err != nil || o.position != firstPortion {
+		t.Errorf("then it is at %d: %v", o.position, err)
+	}
+}
+
+// What was written is done when it is committed, which takes its time on a slow disk.
+func TestCommitIsWork(t *testing.T) {
+	w := newWorld(t, storetest.Open(t, storetest.SQLite(t)))
+	w.record(2*firstPortion, "ann")
+	r := still(w.process(indexing("index", true)))
+	w.tick(r)
+	o := r.owned[Follower{Tenant: w.tenant, Kind: "index"}]
+	const slow = 2 * portionAim
+	conn, err := w.db.Writer.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = conn.Raw(func(c any) error {
+		c.(sqlite.HookRegisterer).RegisterCommitHook(func() int32 {
+			<-time.After(slow)
+			return 0
+		})
+		return nil
+	})
+	if err := errors.Join(err, conn.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if more, err := r.step(o.ctx, o); err != nil || !more {
+		t.Fatal(more, err)
+	}
+	if o.took < slow || o.portion >= firstPortion {
+		t.Errorf("it took %v, want %v at least; %d come next", o.took, slow, o.portion)
+	}
 }
