@@ -146,8 +146,8 @@ const (
 	RangePrice     = 0.25
 	// ProposedPerPoint is how many responses cost a point that the search index proposes, before they are looked at, and
 	// IndexPrice what each of its questions costs, see search.Weight. ListedPerPoint is how many entries of the tenant's log
-	// cost a point for each of its lists, which may have all of them, and GatheredPerPoint how many words of responses that
-	// begin as is asked for. MaxListedPrice is what these cost at most: only what nearly everybody says has such long ones.
+	// cost a point for each of its lists, which may have all of them, MaxListedPrice in all at most, since only what nearly
+	// everybody says has such long ones, and GatheredPerPoint how many words of responses that begin as is asked for.
 	ProposedPerPoint = 75
 	IndexPrice       = 8
 	ListedPerPoint   = 60_000

@@ -33,13 +33,13 @@ const Name = "search"
 const (
 	// share is which part of the time a follower that keeps the index may take, so that nobody who records or reads waits.
 	share = 0.1
-	// maxBehind is how many entries the index may lag behind to be of use; of some campaigns' theirs alone, of which those are
-	// looked for among maxBehindOthers.
+	// maxBehind is how many entries the index may lag behind to be of use; for some campaigns how many of their responses, which
+	// are looked for among maxBehindOthers entries.
 	maxBehind       = 2_000
 	maxBehindOthers = 100_000
-	// maxGathered is how many words of responses SQLite is to gather for a beginning, and maxGatheredAmong where it is asked
-	// among some campaigns, whose holder must not learn what others' say.
-	maxGathered, maxGatheredAmong = 32_768, 16 * maxGathered
+	// maxGathered is how many words of responses SQLite is to gather for a beginning, and maxGatheredNarrowed where who asks
+	// must not learn what others say, so that it shows only where there is far more than a beginning is good for.
+	maxGathered, maxGatheredNarrowed = 32_768, 8 * maxGathered
 	// deletedAtOnce is how many documents are deleted by a statement of SQLite's.
 	deletedAtOnce = 100
 )
@@ -231,8 +231,11 @@ type Proposal struct {
 // Propose gives the ids of responses among which all are that the query is for, of the campaigns where these are not nil;
 // with others, those that are gone too. It reads as many as most from the index, and one more to see that these are not all;
 // what the log has besides are maxBehind at most. There are none where the index is of no use: it has more; it lags too far
-// behind, in these campaigns' entries alone, or is built anew meanwhile; or it does not know what is asked for.
-func Propose(ctx context.Context, db *store.DB, tenant uuid.UUID, q *Query, campaigns []uuid.UUID, most int) (p Proposal, err error) {
+// behind, in these campaigns' entries alone, or is built anew meanwhile; or it does not know what is asked for. narrowed says
+// that who asks sees these campaigns alone.
+func Propose(
+	ctx context.Context, db *store.DB, tenant uuid.UUID, q *Query, campaigns []uuid.UUID, narrowed bool, most int,
+) (p Proposal, err error) {
 	if q == nil || q.tokens()+len(campaigns) > maxTokens {
 		return p, nil
 	}
@@ -257,8 +260,8 @@ func Propose(ctx context.Context, db *store.DB, tenant uuid.UUID, q *Query, camp
 	}
 	p.Log = before.end
 	gathered := int64(maxGathered)
-	if campaigns != nil {
-		gathered = maxGatheredAmong
+	if narrowed {
+		gathered = maxGatheredNarrowed
 	}
 	if q, err = p.sparse(ctx, db, q, gathered); err != nil || q == nil {
 		return p, err

@@ -34,7 +34,7 @@ func TestProposeBehind(t *testing.T) {
 		some(f, 30, "as usual")
 		zebras := search.OfTerms(f.Tenant, []string{"zebra"})
 		for most, want := range map[int]struct{ ids, read int }{7: {0, 8}, 8: {38, 8}, 1_000: {38, 8}} {
-			p, err := search.Propose(f.Ctx, db, f.Tenant, zebras, nil, most)
+			p, err := search.Propose(f.Ctx, db, f.Tenant, zebras, nil, false, most)
 			if err != nil || len(p.IDs) != want.ids || p.Read != want.read {
 				t.Errorf("of %d at most: %d are proposed, %d of the index, %v; want %d and %d", most, len(p.IDs), p.Read, err, want.ids, want.read)
 			}
@@ -58,17 +58,20 @@ func TestProposeWithoutWhatIsDense(t *testing.T) {
 	for _, test := range []struct {
 		terms     []string
 		campaigns []uuid.UUID
+		narrowed  bool
 		want      int
 		known     bool
 	}{
-		{[]string{"dense"}, nil, 0, false}, {[]string{"dense1"}, nil, 98, true}, {[]string{"zebra", "dense"}, nil, 8, true},
-		{[]string{"nowhere", "dense"}, nil, 0, true}, {[]string{"dense"}, campaigns, 98, true},
+		{[]string{"dense"}, nil, false, 0, false}, {[]string{"dense1"}, nil, false, 98, true},
+		{[]string{"zebra", "dense"}, nil, false, 8, true}, {[]string{"nowhere", "dense"}, nil, false, 0, true},
+		// Only who must not learn what others say has them gathered.
+		{[]string{"dense"}, campaigns, false, 0, false}, {[]string{"dense"}, campaigns, true, 98, true},
 	} {
-		p, err := search.Propose(f.Ctx, db, f.Tenant, search.OfTerms(f.Tenant, test.terms), test.campaigns, 1_000)
+		p, err := search.Propose(f.Ctx, db, f.Tenant, search.OfTerms(f.Tenant, test.terms), test.campaigns, test.narrowed, 1_000)
 		if err != nil || p.IDs != nil != test.known || len(p.IDs) != test.want || p.Log == 0 {
 			t.Errorf("%q of %d campaigns: %d are proposed, known: %t, %v", test.terms, len(test.campaigns), len(p.IDs), p.IDs != nil, err)
 		}
-		if dense := slices.Contains(test.terms, "dense"); dense != (p.Gathered > 32_768) || p.Gathered > 40_000 || test.campaigns == nil && p.Gathered > 33_000 {
+		if dense := slices.Contains(test.terms, "dense"); dense != (p.Gathered > 32_768) || p.Gathered > 40_000 || !test.narrowed && p.Gathered > 33_000 {
 			t.Errorf("%q of %d campaigns: %d words are counted", test.terms, len(test.campaigns), p.Gathered)
 		}
 	}
@@ -105,7 +108,7 @@ func TestProposeMeanwhileBuiltAnew(t *testing.T) {
 				asked++
 				return anew()
 			}, false)
-			p, err := search.Propose(ctx, db, f.Tenant, zebras, nil, 100)
+			p, err := search.Propose(ctx, db, f.Tenant, zebras, nil, false, 100)
 			if want := 8; err != nil || asked == 0 || p.IDs != nil && len(p.IDs) != want || p.IDs == nil != (name != "nothing") {
 				t.Errorf("%s meanwhile, %d times: %d are proposed, known: %t, %v", name, asked, len(p.IDs), p.IDs != nil, err)
 			}
@@ -130,7 +133,7 @@ func TestProposeLong(t *testing.T) {
 			t.Helper()
 			searchtest.IndexAll(f.Ctx, t, db, f.Tenant)
 			searchtest.Sound(f.Ctx, t, db, f.Tenant)
-			p, err := search.Propose(f.Ctx, db, f.Tenant, zebras, campaigns, 100)
+			p, err := search.Propose(f.Ctx, db, f.Tenant, zebras, campaigns, campaigns != nil, 100)
 			if err != nil || p.IDs == nil || !slices.Equal(p.IDs, want) {
 				t.Errorf("%v are proposed, %v; want %v", p.IDs, err, want)
 			}

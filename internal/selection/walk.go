@@ -75,7 +75,7 @@ const (
 	// each costs a look at its profile. Where one in common or more of them is in the selection, it would propose too many.
 	eager, eagerly, common = 384, 128, 16
 	// maxProposed is how many it may propose: to look at them takes about a quarter of what an operation may. That it proposes
-	// so many costs proposalPrice, which is risked to count what is dense where all that is left costs doubt times as much.
+	// so many costs proposalPrice at least, which is risked to count what is dense where all that is left costs doubt times as much.
 	maxProposed   = 4 * patience
 	proposalPrice = rate.IndexPrice + maxProposed*1.0/rate.ProposedPerPoint
 	doubt         = 4
@@ -442,11 +442,11 @@ func (k *walk) propose(ctx context.Context, most int) error {
 	if k.query = nil; q == nil {
 		return nil
 	}
-	campaigns := k.campaigns
-	if len(campaigns) > maxMerged && k.sel.narrowing.Campaigns == nil {
+	campaigns, narrowed := k.campaigns, k.sel.narrowing.Campaigns != nil
+	if len(campaigns) > maxMerged && !narrowed {
 		campaigns = nil
 	}
-	p, err := search.Propose(ctx, k.db, auth.Tenant(ctx), q, campaigns, most)
+	p, err := search.Propose(ctx, k.db, auth.Tenant(ctx), q, campaigns, narrowed, most)
 	if err != nil {
 		return err
 	}
@@ -454,7 +454,7 @@ func (k *walk) propose(ctx context.Context, most int) error {
 	if p.Log > 0 {
 		w := q.Weight()
 		k.unpaid += rate.IndexPrice*float64(w.Questions) + float64(max(min(p.Read, most), len(p.IDs)))/rate.ProposedPerPoint
-		k.others += min(float64(p.Log)*float64(w.Lists)/rate.ListedPerPoint+float64(p.Gathered)/rate.GatheredPerPoint, rate.MaxListedPrice)
+		k.others += min(float64(p.Log)*float64(w.Lists)/rate.ListedPerPoint, rate.MaxListedPrice) + float64(p.Gathered)/rate.GatheredPerPoint
 	}
 	if err := k.pay(ctx); err != nil {
 		return err

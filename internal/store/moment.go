@@ -10,7 +10,7 @@ import (
 )
 
 // maxMoments is how many moments are read at once. Whoever reads one holds a connection, and may need another for what is
-// not of the moment, or wait for room to Sift: there are more connections than moments and scans.
+// not of the moment, or wait for room to Sift: there are always more connections than moments, and who has room needs one.
 const maxMoments = 3
 
 // At calls f with the database as it is at one moment, for several statements that must agree. Others wait where many do so,
