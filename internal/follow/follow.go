@@ -45,10 +45,10 @@ const (
 	// a thousand times more for one than for another. A portion is to take portionAim.
 	firstPortion, maxPortion = 16, 500
 	portionAim               = 150 * time.Millisecond
-	// severalPatience is how long a portion may take, with the waiting for its turn to write, before it is given up and a
-	// smaller one tried, and onePatience how long one entry, which ends before the lease does, although that was renewed some
-	// time before.
-	severalPatience, onePatience = lease / 6, lease / 2
+	// severalPatience is how long a portion may take, since on SQLite nobody else writes meanwhile, before it is given up and one
+	// entry tried, and onePatience how long that may, which ends before the lease does, although that was renewed some time
+	// before.
+	severalPatience, onePatience = 2 * portionAim, lease / 2
 	// maxRest is how long all followers of a kind with a share rest at most after a portion; what it took more, its own follower
 	// rests.
 	maxRest = 2 * time.Second
@@ -660,22 +660,18 @@ func (r *Runner) step(ctx context.Context, o *owned) (more bool, err error) {
 	if most == 1 {
 		limit = onePatience
 	}
-	within, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	more, err = r.some(within, o, most)
-	waited := false
-	if err != nil && within.Err() != nil && ctx.Err() == nil {
-		// It may have been told anything then.
-		if waited = o.took < limit/2; waited {
-			err = fmt.Errorf("there was no turn to write for %v: %w", limit-o.took, err)
-		} else {
-			err = fmt.Errorf("%d entries in more than %v: %w: %w", most, limit, context.DeadlineExceeded, err)
-		}
-	}
+	within, w := watch(ctx, limit)
+	more, err = r.some(within, w, o, most)
+	w.stop()
+	o.took = w.spent
+	tooLong := err != nil && within.Err() != nil && ctx.Err() == nil // it may have been told anything then
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case waited: // the others would not be done sooner with fewer
+	case tooLong && most > 1:
+		o.portion, more, err = 1, true, nil
+	case tooLong:
+		err = fmt.Errorf("an entry took more than %v: %w: %w", limit, context.DeadlineExceeded, err)
 	case err != nil:
 		o.portion = max(1, most/2)
 	case more:
@@ -695,20 +691,39 @@ func next(most int, took time.Duration) int {
 	return most
 }
 
+// stopwatch tells how long somebody is at work, and ends that after a limit.
+type stopwatch struct {
+	limit, spent time.Duration
+	since        time.Time // zero while it stands still
+	end          *time.Timer
+}
+
+// watch starts a stopwatch for what is done in the context that it gives.
+func watch(ctx context.Context, limit time.Duration) (context.Context, *stopwatch) {
+	ctx, cancel := context.WithCancel(ctx)
+	return ctx, &stopwatch{limit: limit, since: time.Now(), end: time.AfterFunc(limit, cancel)}
+}
+
+func (w *stopwatch) stop() {
+	if !w.since.IsZero() {
+		w.end.Stop()
+		w.spent += time.Since(w.since)
+		w.since = time.Time{}
+	}
+}
+
+func (w *stopwatch) goOn() {
+	w.since = time.Now()
+	w.end.Reset(w.limit - w.spent)
+}
+
 // errLeft says that a follower is owned by others now, or that it is somewhere else than was known.
 var errLeft = errors.New("the follower is another's")
 
-// some takes the next entries of a follower's log, as many as most, and reports whether there may be more. It notes how long
-// that took, but for waiting until it might write.
-func (r *Runner) some(ctx context.Context, o *owned, most int) (more bool, err error) {
+// some takes the next entries of a follower's log, as many as most, and reports whether there may be more. The stopwatch stands
+// still while it waits until it may write.
+func (r *Runner) some(ctx context.Context, w *stopwatch, o *owned, most int) (more bool, err error) {
 	defer flight.Catch(&err)
-	began, before := time.Now(), time.Duration(0)
-	defer func() {
-		if !began.IsZero() {
-			before += time.Since(began)
-		}
-		o.took = before
-	}()
 	read := feedback.ReadEntries
 	if o.bare {
 		read = feedback.ReadEvents
@@ -725,9 +740,9 @@ func (r *Runner) some(ctx context.Context, o *owned, most int) (more bool, err e
 		return false, err
 	}
 	last, unfinished := entries[len(entries)-1].Position, false
-	before, began = time.Since(began), time.Time{}
+	w.stop()
 	err = r.db.Write(ctx, func(tx *store.Tx) error {
-		began = time.Now() // and until it is committed, which is a good part of it
+		w.goOn() // until it is committed, which is a good part of it
 		// First, so that nobody else becomes the owner before the end of the transaction.
 		moved, err := tx.SQL.ExecContext(ctx, `UPDATE followers SET position = $6, lease_until = `+clock(r.db)+` + $7
 			WHERE tenant_id = $1 AND kind = $2 AND id = $3 AND owner = $4 AND epoch = $5 AND position = $8`,
