@@ -147,12 +147,14 @@ const (
 	// ProposedPerPoint is how many responses cost a point that the search index proposes, before they are looked at, and
 	// IndexPrice what each of its questions costs, see search.Weight. ListedPerPoint is how many entries of the tenant's log
 	// cost a point for each of its lists, which may have all of them, MaxListedPrice in all at most, since only what nearly
-	// everybody says has such long ones, and GatheredPerPoint how many words of responses that begin as is asked for.
-	ProposedPerPoint = 75
-	IndexPrice       = 8
-	ListedPerPoint   = 60_000
-	GatheredPerPoint = 2_000
-	MaxListedPrice   = 200
+	// everybody says has such long ones, GatheredPerPoint how many words of responses that begin as is asked for, and
+	// DifferentPerPoint how many different ones among them.
+	ProposedPerPoint  = 75
+	IndexPrice        = 8
+	ListedPerPoint    = 60_000
+	MaxListedPrice    = 200
+	GatheredPerPoint  = 2_000
+	DifferentPerPoint = 200
 	// HoldersPerPoint is how many contacts cost a point whose value of one trait is looked at by the database.
 	HoldersPerPoint = 50
 	// HoldersOfAllPerPoint is how many contacts cost a point whose values of several traits are looked at together, and

@@ -99,7 +99,7 @@ func TestUnreadable(t *testing.T) {
 		searchtest.IndexAll(f.Ctx, t, db, f.Tenant)
 		searchtest.Sound(f.Ctx, t, db, f.Tenant)
 		for _, word := range []string{"odd", "good"} {
-			if p, err := search.Propose(f.Ctx, db, f.Tenant, search.OfTerms(f.Tenant, search.Terms(word)), nil, false, 10); err != nil || len(p.IDs) != 1 {
+			if p, err := search.Propose(f.Ctx, db, f.Tenant, search.OfTerms(f.Tenant, search.Terms(word)), nil, false, 10, free); err != nil || len(p.IDs) != 1 {
 				t.Errorf("%s: %v, %v", word, p, err)
 			}
 		}

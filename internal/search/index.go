@@ -14,6 +14,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -23,6 +24,7 @@ import (
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/follow"
 	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/trait"
 )
@@ -37,9 +39,12 @@ const (
 	// are looked for among maxBehindOthers entries.
 	maxBehind       = 2_000
 	maxBehindOthers = 100_000
-	// maxGathered is how many words of responses SQLite is to gather for a beginning, and maxGatheredNarrowed where who asks
-	// must not learn what others say, so that it shows only where there is far more than a beginning is good for.
-	maxGathered, maxGatheredNarrowed = 32_768, 8 * maxGathered
+	// maxGathered is how many words of responses SQLite is to gather for a beginning, and maxDifferent of how many different ones.
+	// muchMore times that is gathered where who asks must not learn what others say, so that it shows only where there is far
+	// more than a beginning is good for.
+	maxGathered, maxDifferent, muchMore = 32_768, 4_096, 4
+	// paidAtOnce is how many different words are counted before they are paid.
+	paidAtOnce = 1_024
 	// deletedAtOnce is how many documents are deleted by a statement of SQLite's.
 	deletedAtOnce = 100
 )
@@ -218,23 +223,19 @@ func add(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID, docs
 type Proposal struct {
 	// IDs are of responses, in order, each once; nil where the index is of no use.
 	IDs []uuid.UUID
-	// Read is how many the index gave.
-	Read int
-	// Log is how many entries the tenant's log has, where the index was asked, and 0 where it was not.
-	Log int64
-	// Behind is how many of these were gone through that the index has not come to yet.
-	Behind int64
-	// Gathered is how many words of responses were counted that the query has the beginnings of.
-	Gathered int64
+	// Read is how many the index gave, and Asked says whether it was asked at all.
+	Read  int
+	Asked bool
 }
 
 // Propose gives the ids of responses among which all are that the query is for, of the campaigns where these are not nil;
 // with others, those that are gone too. It reads as many as most from the index, and one more to see that these are not all;
 // what the log has besides are maxBehind at most. There are none where the index is of no use: it has more; it lags too far
 // behind, in these campaigns' entries alone, or is built anew meanwhile; or it does not know what is asked for. narrowed says
-// that who asks sees these campaigns alone.
+// that who asks sees these campaigns alone. pay is asked for the points of what goes by how much the tenant has, whoever may
+// see it, before or while that is gone through, and its error ends that.
 func Propose(
-	ctx context.Context, db *store.DB, tenant uuid.UUID, q *Query, campaigns []uuid.UUID, narrowed bool, most int,
+	ctx context.Context, db *store.DB, tenant uuid.UUID, q *Query, campaigns []uuid.UUID, narrowed bool, most int, pay func(points float64) error,
 ) (p Proposal, err error) {
 	if q == nil || q.tokens()+len(campaigns) > maxTokens {
 		return p, nil
@@ -253,17 +254,23 @@ func Propose(
 		return p, nil
 	}
 	var lacking []uuid.UUID
-	if p.Behind = behind; behind > 0 {
+	if behind > 0 {
+		if err := pay(float64(behind) / rate.CountsPerPoint); err != nil {
+			return p, err
+		}
 		if lacking, err = lacks(ctx, db, tenant, before, campaigns); err != nil || len(lacking) > maxBehind {
 			return p, err
 		}
 	}
-	p.Log = before.end
-	gathered := int64(maxGathered)
-	if narrowed {
-		gathered = maxGatheredNarrowed
+	p.Asked = true
+	if err := pay(min(float64(before.end)*float64(q.Weight().Lists)/rate.ListedPerPoint, rate.MaxListedPrice)); err != nil {
+		return p, err
 	}
-	if q, err = p.sparse(ctx, db, q, gathered); err != nil || q == nil {
+	times := 1
+	if narrowed {
+		times = muchMore
+	}
+	if q, err = sparse(ctx, db, q, times, pay); err != nil || q == nil {
 		return p, err
 	}
 	if q = q.orLong(tenant); campaigns != nil {
@@ -294,36 +301,48 @@ func Propose(
 	return p, nil
 }
 
-// sparse is the query without those beginnings for which SQLite would gather more than most words of responses: they would
-// propose too many by themselves, and beside others say little. PostgreSQL takes a tenth of the time, and does not tell.
-func (p *Proposal) sparse(ctx context.Context, db *store.DB, q *Query, most int64) (*Query, error) {
+// sparse is the query without those beginnings for which SQLite would gather more than so many times what it is to: they would
+// propose too many by themselves, and beside others say little. PostgreSQL takes a tenth of the time, and does not tell. Counting
+// them is paid for, and so is gathering them after that.
+func sparse(ctx context.Context, db *store.DB, q *Query, times int, pay func(points float64) error) (*Query, error) {
 	if db.Dialect == store.Postgres {
 		return q, nil
 	}
 	dense := map[string]bool{}
 	for _, token := range q.beginnings() {
-		var n int64
 		err := db.Sift(ctx, func() error {
-			n = 0
 			rows, err := db.Query(ctx, `SELECT doc FROM search_words WHERE term >= $1 AND term < $2`, token, token+"~") // no token has a ~
 			if err != nil {
 				return err
 			}
 			defer rows.Close()
-			for n <= most && rows.Next() {
-				var responses int64
+			words, different, paid := 0, 0, 0.0
+			owed := func() error {
+				points := float64(words)/rate.GatheredPerPoint + float64(different)/rate.DifferentPerPoint - paid
+				paid += points
+				return pay(points)
+			}
+			for rows.Next() {
+				var responses int
 				if err := rows.Scan(&responses); err != nil {
 					return err
 				}
-				n += responses
+				words, different = words+responses, different+1
+				if words > times*maxGathered || different > times*maxDifferent {
+					dense[token] = true
+					break
+				}
+				if different%paidAtOnce == 0 {
+					if err := owed(); err != nil {
+						return err
+					}
+				}
 			}
-			return rows.Err()
+			return errors.Join(rows.Err(), owed())
 		})
 		if err != nil {
 			return nil, fmt.Errorf("counting what the index has of a word: %w", err)
 		}
-		p.Gathered += n
-		dense[token] = n > most
 	}
 	return q.without(dense), nil
 }

@@ -1,7 +1,9 @@
 package search_test
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -24,6 +26,9 @@ func some(f *feedbacktest.Fixture, n int, said string) {
 	f.Many(n, func(_ int, r *feedback.Recording) { r.Comment = &said })
 }
 
+// free lets all pass that is asked for.
+func free(float64) error { return nil }
+
 // What the index has not come to yet does not count towards what it may propose, and the rest of what it has is not read.
 func TestProposeBehind(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -34,7 +39,7 @@ func TestProposeBehind(t *testing.T) {
 		some(f, 30, "as usual")
 		zebras := search.OfTerms(f.Tenant, []string{"zebra"})
 		for most, want := range map[int]struct{ ids, read int }{7: {0, 8}, 8: {38, 8}, 1_000: {38, 8}} {
-			p, err := search.Propose(f.Ctx, db, f.Tenant, zebras, nil, false, most)
+			p, err := search.Propose(f.Ctx, db, f.Tenant, zebras, nil, false, most, free)
 			if err != nil || len(p.IDs) != want.ids || p.Read != want.read {
 				t.Errorf("of %d at most: %d are proposed, %d of the index, %v; want %d and %d", most, len(p.IDs), p.Read, err, want.ids, want.read)
 			}
@@ -52,6 +57,13 @@ func TestProposeWithoutWhatIsDense(t *testing.T) {
 		fmt.Fprintf(&said, "dense%d ", i)
 	}
 	some(f, 90, said.String())
+	f.Many(13, func(i int, r *feedback.Recording) {
+		var said strings.Builder
+		for n := range 400 {
+			fmt.Fprintf(&said, "diff%d-%d ", i*400+n, n)
+		}
+		r.Comment = new(said.String())
+	})
 	some(f, 8, "A zebra "+said.String())
 	searchtest.IndexAll(f.Ctx, t, db, f.Tenant)
 	campaigns := []uuid.UUID{feedbacktest.MustParse(t, id.Campaign, f.Campaign)}
@@ -66,15 +78,75 @@ func TestProposeWithoutWhatIsDense(t *testing.T) {
 		{[]string{"zebra", "dense"}, nil, false, 8, true}, {[]string{"nowhere", "dense"}, nil, false, 0, true},
 		// Only who must not learn what others say has them gathered.
 		{[]string{"dense"}, campaigns, false, 0, false}, {[]string{"dense"}, campaigns, true, 98, true},
+		{[]string{"diff"}, nil, false, 0, false}, {[]string{"diff"}, campaigns, true, 13, true},
 	} {
-		p, err := search.Propose(f.Ctx, db, f.Tenant, search.OfTerms(f.Tenant, test.terms), test.campaigns, test.narrowed, 1_000)
-		if err != nil || p.IDs != nil != test.known || len(p.IDs) != test.want || p.Log == 0 {
+		paid := 0.0
+		p, err := search.Propose(f.Ctx, db, f.Tenant, search.OfTerms(f.Tenant, test.terms), test.campaigns, test.narrowed, 1_000, func(points float64) error {
+			paid += points
+			return nil
+		})
+		if err != nil || p.IDs != nil != test.known || len(p.IDs) != test.want || !p.Asked {
 			t.Errorf("%q of %d campaigns: %d are proposed, known: %t, %v", test.terms, len(test.campaigns), len(p.IDs), p.IDs != nil, err)
 		}
-		if dense := slices.Contains(test.terms, "dense"); dense != (p.Gathered > 32_768) || p.Gathered > 40_000 || !test.narrowed && p.Gathered > 33_000 {
-			t.Errorf("%q of %d campaigns: %d words are counted", test.terms, len(test.campaigns), p.Gathered)
+		want := 0.0
+		switch {
+		case slices.Contains(test.terms, "dense") && test.narrowed:
+			want = 98*400.0/rate.GatheredPerPoint + 400.0/rate.DifferentPerPoint
+		case slices.Contains(test.terms, "dense"):
+			want = 32_768.0/rate.GatheredPerPoint + 32_768.0/98/rate.DifferentPerPoint
+		case slices.Contains(test.terms, "dense1"):
+			want = 98*111.0/rate.GatheredPerPoint + 111.0/rate.DifferentPerPoint
+		case slices.Contains(test.terms, "diff") && test.narrowed:
+			want = 5_200.0/rate.GatheredPerPoint + 5_200.0/rate.DifferentPerPoint
+		case slices.Contains(test.terms, "diff"):
+			want = 4_096.0/rate.GatheredPerPoint + 4_096.0/rate.DifferentPerPoint
+		}
+		if math.Abs(paid-want) > 0.5 {
+			t.Errorf("%q of %d campaigns: %g points are paid, want %g", test.terms, len(test.campaigns), paid, want)
 		}
 	}
+}
+
+// Whoever may not go on does not: neither counting nor reading is done that was not paid.
+func TestProposeEndsWhereNobodyPays(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		f := feedbacktest.New(t, db)
+		f.Many(20, func(i int, r *feedback.Recording) {
+			var said strings.Builder
+			for n := range 400 {
+				fmt.Fprintf(&said, "diff%d ", i*400+n)
+			}
+			r.Comment = new(said.String())
+		})
+		searchtest.IndexAll(f.Ctx, t, db, f.Tenant)
+		some(f, 2, "as usual") // which the index lacks
+		campaigns := []uuid.UUID{feedbacktest.MustParse(t, id.Campaign, f.Campaign)}
+		over := errors.New("over")
+		asked := 0
+		ask := func(most int) error {
+			asked = 0
+			_, err := search.Propose(f.Ctx, db, f.Tenant, search.OfTerms(f.Tenant, []string{"diff"}), campaigns, true, 1_000, func(float64) error {
+				if asked++; asked > most {
+					return over
+				}
+				return nil
+			})
+			return err
+		}
+		if err := ask(1_000); err != nil {
+			t.Fatal(err)
+		}
+		want := asked
+		// For what the index lacks, for the log, and for each thousand of the words.
+		if db.Dialect == store.SQLite && want != 10 || db.Dialect == store.Postgres && want != 2 {
+			t.Errorf("it is paid %d times", want)
+		}
+		for most := range want {
+			if err := ask(most); !errors.Is(err, over) || asked != most+1 {
+				t.Errorf("it goes on after %d of %d times: %d, %v", most, want, asked, err)
+			}
+		}
+	})
 }
 
 // An index that is built anew between the statements that read it has nothing in it, and says nothing.
@@ -108,7 +180,7 @@ func TestProposeMeanwhileBuiltAnew(t *testing.T) {
 				asked++
 				return anew()
 			}, false)
-			p, err := search.Propose(ctx, db, f.Tenant, zebras, nil, false, 100)
+			p, err := search.Propose(ctx, db, f.Tenant, zebras, nil, false, 100, free)
 			if want := 8; err != nil || asked == 0 || p.IDs != nil && len(p.IDs) != want || p.IDs == nil != (name != "nothing") {
 				t.Errorf("%s meanwhile, %d times: %d are proposed, known: %t, %v", name, asked, len(p.IDs), p.IDs != nil, err)
 			}
@@ -133,7 +205,7 @@ func TestProposeLong(t *testing.T) {
 			t.Helper()
 			searchtest.IndexAll(f.Ctx, t, db, f.Tenant)
 			searchtest.Sound(f.Ctx, t, db, f.Tenant)
-			p, err := search.Propose(f.Ctx, db, f.Tenant, zebras, campaigns, campaigns != nil, 100)
+			p, err := search.Propose(f.Ctx, db, f.Tenant, zebras, campaigns, campaigns != nil, 100, free)
 			if err != nil || p.IDs == nil || !slices.Equal(p.IDs, want) {
 				t.Errorf("%v are proposed, %v; want %v", p.IDs, err, want)
 			}

@@ -446,18 +446,18 @@ func (k *walk) propose(ctx context.Context, most int) error {
 	if len(campaigns) > maxMerged && !narrowed {
 		campaigns = nil
 	}
-	p, err := search.Propose(ctx, k.db, auth.Tenant(ctx), q, campaigns, narrowed, most)
+	p, err := search.Propose(ctx, k.db, auth.Tenant(ctx), q, campaigns, narrowed, most, func(points float64) error {
+		k.others += points
+		return k.pay(ctx)
+	})
 	if err != nil {
 		return err
 	}
-	k.others += float64(p.Behind) / rate.CountsPerPoint
-	if p.Log > 0 {
-		w := q.Weight()
-		k.unpaid += rate.IndexPrice*float64(w.Questions) + float64(max(min(p.Read, most), len(p.IDs)))/rate.ProposedPerPoint
-		k.others += min(float64(p.Log)*float64(w.Lists)/rate.ListedPerPoint, rate.MaxListedPrice) + float64(p.Gathered)/rate.GatheredPerPoint
-	}
-	if err := k.pay(ctx); err != nil {
-		return err
+	if p.Asked {
+		k.unpaid += rate.IndexPrice*float64(q.Weight().Questions) + float64(max(min(p.Read, most), len(p.IDs)))/rate.ProposedPerPoint
+		if err := k.pay(ctx); err != nil {
+			return err
+		}
 	}
 	if p.IDs == nil {
 		if p.Read > most && most < maxProposed {
