@@ -36,6 +36,8 @@ type Config struct {
 	Existing bool
 	// Volatile gives up durability, for databases that are thrown away.
 	Volatile bool
+	// Restless has what follows the log in the background take no rest: all of it is new, and nobody else is to be spared yet.
+	Restless bool
 	Log      *slog.Logger
 	// Getenv, where not nil, looks OpenTelemetry's settings up.
 	Getenv func(string) string
@@ -115,7 +117,11 @@ func Open(ctx context.Context, cfg Config) (a *App, err error) {
 	a.States = settings.NewStates(db)
 	a.Tail = tail.New(db, tail.Config{Log: cfg.Log})
 	a.Follow = follow.NewRunner(db, a.Tail, follow.Config{Log: cfg.Log})
-	a.Follow.Handle(search.Kind(db, cfg.Log))
+	index := search.Kind(db, cfg.Log)
+	if cfg.Restless {
+		index.Share = 0
+	}
+	a.Follow.Handle(index)
 	a.Live = live.NewHub(db, a.States, a.Tail, live.Config{Now: cfg.Now, Log: cfg.Log})
 	a.Log, err = feedback.NewLog(db, feedback.Config{Now: cfg.Now, Observe: a.Observe.Flush, Flushed: a.Tail.Flushed})
 	if err != nil {

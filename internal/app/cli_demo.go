@@ -51,7 +51,7 @@ func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	slog.SetDefault(log)
-	a, err := Open(ctx, Config{Database: store.FileURL(filepath.Join(dir, "demo.db")), Volatile: true, Log: log, Getenv: os.Getenv})
+	a, err := Open(ctx, Config{Database: store.FileURL(filepath.Join(dir, "demo.db")), Volatile: true, Restless: true, Log: log, Getenv: os.Getenv})
 	if err != nil {
 		return err
 	}
