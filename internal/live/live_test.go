@@ -109,7 +109,7 @@ func TestStates(t *testing.T) {
 					r.Skip()
 				}
 				after := rapid.Int64Range(0, pushed).Draw(r, "after")
-				listeners = append(listeners, &listener{tailer.subscribe(after, nil, nil), after})
+				listeners = append(listeners, &listener{tailer.subscribe(after, nil, nil, nil), after})
 			},
 			"read": func(r *rapid.T) {
 				if len(listeners) == 0 {

@@ -31,8 +31,9 @@ type Subscription struct {
 	tailer *tailer
 	ready  chan struct{} // says that Next should look again
 	view   *view         // nil where all entries pass
-	// pay pays for what is read for this subscription alone; nil where nobody has to.
-	pay func(points int) error
+	// pay pays for what is read for this subscription alone, and search for what is searched, which is visible to the caller;
+	// nil where nobody has to.
+	pay, search func(points int) error
 
 	// mu guards the rest, but place, which is under tailer.listeners.
 	mu sync.Mutex
@@ -46,6 +47,8 @@ type Subscription struct {
 	position int64
 	// behind says that Next reads the log itself. What follows position is then its business alone.
 	behind bool
+	// unpaid is what was searched and not paid, in points.
+	unpaid float64
 	// err ends the subscription once the queue is empty.
 	err   error
 	begin int64
@@ -119,12 +122,12 @@ func (h *Hub) Subscribe(ctx context.Context, filter selection.Filter, after *int
 		filter.Warn(ctx, v.selection)
 	}
 	t.start(mark.Position)
-	return t.subscribe(position, v, rate.Spender(ctx)), nil
+	return t.subscribe(position, v, rate.Spender(ctx), rate.Spender(rate.Seeing(ctx))), nil
 }
 
 // subscribe makes a subscription to what comes after the position.
-func (t *tailer) subscribe(position int64, v *view, pay func(points int) error) *Subscription {
-	s := &Subscription{tailer: t, ready: make(chan struct{}, 1), view: v, pay: pay, position: position, begin: position, behind: true, place: -1}
+func (t *tailer) subscribe(position int64, v *view, pay, search func(points int) error) *Subscription {
+	s := &Subscription{tailer: t, ready: make(chan struct{}, 1), view: v, pay: pay, search: search, position: position, begin: position, behind: true, place: -1}
 	t.hub.subscribers.Add(1)
 	t.hub.behind.Add(1)
 	t.attach(s)
@@ -217,7 +220,7 @@ func (s *Subscription) put(e item) bool {
 }
 
 // offer takes what the tailer hands out, and reports whether the subscription stays attached.
-func (s *Subscription) offer(entries []item, state *settings.State, now time.Time) (stays bool) {
+func (s *Subscription) offer(entries []offered, state *settings.State, now time.Time) (stays bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer func() {
@@ -237,16 +240,40 @@ func (s *Subscription) offer(entries []item, state *settings.State, now time.Tim
 			s.fallBehind()
 			return false
 		}
-		if e.Position <= s.position || s.view != nil && !s.view.selection.Matches(e.Entry) {
+		if e.Position <= s.position || !s.wants(e.search, false) {
 			continue
 		}
-		if !s.put(e) {
+		if !s.put(e.item) {
 			s.fallBehind()
 			return false
 		}
 		poke(s.ready)
 	}
+	_ = s.settle(1) // it is done already
 	return true
+}
+
+// wants reports whether the entry passes, and takes down what it cost to search it: the folding too, where it was done for this
+// subscription alone.
+func (s *Subscription) wants(e *selection.Offered, alone bool) bool {
+	if s.view == nil {
+		return true
+	}
+	told, points := s.view.selection.MatchesOffered(e)
+	if s.unpaid += points; alone {
+		s.unpaid += e.Folding
+	}
+	return told
+}
+
+// settle pays for what was searched where it has come to so many points.
+func (s *Subscription) settle(least int) error {
+	points := int(s.unpaid)
+	if points < least || s.search == nil {
+		return nil
+	}
+	s.unpaid -= float64(points)
+	return s.search(points)
 }
 
 // holds reports whether the queue has the response, as it was before it was deleted: then it is to be read again.
@@ -318,6 +345,9 @@ func (s *Subscription) catchUp(ctx context.Context) error {
 	return nil
 }
 
+// atOnce is for how many points is searched at most before they are paid.
+const atOnce = 10
+
 // fill takes what passes, as much as there is room for.
 func (s *Subscription) fill(entries []item, state *settings.State, now time.Time) {
 	s.mu.Lock()
@@ -334,11 +364,15 @@ func (s *Subscription) fill(entries []item, state *settings.State, now time.Time
 		}
 	}
 	for _, e := range entries {
-		if (s.view == nil || s.view.selection.Matches(e.Entry)) && !s.put(e) {
+		if s.wants(&selection.Offered{Entry: e.Entry}, true) && !s.put(e) {
 			break
 		}
 		s.position = e.Position
+		if s.settle(atOnce) != nil {
+			break // the rest is read again, once the caller may
+		}
 	}
+	_ = s.settle(1)
 	if s.view != nil {
 		s.view.selection = nil // it holds a state, and a stalled subscriber should not
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/flight"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/tail"
 )
@@ -107,12 +108,27 @@ func (t *tailer) handOutChunk(ctx context.Context, entries []item, state **setti
 
 // offer hands entries to all attached, and detaches those that cannot take them. It is called with listeners locked.
 func (t *tailer) offer(entries []item, state *settings.State) {
-	now := t.hub.cfg.Now()
+	now, all := t.hub.cfg.Now(), offer(entries)
 	for _, s := range slices.Backward(t.attached) { // detach changes nothing before its place
-		if !s.offer(entries, state, now) {
+		if !s.offer(all, state, now) {
 			t.detach(s)
 		}
 	}
+}
+
+// offered is an entry while it is handed out. What it takes to match it is not kept in any queue.
+type offered struct {
+	item
+
+	search *selection.Offered
+}
+
+func offer(entries []item) []offered {
+	all := make([]offered, len(entries))
+	for i, e := range entries {
+		all[i] = offered{e, &selection.Offered{Entry: e.Entry}}
+	}
+	return all
 }
 
 // resolveAll resolves the filters of all attached by the settings as they are now.

@@ -373,19 +373,51 @@ func (sel *Selection) matchesValues(values []string) bool {
 // a deleted one the words are gone: they do not narrow. Where nothing is left of it, all that can be told is its
 // campaign.
 func (sel *Selection) Matches(e *feedback.Entry) bool {
+	told, _ := sel.MatchesOffered(&Offered{Entry: e})
+	return told
+}
+
+// Offered is an entry that is offered to several, one after the other: its comment is folded once for all of them.
+type Offered struct {
+	*feedback.Entry
+
+	// Folding is what that has cost, in points.
+	Folding float64
+
+	said   string
+	folded bool
+}
+
+// comment is the response's, as it is searched.
+func (e *Offered) comment() string {
+	if !e.folded {
+		said, points := search.Fold(*e.Response.Comment)
+		e.said, e.folded, e.Folding = said, true, e.Folding+points
+	}
+	return e.said
+}
+
+// MatchesOffered is Matches. points are what looking for the selection's terms cost, besides the folding. Both are of responses
+// alone that are visible to the selection's caller.
+func (sel *Selection) MatchesOffered(e *Offered) (told bool, points float64) {
 	if sel.Campaigns != nil && !slices.Contains(sel.Campaigns, e.Campaign) {
-		return false
+		return false, 0
 	}
 	if r := e.Response; r != nil {
-		return sel.matchesKnown(e, r.Score, string(r.Channel), r.RespondedAt) &&
-			(sel.hasComment == nil || *sel.hasComment == (r.Comment != nil)) &&
-			sel.matchesTerms(r) && sel.matchesProfile(r)
+		if !sel.matchesKnown(e.Entry, r.Score, string(r.Channel), r.RespondedAt) ||
+			sel.hasComment != nil && *sel.hasComment != (r.Comment != nil) || !sel.matchesProfile(r) {
+			return false, 0
+		}
+		if len(sel.terms) == 0 || r.Comment == nil {
+			return len(sel.terms) == 0, 0
+		}
+		return sel.holdsTerms(e.comment())
 	}
 	if t := e.Gone; t != nil {
-		return sel.matchesKnown(e, t.Score, t.Channel, t.RespondedAt) && sel.matchesVariant(variantOf(t.Variant)) &&
-			(len(sel.segments) == 0 || sel.matchesValues(t.ValuesOf(sel.state.Active.Shape.Dimensions)))
+		return sel.matchesKnown(e.Entry, t.Score, t.Channel, t.RespondedAt) && sel.matchesVariant(variantOf(t.Variant)) &&
+			(len(sel.segments) == 0 || sel.matchesValues(t.ValuesOf(sel.state.Active.Shape.Dimensions))), 0
 	}
-	return sel.Scores == nil && !sel.NarrowsProfiles && sel.From == cube.Earliest && sel.To == cube.Latest
+	return sel.Scores == nil && !sel.NarrowsProfiles && sel.From == cube.Earliest && sel.To == cube.Latest, 0
 }
 
 // matchesKnown is for what is known of every response, there or deleted.
@@ -403,15 +435,13 @@ func (sel *Selection) matchesKnown(e *feedback.Entry, score int, channel string,
 	return sel.From <= day && day <= sel.To
 }
 
-// matchesTerms reports whether the comment holds each term.
-func (sel *Selection) matchesTerms(r *ent.Response) bool {
-	if len(sel.terms) == 0 {
-		return true
+// holdsTerms reports whether a comment, folded, has each term, and what it cost to look for them.
+func (sel *Selection) holdsTerms(said string) (holds bool, points float64) {
+	for _, term := range sel.terms {
+		points += float64(len(said)) / rate.SearchedBytesPerPoint
+		if !search.Holds(said, term) {
+			return false, points
+		}
 	}
-	return r.Comment != nil && sel.holdsTerms(*r.Comment)
-}
-
-func (sel *Selection) holdsTerms(comment string) bool {
-	said := search.Folded(comment)
-	return !slices.ContainsFunc(sel.terms, func(term string) bool { return !search.Holds(said, term) })
+	return true, points
 }

@@ -1,6 +1,7 @@
 package selection_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -81,6 +82,86 @@ func TestPriceOfASearch(t *testing.T) {
 					t.Errorf("%s: cost %d, want %d", name, price, test.want)
 				}
 			}
+		}
+	})
+}
+
+// Comments are paid for by their bytes, more of those that take longer to fold, and one after the other: nothing more is
+// looked at once the caller has no more.
+func TestPriceOfFolding(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		f := feedbacktest.New(t, db)
+		states := settings.NewStates(db)
+		const rows = 20
+		for name, test := range map[string]struct {
+			comment            string
+			wide, loose, again int // of its bytes, and how many it has once it is folded
+		}{
+			"ASCII":           {strings.Repeat("Good ", 2_000), 0, 0, 10_000},
+			"composed":        {strings.Repeat("Ж", 10_000), 20_000, 0, 20_000},
+			"to be taken up":  {strings.Repeat("\u0958", 10_000), 30_000, 30_000, 60_000},
+			"to be composed":  {strings.Repeat("e\u0301", 5_000), 10_000, 15_000, 10_000},
+			"some to be":      {strings.Repeat("word ", 1_000) + "e\u0301" + strings.Repeat("!", 5_000-2), 2, 3, 10_000},
+			"Chinese":         {strings.Repeat("\u56de", 10_000), 30_000, 0, 30_000},
+			"longer than was": {strings.Repeat("Ⱥ", 10_000), 20_000, 0, 30_000},
+		} {
+			t.Run(name, func(t *testing.T) {
+				f.Campaign = f.Open(name)
+				f.Many(rows, func(_ int, r *feedback.Recording) { r.Comment = &test.comment })
+				for search, terms := range map[string]int{"ξψ": 1, "\"": 1} {
+					row := rate.LookUpPrice + rate.PassPrice/2 + float64(len(test.comment))/rate.SearchedBytesPerPoint +
+						float64(len(test.comment))/rate.FoldedPerPoint + float64(test.wide)/rate.WidePerPoint + float64(test.loose)/rate.LoosePerPoint +
+						float64(terms*test.again)/rate.SearchedBytesPerPoint
+					spent, most, errMost := 0, 1_000_000, errors.New("no more")
+					ctx := rate.WithSpender(f.Ctx, func(n int) error {
+						if spent += n; spent > most {
+							return errMost
+						}
+						return nil
+					}, false)
+					list := func() error {
+						_, err := selection.List(ctx, db, states, selection.Filter{Campaigns: []string{f.Campaign}, Search: &search},
+							selection.Within{}, page.Args{First: new(1)}, nil, feedbacktest.Clock())
+						return err
+					}
+					if err := list(); err != nil {
+						t.Fatal(err)
+					}
+					if want := int(rate.StatementPrice + rows*row); spent < want || spent > want+1 {
+						t.Errorf("%q in %d comments costs %d points, want %d", search, rows, spent, want)
+					}
+					spent, most = 0, spent/4
+					if err := list(); !errors.Is(err, errMost) || float64(spent) > float64(most)+row+1 {
+						t.Errorf("%q costs %d points where there are %d: %v", search, spent, most, err)
+					}
+				}
+			})
+		}
+	})
+}
+
+// Each further text that is looked for in a comment costs as much as the first.
+func TestPriceOfManyTerms(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		f := feedbacktest.New(t, db)
+		states := settings.NewStates(db)
+		const rows = 10
+		comment := strings.Repeat("x", 9_900) + " aa ab ac ad ae af ag ah ai aj"
+		f.Many(rows, func(_ int, r *feedback.Recording) { r.Comment = &comment })
+		price := func(search string) (spent int) {
+			ctx := rate.WithSpender(f.Ctx, func(n int) error { spent += n; return nil }, false)
+			if _, err := selection.List(ctx, db, states, selection.Filter{Search: &search}, selection.Within{}, page.Args{First: new(20)}, nil, feedbacktest.Clock()); err != nil {
+				t.Fatal(err)
+			}
+			return spent
+		}
+		one, ten := price("aa"), price("aa ab ac ad ae af ag ah ai aj")
+		// Each is looked for as it was written, and in what was folded.
+		if more := int(rows * 9 * 2 * float64(len(comment)) / rate.SearchedBytesPerPoint); ten-one < more-1 || ten-one > more+1 {
+			t.Errorf("one word costs %d points, and ten %d", one, ten)
+		}
+		if same := price(strings.Repeat("aa ", 50)); same != one {
+			t.Errorf("a word costs %d points, and fifty times %d", one, same)
 		}
 	})
 }

@@ -26,25 +26,11 @@ func hints(term string) []string {
 	return strings.FieldsFunc(term, func(r rune) bool { return r >= utf8.RuneSelf || !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }
 
-// looksFor is a hint that is looked for in a text, whatever the case of its letters.
-type looksFor string
-
-func (l looksFor) in(text []byte) bool {
-	for at := 0; at+len(l) <= len(text); at++ {
-		i := 0
-		for i < len(l) && lowerASCII(text[at+i]) == l[i] {
-			i++
-		}
-		if i == len(l) {
-			return true
+// lowerASCII makes the capital letters of ASCII small, where they are.
+func lowerASCII(text []byte) {
+	for i, b := range text {
+		if 'A' <= b && b <= 'Z' {
+			text[i] = b + 'a' - 'A'
 		}
 	}
-	return false
-}
-
-func lowerASCII(b byte) byte {
-	if 'A' <= b && b <= 'Z' {
-		return b + 'a' - 'A'
-	}
-	return b
 }

@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 
-	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/search"
 )
 
@@ -25,11 +25,11 @@ func FuzzTerms(f *testing.F) {
 			t.Fatalf("%q has the terms %q", said, sel.terms)
 		}
 		literally := before + " " + said + "\n" + after
-		if !sel.matchesTerms(&ent.Response{Comment: &literally}) {
+		if !finds(&sel, literally) {
 			t.Errorf("%q does not find %q", said, literally)
 		}
 		for _, comment := range []string{literally, before, after, before + after, strings.ToUpper(literally), said + before} {
-			if !sel.matchesTerms(&ent.Response{Comment: &comment}) {
+			if !finds(&sel, comment) {
 				continue
 			}
 			for _, term := range sel.terms {
@@ -37,6 +37,10 @@ func FuzzTerms(f *testing.F) {
 					t.Errorf("%q finds %q, which lacks %q", said, comment, term)
 				}
 				for _, hint := range hints(term) {
+					small := []byte(comment)
+					if lowerASCII(small); string(small) != asciiLower(strings.ToValidUTF8(comment, "")) && utf8.ValidString(comment) {
+						t.Errorf("%q becomes %q", comment, small)
+					}
 					if !strings.Contains(asciiLower(comment), hint) {
 						t.Errorf("a database that folds ASCII alone does not find %q in %q", hint, comment)
 					}
@@ -44,6 +48,11 @@ func FuzzTerms(f *testing.F) {
 			}
 		}
 	})
+}
+
+func finds(sel *Selection, comment string) bool {
+	holds, _ := sel.holdsTerms(search.Folded(comment))
+	return holds
 }
 
 func asciiLower(text string) string {

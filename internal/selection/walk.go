@@ -48,8 +48,9 @@ type walk struct {
 
 	// campaigns are the selection's, each once and in order; nil where all are.
 	campaigns []uuid.UUID
-	// hints have to be in a comment that holds the terms.
-	hints  []looksFor
+	// hints have to be in a comment that holds the terms, each once; small is where they are looked for.
+	hints  [][]byte
+	small  []byte
 	walked int
 	// query is for the index, where it is not asked yet, or not for all that it may propose, and indexed the way that it has
 	// shown; nil where it has none.
@@ -166,7 +167,9 @@ func newWalk(sel *Selection, db *store.DB, contact uuid.UUID, order *Order) *wal
 	k := &walk{sel: sel, db: db, contact: contact, order: order, campaigns: distinct(sel.Campaigns)}
 	for _, term := range sel.terms {
 		for _, hint := range hints(term) {
-			k.hints = append(k.hints, looksFor(hint))
+			if !slices.ContainsFunc(k.hints, func(h []byte) bool { return string(h) == hint }) {
+				k.hints = append(k.hints, []byte(hint))
+			}
 		}
 	}
 	return k
@@ -1011,12 +1014,25 @@ func (k *walk) passes(r *looked, s stretch) bool {
 	if len(sel.terms) == 0 {
 		return true
 	}
-	k.unpaid += float64(len(r.comment)) / rate.SearchedBytesPerPoint
-	if slices.ContainsFunc(k.hints, func(h looksFor) bool { return !h.in(r.comment) }) {
-		return false
+	// Bytes are paid for each time that they are gone through. The first hint is within what they cost at all.
+	again := float64(len(r.comment)) / rate.SearchedBytesPerPoint
+	k.unpaid += again
+	if len(k.hints) > 0 {
+		k.small = append(k.small[:0], r.comment...)
+		lowerASCII(k.small)
 	}
-	k.unpaid += rate.PassPrice / 2 // it takes about half as long again
-	return sel.holdsTerms(string(r.comment))
+	for i, hint := range k.hints {
+		if i > 0 {
+			k.unpaid += again
+		}
+		if !bytes.Contains(k.small, hint) {
+			return false
+		}
+	}
+	said, points := search.Fold(string(r.comment))
+	holds, more := sel.holdsTerms(said)
+	k.unpaid += rate.PassPrice/2 + points + more // a short one takes about half as long again as its row
+	return holds
 }
 
 // shown is the variant; nil where there is none.
