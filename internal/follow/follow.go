@@ -701,7 +701,7 @@ type stopwatch struct {
 // watch starts a stopwatch for what is done in the context that it gives.
 func watch(ctx context.Context, limit time.Duration) (context.Context, *stopwatch) {
 	ctx, cancel := context.WithCancel(ctx)
-	return ctx, &stopwatch{limit: limit, since: time.Now(), end: time.AfterFunc(limit, cancel)}
+	return ctx, &stopwatch{limit: limit, since: time.Now(), end: flight.After(limit, cancel, func(*flight.Fault) {})}
 }
 
 func (w *stopwatch) stop() {
