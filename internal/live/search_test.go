@@ -6,12 +6,16 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/search"
 	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/tail"
+	"github.com/zeroten/zeroten/internal/trait"
 )
 
 // dear is a comment that takes long to fold.
@@ -99,3 +103,51 @@ func TestCatchingUpPaysForFolding(t *testing.T) {
 }
 
 var errNoMore = errors.New("no more")
+
+// What a token pays for catching up does not tell of comments that are not visible to it: these are not even folded.
+func TestHiddenCommentsAreNotPaidFor(t *testing.T) {
+	each(t, roomy, func(w *world) {
+		t := w.t
+		w.define("plan", trait.Text)
+		gold, _ := w.save("Gold", plan("gold"))
+		mine, err := id.Campaign.Parse(w.campaign)
+		if err != nil {
+			t.Fatal(err)
+		}
+		record := func(n int, plan, comment string) {
+			items := make([]feedback.Recording, n)
+			for i := range items {
+				items[i] = w.recording()
+				items[i].Traits, items[i].Comment = trait.Values{"plan": plan}, &comment
+			}
+			w.recordAll(items...)
+		}
+		price := func(n auth.Narrowing) (paid int) {
+			ctx := auth.With(t.Context(), auth.Caller{Tenant: w.tenant, Scopes: []auth.Scope{auth.Read}, Token: true, Narrowing: n})
+			ctx = rate.WithSpender(ctx, func(n int) error { paid += n; return nil }, true)
+			s := w.subscribe(ctx, selection.Filter{Search: new("ξψ")}, new(int64))
+			w.next(s)
+			s.Close() // what comes from now on is not counted
+			return paid
+		}
+		record(3, "gold", dear)
+		other := w.open("Another")
+		for name, n := range map[string]auth.Narrowing{"segment": {Segment: gold}, "campaign": {Campaigns: []uuid.UUID{mine}}} {
+			record(1, "gold", "ξψ")
+			before := price(n)
+			_, each := search.Fold(dear)
+			if float64(before) < 3*each {
+				t.Errorf("%s: %d points are paid for 3 comments, each is %v", name, before, each)
+			}
+			own := w.campaign
+			if name == "campaign" {
+				w.campaign = other
+			}
+			record(5, "tin", dear)
+			w.campaign = own
+			if after := price(n); after != before {
+				t.Errorf("%s: %d points are paid, and %d with what is hidden", name, before, after)
+			}
+		}
+	})
+}
