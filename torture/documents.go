@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -247,6 +248,7 @@ type writer struct {
 	schema  *ast.Schema
 	ids     map[string][]string // by prefix
 	quiet   []string
+	long    string
 	busy    string // the day
 	callers []caller
 	// For the document at hand:
@@ -362,6 +364,24 @@ func (w *writer) fill(ctx context.Context, h *house, responses int) error {
 		}
 		w.ids["resp"] = append(w.ids["resp"], recorded.RecordResponses.Responses[0].ID)
 	}
+	long, err := create("Long comments")
+	if err != nil {
+		return err
+	}
+	w.long = long
+	for from := 0; from < len(longComments())*longTimes; from += 20 {
+		batch := make([]map[string]any, 20)
+		for i := range batch {
+			batch[i] = map[string]any{
+				"campaign": w.long, "score": w.IntN(11), "comment": longComments()[(from+i)%len(longComments())](from + i),
+				"respondedAt": now.AddDate(0, 0, -largeDays-w.IntN(100)).UTC().Format(time.RFC3339),
+			}
+		}
+		if err := h.must(ctx, at, `mutation ($i: RecordResponsesInput!) { recordResponses(input: $i) { recorded } }`,
+			map[string]any{"i": map[string]any{"responses": batch}}, new(any)); err != nil {
+			return err
+		}
+	}
 	for i := range 8 {
 		var made struct {
 			CreateSegment struct{ Segment struct{ ID string } }
@@ -403,6 +423,7 @@ func (w *writer) fill(ctx context.Context, h *house, responses int) error {
 	old := w.ids["camp"][asked:]
 	for name, narrowing := range map[string]string{
 		"two small campaigns": fmt.Sprintf(`campaigns: [%q, %q]`, old[0], old[1]),
+		"long comments":       fmt.Sprintf(`campaigns: [%q]`, w.long),
 		"two campaigns":       fmt.Sprintf(`campaigns: [%q, %q]`, w.ids["camp"][0], w.ids["camp"][1]), "a segment": fmt.Sprintf(`segment: %q`, w.ids["seg"][0]),
 		"one in nine": fmt.Sprintf(`segment: %q`, w.ids["seg"][1]), "a few people": fmt.Sprintf(`segment: %q`, w.ids["seg"][2]), "one in sixty": fmt.Sprintf(`segment: %q`, w.ids["seg"][3]), "the first people": fmt.Sprintf(`segment: %q`, w.ids["seg"][4]),
 	} {
@@ -414,6 +435,33 @@ func (w *writer) fill(ctx context.Context, h *house, responses int) error {
 	}
 	slices.SortStableFunc(w.callers, func(a, b caller) int { return cmp.Compare(a.name, b.name) })
 	return nil
+}
+
+// longTimes is how many comments there are of each kind of long ones.
+const longTimes = 40
+
+// longComments write comments that take long to compare, or to find in the index by the beginnings of their words, each of
+// some 10,000 characters: those that are composed otherwise than they are compared, those of other letters than ASCII's, and
+// words that no other comment has.
+func longComments() []func(i int) string {
+	again := func(text string) func(int) string {
+		return func(i int) string {
+			return strings.Repeat(text, 9_900/utf8.RuneCountInString(text)) + strconv.Itoa(i)
+		}
+	}
+	words := func(begin string) func(int) string {
+		return func(i int) string {
+			var b strings.Builder
+			for n := range 1_400 {
+				fmt.Fprintf(&b, "%s%c%c ", begin, 0xac00+i, 0xac00+n)
+			}
+			return b.String()
+		}
+	}
+	return []func(int) string{
+		again("\u0958"), again("o\u0323\u0302"), again("\u1112\u1161\u11ab"), again("\uf900"), again("Ж"), again("好"), again("😀"), again("“"),
+		words("wxya"), words("qrsa"),
+	}
 }
 
 // contactName is the name of the contact of the i-th answer. One of three is long, of other letters than ASCII's.
@@ -503,6 +551,11 @@ func (w *writer) hard() []written {
 		`a#: responses(first: 1, filter: { search: "it is sl on da ni" }, orderBy: { field: SCORE }) { totalCount nodes { id } }`,
 		`a#: responses(first: @, filter: { search: "noon night" }) { totalCount nodes { id } }`,
 		`a#: responses(first: @, filter: { search: "on-a ni no" }) { nodes { id } }`,
+		`a#: responses(first: 1, filter: { search: "ξψ#" }) { nodes { id } }`,
+		`a#: responses(first: 1, filter: { search: "ξψ#", campaigns: [` + strconv.Quote(w.long) + `] }) { nodes { id } }`,
+		`a#: responses(first: @, filter: { search: "\"\"'#" , campaigns: [` + strconv.Quote(w.long) + `] }) { totalCount }`,
+		`a#: responses(first: 1, filter: { search: "wxya qrsa" }) { nodes { id } }`,
+		`a#: responses(first: 1, filter: { search: "qrsa #wx", campaigns: [` + strconv.Quote(w.long) + `] }) { totalCount }`,
 	} {
 		for _, n := range []int{1, 2, 4, 8, 15} {
 			documents = append(documents, written{text: "{" + many(n, field) + " }"})

@@ -660,7 +660,9 @@ func (r *Runner) step(ctx context.Context, o *owned) (more bool, err error) {
 	if most == 1 {
 		limit = onePatience
 	}
-	within, w := watch(ctx, limit)
+	within, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w := watch(limit, cancel)
 	more, err = r.some(within, w, o, most)
 	w.stop()
 	o.took = w.spent
@@ -691,17 +693,16 @@ func next(most int, took time.Duration) int {
 	return most
 }
 
-// stopwatch tells how long somebody is at work, and ends that after a limit.
+// stopwatch tells how long somebody is at work, and calls an end to that after a limit.
 type stopwatch struct {
 	limit, spent time.Duration
 	since        time.Time // zero while it stands still
 	end          *time.Timer
 }
 
-// watch starts a stopwatch for what is done in the context that it gives.
-func watch(ctx context.Context, limit time.Duration) (context.Context, *stopwatch) {
-	ctx, cancel := context.WithCancel(ctx)
-	return ctx, &stopwatch{limit: limit, since: time.Now(), end: flight.After(limit, cancel, func(*flight.Fault) {})}
+// watch starts a stopwatch.
+func watch(limit time.Duration, end func()) *stopwatch {
+	return &stopwatch{limit: limit, since: time.Now(), end: flight.After(limit, end, func(*flight.Fault) {})}
 }
 
 func (w *stopwatch) stop() {
