@@ -459,7 +459,7 @@ func longComments() []func(i int) string {
 		}
 	}
 	return []func(int) string{
-		again("\u0958"), again("o\u0323\u0302"), again("\u1112\u1161\u11ab"), again("\uf900"), again("Ж"), again("好"), again("😀"), again("“"),
+		again("\u0958"), again("o\u0323\u0302"), again("\u1112\u1161\u11ab"), again("\uf900"), again("Ж"), again("\u597d"), again("😀"), again("“"),
 		words("wxya"), words("qrsa"),
 	}
 }
