@@ -84,7 +84,7 @@ type Kind struct {
 	Bare bool
 	// Take is given the next entries of the follower's log, one or more, in a context of the tenant and outside of any
 	// transaction. It returns what is to be done for them in the one that moves the position on; nil is nothing. Where it
-	// or that fails, or takes seconds, nothing has happened, and the same entries come again, fewer of them or more, perhaps
+	// or that fails, or takes too long, nothing has happened, and the same entries come again, fewer of them or more, perhaps
 	// in another process: what must not fail for ever succeeds with one. Where that returns ErrUnfinished they come again, too,
 	// but what was done has taken effect. It is called for one portion of a follower's entries after the other.
 	//
@@ -115,8 +115,8 @@ type Runner struct {
 	slots chan struct{}
 	// paces has a slot for each kind with a share, which is taken for as long as a turn and the rest after it take.
 	paces map[string]chan struct{}
-	// several is severalPatience but in tests.
-	several time.Duration
+	// several and one are severalPatience and onePatience but in tests.
+	several, one time.Duration
 
 	ctx     context.Context // until Close
 	cancel  context.CancelFunc
@@ -165,7 +165,7 @@ func NewRunner(db *store.DB, from *tail.Tail, cfg Config) *Runner {
 	}
 	r := &Runner{
 		db: db, tail: from, cfg: cfg, me: uuid.New(), kinds: map[string]Kind{}, slots: make(chan struct{}, atOnce),
-		paces: map[string]chan struct{}{}, several: severalPatience, owned: map[Follower]*owned{},
+		paces: map[string]chan struct{}{}, several: severalPatience, one: onePatience, owned: map[Follower]*owned{},
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r
@@ -658,7 +658,7 @@ func (r *Runner) step(ctx context.Context, o *owned) (more bool, err error) {
 	r.mu.Unlock()
 	limit := r.several
 	if most == 1 {
-		limit = onePatience
+		limit = r.one
 	}
 	within, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -682,12 +682,13 @@ func (r *Runner) step(ctx context.Context, o *owned) (more bool, err error) {
 	return more, err
 }
 
-// next is how many entries to take after as many took so long.
+// next is how many entries to take after as many took so long. Few are not made fewer, since it may be that the database takes as
+// long for one, to commit or to answer at all: then nothing would ever get on.
 func next(most int, took time.Duration) int {
 	switch {
-	case took > portionAim:
-		return max(1, int(float64(most)*float64(portionAim)/float64(took)))
-	case took < portionAim/2:
+	case took > portionAim && most > firstPortion:
+		return max(firstPortion, int(float64(most)*float64(portionAim)/float64(took)))
+	case took < portionAim/2, took < portionAim && most < firstPortion:
 		return min(2*most, maxPortion)
 	}
 	return most

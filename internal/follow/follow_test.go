@@ -948,8 +948,13 @@ func TestNext(t *testing.T) {
 		{maxPortion - 1, time.Millisecond, maxPortion},
 		{maxPortion, time.Millisecond, maxPortion},
 		{100, portionAim, 100},
-		{100, 10 * portionAim, 10},
-		{100, time.Hour, 1},
+		{100, 2 * portionAim, 50},
+		{100, time.Hour, firstPortion},
+		{firstPortion, portionAim - 1, firstPortion},
+		// What takes as long whatever is done must not keep it at one.
+		{firstPortion, 2 * portionAim, firstPortion},
+		{1, portionAim - 1, 2},
+		{firstPortion - 1, portionAim - 1, 2 * (firstPortion - 1)},
 		{1, time.Hour, 1},
 	} {
 		if got := next(test.most, test.took); got != test.want {
@@ -1024,6 +1029,15 @@ func TestTooLong(t *testing.T) {
 				t.Fatalf("after %d at once it is at %d, and %d come next, more: %t, %v", test.portion, o.position, o.portion, more, err)
 			}
 		}
+		k.Take = func(ctx context.Context, _ Follower, _ []*feedback.Entry) (func(*store.Tx) error, error) {
+			<-ctx.Done()
+			return nil, errors.New("something else")
+		}
+		o.take, o.portion, r.one = k.Take, 1, time.Millisecond
+		_, err := r.step(o.ctx, o)
+		if want := "an entry took more than 1ms: context deadline exceeded: "; err == nil || !strings.HasPrefix(err.Error(), want) || o.position != 2 {
+			t.Errorf("at %d: %v, want %s", o.position, err, want)
+		}
 	})
 }
 
@@ -1063,11 +1077,12 @@ func TestWaitingIsNoWork(t *testing.T) {
 // What was written is done when it is committed, which takes its time on a slow disk.
 func TestCommitIsWork(t *testing.T) {
 	w := newWorld(t, storetest.Open(t, storetest.SQLite(t)))
-	w.record(2*firstPortion, "ann")
+	w.record(3*firstPortion, "ann")
 	r := still(w.process(indexing("index", true)))
 	w.tick(r)
 	o := r.owned[Follower{Tenant: w.tenant, Kind: "index"}]
 	const slow = 2 * portionAim
+	r.several, o.portion = time.Minute, 2*firstPortion
 	conn, err := w.db.Writer.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -1085,7 +1100,7 @@ func TestCommitIsWork(t *testing.T) {
 	if more, err := r.step(o.ctx, o); err != nil || !more {
 		t.Fatal(more, err)
 	}
-	if o.took < slow || o.portion >= firstPortion {
+	if o.took < slow || o.portion >= 2*firstPortion {
 		t.Errorf("it took %v, want %v at least; %d come next", o.took, slow, o.portion)
 	}
 }

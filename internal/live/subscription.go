@@ -203,10 +203,15 @@ func (s *Subscription) take() (e *feedback.Entry, behind bool, err error) {
 	return first.Entry, s.behind, nil
 }
 
+// fits reports whether the queue has room.
+func (s *Subscription) fits(e item) bool {
+	n, b := len(s.queue)-s.head, s.tailer.hub.bounds
+	return n < b.queue && (n == 0 || s.bytes+e.Bytes <= b.queueBytes)
+}
+
 // put appends to the queue, and reports whether there was room.
 func (s *Subscription) put(e item) bool {
-	n, b := len(s.queue)-s.head, s.tailer.hub.bounds
-	if n == b.queue || n > 0 && s.bytes+e.Bytes > b.queueBytes {
+	if !s.fits(e) {
 		return false
 	}
 	if len(s.queue) == cap(s.queue) && s.head > 0 {
@@ -337,10 +342,10 @@ func (s *Subscription) catchUp(ctx context.Context) error {
 			return err
 		}
 	}
+	passed := s.fill(entries, state, t.hub.cfg.Now())
 	if s.pay != nil {
-		_ = s.pay(max(1, len(entries)/rate.RowsPerPoint)) // it is read already
+		_ = s.pay(max(1, passed/rate.RowsPerPoint)) // it is read already
 	}
-	s.fill(entries, state, t.hub.cfg.Now())
 	t.attach(s)
 	return nil
 }
@@ -348,8 +353,8 @@ func (s *Subscription) catchUp(ctx context.Context) error {
 // atOnce is for how many points is searched at most before they are paid.
 const atOnce = 10
 
-// fill takes what passes, as much as there is room for.
-func (s *Subscription) fill(entries []item, state *settings.State, now time.Time) {
+// fill takes what passes, as much as there is room for, and says how many entries it has come past.
+func (s *Subscription) fill(entries []item, state *settings.State, now time.Time) (passed int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer func() {
@@ -360,14 +365,19 @@ func (s *Subscription) fill(entries []item, state *settings.State, now time.Time
 	if s.view != nil {
 		if err := s.view.resolve(state, now); err != nil {
 			s.fail(err)
-			return
+			return 0
 		}
 	}
 	for _, e := range entries {
-		if s.wants(&selection.Offered{Entry: e.Entry}, true) && !s.put(e) {
+		// First, so that nothing is searched that has to be searched again.
+		if !s.fits(e) {
 			break
 		}
+		if s.wants(&selection.Offered{Entry: e.Entry}, true) {
+			s.put(e)
+		}
 		s.position = e.Position
+		passed++
 		if s.settle(atOnce) != nil {
 			break // the rest is read again, once the caller may
 		}
@@ -381,6 +391,7 @@ func (s *Subscription) fill(entries []item, state *settings.State, now time.Time
 		fill := s.fills
 		flight.After(fresh, func() { s.expire(fill) }, flight.Logged(s.tailer.hub.cfg.Log, "live: letting go of what is not taken"))
 	}
+	return passed
 }
 
 // expire lets go of what was not taken of a filling for so long, since nobody tells who is behind what is deleted.

@@ -318,7 +318,8 @@ func sparse(ctx context.Context, db *store.DB, q *Query, times int, pay func(poi
 			defer rows.Close()
 			words, different, paid := 0, 0, 0.0
 			owed := func() error {
-				points := float64(words)/rate.GatheredPerPoint + float64(different)/rate.DifferentPerPoint - paid
+				// One word that nearly everybody says is more than all that is gathered.
+				points := float64(min(words, times*maxGathered))/rate.GatheredPerPoint + float64(different)/rate.DifferentPerPoint - paid
 				paid += points
 				return pay(points)
 			}

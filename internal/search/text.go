@@ -61,6 +61,9 @@ func Fold(text string) (folded string, points float64) {
 // Nothing composes beyond a character that is firm, so a text can be cut up before each of them. What is between two is composed
 // if all of its characters are, and no two of them are marks, which might be in another order.
 func composed(text string) (normal string, loose int) {
+	if !utf8.ValidString(text) { // then what is one character may depend on where the text ends
+		return norm.NFC.String(text), len(text)
+	}
 	is := &known().is
 	var out []byte
 	done, border, marked := 0, 0, false

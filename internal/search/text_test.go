@@ -42,7 +42,7 @@ func oddTexts() *rapid.Generator[string] {
 		rapid.Map(rapid.Rune(), func(r rune) string { return string(r) }),
 		rapid.Map(rapid.RuneFrom(nil, unicode.M), func(r rune) string { return string(r) }),
 		rapid.Map(rapid.SampledFrom(oddities), func(r rune) string { return strings.Repeat(string(r), 35) }),
-		rapid.SampledFrom([]string{"\xff", "\xe2", "\xe2\x84", "\xcc", "Word ", "x", "\x80"}),
+		rapid.SampledFrom([]string{"\xff", "\xf1", "\xe2", "\xe2\x84", "\xcc", "Word ", "x", "\x80"}),
 	)
 	return rapid.Map(rapid.SliceOfN(piece, 0, 12), func(all []string) string { return strings.Join(all, "") })
 }
