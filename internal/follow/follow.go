@@ -52,6 +52,8 @@ const (
 	// maxRest is how long all followers of a kind with a share rest at most after a portion; what it took more, its own follower
 	// rests.
 	maxRest = 2 * time.Second
+	// busiest is how many times its length a rest is made longer at most while others write to SQLite.
+	busiest = 10
 	// patience is how long a statement of the runner's own may take, and maxBackoff how long it waits at most to try
 	// again what is not expected to pass.
 	patience   = 10 * time.Second
@@ -572,13 +574,14 @@ func (r *Runner) work(o *owned) {
 			if !store.MayPass(err) {
 				wait = min(wait<<min(failures, 10), maxBackoff)
 			}
-			pause(o.ctx, max(wait, left))
+			pause(o.ctx, wait)
+			r.rest(o.ctx, left-wait)
 			continue
 		}
 		r.mu.Lock()
 		o.failing = false
 		r.mu.Unlock()
-		pause(o.ctx, left)
+		r.rest(o.ctx, left)
 		if failures = 0; more {
 			continue
 		}
@@ -626,14 +629,14 @@ func (r *Runner) turn(o *owned) (more bool, left time.Duration, err error) {
 	if !more && err == nil && o.position == before {
 		return more, 0, nil
 	}
-	together, left := rest(o.share, o.took)
-	pause(r.ctx, together) // also where it belongs to others now
+	together, left := due(o.share, o.took)
+	r.rest(r.ctx, together) // also where it belongs to others now
 	return more, left, err
 }
 
-// rest is how long to leave the machine to others after what took so long: all of the kind together, and then the follower
+// due is how long to leave the machine to others after what took so long: all of the kind together, and then the follower
 // alone.
-func rest(share float64, took time.Duration) (together, alone time.Duration) {
+func due(share float64, took time.Duration) (together, alone time.Duration) {
 	all := time.Duration(float64(took) * (1/share - 1))
 	together = min(all, maxRest)
 	return together, all - together
@@ -837,9 +840,24 @@ func (r *Runner) Lags(ctx context.Context) (map[string]Lag, error) {
 	return lags, nil
 }
 
+// rest pauses for so long, not counting while others write.
+func (r *Runner) rest(ctx context.Context, d time.Duration) {
+	idle(d, r.db.Wrote, func(d time.Duration) { pause(ctx, d) })
+}
+
+// idle pauses until nobody wrote for d in all, by how long anybody wrote before and after, or for 1+busiest times d. SQLite's
+// writer is one: who records would find it a follower's for as much longer as his own writing made a rest of d shorter for him.
+func idle(d time.Duration, wrote func() time.Duration, pause func(time.Duration)) {
+	for most := busiest * d; d > time.Millisecond; most -= d {
+		before := wrote()
+		pause(d)
+		d = min(wrote()-before, most)
+	}
+}
+
 // pause waits, or until the context ends.
 func pause(ctx context.Context, d time.Duration) {
-	if d == 0 {
+	if d <= 0 {
 		return
 	}
 	t := time.NewTimer(d)

@@ -930,9 +930,31 @@ func TestRest(t *testing.T) {
 		{0.5, 30 * time.Second, maxRest, 30*time.Second - maxRest},
 		{0.1, 30 * time.Second, maxRest, 270*time.Second - maxRest},
 	} {
-		together, alone := rest(test.share, test.took)
+		together, alone := due(test.share, test.took)
 		if together, alone = together.Round(time.Millisecond), alone.Round(time.Millisecond); together != test.together || alone != test.alone {
 			t.Errorf("after %v of a share of %g all rest for %v and it for %v more, want %v and %v", test.took, test.share, together, alone, test.together, test.alone)
+		}
+	}
+}
+
+// A rest is as much longer as others write meanwhile, who cannot while a follower does, and not without end.
+func TestIdle(t *testing.T) {
+	for _, test := range []struct {
+		writing float64 // which part of the time
+		want    time.Duration
+	}{
+		{0, time.Second},
+		{0.5, 2 * time.Second},
+		{0.75, 4 * time.Second},
+		{1, (1 + busiest) * time.Second},
+	} {
+		var now, wrote time.Duration
+		idle(time.Second, func() time.Duration { return wrote }, func(d time.Duration) {
+			now += d
+			wrote += time.Duration(float64(d) * test.writing)
+		})
+		if now.Round(10*time.Millisecond) != test.want {
+			t.Errorf("where others write for %g of the time a rest of a second takes %v, want %v", test.writing, now, test.want)
 		}
 	}
 }

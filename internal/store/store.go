@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -60,6 +61,8 @@ type DB struct {
 	// turns has room for one who writes: SQLite has one writer, and those who wait for it are served in the order in
 	// which they came. It is nil on PostgreSQL.
 	turns chan struct{}
+	// wrote is for how long they held theirs, in nanoseconds.
+	wrote *atomic.Int64
 	// scans has room for as many statements as may read on through many rows at once, and moments for as many as may be read
 	// at once. now is the database that moment, a transaction, is of; both are nil of all but what At gives.
 	scans   *room
@@ -167,7 +170,7 @@ func openSQLite(path string, opts Options) (*DB, error) {
 	// Each SQLite connection has a page cache of its own, and two cores hardly feed more than these.
 	reader.SetMaxOpenConns(min(opts.MaxConns-1, 8))
 	reader.SetMaxIdleConns(min(opts.MaxConns-1, 8))
-	db := &DB{Dialect: SQLite, Reader: reader, Writer: writer, file: path, turns: make(chan struct{}, 1)}
+	db := &DB{Dialect: SQLite, Reader: reader, Writer: writer, file: path, turns: make(chan struct{}, 1), wrote: &atomic.Int64{}}
 	if !opts.Volatile {
 		db.forgetter = newForgetter(path, db.turn, opts.HeldUp)
 	}
@@ -282,10 +285,23 @@ func (db *DB) turn(ctx context.Context) (done func(), err error) {
 	}
 	select {
 	case db.turns <- struct{}{}: // a channel serves in order, where database/sql's pool picks anybody
-		return func() { <-db.turns }, nil
+		began := time.Now()
+		return func() {
+			db.wrote.Add(int64(time.Since(began)))
+			<-db.turns
+		}, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("waiting for a turn to write: %w", context.Cause(ctx))
 	}
+}
+
+// Wrote is for how long this process has written to a SQLite database since it opened it: nobody else can meanwhile. On
+// PostgreSQL, where all write at once, it is zero.
+func (db *DB) Wrote() time.Duration {
+	if db.turns == nil {
+		return 0
+	}
+	return time.Duration(db.wrote.Load())
 }
 
 // within is a driver whose transactions are the one that it is in: ent begins one to update a single row.
