@@ -8,8 +8,10 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -18,6 +20,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/zeroten/zeroten/graph/limit"
 	"github.com/zeroten/zeroten/graph/wire"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
@@ -202,7 +205,32 @@ func (e *Engine) rootField(ctx context.Context, next graphql.RootResolver) graph
 	if graphql.GetOperationContext(ctx).Operation.Operation == ast.Mutation {
 		ctx = e.Remember(ctx)
 	}
-	return next(ctx)
+	result := next(ctx)
+	if m := limit.MeterOf(ctx); m.Long() > largeAnswer && result != graphql.Null {
+		return large{result, m}
+	}
+	return result
+}
+
+// largeAnswer is from how many bytes of long texts on an answer's room is made at once.
+const largeAnswer = 64 << 10
+
+// large is what a root field found where the answer has long texts: the buffer that it is written to gets room for all of them,
+// and is not copied and copied again as it grows, which took longer than all else.
+type large struct {
+	graphql.Marshaler
+
+	meter *limit.Meter
+}
+
+func (l large) MarshalGQL(w io.Writer) {
+	if b, ok := w.(*bytes.Buffer); ok {
+		texts := int(l.meter.Long())
+		if more := texts + texts/8 - b.Len(); more > b.Available() { // an eighth for their names and quotes
+			b.Grow(more)
+		}
+	}
+	l.Marshaler.MarshalGQL(w)
 }
 
 func recovered(_ context.Context, p any) error {

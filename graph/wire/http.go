@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -388,7 +389,8 @@ func (x *exchange) answerList(list gqlerror.List, status int) {
 		x.streamErrors(list)
 		return
 	}
-	x.write(status, list, encodeErrors(list))
+	head, _, tail := encode(&graphql.Response{Errors: list})
+	x.write(status, list, head, nil, tail)
 }
 
 // answer answers with the result of an operation that was executed.
@@ -408,18 +410,23 @@ func (x *exchange) answer(response *graphql.Response) {
 			}
 		}
 	}
-	x.write(status, response.Errors, Encode(response))
+	head, data, tail := encode(response)
+	x.write(status, response.Errors, head, data, tail)
 }
 
-// write writes a result as JSON.
-func (x *exchange) write(status int, list gqlerror.List, body []byte) {
+// write writes a result as JSON, which is in parts.
+func (x *exchange) write(status int, list gqlerror.List, parts ...[]byte) {
 	header := x.w.Header()
 	media := mediaJSON
 	if x.media == mediaGraphQL {
 		media = mediaGraphQL
 	}
 	header.Set("Content-Type", media+"; charset=utf-8")
-	header.Set("Content-Length", strconv.Itoa(len(body)))
+	length := 0
+	for _, part := range parts {
+		length += len(part)
+	}
+	header.Set("Content-Length", strconv.Itoa(length))
 	switch {
 	case status == http.StatusUnauthorized:
 		header.Set("WWW-Authenticate", "Bearer")
@@ -427,7 +434,9 @@ func (x *exchange) write(status int, list gqlerror.List, body []byte) {
 		header.Set("Retry-After", strconv.Itoa(retryAfter(list)))
 	}
 	x.w.WriteHeader(status)
-	_, _ = x.w.Write(body) // nobody is left to be told that this failed
+	for _, part := range parts {
+		_, _ = x.w.Write(part) // nobody is left to be told that this failed
+	}
 }
 
 // statusOf is the status that an error of this code calls for where nothing was executed.
@@ -485,9 +494,12 @@ func isNull(data json.RawMessage) bool {
 
 // Encode writes a result as JSON: without data where nothing was executed, and with so many errors at most as may be
 // shown.
-func Encode(response *graphql.Response) []byte {
+func Encode(response *graphql.Response) []byte { return slices.Concat(encode(response)) }
+
+// encode is Encode in three parts, the second of which is the data as they are: there may be 16 MiB of them, and to copy these
+// takes longer than to write them.
+func encode(response *graphql.Response) (head, data, tail []byte) {
 	var b bytes.Buffer
-	b.Grow(len(response.Data) + 256)
 	b.WriteByte('{')
 	if list := shownErrors(response.Errors); len(list) > 0 {
 		b.WriteString(`"errors":`)
@@ -498,17 +510,17 @@ func Encode(response *graphql.Response) []byte {
 			b.WriteByte(',')
 		}
 		b.WriteString(`"data":`)
-		if len(response.Data) == 0 {
-			b.WriteString("null")
+		if data = response.Data; len(data) == 0 {
+			data = []byte("null")
 		}
-		b.Write(response.Data)
 	}
+	end := b.Len()
 	if len(response.Extensions) > 0 {
 		b.WriteString(`,"extensions":`)
 		encodeValue(&b, response.Extensions)
 	}
 	b.WriteByte('}')
-	return b.Bytes()
+	return b.Bytes()[:end], data, b.Bytes()[end:]
 }
 
 // encodeErrors writes the result of an operation that was not executed.
