@@ -173,7 +173,7 @@ const (
 	// are not ASCII cost one more for WidePerPoint, since they take 4 to 9 ns, and those that have to be composed one more
 	// for LoosePerPoint, at 35 to 120 ns.
 	FoldedPerPoint = 64 << 10
-	WidePerPoint   = 32 << 10
+	WidePerPoint   = 24 << 10
 	LoosePerPoint  = 1_750
 	// FoldedBytesPerPoint is how many bytes of long names cost a point that are compared without regard to capitals, see
 	// page.FoldedBytes: each takes 7 to 26 ns.
