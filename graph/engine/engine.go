@@ -200,7 +200,8 @@ func (e *Engine) open(ctx context.Context, op *graphql.OperationContext) *graphq
 	return &graphql.Response{Errors: graphql.GetErrors(ctx)}
 }
 
-// rootField runs around each root field: what the mutation before this one changed must not be remembered.
+// rootField runs around each root field: what the mutation before this one changed must not be remembered, and what has long
+// texts is given room.
 func (e *Engine) rootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
 	if graphql.GetOperationContext(ctx).Operation.Operation == ast.Mutation {
 		ctx = e.Remember(ctx)
@@ -215,8 +216,8 @@ func (e *Engine) rootField(ctx context.Context, next graphql.RootResolver) graph
 // largeAnswer is from how many bytes of long texts on an answer's room is made at once.
 const largeAnswer = 64 << 10
 
-// large is what a root field found where the answer has long texts: the buffer that it is written to gets room for all of them,
-// and is not copied and copied again as it grows, which took longer than all else.
+// large is what a root field found where the operation found long texts: the buffer that it is written to gets room for all of
+// these at once, and is not copied again and again as it grows, which took longer than all else.
 type large struct {
 	graphql.Marshaler
 
@@ -226,7 +227,7 @@ type large struct {
 func (l large) MarshalGQL(w io.Writer) {
 	if b, ok := w.(*bytes.Buffer); ok {
 		texts := int(l.meter.Long())
-		if more := texts + texts/8 - b.Len(); more > b.Available() { // an eighth for their names and quotes
+		if more := texts + texts/8 - b.Len(); more > b.Available() { // an eighth for names, quotes and what is escaped; with more it grows
 			b.Grow(more)
 		}
 	}

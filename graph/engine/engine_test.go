@@ -26,7 +26,7 @@ func TestLargeAnswers(t *testing.T) {
 		}
 	}
 	e := new(Engine)
-	write := func(found ...string) graphql.Marshaler {
+	write := func(large bool, found ...string) graphql.Marshaler {
 		return e.rootField(ctx, func(context.Context) graphql.Marshaler {
 			return graphql.WriterFunc(func(w io.Writer) {
 				b := w.(*bytes.Buffer)
@@ -34,20 +34,20 @@ func TestLargeAnswers(t *testing.T) {
 				for _, text := range found {
 					graphql.MarshalString(text).MarshalGQL(w)
 				}
-				if len(found) > 1 && b.Cap() != before {
+				if large && b.Cap() != before {
 					t.Errorf("the buffer grew from %d to %d bytes while it was written to", before, b.Cap())
 				}
 			})
 		})
 	}
-	small := write("a few words")
+	small := write(false, "a few words")
 	if _, made := small.(large); made {
 		t.Error("room is made for a small answer")
 	}
 	long()
-	first := write(text, "and", "few", "more")
+	first := write(true, text, "and", "few", "more")
 	long()
-	second := write(text, "and", "few", "more")
+	second := write(true, text, "and", "few", "more")
 	var b bytes.Buffer
 	for _, root := range []graphql.Marshaler{small, first, second} {
 		root.MarshalGQL(&b)

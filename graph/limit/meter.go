@@ -31,7 +31,7 @@ const (
 	// longText is what it takes for a text to be counted.
 	longText = 200
 	// bytesPerCost is how many bytes of long texts cost 1: 16 MiB of them, which is all that there may be, took torture 30 to
-	// 180 ms, 60 in the median; their memory is dearer.
+	// 180 ms, 60 in the median. What they take besides is memory, until their client has read them.
 	bytesPerCost = 24 << 10
 )
 

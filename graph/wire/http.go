@@ -389,8 +389,7 @@ func (x *exchange) answerList(list gqlerror.List, status int) {
 		x.streamErrors(list)
 		return
 	}
-	head, _, tail := encode(&graphql.Response{Errors: list})
-	x.write(status, list, head, nil, tail)
+	x.write(status, list, encodeErrors(list))
 }
 
 // answer answers with the result of an operation that was executed.
@@ -496,8 +495,8 @@ func isNull(data json.RawMessage) bool {
 // shown.
 func Encode(response *graphql.Response) []byte { return slices.Concat(encode(response)) }
 
-// encode is Encode in three parts, the second of which is the data as they are: there may be 16 MiB of them, and to copy these
-// takes longer than to write them.
+// encode is Encode in three parts, the second of which is the data as they are: there may be some 16 MiB of them, and to copy
+// these takes longer than to write them.
 func encode(response *graphql.Response) (head, data, tail []byte) {
 	var b bytes.Buffer
 	b.WriteByte('{')
@@ -520,7 +519,7 @@ func encode(response *graphql.Response) (head, data, tail []byte) {
 		encodeValue(&b, response.Extensions)
 	}
 	b.WriteByte('}')
-	return b.Bytes()[:end], data, b.Bytes()[end:]
+	return b.Bytes()[:end:end], data, b.Bytes()[end:]
 }
 
 // encodeErrors writes the result of an operation that was not executed.

@@ -295,8 +295,8 @@ func (db *DB) turn(ctx context.Context) (done func(), err error) {
 	}
 }
 
-// Wrote is for how long this process has written to a SQLite database since it opened it: nobody else can meanwhile. On
-// PostgreSQL, where all write at once, it is zero.
+// Wrote is for how long this process has written to a SQLite database since it opened it, when nobody else could, but for what is
+// being written just now. On PostgreSQL, where all write at once, it is zero.
 func (db *DB) Wrote() time.Duration {
 	if db.turns == nil {
 		return 0
