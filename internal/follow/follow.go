@@ -49,11 +49,11 @@ const (
 	// entry tried, and onePatience how long that may, which ends before the lease does, although that was renewed some time
 	// before.
 	severalPatience, onePatience = 2 * portionAim, lease / 2
-	// maxRest is how long all followers of a kind with a share rest at most after a portion, but for what busiest adds; what it
+	// maxRest is how long all followers of a kind with a share rest at most after a portion, but for what maxStretch adds; what it
 	// took more, its own follower rests.
 	maxRest = 2 * time.Second
-	// busiest is by how many times its length a rest becomes longer at most while others write to SQLite.
-	busiest = 10
+	// maxStretch is by how many times its length a rest becomes longer at most while others write to SQLite.
+	maxStretch = 10
 	// patience is how long a statement of the runner's own may take, and maxBackoff how long it waits at most to try
 	// again what is not expected to pass.
 	patience   = 10 * time.Second
@@ -610,8 +610,8 @@ func (r *Runner) failed(o *owned, err error) {
 }
 
 // turn takes one portion, when there is room for it, and then rests where the kind has a share. The kind's pace is kept until
-// that is over, for maxRest and what busiest adds to it at most, so that all followers of it together take no more, and nothing else is kept. After a portion
-// that took so long that this is not enough, left is how long its own follower is to rest yet while others have their turns.
+// that is over, for maxRest and what maxStretch adds to it, so that all followers of it together take no more, and nothing else is.
+// After a portion that took so long that this is not enough, left is how long its own follower rests yet while others take turns.
 func (r *Runner) turn(o *owned) (more bool, left time.Duration, err error) {
 	if o.pace == nil {
 		more, err = r.portion(o)
@@ -845,10 +845,10 @@ func (r *Runner) rest(ctx context.Context, d time.Duration) {
 	idle(d, r.db.Wrote, func(d time.Duration) { pause(ctx, d) })
 }
 
-// idle waits until there was d in which nobody wrote to SQLite, or for 1+busiest times d: a follower that takes a part of the time
+// idle waits until there was d in which nobody wrote to SQLite, or for 1+maxStretch times d: a follower that takes a part of the time
 // is to take it of what those who record leave of the one writer. wrote is for how long anybody has written so far.
 func idle(d time.Duration, wrote func() time.Duration, wait func(time.Duration)) {
-	for most := busiest * d; d > 0; {
+	for most := maxStretch * d; d > 0; {
 		before := wrote()
 		wait(d)
 		if d = min(wrote()-before, most); d < time.Millisecond {

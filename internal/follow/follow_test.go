@@ -946,7 +946,7 @@ func TestIdle(t *testing.T) {
 		{0, time.Second},
 		{0.5, 2 * time.Second},
 		{0.75, 4 * time.Second},
-		{1, (1 + busiest) * time.Second},
+		{1, (1 + maxStretch) * time.Second},
 	} {
 		var now, wrote time.Duration
 		idle(time.Second, func() time.Duration { return wrote }, func(d time.Duration) {
