@@ -71,7 +71,7 @@ const (
 	// watchEvery is how often it is asked whether those who hold a connection open are still let in; with what Keys
 	// believes meanwhile it stays below a second.
 	watchEvery = 400 * time.Millisecond
-	// jobsTimeout is how long jobs may take to stop.
+	// jobsTimeout is how long jobs may take to stop; those that do not are done again later, as if the process had been killed.
 	jobsTimeout = 2 * time.Second
 )
 
@@ -166,7 +166,9 @@ func (a *App) Close() error {
 	if a.jobs != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), jobsTimeout)
 		defer cancel()
-		errs = append(errs, a.jobs.Stop(ctx))
+		if err := a.jobs.Stop(ctx); err != nil {
+			a.log.Warn("jobs are left as they are, to be done again", "error", err.Error())
+		}
 	}
 	if a.Follow != nil {
 		a.Follow.Close()
