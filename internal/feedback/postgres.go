@@ -301,6 +301,7 @@ func (d *postgres) write(ctx context.Context, tenant uuid.UUID, revision int64, 
 		return 0, false, err
 	}
 	args := flushArgs(tenant, revision, p)
+	defer d.db.Writing()()
 	base, ok, err = answered(flush.QueryRowContext(ctx, args...))
 	if store.IsOutdated(err) { // a column has changed: it was not run
 		d.forget(written(p), flush)

@@ -52,8 +52,11 @@ const (
 	// maxRest is how long all followers of a kind with a share rest at most after a portion, but for what maxStretch adds; what it
 	// took more, its own follower rests.
 	maxRest = 2 * time.Second
-	// maxStretch is by how many times its length a rest becomes longer at most while others write to SQLite.
+	// maxStretch is by how many times its length a rest becomes longer at most while others write.
 	maxStretch = 10
+	// lull is for how long a follower with a share leaves news alone, so that it does not work at the very moment at which whoever
+	// recorded waits for the answer and whoever listens for the event, and takes several at once.
+	lull = 200 * time.Millisecond
 	// patience is how long a statement of the runner's own may take, and maxBackoff how long it waits at most to try
 	// again what is not expected to pass.
 	patience   = 10 * time.Second
@@ -80,7 +83,7 @@ type Kind struct {
 	// log. Others are made by Begin.
 	EachTenant bool
 	// Share, where not zero, is which part of the time a process spends on all of its followers of the kind at most, one at a
-	// time: the rest is for others.
+	// time, less while others write, and not before some time after the news: the rest is for others.
 	Share float64
 	// Bare has entries come without their responses, for kinds that read these by themselves.
 	Bare bool
@@ -561,7 +564,10 @@ func (r *Runner) wake(o *owned) {
 
 // work does all that is to be done for a follower.
 func (r *Runner) work(o *owned) {
-	for failures := 0; ; {
+	for failures, news := 0, true; ; {
+		if news {
+			r.gather(o)
+		}
 		more, left, err := r.turn(o)
 		switch {
 		case o.ctx.Err() != nil || errors.Is(err, errLeft):
@@ -582,17 +588,28 @@ func (r *Runner) work(o *owned) {
 		o.failing = false
 		r.mu.Unlock()
 		r.rest(o.ctx, left)
-		if failures = 0; more {
+		if failures, news = 0, !more; more {
 			continue
 		}
 		r.mu.Lock()
-		more, o.again = o.again, false
-		o.working = more
+		again := o.again
+		o.again, o.working = false, again
 		r.mu.Unlock()
-		if !more {
+		if !again {
 			return
 		}
 	}
+}
+
+// gather leaves news alone for a while, where the kind has a share. What else comes meanwhile is taken with it.
+func (r *Runner) gather(o *owned) {
+	if o.pace == nil {
+		return
+	}
+	pause(o.ctx, lull)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o.again = false
 }
 
 // failed notes that a turn failed, and logs it now and then.
@@ -845,8 +862,8 @@ func (r *Runner) rest(ctx context.Context, d time.Duration) {
 	idle(d, r.db.Wrote, func(d time.Duration) { pause(ctx, d) })
 }
 
-// idle waits until there was d in which nobody wrote to SQLite, or for 1+maxStretch times d: a follower that takes a part of the time
-// is to take it of what those who record leave of the one writer. wrote is for how long anybody has written so far.
+// idle waits until there was d in which nobody wrote, or for 1+maxStretch times d: a follower that takes a part of the time is to take
+// it of what those who record leave, of SQLite's one writer, and of the machine. wrote is for how long anybody has written so far.
 func idle(d time.Duration, wrote func() time.Duration, wait func(time.Duration)) {
 	for most := maxStretch * d; d > 0; {
 		before := wrote()

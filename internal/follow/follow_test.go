@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -956,6 +957,27 @@ func TestIdle(t *testing.T) {
 		if now.Round(10*time.Millisecond) != test.want {
 			t.Errorf("where others write for %g of the time a rest of a second takes %v, want %v", test.writing, now, test.want)
 		}
+	}
+}
+
+// News are left alone for a while where a kind has a share, and what else came meanwhile needs no further look; where it has none,
+// somebody waits for them.
+func TestGather(t *testing.T) {
+	for _, test := range []struct {
+		pace  chan struct{}
+		want  time.Duration
+		again bool
+	}{
+		{make(chan struct{}, 1), lull, false},
+		{nil, 0, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			o, began := &owned{ctx: t.Context(), pace: test.pace, again: true}, time.Now()
+			(&Runner{}).gather(o)
+			if took := time.Since(began); took != test.want || o.again != test.again {
+				t.Errorf("with a pace %v it took %v, again %t, want %v and %t", test.pace != nil, took, o.again, test.want, test.again)
+			}
+		})
 	}
 }
 

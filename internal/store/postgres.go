@@ -135,7 +135,7 @@ func openPostgres(address string, opts Options) (*DB, error) {
 	}
 	// One connection listens, one watches; of the others a third writes.
 	conns := opts.MaxConns - 2
-	db := &DB{Dialect: Postgres, Reader: sql.OpenDB(readers), Writer: sql.OpenDB(writers), postgres: cfg, dialer: &dialer{line: line}}
+	db := &DB{Dialect: Postgres, Reader: sql.OpenDB(readers), Writer: sql.OpenDB(writers), postgres: cfg, dialer: &dialer{line: line}, writing: &writing{}}
 	db.Writer.SetMaxOpenConns(conns / 3)
 	db.Writer.SetMaxIdleConns(conns / 3)
 	db.Reader.SetMaxOpenConns(conns - conns/3)

@@ -10,7 +10,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -61,8 +61,8 @@ type DB struct {
 	// turns has room for one who writes: SQLite has one writer, and those who wait for it are served in the order in
 	// which they came. It is nil on PostgreSQL.
 	turns chan struct{}
-	// wrote is for how long they held theirs, in nanoseconds.
-	wrote *atomic.Int64
+	// writing says for how long anybody has written.
+	writing *writing
 	// scans has room for as many statements as may read on through many rows at once, and moments for as many as may be read
 	// at once. now is the database that moment, a transaction, is of; both are nil of all but what At gives.
 	scans   *room
@@ -170,7 +170,7 @@ func openSQLite(path string, opts Options) (*DB, error) {
 	// Each SQLite connection has a page cache of its own, and two cores hardly feed more than these.
 	reader.SetMaxOpenConns(min(opts.MaxConns-1, 8))
 	reader.SetMaxIdleConns(min(opts.MaxConns-1, 8))
-	db := &DB{Dialect: SQLite, Reader: reader, Writer: writer, file: path, turns: make(chan struct{}, 1), wrote: &atomic.Int64{}}
+	db := &DB{Dialect: SQLite, Reader: reader, Writer: writer, file: path, turns: make(chan struct{}, 1), writing: &writing{}}
 	if !opts.Volatile {
 		db.forgetter = newForgetter(path, db.turn, opts.HeldUp)
 	}
@@ -281,13 +281,13 @@ func (db *DB) Write(ctx context.Context, f func(tx *Tx) error) (err error) {
 // turn waits until the caller may write, who says when it is done.
 func (db *DB) turn(ctx context.Context) (done func(), err error) {
 	if db.turns == nil {
-		return func() {}, nil
+		return db.Writing(), nil
 	}
 	select {
 	case db.turns <- struct{}{}: // a channel serves in order, where database/sql's pool picks anybody
-		began := time.Now()
+		wrote := db.Writing()
 		return func() {
-			db.wrote.Add(int64(time.Since(began)))
+			wrote()
 			<-db.turns
 		}, nil
 	case <-ctx.Done():
@@ -295,13 +295,47 @@ func (db *DB) turn(ctx context.Context) (done func(), err error) {
 	}
 }
 
-// Wrote is for how long this process has written to a SQLite database since it opened it, when nobody else could, but for what is
-// being written just now. On PostgreSQL, where all write at once, it is zero.
-func (db *DB) Wrote() time.Duration {
-	if db.turns == nil {
-		return 0
+// Writing is for those who write other than through Write: until done is called the process counts as writing.
+func (db *DB) Writing() (done func()) {
+	db.writing.begin()
+	return db.writing.end
+}
+
+// Wrote is for how long anybody of this process has written since the database was opened, or waited for it to be written;
+// moments in which several did count once.
+func (db *DB) Wrote() time.Duration { return db.writing.time() }
+
+// writing measures for how long there is at least one who writes.
+type writing struct {
+	mu    sync.Mutex
+	n     int
+	since time.Time // when the first of these n began
+	total time.Duration
+}
+
+func (w *writing) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.n++; w.n == 1 {
+		w.since = time.Now()
 	}
-	return time.Duration(db.wrote.Load())
+}
+
+func (w *writing) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.n--; w.n == 0 {
+		w.total += time.Since(w.since)
+	}
+}
+
+func (w *writing) time() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.n > 0 {
+		return w.total + time.Since(w.since)
+	}
+	return w.total
 }
 
 // within is a driver whose transactions are the one that it is in: ent begins one to update a single row.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,7 +11,7 @@ import (
 
 func TestTurnsAreInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		db := &DB{Dialect: SQLite, turns: make(chan struct{}, 1), wrote: new(atomic.Int64)}
+		db := &DB{Dialect: SQLite, turns: make(chan struct{}, 1), writing: &writing{}}
 		first, err := db.turn(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -57,26 +56,39 @@ func TestTurnsAreInOrder(t *testing.T) {
 	})
 }
 
-// TestWrote has turns be held and waited for: those who hold one write, and on PostgreSQL nobody is in the way of others.
+// TestWrote has two write at once: on SQLite one of them waits, and on PostgreSQL the time of both is the same.
 func TestWrote(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		db := &DB{Dialect: SQLite, turns: make(chan struct{}, 1), wrote: new(atomic.Int64)}
-		for range 2 {
-			go func() {
-				done, err := db.turn(t.Context())
-				if err != nil {
-					t.Error(err)
-				}
-				<-time.After(time.Second)
-				done()
-			}()
-		}
-		<-time.After(5 * time.Second)
-		if got := db.Wrote(); got != 2*time.Second {
-			t.Errorf("two who held a turn for a second each wrote for %v", got)
-		}
-		if got := (&DB{Dialect: Postgres}).Wrote(); got != 0 {
-			t.Errorf("on PostgreSQL somebody was in the way of others for %v", got)
-		}
-	})
+	for _, test := range []struct {
+		dialect string
+		want    time.Duration
+	}{
+		{SQLite, 2 * time.Second},
+		{Postgres, time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			db := &DB{Dialect: test.dialect, writing: &writing{}}
+			if test.dialect == SQLite {
+				db.turns = make(chan struct{}, 1)
+			}
+			for range 2 {
+				go func() {
+					done, err := db.turn(t.Context())
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					<-time.After(time.Second)
+					done()
+				}()
+			}
+			<-time.After(500 * time.Millisecond)
+			if got := db.Wrote(); got != 500*time.Millisecond {
+				t.Errorf("%s: after half a second somebody wrote for %v", test.dialect, got)
+			}
+			<-time.After(5 * time.Second)
+			if got := db.Wrote(); got != test.want {
+				t.Errorf("%s: two who wrote for a second each wrote for %v, want %v", test.dialect, got, test.want)
+			}
+		})
+	}
 }
