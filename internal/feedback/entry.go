@@ -32,6 +32,9 @@ type Entry struct {
 	// Gone is what is still known of a deleted response; nil of all others, and of those deleted before there were
 	// tombstones.
 	Gone *Tombstone
+	// Settings is the generation of the tenant's settings that it was committed under, where it comes straight from a flush; zero
+	// where it was read.
+	Settings int64
 }
 
 // Tombstone is what the cube counted a response by until it was deleted.

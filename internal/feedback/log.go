@@ -510,6 +510,6 @@ func (l *Log) wrote(s *settings.State, p *plan, base int64) {
 	}
 	s.Position = base + int64(len(p.events))
 	if l.flushed != nil && len(p.events) > 0 {
-		l.flushed(s.Tenant, p.entries(base))
+		l.flushed(s.Tenant, p.entries(base, s.Settings))
 	}
 }

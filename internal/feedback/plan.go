@@ -130,7 +130,7 @@ type plan struct {
 }
 
 // entries are the plan's events as they stand in the log after the position base.
-func (p *plan) entries(base int64) []*Entry {
+func (p *plan) entries(base, settings int64) []*Entry {
 	gone := make(map[uuid.UUID]*Tombstone, len(p.tombstones))
 	for _, t := range p.tombstones {
 		gone[t.Response] = t
@@ -140,7 +140,7 @@ func (p *plan) entries(base int64) []*Entry {
 		e.Position = base + int64(i) + 1
 		// The callers get the planner's own responses, and may change them.
 		e.Score, e.PreviousScore = own(e.Score), own(e.PreviousScore)
-		entries[i] = &Entry{Event: e, Gone: gone[e.Response]}
+		entries[i] = &Entry{Event: e, Gone: gone[e.Response], Settings: settings}
 		if entries[i].Gone == nil {
 			entries[i].Response = own(p.after[e.Response].Response)
 		}

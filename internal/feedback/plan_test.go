@@ -96,7 +96,7 @@ func TestPlanOneResponse(t *testing.T) {
 		if len(p.tombstones) != 1 || p.tombstones[0].Score != 5 || p.tombstones[0].Values["plan"] != "gold" {
 			t.Errorf("got the tombstones %+v", p.tombstones)
 		}
-		for i, e := range p.entries(7) {
+		for i, e := range p.entries(7, 1) {
 			if e.Position != int64(8+i) || e.Response != nil || e.Gone != p.tombstones[0] {
 				t.Errorf("the entry %+v is not of what is deleted in the end", e)
 			}
@@ -159,7 +159,7 @@ func TestPlanEntries(t *testing.T) {
 		{amend: &Amendment{Comment: new("well")}, target: r.ID},
 	}
 	p := planFlush(s, found{responses: []*ent.Response{r}}, ops, planned)
-	entries := p.entries(0)
+	entries := p.entries(0, 1)
 	if len(entries) != 3 || entries[1].Response.Score != 2 {
 		t.Fatalf("got %+v", entries)
 	}

@@ -75,10 +75,10 @@ func (t *tailer) fail(fault error) (told bool) {
 	return told
 }
 
-// handOut offers entries to all attached. Their filters are resolved by settings that are read after the entries were
-// committed: who has been told that a segment is saved, and records then, is matched by that segment.
+// handOut offers entries to all attached. Their filters are resolved by settings no older than those that the entries were
+// committed under: who has been told that a segment is saved, and records then, is matched by that segment.
 func (t *tailer) handOut(ctx context.Context, entries []item) (taken int, err error) {
-	var state *settings.State
+	state := t.stateOf(entries)
 	for taken < len(entries) {
 		n := min(chunk, len(entries)-taken)
 		done, err := t.handOutChunk(ctx, entries[taken:taken+n], &state)
@@ -169,6 +169,22 @@ func (t *tailer) readState(ctx context.Context) (*settings.State, error) {
 		return t.state, nil
 	}
 	return s, nil
+}
+
+// stateOf is the state that was read last, where entries came straight from flushes and none was committed under newer settings;
+// else nil. So an event that this process records reaches those who listen without a further question to the database.
+func (t *tailer) stateOf(entries []item) *settings.State {
+	t.stateMu.Lock()
+	defer t.stateMu.Unlock()
+	if t.state == nil || t.state.Building != nil {
+		return nil
+	}
+	for _, e := range entries {
+		if e.Settings == 0 || e.Settings > t.state.Settings {
+			return nil
+		}
+	}
+	return t.state
 }
 
 // attach attaches the subscription if it has reached the tailer's position, and reports whether it did.
