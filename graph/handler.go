@@ -83,7 +83,7 @@ func (h *Handler) Open() int { return h.wire.Open() }
 
 // Schema is the executable schema, with its directives enforced.
 func Schema(r *Resolver) graphql.ExecutableSchema {
-	return generated.NewExecutableSchema(generated.Config{
+	return generated.Lean(generated.Config{
 		Resolvers:  r,
 		Directives: generated.DirectiveRoot{Requires: requires},
 	})

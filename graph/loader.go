@@ -29,15 +29,23 @@ type loader[T any] struct {
 }
 
 func newLoader[T any](fetch func(context.Context, []uuid.UUID) (map[uuid.UUID]*T, error)) *loader[T] {
-	return &loader[T]{fetch: fetch, wanted: map[uuid.UUID]struct{}{}, loaded: map[uuid.UUID]*flight.Work[map[uuid.UUID]*T]{}}
+	return &loader[T]{fetch: fetch}
 }
 
 func (l *loader[T]) want(id uuid.UUID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.loaded[id] == nil {
-		l.wanted[id] = struct{}{}
+		l.add(id)
 	}
+}
+
+// add wants an id. The maps are made for those who need them: most requests ask for nothing.
+func (l *loader[T]) add(id uuid.UUID) {
+	if l.wanted == nil {
+		l.wanted = map[uuid.UUID]struct{}{}
+	}
+	l.wanted[id] = struct{}{}
 }
 
 // load gives the entity, nil where there is none that the caller may see.
@@ -50,7 +58,10 @@ func (l *loader[T]) load(ctx context.Context, id uuid.UUID) (*T, error) {
 		return found[id], err
 	}
 	w = flight.New[map[uuid.UUID]*T]()
-	l.wanted[id] = struct{}{}
+	l.add(id)
+	if l.loaded == nil {
+		l.loaded = map[uuid.UUID]*flight.Work[map[uuid.UUID]*T]{}
+	}
 	ids := make([]uuid.UUID, 0, len(l.wanted))
 	for id := range l.wanted {
 		ids = append(ids, id)

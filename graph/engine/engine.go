@@ -49,7 +49,7 @@ type Config struct {
 	// Guard returns a context for what reads or writes, which ends with the error to show as its cause once nothing can be
 	// read any more. Where that is so already the error is that one. release is called in the end.
 	Guard func(ctx context.Context) (guarded context.Context, release context.CancelFunc, err error)
-	// Remember gives an operation, which is in the context, each mutation in one, and each event of a subscription, an empty
+	// Remember gives a query, which is in the context, each field of a mutation's root, and each event of a subscription, an empty
 	// memory for what it reads. Nothing of it was read before.
 	Remember func(ctx context.Context) context.Context
 	// Explain makes an error that can be shown of one of the database's; nil of all that are a fault.
@@ -175,7 +175,10 @@ func fieldOf(ctx context.Context) []string {
 
 // run executes an operation, or one event of a subscription, whose root field is given then.
 func (e *Engine) run(ctx context.Context, op *graphql.OperationContext, root *graphql.FieldContext) *graphql.Response {
-	ctx = e.Remember(graphql.WithOperationContext(ctx, op))
+	ctx = graphql.WithOperationContext(ctx, op)
+	if op.Operation.Operation != ast.Mutation { // each of whose root fields has a memory of its own
+		ctx = e.Remember(ctx)
+	}
 	ctx = graphql.WithResponseContext(ctx, e.presenter, recovered)
 	next := e.Schema.Exec(ctx)
 	if errs := graphql.GetErrors(ctx); errs != nil {
@@ -200,8 +203,8 @@ func (e *Engine) open(ctx context.Context, op *graphql.OperationContext) *graphq
 	return &graphql.Response{Errors: graphql.GetErrors(ctx)}
 }
 
-// rootField runs around each root field: what the mutation before this one changed must not be remembered, and what has long
-// texts is given room.
+// rootField runs around each root field: what a mutation before this one changed must not be remembered, and what has long texts is
+// given room.
 func (e *Engine) rootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
 	if graphql.GetOperationContext(ctx).Operation.Operation == ast.Mutation {
 		ctx = e.Remember(ctx)

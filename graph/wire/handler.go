@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -91,6 +92,9 @@ func New(e Engine, l Limits) *Handler {
 	return h
 }
 
+// kept are what answers say of being kept and guessed at; they share the values.
+var kept = http.Header{"X-Content-Type-Options": {"nosniff"}, "Cache-Control": {"no-store"}}
+
 // ServeHTTP serves one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet && upgradesToSocket(r) {
@@ -98,8 +102,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	header := w.Header()
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Cache-Control", "no-store")
+	maps.Copy(header, kept)
 	header.Add("Vary", "Accept")
 	h.serveRequest(w, r)
 }

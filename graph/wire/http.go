@@ -121,6 +121,8 @@ type exchange struct {
 	// ctx has the caller, once known.
 	ctx    context.Context
 	secret string
+	// address is that of its connection.
+	address edge.Holder
 	// in is what it takes while it is read and answered.
 	in *edge.Intake
 	// unread says that there is a body, and that it was not read to its end.
@@ -203,7 +205,8 @@ func (x *exchange) read() (*asked, error) {
 	if err != nil {
 		return nil, err
 	}
-	holder := x.h.address(x.r)
+	x.address = x.h.address(x.r)
+	holder := x.address
 	if known {
 		holder = x.h.key(x.ctx, x.secret)
 	}
@@ -345,7 +348,7 @@ func (x *exchange) body(known bool) ([]byte, error) {
 	if x.h.bulk(x.ctx, known) {
 		limit = x.h.limits.Body
 	}
-	body, err := x.in.Body(x.w, x.r, x.h.address(x.r).Name, limit)
+	body, err := x.in.Body(x.w, x.r, x.address.Name, limit)
 	if err != nil {
 		return nil, untaken(err, limit)
 	}
@@ -413,6 +416,9 @@ func (x *exchange) answer(response *graphql.Response) {
 	x.write(status, response.Errors, head, data, tail)
 }
 
+// buffered is from how many bytes on net/http does not find the length of an answer by itself.
+const buffered = 2048
+
 // write writes a result as JSON, which is in parts.
 func (x *exchange) write(status int, list gqlerror.List, parts ...[]byte) {
 	header := x.w.Header()
@@ -425,7 +431,9 @@ func (x *exchange) write(status int, list gqlerror.List, parts ...[]byte) {
 	for _, part := range parts {
 		length += len(part)
 	}
-	header.Set("Content-Length", strconv.Itoa(length))
+	if length >= buffered {
+		header.Set("Content-Length", strconv.Itoa(length))
+	}
 	switch {
 	case status == http.StatusUnauthorized:
 		header.Set("WWW-Authenticate", "Bearer")

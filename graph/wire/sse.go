@@ -244,7 +244,7 @@ func (x *exchange) subscribe(op *Operation, done func()) {
 	}
 	s.ctx, s.end = context.WithCancelCause(s.watched)
 	s.held.End = s.end
-	if err := h.engine.Door.Open(&s.held, h.address(x.r), h.key(x.ctx, x.secret)); err != nil {
+	if err := h.engine.Door.Open(&s.held, x.address, h.key(x.ctx, x.secret)); err != nil {
 		s.end(nil)
 		s.release()
 		x.refuse(unopened(err, streamConnection))

@@ -24,8 +24,11 @@ func ClientAddress(ctx context.Context) netip.Addr {
 // RemoteAddress is the address that a request came from: the one that is connected or, where that is a trusted proxy, the
 // one that it says in X-Forwarded-For, and so on through all proxies that are trusted. What others say is not believed.
 func RemoteAddress(r *http.Request, trusted []netip.Prefix) netip.Addr {
-	address := PeerAddress(r.RemoteAddr)
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	address, forwarded := PeerAddress(r.RemoteAddr), r.Header.Values("X-Forwarded-For")
+	if len(trusted) == 0 || len(forwarded) == 0 {
+		return address
+	}
+	hops := strings.Split(strings.Join(forwarded, ","), ",")
 	for _, hop := range slices.Backward(hops) {
 		if !slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(address) }) {
 			break

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"maps"
 	"math"
 	"net/http"
 	"strconv"
@@ -60,15 +61,20 @@ func (c *counted) Write(b []byte) (int, error) {
 // Unwrap is for http.ResponseController.
 func (c *counted) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
+// guards are the header of every answer, whose values all of them share: nobody may change one in place.
+var guards = http.Header{
+	"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
+	"X-Frame-Options":         {"DENY"},
+	"X-Content-Type-Options":  {"nosniff"},
+	"Referrer-Policy":         {"no-referrer"},
+}
+
 // Guarded has every answer, of whatever page or error, say that it is no page to be framed, guessed at or told of, and
 // nothing to run: what is one says so itself. And it ends connections that somebody in between may read otherwise.
 func Guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
-		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		header.Set("X-Frame-Options", "DENY")
-		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("Referrer-Policy", "no-referrer")
+		maps.Copy(header, guards)
 		if len(r.TransferEncoding) > 0 && r.ProtoMajor == 1 {
 			// With a Content-Length besides, what follows may be a request that a proxy took for this one's body
 			// (RFC 9112, 6.3). net/http drops the Content-Length, so that all bodies in chunks end their connection.

@@ -79,13 +79,13 @@ func (o *Observer) Operation(ctx context.Context, op Operation) {
 	if op.Protocol != "ws" && r != nil && r.note(op, caller) {
 		return
 	}
-	attributes := op.attributes(caller)
+	attributes := op.add(make([]slog.Attr, 0, 12), caller)
 	attributes = append(attributes, slog.Float64("took_ms", milliseconds(op.Took)))
 	o.log.LogAttrs(ctx, slog.LevelInfo, "operation", attributes...)
 }
 
-func (op Operation) attributes(caller auth.Caller) []slog.Attr {
-	attributes := make([]slog.Attr, 0, 12)
+// add adds what is known of an operation.
+func (op Operation) add(attributes []slog.Attr, caller auth.Caller) []slog.Attr {
 	if caller.Tenant != uuid.Nil {
 		attributes = append(attributes, slog.String("tenant", id.Tenant.Format(caller.Tenant)))
 	}

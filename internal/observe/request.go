@@ -70,7 +70,7 @@ func (o *Observer) Requests(next http.Handler, quiet func(*http.Request) bool) h
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		began := time.Now()
 		r := &request{id: req.Header.Get(idHeader)}
-		if !acceptable.MatchString(r.id) {
+		if r.id == "" || !acceptable.MatchString(r.id) {
 			r.id = rand.Text()
 		}
 		w.Header().Set(idHeader, r.id)
@@ -121,8 +121,9 @@ func (o *Observer) over(ctx context.Context, req *http.Request, r *request, stat
 		return
 	}
 	// The pattern and not the path, which may hold anything.
-	attributes := append([]slog.Attr{slog.String("method", method(req)), slog.String("route", req.Pattern)}, op.attributes(caller)...)
-	attributes = append(attributes, slog.Int("status", status), slog.Float64("took_ms", milliseconds(took)))
+	attributes := make([]slog.Attr, 0, 12)
+	attributes = append(attributes, slog.String("method", method(req)), slog.String("route", req.Pattern))
+	attributes = append(op.add(attributes, caller), slog.Int("status", status), slog.Float64("took_ms", milliseconds(took)))
 	o.log.LogAttrs(ctx, level, "request", attributes...)
 }
 

@@ -51,7 +51,7 @@ func (d Definition) Validate() apierror.UserErrors {
 	switch {
 	case d.Key == "":
 		errs.Add(apierror.Required, []string{"key"}, "A trait needs a key: %s.", keyRule)
-	case !keyPattern.MatchString(d.Key):
+	case !isKey(d.Key):
 		errs.Add(apierror.Invalid, []string{"key"}, "The key %.70q is not allowed: %s.", d.Key, keyRule)
 	case slices.Contains(reservedKeys, d.Key):
 		errs.Add(apierror.NotAllowed, []string{"key"}, "The key %s is reserved: every response has a %s besides its traits.", d.Key, d.Key)

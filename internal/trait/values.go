@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,7 +51,20 @@ func (v Values) Bytes() int {
 	return n
 }
 
-var keyPattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,63}$`)
+// isKey reports whether a text may be a trait's key, as keyRule has it.
+func isKey(text string) bool {
+	if len(text) == 0 || len(text) > 64 {
+		return false
+	}
+	for i := range len(text) {
+		c := text[i]
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
+		if !letter && (i == 0 || c != '_' && (c < '0' || c > '9')) {
+			return false
+		}
+	}
+	return true
+}
 
 // ParseValues reads values from decoded JSON: a map[string]any of string, bool, float64, int, int64, json.Number or
 // nil. A nil input gives nil Values. What is wrong is an apierror.UserErrors whose fields are the keys at fault.
@@ -74,7 +86,7 @@ func ParseValues(input any) (Values, error) {
 	var errs apierror.UserErrors
 	values := make(Values, len(given))
 	for _, key := range slices.Sorted(maps.Keys(given)) {
-		if !keyPattern.MatchString(key) {
+		if !isKey(key) {
 			errs.Add(apierror.Invalid, []string{}, "The trait key %.70q is not allowed: %s.", key, keyRule)
 			continue
 		}

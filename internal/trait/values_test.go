@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -277,4 +278,24 @@ func TestFit(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Keys are told by hand, for speed: as a regular expression has it.
+func TestIsKey(t *testing.T) {
+	rule := regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,63}$`)
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.OneOf(
+			rapid.StringMatching(`[A-Za-z][A-Za-z0-9_]{0,64}`), rapid.StringN(0, 66, -1), rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 3), func(b []byte) string { return string(b) }),
+		).Draw(t, "text")
+		if got, want := isKey(text), rule.MatchString(text); got != want {
+			t.Errorf("%q may be a key: %t, want %t", text, got, want)
+		}
+	})
+	for c := range 256 {
+		for _, text := range []string{string([]byte{byte(c)}), "a" + string([]byte{byte(c)})} {
+			if got, want := isKey(text), rule.MatchString(text); got != want {
+				t.Errorf("%q may be a key: %t, want %t", text, got, want)
+			}
+		}
+	}
 }
