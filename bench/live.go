@@ -53,28 +53,15 @@ func (b *bench) live(ctx context.Context) error {
 	if b.quick {
 		many, some = many/10, some/10
 	}
-	query := func(campaign string) string {
-		return fmt.Sprintf(`subscription { feedbackReceived(filter: { campaigns: [%q] }) { cursor kind at responseId response { score comment respondedAt } } }`, campaign)
-	}
-	one := func(n int) (string, error) {
-		items := make([]string, n)
-		for i := range items {
-			items[i] = fmt.Sprintf(`{ campaign: %q, score: %d, comment: "t%%s" }`, loud, i%11)
-		}
-		text, err := json.Marshal(map[string]string{
-			"query": fmt.Sprintf(`mutation { recordResponses(input: { responses: [%s] }) { recorded userErrors { code } } }`, strings.Join(items, " ")),
-		})
-		return string(text), err
-	}
-	single, err := one(1)
+	single, err := recordLoud(loud, 1)
 	if err != nil {
 		return err
 	}
-	batch, err := one(20)
+	batch, err := recordLoud(loud, 20)
 	if err != nil {
 		return err
 	}
-	base := listening{Key: w.secret, IdleQuery: query(silent), ActiveQuery: query(loud), Record: single, Each: 1, Senders: 8}
+	base := listening{Key: w.secret, IdleQuery: received(silent), ActiveQuery: received(loud), Record: single, Each: 1, Senders: 8}
 
 	for _, socket := range []bool{false, true} {
 		protocol := map[bool]string{false: "server-sent events", true: "WebSocket"}[socket]
@@ -130,6 +117,23 @@ func (b *bench) live(ctx context.Context) error {
 	return nil
 }
 
+// received is a subscription to what a campaign gets.
+func received(campaign string) string {
+	return fmt.Sprintf(`subscription { feedbackReceived(filter: { campaigns: [%q] }) { cursor kind at responseId response { score comment respondedAt } } }`, campaign)
+}
+
+// recordLoud records n responses, as listening.Record has it.
+func recordLoud(campaign string, n int) (string, error) {
+	items := make([]string, n)
+	for i := range items {
+		items[i] = fmt.Sprintf(`{ campaign: %q, score: %d, comment: "t%%s" }`, campaign, i%11)
+	}
+	text, err := json.Marshal(map[string]string{
+		"query": fmt.Sprintf(`mutation { recordResponses(input: { responses: [%s] }) { recorded userErrors { code } } }`, strings.Join(items, " ")),
+	})
+	return string(text), err
+}
+
 // listen has a process of its own open subscriptions on a new server. It also returns the memory that each took, in
 // KiB.
 func (b *bench) listen(ctx context.Context, database string, l listening) (h heard, kiB float64, err error) {
@@ -142,6 +146,11 @@ func (b *bench) listen(ctx context.Context, database string, l listening) (h hea
 			err = stopped
 		}
 	}()
+	return listenTo(ctx, s, l)
+}
+
+// listenTo is listen on a server that runs already.
+func listenTo(ctx context.Context, s *server, l listening) (h heard, kiB float64, err error) {
 	before, err := s.Memory("VmRSS")
 	if err != nil {
 		return h, 0, err

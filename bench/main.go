@@ -42,7 +42,10 @@ type options struct {
 	dir     string
 	profile string
 	quick   bool
-	merge   bool
+	// other is the checkout to compare with, in so many turns.
+	other string
+	turns int
+	merge bool
 }
 
 // bench is one run.
@@ -87,6 +90,8 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&o.dir, "dir", os.TempDir(), "where the databases go: a real disk, with 20 GB free at full size")
 	flags.StringVar(&o.profile, "profile", "", "write CPU profiles of the server to this `directory`")
 	flags.BoolVar(&o.merge, "merge", false, "with -only: put what is measured into bench/RESULTS.md, beside what is there")
+	flags.StringVar(&o.other, "beside", "", "compare with the project in another `directory`, side by side, on the lines a to d, f and g")
+	flags.IntVar(&o.turns, "turns", 20, "turns of -beside")
 	flags.BoolVar(&o.quick, "quick", false, "small everything")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -94,7 +99,9 @@ func run(ctx context.Context, args []string) error {
 		}
 		return err
 	}
-	o.people = 100_000
+	if o.people = 100_000; o.other != "" {
+		o.people, o.seconds, o.quick = 5_000, min(o.seconds, besideSeconds), false
+	}
 	if o.quick {
 		o.rounds, o.seconds, o.size, o.people = min(o.rounds, 3), min(o.seconds, 2), min(o.size, 500_000), 5_000
 	}
@@ -123,6 +130,9 @@ func measure(ctx context.Context, o options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.pg.Stop()) }()
+	if b.other != "" {
+		return b.beside(ctx)
+	}
 	began := time.Now()
 	for _, step := range []struct {
 		lines string

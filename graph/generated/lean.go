@@ -1,4 +1,4 @@
-// Package generated executes the schema. All but this file is generated.
+// Package generated executes the schema. gqlgen writes all of it but this file.
 package generated
 
 import (
