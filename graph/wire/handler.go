@@ -92,7 +92,7 @@ func New(e Engine, l Limits) *Handler {
 	return h
 }
 
-// kept are what answers say of being kept and guessed at; they share the values.
+// kept are what answers say of being kept and guessed at, whose values all of them share: nobody may change one in place.
 var kept = http.Header{"X-Content-Type-Options": {"nosniff"}, "Cache-Control": {"no-store"}}
 
 // ServeHTTP serves one request.

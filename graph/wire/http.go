@@ -121,7 +121,7 @@ type exchange struct {
 	// ctx has the caller, once known.
 	ctx    context.Context
 	secret string
-	// address is that of its connection.
+	// address is where it came from, once read has begun to take it.
 	address edge.Holder
 	// in is what it takes while it is read and answered.
 	in *edge.Intake

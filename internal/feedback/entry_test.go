@@ -383,7 +383,20 @@ func TestFlushed(t *testing.T) {
 		f.Define("plan", trait.Text, true)
 		told := newFlushed()
 		var operations, flushes int
-		log, err := feedback.NewLog(db, feedback.Config{Now: clock, Flushed: told.take, Observe: func(n int, took time.Duration) {
+		flushed := func(tenant uuid.UUID, entries []*feedback.Entry) {
+			told.take(tenant, entries)
+			// No flush of the tenant comes between, and nobody changes its settings but those, by values that are new.
+			var settings int64
+			if err := db.Reader.QueryRowContext(f.Ctx, `SELECT settings FROM tenants WHERE id = $1`, tenant).Scan(&settings); err != nil {
+				t.Error(err)
+			}
+			for _, e := range entries {
+				if e.Settings != settings {
+					t.Errorf("an entry says that it was committed under settings %d, and there are %d", e.Settings, settings)
+				}
+			}
+		}
+		log, err := feedback.NewLog(db, feedback.Config{Now: clock, Flushed: flushed, Observe: func(n int, took time.Duration) {
 			// One tenant's flushes come one after the other.
 			operations, flushes = operations+n, flushes+1
 			if took < 0 {

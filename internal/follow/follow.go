@@ -52,8 +52,9 @@ const (
 	// maxRest is how long all followers of a kind with a share rest at most after a portion, but for what maxStretch adds; what it
 	// took more, its own follower rests.
 	maxRest = 2 * time.Second
-	// maxStretch is by how many times its length a rest becomes longer at most while others write.
-	maxStretch = 10
+	// maxStretch is by how many times its length a rest becomes longer at most while others write to SQLite, which nobody else can
+	// meanwhile, and maxStretchPostgres on PostgreSQL, where others are but slower for it.
+	maxStretch, maxStretchPostgres = 10, 1
 	// lull is for how long a follower with a share leaves news alone, so that it does not work at the very moment at which whoever
 	// recorded waits for the answer and whoever listens for the event, and takes several at once.
 	lull = 200 * time.Millisecond
@@ -574,7 +575,7 @@ func (r *Runner) work(o *owned) {
 			r.leave(o) // what is still ours is found so at the next tick
 			return
 		case err != nil:
-			failures++
+			failures, news = failures+1, false
 			r.failed(o, err)
 			wait := tail.Backoff(failures)
 			if !store.MayPass(err) {
@@ -859,13 +860,17 @@ func (r *Runner) Lags(ctx context.Context) (map[string]Lag, error) {
 
 // rest waits for so long, and longer while others write.
 func (r *Runner) rest(ctx context.Context, d time.Duration) {
-	idle(d, r.db.Wrote, func(d time.Duration) { pause(ctx, d) })
+	most := maxStretch * d
+	if r.db.Dialect == store.Postgres {
+		most = maxStretchPostgres * d
+	}
+	idle(d, most, r.db.Wrote, func(d time.Duration) { pause(ctx, d) })
 }
 
-// idle waits until there was d in which nobody wrote, or for 1+maxStretch times d: a follower that takes a part of the time is to take
-// it of what those who record leave, of SQLite's one writer, and of the machine. wrote is for how long anybody has written so far.
-func idle(d time.Duration, wrote func() time.Duration, wait func(time.Duration)) {
-	for most := maxStretch * d; d > 0; {
+// idle waits until there was d in which nobody wrote, but for d and most more at most: a follower that takes a part of the time is to
+// take it of what those who record leave, of SQLite's one writer, and of the machine. wrote is for how long anybody has written so far.
+func idle(d, most time.Duration, wrote func() time.Duration, wait func(time.Duration)) {
+	for d > 0 {
 		before := wrote()
 		wait(d)
 		if d = min(wrote()-before, most); d < time.Millisecond {

@@ -938,7 +938,7 @@ func TestRest(t *testing.T) {
 	}
 }
 
-// A rest is as much longer as others write meanwhile, who cannot while a follower does, and not without end.
+// A rest is as much longer as others write meanwhile, and not without end.
 func TestIdle(t *testing.T) {
 	for _, test := range []struct {
 		writing float64 // which part of the time
@@ -950,7 +950,7 @@ func TestIdle(t *testing.T) {
 		{1, (1 + maxStretch) * time.Second},
 	} {
 		var now, wrote time.Duration
-		idle(time.Second, func() time.Duration { return wrote }, func(d time.Duration) {
+		idle(time.Second, maxStretch*time.Second, func() time.Duration { return wrote }, func(d time.Duration) {
 			now += d
 			wrote += time.Duration(float64(d) * test.writing)
 		})

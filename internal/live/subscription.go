@@ -79,8 +79,7 @@ func (v *view) resolve(state *settings.State, now time.Time) (err error) {
 // Where after is nil, that is what comes from now on; else all after that position, which must not be beyond the
 // log's end. The context is for the call alone. The caller must Close the subscription in the end.
 //
-// Filters are resolved by the settings (segments, traits, campaigns) as they are when an entry is handed out, or newer
-// than when it was committed at least. An entry is judged by what its response was when the entry was read or flushed.
+// Filters are resolved by the settings (segments, traits, campaigns) that an entry was committed under, or by newer ones. An entry is judged by what its response was when the entry was read or flushed.
 //
 // The error is an *apierror.Error for what the caller can mend.
 func (h *Hub) Subscribe(ctx context.Context, filter selection.Filter, after *int64) (_ *Subscription, err error) {

@@ -162,7 +162,7 @@ func (t *tailer) readState(ctx context.Context) (*settings.State, error) {
 	}
 	t.stateMu.Lock()
 	defer t.stateMu.Unlock()
-	if t.state == nil || t.state.Settings < s.Settings || t.state.Building != nil {
+	if t.state == nil || t.state.Settings < s.Settings {
 		t.state = s
 	}
 	if t.state.Settings == s.Settings {
@@ -176,7 +176,7 @@ func (t *tailer) readState(ctx context.Context) (*settings.State, error) {
 func (t *tailer) stateOf(entries []item) *settings.State {
 	t.stateMu.Lock()
 	defer t.stateMu.Unlock()
-	if t.state == nil || t.state.Building != nil {
+	if t.state == nil {
 		return nil
 	}
 	for _, e := range entries {

@@ -1,19 +1,19 @@
 package live
 
 import (
+	"slices"
 	"testing"
 
-	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/tail"
 )
 
 // The state that is known serves for what was committed under it, or before, and for nothing else.
 func TestStateOf(t *testing.T) {
-	known, building := &settings.State{}, &settings.State{}
-	known.Settings, building.Settings = 5, 5
-	building.Building = &cube.Generation{}
+	known := &settings.State{}
+	known.Settings = 5
 	for _, test := range []struct {
 		name  string
 		state *settings.State
@@ -27,7 +27,6 @@ func TestStateOf(t *testing.T) {
 		{"newer ones at the end", known, []int64{5, 6}, nil},
 		{"read from the log", known, []int64{0}, nil},
 		{"one of them read from the log", known, []int64{5, 0, 5}, nil},
-		{"a rebuild is under way", building, []int64{5}, nil},
 	} {
 		var entries []*feedback.Entry
 		for _, s := range test.under {
@@ -37,4 +36,24 @@ func TestStateOf(t *testing.T) {
 			t.Errorf("%s: got %+v, want %+v", test.name, got, test.want)
 		}
 	}
+}
+
+// TestNothingIsAsked has what this process records reach who listens to a campaign without any statement, once the tenant's state is
+// known; the poll may come between now and then.
+func TestNothingIsAsked(t *testing.T) {
+	each(t, roomy, func(w *world) {
+		s := w.subscribe(w.ctx, selection.Filter{Campaigns: []string{w.campaign}}, nil)
+		w.record(1)
+		w.next(s)
+		asked := []int64{}
+		for range 20 {
+			before := w.db.Queries()
+			w.record(1)
+			w.next(s)
+			asked = append(asked, w.db.Queries()-before)
+		}
+		if slices.Min(asked) > 0 {
+			w.t.Errorf("it took %v statements", asked)
+		}
+	})
 }
