@@ -61,6 +61,9 @@ func (b *bench) beside(ctx context.Context) (err error) {
 			wanted[database] = append(wanted[database], c)
 		}
 	}
+	if len(wanted) == 0 {
+		return fmt.Errorf("-beside knows nothing of -only %s: want some of a, b, c, d, f and g", b.only)
+	}
 	for _, database := range []string{postgres, sqlite} {
 		if len(wanted[database]) == 0 {
 			continue
@@ -167,7 +170,10 @@ func (b *bench) settleSide(ctx context.Context, s *side, root, database string) 
 		return err
 	}
 	s.world = world{url: url, people: b.people, secret: s.server.Secret}
-	return s.fill(ctx)
+	if err := s.fill(ctx); err != nil {
+		return errors.Join(err, s.server.Stop())
+	}
+	return nil
 }
 
 // fill makes campaigns, traits, contacts and a history.

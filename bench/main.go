@@ -99,7 +99,8 @@ func run(ctx context.Context, args []string) error {
 		}
 		return err
 	}
-	if o.people = 100_000; o.other != "" {
+	o.people = 100_000
+	if o.other != "" {
 		o.people, o.seconds, o.quick = 5_000, min(o.seconds, besideSeconds), false
 	}
 	if o.quick {
