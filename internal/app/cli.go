@@ -83,7 +83,11 @@ func (g *Globals) using(ctx context.Context, cfg Config, f func(*App) error) (er
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, a.Close()) }()
+	defer func() {
+		if closing := a.Close(); closing != nil {
+			err = errors.Join(err, &exitError{fmt.Errorf("closing: %w", closing), ExitFailed})
+		}
+	}()
 	return f(a)
 }
 
@@ -204,5 +208,8 @@ func (g *Globals) wait(ctx context.Context, s *Server) error {
 	if g.Ready != nil {
 		g.Ready(s.Addr.String())
 	}
-	return s.Wait(ctx)
+	if err := s.Wait(ctx); err != nil {
+		return &exitError{err, ExitFailed} // though a signal has come, which is how a server ends, it was not that
+	}
+	return nil
 }

@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/zeroten/zeroten/internal/job"
+	"github.com/zeroten/zeroten/internal/playground"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 )
@@ -63,4 +67,104 @@ func TestCloseLeavesJobs(t *testing.T) {
 			t.Errorf("closing says %v, and that jobs are left %t", err, said)
 		}
 	})
+}
+
+// TestStoppingIsNotHeldUp stops a server while clients hold connections that nothing comes on: those without a request are
+// not waited for, and a request that never ends is cut off, said, and no failure.
+func TestStoppingIsNotHeldUp(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, sent, said string
+		within           time.Duration
+	}{
+		// net/http itself gives such connections up after five seconds, and after ReadHeaderTimeout.
+		{"nothing was sent", "", "", 4 * time.Second},
+		{"half a head was sent", "POST /graphql HTTP/1.1\r\nHost: a\r\n", "", 4 * time.Second},
+		{"half a body was sent", "POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\nAuthorization: Bearer SECRET\r\n\r\n{", "requests that were not over in time are cut off", time.Second},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			log := make(spoken, 100)
+			a, err := Open(t.Context(), Config{
+				Database: "sqlite://" + t.TempDir() + "/zeroten.db", Volatile: true,
+				Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := a.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
+			s, err := a.Listen(t.Context(), "127.0.0.1:0", Edge{}, playground.Page{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.within = test.within
+			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.Addr.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			secret, err := a.First(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := conn.Write([]byte(strings.Replace(test.sent, "SECRET", secret, 1))); err != nil {
+				t.Fatal(err)
+			}
+			held := func() bool { // by the server, as what was sent has it
+				s.unused.mu.Lock()
+				defer s.unused.mu.Unlock()
+				return a.connections.Load() == 1 && (len(s.unused.conns) == 1) == (test.said == "")
+			}
+			for !held() {
+				runtime.Gosched()
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			stop()
+			if err := s.Wait(ctx); err != nil {
+				t.Error(err)
+			}
+			if _, err := conn.Read(make([]byte, 1)); err == nil {
+				t.Error("the connection is still open")
+			}
+			said := ""
+			for len(log) > 0 {
+				said += <-log
+			}
+			if test.said == "" && said != "" || !strings.Contains(said, test.said) {
+				t.Errorf("said %q, want %q", said, test.said)
+			}
+		})
+	}
+}
+
+// TestAFailedServerWasNotInterrupted has serving fail: what is said is that, though a signal has come meanwhile.
+func TestAFailedServerWasNotInterrupted(t *testing.T) {
+	t.Parallel()
+	a, err := Open(t.Context(), Config{Database: "sqlite://" + t.TempDir() + "/zeroten.db", Volatile: true, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	s, err := a.Listen(t.Context(), "127.0.0.1:0", Edge{}, playground.Page{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.served <- errors.New("no more files")
+	failed := (&Globals{}).wait(t.Context(), s)
+	signalled, signal := context.WithCancel(t.Context())
+	signal()
+	if code, err := exitCode(signalled, failed); code != ExitFailed || err == nil || !strings.Contains(err.Error(), "no more files") {
+		t.Errorf("ends with %d and %v", code, err)
+	}
+	if code, err := exitCode(signalled, errors.New("a driver's words")); code != ExitInterrupted || !errors.Is(err, errInterrupted) {
+		t.Errorf("a command that a signal ended ends with %d and %v", code, err)
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -113,8 +112,8 @@ func (a *App) readersLag() error {
 	return nil
 }
 
-// countConnection is a http.Server's ConnState.
-func (a *App) countConnection(_ net.Conn, state http.ConnState) {
+// countConnection counts a http.Server's connections by their states.
+func (a *App) countConnection(state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		a.connections.Add(1)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,10 +25,14 @@ type Server struct {
 	// Addr is where it listens, MetricsAddr where its metrics are; nil where they are not served.
 	Addr, MetricsAddr net.Addr
 
+	log           *slog.Logger
 	http, metrics *http.Server
 	served        chan error
 	stopping      *atomic.Bool
-	drain         func(context.Context) error
+	unused        *unused
+	// within is how long stopping may take.
+	within time.Duration
+	drain  func(context.Context) error
 	// open is how many streams and sockets are open.
 	open func() int
 }
@@ -34,6 +40,9 @@ type Server struct {
 const (
 	// stopTimeout is how long requests in flight may take when the server stops.
 	stopTimeout = 6 * time.Second
+	// unusedTimeout is how long a connection on which no request has come yet is waited for when the server stops. A client
+	// that opens connections to have some leaves them so; net/http waits five to six seconds for each.
+	unusedTimeout = 500 * time.Millisecond
 	// writeTimeout is how long an answer may take, streams apart.
 	writeTimeout = 90 * time.Second
 )
@@ -103,7 +112,7 @@ func (a *App) serve(doors doors, flags Edge, page playground.Page) (*Server, err
 	if err := flags.check(); err != nil {
 		return nil, err
 	}
-	s := &Server{Addr: doors.main.Addr(), served: make(chan error, 2), stopping: &atomic.Bool{}}
+	s := &Server{Addr: doors.main.Addr(), log: a.log, served: make(chan error, 2), stopping: &atomic.Bool{}, unused: &unused{}, within: stopTimeout}
 	door := a.door(flags)
 	api, err := a.api(flags, door)
 	if err != nil {
@@ -128,7 +137,11 @@ func (a *App) serve(doors doors, flags Edge, page playground.Page) (*Server, err
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { health{OK: true}.write(w) })
 	mux.Handle("GET /readyz", &readiness{app: a, stopping: s.stopping})
 	s.http = a.httpServer(door.Receive(a.Observe.Requests(door.Polite(mux, isPaid, asksHowItIs), isProbe), asksHowItIs))
-	s.http.ConnState, s.http.ConnContext = a.countConnection, edge.ConnContext
+	s.http.ConnContext = edge.ConnContext
+	s.http.ConnState = func(c net.Conn, state http.ConnState) {
+		s.unused.note(c, state)
+		a.countConnection(state)
+	}
 	a.goServe(s.http, door.Listen(doors.main), s.served)
 	return s, nil
 }
@@ -163,7 +176,8 @@ func isPaid(r *http.Request) bool {
 }
 
 // Wait waits until the context is done, or serving fails, and then stops: nothing new is taken, sockets and streams are
-// told to come back, and requests in flight are answered.
+// told to come back, and requests in flight are answered. Whoever has not sent a request to its end by then, or does not
+// read its answer, is cut off: that is for the log, not an error, for any client could make it one.
 func (s *Server) Wait(ctx context.Context) error {
 	var failed error
 	select {
@@ -172,19 +186,66 @@ func (s *Server) Wait(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	s.stopping.Store(true)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.within)
 	defer cancel()
 	drained := make(chan error, 1)
 	s.http.RegisterOnShutdown(func() { drained <- s.drain(ctx) })
+	flight.Go(func() { s.unused.end(ctx) }, flight.Logged(s.log, "closing unused connections"))
 	errs := []error{failed}
-	if err := s.http.Shutdown(ctx); err != nil {
+	if err := s.http.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+		s.log.Warn("requests that were not over in time are cut off", "seconds", s.within.Seconds())
+		errs = append(errs, s.http.Close())
+	} else if err != nil {
 		errs = append(errs, fmt.Errorf("stopping: %w", err), s.http.Close())
 	}
-	if err := <-drained; err != nil {
+	if err := <-drained; errors.Is(err, context.DeadlineExceeded) {
+		s.log.Warn("sockets and streams that were not over in time are cut off", "seconds", s.within.Seconds())
+	} else if err != nil {
 		errs = append(errs, fmt.Errorf("ending sockets and streams: %w", err))
 	}
 	if s.metrics != nil {
 		errs = append(errs, s.metrics.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// unused are the connections on which no request, or not all of its head, has come yet.
+type unused struct {
+	mu    sync.Mutex
+	conns map[net.Conn]struct{}
+}
+
+// note is told a http.Server's connections.
+func (u *unused) note(c net.Conn, state http.ConnState) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if state != http.StateNew {
+		delete(u.conns, c)
+		return
+	}
+	if u.conns == nil {
+		u.conns = map[net.Conn]struct{}{}
+	}
+	u.conns[c] = struct{}{}
+}
+
+// end has the server give up those that are still unused after unusedTimeout, until the context is done or there are none.
+// They end by their deadline: a request whose head has just come is answered all the same.
+func (u *unused) end(ctx context.Context) {
+	for wait := unusedTimeout; ; wait = unusedTimeout / 5 { // again, as the server may be about to set a deadline of its own
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		u.mu.Lock()
+		for c := range u.conns {
+			_ = c.SetReadDeadline(time.Now()) // it fails if the connection is closed, which is what is wanted
+		}
+		none := len(u.conns) == 0
+		u.mu.Unlock()
+		if none {
+			return
+		}
+	}
 }
