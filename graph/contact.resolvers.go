@@ -62,7 +62,9 @@ func (r *mutationResolver) DeleteTrait(ctx context.Context, input model.DeleteTr
 }
 
 func (r *queryResolver) Contact(ctx context.Context, id *string, externalID *string, email *string) (*ent.Contact, error) {
-	return contact.Find(ctx, r.DB, r.visible(ctx), id, externalID, email)
+	return loadersOf(ctx).contactBy(ctx, [...]*string{id, externalID, email}, func() (*ent.Contact, error) {
+		return contact.Find(ctx, r.DB, r.visible(ctx), id, externalID, email)
+	})
 }
 
 func (r *queryResolver) Contacts(ctx context.Context, first *int, after *string, last *int, before *string, search *string, segment *string, orderBy *contact.Order) (*page.Connection[*ent.Contact], error) {

@@ -78,6 +78,8 @@ type loaders struct {
 	campaigns *loader[ent.Campaign]
 	contacts  *loader[ent.Contact]
 
+	// named are contacts by what they were asked for by.
+	named flight.Memo[[3]string, *ent.Contact]
 	// values are those of traits, by trait: each is counted once.
 	values flight.Memo[uuid.UUID, []*people.Value]
 	// valuesOfAll are those of all traits, by key, once one of the list of traits is asked for its own.
@@ -103,6 +105,35 @@ type fewContacts struct {
 }
 
 type loadersKey struct{}
+
+// contactBy finds a contact, unless the request has it already: whether there is one for a caller who is narrowed to campaigns
+// is looked for among all that it answered.
+func (l *loaders) contactBy(ctx context.Context, by [3]*string, find func() (*ent.Contact, error)) (*ent.Contact, error) {
+	var key [3]string
+	for i, text := range by {
+		if text != nil {
+			key[i] = "=" + *text
+		}
+	}
+	return l.named.Do(ctx, key, find)
+}
+
+// contactsAmong finds those of the contacts that the database can tell to be visible, unless the request has them already.
+func (l *loaders) contactsAmong(ctx context.Context, ids []uuid.UUID) ([]*ent.Contact, error) {
+	for _, id := range ids {
+		l.contacts.want(id)
+	}
+	var found []*ent.Contact
+	for _, id := range ids {
+		switch c, err := l.contacts.load(ctx, id); {
+		case err != nil:
+			return nil, err
+		case c != nil:
+			found = append(found, c)
+		}
+	}
+	return found, nil
+}
 
 // valuesOf counts the values of a trait, unless the request has them already.
 func (l *loaders) valuesOf(ctx context.Context, trait uuid.UUID, count func() ([]*people.Value, error)) ([]*people.Value, error) {
@@ -172,8 +203,8 @@ func ofTraits(field *graphql.FieldContext) bool {
 	return of != nil && of.Object == "Query" && of.Field.Field != nil && of.Field.Name == "traits"
 }
 
-// withLoaders gives a request its loaders, and a memory for what it asks of feedback. They are asked by responses that
-// are visible to the caller: then the campaign and the contact are too, whatever the caller is narrowed to.
+// withLoaders gives a request its loaders, and a memory for what it asks of feedback. Asked by responses that are visible to
+// the caller they give what is visible too; else Visible has to tell contacts apart for whoever is narrowed to a segment.
 func withLoaders(ctx context.Context, db *store.DB) context.Context {
 	among := func(ids []uuid.UUID) func(*sql.Selector) {
 		return func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
 	people "github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/flight"
 )
@@ -123,5 +124,40 @@ func TestContactsAreLookedAtOnce(t *testing.T) {
 	})(t.Context(), contacts[:1])
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A contact is looked for once a request by what it is asked for by, however often it is, and an empty text is not a missing one.
+func TestAContactIsFoundOnce(t *testing.T) {
+	l := loadersOf(withLoaders(t.Context(), nil))
+	var finds atomic.Int64
+	find := func(by [3]*string) *ent.Contact {
+		c, err := l.contactBy(t.Context(), by, func() (*ent.Contact, error) {
+			finds.Add(1)
+			return &ent.Contact{ID: uuid.New()}, nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		return c
+	}
+	keys := [][3]*string{{new("a"), nil, nil}, {nil, new("a"), nil}, {nil, nil, new("a")}, {nil, new("b"), nil}, {nil, new(""), nil}, {}, {new(""), new("a"), nil}}
+	first := make([]*ent.Contact, len(keys))
+	for i, key := range keys {
+		first[i] = find(key)
+	}
+	var aliases sync.WaitGroup
+	for range 15 {
+		for i, key := range keys {
+			aliases.Go(func() {
+				if find(key) != first[i] {
+					t.Errorf("another for %d", i)
+				}
+			})
+		}
+	}
+	aliases.Wait()
+	if n := finds.Load(); n != int64(len(keys)) {
+		t.Errorf("%d were looked for, want %d", n, len(keys))
 	}
 }

@@ -65,7 +65,10 @@ func (r *Resolver) find(ctx context.Context, kind id.Kind, ids []uuid.UUID, foun
 	among := func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }
 	switch kind {
 	case id.Contact:
-		rows, err := contact.Among(ctx, r.DB, r.visible(ctx), ids)
+		rows, err := loadersOf(ctx).contactsAmong(ctx, ids)
+		if err == nil {
+			rows, err = r.visible(ctx).Only(ctx, rows)
+		}
 		add(found, rows)
 		return err
 	case id.Response:

@@ -2971,7 +2971,7 @@ type Feedback {
   One point for every hour from the first to the last, also where nobody answered: for outages. The filter's period is at
   most 14 days, else BAD_REQUEST; where it is open at its end it ends today. Hours are those of the tenant's time zone: one
   that the clocks repeat is there twice, one that they skip is not, and one in which they are changed is shorter. Scores are
-  known by days, and so each response is read, which costs as much as in a list: an operation can pay for some 28,000, and
+  known by days, and so each response is read, which costs as much as in a list: an operation can pay for some 22,000, and
   for half as many where their traits are looked at, as by a rule, a segment or a group. TOO_COMPLEX where there are more in
   the period: ask for fewer days, or for fewer campaigns.
   """

@@ -31,8 +31,8 @@ type Visible func(ctx context.Context, contacts []uuid.UUID) (map[uuid.UUID]bool
 // responses. A nil one is for others.
 type Few func(ctx context.Context) (ids []uuid.UUID, few bool, err error)
 
-// only keeps those contacts that there are.
-func (v Visible) only(ctx context.Context, contacts []*ent.Contact) ([]*ent.Contact, error) {
+// Only keeps those contacts that there are.
+func (v Visible) Only(ctx context.Context, contacts []*ent.Contact) ([]*ent.Contact, error) {
 	if v == nil || len(contacts) == 0 {
 		return contacts, nil
 	}
@@ -78,18 +78,6 @@ func Find(ctx context.Context, db *store.DB, visible Visible, idText, externalID
 	return only(ctx, q, visible)
 }
 
-// Among finds those of the contacts that are visible to the caller.
-func Among(ctx context.Context, db *store.DB, visible Visible, ids []uuid.UUID) ([]*ent.Contact, error) {
-	found, err := db.Ent.Contact.Query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).All(ctx)
-	if err == nil {
-		found, err = visible.only(ctx, found)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("finding contacts: %w", err)
-	}
-	return found, nil
-}
-
 func only(ctx context.Context, q *ent.ContactQuery, visible Visible) (*ent.Contact, error) {
 	c, err := q.Only(ctx)
 	if ent.IsNotFound(err) {
@@ -98,7 +86,7 @@ func only(ctx context.Context, q *ent.ContactQuery, visible Visible) (*ent.Conta
 	if err != nil {
 		return nil, fmt.Errorf("finding a contact: %w", err)
 	}
-	found, err := visible.only(ctx, []*ent.Contact{c})
+	found, err := visible.Only(ctx, []*ent.Contact{c})
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
@@ -475,7 +463,7 @@ func (s *selection) sift(ctx context.Context, w page.Window, f func(*ent.Contact
 		}
 		unpaid %= rate.FoldedBytesPerPoint
 		rows = slices.DeleteFunc(rows, func(c *ent.Contact) bool { return !s.holds(c) })
-		if rows, err = s.visible.only(ctx, rows); err != nil {
+		if rows, err = s.visible.Only(ctx, rows); err != nil {
 			return false, err
 		}
 		for _, c := range rows {

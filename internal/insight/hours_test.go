@@ -177,8 +177,8 @@ func TestHoursOfManyArePaidFor(t *testing.T) {
 			// most is what docs/api.md says, and the description of Feedback.hours.
 			most int
 		}{
-			{selection.Filter{Last: fortnight}, 28_000},
-			{selection.Filter{Last: fortnight, Where: &segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"gold"}}}}, 14_000},
+			{selection.Filter{Last: fortnight}, 22_000},
+			{selection.Filter{Last: fortnight, Where: &segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"gold"}}}}, 11_000},
 		} {
 			spent, found := 0, 0
 			ctx := rate.WithSpender(w.ctx, func(n int) error { spent += n; return nil }, false)

@@ -77,7 +77,8 @@ func TestCatchingUpPaysForFolding(t *testing.T) {
 		last := w.recording()
 		last.Comment = new("ξψ")
 		w.recordAll(last)
-		_, price := search.Fold(dear)
+		said, price := search.Fold(dear)
+		each := price + float64(len(said))/rate.SearchedBytesPerPoint // to look for the term besides
 		paid, most := 0.0, n/3*price
 		ctx := rate.WithSpender(w.ctx, func(n int) error {
 			if paid += float64(n); paid > most {
@@ -96,8 +97,8 @@ func TestCatchingUpPaysForFolding(t *testing.T) {
 		if got := w.next(w.subscribe(ctx, selection.Filter{Search: new("ξψ")}, new(int64))); got != n+1 {
 			t.Errorf("position %d is heard, want %d", got, n+1)
 		}
-		if paid < n*price || paid > (n+2)*price {
-			t.Errorf("%d comments are folded for %v points, each is %v", n, paid, price)
+		if paid < n*price || paid > (n+2)*each {
+			t.Errorf("%d comments are folded for %v points, each is %v", n, paid, each)
 		}
 	})
 }

@@ -114,7 +114,8 @@ func Spender(ctx context.Context) func(n int) error {
 
 // What costs a point. A point is meant to stand for at most 300 µs of a processor, so that 1,000 of them, which is what an
 // operation may cost, are at most 300 ms. The dearest documents of three runs of torture took 290 to 300 ms on SQLite, and 220 to
-// 270 on PostgreSQL.
+// 270 on PostgreSQL; on a machine that was slower by a third they took 350 and 310 ms, and whatever is gone through row by row,
+// which those were, costs a quarter more since.
 const (
 	// RowsPerPoint is how many contacts cost a point whose traits are looked at.
 	RowsPerPoint = 10
@@ -139,9 +140,9 @@ const (
 	// LookUpPrice is what it costs to look at a response that an index leads to, ProfilePrice to read its profile too, PassPrice
 	// to look at one in the order of ids, which is about that on the disk, and StatementPrice to ask the database for some:
 	// RangePrice more for each further range of the index that it merges.
-	LookUpPrice    = 1.0 / 30
-	ProfilePrice   = 1.0 / 30
-	PassPrice      = 1.0 / 120
+	LookUpPrice    = 1.0 / 24
+	ProfilePrice   = 1.0 / 24
+	PassPrice      = 1.0 / 96
 	StatementPrice = 1.0
 	RangePrice     = 0.25
 	// ProposedPerPoint is how many responses cost a point that the search index proposes, before they are looked at, and
@@ -149,35 +150,35 @@ const (
 	// cost a point for each of its lists, which may have all of them, MaxListedPrice in all at most, since only what nearly
 	// everybody says has such long ones, GatheredPerPoint how many words of responses that begin as is asked for, and
 	// DifferentPerPoint how many different ones among them.
-	ProposedPerPoint  = 75
+	ProposedPerPoint  = 60
 	IndexPrice        = 8
 	ListedPerPoint    = 60_000
 	MaxListedPrice    = 200
 	GatheredPerPoint  = 2_000
 	DifferentPerPoint = 200
 	// HoldersPerPoint is how many contacts cost a point whose value of one trait is looked at by the database.
-	HoldersPerPoint = 50
+	HoldersPerPoint = 40
 	// HoldersOfAllPerPoint is how many contacts cost a point whose values of several traits are looked at together, and
 	// HeldPerPoint how many of these values. ValuesPerPoint is how many different ones cost a point besides.
-	HoldersOfAllPerPoint = 200
-	HeldPerPoint         = 1_000
+	HoldersOfAllPerPoint = 160
+	HeldPerPoint         = 800
 	ValuesPerPoint       = 200
 	// CountsPerPoint is how many rows that the database only counts cost a point.
 	CountsPerPoint = 1_000
 	// SearchedPerPoint is how many contacts cost a point that the database looks through for what no index finds, and
 	// SearchedBytesPerPoint how many bytes of responses' comments are gone through for one, for each text that is looked for in
 	// them: each takes 0.1 to 4.6 ns, and 8 at most in scripts beyond the first plane.
-	SearchedPerPoint      = 120
-	SearchedBytesPerPoint = 64 << 10
+	SearchedPerPoint      = 96
+	SearchedBytesPerPoint = 32 << 10
 	// FoldedPerPoint is how many bytes of them cost a point that are folded, see search.Fold: each takes 1.6 to 2.5 ns. Those that
 	// are not ASCII cost one more for WidePerPoint, since they take 4 to 9 ns, and those that have to be composed one more
 	// for LoosePerPoint, at 35 to 120 ns.
-	FoldedPerPoint = 64 << 10
-	WidePerPoint   = 24 << 10
-	LoosePerPoint  = 1_750
+	FoldedPerPoint = 48 << 10
+	WidePerPoint   = 18 << 10
+	LoosePerPoint  = 1_300
 	// FoldedBytesPerPoint is how many bytes of long names cost a point that are compared without regard to capitals, see
 	// page.FoldedBytes: each takes 7 to 26 ns.
-	FoldedBytesPerPoint = 16 << 10
+	FoldedBytesPerPoint = 9 << 10
 	// BytesPerPoint is how many bytes of long rows, that is of long comments and of many traits, cost a point when they are
 	// read, besides what the rows cost.
 	BytesPerPoint = 16 << 10
