@@ -115,6 +115,7 @@ func (l *loaders) contactBy(ctx context.Context, by [3]*string, find func() (*en
 			key[i] = "=" + *text
 		}
 	}
+	key[2] = people.EmailKey(key[2]) // by which an address is looked for, however it is spelt
 	return l.named.Do(ctx, key, find)
 }
 

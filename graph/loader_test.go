@@ -142,6 +142,10 @@ func TestAContactIsFoundOnce(t *testing.T) {
 		return c
 	}
 	keys := [][3]*string{{new("a"), nil, nil}, {nil, new("a"), nil}, {nil, nil, new("a")}, {nil, new("b"), nil}, {nil, new(""), nil}, {}, {new(""), new("a"), nil}}
+	if find([3]*string{nil, nil, new("Ada@X.example")}) != find([3]*string{nil, nil, new("ada@x.EXAMPLE")}) {
+		t.Error("an address in other letters is another contact")
+	}
+	finds.Store(0)
 	first := make([]*ent.Contact, len(keys))
 	for i, key := range keys {
 		first[i] = find(key)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -80,7 +81,7 @@ func TestStoppingIsNotHeldUp(t *testing.T) {
 		// net/http itself gives such connections up after five seconds, and after ReadHeaderTimeout.
 		{"nothing was sent", "", "", 4 * time.Second},
 		{"half a head was sent", "POST /graphql HTTP/1.1\r\nHost: a\r\n", "", 4 * time.Second},
-		{"half a body was sent", "POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\nAuthorization: Bearer SECRET\r\n\r\n{", "requests that were not over in time are cut off", time.Second},
+		{"half a body was sent", "POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\nExpect: 100-continue\r\nAuthorization: Bearer SECRET\r\n\r\n", "requests that were not over in time are cut off", time.Second},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -122,13 +123,22 @@ func TestStoppingIsNotHeldUp(t *testing.T) {
 			for !held() {
 				runtime.Gosched()
 			}
+			if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+				t.Fatal(err)
+			}
+			answer := make([]byte, 64)
+			if test.said != "" { // it has begun to read the body
+				if n, err := conn.Read(answer); !strings.HasPrefix(string(answer[:n]), "HTTP/1.1 100 ") {
+					t.Fatalf("answered %q, %v", answer[:n], err)
+				}
+			}
 			ctx, stop := context.WithCancel(t.Context())
 			stop()
 			if err := s.Wait(ctx); err != nil {
 				t.Error(err)
 			}
-			if _, err := conn.Read(make([]byte, 1)); err == nil {
-				t.Error("the connection is still open")
+			if n, err := conn.Read(answer); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("the connection is still open: %q, %v", answer[:n], err)
 			}
 			said := ""
 			for len(log) > 0 {
@@ -158,9 +168,9 @@ func TestAFailedServerWasNotInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.served <- errors.New("no more files")
-	failed := (&Globals{}).wait(t.Context(), s)
 	signalled, signal := context.WithCancel(t.Context())
 	signal()
+	failed := (&Globals{}).wait(signalled, s)
 	if code, err := exitCode(signalled, failed); code != ExitFailed || err == nil || !strings.Contains(err.Error(), "no more files") {
 		t.Errorf("ends with %d and %v", code, err)
 	}

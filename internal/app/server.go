@@ -184,6 +184,11 @@ func (s *Server) Wait(ctx context.Context) error {
 	case err := <-s.served:
 		failed = fmt.Errorf("serving: %w", err)
 	case <-ctx.Done():
+		select { // both may have come
+		case err := <-s.served:
+			failed = fmt.Errorf("serving: %w", err)
+		default:
+		}
 	}
 	s.stopping.Store(true)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.within)
@@ -230,7 +235,7 @@ func (u *unused) note(c net.Conn, state http.ConnState) {
 }
 
 // end has the server give up those that are still unused after unusedTimeout, until the context is done or there are none.
-// They end by their deadline: a request whose head has just come is answered all the same.
+// By a deadline, so that one of which the server has just taken a request is not hurt.
 func (u *unused) end(ctx context.Context) {
 	for wait := unusedTimeout; ; wait = unusedTimeout / 5 { // again, as the server may be about to set a deadline of its own
 		select {

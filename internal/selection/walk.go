@@ -75,7 +75,7 @@ const (
 	// eager is how many rows are looked at before the search index is asked what it proposes, and eagerly how many where
 	// each costs a look at its profile. Where one in common or more of them is in the selection, it would propose too many.
 	eager, eagerly, common = 384, 128, 16
-	// maxProposed is how many it may propose: to look at them takes about a quarter of what an operation may. That it proposes
+	// maxProposed is how many it may propose: to look at them takes about a third of what an operation may. That it proposes
 	// so many costs proposalPrice at least, which is risked to count what is dense where all that is left costs doubt times as much.
 	maxProposed   = 4 * patience
 	proposalPrice = rate.IndexPrice + maxProposed*1.0/rate.ProposedPerPoint
