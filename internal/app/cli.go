@@ -83,12 +83,15 @@ func (g *Globals) using(ctx context.Context, cfg Config, f func(*App) error) (er
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if closing := a.Close(); closing != nil {
-			err = errors.Join(err, &exitError{fmt.Errorf("closing: %w", closing), ExitFailed})
-		}
-	}()
+	defer closing(&err, "closing", a.Close)
 	return f(a)
+}
+
+// closing joins what fails in the end, doing so, to err: whatever has ended the command, this went wrong.
+func closing(err *error, doing string, end func() error) {
+	if failed := end(); failed != nil {
+		*err = errors.Join(*err, &exitError{fmt.Errorf("%s: %w", doing, failed), ExitFailed})
+	}
 }
 
 func (g *Globals) print(format string, args ...any) error {

@@ -49,13 +49,13 @@ func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
 	if err != nil {
 		return fmt.Errorf("making a place for the demo: %w", err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer closing(&err, "throwing the demo away", func() error { return os.RemoveAll(dir) })
 	slog.SetDefault(log)
 	a, err := Open(ctx, Config{Database: store.FileURL(filepath.Join(dir, "demo.db")), Volatile: true, Restless: true, Log: log, Getenv: os.Getenv})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, a.Close()) }()
+	defer closing(&err, "closing", a.Close)
 	if err := g.print("Making two years of answers …\n"); err != nil {
 		return err
 	}
