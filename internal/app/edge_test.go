@@ -18,24 +18,36 @@ import (
 	"github.com/zeroten/zeroten/internal/playground"
 )
 
-// listening is a server on a database of its own.
-func listening(t *testing.T, edge Edge) *Server {
+// serving is a server on a database of its own, which whoever asked for it stops.
+func serving(t *testing.T, log slog.Handler, edge Edge) (*App, *Server) {
 	t.Helper()
-	a, err := Open(t.Context(), Config{Database: "sqlite://" + t.TempDir() + "/zeroten.db", Volatile: true, Log: slog.New(slog.DiscardHandler)})
+	a, err := Open(t.Context(), Config{Database: "sqlite://" + t.TempDir() + "/zeroten.db", Volatile: true, Log: slog.New(log)})
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	s, err := a.Listen(t.Context(), "127.0.0.1:0", edge, playground.Page{})
 	if err != nil {
-		t.Fatal(errors.Join(err, a.Close()))
+		t.Fatal(err)
 	}
+	return a, s
+}
+
+// listening is such a server until the test ends.
+func listening(t *testing.T, edge Edge) *Server {
+	t.Helper()
+	_, s := serving(t, slog.DiscardHandler, edge)
 	ctx, stop := context.WithCancel(context.Background())
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.Wait(ctx) }()
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
 		stop()
-		if err := errors.Join(<-stopped, a.Close()); err != nil {
+		if err := <-stopped; err != nil {
 			t.Error(err)
 		}
 	})
