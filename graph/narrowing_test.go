@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -482,4 +483,46 @@ func TestNarrowedCursors(t *testing.T) {
 			t.Errorf("the cursor of a key gives %s", a.text)
 		}
 	})
+}
+
+// What is looked for among all that somebody narrowed sees is looked for once an operation, however many aliases ask for it: each of
+// them would go through as much, and pay as little.
+func TestAliasesAskTheDatabaseNoMore(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c := h.fill(t, h.found(t, "Acme"))
+		for name, n := range narrowings() {
+			token := h.token(t, c.secrets[auth.Read], c.own(n.token))
+			for _, field := range []string{
+				`contact(externalId: "c00") { id name }`,
+				`contact(email: "c01@example.com") { id }`,
+				`contact(externalId: "nobody") { id }`,
+				c.own(`node(id: "<cont:c02>") { id ... on Contact { name } }`),
+				c.own(`nodes(ids: ["<cont:c00>", "<cont:c03>"]) { id }`),
+			} {
+				var aliased strings.Builder
+				for i := range 15 {
+					fmt.Fprintf(&aliased, "a%d: %s ", i, field)
+				}
+				once, often := h.statements(t, token, "{ "+field+" }"), h.statements(t, token, "{ "+aliased.String()+"}")
+				if once == 0 || often != once {
+					t.Errorf("%s, %s: %d statements for one, %d for 15 aliases", name, field, once, often)
+				}
+			}
+		}
+	})
+}
+
+// statements are what answering takes of the database: the least of some tries, since who keeps the server up to date asks as well.
+func (h *house) statements(t *testing.T, secret, query string) int64 {
+	t.Helper()
+	h.ask(t, secret, query, nil) // what is read once is in memory then
+	least := int64(math.MaxInt64)
+	for range 5 {
+		before := h.DB.Queries()
+		if a := h.ask(t, secret, query, nil); len(a.Errors) > 0 {
+			t.Fatalf("%s: %s", query, a.text)
+		}
+		least = min(least, h.DB.Queries()-before)
+	}
+	return least
 }

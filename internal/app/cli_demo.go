@@ -91,8 +91,9 @@ func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
 	}, flight.Logged(a.log, "answering"))
 	err = g.wait(ctx, s)
 	stop()
-	if stream := <-streamed; !errors.Is(stream, context.Canceled) {
-		err = errors.Join(err, stream)
+	if stream := <-streamed; stream != nil && !errors.Is(stream, context.Canceled) {
+		// Though a signal has come: that does not end the answers with an error.
+		err = errors.Join(err, &exitError{stream, ExitFailed})
 	}
 	return err
 }
