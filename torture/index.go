@@ -109,10 +109,12 @@ func (t *torture) index(ctx context.Context, database string) (tried, outcome st
 			return "", "", err
 		}
 	}
-	if err := h.found(ctx, "amended", c.amended); err != nil {
-		return "", "", err
+	for part, amended := range c.amended {
+		if err := h.found(ctx, part, amended); err != nil {
+			return "", "", err
+		}
 	}
-	tried = fmt.Sprintf("%d kills of %d servers under 16 writers, %d comments acknowledged, %d amended, %d deleted", kills, len(servers), len(w.acked), c.amended, c.deleted)
+	tried = fmt.Sprintf("%d kills of %d servers under 16 writers, %d comments acknowledged, %d amended, %d deleted", kills, len(servers), len(w.acked), c.all(), c.deleted)
 	// What the doctor says of the index it says of each comment.
 	return tried, fmt.Sprintf("requests: %s; %d times whoever kept the index was killed after it had moved it, and it was at %d of %d events by then; it holds every comment once, and nothing else; lost: 0",
 		w.described(), kills, now.position, now.end), h.close(ctx)
@@ -194,15 +196,25 @@ func (h *house) found(ctx context.Context, search string, want int) error {
 
 // changes are what was amended and deleted, as far as that was acknowledged, and nothing else was tried.
 type changes struct {
-	amended, deleted int
-	err              error
+	// amended are how many were, by a word that no others have: who looks for one can pay for all that have it.
+	amended map[string]int
+	deleted int
+	err     error
+}
+
+// all is how many were amended.
+func (c changes) all() (n int) {
+	for _, amended := range c.amended {
+		n += amended
+	}
+	return n
 }
 
 // change records responses and amends each, or deletes it, until the context ends; each is done again until it is
 // acknowledged.
 func (h *house) change(ctx context.Context, at []string) changes {
 	var mu sync.Mutex
-	var c changes
+	c := changes{amended: map[string]int{}}
 	var all sync.WaitGroup
 	for n := range 4 {
 		all.Go(func() {
@@ -214,13 +226,13 @@ func (h *house) change(ctx context.Context, at []string) changes {
 				// Not with the context: what is begun is ended.
 				err := h.surely(ctx, at, n, text, map[string]any{"campaign": h.campaign, "key": fmt.Sprintf("change-%d-%d", n, i)}, &made)
 				id := made.RecordResponse.Response.ID
-				remove := i%3 == 0
-				text = `mutation ($id: ID!) { amendResponse(input: { id: $id, comment: "amended" }) { userErrors { message } } }`
+				remove, part := i%3 == 0, fmt.Sprintf("amended%dpart%05d", n, i/500)
+				text, variables := `mutation ($id: ID!, $comment: String!) { amendResponse(input: { id: $id, comment: $comment }) { userErrors { message } } }`, map[string]any{"id": id, "comment": part}
 				if remove {
-					text = `mutation ($id: ID!) { deleteResponse(input: { id: $id }) { userErrors { message } } }`
+					text, variables = `mutation ($id: ID!) { deleteResponse(input: { id: $id }) { userErrors { message } } }`, map[string]any{"id": id}
 				}
 				if err == nil {
-					err = h.surely(ctx, at, n, text, map[string]any{"id": id}, &struct{}{})
+					err = h.surely(ctx, at, n, text, variables, &struct{}{})
 				}
 				mu.Lock()
 				switch {
@@ -229,7 +241,7 @@ func (h *house) change(ctx context.Context, at []string) changes {
 				case remove:
 					c.deleted++
 				default:
-					c.amended++
+					c.amended[part]++
 				}
 				mu.Unlock()
 				if err != nil {
