@@ -14,8 +14,10 @@ const lint = (files, rules) => ({
 
 // What has no id of its own: it is computed, or part of something that has one.
 const values = [
-  'Feedback', 'FeedbackEvent', 'FeedbackGroup', 'HourPoint', 'PageInfo', 'Rebuild', 'Score', 'ScoreChange', 'ScoreInterval', 'SegmentRule',
-  'TraitCondition', 'TraitValue', 'TrendPoint', 'UserError', 'Viewer',
+  'Brand', 'CategoryTexts', 'EmailSnippet', 'Feedback', 'FeedbackEvent', 'FeedbackGroup', 'HourPoint',
+  'NextStep', 'PageInfo', 'Reach', 'Rebuild', 'Score', 'ScoreChange', 'ScoreInterval', 'SegmentRule',
+  'SkipCount', 'Survey', 'SurveyLink', 'SurveyTexts', 'TraitCondition', 'TraitValue', 'TrendPoint',
+  'UserError', 'Variant', 'Viewer', 'Widget', 'Wording',
 ];
 
 export default [

@@ -16,13 +16,18 @@ import (
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"github.com/zeroten/zeroten/ent/apikey"
+	"github.com/zeroten/zeroten/ent/brand"
+	"github.com/zeroten/zeroten/ent/brandimage"
 	"github.com/zeroten/zeroten/ent/campaign"
 	"github.com/zeroten/zeroten/ent/contact"
+	"github.com/zeroten/zeroten/ent/linkkey"
 	"github.com/zeroten/zeroten/ent/response"
 	entsegment "github.com/zeroten/zeroten/ent/segment"
 	"github.com/zeroten/zeroten/ent/signingkey"
+	"github.com/zeroten/zeroten/ent/survey"
 	"github.com/zeroten/zeroten/ent/tenant"
 	enttrait "github.com/zeroten/zeroten/ent/trait"
+	"github.com/zeroten/zeroten/ent/wording"
 )
 
 // Client is the client that holds all ent builders.
@@ -32,20 +37,30 @@ type Client struct {
 	Schema *migrate.Schema
 	// ApiKey is the client for interacting with the ApiKey builders.
 	ApiKey *ApiKeyClient
+	// Brand is the client for interacting with the Brand builders.
+	Brand *BrandClient
+	// BrandImage is the client for interacting with the BrandImage builders.
+	BrandImage *BrandImageClient
 	// Campaign is the client for interacting with the Campaign builders.
 	Campaign *CampaignClient
 	// Contact is the client for interacting with the Contact builders.
 	Contact *ContactClient
+	// LinkKey is the client for interacting with the LinkKey builders.
+	LinkKey *LinkKeyClient
 	// Response is the client for interacting with the Response builders.
 	Response *ResponseClient
 	// Segment is the client for interacting with the Segment builders.
 	Segment *SegmentClient
 	// SigningKey is the client for interacting with the SigningKey builders.
 	SigningKey *SigningKeyClient
+	// Survey is the client for interacting with the Survey builders.
+	Survey *SurveyClient
 	// Tenant is the client for interacting with the Tenant builders.
 	Tenant *TenantClient
 	// Trait is the client for interacting with the Trait builders.
 	Trait *TraitClient
+	// Wording is the client for interacting with the Wording builders.
+	Wording *WordingClient
 }
 
 // NewClient creates a new client configured with the given options.
@@ -58,13 +73,18 @@ func NewClient(opts ...Option) *Client {
 func (c *Client) init() {
 	c.Schema = migrate.NewSchema(c.driver)
 	c.ApiKey = NewApiKeyClient(c.config)
+	c.Brand = NewBrandClient(c.config)
+	c.BrandImage = NewBrandImageClient(c.config)
 	c.Campaign = NewCampaignClient(c.config)
 	c.Contact = NewContactClient(c.config)
+	c.LinkKey = NewLinkKeyClient(c.config)
 	c.Response = NewResponseClient(c.config)
 	c.Segment = NewSegmentClient(c.config)
 	c.SigningKey = NewSigningKeyClient(c.config)
+	c.Survey = NewSurveyClient(c.config)
 	c.Tenant = NewTenantClient(c.config)
 	c.Trait = NewTraitClient(c.config)
+	c.Wording = NewWordingClient(c.config)
 }
 
 type (
@@ -158,13 +178,18 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		ctx:        ctx,
 		config:     cfg,
 		ApiKey:     NewApiKeyClient(cfg),
+		Brand:      NewBrandClient(cfg),
+		BrandImage: NewBrandImageClient(cfg),
 		Campaign:   NewCampaignClient(cfg),
 		Contact:    NewContactClient(cfg),
+		LinkKey:    NewLinkKeyClient(cfg),
 		Response:   NewResponseClient(cfg),
 		Segment:    NewSegmentClient(cfg),
 		SigningKey: NewSigningKeyClient(cfg),
+		Survey:     NewSurveyClient(cfg),
 		Tenant:     NewTenantClient(cfg),
 		Trait:      NewTraitClient(cfg),
+		Wording:    NewWordingClient(cfg),
 	}, nil
 }
 
@@ -185,13 +210,18 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		ctx:        ctx,
 		config:     cfg,
 		ApiKey:     NewApiKeyClient(cfg),
+		Brand:      NewBrandClient(cfg),
+		BrandImage: NewBrandImageClient(cfg),
 		Campaign:   NewCampaignClient(cfg),
 		Contact:    NewContactClient(cfg),
+		LinkKey:    NewLinkKeyClient(cfg),
 		Response:   NewResponseClient(cfg),
 		Segment:    NewSegmentClient(cfg),
 		SigningKey: NewSigningKeyClient(cfg),
+		Survey:     NewSurveyClient(cfg),
 		Tenant:     NewTenantClient(cfg),
 		Trait:      NewTraitClient(cfg),
+		Wording:    NewWordingClient(cfg),
 	}, nil
 }
 
@@ -221,8 +251,8 @@ func (c *Client) Close() error {
 // In order to add hooks to a specific client, call: `client.Node.Use(...)`.
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
-		c.ApiKey, c.Campaign, c.Contact, c.Response, c.Segment, c.SigningKey, c.Tenant,
-		c.Trait,
+		c.ApiKey, c.Brand, c.BrandImage, c.Campaign, c.Contact, c.LinkKey, c.Response,
+		c.Segment, c.SigningKey, c.Survey, c.Tenant, c.Trait, c.Wording,
 	} {
 		n.Use(hooks...)
 	}
@@ -232,8 +262,8 @@ func (c *Client) Use(hooks ...Hook) {
 // In order to add interceptors to a specific client, call: `client.Node.Intercept(...)`.
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
-		c.ApiKey, c.Campaign, c.Contact, c.Response, c.Segment, c.SigningKey, c.Tenant,
-		c.Trait,
+		c.ApiKey, c.Brand, c.BrandImage, c.Campaign, c.Contact, c.LinkKey, c.Response,
+		c.Segment, c.SigningKey, c.Survey, c.Tenant, c.Trait, c.Wording,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -244,20 +274,30 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 	switch m := m.(type) {
 	case *ApiKeyMutation:
 		return c.ApiKey.mutate(ctx, m)
+	case *BrandMutation:
+		return c.Brand.mutate(ctx, m)
+	case *BrandImageMutation:
+		return c.BrandImage.mutate(ctx, m)
 	case *CampaignMutation:
 		return c.Campaign.mutate(ctx, m)
 	case *ContactMutation:
 		return c.Contact.mutate(ctx, m)
+	case *LinkKeyMutation:
+		return c.LinkKey.mutate(ctx, m)
 	case *ResponseMutation:
 		return c.Response.mutate(ctx, m)
 	case *SegmentMutation:
 		return c.Segment.mutate(ctx, m)
 	case *SigningKeyMutation:
 		return c.SigningKey.mutate(ctx, m)
+	case *SurveyMutation:
+		return c.Survey.mutate(ctx, m)
 	case *TenantMutation:
 		return c.Tenant.mutate(ctx, m)
 	case *TraitMutation:
 		return c.Trait.mutate(ctx, m)
+	case *WordingMutation:
+		return c.Wording.mutate(ctx, m)
 	default:
 		return nil, fmt.Errorf("ent: unknown mutation type %T", m)
 	}
@@ -394,6 +434,274 @@ func (c *ApiKeyClient) mutate(ctx context.Context, m *ApiKeyMutation) (Value, er
 		return (&ApiKeyDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown ApiKey mutation op: %q", m.Op())
+	}
+}
+
+// BrandClient is a client for the Brand schema.
+type BrandClient struct {
+	config
+}
+
+// NewBrandClient returns a client for the Brand from the given config.
+func NewBrandClient(c config) *BrandClient {
+	return &BrandClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `brand.Hooks(f(g(h())))`.
+func (c *BrandClient) Use(hooks ...Hook) {
+	c.hooks.Brand = append(c.hooks.Brand, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `brand.Intercept(f(g(h())))`.
+func (c *BrandClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Brand = append(c.inters.Brand, interceptors...)
+}
+
+// Create returns a builder for creating a Brand entity.
+func (c *BrandClient) Create() *BrandCreate {
+	mutation := newBrandMutation(c.config, OpCreate)
+	return &BrandCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Brand entities.
+func (c *BrandClient) CreateBulk(builders ...*BrandCreate) *BrandCreateBulk {
+	return &BrandCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *BrandClient) MapCreateBulk(slice any, setFunc func(*BrandCreate, int)) *BrandCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &BrandCreateBulk{err: fmt.Errorf("calling to BrandClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*BrandCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &BrandCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Brand.
+func (c *BrandClient) Update() *BrandUpdate {
+	mutation := newBrandMutation(c.config, OpUpdate)
+	return &BrandUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *BrandClient) UpdateOne(_m *Brand) *BrandUpdateOne {
+	mutation := newBrandMutation(c.config, OpUpdateOne, withBrand(_m))
+	return &BrandUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *BrandClient) UpdateOneID(id uuid.UUID) *BrandUpdateOne {
+	mutation := newBrandMutation(c.config, OpUpdateOne, withBrandID(id))
+	return &BrandUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Brand.
+func (c *BrandClient) Delete() *BrandDelete {
+	mutation := newBrandMutation(c.config, OpDelete)
+	return &BrandDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *BrandClient) DeleteOne(_m *Brand) *BrandDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *BrandClient) DeleteOneID(id uuid.UUID) *BrandDeleteOne {
+	builder := c.Delete().Where(brand.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &BrandDeleteOne{builder}
+}
+
+// Query returns a query builder for Brand.
+func (c *BrandClient) Query() *BrandQuery {
+	return &BrandQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeBrand},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Brand entity by its id.
+func (c *BrandClient) Get(ctx context.Context, id uuid.UUID) (*Brand, error) {
+	return c.Query().Where(brand.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *BrandClient) GetX(ctx context.Context, id uuid.UUID) *Brand {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *BrandClient) Hooks() []Hook {
+	hooks := c.hooks.Brand
+	return append(hooks[:len(hooks):len(hooks)], brand.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *BrandClient) Interceptors() []Interceptor {
+	return c.inters.Brand
+}
+
+func (c *BrandClient) mutate(ctx context.Context, m *BrandMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&BrandCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&BrandUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&BrandUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&BrandDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Brand mutation op: %q", m.Op())
+	}
+}
+
+// BrandImageClient is a client for the BrandImage schema.
+type BrandImageClient struct {
+	config
+}
+
+// NewBrandImageClient returns a client for the BrandImage from the given config.
+func NewBrandImageClient(c config) *BrandImageClient {
+	return &BrandImageClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `brandimage.Hooks(f(g(h())))`.
+func (c *BrandImageClient) Use(hooks ...Hook) {
+	c.hooks.BrandImage = append(c.hooks.BrandImage, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `brandimage.Intercept(f(g(h())))`.
+func (c *BrandImageClient) Intercept(interceptors ...Interceptor) {
+	c.inters.BrandImage = append(c.inters.BrandImage, interceptors...)
+}
+
+// Create returns a builder for creating a BrandImage entity.
+func (c *BrandImageClient) Create() *BrandImageCreate {
+	mutation := newBrandImageMutation(c.config, OpCreate)
+	return &BrandImageCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of BrandImage entities.
+func (c *BrandImageClient) CreateBulk(builders ...*BrandImageCreate) *BrandImageCreateBulk {
+	return &BrandImageCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *BrandImageClient) MapCreateBulk(slice any, setFunc func(*BrandImageCreate, int)) *BrandImageCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &BrandImageCreateBulk{err: fmt.Errorf("calling to BrandImageClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*BrandImageCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &BrandImageCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for BrandImage.
+func (c *BrandImageClient) Update() *BrandImageUpdate {
+	mutation := newBrandImageMutation(c.config, OpUpdate)
+	return &BrandImageUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *BrandImageClient) UpdateOne(_m *BrandImage) *BrandImageUpdateOne {
+	mutation := newBrandImageMutation(c.config, OpUpdateOne, withBrandImage(_m))
+	return &BrandImageUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *BrandImageClient) UpdateOneID(id uuid.UUID) *BrandImageUpdateOne {
+	mutation := newBrandImageMutation(c.config, OpUpdateOne, withBrandImageID(id))
+	return &BrandImageUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for BrandImage.
+func (c *BrandImageClient) Delete() *BrandImageDelete {
+	mutation := newBrandImageMutation(c.config, OpDelete)
+	return &BrandImageDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *BrandImageClient) DeleteOne(_m *BrandImage) *BrandImageDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *BrandImageClient) DeleteOneID(id uuid.UUID) *BrandImageDeleteOne {
+	builder := c.Delete().Where(brandimage.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &BrandImageDeleteOne{builder}
+}
+
+// Query returns a query builder for BrandImage.
+func (c *BrandImageClient) Query() *BrandImageQuery {
+	return &BrandImageQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeBrandImage},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a BrandImage entity by its id.
+func (c *BrandImageClient) Get(ctx context.Context, id uuid.UUID) (*BrandImage, error) {
+	return c.Query().Where(brandimage.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *BrandImageClient) GetX(ctx context.Context, id uuid.UUID) *BrandImage {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *BrandImageClient) Hooks() []Hook {
+	hooks := c.hooks.BrandImage
+	return append(hooks[:len(hooks):len(hooks)], brandimage.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *BrandImageClient) Interceptors() []Interceptor {
+	return c.inters.BrandImage
+}
+
+func (c *BrandImageClient) mutate(ctx context.Context, m *BrandImageMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&BrandImageCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&BrandImageUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&BrandImageUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&BrandImageDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown BrandImage mutation op: %q", m.Op())
 	}
 }
 
@@ -662,6 +970,140 @@ func (c *ContactClient) mutate(ctx context.Context, m *ContactMutation) (Value, 
 		return (&ContactDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown Contact mutation op: %q", m.Op())
+	}
+}
+
+// LinkKeyClient is a client for the LinkKey schema.
+type LinkKeyClient struct {
+	config
+}
+
+// NewLinkKeyClient returns a client for the LinkKey from the given config.
+func NewLinkKeyClient(c config) *LinkKeyClient {
+	return &LinkKeyClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `linkkey.Hooks(f(g(h())))`.
+func (c *LinkKeyClient) Use(hooks ...Hook) {
+	c.hooks.LinkKey = append(c.hooks.LinkKey, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `linkkey.Intercept(f(g(h())))`.
+func (c *LinkKeyClient) Intercept(interceptors ...Interceptor) {
+	c.inters.LinkKey = append(c.inters.LinkKey, interceptors...)
+}
+
+// Create returns a builder for creating a LinkKey entity.
+func (c *LinkKeyClient) Create() *LinkKeyCreate {
+	mutation := newLinkKeyMutation(c.config, OpCreate)
+	return &LinkKeyCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of LinkKey entities.
+func (c *LinkKeyClient) CreateBulk(builders ...*LinkKeyCreate) *LinkKeyCreateBulk {
+	return &LinkKeyCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *LinkKeyClient) MapCreateBulk(slice any, setFunc func(*LinkKeyCreate, int)) *LinkKeyCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &LinkKeyCreateBulk{err: fmt.Errorf("calling to LinkKeyClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*LinkKeyCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &LinkKeyCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for LinkKey.
+func (c *LinkKeyClient) Update() *LinkKeyUpdate {
+	mutation := newLinkKeyMutation(c.config, OpUpdate)
+	return &LinkKeyUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *LinkKeyClient) UpdateOne(_m *LinkKey) *LinkKeyUpdateOne {
+	mutation := newLinkKeyMutation(c.config, OpUpdateOne, withLinkKey(_m))
+	return &LinkKeyUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *LinkKeyClient) UpdateOneID(id uuid.UUID) *LinkKeyUpdateOne {
+	mutation := newLinkKeyMutation(c.config, OpUpdateOne, withLinkKeyID(id))
+	return &LinkKeyUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for LinkKey.
+func (c *LinkKeyClient) Delete() *LinkKeyDelete {
+	mutation := newLinkKeyMutation(c.config, OpDelete)
+	return &LinkKeyDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *LinkKeyClient) DeleteOne(_m *LinkKey) *LinkKeyDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *LinkKeyClient) DeleteOneID(id uuid.UUID) *LinkKeyDeleteOne {
+	builder := c.Delete().Where(linkkey.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &LinkKeyDeleteOne{builder}
+}
+
+// Query returns a query builder for LinkKey.
+func (c *LinkKeyClient) Query() *LinkKeyQuery {
+	return &LinkKeyQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeLinkKey},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a LinkKey entity by its id.
+func (c *LinkKeyClient) Get(ctx context.Context, id uuid.UUID) (*LinkKey, error) {
+	return c.Query().Where(linkkey.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *LinkKeyClient) GetX(ctx context.Context, id uuid.UUID) *LinkKey {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *LinkKeyClient) Hooks() []Hook {
+	hooks := c.hooks.LinkKey
+	return append(hooks[:len(hooks):len(hooks)], linkkey.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *LinkKeyClient) Interceptors() []Interceptor {
+	return c.inters.LinkKey
+}
+
+func (c *LinkKeyClient) mutate(ctx context.Context, m *LinkKeyMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&LinkKeyCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&LinkKeyUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&LinkKeyUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&LinkKeyDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown LinkKey mutation op: %q", m.Op())
 	}
 }
 
@@ -1067,6 +1509,140 @@ func (c *SigningKeyClient) mutate(ctx context.Context, m *SigningKeyMutation) (V
 	}
 }
 
+// SurveyClient is a client for the Survey schema.
+type SurveyClient struct {
+	config
+}
+
+// NewSurveyClient returns a client for the Survey from the given config.
+func NewSurveyClient(c config) *SurveyClient {
+	return &SurveyClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `survey.Hooks(f(g(h())))`.
+func (c *SurveyClient) Use(hooks ...Hook) {
+	c.hooks.Survey = append(c.hooks.Survey, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `survey.Intercept(f(g(h())))`.
+func (c *SurveyClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Survey = append(c.inters.Survey, interceptors...)
+}
+
+// Create returns a builder for creating a Survey entity.
+func (c *SurveyClient) Create() *SurveyCreate {
+	mutation := newSurveyMutation(c.config, OpCreate)
+	return &SurveyCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Survey entities.
+func (c *SurveyClient) CreateBulk(builders ...*SurveyCreate) *SurveyCreateBulk {
+	return &SurveyCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *SurveyClient) MapCreateBulk(slice any, setFunc func(*SurveyCreate, int)) *SurveyCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &SurveyCreateBulk{err: fmt.Errorf("calling to SurveyClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*SurveyCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &SurveyCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Survey.
+func (c *SurveyClient) Update() *SurveyUpdate {
+	mutation := newSurveyMutation(c.config, OpUpdate)
+	return &SurveyUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *SurveyClient) UpdateOne(_m *Survey) *SurveyUpdateOne {
+	mutation := newSurveyMutation(c.config, OpUpdateOne, withSurvey(_m))
+	return &SurveyUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *SurveyClient) UpdateOneID(id uuid.UUID) *SurveyUpdateOne {
+	mutation := newSurveyMutation(c.config, OpUpdateOne, withSurveyID(id))
+	return &SurveyUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Survey.
+func (c *SurveyClient) Delete() *SurveyDelete {
+	mutation := newSurveyMutation(c.config, OpDelete)
+	return &SurveyDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *SurveyClient) DeleteOne(_m *Survey) *SurveyDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *SurveyClient) DeleteOneID(id uuid.UUID) *SurveyDeleteOne {
+	builder := c.Delete().Where(survey.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &SurveyDeleteOne{builder}
+}
+
+// Query returns a query builder for Survey.
+func (c *SurveyClient) Query() *SurveyQuery {
+	return &SurveyQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeSurvey},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Survey entity by its id.
+func (c *SurveyClient) Get(ctx context.Context, id uuid.UUID) (*Survey, error) {
+	return c.Query().Where(survey.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *SurveyClient) GetX(ctx context.Context, id uuid.UUID) *Survey {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *SurveyClient) Hooks() []Hook {
+	hooks := c.hooks.Survey
+	return append(hooks[:len(hooks):len(hooks)], survey.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *SurveyClient) Interceptors() []Interceptor {
+	return c.inters.Survey
+}
+
+func (c *SurveyClient) mutate(ctx context.Context, m *SurveyMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&SurveyCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&SurveyUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&SurveyUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&SurveyDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Survey mutation op: %q", m.Op())
+	}
+}
+
 // TenantClient is a client for the Tenant schema.
 type TenantClient struct {
 	config
@@ -1335,14 +1911,148 @@ func (c *TraitClient) mutate(ctx context.Context, m *TraitMutation) (Value, erro
 	}
 }
 
+// WordingClient is a client for the Wording schema.
+type WordingClient struct {
+	config
+}
+
+// NewWordingClient returns a client for the Wording from the given config.
+func NewWordingClient(c config) *WordingClient {
+	return &WordingClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `wording.Hooks(f(g(h())))`.
+func (c *WordingClient) Use(hooks ...Hook) {
+	c.hooks.Wording = append(c.hooks.Wording, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `wording.Intercept(f(g(h())))`.
+func (c *WordingClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Wording = append(c.inters.Wording, interceptors...)
+}
+
+// Create returns a builder for creating a Wording entity.
+func (c *WordingClient) Create() *WordingCreate {
+	mutation := newWordingMutation(c.config, OpCreate)
+	return &WordingCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Wording entities.
+func (c *WordingClient) CreateBulk(builders ...*WordingCreate) *WordingCreateBulk {
+	return &WordingCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *WordingClient) MapCreateBulk(slice any, setFunc func(*WordingCreate, int)) *WordingCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &WordingCreateBulk{err: fmt.Errorf("calling to WordingClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*WordingCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &WordingCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Wording.
+func (c *WordingClient) Update() *WordingUpdate {
+	mutation := newWordingMutation(c.config, OpUpdate)
+	return &WordingUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *WordingClient) UpdateOne(_m *Wording) *WordingUpdateOne {
+	mutation := newWordingMutation(c.config, OpUpdateOne, withWording(_m))
+	return &WordingUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *WordingClient) UpdateOneID(id uuid.UUID) *WordingUpdateOne {
+	mutation := newWordingMutation(c.config, OpUpdateOne, withWordingID(id))
+	return &WordingUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Wording.
+func (c *WordingClient) Delete() *WordingDelete {
+	mutation := newWordingMutation(c.config, OpDelete)
+	return &WordingDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *WordingClient) DeleteOne(_m *Wording) *WordingDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *WordingClient) DeleteOneID(id uuid.UUID) *WordingDeleteOne {
+	builder := c.Delete().Where(wording.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &WordingDeleteOne{builder}
+}
+
+// Query returns a query builder for Wording.
+func (c *WordingClient) Query() *WordingQuery {
+	return &WordingQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeWording},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Wording entity by its id.
+func (c *WordingClient) Get(ctx context.Context, id uuid.UUID) (*Wording, error) {
+	return c.Query().Where(wording.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *WordingClient) GetX(ctx context.Context, id uuid.UUID) *Wording {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *WordingClient) Hooks() []Hook {
+	hooks := c.hooks.Wording
+	return append(hooks[:len(hooks):len(hooks)], wording.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *WordingClient) Interceptors() []Interceptor {
+	return c.inters.Wording
+}
+
+func (c *WordingClient) mutate(ctx context.Context, m *WordingMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&WordingCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&WordingUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&WordingUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&WordingDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Wording mutation op: %q", m.Op())
+	}
+}
+
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		ApiKey, Campaign, Contact, Response, Segment, SigningKey, Tenant,
-		Trait []ent.Hook
+		ApiKey, Brand, BrandImage, Campaign, Contact, LinkKey, Response, Segment,
+		SigningKey, Survey, Tenant, Trait, Wording []ent.Hook
 	}
 	inters struct {
-		ApiKey, Campaign, Contact, Response, Segment, SigningKey, Tenant,
-		Trait []ent.Interceptor
+		ApiKey, Brand, BrandImage, Campaign, Contact, LinkKey, Response, Segment,
+		SigningKey, Survey, Tenant, Trait, Wording []ent.Interceptor
 	}
 )

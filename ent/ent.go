@@ -13,15 +13,20 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/zeroten/zeroten/ent/apikey"
+	"github.com/zeroten/zeroten/ent/brand"
+	"github.com/zeroten/zeroten/ent/brandimage"
 	"github.com/zeroten/zeroten/ent/campaign"
 	"github.com/zeroten/zeroten/ent/contact"
+	"github.com/zeroten/zeroten/ent/linkkey"
 	"github.com/zeroten/zeroten/ent/response"
 
 	entsegment "github.com/zeroten/zeroten/ent/segment"
 	"github.com/zeroten/zeroten/ent/signingkey"
+	"github.com/zeroten/zeroten/ent/survey"
 	"github.com/zeroten/zeroten/ent/tenant"
 
 	enttrait "github.com/zeroten/zeroten/ent/trait"
+	"github.com/zeroten/zeroten/ent/wording"
 )
 
 // ent aliases to avoid import conflicts in user's code.
@@ -83,13 +88,18 @@ func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
 			apikey.Table:     apikey.ValidColumn,
+			brand.Table:      brand.ValidColumn,
+			brandimage.Table: brandimage.ValidColumn,
 			campaign.Table:   campaign.ValidColumn,
 			contact.Table:    contact.ValidColumn,
+			linkkey.Table:    linkkey.ValidColumn,
 			response.Table:   response.ValidColumn,
 			entsegment.Table: entsegment.ValidColumn,
 			signingkey.Table: signingkey.ValidColumn,
+			survey.Table:     survey.ValidColumn,
 			tenant.Table:     tenant.ValidColumn,
 			enttrait.Table:   enttrait.ValidColumn,
+			wording.Table:    wording.ValidColumn,
 		})
 	})
 	return columnCheck(t, c)

@@ -4,13 +4,18 @@ package ent
 
 import (
 	"github.com/zeroten/zeroten/ent/apikey"
+	"github.com/zeroten/zeroten/ent/brand"
+	"github.com/zeroten/zeroten/ent/brandimage"
 	"github.com/zeroten/zeroten/ent/campaign"
 	"github.com/zeroten/zeroten/ent/contact"
+	"github.com/zeroten/zeroten/ent/linkkey"
 	"github.com/zeroten/zeroten/ent/response"
 	entsegment "github.com/zeroten/zeroten/ent/segment"
 	"github.com/zeroten/zeroten/ent/signingkey"
+	"github.com/zeroten/zeroten/ent/survey"
 	"github.com/zeroten/zeroten/ent/tenant"
 	enttrait "github.com/zeroten/zeroten/ent/trait"
+	"github.com/zeroten/zeroten/ent/wording"
 
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
@@ -20,7 +25,7 @@ import (
 
 // schemaGraph holds a representation of ent/schema at runtime.
 var schemaGraph = func() *sqlgraph.Schema {
-	graph := &sqlgraph.Schema{Nodes: make([]*sqlgraph.Node, 8)}
+	graph := &sqlgraph.Schema{Nodes: make([]*sqlgraph.Node, 13)}
 	graph.Nodes[0] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   apikey.Table,
@@ -45,6 +50,49 @@ var schemaGraph = func() *sqlgraph.Schema {
 	}
 	graph.Nodes[1] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
+			Table:   brand.Table,
+			Columns: brand.Columns,
+			ID: &sqlgraph.FieldSpec{
+				Type:   field.TypeUUID,
+				Column: brand.FieldID,
+			},
+		},
+		Type: "Brand",
+		Fields: map[string]*sqlgraph.FieldSpec{
+			brand.FieldTenantID:        {Type: field.TypeUUID, Column: brand.FieldTenantID},
+			brand.FieldName:            {Type: field.TypeString, Column: brand.FieldName},
+			brand.FieldAccentColor:     {Type: field.TypeString, Column: brand.FieldAccentColor},
+			brand.FieldBackgroundColor: {Type: field.TypeString, Column: brand.FieldBackgroundColor},
+			brand.FieldTextColor:       {Type: field.TypeString, Column: brand.FieldTextColor},
+			brand.FieldLogo:            {Type: field.TypeBytes, Column: brand.FieldLogo},
+			brand.FieldBackgroundImage: {Type: field.TypeBytes, Column: brand.FieldBackgroundImage},
+			brand.FieldWebsite:         {Type: field.TypeString, Column: brand.FieldWebsite},
+			brand.FieldPrivacyPolicy:   {Type: field.TypeString, Column: brand.FieldPrivacyPolicy},
+			brand.FieldUpdatedAt:       {Type: field.TypeTime, Column: brand.FieldUpdatedAt},
+		},
+	}
+	graph.Nodes[2] = &sqlgraph.Node{
+		NodeSpec: sqlgraph.NodeSpec{
+			Table:   brandimage.Table,
+			Columns: brandimage.Columns,
+			ID: &sqlgraph.FieldSpec{
+				Type:   field.TypeUUID,
+				Column: brandimage.FieldID,
+			},
+		},
+		Type: "BrandImage",
+		Fields: map[string]*sqlgraph.FieldSpec{
+			brandimage.FieldTenantID:  {Type: field.TypeUUID, Column: brandimage.FieldTenantID},
+			brandimage.FieldHash:      {Type: field.TypeBytes, Column: brandimage.FieldHash},
+			brandimage.FieldMediaType: {Type: field.TypeString, Column: brandimage.FieldMediaType},
+			brandimage.FieldWidth:     {Type: field.TypeInt, Column: brandimage.FieldWidth},
+			brandimage.FieldHeight:    {Type: field.TypeInt, Column: brandimage.FieldHeight},
+			brandimage.FieldData:      {Type: field.TypeBytes, Column: brandimage.FieldData},
+			brandimage.FieldCreatedAt: {Type: field.TypeTime, Column: brandimage.FieldCreatedAt},
+		},
+	}
+	graph.Nodes[3] = &sqlgraph.Node{
+		NodeSpec: sqlgraph.NodeSpec{
 			Table:   campaign.Table,
 			Columns: campaign.Columns,
 			ID: &sqlgraph.FieldSpec{
@@ -63,7 +111,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			campaign.FieldUpdatedAt:        {Type: field.TypeTime, Column: campaign.FieldUpdatedAt},
 		},
 	}
-	graph.Nodes[2] = &sqlgraph.Node{
+	graph.Nodes[4] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   contact.Table,
 			Columns: contact.Columns,
@@ -86,7 +134,25 @@ var schemaGraph = func() *sqlgraph.Schema {
 			contact.FieldUpdatedAt:  {Type: field.TypeTime, Column: contact.FieldUpdatedAt},
 		},
 	}
-	graph.Nodes[3] = &sqlgraph.Node{
+	graph.Nodes[5] = &sqlgraph.Node{
+		NodeSpec: sqlgraph.NodeSpec{
+			Table:   linkkey.Table,
+			Columns: linkkey.Columns,
+			ID: &sqlgraph.FieldSpec{
+				Type:   field.TypeUUID,
+				Column: linkkey.FieldID,
+			},
+		},
+		Type: "LinkKey",
+		Fields: map[string]*sqlgraph.FieldSpec{
+			linkkey.FieldTenantID:  {Type: field.TypeUUID, Column: linkkey.FieldTenantID},
+			linkkey.FieldNumber:    {Type: field.TypeInt, Column: linkkey.FieldNumber},
+			linkkey.FieldSecret:    {Type: field.TypeBytes, Column: linkkey.FieldSecret},
+			linkkey.FieldForever:   {Type: field.TypeBool, Column: linkkey.FieldForever},
+			linkkey.FieldCreatedAt: {Type: field.TypeTime, Column: linkkey.FieldCreatedAt},
+		},
+	}
+	graph.Nodes[6] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   response.Table,
 			Columns: response.Columns,
@@ -109,9 +175,10 @@ var schemaGraph = func() *sqlgraph.Schema {
 			response.FieldRespondedAt: {Type: field.TypeTime, Column: response.FieldRespondedAt},
 			response.FieldRecordedAt:  {Type: field.TypeTime, Column: response.FieldRecordedAt},
 			response.FieldUpdatedAt:   {Type: field.TypeTime, Column: response.FieldUpdatedAt},
+			response.FieldUnverified:  {Type: field.TypeBool, Column: response.FieldUnverified},
 		},
 	}
-	graph.Nodes[4] = &sqlgraph.Node{
+	graph.Nodes[7] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   entsegment.Table,
 			Columns: entsegment.Columns,
@@ -129,7 +196,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			entsegment.FieldUpdatedAt: {Type: field.TypeTime, Column: entsegment.FieldUpdatedAt},
 		},
 	}
-	graph.Nodes[5] = &sqlgraph.Node{
+	graph.Nodes[8] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   signingkey.Table,
 			Columns: signingkey.Columns,
@@ -145,7 +212,28 @@ var schemaGraph = func() *sqlgraph.Schema {
 			signingkey.FieldCreatedAt: {Type: field.TypeTime, Column: signingkey.FieldCreatedAt},
 		},
 	}
-	graph.Nodes[6] = &sqlgraph.Node{
+	graph.Nodes[9] = &sqlgraph.Node{
+		NodeSpec: sqlgraph.NodeSpec{
+			Table:   survey.Table,
+			Columns: survey.Columns,
+			ID: &sqlgraph.FieldSpec{
+				Type:   field.TypeUUID,
+				Column: survey.FieldID,
+			},
+		},
+		Type: "Survey",
+		Fields: map[string]*sqlgraph.FieldSpec{
+			survey.FieldTenantID:    {Type: field.TypeUUID, Column: survey.FieldTenantID},
+			survey.FieldCampaignID:  {Type: field.TypeUUID, Column: survey.FieldCampaignID},
+			survey.FieldLocale:      {Type: field.TypeString, Column: survey.FieldLocale},
+			survey.FieldClickPolicy: {Type: field.TypeEnum, Column: survey.FieldClickPolicy},
+			survey.FieldLinkDays:    {Type: field.TypeInt, Column: survey.FieldLinkDays},
+			survey.FieldNextSteps:   {Type: field.TypeJSON, Column: survey.FieldNextSteps},
+			survey.FieldVariants:    {Type: field.TypeJSON, Column: survey.FieldVariants},
+			survey.FieldUpdatedAt:   {Type: field.TypeTime, Column: survey.FieldUpdatedAt},
+		},
+	}
+	graph.Nodes[10] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   tenant.Table,
 			Columns: tenant.Columns,
@@ -167,7 +255,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			tenant.FieldCube:           {Type: field.TypeInt, Column: tenant.FieldCube},
 		},
 	}
-	graph.Nodes[7] = &sqlgraph.Node{
+	graph.Nodes[11] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   enttrait.Table,
 			Columns: enttrait.Columns,
@@ -186,6 +274,25 @@ var schemaGraph = func() *sqlgraph.Schema {
 			enttrait.FieldEdges:       {Type: field.TypeJSON, Column: enttrait.FieldEdges},
 			enttrait.FieldCreatedAt:   {Type: field.TypeTime, Column: enttrait.FieldCreatedAt},
 			enttrait.FieldUpdatedAt:   {Type: field.TypeTime, Column: enttrait.FieldUpdatedAt},
+		},
+	}
+	graph.Nodes[12] = &sqlgraph.Node{
+		NodeSpec: sqlgraph.NodeSpec{
+			Table:   wording.Table,
+			Columns: wording.Columns,
+			ID: &sqlgraph.FieldSpec{
+				Type:   field.TypeUUID,
+				Column: wording.FieldID,
+			},
+		},
+		Type: "Wording",
+		Fields: map[string]*sqlgraph.FieldSpec{
+			wording.FieldTenantID:   {Type: field.TypeUUID, Column: wording.FieldTenantID},
+			wording.FieldCampaignID: {Type: field.TypeUUID, Column: wording.FieldCampaignID},
+			wording.FieldLocale:     {Type: field.TypeString, Column: wording.FieldLocale},
+			wording.FieldVariant:    {Type: field.TypeString, Column: wording.FieldVariant},
+			wording.FieldWords:      {Type: field.TypeJSON, Column: wording.FieldWords},
+			wording.FieldUpdatedAt:  {Type: field.TypeTime, Column: wording.FieldUpdatedAt},
 		},
 	}
 	return graph
@@ -283,6 +390,171 @@ func (f *ApiKeyFilter) WhereRevokedAt(p entql.TimeP) {
 }
 
 // addPredicate implements the predicateAdder interface.
+func (_q *BrandQuery) addPredicate(pred func(s *sql.Selector)) {
+	_q.predicates = append(_q.predicates, pred)
+}
+
+// Filter returns a Filter implementation to apply filters on the BrandQuery builder.
+func (_q *BrandQuery) Filter() *BrandFilter {
+	return &BrandFilter{config: _q.config, predicateAdder: _q}
+}
+
+// addPredicate implements the predicateAdder interface.
+func (m *BrandMutation) addPredicate(pred func(s *sql.Selector)) {
+	m.predicates = append(m.predicates, pred)
+}
+
+// Filter returns an entql.Where implementation to apply filters on the BrandMutation builder.
+func (m *BrandMutation) Filter() *BrandFilter {
+	return &BrandFilter{config: m.config, predicateAdder: m}
+}
+
+// BrandFilter provides a generic filtering capability at runtime for BrandQuery.
+type BrandFilter struct {
+	predicateAdder
+	config
+}
+
+// Where applies the entql predicate on the query filter.
+func (f *BrandFilter) Where(p entql.P) {
+	f.addPredicate(func(s *sql.Selector) {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[1].Type, p, s); err != nil {
+			s.AddError(err)
+		}
+	})
+}
+
+// WhereID applies the entql [16]byte predicate on the id field.
+func (f *BrandFilter) WhereID(p entql.ValueP) {
+	f.Where(p.Field(brand.FieldID))
+}
+
+// WhereTenantID applies the entql [16]byte predicate on the tenant_id field.
+func (f *BrandFilter) WhereTenantID(p entql.ValueP) {
+	f.Where(p.Field(brand.FieldTenantID))
+}
+
+// WhereName applies the entql string predicate on the name field.
+func (f *BrandFilter) WhereName(p entql.StringP) {
+	f.Where(p.Field(brand.FieldName))
+}
+
+// WhereAccentColor applies the entql string predicate on the accent_color field.
+func (f *BrandFilter) WhereAccentColor(p entql.StringP) {
+	f.Where(p.Field(brand.FieldAccentColor))
+}
+
+// WhereBackgroundColor applies the entql string predicate on the background_color field.
+func (f *BrandFilter) WhereBackgroundColor(p entql.StringP) {
+	f.Where(p.Field(brand.FieldBackgroundColor))
+}
+
+// WhereTextColor applies the entql string predicate on the text_color field.
+func (f *BrandFilter) WhereTextColor(p entql.StringP) {
+	f.Where(p.Field(brand.FieldTextColor))
+}
+
+// WhereLogo applies the entql []byte predicate on the logo field.
+func (f *BrandFilter) WhereLogo(p entql.BytesP) {
+	f.Where(p.Field(brand.FieldLogo))
+}
+
+// WhereBackgroundImage applies the entql []byte predicate on the background_image field.
+func (f *BrandFilter) WhereBackgroundImage(p entql.BytesP) {
+	f.Where(p.Field(brand.FieldBackgroundImage))
+}
+
+// WhereWebsite applies the entql string predicate on the website field.
+func (f *BrandFilter) WhereWebsite(p entql.StringP) {
+	f.Where(p.Field(brand.FieldWebsite))
+}
+
+// WherePrivacyPolicy applies the entql string predicate on the privacy_policy field.
+func (f *BrandFilter) WherePrivacyPolicy(p entql.StringP) {
+	f.Where(p.Field(brand.FieldPrivacyPolicy))
+}
+
+// WhereUpdatedAt applies the entql time.Time predicate on the updated_at field.
+func (f *BrandFilter) WhereUpdatedAt(p entql.TimeP) {
+	f.Where(p.Field(brand.FieldUpdatedAt))
+}
+
+// addPredicate implements the predicateAdder interface.
+func (_q *BrandImageQuery) addPredicate(pred func(s *sql.Selector)) {
+	_q.predicates = append(_q.predicates, pred)
+}
+
+// Filter returns a Filter implementation to apply filters on the BrandImageQuery builder.
+func (_q *BrandImageQuery) Filter() *BrandImageFilter {
+	return &BrandImageFilter{config: _q.config, predicateAdder: _q}
+}
+
+// addPredicate implements the predicateAdder interface.
+func (m *BrandImageMutation) addPredicate(pred func(s *sql.Selector)) {
+	m.predicates = append(m.predicates, pred)
+}
+
+// Filter returns an entql.Where implementation to apply filters on the BrandImageMutation builder.
+func (m *BrandImageMutation) Filter() *BrandImageFilter {
+	return &BrandImageFilter{config: m.config, predicateAdder: m}
+}
+
+// BrandImageFilter provides a generic filtering capability at runtime for BrandImageQuery.
+type BrandImageFilter struct {
+	predicateAdder
+	config
+}
+
+// Where applies the entql predicate on the query filter.
+func (f *BrandImageFilter) Where(p entql.P) {
+	f.addPredicate(func(s *sql.Selector) {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[2].Type, p, s); err != nil {
+			s.AddError(err)
+		}
+	})
+}
+
+// WhereID applies the entql [16]byte predicate on the id field.
+func (f *BrandImageFilter) WhereID(p entql.ValueP) {
+	f.Where(p.Field(brandimage.FieldID))
+}
+
+// WhereTenantID applies the entql [16]byte predicate on the tenant_id field.
+func (f *BrandImageFilter) WhereTenantID(p entql.ValueP) {
+	f.Where(p.Field(brandimage.FieldTenantID))
+}
+
+// WhereHash applies the entql []byte predicate on the hash field.
+func (f *BrandImageFilter) WhereHash(p entql.BytesP) {
+	f.Where(p.Field(brandimage.FieldHash))
+}
+
+// WhereMediaType applies the entql string predicate on the media_type field.
+func (f *BrandImageFilter) WhereMediaType(p entql.StringP) {
+	f.Where(p.Field(brandimage.FieldMediaType))
+}
+
+// WhereWidth applies the entql int predicate on the width field.
+func (f *BrandImageFilter) WhereWidth(p entql.IntP) {
+	f.Where(p.Field(brandimage.FieldWidth))
+}
+
+// WhereHeight applies the entql int predicate on the height field.
+func (f *BrandImageFilter) WhereHeight(p entql.IntP) {
+	f.Where(p.Field(brandimage.FieldHeight))
+}
+
+// WhereData applies the entql []byte predicate on the data field.
+func (f *BrandImageFilter) WhereData(p entql.BytesP) {
+	f.Where(p.Field(brandimage.FieldData))
+}
+
+// WhereCreatedAt applies the entql time.Time predicate on the created_at field.
+func (f *BrandImageFilter) WhereCreatedAt(p entql.TimeP) {
+	f.Where(p.Field(brandimage.FieldCreatedAt))
+}
+
+// addPredicate implements the predicateAdder interface.
 func (_q *CampaignQuery) addPredicate(pred func(s *sql.Selector)) {
 	_q.predicates = append(_q.predicates, pred)
 }
@@ -311,7 +583,7 @@ type CampaignFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *CampaignFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[1].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[3].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -386,7 +658,7 @@ type ContactFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *ContactFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[2].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[4].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -448,6 +720,71 @@ func (f *ContactFilter) WhereUpdatedAt(p entql.TimeP) {
 }
 
 // addPredicate implements the predicateAdder interface.
+func (_q *LinkKeyQuery) addPredicate(pred func(s *sql.Selector)) {
+	_q.predicates = append(_q.predicates, pred)
+}
+
+// Filter returns a Filter implementation to apply filters on the LinkKeyQuery builder.
+func (_q *LinkKeyQuery) Filter() *LinkKeyFilter {
+	return &LinkKeyFilter{config: _q.config, predicateAdder: _q}
+}
+
+// addPredicate implements the predicateAdder interface.
+func (m *LinkKeyMutation) addPredicate(pred func(s *sql.Selector)) {
+	m.predicates = append(m.predicates, pred)
+}
+
+// Filter returns an entql.Where implementation to apply filters on the LinkKeyMutation builder.
+func (m *LinkKeyMutation) Filter() *LinkKeyFilter {
+	return &LinkKeyFilter{config: m.config, predicateAdder: m}
+}
+
+// LinkKeyFilter provides a generic filtering capability at runtime for LinkKeyQuery.
+type LinkKeyFilter struct {
+	predicateAdder
+	config
+}
+
+// Where applies the entql predicate on the query filter.
+func (f *LinkKeyFilter) Where(p entql.P) {
+	f.addPredicate(func(s *sql.Selector) {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[5].Type, p, s); err != nil {
+			s.AddError(err)
+		}
+	})
+}
+
+// WhereID applies the entql [16]byte predicate on the id field.
+func (f *LinkKeyFilter) WhereID(p entql.ValueP) {
+	f.Where(p.Field(linkkey.FieldID))
+}
+
+// WhereTenantID applies the entql [16]byte predicate on the tenant_id field.
+func (f *LinkKeyFilter) WhereTenantID(p entql.ValueP) {
+	f.Where(p.Field(linkkey.FieldTenantID))
+}
+
+// WhereNumber applies the entql int predicate on the number field.
+func (f *LinkKeyFilter) WhereNumber(p entql.IntP) {
+	f.Where(p.Field(linkkey.FieldNumber))
+}
+
+// WhereSecret applies the entql []byte predicate on the secret field.
+func (f *LinkKeyFilter) WhereSecret(p entql.BytesP) {
+	f.Where(p.Field(linkkey.FieldSecret))
+}
+
+// WhereForever applies the entql bool predicate on the forever field.
+func (f *LinkKeyFilter) WhereForever(p entql.BoolP) {
+	f.Where(p.Field(linkkey.FieldForever))
+}
+
+// WhereCreatedAt applies the entql time.Time predicate on the created_at field.
+func (f *LinkKeyFilter) WhereCreatedAt(p entql.TimeP) {
+	f.Where(p.Field(linkkey.FieldCreatedAt))
+}
+
+// addPredicate implements the predicateAdder interface.
 func (_q *ResponseQuery) addPredicate(pred func(s *sql.Selector)) {
 	_q.predicates = append(_q.predicates, pred)
 }
@@ -476,7 +813,7 @@ type ResponseFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *ResponseFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[3].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[6].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -547,6 +884,11 @@ func (f *ResponseFilter) WhereUpdatedAt(p entql.TimeP) {
 	f.Where(p.Field(response.FieldUpdatedAt))
 }
 
+// WhereUnverified applies the entql bool predicate on the unverified field.
+func (f *ResponseFilter) WhereUnverified(p entql.BoolP) {
+	f.Where(p.Field(response.FieldUnverified))
+}
+
 // addPredicate implements the predicateAdder interface.
 func (_q *SegmentQuery) addPredicate(pred func(s *sql.Selector)) {
 	_q.predicates = append(_q.predicates, pred)
@@ -576,7 +918,7 @@ type SegmentFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *SegmentFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[4].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[7].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -641,7 +983,7 @@ type SigningKeyFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *SigningKeyFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[5].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[8].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -665,6 +1007,86 @@ func (f *SigningKeyFilter) WhereSecret(p entql.BytesP) {
 // WhereCreatedAt applies the entql time.Time predicate on the created_at field.
 func (f *SigningKeyFilter) WhereCreatedAt(p entql.TimeP) {
 	f.Where(p.Field(signingkey.FieldCreatedAt))
+}
+
+// addPredicate implements the predicateAdder interface.
+func (_q *SurveyQuery) addPredicate(pred func(s *sql.Selector)) {
+	_q.predicates = append(_q.predicates, pred)
+}
+
+// Filter returns a Filter implementation to apply filters on the SurveyQuery builder.
+func (_q *SurveyQuery) Filter() *SurveyFilter {
+	return &SurveyFilter{config: _q.config, predicateAdder: _q}
+}
+
+// addPredicate implements the predicateAdder interface.
+func (m *SurveyMutation) addPredicate(pred func(s *sql.Selector)) {
+	m.predicates = append(m.predicates, pred)
+}
+
+// Filter returns an entql.Where implementation to apply filters on the SurveyMutation builder.
+func (m *SurveyMutation) Filter() *SurveyFilter {
+	return &SurveyFilter{config: m.config, predicateAdder: m}
+}
+
+// SurveyFilter provides a generic filtering capability at runtime for SurveyQuery.
+type SurveyFilter struct {
+	predicateAdder
+	config
+}
+
+// Where applies the entql predicate on the query filter.
+func (f *SurveyFilter) Where(p entql.P) {
+	f.addPredicate(func(s *sql.Selector) {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[9].Type, p, s); err != nil {
+			s.AddError(err)
+		}
+	})
+}
+
+// WhereID applies the entql [16]byte predicate on the id field.
+func (f *SurveyFilter) WhereID(p entql.ValueP) {
+	f.Where(p.Field(survey.FieldID))
+}
+
+// WhereTenantID applies the entql [16]byte predicate on the tenant_id field.
+func (f *SurveyFilter) WhereTenantID(p entql.ValueP) {
+	f.Where(p.Field(survey.FieldTenantID))
+}
+
+// WhereCampaignID applies the entql [16]byte predicate on the campaign_id field.
+func (f *SurveyFilter) WhereCampaignID(p entql.ValueP) {
+	f.Where(p.Field(survey.FieldCampaignID))
+}
+
+// WhereLocale applies the entql string predicate on the locale field.
+func (f *SurveyFilter) WhereLocale(p entql.StringP) {
+	f.Where(p.Field(survey.FieldLocale))
+}
+
+// WhereClickPolicy applies the entql string predicate on the click_policy field.
+func (f *SurveyFilter) WhereClickPolicy(p entql.StringP) {
+	f.Where(p.Field(survey.FieldClickPolicy))
+}
+
+// WhereLinkDays applies the entql int predicate on the link_days field.
+func (f *SurveyFilter) WhereLinkDays(p entql.IntP) {
+	f.Where(p.Field(survey.FieldLinkDays))
+}
+
+// WhereNextSteps applies the entql json.RawMessage predicate on the next_steps field.
+func (f *SurveyFilter) WhereNextSteps(p entql.BytesP) {
+	f.Where(p.Field(survey.FieldNextSteps))
+}
+
+// WhereVariants applies the entql json.RawMessage predicate on the variants field.
+func (f *SurveyFilter) WhereVariants(p entql.BytesP) {
+	f.Where(p.Field(survey.FieldVariants))
+}
+
+// WhereUpdatedAt applies the entql time.Time predicate on the updated_at field.
+func (f *SurveyFilter) WhereUpdatedAt(p entql.TimeP) {
+	f.Where(p.Field(survey.FieldUpdatedAt))
 }
 
 // addPredicate implements the predicateAdder interface.
@@ -696,7 +1118,7 @@ type TenantFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *TenantFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[6].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[10].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -781,7 +1203,7 @@ type TraitFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *TraitFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[7].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[11].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -830,4 +1252,74 @@ func (f *TraitFilter) WhereCreatedAt(p entql.TimeP) {
 // WhereUpdatedAt applies the entql time.Time predicate on the updated_at field.
 func (f *TraitFilter) WhereUpdatedAt(p entql.TimeP) {
 	f.Where(p.Field(enttrait.FieldUpdatedAt))
+}
+
+// addPredicate implements the predicateAdder interface.
+func (_q *WordingQuery) addPredicate(pred func(s *sql.Selector)) {
+	_q.predicates = append(_q.predicates, pred)
+}
+
+// Filter returns a Filter implementation to apply filters on the WordingQuery builder.
+func (_q *WordingQuery) Filter() *WordingFilter {
+	return &WordingFilter{config: _q.config, predicateAdder: _q}
+}
+
+// addPredicate implements the predicateAdder interface.
+func (m *WordingMutation) addPredicate(pred func(s *sql.Selector)) {
+	m.predicates = append(m.predicates, pred)
+}
+
+// Filter returns an entql.Where implementation to apply filters on the WordingMutation builder.
+func (m *WordingMutation) Filter() *WordingFilter {
+	return &WordingFilter{config: m.config, predicateAdder: m}
+}
+
+// WordingFilter provides a generic filtering capability at runtime for WordingQuery.
+type WordingFilter struct {
+	predicateAdder
+	config
+}
+
+// Where applies the entql predicate on the query filter.
+func (f *WordingFilter) Where(p entql.P) {
+	f.addPredicate(func(s *sql.Selector) {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[12].Type, p, s); err != nil {
+			s.AddError(err)
+		}
+	})
+}
+
+// WhereID applies the entql [16]byte predicate on the id field.
+func (f *WordingFilter) WhereID(p entql.ValueP) {
+	f.Where(p.Field(wording.FieldID))
+}
+
+// WhereTenantID applies the entql [16]byte predicate on the tenant_id field.
+func (f *WordingFilter) WhereTenantID(p entql.ValueP) {
+	f.Where(p.Field(wording.FieldTenantID))
+}
+
+// WhereCampaignID applies the entql [16]byte predicate on the campaign_id field.
+func (f *WordingFilter) WhereCampaignID(p entql.ValueP) {
+	f.Where(p.Field(wording.FieldCampaignID))
+}
+
+// WhereLocale applies the entql string predicate on the locale field.
+func (f *WordingFilter) WhereLocale(p entql.StringP) {
+	f.Where(p.Field(wording.FieldLocale))
+}
+
+// WhereVariant applies the entql string predicate on the variant field.
+func (f *WordingFilter) WhereVariant(p entql.StringP) {
+	f.Where(p.Field(wording.FieldVariant))
+}
+
+// WhereWords applies the entql json.RawMessage predicate on the words field.
+func (f *WordingFilter) WhereWords(p entql.BytesP) {
+	f.Where(p.Field(wording.FieldWords))
+}
+
+// WhereUpdatedAt applies the entql time.Time predicate on the updated_at field.
+func (f *WordingFilter) WhereUpdatedAt(p entql.TimeP) {
+	f.Where(p.Field(wording.FieldUpdatedAt))
 }

@@ -43,7 +43,9 @@ type Response struct {
 	// RecordedAt holds the value of the "recorded_at" field.
 	RecordedAt time.Time `json:"recorded_at,omitempty"`
 	// UpdatedAt holds the value of the "updated_at" field.
-	UpdatedAt    time.Time `json:"updated_at,omitempty"`
+	UpdatedAt time.Time `json:"updated_at,omitempty"`
+	// Nobody vouches for the contact: a link said so that anybody could change.
+	Unverified   bool `json:"unverified,omitempty"`
 	selectValues sql.SelectValues
 }
 
@@ -56,6 +58,8 @@ func (*Response) scanValues(columns []string) ([]any, error) {
 			values[i] = &sql.NullScanner{S: new(uuid.UUID)}
 		case response.FieldTraits:
 			values[i] = new([]byte)
+		case response.FieldUnverified:
+			values[i] = new(sql.NullBool)
 		case response.FieldScore:
 			values[i] = new(sql.NullInt64)
 		case response.FieldComment, response.FieldChannel, response.FieldVariant, response.FieldLocale:
@@ -163,6 +167,12 @@ func (_m *Response) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.UpdatedAt = value.Time
 			}
+		case response.FieldUnverified:
+			if value, ok := values[i].(*sql.NullBool); !ok {
+				return fmt.Errorf("unexpected type %T for field unverified", values[i])
+			} else if value.Valid {
+				_m.Unverified = value.Bool
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -242,6 +252,9 @@ func (_m *Response) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("updated_at=")
 	builder.WriteString(_m.UpdatedAt.Format(time.ANSIC))
+	builder.WriteString(", ")
+	builder.WriteString("unverified=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Unverified))
 	builder.WriteByte(')')
 	return builder.String()
 }

@@ -126,6 +126,20 @@ func (_c *ResponseCreate) SetUpdatedAt(v time.Time) *ResponseCreate {
 	return _c
 }
 
+// SetUnverified sets the "unverified" field.
+func (_c *ResponseCreate) SetUnverified(v bool) *ResponseCreate {
+	_c.mutation.SetUnverified(v)
+	return _c
+}
+
+// SetNillableUnverified sets the "unverified" field if the given value is not nil.
+func (_c *ResponseCreate) SetNillableUnverified(v *bool) *ResponseCreate {
+	if v != nil {
+		_c.SetUnverified(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *ResponseCreate) SetID(v uuid.UUID) *ResponseCreate {
 	_c.mutation.SetID(v)
@@ -177,6 +191,10 @@ func (_c *ResponseCreate) ExecX(ctx context.Context) {
 
 // defaults sets the default values of the builder before save.
 func (_c *ResponseCreate) defaults() error {
+	if _, ok := _c.mutation.Unverified(); !ok {
+		v := response.DefaultUnverified
+		_c.mutation.SetUnverified(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		if response.DefaultID == nil {
 			return fmt.Errorf("ent: uninitialized response.DefaultID (forgotten import ent/runtime?)")
@@ -217,6 +235,9 @@ func (_c *ResponseCreate) check() error {
 	}
 	if _, ok := _c.mutation.UpdatedAt(); !ok {
 		return &ValidationError{Name: "updated_at", err: errors.New(`ent: missing required field "Response.updated_at"`)}
+	}
+	if _, ok := _c.mutation.Unverified(); !ok {
+		return &ValidationError{Name: "unverified", err: errors.New(`ent: missing required field "Response.unverified"`)}
 	}
 	return nil
 }
@@ -300,6 +321,10 @@ func (_c *ResponseCreate) createSpec() (*Response, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.UpdatedAt(); ok {
 		_spec.SetField(response.FieldUpdatedAt, field.TypeTime, value)
 		_node.UpdatedAt = value
+	}
+	if value, ok := _c.mutation.Unverified(); ok {
+		_spec.SetField(response.FieldUnverified, field.TypeBool, value)
+		_node.Unverified = value
 	}
 	return _node, _spec
 }

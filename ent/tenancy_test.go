@@ -2,6 +2,7 @@ package ent_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -89,7 +90,7 @@ func (ts *tester) fill(builder reflect.Value, refersTo map[string]uuid.UUID, but
 }
 
 // enums are valid values of the types that have few.
-var enums = map[string]string{"campaign.Status": "PAUSED", "response.Channel": "API", "trait.Kind": "TEXT"}
+var enums = map[string]string{"campaign.Status": "PAUSED", "response.Channel": "API", "survey.ClickPolicy": "CONFIRMED", "trait.Kind": "TEXT"}
 
 func (ts *tester) value(field string, typ reflect.Type, refersTo map[string]uuid.UUID) reflect.Value {
 	ts.t.Helper()
@@ -113,6 +114,8 @@ func (ts *tester) value(field string, typ reflect.Type, refersTo map[string]uuid
 		v.SetString(strings.ToLower(rest(id.New())))
 	case typ.Kind() == reflect.Map:
 		v.Set(reflect.MakeMap(typ))
+	case typ == reflect.TypeFor[json.RawMessage]():
+		v.SetBytes([]byte("{}"))
 	case typ.Kind() == reflect.Slice && typ.Elem().Kind() == reflect.Uint8:
 		v.SetBytes([]byte(rest(id.New())))
 	}
@@ -243,6 +246,12 @@ func (ts *tester) foreign(db *store.DB, entity string, them, us uuid.UUID) {
 	}, refused)
 	// Ids are unique within a tenant alone, so that not even this tells whether there is one.
 	try("creating a row with the id of another tenant's", func(c reflect.Value) (reflect.Value, error) {
+		if !ts.referred(db, entity) { // of some there may be one alone
+			del, _ := call(c, "Delete")
+			if _, err := call(del, "Exec", ctx); err != nil {
+				return del, err
+			}
+		}
 		create, _ := call(c, "Create")
 		ts.fill(create, ts.made[us], "ID", "TenantID")
 		create.MethodByName("SetID").Call([]reflect.Value{reflect.ValueOf(theirs)})

@@ -14,20 +14,30 @@ type Tx struct {
 	config
 	// ApiKey is the client for interacting with the ApiKey builders.
 	ApiKey *ApiKeyClient
+	// Brand is the client for interacting with the Brand builders.
+	Brand *BrandClient
+	// BrandImage is the client for interacting with the BrandImage builders.
+	BrandImage *BrandImageClient
 	// Campaign is the client for interacting with the Campaign builders.
 	Campaign *CampaignClient
 	// Contact is the client for interacting with the Contact builders.
 	Contact *ContactClient
+	// LinkKey is the client for interacting with the LinkKey builders.
+	LinkKey *LinkKeyClient
 	// Response is the client for interacting with the Response builders.
 	Response *ResponseClient
 	// Segment is the client for interacting with the Segment builders.
 	Segment *SegmentClient
 	// SigningKey is the client for interacting with the SigningKey builders.
 	SigningKey *SigningKeyClient
+	// Survey is the client for interacting with the Survey builders.
+	Survey *SurveyClient
 	// Tenant is the client for interacting with the Tenant builders.
 	Tenant *TenantClient
 	// Trait is the client for interacting with the Trait builders.
 	Trait *TraitClient
+	// Wording is the client for interacting with the Wording builders.
+	Wording *WordingClient
 
 	// lazily loaded.
 	client     *Client
@@ -160,13 +170,18 @@ func (tx *Tx) Client() *Client {
 
 func (tx *Tx) init() {
 	tx.ApiKey = NewApiKeyClient(tx.config)
+	tx.Brand = NewBrandClient(tx.config)
+	tx.BrandImage = NewBrandImageClient(tx.config)
 	tx.Campaign = NewCampaignClient(tx.config)
 	tx.Contact = NewContactClient(tx.config)
+	tx.LinkKey = NewLinkKeyClient(tx.config)
 	tx.Response = NewResponseClient(tx.config)
 	tx.Segment = NewSegmentClient(tx.config)
 	tx.SigningKey = NewSigningKeyClient(tx.config)
+	tx.Survey = NewSurveyClient(tx.config)
 	tx.Tenant = NewTenantClient(tx.config)
 	tx.Trait = NewTraitClient(tx.config)
+	tx.Wording = NewWordingClient(tx.config)
 }
 
 // txDriver wraps the given dialect.Tx with a nop dialect.Driver implementation.

@@ -235,7 +235,7 @@ func newNames(c *company) *names {
 
 var (
 	placeholder = regexp.MustCompile(`<[a-z]+:[^>]+>`)
-	varying     = regexp.MustCompile(`\b(?:` + kinds() + `)_[0-9a-z]{26}\b|\bz10_[\w-]{4,43}|\bz10t_[\w.-]+|"[A-Za-z0-9_-]{34,}"|\d{4}-\d\d-\d\dT[0-9:.]+Z`)
+	varying     = regexp.MustCompile(`\b(?:` + kinds() + `)_[0-9a-z]{26}\b|\bz10_[\w-]{4,43}|\bz10t_[\w.-]+|\bz10l_[\w-]+|M\d+ \d+h\d+v1[\dMhvz -]+|"[A-Za-z0-9_-]{34,}"|\d{4}-\d\d-\d\dT[0-9:.]+Z`)
 )
 
 func (n *names) resolve(t *testing.T, text string) string {
@@ -290,6 +290,10 @@ func (n *names) hide(text string) string {
 				kind = "secret"
 			case kind == "z10t":
 				kind = "token"
+			case kind == "z10l":
+				kind = "link"
+			case strings.HasPrefix(kind, "M"):
+				kind = "qr"
 			case quoted:
 				kind = "cursor"
 			}

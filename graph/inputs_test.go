@@ -181,6 +181,12 @@ func (f filler) value(typ *ast.Type, field, owner string) any {
 		return "nl"
 	case "EmailAddress":
 		return "new@example.com"
+	case "URL":
+		return "https://example.com/"
+	case "Color":
+		return "#1a73e8"
+	case "Base64":
+		return ""
 	case "Traits":
 		return map[string]any{}
 	case "ID":
@@ -426,7 +432,7 @@ func TestEnumsTakeTheirNames(t *testing.T) {
 		})
 	}
 	for name, def := range schema.Types {
-		used := slices.ContainsFunc([]string{"UserErrorCode", "FeedbackEventKind"}, func(shown string) bool { return shown == name })
+		used := slices.ContainsFunc([]string{"UserErrorCode", "FeedbackEventKind", "ResponseIdentity", "TextDirection"}, func(shown string) bool { return shown == name })
 		if def.Kind == ast.Enum && !strings.HasPrefix(name, "__") && !enums[name] && !used {
 			t.Errorf("the enum %s is never given: is it only shown?", name)
 		}
@@ -586,6 +592,10 @@ func edges() map[string][]string {
 		"TimeZone":     {`""`, `"Local"`, `"../UTC"`, `"\u0000"`, `"\ud800"`, `"Etc/GMT+12"`, `"europe/amsterdam"`, quoted("A", 64), quoted("A", 65)},
 		"Locale":       {`""`, `"\u0000"`, `"x-"`, `"i-klingon"`, `"zh-Hant-TW-x-a"`, `"en-u-ca-buddhist"`, `"de-1996-1996"`, quoted("a-", 30), quoted("a", 9_000)},
 		"EmailAddress": {`""`, `"\u0000@example.com"`, `"\"a b\"@example.com"`, `"A@[127.0.0.1]"`, `"ü@exämple.com"`, `"\ud800@example.com"`, quoted("a", 300), `"İ@example.com"`},
+		"URL": {`""`, `"https://example.com/"`, `"http://example.com/"`, `"//example.com/"`, `"javascript:alert(1)"`, `"https://\u0000"`, `"https://a:b@example.com/"`, `"https:\\\\example.com"`,
+			`"https://[::1]/"`, `"https://example.com/{name|x}"`, `"https://{name|x}/"`, `"https://ex\ud800mple.com/"`, `"https://example.com/` + strings.Repeat("a", 1_980) + `"`, `"https://example.com/` + strings.Repeat("a", 1_981) + `"`},
+		"Color":  {`""`, `"#1A73E8"`, `"#000000"`, `"#ffffff"`, `"#fff"`, `"1a73e8"`, `"#1a73e8ff"`, `"#\u0661a73e8"`, `"red"`, `"\u0000"`, `"\ud800"`, quoted("#", 5_000)},
+		"Base64": {`""`, `"AA=="`, `"AA"`, `"A"`, `"AAAA\n"`, `"_-__"`, `"\u0000"`, `"\ud800"`, quoted("iVBORw0K", 10_000), `"iVBORw0KGgo="`},
 		"Traits": {`{}`, `{"plan": "\u0000"}`, `{"\u0000": 1}`, `{"plan": 1e308}`, `{"plan": 1e400}`, `{"household": 9007199254740993}`, `{"household": -0}`, `{"since": "0001-01-01"}`,
 			`{"since": "9999-12-31"}`, `{"plan": {}}`, `{"plan": []}`, `[]`, `1`, `""`, `{"plan": "\ud800"}`, `{"other": ` + quoted("a", 501) + `}`},
 	}

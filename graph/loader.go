@@ -15,6 +15,7 @@ import (
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/survey"
 )
 
 // loader reads entities by id within one request. Whoever has read a page says first which ids may be asked for, and
@@ -77,6 +78,11 @@ func (l *loader[T]) load(ctx context.Context, id uuid.UUID) (*T, error) {
 type loaders struct {
 	campaigns *loader[ent.Campaign]
 	contacts  *loader[ent.Contact]
+	// surveys and wordings are those of campaigns, by the campaign.
+	surveys  *loader[survey.Survey]
+	wordings *loader[[]*survey.Wording]
+	// brand is how the tenant looks.
+	brand flight.Memo[struct{}, *survey.Brand]
 
 	// named are contacts by what they were asked for by.
 	named flight.Memo[[3]string, *ent.Contact]
@@ -134,6 +140,24 @@ func (l *loaders) contactsAmong(ctx context.Context, ids []uuid.UUID) ([]*ent.Co
 		}
 	}
 	return found, nil
+}
+
+// asked is what is said in a campaign.
+func (l *loaders) asked(ctx context.Context, c *ent.Campaign) (*survey.Asked, error) {
+	s, err := l.surveys.load(ctx, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	w, err := l.wordings.load(ctx, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	return survey.NewAsked(c.Question, c.FollowUpQuestion, s, *w), nil
+}
+
+// brandOf is how the tenant looks, unless the request has it already.
+func (l *loaders) brandOf(ctx context.Context, db *store.DB) (*survey.Brand, error) {
+	return l.brand.Do(ctx, struct{}{}, func() (*survey.Brand, error) { return survey.BrandOf(ctx, db) })
 }
 
 // valuesOf counts the values of a trait, unless the request has them already.
@@ -225,6 +249,17 @@ func withLoaders(ctx context.Context, db *store.DB) context.Context {
 				return nil, fmt.Errorf("loading contacts: %w", err)
 			}
 			return byID(rows, func(c *ent.Contact) uuid.UUID { return c.ID }), nil
+		}),
+		surveys: newLoader(func(ctx context.Context, campaigns []uuid.UUID) (map[uuid.UUID]*survey.Survey, error) {
+			return survey.Of(ctx, db, campaigns)
+		}),
+		wordings: newLoader(func(ctx context.Context, campaigns []uuid.UUID) (map[uuid.UUID]*[]*survey.Wording, error) {
+			found, err := survey.Wordings(ctx, db, campaigns)
+			all := make(map[uuid.UUID]*[]*survey.Wording, len(found))
+			for c, w := range found {
+				all[c] = &w
+			}
+			return all, err
 		}),
 	}
 	if startsByCursor(ctx) {

@@ -43,6 +43,7 @@ func example(s *ast.Schema, typ *ast.Type) string {
 	return map[string]string{
 		"ID": `"camp_01h455vb4pex5vsknk084sn02q"`, "String": `"text"`, "Int": "5", "Float": "0.5", "Boolean": "true",
 		"EmailAddress": `"x@example.com"`, "Traits": "{}", "DateTime": `"2026-01-01T00:00:00Z"`,
+		"Locale": `"nl"`, "URL": `"https://example.com/"`, "Color": `"#1a73e8"`, "Base64": `""`,
 	}[typ.Name()]
 }
 

@@ -3,6 +3,8 @@
 package graph
 
 import (
+	"time"
+
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/insight"
@@ -10,6 +12,7 @@ import (
 	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/survey"
 )
 
 // Resolver has what the resolvers call.
@@ -22,4 +25,9 @@ type Resolver struct {
 	Insight *insight.Reader
 	Live    *live.Hub
 	Scores  *insight.Shared
+	// Site is where people find the pages, and Now the clock.
+	Site survey.Site
+	// Studio makes the images of brands.
+	Studio *survey.Studio
+	Now    func() time.Time
 }

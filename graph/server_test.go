@@ -60,7 +60,7 @@ func open(t *testing.T, databaseURL string, edge ...app.Edge) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := h.Listen(t.Context(), "127.0.0.1:0", append(edge, app.Edge{})[0], playground.Page{})
+	s, err := h.Listen(t.Context(), "127.0.0.1:0", append(edge, app.Edge{PublicURL: "https://nps.example"})[0], playground.Page{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,7 @@ var levels = map[string]int{
 	"internal/importer":   16,
 	"internal/insight":    15,
 	"internal/doctor":     15,
+	"internal/survey":     15,
 	"internal/live":       15,
 	"internal/selection":  14,
 	"internal/search":     13,

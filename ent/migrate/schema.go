@@ -35,6 +35,62 @@ var (
 			},
 		},
 	}
+	// BrandsColumns holds the columns for the "brands" table.
+	BrandsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "tenant_id", Type: field.TypeUUID},
+		{Name: "name", Type: field.TypeString, Nullable: true},
+		{Name: "accent_color", Type: field.TypeString, Nullable: true},
+		{Name: "background_color", Type: field.TypeString, Nullable: true},
+		{Name: "text_color", Type: field.TypeString, Nullable: true},
+		{Name: "logo", Type: field.TypeBytes, Nullable: true},
+		{Name: "background_image", Type: field.TypeBytes, Nullable: true},
+		{Name: "website", Type: field.TypeString, Nullable: true},
+		{Name: "privacy_policy", Type: field.TypeString, Nullable: true},
+		{Name: "updated_at", Type: field.TypeTime},
+	}
+	// BrandsTable holds the schema information for the "brands" table.
+	BrandsTable = &schema.Table{
+		Name:       "brands",
+		Columns:    BrandsColumns,
+		PrimaryKey: []*schema.Column{BrandsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "brand_tenant_id",
+				Unique:  true,
+				Columns: []*schema.Column{BrandsColumns[1]},
+			},
+		},
+	}
+	// BrandImagesColumns holds the columns for the "brand_images" table.
+	BrandImagesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "tenant_id", Type: field.TypeUUID},
+		{Name: "hash", Type: field.TypeBytes},
+		{Name: "media_type", Type: field.TypeString},
+		{Name: "width", Type: field.TypeInt},
+		{Name: "height", Type: field.TypeInt},
+		{Name: "data", Type: field.TypeBytes},
+		{Name: "created_at", Type: field.TypeTime},
+	}
+	// BrandImagesTable holds the schema information for the "brand_images" table.
+	BrandImagesTable = &schema.Table{
+		Name:       "brand_images",
+		Columns:    BrandImagesColumns,
+		PrimaryKey: []*schema.Column{BrandImagesColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "brandimage_tenant_id_hash",
+				Unique:  true,
+				Columns: []*schema.Column{BrandImagesColumns[1], BrandImagesColumns[2]},
+			},
+			{
+				Name:    "brandimage_hash",
+				Unique:  false,
+				Columns: []*schema.Column{BrandImagesColumns[2]},
+			},
+		},
+	}
 	// CampaignsColumns holds the columns for the "campaigns" table.
 	CampaignsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -56,6 +112,11 @@ var (
 				Name:    "campaign_tenant_id_name",
 				Unique:  true,
 				Columns: []*schema.Column{CampaignsColumns[1], CampaignsColumns[2]},
+			},
+			{
+				Name:    "campaign_id",
+				Unique:  false,
+				Columns: []*schema.Column{CampaignsColumns[0]},
 			},
 		},
 	}
@@ -91,6 +152,28 @@ var (
 			},
 		},
 	}
+	// LinkKeysColumns holds the columns for the "link_keys" table.
+	LinkKeysColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "tenant_id", Type: field.TypeUUID},
+		{Name: "number", Type: field.TypeInt},
+		{Name: "secret", Type: field.TypeBytes},
+		{Name: "forever", Type: field.TypeBool, Default: false},
+		{Name: "created_at", Type: field.TypeTime},
+	}
+	// LinkKeysTable holds the schema information for the "link_keys" table.
+	LinkKeysTable = &schema.Table{
+		Name:       "link_keys",
+		Columns:    LinkKeysColumns,
+		PrimaryKey: []*schema.Column{LinkKeysColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "linkkey_tenant_id_number",
+				Unique:  true,
+				Columns: []*schema.Column{LinkKeysColumns[1], LinkKeysColumns[2]},
+			},
+		},
+	}
 	// ResponsesColumns holds the columns for the "responses" table.
 	ResponsesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -106,6 +189,7 @@ var (
 		{Name: "responded_at", Type: field.TypeTime},
 		{Name: "recorded_at", Type: field.TypeTime},
 		{Name: "updated_at", Type: field.TypeTime},
+		{Name: "unverified", Type: field.TypeBool, Default: false},
 	}
 	// ResponsesTable holds the schema information for the "responses" table.
 	ResponsesTable = &schema.Table{
@@ -163,6 +247,31 @@ var (
 		Columns:    SigningKeysColumns,
 		PrimaryKey: []*schema.Column{SigningKeysColumns[0]},
 	}
+	// SurveysColumns holds the columns for the "surveys" table.
+	SurveysColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "tenant_id", Type: field.TypeUUID},
+		{Name: "campaign_id", Type: field.TypeUUID},
+		{Name: "locale", Type: field.TypeString},
+		{Name: "click_policy", Type: field.TypeEnum, Enums: []string{"CONFIRMED", "AUTOMATIC"}},
+		{Name: "link_days", Type: field.TypeInt},
+		{Name: "next_steps", Type: field.TypeJSON, SchemaType: map[string]string{"postgres": "json"}},
+		{Name: "variants", Type: field.TypeJSON, SchemaType: map[string]string{"postgres": "json"}},
+		{Name: "updated_at", Type: field.TypeTime},
+	}
+	// SurveysTable holds the schema information for the "surveys" table.
+	SurveysTable = &schema.Table{
+		Name:       "surveys",
+		Columns:    SurveysColumns,
+		PrimaryKey: []*schema.Column{SurveysColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "survey_tenant_id_campaign_id",
+				Unique:  true,
+				Columns: []*schema.Column{SurveysColumns[1], SurveysColumns[2]},
+			},
+		},
+	}
 	// TenantsColumns holds the columns for the "tenants" table.
 	TenantsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -207,22 +316,56 @@ var (
 			},
 		},
 	}
+	// WordingsColumns holds the columns for the "wordings" table.
+	WordingsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "tenant_id", Type: field.TypeUUID},
+		{Name: "campaign_id", Type: field.TypeUUID},
+		{Name: "locale", Type: field.TypeString},
+		{Name: "variant", Type: field.TypeString},
+		{Name: "words", Type: field.TypeJSON, SchemaType: map[string]string{"postgres": "json"}},
+		{Name: "updated_at", Type: field.TypeTime},
+	}
+	// WordingsTable holds the schema information for the "wordings" table.
+	WordingsTable = &schema.Table{
+		Name:       "wordings",
+		Columns:    WordingsColumns,
+		PrimaryKey: []*schema.Column{WordingsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "wording_tenant_id_campaign_id_locale_variant",
+				Unique:  true,
+				Columns: []*schema.Column{WordingsColumns[1], WordingsColumns[2], WordingsColumns[3], WordingsColumns[4]},
+			},
+		},
+	}
 	// Tables holds all the tables in the schema.
 	Tables = []*schema.Table{
 		APIKeysTable,
+		BrandsTable,
+		BrandImagesTable,
 		CampaignsTable,
 		ContactsTable,
+		LinkKeysTable,
 		ResponsesTable,
 		SegmentsTable,
 		SigningKeysTable,
+		SurveysTable,
 		TenantsTable,
 		TraitsTable,
+		WordingsTable,
 	}
 )
 
 func init() {
 	APIKeysTable.Annotation = &entsql.Annotation{
 		Table: "api_keys",
+	}
+	BrandImagesTable.Annotation = &entsql.Annotation{
+		Table: "brand_images",
+	}
+	LinkKeysTable.Annotation = &entsql.Annotation{
+		Table: "link_keys",
 	}
 	SigningKeysTable.Annotation = &entsql.Annotation{
 		Table: "signing_keys",

@@ -9,11 +9,20 @@ import (
 // ApiKey is the predicate function for apikey builders.
 type ApiKey func(*sql.Selector)
 
+// Brand is the predicate function for brand builders.
+type Brand func(*sql.Selector)
+
+// BrandImage is the predicate function for brandimage builders.
+type BrandImage func(*sql.Selector)
+
 // Campaign is the predicate function for campaign builders.
 type Campaign func(*sql.Selector)
 
 // Contact is the predicate function for contact builders.
 type Contact func(*sql.Selector)
+
+// LinkKey is the predicate function for linkkey builders.
+type LinkKey func(*sql.Selector)
 
 // Response is the predicate function for response builders.
 type Response func(*sql.Selector)
@@ -24,8 +33,14 @@ type Segment func(*sql.Selector)
 // SigningKey is the predicate function for signingkey builders.
 type SigningKey func(*sql.Selector)
 
+// Survey is the predicate function for survey builders.
+type Survey func(*sql.Selector)
+
 // Tenant is the predicate function for tenant builders.
 type Tenant func(*sql.Selector)
 
 // Trait is the predicate function for enttrait builders.
 type Trait func(*sql.Selector)
+
+// Wording is the predicate function for wording builders.
+type Wording func(*sql.Selector)

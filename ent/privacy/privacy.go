@@ -135,6 +135,54 @@ func (f ApiKeyMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutation
 	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.ApiKeyMutation", m)
 }
 
+// The BrandQueryRuleFunc type is an adapter to allow the use of ordinary
+// functions as a query rule.
+type BrandQueryRuleFunc func(context.Context, *ent.BrandQuery) error
+
+// EvalQuery return f(ctx, q).
+func (f BrandQueryRuleFunc) EvalQuery(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.BrandQuery); ok {
+		return f(ctx, q)
+	}
+	return Denyf("ent/privacy: unexpected query type %T, expect *ent.BrandQuery", q)
+}
+
+// The BrandMutationRuleFunc type is an adapter to allow the use of ordinary
+// functions as a mutation rule.
+type BrandMutationRuleFunc func(context.Context, *ent.BrandMutation) error
+
+// EvalMutation calls f(ctx, m).
+func (f BrandMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutation) error {
+	if m, ok := m.(*ent.BrandMutation); ok {
+		return f(ctx, m)
+	}
+	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.BrandMutation", m)
+}
+
+// The BrandImageQueryRuleFunc type is an adapter to allow the use of ordinary
+// functions as a query rule.
+type BrandImageQueryRuleFunc func(context.Context, *ent.BrandImageQuery) error
+
+// EvalQuery return f(ctx, q).
+func (f BrandImageQueryRuleFunc) EvalQuery(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.BrandImageQuery); ok {
+		return f(ctx, q)
+	}
+	return Denyf("ent/privacy: unexpected query type %T, expect *ent.BrandImageQuery", q)
+}
+
+// The BrandImageMutationRuleFunc type is an adapter to allow the use of ordinary
+// functions as a mutation rule.
+type BrandImageMutationRuleFunc func(context.Context, *ent.BrandImageMutation) error
+
+// EvalMutation calls f(ctx, m).
+func (f BrandImageMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutation) error {
+	if m, ok := m.(*ent.BrandImageMutation); ok {
+		return f(ctx, m)
+	}
+	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.BrandImageMutation", m)
+}
+
 // The CampaignQueryRuleFunc type is an adapter to allow the use of ordinary
 // functions as a query rule.
 type CampaignQueryRuleFunc func(context.Context, *ent.CampaignQuery) error
@@ -181,6 +229,30 @@ func (f ContactMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutatio
 		return f(ctx, m)
 	}
 	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.ContactMutation", m)
+}
+
+// The LinkKeyQueryRuleFunc type is an adapter to allow the use of ordinary
+// functions as a query rule.
+type LinkKeyQueryRuleFunc func(context.Context, *ent.LinkKeyQuery) error
+
+// EvalQuery return f(ctx, q).
+func (f LinkKeyQueryRuleFunc) EvalQuery(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.LinkKeyQuery); ok {
+		return f(ctx, q)
+	}
+	return Denyf("ent/privacy: unexpected query type %T, expect *ent.LinkKeyQuery", q)
+}
+
+// The LinkKeyMutationRuleFunc type is an adapter to allow the use of ordinary
+// functions as a mutation rule.
+type LinkKeyMutationRuleFunc func(context.Context, *ent.LinkKeyMutation) error
+
+// EvalMutation calls f(ctx, m).
+func (f LinkKeyMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutation) error {
+	if m, ok := m.(*ent.LinkKeyMutation); ok {
+		return f(ctx, m)
+	}
+	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.LinkKeyMutation", m)
 }
 
 // The ResponseQueryRuleFunc type is an adapter to allow the use of ordinary
@@ -255,6 +327,30 @@ func (f SigningKeyMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Muta
 	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.SigningKeyMutation", m)
 }
 
+// The SurveyQueryRuleFunc type is an adapter to allow the use of ordinary
+// functions as a query rule.
+type SurveyQueryRuleFunc func(context.Context, *ent.SurveyQuery) error
+
+// EvalQuery return f(ctx, q).
+func (f SurveyQueryRuleFunc) EvalQuery(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.SurveyQuery); ok {
+		return f(ctx, q)
+	}
+	return Denyf("ent/privacy: unexpected query type %T, expect *ent.SurveyQuery", q)
+}
+
+// The SurveyMutationRuleFunc type is an adapter to allow the use of ordinary
+// functions as a mutation rule.
+type SurveyMutationRuleFunc func(context.Context, *ent.SurveyMutation) error
+
+// EvalMutation calls f(ctx, m).
+func (f SurveyMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutation) error {
+	if m, ok := m.(*ent.SurveyMutation); ok {
+		return f(ctx, m)
+	}
+	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.SurveyMutation", m)
+}
+
 // The TenantQueryRuleFunc type is an adapter to allow the use of ordinary
 // functions as a query rule.
 type TenantQueryRuleFunc func(context.Context, *ent.TenantQuery) error
@@ -303,6 +399,30 @@ func (f TraitMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutation)
 	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.TraitMutation", m)
 }
 
+// The WordingQueryRuleFunc type is an adapter to allow the use of ordinary
+// functions as a query rule.
+type WordingQueryRuleFunc func(context.Context, *ent.WordingQuery) error
+
+// EvalQuery return f(ctx, q).
+func (f WordingQueryRuleFunc) EvalQuery(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.WordingQuery); ok {
+		return f(ctx, q)
+	}
+	return Denyf("ent/privacy: unexpected query type %T, expect *ent.WordingQuery", q)
+}
+
+// The WordingMutationRuleFunc type is an adapter to allow the use of ordinary
+// functions as a mutation rule.
+type WordingMutationRuleFunc func(context.Context, *ent.WordingMutation) error
+
+// EvalMutation calls f(ctx, m).
+func (f WordingMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutation) error {
+	if m, ok := m.(*ent.WordingMutation); ok {
+		return f(ctx, m)
+	}
+	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.WordingMutation", m)
+}
+
 type (
 	// Filter is the interface that wraps the Where function
 	// for filtering nodes in queries and mutations.
@@ -340,9 +460,15 @@ func queryFilter(q ent.Query) (Filter, error) {
 	switch q := q.(type) {
 	case *ent.ApiKeyQuery:
 		return q.Filter(), nil
+	case *ent.BrandQuery:
+		return q.Filter(), nil
+	case *ent.BrandImageQuery:
+		return q.Filter(), nil
 	case *ent.CampaignQuery:
 		return q.Filter(), nil
 	case *ent.ContactQuery:
+		return q.Filter(), nil
+	case *ent.LinkKeyQuery:
 		return q.Filter(), nil
 	case *ent.ResponseQuery:
 		return q.Filter(), nil
@@ -350,9 +476,13 @@ func queryFilter(q ent.Query) (Filter, error) {
 		return q.Filter(), nil
 	case *ent.SigningKeyQuery:
 		return q.Filter(), nil
+	case *ent.SurveyQuery:
+		return q.Filter(), nil
 	case *ent.TenantQuery:
 		return q.Filter(), nil
 	case *ent.TraitQuery:
+		return q.Filter(), nil
+	case *ent.WordingQuery:
 		return q.Filter(), nil
 	default:
 		return nil, Denyf("ent/privacy: unexpected query type %T for query filter", q)
@@ -363,9 +493,15 @@ func mutationFilter(m ent.Mutation) (Filter, error) {
 	switch m := m.(type) {
 	case *ent.ApiKeyMutation:
 		return m.Filter(), nil
+	case *ent.BrandMutation:
+		return m.Filter(), nil
+	case *ent.BrandImageMutation:
+		return m.Filter(), nil
 	case *ent.CampaignMutation:
 		return m.Filter(), nil
 	case *ent.ContactMutation:
+		return m.Filter(), nil
+	case *ent.LinkKeyMutation:
 		return m.Filter(), nil
 	case *ent.ResponseMutation:
 		return m.Filter(), nil
@@ -373,9 +509,13 @@ func mutationFilter(m ent.Mutation) (Filter, error) {
 		return m.Filter(), nil
 	case *ent.SigningKeyMutation:
 		return m.Filter(), nil
+	case *ent.SurveyMutation:
+		return m.Filter(), nil
 	case *ent.TenantMutation:
 		return m.Filter(), nil
 	case *ent.TraitMutation:
+		return m.Filter(), nil
+	case *ent.WordingMutation:
 		return m.Filter(), nil
 	default:
 		return nil, Denyf("ent/privacy: unexpected mutation type %T for mutation filter", m)

@@ -39,6 +39,8 @@ const (
 	FieldRecordedAt = "recorded_at"
 	// FieldUpdatedAt holds the string denoting the updated_at field in the database.
 	FieldUpdatedAt = "updated_at"
+	// FieldUnverified holds the string denoting the unverified field in the database.
+	FieldUnverified = "unverified"
 	// Table holds the table name of the response in the database.
 	Table = "responses"
 )
@@ -58,6 +60,7 @@ var Columns = []string{
 	FieldRespondedAt,
 	FieldRecordedAt,
 	FieldUpdatedAt,
+	FieldUnverified,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -78,6 +81,8 @@ func ValidColumn(column string) bool {
 var (
 	Hooks  [2]ent.Hook
 	Policy ent.Policy
+	// DefaultUnverified holds the default value on creation for the "unverified" field.
+	DefaultUnverified bool
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() uuid.UUID
 )
@@ -169,4 +174,9 @@ func ByRecordedAt(opts ...sql.OrderTermOption) OrderOption {
 // ByUpdatedAt orders the results by the updated_at field.
 func ByUpdatedAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldUpdatedAt, opts...).ToFunc()
+}
+
+// ByUnverified orders the results by the unverified field.
+func ByUnverified(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldUnverified, opts...).ToFunc()
 }

@@ -105,6 +105,11 @@ func UpdatedAt(v time.Time) predicate.Response {
 	return predicate.Response(sql.FieldEQ(FieldUpdatedAt, v))
 }
 
+// Unverified applies equality check predicate on the "unverified" field. It's identical to UnverifiedEQ.
+func Unverified(v bool) predicate.Response {
+	return predicate.Response(sql.FieldEQ(FieldUnverified, v))
+}
+
 // TenantIDEQ applies the EQ predicate on the "tenant_id" field.
 func TenantIDEQ(v uuid.UUID) predicate.Response {
 	return predicate.Response(sql.FieldEQ(FieldTenantID, v))
@@ -638,6 +643,16 @@ func UpdatedAtLT(v time.Time) predicate.Response {
 // UpdatedAtLTE applies the LTE predicate on the "updated_at" field.
 func UpdatedAtLTE(v time.Time) predicate.Response {
 	return predicate.Response(sql.FieldLTE(FieldUpdatedAt, v))
+}
+
+// UnverifiedEQ applies the EQ predicate on the "unverified" field.
+func UnverifiedEQ(v bool) predicate.Response {
+	return predicate.Response(sql.FieldEQ(FieldUnverified, v))
+}
+
+// UnverifiedNEQ applies the NEQ predicate on the "unverified" field.
+func UnverifiedNEQ(v bool) predicate.Response {
+	return predicate.Response(sql.FieldNEQ(FieldUnverified, v))
 }
 
 // And groups predicates with the AND operator between them.

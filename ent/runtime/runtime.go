@@ -8,14 +8,19 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent/apikey"
+	"github.com/zeroten/zeroten/ent/brand"
+	"github.com/zeroten/zeroten/ent/brandimage"
 	"github.com/zeroten/zeroten/ent/campaign"
 	"github.com/zeroten/zeroten/ent/contact"
+	"github.com/zeroten/zeroten/ent/linkkey"
 	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/ent/schema"
 	entsegment "github.com/zeroten/zeroten/ent/segment"
 	"github.com/zeroten/zeroten/ent/signingkey"
+	"github.com/zeroten/zeroten/ent/survey"
 	"github.com/zeroten/zeroten/ent/tenant"
 	enttrait "github.com/zeroten/zeroten/ent/trait"
+	"github.com/zeroten/zeroten/ent/wording"
 
 	"entgo.io/ent"
 	"entgo.io/ent/privacy"
@@ -48,6 +53,54 @@ func init() {
 	apikeyDescID := apikeyFields[0].Descriptor()
 	// apikey.DefaultID holds the default value on creation for the id field.
 	apikey.DefaultID = apikeyDescID.Default.(func() uuid.UUID)
+	brandMixin := schema.Brand{}.Mixin()
+	brand.Policy = privacy.NewPolicies(brandMixin[0], schema.Brand{})
+	brand.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := brand.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	brandMixinHooks0 := brandMixin[0].Hooks()
+
+	brand.Hooks[1] = brandMixinHooks0[0]
+	brandFields := schema.Brand{}.Fields()
+	_ = brandFields
+	// brandDescUpdatedAt is the schema descriptor for updated_at field.
+	brandDescUpdatedAt := brandFields[9].Descriptor()
+	// brand.DefaultUpdatedAt holds the default value on creation for the updated_at field.
+	brand.DefaultUpdatedAt = brandDescUpdatedAt.Default.(func() time.Time)
+	// brand.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
+	brand.UpdateDefaultUpdatedAt = brandDescUpdatedAt.UpdateDefault.(func() time.Time)
+	// brandDescID is the schema descriptor for id field.
+	brandDescID := brandFields[0].Descriptor()
+	// brand.DefaultID holds the default value on creation for the id field.
+	brand.DefaultID = brandDescID.Default.(func() uuid.UUID)
+	brandimageMixin := schema.BrandImage{}.Mixin()
+	brandimage.Policy = privacy.NewPolicies(brandimageMixin[0], schema.BrandImage{})
+	brandimage.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := brandimage.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	brandimageMixinHooks0 := brandimageMixin[0].Hooks()
+
+	brandimage.Hooks[1] = brandimageMixinHooks0[0]
+	brandimageFields := schema.BrandImage{}.Fields()
+	_ = brandimageFields
+	// brandimageDescCreatedAt is the schema descriptor for created_at field.
+	brandimageDescCreatedAt := brandimageFields[6].Descriptor()
+	// brandimage.DefaultCreatedAt holds the default value on creation for the created_at field.
+	brandimage.DefaultCreatedAt = brandimageDescCreatedAt.Default.(func() time.Time)
+	// brandimageDescID is the schema descriptor for id field.
+	brandimageDescID := brandimageFields[0].Descriptor()
+	// brandimage.DefaultID holds the default value on creation for the id field.
+	brandimage.DefaultID = brandimageDescID.Default.(func() uuid.UUID)
 	campaignMixin := schema.Campaign{}.Mixin()
 	campaign.Policy = privacy.NewPolicies(campaignMixin[0], schema.Campaign{})
 	campaign.Hooks[0] = func(next ent.Mutator) ent.Mutator {
@@ -106,6 +159,33 @@ func init() {
 	contactDescID := contactFields[0].Descriptor()
 	// contact.DefaultID holds the default value on creation for the id field.
 	contact.DefaultID = contactDescID.Default.(func() uuid.UUID)
+	linkkeyMixin := schema.LinkKey{}.Mixin()
+	linkkey.Policy = privacy.NewPolicies(linkkeyMixin[0], schema.LinkKey{})
+	linkkey.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := linkkey.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	linkkeyMixinHooks0 := linkkeyMixin[0].Hooks()
+
+	linkkey.Hooks[1] = linkkeyMixinHooks0[0]
+	linkkeyFields := schema.LinkKey{}.Fields()
+	_ = linkkeyFields
+	// linkkeyDescForever is the schema descriptor for forever field.
+	linkkeyDescForever := linkkeyFields[3].Descriptor()
+	// linkkey.DefaultForever holds the default value on creation for the forever field.
+	linkkey.DefaultForever = linkkeyDescForever.Default.(bool)
+	// linkkeyDescCreatedAt is the schema descriptor for created_at field.
+	linkkeyDescCreatedAt := linkkeyFields[4].Descriptor()
+	// linkkey.DefaultCreatedAt holds the default value on creation for the created_at field.
+	linkkey.DefaultCreatedAt = linkkeyDescCreatedAt.Default.(func() time.Time)
+	// linkkeyDescID is the schema descriptor for id field.
+	linkkeyDescID := linkkeyFields[0].Descriptor()
+	// linkkey.DefaultID holds the default value on creation for the id field.
+	linkkey.DefaultID = linkkeyDescID.Default.(func() uuid.UUID)
 	responseMixin := schema.Response{}.Mixin()
 	response.Policy = privacy.NewPolicies(responseMixin[0], schema.Response{})
 	response.Hooks[0] = func(next ent.Mutator) ent.Mutator {
@@ -121,6 +201,10 @@ func init() {
 	response.Hooks[1] = responseMixinHooks0[0]
 	responseFields := schema.Response{}.Fields()
 	_ = responseFields
+	// responseDescUnverified is the schema descriptor for unverified field.
+	responseDescUnverified := responseFields[12].Descriptor()
+	// response.DefaultUnverified holds the default value on creation for the unverified field.
+	response.DefaultUnverified = responseDescUnverified.Default.(bool)
 	// responseDescID is the schema descriptor for id field.
 	responseDescID := responseFields[0].Descriptor()
 	// response.DefaultID holds the default value on creation for the id field.
@@ -177,6 +261,31 @@ func init() {
 	signingkeyDescID := signingkeyFields[0].Descriptor()
 	// signingkey.DefaultID holds the default value on creation for the id field.
 	signingkey.DefaultID = signingkeyDescID.Default.(func() uuid.UUID)
+	surveyMixin := schema.Survey{}.Mixin()
+	survey.Policy = privacy.NewPolicies(surveyMixin[0], schema.Survey{})
+	survey.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := survey.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	surveyMixinHooks0 := surveyMixin[0].Hooks()
+
+	survey.Hooks[1] = surveyMixinHooks0[0]
+	surveyFields := schema.Survey{}.Fields()
+	_ = surveyFields
+	// surveyDescUpdatedAt is the schema descriptor for updated_at field.
+	surveyDescUpdatedAt := surveyFields[7].Descriptor()
+	// survey.DefaultUpdatedAt holds the default value on creation for the updated_at field.
+	survey.DefaultUpdatedAt = surveyDescUpdatedAt.Default.(func() time.Time)
+	// survey.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
+	survey.UpdateDefaultUpdatedAt = surveyDescUpdatedAt.UpdateDefault.(func() time.Time)
+	// surveyDescID is the schema descriptor for id field.
+	surveyDescID := surveyFields[0].Descriptor()
+	// survey.DefaultID holds the default value on creation for the id field.
+	survey.DefaultID = surveyDescID.Default.(func() uuid.UUID)
 	tenant.Policy = privacy.NewPolicies(schema.Tenant{})
 	tenant.Hooks[0] = func(next ent.Mutator) ent.Mutator {
 		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
@@ -249,6 +358,31 @@ func init() {
 	enttraitDescID := enttraitFields[0].Descriptor()
 	// enttrait.DefaultID holds the default value on creation for the id field.
 	enttrait.DefaultID = enttraitDescID.Default.(func() uuid.UUID)
+	wordingMixin := schema.Wording{}.Mixin()
+	wording.Policy = privacy.NewPolicies(wordingMixin[0], schema.Wording{})
+	wording.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := wording.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	wordingMixinHooks0 := wordingMixin[0].Hooks()
+
+	wording.Hooks[1] = wordingMixinHooks0[0]
+	wordingFields := schema.Wording{}.Fields()
+	_ = wordingFields
+	// wordingDescUpdatedAt is the schema descriptor for updated_at field.
+	wordingDescUpdatedAt := wordingFields[5].Descriptor()
+	// wording.DefaultUpdatedAt holds the default value on creation for the updated_at field.
+	wording.DefaultUpdatedAt = wordingDescUpdatedAt.Default.(func() time.Time)
+	// wording.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
+	wording.UpdateDefaultUpdatedAt = wordingDescUpdatedAt.UpdateDefault.(func() time.Time)
+	// wordingDescID is the schema descriptor for id field.
+	wordingDescID := wordingFields[0].Descriptor()
+	// wording.DefaultID holds the default value on creation for the id field.
+	wording.DefaultID = wordingDescID.Default.(func() uuid.UUID)
 }
 
 const (

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"entgo.io/ent"
@@ -27,6 +28,12 @@ func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 func key() ent.Field {
 	return field.UUID("id", uuid.UUID{}).Default(id.New).Immutable()
 }
+
+// unnamed is of what the API shows no id of. Templates take one without a field for none.
+type unnamed struct{ Unnamed bool }
+
+// Name is what templates call it.
+func (unnamed) Name() string { return "Unnamed" }
 
 func createdAt() ent.Field { return field.Time("created_at").Default(now).Immutable() }
 
@@ -108,7 +115,7 @@ func (SigningKey) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
 
 // Annotations of SigningKey.
 func (SigningKey) Annotations() []schema.Annotation {
-	return []schema.Annotation{entsql.Table("signing_keys")}
+	return []schema.Annotation{entsql.Table("signing_keys"), unnamed{true}}
 }
 
 // Fields of SigningKey.
@@ -144,9 +151,9 @@ func (Campaign) Fields() []ent.Field {
 	}
 }
 
-// Indexes of Campaign.
+// Indexes of Campaign. A public link names a campaign, and no tenant.
 func (Campaign) Indexes() []ent.Index {
-	return []ent.Index{index.Fields("tenant_id", "name").Unique()}
+	return []ent.Index{index.Fields("tenant_id", "name").Unique(), index.Fields("id")}
 }
 
 // Contact is somebody who may be asked.
@@ -308,6 +315,7 @@ func (Response) Fields() []ent.Field {
 		field.Time("responded_at").Immutable(),
 		field.Time("recorded_at").Immutable(),
 		field.Time("updated_at"),
+		field.Bool("unverified").Default(false).Immutable().Comment("Nobody vouches for the contact: a link said so that anybody could change."),
 	}
 }
 
@@ -319,4 +327,152 @@ func (Response) Indexes() []ent.Index {
 		index.Fields("tenant_id", "contact_id", "responded_at", "id"),
 		index.Fields("tenant_id", "score", "id"),
 	}
+}
+
+// Brand is how a tenant looks; there is one at most. What is null is as it is for everybody at first.
+type Brand struct{ ent.Schema }
+
+// Mixin of Brand.
+func (Brand) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Annotations of Brand.
+func (Brand) Annotations() []schema.Annotation { return []schema.Annotation{unnamed{true}} }
+
+// Fields of Brand. Images are named by their hashes.
+func (Brand) Fields() []ent.Field {
+	return []ent.Field{
+		key(),
+		field.String("name").Optional().Nillable(),
+		field.String("accent_color").Optional().Nillable(),
+		field.String("background_color").Optional().Nillable(),
+		field.String("text_color").Optional().Nillable(),
+		field.Bytes("logo").Optional(),
+		field.Bytes("background_image").Optional(),
+		field.String("website").Optional().Nillable(),
+		field.String("privacy_policy").Optional().Nillable(),
+		updatedAt(),
+	}
+}
+
+// Indexes of Brand.
+func (Brand) Indexes() []ent.Index { return []ent.Index{index.Fields("tenant_id").Unique()} }
+
+// BrandImage is an image as this server shows it: made again from what was given, and nothing else of it is kept.
+type BrandImage struct{ ent.Schema }
+
+// Mixin of BrandImage.
+func (BrandImage) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Annotations of BrandImage.
+func (BrandImage) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsql.Table("brand_images"), unnamed{true}}
+}
+
+// Fields of BrandImage.
+func (BrandImage) Fields() []ent.Field {
+	return []ent.Field{
+		key(),
+		field.Bytes("hash").Immutable().Comment("SHA-256 of the data: its public name."),
+		field.String("media_type").Immutable(),
+		field.Int("width").Immutable(),
+		field.Int("height").Immutable(),
+		field.Bytes("data").Immutable(),
+		createdAt(),
+	}
+}
+
+// Indexes of BrandImage. Whoever looks at a page asks for an image by its name alone.
+func (BrandImage) Indexes() []ent.Index {
+	return []ent.Index{index.Fields("tenant_id", "hash").Unique(), index.Fields("hash")}
+}
+
+// Survey is how a campaign is asked. A campaign has none until something of it is changed.
+type Survey struct{ ent.Schema }
+
+// Mixin of Survey.
+func (Survey) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Annotations of Survey.
+func (Survey) Annotations() []schema.Annotation { return []schema.Annotation{unnamed{true}} }
+
+// Policy of Survey: who is narrowed to campaigns has only theirs.
+func (Survey) Policy() ent.Policy {
+	return narrowed(func(n auth.Narrowing) entql.P { return inCampaigns("campaign_id", n) })
+}
+
+// Fields of Survey.
+func (Survey) Fields() []ent.Field {
+	return []ent.Field{
+		key(),
+		field.UUID("campaign_id", uuid.UUID{}).Immutable(),
+		field.String("locale"),
+		field.Enum("click_policy").Values("CONFIRMED", "AUTOMATIC"),
+		field.Int("link_days"),
+		field.JSON("next_steps", json.RawMessage{}).SchemaType(asJSON),
+		field.JSON("variants", json.RawMessage{}).SchemaType(asJSON),
+		updatedAt(),
+	}
+}
+
+// Indexes of Survey.
+func (Survey) Indexes() []ent.Index {
+	return []ent.Index{index.Fields("tenant_id", "campaign_id").Unique()}
+}
+
+// Wording is what a tenant says in its own words, in one language.
+type Wording struct{ ent.Schema }
+
+// Mixin of Wording.
+func (Wording) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Annotations of Wording.
+func (Wording) Annotations() []schema.Annotation { return []schema.Annotation{unnamed{true}} }
+
+// Policy of Wording: who is narrowed to campaigns has only theirs.
+func (Wording) Policy() ent.Policy {
+	return narrowed(func(n auth.Narrowing) entql.P { return inCampaigns("campaign_id", n) })
+}
+
+// Fields of Wording.
+func (Wording) Fields() []ent.Field {
+	return []ent.Field{
+		key(),
+		field.UUID("campaign_id", uuid.UUID{}).Immutable(),
+		field.String("locale").Immutable().Comment("In its canonical form."),
+		field.String("variant").Immutable().Comment("Empty for all variants: null would be unlike itself in an index."),
+		field.JSON("words", json.RawMessage{}).SchemaType(asJSON),
+		updatedAt(),
+	}
+}
+
+// Indexes of Wording.
+func (Wording) Indexes() []ent.Index {
+	return []ent.Index{index.Fields("tenant_id", "campaign_id", "locale", "variant").Unique()}
+}
+
+// LinkKey signs the links that lead to a tenant's pages.
+type LinkKey struct{ ent.Schema }
+
+// Mixin of LinkKey.
+func (LinkKey) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Annotations of LinkKey.
+func (LinkKey) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsql.Table("link_keys"), unnamed{true}}
+}
+
+// Fields of LinkKey.
+func (LinkKey) Fields() []ent.Field {
+	return []ent.Field{
+		key(),
+		field.Int("number").Immutable().Comment("Which key signed a link: the link says so, in two bytes."),
+		field.Bytes("secret").Immutable().Sensitive().Comment("256 random bits."),
+		field.Bool("forever").Immutable().Default(false).Comment("Signs what never ends, and is never dropped."),
+		createdAt(),
+	}
+}
+
+// Indexes of LinkKey.
+func (LinkKey) Indexes() []ent.Index {
+	return []ent.Index{index.Fields("tenant_id", "number").Unique()}
 }

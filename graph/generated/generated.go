@@ -34,6 +34,11 @@ import (
 	"github.com/zeroten/zeroten/internal/segment"
 	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
+	"github.com/zeroten/zeroten/internal/survey"
+	"github.com/zeroten/zeroten/internal/survey/bar"
+	"github.com/zeroten/zeroten/internal/survey/link"
+	"github.com/zeroten/zeroten/internal/survey/look"
+	"github.com/zeroten/zeroten/internal/survey/words"
 	"github.com/zeroten/zeroten/internal/tenant"
 	"github.com/zeroten/zeroten/internal/trait"
 )
@@ -48,6 +53,7 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	Brand() BrandResolver
 	Campaign() CampaignResolver
 	Contact() ContactResolver
 	Feedback() FeedbackResolver
@@ -94,16 +100,33 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	Brand struct {
+		Accent          func(childComplexity int) int
+		Background      func(childComplexity int) int
+		BackgroundImage func(childComplexity int) int
+		Logo            func(childComplexity int) int
+		Name            func(childComplexity int) int
+		OnAccent        func(childComplexity int) int
+		PrivacyPolicy   func(childComplexity int) int
+		Text            func(childComplexity int) int
+		Website         func(childComplexity int) int
+	}
+
 	Campaign struct {
 		CreatedAt        func(childComplexity int) int
+		EmailSnippet     func(childComplexity int, provider bar.Provider, recipient bar.Recipient, mergeTag *string, locale *string, variant *string) int
 		Feedback         func(childComplexity int, filter *selection.Filter) int
 		FollowUpQuestion func(childComplexity int) int
+		Link             func(childComplexity int, locale *string, variant *string, traits trait.Values) int
 		Name             func(childComplexity int) int
 		NodeID           func(childComplexity int) int
 		Question         func(childComplexity int) int
 		Responses        func(childComplexity int, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) int
 		Status           func(childComplexity int) int
+		Survey           func(childComplexity int) int
+		Texts            func(childComplexity int, locale *string, variant *string) int
 		UpdatedAt        func(childComplexity int) int
+		Wordings         func(childComplexity int) int
 	}
 
 	CampaignConnection struct {
@@ -116,6 +139,12 @@ type ComplexityRoot struct {
 	CampaignEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	CategoryTexts struct {
+		Detractors func(childComplexity int) int
+		Passives   func(childComplexity int) int
+		Promoters  func(childComplexity int) int
 	}
 
 	Contact struct {
@@ -191,6 +220,19 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	DeleteWordingPayload struct {
+		Campaign   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	EmailSnippet struct {
+		HTML     func(childComplexity int) int
+		Links    func(childComplexity int) int
+		MergeTag func(childComplexity int) int
+		Preview  func(childComplexity int) int
+		Text     func(childComplexity int) int
+	}
+
 	EraseContactPayload struct {
 		ErasedResponses func(childComplexity int) int
 		UserErrors      func(childComplexity int) int
@@ -241,14 +283,25 @@ type ComplexityRoot struct {
 		DeleteResponse    func(childComplexity int, input model.DeleteResponseInput) int
 		DeleteSegment     func(childComplexity int, input model.DeleteSegmentInput) int
 		DeleteTrait       func(childComplexity int, input model.DeleteTraitInput) int
+		DeleteWording     func(childComplexity int, input survey.DeleteWordingInput) int
 		EraseContact      func(childComplexity int, input model.EraseContactInput) int
 		RecordResponse    func(childComplexity int, input feedback.Recording) int
 		RecordResponses   func(childComplexity int, input model.RecordResponsesInput) int
 		RevokeAPIKey      func(childComplexity int, input tenant.RevokeKeyInput) int
+		SetWording        func(childComplexity int, input survey.SetWordingInput) int
+		UpdateBrand       func(childComplexity int, input survey.UpdateBrandInput) int
 		UpdateCampaign    func(childComplexity int, input campaign.UpdateInput) int
 		UpdateSegment     func(childComplexity int, input settings.UpdateSegmentInput) int
+		UpdateSurvey      func(childComplexity int, input survey.UpdateInput) int
 		UpdateTenant      func(childComplexity int, input tenant.UpdateInput) int
 		UpsertContacts    func(childComplexity int, input model.UpsertContactsInput) int
+	}
+
+	NextStep struct {
+		Categories func(childComplexity int) int
+		Label      func(childComplexity int) int
+		Locale     func(childComplexity int) int
+		URL        func(childComplexity int) int
 	}
 
 	PageInfo struct {
@@ -302,6 +355,7 @@ type ComplexityRoot struct {
 		Channel     func(childComplexity int) int
 		Comment     func(childComplexity int) int
 		Contact     func(childComplexity int) int
+		Identity    func(childComplexity int) int
 		Locale      func(childComplexity int) int
 		NodeID      func(childComplexity int) int
 		RecordedAt  func(childComplexity int) int
@@ -383,13 +437,45 @@ type ComplexityRoot struct {
 		Trait func(childComplexity int) int
 	}
 
+	SetWordingPayload struct {
+		UserErrors func(childComplexity int) int
+		Wording    func(childComplexity int) int
+	}
+
 	Subscription struct {
 		FeedbackReceived func(childComplexity int, filter *selection.Filter, after *string, limit *int) int
 		ScoreChanged     func(childComplexity int, filter *selection.Filter, every int) int
 	}
 
+	Survey struct {
+		ClickPolicy func(childComplexity int) int
+		LinkDays    func(childComplexity int) int
+		Locale      func(childComplexity int) int
+		NextSteps   func(childComplexity int) int
+		Variants    func(childComplexity int) int
+	}
+
+	SurveyLink struct {
+		QRCode func(childComplexity int) int
+		URL    func(childComplexity int) int
+	}
+
+	SurveyTexts struct {
+		Direction        func(childComplexity int) int
+		FollowUpQuestion func(childComplexity int, category nps.Category) int
+		HighLabel        func(childComplexity int) int
+		Locale           func(childComplexity int) int
+		LowLabel         func(childComplexity int) int
+		MailIntro        func(childComplexity int) int
+		MailOutro        func(childComplexity int) int
+		MailSubject      func(childComplexity int) int
+		Question         func(childComplexity int) int
+		ThankYou         func(childComplexity int, category nps.Category) int
+	}
+
 	Tenant struct {
 		AllowedOrigins func(childComplexity int) int
+		Brand          func(childComplexity int) int
 		CreatedAt      func(childComplexity int) int
 		Industry       func(childComplexity int) int
 		Name           func(childComplexity int) int
@@ -442,6 +528,11 @@ type ComplexityRoot struct {
 		Start    func(childComplexity int) int
 	}
 
+	UpdateBrandPayload struct {
+		Brand      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	UpdateCampaignPayload struct {
 		Campaign   func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -449,6 +540,11 @@ type ComplexityRoot struct {
 
 	UpdateSegmentPayload struct {
 		Segment    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	UpdateSurveyPayload struct {
+		Campaign   func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -468,10 +564,31 @@ type ComplexityRoot struct {
 		Message func(childComplexity int) int
 	}
 
+	Variant struct {
+		Name     func(childComplexity int) int
+		Share    func(childComplexity int) int
+		URL      func(childComplexity int) int
+		URLLabel func(childComplexity int) int
+		Weight   func(childComplexity int) int
+	}
+
 	Viewer struct {
 		ExpiresAt func(childComplexity int) int
 		Scopes    func(childComplexity int) int
 		Tenant    func(childComplexity int) int
+	}
+
+	Wording struct {
+		FollowUps   func(childComplexity int) int
+		HighLabel   func(childComplexity int) int
+		Locale      func(childComplexity int) int
+		LowLabel    func(childComplexity int) int
+		MailIntro   func(childComplexity int) int
+		MailOutro   func(childComplexity int) int
+		MailSubject func(childComplexity int) int
+		Question    func(childComplexity int) int
+		ThankYous   func(childComplexity int) int
+		Variant     func(childComplexity int) int
 	}
 }
 
@@ -479,9 +596,21 @@ type ComplexityRoot struct {
 
 // region    ************************** generated!.gotpl **************************
 
+type BrandResolver interface {
+	Logo(ctx context.Context, obj *survey.Brand) (*string, error)
+
+	BackgroundImage(ctx context.Context, obj *survey.Brand) (*string, error)
+	Website(ctx context.Context, obj *survey.Brand) (*string, error)
+	PrivacyPolicy(ctx context.Context, obj *survey.Brand) (*string, error)
+}
 type CampaignResolver interface {
 	Feedback(ctx context.Context, obj *ent.Campaign, filter *selection.Filter) (*insight.Feedback, error)
 	Responses(ctx context.Context, obj *ent.Campaign, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) (*selection.Connection, error)
+	Survey(ctx context.Context, obj *ent.Campaign) (*survey.Survey, error)
+	Wordings(ctx context.Context, obj *ent.Campaign) ([]*survey.Wording, error)
+	Texts(ctx context.Context, obj *ent.Campaign, locale *string, variant *string) (*survey.Texts, error)
+	EmailSnippet(ctx context.Context, obj *ent.Campaign, provider bar.Provider, recipient bar.Recipient, mergeTag *string, locale *string, variant *string) (*survey.Snippet, error)
+	Link(ctx context.Context, obj *ent.Campaign, locale *string, variant *string, traits trait.Values) (*survey.Link, error)
 }
 type ContactResolver interface {
 	Responses(ctx context.Context, obj *ent.Contact, first *int, after *string, last *int, before *string) (*selection.Connection, error)
@@ -506,6 +635,10 @@ type MutationResolver interface {
 	CreateSegment(ctx context.Context, input settings.CreateSegmentInput) (*model.CreateSegmentPayload, error)
 	UpdateSegment(ctx context.Context, input settings.UpdateSegmentInput) (*model.UpdateSegmentPayload, error)
 	DeleteSegment(ctx context.Context, input model.DeleteSegmentInput) (*model.DeleteSegmentPayload, error)
+	UpdateBrand(ctx context.Context, input survey.UpdateBrandInput) (*model.UpdateBrandPayload, error)
+	UpdateSurvey(ctx context.Context, input survey.UpdateInput) (*model.UpdateSurveyPayload, error)
+	SetWording(ctx context.Context, input survey.SetWordingInput) (*model.SetWordingPayload, error)
+	DeleteWording(ctx context.Context, input survey.DeleteWordingInput) (*model.DeleteWordingPayload, error)
 	CreateTenant(ctx context.Context, input tenant.CreateInput) (*model.CreateTenantPayload, error)
 	UpdateTenant(ctx context.Context, input tenant.UpdateInput) (*model.UpdateTenantPayload, error)
 	CreateAPIKey(ctx context.Context, input tenant.CreateKeyInput) (*model.CreateAPIKeyPayload, error)
@@ -534,6 +667,8 @@ type QueryResolver interface {
 type ResponseResolver interface {
 	Campaign(ctx context.Context, obj *ent.Response) (*ent.Campaign, error)
 	Contact(ctx context.Context, obj *ent.Response) (*ent.Contact, error)
+
+	Identity(ctx context.Context, obj *ent.Response) (link.Identity, error)
 }
 type SegmentResolver interface {
 	Feedback(ctx context.Context, obj *ent.Segment, filter *selection.Filter) (*insight.Feedback, error)
@@ -546,6 +681,7 @@ type SubscriptionResolver interface {
 }
 type TenantResolver interface {
 	Rebuild(ctx context.Context, obj *ent.Tenant) (*cube.Rebuild, error)
+	Brand(ctx context.Context, obj *ent.Tenant) (*survey.Brand, error)
 }
 type TraitResolver interface {
 	Values(ctx context.Context, obj *ent.Trait) ([]*contact.Value, error)
@@ -670,12 +806,78 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ApiKeyEdge.Node(childComplexity), true
 
+	case "Brand.accentColor":
+		if e.ComplexityRoot.Brand.Accent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Brand.Accent(childComplexity), true
+	case "Brand.backgroundColor":
+		if e.ComplexityRoot.Brand.Background == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Brand.Background(childComplexity), true
+	case "Brand.backgroundImage":
+		if e.ComplexityRoot.Brand.BackgroundImage == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Brand.BackgroundImage(childComplexity), true
+	case "Brand.logo":
+		if e.ComplexityRoot.Brand.Logo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Brand.Logo(childComplexity), true
+	case "Brand.name":
+		if e.ComplexityRoot.Brand.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Brand.Name(childComplexity), true
+	case "Brand.accentTextColor":
+		if e.ComplexityRoot.Brand.OnAccent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Brand.OnAccent(childComplexity), true
+	case "Brand.privacyPolicy":
+		if e.ComplexityRoot.Brand.PrivacyPolicy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Brand.PrivacyPolicy(childComplexity), true
+	case "Brand.textColor":
+		if e.ComplexityRoot.Brand.Text == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Brand.Text(childComplexity), true
+	case "Brand.website":
+		if e.ComplexityRoot.Brand.Website == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Brand.Website(childComplexity), true
+
 	case "Campaign.createdAt":
 		if e.ComplexityRoot.Campaign.CreatedAt == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Campaign.CreatedAt(childComplexity), true
+	case "Campaign.emailSnippet":
+		if e.ComplexityRoot.Campaign.EmailSnippet == nil {
+			break
+		}
+
+		args, err := ec.field_Campaign_emailSnippet_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Campaign.EmailSnippet(childComplexity, args["provider"].(bar.Provider), args["recipient"].(bar.Recipient), args["mergeTag"].(*string), args["locale"].(*string), args["variant"].(*string)), true
 	case "Campaign.feedback":
 		if e.ComplexityRoot.Campaign.Feedback == nil {
 			break
@@ -693,6 +895,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Campaign.FollowUpQuestion(childComplexity), true
+	case "Campaign.link":
+		if e.ComplexityRoot.Campaign.Link == nil {
+			break
+		}
+
+		args, err := ec.field_Campaign_link_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Campaign.Link(childComplexity, args["locale"].(*string), args["variant"].(*string), args["traits"].(trait.Values)), true
 	case "Campaign.name":
 		if e.ComplexityRoot.Campaign.Name == nil {
 			break
@@ -728,12 +941,35 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Campaign.Status(childComplexity), true
+	case "Campaign.survey":
+		if e.ComplexityRoot.Campaign.Survey == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Campaign.Survey(childComplexity), true
+	case "Campaign.texts":
+		if e.ComplexityRoot.Campaign.Texts == nil {
+			break
+		}
+
+		args, err := ec.field_Campaign_texts_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Campaign.Texts(childComplexity, args["locale"].(*string), args["variant"].(*string)), true
 	case "Campaign.updatedAt":
 		if e.ComplexityRoot.Campaign.UpdatedAt == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Campaign.UpdatedAt(childComplexity), true
+	case "Campaign.wordings":
+		if e.ComplexityRoot.Campaign.Wordings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Campaign.Wordings(childComplexity), true
 
 	case "CampaignConnection.edges":
 		if e.ComplexityRoot.CampaignConnection.Edges == nil {
@@ -772,6 +1008,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CampaignEdge.Node(childComplexity), true
+
+	case "CategoryTexts.detractors":
+		if e.ComplexityRoot.CategoryTexts.Detractors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CategoryTexts.Detractors(childComplexity), true
+	case "CategoryTexts.passives":
+		if e.ComplexityRoot.CategoryTexts.Passives == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CategoryTexts.Passives(childComplexity), true
+	case "CategoryTexts.promoters":
+		if e.ComplexityRoot.CategoryTexts.Promoters == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CategoryTexts.Promoters(childComplexity), true
 
 	case "Contact.createdAt":
 		if e.ComplexityRoot.Contact.CreatedAt == nil {
@@ -1011,6 +1266,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeleteTraitPayload.UserErrors(childComplexity), true
+
+	case "DeleteWordingPayload.campaign":
+		if e.ComplexityRoot.DeleteWordingPayload.Campaign == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteWordingPayload.Campaign(childComplexity), true
+	case "DeleteWordingPayload.userErrors":
+		if e.ComplexityRoot.DeleteWordingPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteWordingPayload.UserErrors(childComplexity), true
+
+	case "EmailSnippet.html":
+		if e.ComplexityRoot.EmailSnippet.HTML == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailSnippet.HTML(childComplexity), true
+	case "EmailSnippet.links":
+		if e.ComplexityRoot.EmailSnippet.Links == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailSnippet.Links(childComplexity), true
+	case "EmailSnippet.mergeTag":
+		if e.ComplexityRoot.EmailSnippet.MergeTag == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailSnippet.MergeTag(childComplexity), true
+	case "EmailSnippet.preview":
+		if e.ComplexityRoot.EmailSnippet.Preview == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailSnippet.Preview(childComplexity), true
+	case "EmailSnippet.text":
+		if e.ComplexityRoot.EmailSnippet.Text == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EmailSnippet.Text(childComplexity), true
 
 	case "EraseContactPayload.erasedResponses":
 		if e.ComplexityRoot.EraseContactPayload.ErasedResponses == nil {
@@ -1291,6 +1590,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteTrait(childComplexity, args["input"].(model.DeleteTraitInput)), true
+	case "Mutation.deleteWording":
+		if e.ComplexityRoot.Mutation.DeleteWording == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteWording_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteWording(childComplexity, args["input"].(survey.DeleteWordingInput)), true
 	case "Mutation.eraseContact":
 		if e.ComplexityRoot.Mutation.EraseContact == nil {
 			break
@@ -1335,6 +1645,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RevokeAPIKey(childComplexity, args["input"].(tenant.RevokeKeyInput)), true
+	case "Mutation.setWording":
+		if e.ComplexityRoot.Mutation.SetWording == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setWording_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetWording(childComplexity, args["input"].(survey.SetWordingInput)), true
+	case "Mutation.updateBrand":
+		if e.ComplexityRoot.Mutation.UpdateBrand == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateBrand_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateBrand(childComplexity, args["input"].(survey.UpdateBrandInput)), true
 	case "Mutation.updateCampaign":
 		if e.ComplexityRoot.Mutation.UpdateCampaign == nil {
 			break
@@ -1357,6 +1689,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateSegment(childComplexity, args["input"].(settings.UpdateSegmentInput)), true
+	case "Mutation.updateSurvey":
+		if e.ComplexityRoot.Mutation.UpdateSurvey == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateSurvey_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateSurvey(childComplexity, args["input"].(survey.UpdateInput)), true
 	case "Mutation.updateTenant":
 		if e.ComplexityRoot.Mutation.UpdateTenant == nil {
 			break
@@ -1379,6 +1722,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpsertContacts(childComplexity, args["input"].(model.UpsertContactsInput)), true
+
+	case "NextStep.categories":
+		if e.ComplexityRoot.NextStep.Categories == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NextStep.Categories(childComplexity), true
+	case "NextStep.label":
+		if e.ComplexityRoot.NextStep.Label == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NextStep.Label(childComplexity), true
+	case "NextStep.locale":
+		if e.ComplexityRoot.NextStep.Locale == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NextStep.Locale(childComplexity), true
+	case "NextStep.url":
+		if e.ComplexityRoot.NextStep.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NextStep.URL(childComplexity), true
 
 	case "PageInfo.endCursor":
 		if e.ComplexityRoot.PageInfo.EndCursor == nil {
@@ -1661,6 +2029,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Response.Contact(childComplexity), true
+	case "Response.identity":
+		if e.ComplexityRoot.Response.Identity == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Response.Identity(childComplexity), true
 	case "Response.locale":
 		if e.ComplexityRoot.Response.Locale == nil {
 			break
@@ -1986,6 +2360,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SegmentRule.Trait(childComplexity), true
 
+	case "SetWordingPayload.userErrors":
+		if e.ComplexityRoot.SetWordingPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetWordingPayload.UserErrors(childComplexity), true
+	case "SetWordingPayload.wording":
+		if e.ComplexityRoot.SetWordingPayload.Wording == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetWordingPayload.Wording(childComplexity), true
+
 	case "Subscription.feedbackReceived":
 		if e.ComplexityRoot.Subscription.FeedbackReceived == nil {
 			break
@@ -2009,12 +2396,133 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Subscription.ScoreChanged(childComplexity, args["filter"].(*selection.Filter), args["every"].(int)), true
 
+	case "Survey.clickPolicy":
+		if e.ComplexityRoot.Survey.ClickPolicy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Survey.ClickPolicy(childComplexity), true
+	case "Survey.linkDays":
+		if e.ComplexityRoot.Survey.LinkDays == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Survey.LinkDays(childComplexity), true
+	case "Survey.locale":
+		if e.ComplexityRoot.Survey.Locale == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Survey.Locale(childComplexity), true
+	case "Survey.nextSteps":
+		if e.ComplexityRoot.Survey.NextSteps == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Survey.NextSteps(childComplexity), true
+	case "Survey.variants":
+		if e.ComplexityRoot.Survey.Variants == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Survey.Variants(childComplexity), true
+
+	case "SurveyLink.qrCode":
+		if e.ComplexityRoot.SurveyLink.QRCode == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SurveyLink.QRCode(childComplexity), true
+	case "SurveyLink.url":
+		if e.ComplexityRoot.SurveyLink.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SurveyLink.URL(childComplexity), true
+
+	case "SurveyTexts.direction":
+		if e.ComplexityRoot.SurveyTexts.Direction == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SurveyTexts.Direction(childComplexity), true
+	case "SurveyTexts.followUpQuestion":
+		if e.ComplexityRoot.SurveyTexts.FollowUpQuestion == nil {
+			break
+		}
+
+		args, err := ec.field_SurveyTexts_followUpQuestion_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.SurveyTexts.FollowUpQuestion(childComplexity, args["category"].(nps.Category)), true
+	case "SurveyTexts.highLabel":
+		if e.ComplexityRoot.SurveyTexts.HighLabel == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SurveyTexts.HighLabel(childComplexity), true
+	case "SurveyTexts.locale":
+		if e.ComplexityRoot.SurveyTexts.Locale == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SurveyTexts.Locale(childComplexity), true
+	case "SurveyTexts.lowLabel":
+		if e.ComplexityRoot.SurveyTexts.LowLabel == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SurveyTexts.LowLabel(childComplexity), true
+	case "SurveyTexts.mailIntro":
+		if e.ComplexityRoot.SurveyTexts.MailIntro == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SurveyTexts.MailIntro(childComplexity), true
+	case "SurveyTexts.mailOutro":
+		if e.ComplexityRoot.SurveyTexts.MailOutro == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SurveyTexts.MailOutro(childComplexity), true
+	case "SurveyTexts.mailSubject":
+		if e.ComplexityRoot.SurveyTexts.MailSubject == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SurveyTexts.MailSubject(childComplexity), true
+	case "SurveyTexts.question":
+		if e.ComplexityRoot.SurveyTexts.Question == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SurveyTexts.Question(childComplexity), true
+	case "SurveyTexts.thankYou":
+		if e.ComplexityRoot.SurveyTexts.ThankYou == nil {
+			break
+		}
+
+		args, err := ec.field_SurveyTexts_thankYou_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.SurveyTexts.ThankYou(childComplexity, args["category"].(nps.Category)), true
+
 	case "Tenant.allowedOrigins":
 		if e.ComplexityRoot.Tenant.AllowedOrigins == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Tenant.AllowedOrigins(childComplexity), true
+	case "Tenant.brand":
+		if e.ComplexityRoot.Tenant.Brand == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Tenant.Brand(childComplexity), true
 	case "Tenant.createdAt":
 		if e.ComplexityRoot.Tenant.CreatedAt == nil {
 			break
@@ -2214,6 +2722,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.TrendPoint.Start(childComplexity), true
 
+	case "UpdateBrandPayload.brand":
+		if e.ComplexityRoot.UpdateBrandPayload.Brand == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateBrandPayload.Brand(childComplexity), true
+	case "UpdateBrandPayload.userErrors":
+		if e.ComplexityRoot.UpdateBrandPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateBrandPayload.UserErrors(childComplexity), true
+
 	case "UpdateCampaignPayload.campaign":
 		if e.ComplexityRoot.UpdateCampaignPayload.Campaign == nil {
 			break
@@ -2239,6 +2760,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UpdateSegmentPayload.UserErrors(childComplexity), true
+
+	case "UpdateSurveyPayload.campaign":
+		if e.ComplexityRoot.UpdateSurveyPayload.Campaign == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateSurveyPayload.Campaign(childComplexity), true
+	case "UpdateSurveyPayload.userErrors":
+		if e.ComplexityRoot.UpdateSurveyPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateSurveyPayload.UserErrors(childComplexity), true
 
 	case "UpdateTenantPayload.tenant":
 		if e.ComplexityRoot.UpdateTenantPayload.Tenant == nil {
@@ -2285,6 +2819,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UserError.Message(childComplexity), true
 
+	case "Variant.name":
+		if e.ComplexityRoot.Variant.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Variant.Name(childComplexity), true
+	case "Variant.share":
+		if e.ComplexityRoot.Variant.Share == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Variant.Share(childComplexity), true
+	case "Variant.url":
+		if e.ComplexityRoot.Variant.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Variant.URL(childComplexity), true
+	case "Variant.urlLabel":
+		if e.ComplexityRoot.Variant.URLLabel == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Variant.URLLabel(childComplexity), true
+	case "Variant.weight":
+		if e.ComplexityRoot.Variant.Weight == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Variant.Weight(childComplexity), true
+
 	case "Viewer.expiresAt":
 		if e.ComplexityRoot.Viewer.ExpiresAt == nil {
 			break
@@ -2304,6 +2869,67 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Viewer.Tenant(childComplexity), true
 
+	case "Wording.followUpQuestions":
+		if e.ComplexityRoot.Wording.FollowUps == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wording.FollowUps(childComplexity), true
+	case "Wording.highLabel":
+		if e.ComplexityRoot.Wording.HighLabel == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wording.HighLabel(childComplexity), true
+	case "Wording.locale":
+		if e.ComplexityRoot.Wording.Locale == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wording.Locale(childComplexity), true
+	case "Wording.lowLabel":
+		if e.ComplexityRoot.Wording.LowLabel == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wording.LowLabel(childComplexity), true
+	case "Wording.mailIntro":
+		if e.ComplexityRoot.Wording.MailIntro == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wording.MailIntro(childComplexity), true
+	case "Wording.mailOutro":
+		if e.ComplexityRoot.Wording.MailOutro == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wording.MailOutro(childComplexity), true
+	case "Wording.mailSubject":
+		if e.ComplexityRoot.Wording.MailSubject == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wording.MailSubject(childComplexity), true
+	case "Wording.question":
+		if e.ComplexityRoot.Wording.Question == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wording.Question(childComplexity), true
+	case "Wording.thankYous":
+		if e.ComplexityRoot.Wording.ThankYous == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wording.ThankYous(childComplexity), true
+	case "Wording.variant":
+		if e.ComplexityRoot.Wording.Variant == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Wording.Variant(childComplexity), true
+
 	}
 	return 0, false
 }
@@ -2313,6 +2939,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
 		ec.unmarshalInputAmendResponseInput,
+		ec.unmarshalInputCategoryTextsInput,
 		ec.unmarshalInputContactInput,
 		ec.unmarshalInputContactOrder,
 		ec.unmarshalInputCreateAccessTokenInput,
@@ -2324,19 +2951,25 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDeleteResponseInput,
 		ec.unmarshalInputDeleteSegmentInput,
 		ec.unmarshalInputDeleteTraitInput,
+		ec.unmarshalInputDeleteWordingInput,
 		ec.unmarshalInputEraseContactInput,
 		ec.unmarshalInputFeedbackFilter,
+		ec.unmarshalInputNextStepInput,
 		ec.unmarshalInputPeriodInput,
 		ec.unmarshalInputRecordResponseInput,
 		ec.unmarshalInputRecordResponsesInput,
 		ec.unmarshalInputResponseOrder,
 		ec.unmarshalInputRevokeApiKeyInput,
 		ec.unmarshalInputSegmentRuleInput,
+		ec.unmarshalInputSetWordingInput,
 		ec.unmarshalInputTraitConditionInput,
+		ec.unmarshalInputUpdateBrandInput,
 		ec.unmarshalInputUpdateCampaignInput,
 		ec.unmarshalInputUpdateSegmentInput,
+		ec.unmarshalInputUpdateSurveyInput,
 		ec.unmarshalInputUpdateTenantInput,
 		ec.unmarshalInputUpsertContactsInput,
+		ec.unmarshalInputVariantInput,
 	)
 	first := true
 
@@ -3860,6 +4493,483 @@ type SegmentEdge {
   node: Segment!
 }
 `, BuiltIn: false},
+	{Name: "../../schema/survey.graphql", Input: `"""
+An absolute URL, at most 2,000 characters, e.g. ` + "`" + `https://example.com/review` + "`" + `. One that is given must be ` + "`" + `https` + "`" + `, with a
+host and without user or password. Where an input says so, the empty text takes away what was there.
+"""
+scalar URL
+
+"A colour as ` + "`" + `#rrggbb` + "`" + `, in hexadecimal, e.g. ` + "`" + `#1a73e8` + "`" + `; shown in lower case."
+scalar Color
+
+"""
+Bytes in base64 (RFC 4648 §4, with its padding), at most 1,400,000 characters: a mebibyte. Where an input says so, the
+empty text takes away what was there.
+"""
+scalar Base64
+
+extend type Tenant {
+  "How the tenant looks on its pages, in its mails and in its widget."
+  brand: Brand! @requires(scope: READ)
+}
+
+extend type Campaign {
+  "How the campaign is asked: what counts as an answer, how long a link lives, where people are led on to, versions."
+  survey: Survey! @requires(scope: READ)
+  "The tenant's own words, by language and variant: at most 100 wordings. What no wording says is built in: see ` + "`" + `texts` + "`" + `."
+  wordings: [Wording!]! @requires(scope: READ)
+  """
+  What somebody reads who has this language, put together piece by piece. The first that has the piece says it: the
+  wording of the language and the variant; the wording of the language; the campaign's own ` + "`" + `question` + "`" + ` and
+  ` + "`" + `followUpQuestion` + "`" + `, where they are not the built-in English ones, so that two languages never ask two different
+  things; the built-in words of the language; the built-in English ones. The wordings of ` + "`" + `pt` + "`" + ` serve ` + "`" + `pt-BR` + "`" + ` too.
+  """
+  texts(
+    """
+    The language wanted; the survey's where left out. One that nobody has words for falls back: ` + "`" + `SurveyTexts.locale` + "`" + ` says to
+    what.
+    """
+    locale: Locale
+    "One of the survey's variants, else BAD_REQUEST."
+    variant: String
+  ): SurveyTexts! @requires(scope: READ)
+  """
+  The 0 to 10 bar as HTML, to be pasted into a template of the tenant's own mail provider: tables and inline styles, no
+  script, no image, each number a link to the page with that number chosen. Answers have the channel EMAIL.
+  """
+  emailSnippet(
+    "Whose merge tags to use."
+    provider: MailProvider! = GENERIC
+    "What the links say of the recipient. Whoever has the link can change it: answers have the identity UNVERIFIED."
+    recipient: RecipientKey! = EMAIL
+    """
+    The merge tag that the provider puts the recipient's address or id in the place of, if possible encoded for a URL;
+    1 to 200 characters, none of them ` + "`" + `<` + "`" + `, ` + "`" + `>` + "`" + `, ` + "`" + `&` + "`" + `, ` + "`" + `"` + "`" + ` or a line break, else BAD_REQUEST. Goes before the provider's own,
+    and is needed where that has none for ` + "`" + `recipient` + "`" + ` (else BAD_REQUEST). Without effect for NONE.
+    """
+    mergeTag: String
+    "The language of the bar; the page then speaks the reader's. The survey's where left out."
+    locale: Locale
+    "One of the survey's variants, else BAD_REQUEST. Where left out each person falls into one on the page."
+    variant: String
+  ): EmailSnippet! @requires(scope: READ)
+  """
+  A link to the page that anybody may use, for receipts, messages, posters. It does not expire, and what it carries is
+  signed and cannot be changed. Answers have the channel LINK and the identity ANONYMOUS.
+  """
+  link(
+    "The language of the page; the reader's where left out."
+    locale: Locale
+    "One of the survey's variants, else BAD_REQUEST. Where left out each person falls into one."
+    variant: String
+    "Kept with each response, e.g. ` + "`" + `{\"store\": \"Berlin 3\"}` + "`" + `; at most 10 traits, each fit for its kind (else BAD_REQUEST)."
+    traits: Traits
+  ): SurveyLink! @requires(scope: READ)
+}
+
+extend type Mutation {
+  "Changes how the tenant looks: what is given is set, what is left out or null stays. Pages follow within five seconds."
+  updateBrand(
+    "What changes."
+    input: UpdateBrandInput!
+  ): UpdateBrandPayload! @requires(scope: MANAGE)
+  "Changes how a campaign is asked: what is given is set, what is left out or null stays."
+  updateSurvey(
+    "The campaign and what changes."
+    input: UpdateSurveyInput!
+  ): UpdateSurveyPayload! @requires(scope: MANAGE)
+  """
+  Sets the tenant's own words in one language, for all variants or for one: what is given is set, what is left out or
+  null stays, and the empty text gives the word back to what ` + "`" + `Campaign.texts` + "`" + ` would say without it.
+  """
+  setWording(
+    "The language and its words."
+    input: SetWordingInput!
+  ): SetWordingPayload! @requires(scope: MANAGE)
+  "Takes away the tenant's own words in one language, of all variants or of one."
+  deleteWording(
+    "The language."
+    input: DeleteWordingInput!
+  ): DeleteWordingPayload! @requires(scope: MANAGE)
+}
+
+"What a tenant's pages, mails and widget look like."
+type Brand {
+  "Who asks, as people know it; at most 100 characters. The tenant's name where none was given."
+  name: String!
+  "Where this server shows the logo, as PNG. Null where there is none: the name stands in its place."
+  logo: URL
+  "Buttons, and the number that is chosen."
+  accentColor: Color!
+  "What is written on the accent: black or white, whichever reads better."
+  accentTextColor: Color!
+  "The ground that text stands on, also where there is an image behind it."
+  backgroundColor: Color!
+  "The text."
+  textColor: Color!
+  "Where this server shows the image behind the page, as JPEG. Null where there is none."
+  backgroundImage: URL
+  "Where the logo leads to. Null where none was given."
+  website: URL
+  "Shown at the foot of pages and mails. Null where none was given."
+  privacyPolicy: URL
+}
+
+"What changes of the brand. What is left out or null stays."
+input UpdateBrandInput {
+  "1 to 100 characters; the empty text gives the tenant's name back."
+  name: String
+  """
+  A PNG or JPEG of at most 512 KiB and 2,000 by 2,000 pixels, else INVALID; kept as PNG, without what else was in the
+  file. SVG is refused: it can hold scripts, and Gmail does not show it. The empty text takes the logo away.
+  """
+  logo: Base64
+  "Refused (INVALID, naming the ratio) where it stands out from ` + "`" + `backgroundColor` + "`" + ` by less than 3 : 1 (WCAG 2.2, 1.4.11)."
+  accentColor: Color
+  "Judged together with the other two as they will be."
+  backgroundColor: Color
+  "Refused (INVALID, naming the ratio) where it stands out from ` + "`" + `backgroundColor` + "`" + ` by less than 4.5 : 1 (WCAG 2.2, 1.4.3)."
+  textColor: Color
+  "A PNG or JPEG of at most 1 MiB and 4,000 by 4,000 pixels, else INVALID; kept as JPEG. The empty text takes it away."
+  backgroundImage: Base64
+  "The empty text takes it away."
+  website: URL
+  "The empty text takes it away."
+  privacyPolicy: URL
+}
+
+"What became of ` + "`" + `updateBrand` + "`" + `."
+type UpdateBrandPayload {
+  "The brand as it is now; null where the change was refused."
+  brand: Brand
+  "Why it was refused; empty where it was not."
+  userErrors: [UserError!]!
+}
+
+"How a campaign is asked."
+type Survey {
+  "The language that the campaign's own ` + "`" + `question` + "`" + ` and ` + "`" + `followUpQuestion` + "`" + ` are in; ` + "`" + `en` + "`" + ` where none was given."
+  locale: Locale!
+  "When a click on a number in a mail becomes an answer."
+  clickPolicy: ClickPolicy!
+  """
+  For how many days an invitation can be answered, and an answer be changed by the same link; 30 where nothing else
+  was given. Within them the last answer of a person counts, as an amendment of the response; after them the page says
+  that the time is over, or, for a pasted snippet, the next answer is a response of its own.
+  """
+  linkDays: Int!
+  "Where people are led on to once they have answered, in order."
+  nextSteps: [NextStep!]!
+  "The versions that are tried against each other; empty where there is only one. They are what ` + "`" + `Response.variant` + "`" + ` names."
+  variants: [Variant!]!
+}
+
+"""
+When a click on a number in a mail becomes an answer. Opening a link never is one by itself: scanners open every link,
+some run scripts and submit forms.
+"""
+enum ClickPolicy {
+  """
+  On a sign of a person: the form is sent after a key was pressed or a pointer used on the page, or with a comment, or
+  with another number than the link's, or, where scripts are off, with the number chosen once more.
+  """
+  CONFIRMED
+  """
+  As CONFIRMED; and also where the page was looked at for five seconds and two minutes later there is no sign of a
+  scanner. More answers, and some of them from machines.
+  """
+  AUTOMATIC
+}
+
+"A link that people are shown once they have answered: a review site, a referral, a help page."
+type NextStep {
+  "Who is shown it; everybody where empty."
+  categories: [Category!]!
+  "Who is shown it, by language, with ` + "`" + `de` + "`" + ` for ` + "`" + `de-AT` + "`" + ` too; everybody where null."
+  locale: Locale
+  "What is written on it; at most 100 characters."
+  label: String!
+  "Where it leads. It is a plain link: this server redirects nobody."
+  url: URL!
+}
+
+"A version of a campaign: another wording, another experience."
+type Variant {
+  "Unique in the campaign; 1 to 100 characters. What responses, filters and breakdowns call it."
+  name: String!
+  "Its part of the people, in proportion to the other variants' weights; 0 to 1,000."
+  weight: Int!
+  "The same as a share of all, 0 to 1."
+  share: Float!
+  "An experience that is offered with the question, e.g. a personalised video. Null where there is none."
+  url: URL
+  "What is written on the link to it; at most 100 characters. Null where there is no ` + "`" + `url` + "`" + `."
+  urlLabel: String
+}
+
+"A campaign and what changes of its survey. What is left out or null stays."
+input UpdateSurveyInput {
+  "The campaign to change; NOT_FOUND where there is none."
+  campaign: ID!
+  "The language that the campaign's own questions are in."
+  locale: Locale
+  "When a click on a number in a mail becomes an answer."
+  clickPolicy: ClickPolicy
+  "1 to 365, else OUT_OF_RANGE. Holds for links that are out already, too."
+  linkDays: Int
+  "At most 20 (else TOO_MANY). They take the place of those before."
+  nextSteps: [NextStepInput!] @length(max: 20)
+  """
+  At most 20 (else TOO_MANY), names all different (else TAKEN), one weight above 0 at least (else OUT_OF_RANGE). They
+  take the place of those before; empty: no variants. A person stays in the variant that they fell into while names and
+  weights stay as they are.
+  """
+  variants: [VariantInput!] @length(max: 20)
+}
+
+"A link for people who have answered."
+input NextStepInput {
+  "Who is shown it, at most 3 (else TOO_MANY); everybody where left out or empty."
+  categories: [Category!] @length(max: 3)
+  "Who is shown it, by language; everybody where left out."
+  locale: Locale
+  "1 to 100 characters."
+  label: String!
+  "Where it leads."
+  url: URL!
+}
+
+"A version of a campaign."
+input VariantInput {
+  "1 to 100 characters, and neither ` + "`" + `(none)` + "`" + ` nor ` + "`" + `(other)` + "`" + `."
+  name: String!
+  "0 to 1,000; at 0 nobody falls into it, and it can still be named in a link."
+  weight: Int! = 1
+  "An experience to offer with the question. May hold placeholders as in ` + "`" + `SetWordingInput` + "`" + `, in its path and query alone."
+  url: URL
+  "1 to 100 characters; REQUIRED with ` + "`" + `url` + "`" + `."
+  urlLabel: String
+}
+
+"What became of ` + "`" + `updateSurvey` + "`" + `."
+type UpdateSurveyPayload {
+  "The campaign as it is now; null where the change was refused."
+  campaign: Campaign
+  "Why it was refused; empty where it was not."
+  userErrors: [UserError!]!
+}
+
+"The tenant's own words in one language. Null where it has none of its own for a piece: see ` + "`" + `Campaign.texts` + "`" + `."
+type Wording {
+  "The language."
+  locale: Locale!
+  "The variant that they are for; all variants where null."
+  variant: String
+  "The 0 to 10 question."
+  question: String
+  "What stands at the 0."
+  lowLabel: String
+  "What stands at the 10."
+  highLabel: String
+  "Asked once a score is given."
+  followUpQuestions: CategoryTexts!
+  "Said once the answer is there."
+  thankYous: CategoryTexts!
+  "The subject of an invitation by mail."
+  mailSubject: String
+  "What an invitation by mail says before the question."
+  mailIntro: String
+  "What an invitation by mail says after the question."
+  mailOutro: String
+}
+
+"One text for each category of people. Null where there is none."
+type CategoryTexts {
+  "For those who give 9 or 10."
+  promoters: String
+  "For those who give 7 or 8."
+  passives: String
+  "For those who give 0 to 6."
+  detractors: String
+}
+
+"What a person reads: the tenant's own words, and built-in ones where it has none. Placeholders stand as they are."
+type SurveyTexts {
+  "The language that the page and the mail are in; single pieces may be in another."
+  locale: Locale!
+  "Which way it is written."
+  direction: TextDirection!
+  "The 0 to 10 question."
+  question: String!
+  "What stands at the 0, e.g. ` + "`" + `Not at all likely` + "`" + `."
+  lowLabel: String!
+  "What stands at the 10, e.g. ` + "`" + `Extremely likely` + "`" + `."
+  highLabel: String!
+  "Asked once a score is given."
+  followUpQuestion(
+    "Of whom."
+    category: Category!
+  ): String!
+  "Said once the answer is there."
+  thankYou(
+    "To whom."
+    category: Category!
+  ): String!
+  "The subject of an invitation by mail."
+  mailSubject: String!
+  "What an invitation by mail says before the question."
+  mailIntro: String!
+  "What an invitation by mail says after the question. Null where nothing is said."
+  mailOutro: String
+}
+
+"Which way a language is written."
+enum TextDirection {
+  "From left to right."
+  LTR
+  "From right to left, as Arabic and Hebrew. The scale stays 0 to 10, and begins at the right."
+  RTL
+}
+
+"""
+The tenant's own words in one language. Text is plain: marks of HTML are shown as they are. It may hold placeholders,
+` + "`" + `{name|there}` + "`" + `: the contact's name, the brand's (` + "`" + `{brand|}` + "`" + `) or a trait's value by its key (` + "`" + `{product|our service}` + "`" + `),
+else what stands after the bar. Where it is not sure who reads, on a page of a pasted snippet above all, it is always
+what stands after the bar. A placeholder that names nothing is INVALID; braces without a bar are text.
+"""
+input SetWordingInput {
+  "The campaign; NOT_FOUND where there is none."
+  campaign: ID!
+  "The language. More than 100 wordings in a campaign are TOO_MANY."
+  locale: Locale!
+  "One of the survey's variants (else NOT_FOUND); for all where left out."
+  variant: String
+  "At most 500 characters."
+  question: String
+  "At most 60 characters."
+  lowLabel: String
+  "At most 60 characters."
+  highLabel: String
+  "Each at most 500 characters."
+  followUpQuestions: CategoryTextsInput
+  "Each at most 500 characters."
+  thankYous: CategoryTextsInput
+  "At most 150 characters, without line breaks (else INVALID)."
+  mailSubject: String
+  "At most 2,000 characters; an empty line begins a paragraph."
+  mailIntro: String
+  "At most 2,000 characters; an empty line begins a paragraph."
+  mailOutro: String
+}
+
+"Texts by category. What is left out or null stays, the empty text takes away."
+input CategoryTextsInput {
+  "For those who give 9 or 10."
+  promoters: String
+  "For those who give 7 or 8."
+  passives: String
+  "For those who give 0 to 6."
+  detractors: String
+}
+
+"What became of ` + "`" + `setWording` + "`" + `."
+type SetWordingPayload {
+  "The wording as it is now; null where the change was refused, or nothing of it is left."
+  wording: Wording
+  "Why it was refused; empty where it was not."
+  userErrors: [UserError!]!
+}
+
+"Words to take away."
+input DeleteWordingInput {
+  "The campaign; NOT_FOUND where there is none."
+  campaign: ID!
+  "The language; NOT_FOUND where the tenant has no words of its own in it."
+  locale: Locale!
+  "The variant; what holds for all variants where left out."
+  variant: String
+}
+
+"What became of ` + "`" + `deleteWording` + "`" + `."
+type DeleteWordingPayload {
+  "The campaign as it is now; null where nothing was taken away."
+  campaign: Campaign
+  "Why nothing was taken away; empty where it was."
+  userErrors: [UserError!]!
+}
+
+"Who sends the tenant's own mails, and so how a recipient is named in a link."
+enum MailProvider {
+  "ActiveCampaign: ` + "`" + `%EMAIL%` + "`" + `, ` + "`" + `%SUBSCRIBERID%` + "`" + `."
+  ACTIVECAMPAIGN
+  "Braze, Liquid: ` + "`" + `{{${email_address} | url_param_escape}}` + "`" + `, ` + "`" + `{{${user_id} | url_param_escape}}` + "`" + `."
+  BRAZE
+  "Customer.io, Liquid: ` + "`" + `{{customer.email | url_encode}}` + "`" + `, ` + "`" + `{{customer.id | url_encode}}` + "`" + `."
+  CUSTOMER_IO
+  "Any other, by ` + "`" + `mergeTag` + "`" + `; where it is left out ` + "`" + `{{email}}` + "`" + ` and ` + "`" + `{{id}}` + "`" + ` stand there, to be replaced by hand."
+  GENERIC
+  "HubSpot, HubL: ` + "`" + `{{ contact.email|urlencode }}` + "`" + `, ` + "`" + `{{ contact.hs_object_id }}` + "`" + `."
+  HUBSPOT
+  "Iterable, Handlebars: ` + "`" + `{{#urlEncode}}{{email}}{{/urlEncode}}` + "`" + `, ` + "`" + `{{#urlEncode}}{{userId}}{{/urlEncode}}` + "`" + `."
+  ITERABLE
+  "Klaviyo, Django: ` + "`" + `{{ person.email|urlencode }}` + "`" + `, ` + "`" + `{{ person.external_id|urlencode }}` + "`" + `."
+  KLAVIYO
+  "Mailchimp: ` + "`" + `*|URL:EMAIL|*` + "`" + `, ` + "`" + `*|UNIQID|*` + "`" + `."
+  MAILCHIMP
+  "SendGrid, Handlebars: ` + "`" + `{{email}}` + "`" + `; it has no id of its own."
+  SENDGRID
+}
+
+"What a link in a pasted snippet says of the recipient."
+enum RecipientKey {
+  "The e-mail address. It stands in the link, and so in the logs of whoever forwards it."
+  EMAIL
+  "The id that the provider knows the recipient by: their ` + "`" + `Contact.externalId` + "`" + `. Says nothing to others."
+  EXTERNAL_ID
+  "Nothing: answers are anonymous."
+  NONE
+}
+
+"The 0 to 10 bar, for a mail of the tenant's own."
+type EmailSnippet {
+  "To be pasted into the template's source: at most 20 KiB, without ` + "`" + `<html>` + "`" + `, ` + "`" + `<head>` + "`" + ` and ` + "`" + `<style>` + "`" + `."
+  html: String!
+  "The same for the plain-text part."
+  text: String!
+  "What stands in the links for the recipient. Null for NONE."
+  mergeTag: String
+  "The eleven links, from 0 to 10, with the merge tag in them."
+  links: [String!]!
+  "A whole HTML page that shows the bar to a made-up recipient. Its links open the page and record nothing."
+  preview: String!
+}
+
+"A link to a campaign's page."
+type SurveyLink {
+  "The link; at most 500 characters."
+  url: URL!
+  "The same as a QR code: an SVG image that can be scaled, error correction M, with the quiet zone that scanners need."
+  qrCode: String!
+}
+
+extend type Response {
+  "How sure it is that ` + "`" + `contact` + "`" + ` gave it."
+  identity: ResponseIdentity! @requires(scope: READ)
+}
+
+"How sure it is that a contact gave a response."
+enum ResponseIdentity {
+  "A key, the link of an invitation or a token of the tenant's backend vouches for the contact."
+  VERIFIED
+  """
+  The link said so, and whoever has it could change it: a pasted snippet. The contact is created, where there is none, with
+  the address or id alone. Such a response never changes a VERIFIED one, nor what is known about the contact.
+  """
+  UNVERIFIED
+  "Nobody was named, or the provider had not put anything in the place of its merge tag."
+  ANONYMOUS
+}
+`, BuiltIn: false},
 	{Name: "../../schema/tenant.graphql", Input: `"The caller: a key or a token, and the tenant that it belongs to."
 type Viewer {
   "Null for an operator."
@@ -4195,6 +5305,30 @@ func (ec *executionContext) childFields_ApiKeyEdge(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type ApiKeyEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_Brand(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_Brand_name(ctx, field)
+	case "logo":
+		return ec.fieldContext_Brand_logo(ctx, field)
+	case "accentColor":
+		return ec.fieldContext_Brand_accentColor(ctx, field)
+	case "accentTextColor":
+		return ec.fieldContext_Brand_accentTextColor(ctx, field)
+	case "backgroundColor":
+		return ec.fieldContext_Brand_backgroundColor(ctx, field)
+	case "textColor":
+		return ec.fieldContext_Brand_textColor(ctx, field)
+	case "backgroundImage":
+		return ec.fieldContext_Brand_backgroundImage(ctx, field)
+	case "website":
+		return ec.fieldContext_Brand_website(ctx, field)
+	case "privacyPolicy":
+		return ec.fieldContext_Brand_privacyPolicy(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Brand", field.Name)
+}
+
 func (ec *executionContext) childFields_Campaign(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -4215,6 +5349,16 @@ func (ec *executionContext) childFields_Campaign(ctx context.Context, field grap
 		return ec.fieldContext_Campaign_feedback(ctx, field)
 	case "responses":
 		return ec.fieldContext_Campaign_responses(ctx, field)
+	case "survey":
+		return ec.fieldContext_Campaign_survey(ctx, field)
+	case "wordings":
+		return ec.fieldContext_Campaign_wordings(ctx, field)
+	case "texts":
+		return ec.fieldContext_Campaign_texts(ctx, field)
+	case "emailSnippet":
+		return ec.fieldContext_Campaign_emailSnippet(ctx, field)
+	case "link":
+		return ec.fieldContext_Campaign_link(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Campaign", field.Name)
 }
@@ -4241,6 +5385,18 @@ func (ec *executionContext) childFields_CampaignEdge(ctx context.Context, field 
 		return ec.fieldContext_CampaignEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CampaignEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_CategoryTexts(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "promoters":
+		return ec.fieldContext_CategoryTexts_promoters(ctx, field)
+	case "passives":
+		return ec.fieldContext_CategoryTexts_passives(ctx, field)
+	case "detractors":
+		return ec.fieldContext_CategoryTexts_detractors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CategoryTexts", field.Name)
 }
 
 func (ec *executionContext) childFields_Contact(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4389,6 +5545,32 @@ func (ec *executionContext) childFields_DeleteTraitPayload(ctx context.Context, 
 	return nil, fmt.Errorf("no field named %q was found under type DeleteTraitPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_DeleteWordingPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "campaign":
+		return ec.fieldContext_DeleteWordingPayload_campaign(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteWordingPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteWordingPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_EmailSnippet(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "html":
+		return ec.fieldContext_EmailSnippet_html(ctx, field)
+	case "text":
+		return ec.fieldContext_EmailSnippet_text(ctx, field)
+	case "mergeTag":
+		return ec.fieldContext_EmailSnippet_mergeTag(ctx, field)
+	case "links":
+		return ec.fieldContext_EmailSnippet_links(ctx, field)
+	case "preview":
+		return ec.fieldContext_EmailSnippet_preview(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EmailSnippet", field.Name)
+}
+
 func (ec *executionContext) childFields_EraseContactPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "erasedResponses":
@@ -4465,6 +5647,20 @@ func (ec *executionContext) childFields_HourPoint(ctx context.Context, field gra
 		return ec.fieldContext_HourPoint_score(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type HourPoint", field.Name)
+}
+
+func (ec *executionContext) childFields_NextStep(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "categories":
+		return ec.fieldContext_NextStep_categories(ctx, field)
+	case "locale":
+		return ec.fieldContext_NextStep_locale(ctx, field)
+	case "label":
+		return ec.fieldContext_NextStep_label(ctx, field)
+	case "url":
+		return ec.fieldContext_NextStep_url(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NextStep", field.Name)
 }
 
 func (ec *executionContext) childFields_PageInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4545,6 +5741,8 @@ func (ec *executionContext) childFields_Response(ctx context.Context, field grap
 		return ec.fieldContext_Response_recordedAt(ctx, field)
 	case "updatedAt":
 		return ec.fieldContext_Response_updatedAt(ctx, field)
+	case "identity":
+		return ec.fieldContext_Response_identity(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Response", field.Name)
 }
@@ -4691,6 +5889,68 @@ func (ec *executionContext) childFields_SegmentRule(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type SegmentRule", field.Name)
 }
 
+func (ec *executionContext) childFields_SetWordingPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "wording":
+		return ec.fieldContext_SetWordingPayload_wording(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SetWordingPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SetWordingPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Survey(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "locale":
+		return ec.fieldContext_Survey_locale(ctx, field)
+	case "clickPolicy":
+		return ec.fieldContext_Survey_clickPolicy(ctx, field)
+	case "linkDays":
+		return ec.fieldContext_Survey_linkDays(ctx, field)
+	case "nextSteps":
+		return ec.fieldContext_Survey_nextSteps(ctx, field)
+	case "variants":
+		return ec.fieldContext_Survey_variants(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Survey", field.Name)
+}
+
+func (ec *executionContext) childFields_SurveyLink(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "url":
+		return ec.fieldContext_SurveyLink_url(ctx, field)
+	case "qrCode":
+		return ec.fieldContext_SurveyLink_qrCode(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SurveyLink", field.Name)
+}
+
+func (ec *executionContext) childFields_SurveyTexts(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "locale":
+		return ec.fieldContext_SurveyTexts_locale(ctx, field)
+	case "direction":
+		return ec.fieldContext_SurveyTexts_direction(ctx, field)
+	case "question":
+		return ec.fieldContext_SurveyTexts_question(ctx, field)
+	case "lowLabel":
+		return ec.fieldContext_SurveyTexts_lowLabel(ctx, field)
+	case "highLabel":
+		return ec.fieldContext_SurveyTexts_highLabel(ctx, field)
+	case "followUpQuestion":
+		return ec.fieldContext_SurveyTexts_followUpQuestion(ctx, field)
+	case "thankYou":
+		return ec.fieldContext_SurveyTexts_thankYou(ctx, field)
+	case "mailSubject":
+		return ec.fieldContext_SurveyTexts_mailSubject(ctx, field)
+	case "mailIntro":
+		return ec.fieldContext_SurveyTexts_mailIntro(ctx, field)
+	case "mailOutro":
+		return ec.fieldContext_SurveyTexts_mailOutro(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SurveyTexts", field.Name)
+}
+
 func (ec *executionContext) childFields_Tenant(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -4707,6 +5967,8 @@ func (ec *executionContext) childFields_Tenant(ctx context.Context, field graphq
 		return ec.fieldContext_Tenant_createdAt(ctx, field)
 	case "rebuild":
 		return ec.fieldContext_Tenant_rebuild(ctx, field)
+	case "brand":
+		return ec.fieldContext_Tenant_brand(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Tenant", field.Name)
 }
@@ -4799,6 +6061,16 @@ func (ec *executionContext) childFields_TrendPoint(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type TrendPoint", field.Name)
 }
 
+func (ec *executionContext) childFields_UpdateBrandPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "brand":
+		return ec.fieldContext_UpdateBrandPayload_brand(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateBrandPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateBrandPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_UpdateCampaignPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "campaign":
@@ -4817,6 +6089,16 @@ func (ec *executionContext) childFields_UpdateSegmentPayload(ctx context.Context
 		return ec.fieldContext_UpdateSegmentPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateSegmentPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateSurveyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "campaign":
+		return ec.fieldContext_UpdateSurveyPayload_campaign(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateSurveyPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateSurveyPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateTenantPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4851,6 +6133,22 @@ func (ec *executionContext) childFields_UserError(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type UserError", field.Name)
 }
 
+func (ec *executionContext) childFields_Variant(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_Variant_name(ctx, field)
+	case "weight":
+		return ec.fieldContext_Variant_weight(ctx, field)
+	case "share":
+		return ec.fieldContext_Variant_share(ctx, field)
+	case "url":
+		return ec.fieldContext_Variant_url(ctx, field)
+	case "urlLabel":
+		return ec.fieldContext_Variant_urlLabel(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Variant", field.Name)
+}
+
 func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "tenant":
@@ -4861,6 +6159,32 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_expiresAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
+}
+
+func (ec *executionContext) childFields_Wording(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "locale":
+		return ec.fieldContext_Wording_locale(ctx, field)
+	case "variant":
+		return ec.fieldContext_Wording_variant(ctx, field)
+	case "question":
+		return ec.fieldContext_Wording_question(ctx, field)
+	case "lowLabel":
+		return ec.fieldContext_Wording_lowLabel(ctx, field)
+	case "highLabel":
+		return ec.fieldContext_Wording_highLabel(ctx, field)
+	case "followUpQuestions":
+		return ec.fieldContext_Wording_followUpQuestions(ctx, field)
+	case "thankYous":
+		return ec.fieldContext_Wording_thankYous(ctx, field)
+	case "mailSubject":
+		return ec.fieldContext_Wording_mailSubject(ctx, field)
+	case "mailIntro":
+		return ec.fieldContext_Wording_mailIntro(ctx, field)
+	case "mailOutro":
+		return ec.fieldContext_Wording_mailOutro(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Wording", field.Name)
 }
 
 func (ec *executionContext) childFields___Directive(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4993,6 +6317,52 @@ func (ec *executionContext) dir_requires_args(ctx context.Context, rawArgs map[s
 	return args, nil
 }
 
+func (ec *executionContext) field_Campaign_emailSnippet_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "provider",
+		func(ctx context.Context, v any) (bar.Provider, error) {
+			return ec.unmarshalNMailProvider2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋbarᚐProvider(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["provider"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "recipient",
+		func(ctx context.Context, v any) (bar.Recipient, error) {
+			return ec.unmarshalNRecipientKey2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋbarᚐRecipient(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["recipient"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "mergeTag",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["mergeTag"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "locale",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOLocale2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["locale"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "variant",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["variant"] = arg4
+	return args, nil
+}
+
 func (ec *executionContext) field_Campaign_feedback_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5004,6 +6374,36 @@ func (ec *executionContext) field_Campaign_feedback_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["filter"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Campaign_link_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "locale",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOLocale2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["locale"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "variant",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["variant"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "traits",
+		func(ctx context.Context, v any) (trait.Values, error) {
+			return ec.unmarshalOTraits2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋtraitᚐValues(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["traits"] = arg2
 	return args, nil
 }
 
@@ -5058,6 +6458,28 @@ func (ec *executionContext) field_Campaign_responses_args(ctx context.Context, r
 		return nil, err
 	}
 	args["orderBy"] = arg5
+	return args, nil
+}
+
+func (ec *executionContext) field_Campaign_texts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "locale",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOLocale2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["locale"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "variant",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["variant"] = arg1
 	return args, nil
 }
 
@@ -5375,6 +6797,20 @@ func (ec *executionContext) field_Mutation_deleteTrait_args(ctx context.Context,
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_deleteWording_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (survey.DeleteWordingInput, error) {
+			return ec.unmarshalNDeleteWordingInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐDeleteWordingInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_eraseContact_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5431,6 +6867,34 @@ func (ec *executionContext) field_Mutation_revokeApiKey_args(ctx context.Context
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_setWording_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (survey.SetWordingInput, error) {
+			return ec.unmarshalNSetWordingInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐSetWordingInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateBrand_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (survey.UpdateBrandInput, error) {
+			return ec.unmarshalNUpdateBrandInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐUpdateBrandInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_updateCampaign_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5451,6 +6915,20 @@ func (ec *executionContext) field_Mutation_updateSegment_args(ctx context.Contex
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (settings.UpdateSegmentInput, error) {
 			return ec.unmarshalNUpdateSegmentInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsettingsᚐUpdateSegmentInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateSurvey_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (survey.UpdateInput, error) {
+			return ec.unmarshalNUpdateSurveyInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐUpdateInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -6087,6 +7565,34 @@ func (ec *executionContext) field_Subscription_scoreChanged_args(ctx context.Con
 	return args, nil
 }
 
+func (ec *executionContext) field_SurveyTexts_followUpQuestion_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "category",
+		func(ctx context.Context, v any) (nps.Category, error) {
+			return ec.unmarshalNCategory2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋnpsᚐCategory(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["category"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_SurveyTexts_thankYou_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "category",
+		func(ctx context.Context, v any) (nps.Category, error) {
+			return ec.unmarshalNCategory2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋnpsᚐCategory(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["category"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field___Directive_args_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -6569,6 +8075,213 @@ func (ec *executionContext) fieldContext_ApiKeyEdge_node(_ context.Context, fiel
 	return fc, nil
 }
 
+func (ec *executionContext) _Brand_name(ctx context.Context, field graphql.CollectedField, obj *survey.Brand) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Brand_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Brand_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Brand", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Brand_logo(ctx context.Context, field graphql.CollectedField, obj *survey.Brand) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Brand_logo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Brand().Logo(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOURL2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Brand_logo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Brand", field, true, true, errors.New("field of type URL does not have child fields"))
+}
+
+func (ec *executionContext) _Brand_accentColor(ctx context.Context, field graphql.CollectedField, obj *survey.Brand) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Brand_accentColor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Accent, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v look.Color) graphql.Marshaler {
+			return ec.marshalNColor2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋlookᚐColor(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Brand_accentColor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Brand", field, false, false, errors.New("field of type Color does not have child fields"))
+}
+
+func (ec *executionContext) _Brand_accentTextColor(ctx context.Context, field graphql.CollectedField, obj *survey.Brand) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Brand_accentTextColor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OnAccent(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v look.Color) graphql.Marshaler {
+			return ec.marshalNColor2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋlookᚐColor(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Brand_accentTextColor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Brand", field, true, false, errors.New("field of type Color does not have child fields"))
+}
+
+func (ec *executionContext) _Brand_backgroundColor(ctx context.Context, field graphql.CollectedField, obj *survey.Brand) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Brand_backgroundColor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Background, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v look.Color) graphql.Marshaler {
+			return ec.marshalNColor2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋlookᚐColor(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Brand_backgroundColor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Brand", field, false, false, errors.New("field of type Color does not have child fields"))
+}
+
+func (ec *executionContext) _Brand_textColor(ctx context.Context, field graphql.CollectedField, obj *survey.Brand) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Brand_textColor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Text, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v look.Color) graphql.Marshaler {
+			return ec.marshalNColor2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋlookᚐColor(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Brand_textColor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Brand", field, false, false, errors.New("field of type Color does not have child fields"))
+}
+
+func (ec *executionContext) _Brand_backgroundImage(ctx context.Context, field graphql.CollectedField, obj *survey.Brand) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Brand_backgroundImage(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Brand().BackgroundImage(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOURL2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Brand_backgroundImage(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Brand", field, true, true, errors.New("field of type URL does not have child fields"))
+}
+
+func (ec *executionContext) _Brand_website(ctx context.Context, field graphql.CollectedField, obj *survey.Brand) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Brand_website(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Brand().Website(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOURL2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Brand_website(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Brand", field, true, true, errors.New("field of type URL does not have child fields"))
+}
+
+func (ec *executionContext) _Brand_privacyPolicy(ctx context.Context, field graphql.CollectedField, obj *survey.Brand) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Brand_privacyPolicy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Brand().PrivacyPolicy(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOURL2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Brand_privacyPolicy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Brand", field, true, true, errors.New("field of type URL does not have child fields"))
+}
+
 func (ec *executionContext) _Campaign_id(ctx context.Context, field graphql.CollectedField, obj *ent.Campaign) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6854,6 +8567,292 @@ func (ec *executionContext) fieldContext_Campaign_responses(ctx context.Context,
 	return fc, nil
 }
 
+func (ec *executionContext) _Campaign_survey(ctx context.Context, field graphql.CollectedField, obj *ent.Campaign) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Campaign_survey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Campaign().Survey(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *survey.Survey
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *survey.Survey
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *survey.Survey) graphql.Marshaler {
+			return ec.marshalNSurvey2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐSurvey(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Campaign_survey(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Campaign",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Survey(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Campaign_wordings(ctx context.Context, field graphql.CollectedField, obj *ent.Campaign) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Campaign_wordings(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Campaign().Wordings(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal []*survey.Wording
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal []*survey.Wording
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v []*survey.Wording) graphql.Marshaler {
+			return ec.marshalNWording2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐWordingᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Campaign_wordings(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Campaign",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Wording(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Campaign_texts(ctx context.Context, field graphql.CollectedField, obj *ent.Campaign) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Campaign_texts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Campaign().Texts(ctx, obj, fc.Args["locale"].(*string), fc.Args["variant"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *survey.Texts
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *survey.Texts
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *survey.Texts) graphql.Marshaler {
+			return ec.marshalNSurveyTexts2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐTexts(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Campaign_texts(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Campaign",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SurveyTexts(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Campaign_texts_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Campaign_emailSnippet(ctx context.Context, field graphql.CollectedField, obj *ent.Campaign) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Campaign_emailSnippet(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Campaign().EmailSnippet(ctx, obj, fc.Args["provider"].(bar.Provider), fc.Args["recipient"].(bar.Recipient), fc.Args["mergeTag"].(*string), fc.Args["locale"].(*string), fc.Args["variant"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *survey.Snippet
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *survey.Snippet
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *survey.Snippet) graphql.Marshaler {
+			return ec.marshalNEmailSnippet2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐSnippet(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Campaign_emailSnippet(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Campaign",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EmailSnippet(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Campaign_emailSnippet_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Campaign_link(ctx context.Context, field graphql.CollectedField, obj *ent.Campaign) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Campaign_link(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Campaign().Link(ctx, obj, fc.Args["locale"].(*string), fc.Args["variant"].(*string), fc.Args["traits"].(trait.Values))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *survey.Link
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *survey.Link
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *survey.Link) graphql.Marshaler {
+			return ec.marshalNSurveyLink2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐLink(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Campaign_link(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Campaign",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SurveyLink(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Campaign_link_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _CampaignConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Campaign]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -7026,6 +9025,75 @@ func (ec *executionContext) fieldContext_CampaignEdge_node(_ context.Context, fi
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _CategoryTexts_promoters(ctx context.Context, field graphql.CollectedField, obj *survey.CategoryTexts) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CategoryTexts_promoters(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Promoters, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CategoryTexts_promoters(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CategoryTexts", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _CategoryTexts_passives(ctx context.Context, field graphql.CollectedField, obj *survey.CategoryTexts) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CategoryTexts_passives(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Passives, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CategoryTexts_passives(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CategoryTexts", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _CategoryTexts_detractors(ctx context.Context, field graphql.CollectedField, obj *survey.CategoryTexts) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CategoryTexts_detractors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Detractors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CategoryTexts_detractors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CategoryTexts", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _Contact_id(ctx context.Context, field graphql.CollectedField, obj *ent.Contact) (ret graphql.Marshaler) {
@@ -8222,6 +10290,185 @@ func (ec *executionContext) fieldContext_DeleteTraitPayload_userErrors(_ context
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _DeleteWordingPayload_campaign(ctx context.Context, field graphql.CollectedField, obj *model.DeleteWordingPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteWordingPayload_campaign(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Campaign, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Campaign) graphql.Marshaler {
+			return ec.marshalOCampaign2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐCampaign(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteWordingPayload_campaign(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteWordingPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Campaign(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeleteWordingPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.DeleteWordingPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteWordingPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteWordingPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteWordingPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EmailSnippet_html(ctx context.Context, field graphql.CollectedField, obj *survey.Snippet) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EmailSnippet_html(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HTML, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EmailSnippet_html(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EmailSnippet", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _EmailSnippet_text(ctx context.Context, field graphql.CollectedField, obj *survey.Snippet) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EmailSnippet_text(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Text, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EmailSnippet_text(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EmailSnippet", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _EmailSnippet_mergeTag(ctx context.Context, field graphql.CollectedField, obj *survey.Snippet) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EmailSnippet_mergeTag(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MergeTag, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_EmailSnippet_mergeTag(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EmailSnippet", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _EmailSnippet_links(ctx context.Context, field graphql.CollectedField, obj *survey.Snippet) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EmailSnippet_links(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Links, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EmailSnippet_links(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EmailSnippet", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _EmailSnippet_preview(ctx context.Context, field graphql.CollectedField, obj *survey.Snippet) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EmailSnippet_preview(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Preview, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EmailSnippet_preview(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EmailSnippet", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _EraseContactPayload_erasedResponses(ctx context.Context, field graphql.CollectedField, obj *model.EraseContactPayload) (ret graphql.Marshaler) {
@@ -9756,6 +12003,254 @@ func (ec *executionContext) fieldContext_Mutation_deleteSegment(ctx context.Cont
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_updateBrand(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateBrand(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateBrand(ctx, fc.Args["input"].(survey.UpdateBrandInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "MANAGE")
+				if err != nil {
+					var zeroVal *model.UpdateBrandPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.UpdateBrandPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.UpdateBrandPayload) graphql.Marshaler {
+			return ec.marshalNUpdateBrandPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐUpdateBrandPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateBrand(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UpdateBrandPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateBrand_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateSurvey(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateSurvey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateSurvey(ctx, fc.Args["input"].(survey.UpdateInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "MANAGE")
+				if err != nil {
+					var zeroVal *model.UpdateSurveyPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.UpdateSurveyPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.UpdateSurveyPayload) graphql.Marshaler {
+			return ec.marshalNUpdateSurveyPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐUpdateSurveyPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateSurvey(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UpdateSurveyPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateSurvey_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_setWording(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_setWording(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SetWording(ctx, fc.Args["input"].(survey.SetWordingInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "MANAGE")
+				if err != nil {
+					var zeroVal *model.SetWordingPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.SetWordingPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.SetWordingPayload) graphql.Marshaler {
+			return ec.marshalNSetWordingPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐSetWordingPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_setWording(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SetWordingPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_setWording_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteWording(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteWording(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteWording(ctx, fc.Args["input"].(survey.DeleteWordingInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "MANAGE")
+				if err != nil {
+					var zeroVal *model.DeleteWordingPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.DeleteWordingPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DeleteWordingPayload) graphql.Marshaler {
+			return ec.marshalNDeleteWordingPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteWordingPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteWording(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeleteWordingPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteWording_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_createTenant(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -10064,6 +12559,98 @@ func (ec *executionContext) fieldContext_Mutation_revokeApiKey(ctx context.Conte
 		return fc, err
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _NextStep_categories(ctx context.Context, field graphql.CollectedField, obj *survey.NextStep) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NextStep_categories(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Categories, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []nps.Category) graphql.Marshaler {
+			return ec.marshalNCategory2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋnpsᚐCategoryᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NextStep_categories(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NextStep", field, false, false, errors.New("field of type Category does not have child fields"))
+}
+
+func (ec *executionContext) _NextStep_locale(ctx context.Context, field graphql.CollectedField, obj *survey.NextStep) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NextStep_locale(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Locale, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOLocale2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_NextStep_locale(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NextStep", field, false, false, errors.New("field of type Locale does not have child fields"))
+}
+
+func (ec *executionContext) _NextStep_label(ctx context.Context, field graphql.CollectedField, obj *survey.NextStep) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NextStep_label(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Label, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NextStep_label(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NextStep", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _NextStep_url(ctx context.Context, field graphql.CollectedField, obj *survey.NextStep) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NextStep_url(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.URL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNURL2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NextStep_url(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NextStep", field, false, false, errors.New("field of type URL does not have child fields"))
 }
 
 func (ec *executionContext) _PageInfo_hasNextPage(ctx context.Context, field graphql.CollectedField, obj *page.Info) (ret graphql.Marshaler) {
@@ -11809,6 +14396,47 @@ func (ec *executionContext) fieldContext_Response_updatedAt(_ context.Context, f
 	return graphql.NewScalarFieldContext("Response", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
+func (ec *executionContext) _Response_identity(ctx context.Context, field graphql.CollectedField, obj *ent.Response) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Response_identity(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Response().Identity(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal link.Identity
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal link.Identity
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v link.Identity) graphql.Marshaler {
+			return ec.marshalNResponseIdentity2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋlinkᚐIdentity(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Response_identity(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Response", field, true, true, errors.New("field of type ResponseIdentity does not have child fields"))
+}
+
 func (ec *executionContext) _ResponseConnection_edges(ctx context.Context, field graphql.CollectedField, obj *selection.Connection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -13034,6 +15662,70 @@ func (ec *executionContext) fieldContext_SegmentRule_trait(_ context.Context, fi
 	return fc, nil
 }
 
+func (ec *executionContext) _SetWordingPayload_wording(ctx context.Context, field graphql.CollectedField, obj *model.SetWordingPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetWordingPayload_wording(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Wording, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *survey.Wording) graphql.Marshaler {
+			return ec.marshalOWording2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐWording(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SetWordingPayload_wording(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetWordingPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Wording(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SetWordingPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.SetWordingPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetWordingPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SetWordingPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetWordingPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Subscription_feedbackReceived(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
 	return graphql.ResolveFieldStream(
 		ctx,
@@ -13156,6 +15848,457 @@ func (ec *executionContext) fieldContext_Subscription_scoreChanged(ctx context.C
 		return fc, err
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Survey_locale(ctx context.Context, field graphql.CollectedField, obj *survey.Survey) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Survey_locale(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Locale, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNLocale2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Survey_locale(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Survey", field, false, false, errors.New("field of type Locale does not have child fields"))
+}
+
+func (ec *executionContext) _Survey_clickPolicy(ctx context.Context, field graphql.CollectedField, obj *survey.Survey) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Survey_clickPolicy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClickPolicy, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v survey.ClickPolicy) graphql.Marshaler {
+			return ec.marshalNClickPolicy2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐClickPolicy(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Survey_clickPolicy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Survey", field, false, false, errors.New("field of type ClickPolicy does not have child fields"))
+}
+
+func (ec *executionContext) _Survey_linkDays(ctx context.Context, field graphql.CollectedField, obj *survey.Survey) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Survey_linkDays(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LinkDays, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Survey_linkDays(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Survey", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Survey_nextSteps(ctx context.Context, field graphql.CollectedField, obj *survey.Survey) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Survey_nextSteps(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NextSteps, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []survey.NextStep) graphql.Marshaler {
+			return ec.marshalNNextStep2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐNextStepᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Survey_nextSteps(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Survey",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_NextStep(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Survey_variants(ctx context.Context, field graphql.CollectedField, obj *survey.Survey) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Survey_variants(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Variants, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []survey.Variant) graphql.Marshaler {
+			return ec.marshalNVariant2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐVariantᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Survey_variants(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Survey",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Variant(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SurveyLink_url(ctx context.Context, field graphql.CollectedField, obj *survey.Link) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SurveyLink_url(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.URL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNURL2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SurveyLink_url(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SurveyLink", field, false, false, errors.New("field of type URL does not have child fields"))
+}
+
+func (ec *executionContext) _SurveyLink_qrCode(ctx context.Context, field graphql.CollectedField, obj *survey.Link) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SurveyLink_qrCode(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.QRCode, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SurveyLink_qrCode(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SurveyLink", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SurveyTexts_locale(ctx context.Context, field graphql.CollectedField, obj *survey.Texts) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SurveyTexts_locale(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Locale, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNLocale2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SurveyTexts_locale(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SurveyTexts", field, false, false, errors.New("field of type Locale does not have child fields"))
+}
+
+func (ec *executionContext) _SurveyTexts_direction(ctx context.Context, field graphql.CollectedField, obj *survey.Texts) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SurveyTexts_direction(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Direction, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v words.Direction) graphql.Marshaler {
+			return ec.marshalNTextDirection2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋwordsᚐDirection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SurveyTexts_direction(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SurveyTexts", field, false, false, errors.New("field of type TextDirection does not have child fields"))
+}
+
+func (ec *executionContext) _SurveyTexts_question(ctx context.Context, field graphql.CollectedField, obj *survey.Texts) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SurveyTexts_question(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Question, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SurveyTexts_question(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SurveyTexts", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SurveyTexts_lowLabel(ctx context.Context, field graphql.CollectedField, obj *survey.Texts) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SurveyTexts_lowLabel(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LowLabel, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SurveyTexts_lowLabel(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SurveyTexts", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SurveyTexts_highLabel(ctx context.Context, field graphql.CollectedField, obj *survey.Texts) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SurveyTexts_highLabel(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HighLabel, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SurveyTexts_highLabel(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SurveyTexts", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SurveyTexts_followUpQuestion(ctx context.Context, field graphql.CollectedField, obj *survey.Texts) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SurveyTexts_followUpQuestion(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.FollowUpQuestion(fc.Args["category"].(nps.Category)), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SurveyTexts_followUpQuestion(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SurveyTexts",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type String does not have child fields")
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_SurveyTexts_followUpQuestion_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SurveyTexts_thankYou(ctx context.Context, field graphql.CollectedField, obj *survey.Texts) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SurveyTexts_thankYou(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ThankYou(fc.Args["category"].(nps.Category)), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SurveyTexts_thankYou(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SurveyTexts",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type String does not have child fields")
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_SurveyTexts_thankYou_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SurveyTexts_mailSubject(ctx context.Context, field graphql.CollectedField, obj *survey.Texts) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SurveyTexts_mailSubject(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MailSubject, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SurveyTexts_mailSubject(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SurveyTexts", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SurveyTexts_mailIntro(ctx context.Context, field graphql.CollectedField, obj *survey.Texts) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SurveyTexts_mailIntro(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MailIntro, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SurveyTexts_mailIntro(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SurveyTexts", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SurveyTexts_mailOutro(ctx context.Context, field graphql.CollectedField, obj *survey.Texts) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SurveyTexts_mailOutro(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MailOutro, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SurveyTexts_mailOutro(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SurveyTexts", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _Tenant_id(ctx context.Context, field graphql.CollectedField, obj *ent.Tenant) (ret graphql.Marshaler) {
@@ -13341,6 +16484,56 @@ func (ec *executionContext) fieldContext_Tenant_rebuild(_ context.Context, field
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Rebuild(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Tenant_brand(ctx context.Context, field graphql.CollectedField, obj *ent.Tenant) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Tenant_brand(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Tenant().Brand(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *survey.Brand
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *survey.Brand
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *survey.Brand) graphql.Marshaler {
+			return ec.marshalNBrand2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐBrand(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Tenant_brand(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Tenant",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Brand(ctx, field)
 		},
 	}
 	return fc, nil
@@ -14034,6 +17227,70 @@ func (ec *executionContext) fieldContext_TrendPoint_change(_ context.Context, fi
 	return fc, nil
 }
 
+func (ec *executionContext) _UpdateBrandPayload_brand(ctx context.Context, field graphql.CollectedField, obj *model.UpdateBrandPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateBrandPayload_brand(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Brand, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *survey.Brand) graphql.Marshaler {
+			return ec.marshalOBrand2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐBrand(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateBrandPayload_brand(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateBrandPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Brand(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateBrandPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.UpdateBrandPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateBrandPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateBrandPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateBrandPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _UpdateCampaignPayload_campaign(ctx context.Context, field graphql.CollectedField, obj *model.UpdateCampaignPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14152,6 +17409,70 @@ func (ec *executionContext) _UpdateSegmentPayload_userErrors(ctx context.Context
 func (ec *executionContext) fieldContext_UpdateSegmentPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "UpdateSegmentPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateSurveyPayload_campaign(ctx context.Context, field graphql.CollectedField, obj *model.UpdateSurveyPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateSurveyPayload_campaign(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Campaign, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Campaign) graphql.Marshaler {
+			return ec.marshalOCampaign2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐCampaign(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateSurveyPayload_campaign(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateSurveyPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Campaign(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateSurveyPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.UpdateSurveyPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateSurveyPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateSurveyPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateSurveyPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -14359,6 +17680,121 @@ func (ec *executionContext) fieldContext_UserError_code(_ context.Context, field
 	return graphql.NewScalarFieldContext("UserError", field, false, false, errors.New("field of type UserErrorCode does not have child fields"))
 }
 
+func (ec *executionContext) _Variant_name(ctx context.Context, field graphql.CollectedField, obj *survey.Variant) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Variant_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Variant_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Variant", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Variant_weight(ctx context.Context, field graphql.CollectedField, obj *survey.Variant) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Variant_weight(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Weight, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Variant_weight(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Variant", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Variant_share(ctx context.Context, field graphql.CollectedField, obj *survey.Variant) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Variant_share(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Share, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Variant_share(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Variant", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Variant_url(ctx context.Context, field graphql.CollectedField, obj *survey.Variant) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Variant_url(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.URL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOURL2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Variant_url(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Variant", field, false, false, errors.New("field of type URL does not have child fields"))
+}
+
+func (ec *executionContext) _Variant_urlLabel(ctx context.Context, field graphql.CollectedField, obj *survey.Variant) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Variant_urlLabel(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.URLLabel, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Variant_urlLabel(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Variant", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _Viewer_tenant(ctx context.Context, field graphql.CollectedField, obj *model.Viewer) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14435,6 +17871,254 @@ func (ec *executionContext) _Viewer_expiresAt(ctx context.Context, field graphql
 }
 func (ec *executionContext) fieldContext_Viewer_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Viewer", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _Wording_locale(ctx context.Context, field graphql.CollectedField, obj *survey.Wording) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Wording_locale(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Locale, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNLocale2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Wording_locale(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Wording", field, false, false, errors.New("field of type Locale does not have child fields"))
+}
+
+func (ec *executionContext) _Wording_variant(ctx context.Context, field graphql.CollectedField, obj *survey.Wording) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Wording_variant(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Variant, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Wording_variant(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Wording", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Wording_question(ctx context.Context, field graphql.CollectedField, obj *survey.Wording) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Wording_question(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Question, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Wording_question(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Wording", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Wording_lowLabel(ctx context.Context, field graphql.CollectedField, obj *survey.Wording) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Wording_lowLabel(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LowLabel, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Wording_lowLabel(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Wording", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Wording_highLabel(ctx context.Context, field graphql.CollectedField, obj *survey.Wording) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Wording_highLabel(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HighLabel, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Wording_highLabel(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Wording", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Wording_followUpQuestions(ctx context.Context, field graphql.CollectedField, obj *survey.Wording) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Wording_followUpQuestions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FollowUps, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v survey.CategoryTexts) graphql.Marshaler {
+			return ec.marshalNCategoryTexts2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐCategoryTexts(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Wording_followUpQuestions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Wording",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CategoryTexts(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Wording_thankYous(ctx context.Context, field graphql.CollectedField, obj *survey.Wording) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Wording_thankYous(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ThankYous, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v survey.CategoryTexts) graphql.Marshaler {
+			return ec.marshalNCategoryTexts2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐCategoryTexts(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Wording_thankYous(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Wording",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CategoryTexts(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Wording_mailSubject(ctx context.Context, field graphql.CollectedField, obj *survey.Wording) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Wording_mailSubject(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MailSubject, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Wording_mailSubject(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Wording", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Wording_mailIntro(ctx context.Context, field graphql.CollectedField, obj *survey.Wording) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Wording_mailIntro(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MailIntro, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Wording_mailIntro(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Wording", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Wording_mailOutro(ctx context.Context, field graphql.CollectedField, obj *survey.Wording) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Wording_mailOutro(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MailOutro, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Wording_mailOutro(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Wording", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) ___Directive_name(ctx context.Context, field graphql.CollectedField, obj *introspection.Directive) (ret graphql.Marshaler) {
@@ -15540,6 +19224,50 @@ func (ec *executionContext) unmarshalInputAmendResponseInput(ctx context.Context
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputCategoryTextsInput(ctx context.Context, obj any) (survey.CategoryTexts, error) {
+	var it survey.CategoryTexts
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"promoters", "passives", "detractors"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "promoters":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("promoters"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Promoters = data
+		case "passives":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("passives"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Passives = data
+		case "detractors":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("detractors"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Detractors = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputContactInput(ctx context.Context, obj any) (contact.Input, error) {
 	var it contact.Input
 	if obj == nil {
@@ -16029,6 +19757,50 @@ func (ec *executionContext) unmarshalInputDeleteTraitInput(ctx context.Context, 
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputDeleteWordingInput(ctx context.Context, obj any) (survey.DeleteWordingInput, error) {
+	var it survey.DeleteWordingInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"campaign", "locale", "variant"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "campaign":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("campaign"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Campaign = data
+		case "locale":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("locale"))
+			data, err := ec.unmarshalNLocale2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Locale = data
+		case "variant":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("variant"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Variant = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputEraseContactInput(ctx context.Context, obj any) (model.EraseContactInput, error) {
 	var it model.EraseContactInput
 	if obj == nil {
@@ -16161,6 +19933,57 @@ func (ec *executionContext) unmarshalInputFeedbackFilter(ctx context.Context, ob
 				return it, err
 			}
 			it.HasComment = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputNextStepInput(ctx context.Context, obj any) (survey.NextStep, error) {
+	var it survey.NextStep
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"categories", "locale", "label", "url"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "categories":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("categories"))
+			data, err := ec.unmarshalOCategory2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋnpsᚐCategoryᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Categories = data
+		case "locale":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("locale"))
+			data, err := ec.unmarshalOLocale2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Locale = data
+		case "label":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("label"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Label = data
+		case "url":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("url"))
+			data, err := ec.unmarshalNURL2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.URL = data
 		}
 	}
 	return it, nil
@@ -16455,6 +20278,106 @@ func (ec *executionContext) unmarshalInputSegmentRuleInput(ctx context.Context, 
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputSetWordingInput(ctx context.Context, obj any) (survey.SetWordingInput, error) {
+	var it survey.SetWordingInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"campaign", "locale", "variant", "question", "lowLabel", "highLabel", "followUpQuestions", "thankYous", "mailSubject", "mailIntro", "mailOutro"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "campaign":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("campaign"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Campaign = data
+		case "locale":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("locale"))
+			data, err := ec.unmarshalNLocale2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Locale = data
+		case "variant":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("variant"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Variant = data
+		case "question":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("question"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Question = data
+		case "lowLabel":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("lowLabel"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.LowLabel = data
+		case "highLabel":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("highLabel"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.HighLabel = data
+		case "followUpQuestions":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("followUpQuestions"))
+			data, err := ec.unmarshalOCategoryTextsInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐCategoryTexts(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.FollowUpQuestions = data
+		case "thankYous":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("thankYous"))
+			data, err := ec.unmarshalOCategoryTextsInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐCategoryTexts(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ThankYous = data
+		case "mailSubject":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("mailSubject"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MailSubject = data
+		case "mailIntro":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("mailIntro"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MailIntro = data
+		case "mailOutro":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("mailOutro"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MailOutro = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputTraitConditionInput(ctx context.Context, obj any) (segment.Condition, error) {
 	var it segment.Condition
 	if obj == nil {
@@ -16508,6 +20431,85 @@ func (ec *executionContext) unmarshalInputTraitConditionInput(ctx context.Contex
 				return it, err
 			}
 			it.IsKnown = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputUpdateBrandInput(ctx context.Context, obj any) (survey.UpdateBrandInput, error) {
+	var it survey.UpdateBrandInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "logo", "accentColor", "backgroundColor", "textColor", "backgroundImage", "website", "privacyPolicy"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "logo":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("logo"))
+			data, err := ec.unmarshalOBase642ᚖᚕbyte(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Logo = data
+		case "accentColor":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("accentColor"))
+			data, err := ec.unmarshalOColor2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋlookᚐColor(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.AccentColor = data
+		case "backgroundColor":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("backgroundColor"))
+			data, err := ec.unmarshalOColor2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋlookᚐColor(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.BackgroundColor = data
+		case "textColor":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("textColor"))
+			data, err := ec.unmarshalOColor2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋlookᚐColor(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TextColor = data
+		case "backgroundImage":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("backgroundImage"))
+			data, err := ec.unmarshalOBase642ᚖᚕbyte(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.BackgroundImage = data
+		case "website":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("website"))
+			data, err := ec.unmarshalOURL2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Website = data
+		case "privacyPolicy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("privacyPolicy"))
+			data, err := ec.unmarshalOURL2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.PrivacyPolicy = data
 		}
 	}
 	return it, nil
@@ -16615,6 +20617,71 @@ func (ec *executionContext) unmarshalInputUpdateSegmentInput(ctx context.Context
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputUpdateSurveyInput(ctx context.Context, obj any) (survey.UpdateInput, error) {
+	var it survey.UpdateInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"campaign", "locale", "clickPolicy", "linkDays", "nextSteps", "variants"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "campaign":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("campaign"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Campaign = data
+		case "locale":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("locale"))
+			data, err := ec.unmarshalOLocale2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Locale = data
+		case "clickPolicy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clickPolicy"))
+			data, err := ec.unmarshalOClickPolicy2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐClickPolicy(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClickPolicy = data
+		case "linkDays":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("linkDays"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.LinkDays = data
+		case "nextSteps":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("nextSteps"))
+			data, err := ec.unmarshalONextStepInput2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐNextStepᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.NextSteps = data
+		case "variants":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("variants"))
+			data, err := ec.unmarshalOVariantInput2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐVariantᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Variants = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputUpdateTenantInput(ctx context.Context, obj any) (tenant.UpdateInput, error) {
 	var it tenant.UpdateInput
 	if obj == nil {
@@ -16691,6 +20758,61 @@ func (ec *executionContext) unmarshalInputUpsertContactsInput(ctx context.Contex
 				return it, err
 			}
 			it.Contacts = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputVariantInput(ctx context.Context, obj any) (survey.Variant, error) {
+	var it survey.Variant
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["weight"]; !present {
+		asMap["weight"] = 1
+	}
+
+	fieldsInOrder := [...]string{"name", "weight", "url", "urlLabel"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "weight":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("weight"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Weight = data
+		case "url":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("url"))
+			data, err := ec.unmarshalOURL2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.URL = data
+		case "urlLabel":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("urlLabel"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.URLLabel = data
 		}
 	}
 	return it, nil
@@ -16997,6 +21119,216 @@ func (ec *executionContext) _ApiKeyEdge(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var brandImplementors = []string{"Brand"}
+
+func (ec *executionContext) _Brand(ctx context.Context, sel ast.SelectionSet, obj *survey.Brand) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, brandImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Brand")
+		case "name":
+			out.Values[i] = ec._Brand_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "logo":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Brand_logo(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "accentColor":
+			out.Values[i] = ec._Brand_accentColor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "accentTextColor":
+			out.Values[i] = ec._Brand_accentTextColor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "backgroundColor":
+			out.Values[i] = ec._Brand_backgroundColor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "textColor":
+			out.Values[i] = ec._Brand_textColor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "backgroundImage":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Brand_backgroundImage(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "website":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Brand_website(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "privacyPolicy":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Brand_privacyPolicy(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var campaignImplementors = []string{"Campaign", "Node"}
 
 func (ec *executionContext) _Campaign(ctx context.Context, sel ast.SelectionSet, obj *ent.Campaign) graphql.Marshaler {
@@ -17092,6 +21424,196 @@ func (ec *executionContext) _Campaign(ctx context.Context, sel ast.SelectionSet,
 					}
 				}()
 				res = ec._Campaign_responses(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "survey":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Campaign_survey(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "wordings":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Campaign_wordings(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "texts":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Campaign_texts(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "emailSnippet":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Campaign_emailSnippet(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "link":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Campaign_link(ctx, field, obj)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -17247,6 +21769,54 @@ func (ec *executionContext) _CampaignEdge(ctx context.Context, sel ast.Selection
 		case "node":
 			out.Values[i] = ec._CampaignEdge_node(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var categoryTextsImplementors = []string{"CategoryTexts"}
+
+func (ec *executionContext) _CategoryTexts(ctx context.Context, sel ast.SelectionSet, obj *survey.CategoryTexts) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, categoryTextsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CategoryTexts")
+		case "promoters":
+			out.Values[i] = ec._CategoryTexts_promoters(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "passives":
+			out.Values[i] = ec._CategoryTexts_passives(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "detractors":
+			out.Values[i] = ec._CategoryTexts_detractors(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -17893,6 +22463,107 @@ func (ec *executionContext) _DeleteTraitPayload(ctx context.Context, sel ast.Sel
 			}
 		case "userErrors":
 			out.Values[i] = ec._DeleteTraitPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var deleteWordingPayloadImplementors = []string{"DeleteWordingPayload"}
+
+func (ec *executionContext) _DeleteWordingPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteWordingPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deleteWordingPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeleteWordingPayload")
+		case "campaign":
+			out.Values[i] = ec._DeleteWordingPayload_campaign(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DeleteWordingPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var emailSnippetImplementors = []string{"EmailSnippet"}
+
+func (ec *executionContext) _EmailSnippet(ctx context.Context, sel ast.SelectionSet, obj *survey.Snippet) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, emailSnippetImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("EmailSnippet")
+		case "html":
+			out.Values[i] = ec._EmailSnippet_html(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "text":
+			out.Values[i] = ec._EmailSnippet_text(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mergeTag":
+			out.Values[i] = ec._EmailSnippet_mergeTag(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "links":
+			out.Values[i] = ec._EmailSnippet_links(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "preview":
+			out.Values[i] = ec._EmailSnippet_preview(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -18577,6 +23248,34 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "updateBrand":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateBrand(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "updateSurvey":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateSurvey(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "setWording":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_setWording(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "deleteWording":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteWording(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "createTenant":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_createTenant(ctx, field)
@@ -18609,6 +23308,59 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_revokeApiKey(ctx, field)
 			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var nextStepImplementors = []string{"NextStep"}
+
+func (ec *executionContext) _NextStep(ctx context.Context, sel ast.SelectionSet, obj *survey.NextStep) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, nextStepImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("NextStep")
+		case "categories":
+			out.Values[i] = ec._NextStep_categories(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "locale":
+			out.Values[i] = ec._NextStep_locale(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "label":
+			out.Values[i] = ec._NextStep_label(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "url":
+			out.Values[i] = ec._NextStep_url(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -19402,6 +24154,44 @@ func (ec *executionContext) _Response(ctx context.Context, sel ast.SelectionSet,
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "identity":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Response_identity(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -20156,6 +24946,49 @@ func (ec *executionContext) _SegmentRule(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
+var setWordingPayloadImplementors = []string{"SetWordingPayload"}
+
+func (ec *executionContext) _SetWordingPayload(ctx context.Context, sel ast.SelectionSet, obj *model.SetWordingPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, setWordingPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SetWordingPayload")
+		case "wording":
+			out.Values[i] = ec._SetWordingPayload_wording(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._SetWordingPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var subscriptionImplementors = []string{"Subscription"}
 
 func (ec *executionContext) _Subscription(ctx context.Context, sel ast.SelectionSet) func(ctx context.Context) graphql.Marshaler {
@@ -20176,6 +25009,190 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 	default:
 		panic("unknown field " + strconv.Quote(fields[0].Name))
 	}
+}
+
+var surveyImplementors = []string{"Survey"}
+
+func (ec *executionContext) _Survey(ctx context.Context, sel ast.SelectionSet, obj *survey.Survey) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, surveyImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Survey")
+		case "locale":
+			out.Values[i] = ec._Survey_locale(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "clickPolicy":
+			out.Values[i] = ec._Survey_clickPolicy(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "linkDays":
+			out.Values[i] = ec._Survey_linkDays(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "nextSteps":
+			out.Values[i] = ec._Survey_nextSteps(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "variants":
+			out.Values[i] = ec._Survey_variants(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var surveyLinkImplementors = []string{"SurveyLink"}
+
+func (ec *executionContext) _SurveyLink(ctx context.Context, sel ast.SelectionSet, obj *survey.Link) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, surveyLinkImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SurveyLink")
+		case "url":
+			out.Values[i] = ec._SurveyLink_url(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "qrCode":
+			out.Values[i] = ec._SurveyLink_qrCode(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var surveyTextsImplementors = []string{"SurveyTexts"}
+
+func (ec *executionContext) _SurveyTexts(ctx context.Context, sel ast.SelectionSet, obj *survey.Texts) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, surveyTextsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SurveyTexts")
+		case "locale":
+			out.Values[i] = ec._SurveyTexts_locale(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "direction":
+			out.Values[i] = ec._SurveyTexts_direction(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "question":
+			out.Values[i] = ec._SurveyTexts_question(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "lowLabel":
+			out.Values[i] = ec._SurveyTexts_lowLabel(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "highLabel":
+			out.Values[i] = ec._SurveyTexts_highLabel(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "followUpQuestion":
+			out.Values[i] = ec._SurveyTexts_followUpQuestion(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "thankYou":
+			out.Values[i] = ec._SurveyTexts_thankYou(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mailSubject":
+			out.Values[i] = ec._SurveyTexts_mailSubject(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mailIntro":
+			out.Values[i] = ec._SurveyTexts_mailIntro(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mailOutro":
+			out.Values[i] = ec._SurveyTexts_mailOutro(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
 }
 
 var tenantImplementors = []string{"Tenant", "Node"}
@@ -20231,6 +25248,44 @@ func (ec *executionContext) _Tenant(ctx context.Context, sel ast.SelectionSet, o
 				}()
 				res = ec._Tenant_rebuild(ctx, field, obj)
 				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "brand":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Tenant_brand(ctx, field, obj)
+				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -20706,6 +25761,49 @@ func (ec *executionContext) _TrendPoint(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var updateBrandPayloadImplementors = []string{"UpdateBrandPayload"}
+
+func (ec *executionContext) _UpdateBrandPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UpdateBrandPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, updateBrandPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpdateBrandPayload")
+		case "brand":
+			out.Values[i] = ec._UpdateBrandPayload_brand(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._UpdateBrandPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var updateCampaignPayloadImplementors = []string{"UpdateCampaignPayload"}
 
 func (ec *executionContext) _UpdateCampaignPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UpdateCampaignPayload) graphql.Marshaler {
@@ -20768,6 +25866,49 @@ func (ec *executionContext) _UpdateSegmentPayload(ctx context.Context, sel ast.S
 			}
 		case "userErrors":
 			out.Values[i] = ec._UpdateSegmentPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var updateSurveyPayloadImplementors = []string{"UpdateSurveyPayload"}
+
+func (ec *executionContext) _UpdateSurveyPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UpdateSurveyPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, updateSurveyPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpdateSurveyPayload")
+		case "campaign":
+			out.Values[i] = ec._UpdateSurveyPayload_campaign(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._UpdateSurveyPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -20926,6 +26067,64 @@ func (ec *executionContext) _UserError(ctx context.Context, sel ast.SelectionSet
 	return out
 }
 
+var variantImplementors = []string{"Variant"}
+
+func (ec *executionContext) _Variant(ctx context.Context, sel ast.SelectionSet, obj *survey.Variant) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, variantImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Variant")
+		case "name":
+			out.Values[i] = ec._Variant_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "weight":
+			out.Values[i] = ec._Variant_weight(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "share":
+			out.Values[i] = ec._Variant_share(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "url":
+			out.Values[i] = ec._Variant_url(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "urlLabel":
+			out.Values[i] = ec._Variant_urlLabel(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var viewerImplementors = []string{"Viewer"}
 
 func (ec *executionContext) _Viewer(ctx context.Context, sel ast.SelectionSet, obj *model.Viewer) graphql.Marshaler {
@@ -20950,6 +26149,89 @@ func (ec *executionContext) _Viewer(ctx context.Context, sel ast.SelectionSet, o
 			}
 		case "expiresAt":
 			out.Values[i] = ec._Viewer_expiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var wordingImplementors = []string{"Wording"}
+
+func (ec *executionContext) _Wording(ctx context.Context, sel ast.SelectionSet, obj *survey.Wording) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, wordingImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Wording")
+		case "locale":
+			out.Values[i] = ec._Wording_locale(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "variant":
+			out.Values[i] = ec._Wording_variant(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "question":
+			out.Values[i] = ec._Wording_question(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "lowLabel":
+			out.Values[i] = ec._Wording_lowLabel(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "highLabel":
+			out.Values[i] = ec._Wording_highLabel(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "followUpQuestions":
+			out.Values[i] = ec._Wording_followUpQuestions(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "thankYous":
+			out.Values[i] = ec._Wording_thankYous(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mailSubject":
+			out.Values[i] = ec._Wording_mailSubject(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "mailIntro":
+			out.Values[i] = ec._Wording_mailIntro(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "mailOutro":
+			out.Values[i] = ec._Wording_mailOutro(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -21459,6 +26741,16 @@ func (ec *executionContext) marshalNBoolean2bool(ctx context.Context, sel ast.Se
 	return res
 }
 
+func (ec *executionContext) marshalNBrand2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐBrand(ctx context.Context, sel ast.SelectionSet, v *survey.Brand) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Brand(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNCampaign2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐCampaignᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Campaign) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -21555,6 +26847,40 @@ func (ec *executionContext) marshalNCategory2githubᚗcomᚋzerotenᚋzerotenᚋ
 	return res
 }
 
+func (ec *executionContext) unmarshalNCategory2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋnpsᚐCategoryᚄ(ctx context.Context, v any) ([]nps.Category, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]nps.Category, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNCategory2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋnpsᚐCategory(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNCategory2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋnpsᚐCategoryᚄ(ctx context.Context, sel ast.SelectionSet, v []nps.Category) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNCategory2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋnpsᚐCategory(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNCategoryTexts2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐCategoryTexts(ctx context.Context, sel ast.SelectionSet, v survey.CategoryTexts) graphql.Marshaler {
+	return ec._CategoryTexts(ctx, sel, &v)
+}
+
 func (ec *executionContext) unmarshalNChannel2githubᚗcomᚋzerotenᚋzerotenᚋentᚋresponseᚐChannel(ctx context.Context, v any) (response.Channel, error) {
 	tmp, err := scalar.UnmarshalString(v)
 	res := response.Channel(tmp)
@@ -21564,6 +26890,39 @@ func (ec *executionContext) unmarshalNChannel2githubᚗcomᚋzerotenᚋzeroten�
 func (ec *executionContext) marshalNChannel2githubᚗcomᚋzerotenᚋzerotenᚋentᚋresponseᚐChannel(ctx context.Context, sel ast.SelectionSet, v response.Channel) graphql.Marshaler {
 	_ = sel
 	res := scalar.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNClickPolicy2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐClickPolicy(ctx context.Context, v any) (survey.ClickPolicy, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := survey.ClickPolicy(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNClickPolicy2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐClickPolicy(ctx context.Context, sel ast.SelectionSet, v survey.ClickPolicy) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNColor2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋlookᚐColor(ctx context.Context, v any) (look.Color, error) {
+	res, err := scalar.UnmarshalColor(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNColor2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋlookᚐColor(ctx context.Context, sel ast.SelectionSet, v look.Color) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalColor(v)
 	if res == graphql.Null {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -21847,6 +27206,31 @@ func (ec *executionContext) marshalNDeleteTraitPayload2ᚖgithubᚗcomᚋzeroten
 	return ec._DeleteTraitPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNDeleteWordingInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐDeleteWordingInput(ctx context.Context, v any) (survey.DeleteWordingInput, error) {
+	res, err := ec.unmarshalInputDeleteWordingInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDeleteWordingPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteWordingPayload(ctx context.Context, sel ast.SelectionSet, v *model.DeleteWordingPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DeleteWordingPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNEmailSnippet2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐSnippet(ctx context.Context, sel ast.SelectionSet, v *survey.Snippet) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._EmailSnippet(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNEraseContactInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐEraseContactInput(ctx context.Context, v any) (model.EraseContactInput, error) {
 	res, err := ec.unmarshalInputEraseContactInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -22121,6 +27505,64 @@ func (ec *executionContext) marshalNIntervalMethod2githubᚗcomᚋzerotenᚋzero
 	return res
 }
 
+func (ec *executionContext) unmarshalNLocale2string(ctx context.Context, v any) (string, error) {
+	res, err := scalar.UnmarshalLocale(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNLocale2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalLocale(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNMailProvider2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋbarᚐProvider(ctx context.Context, v any) (bar.Provider, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := bar.Provider(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNMailProvider2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋbarᚐProvider(ctx context.Context, sel ast.SelectionSet, v bar.Provider) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNNextStep2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐNextStep(ctx context.Context, sel ast.SelectionSet, v survey.NextStep) graphql.Marshaler {
+	return ec._NextStep(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNNextStep2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐNextStepᚄ(ctx context.Context, sel ast.SelectionSet, v []survey.NextStep) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNNextStep2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐNextStep(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNNextStepInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐNextStep(ctx context.Context, v any) (survey.NextStep, error) {
+	res, err := ec.unmarshalInputNextStepInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNNode2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐNode(ctx context.Context, sel ast.SelectionSet, v []model.Node) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -22150,6 +27592,23 @@ func (ec *executionContext) marshalNOrderDirection2githubᚗcomᚋzerotenᚋzero
 
 func (ec *executionContext) marshalNPageInfo2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐInfo(ctx context.Context, sel ast.SelectionSet, v page.Info) graphql.Marshaler {
 	return ec._PageInfo(ctx, sel, &v)
+}
+
+func (ec *executionContext) unmarshalNRecipientKey2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋbarᚐRecipient(ctx context.Context, v any) (bar.Recipient, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := bar.Recipient(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRecipientKey2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋbarᚐRecipient(ctx context.Context, sel ast.SelectionSet, v bar.Recipient) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) unmarshalNRecordResponseInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐRecording(ctx context.Context, v any) (feedback.Recording, error) {
@@ -22266,6 +27725,23 @@ func (ec *executionContext) marshalNResponseEdge2ᚖgithubᚗcomᚋzerotenᚋzer
 		return graphql.Null
 	}
 	return ec._ResponseEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNResponseIdentity2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋlinkᚐIdentity(ctx context.Context, v any) (link.Identity, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := link.Identity(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNResponseIdentity2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋlinkᚐIdentity(ctx context.Context, sel ast.SelectionSet, v link.Identity) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) unmarshalNResponseOrderField2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐOrderField(ctx context.Context, v any) (selection.OrderField, error) {
@@ -22438,6 +27914,21 @@ func (ec *executionContext) unmarshalNSegmentRuleInput2githubᚗcomᚋzerotenᚋ
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNSetWordingInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐSetWordingInput(ctx context.Context, v any) (survey.SetWordingInput, error) {
+	res, err := ec.unmarshalInputSetWordingInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSetWordingPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐSetWordingPayload(ctx context.Context, sel ast.SelectionSet, v *model.SetWordingPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SetWordingPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNString2string(ctx context.Context, v any) (string, error) {
 	res, err := scalar.UnmarshalString(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -22481,6 +27972,36 @@ func (ec *executionContext) marshalNString2ᚕstringᚄ(ctx context.Context, sel
 	}
 
 	return ret
+}
+
+func (ec *executionContext) marshalNSurvey2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐSurvey(ctx context.Context, sel ast.SelectionSet, v *survey.Survey) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Survey(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNSurveyLink2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐLink(ctx context.Context, sel ast.SelectionSet, v *survey.Link) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SurveyLink(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNSurveyTexts2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐTexts(ctx context.Context, sel ast.SelectionSet, v *survey.Texts) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SurveyTexts(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNTenant2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐTenantᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Tenant) graphql.Marshaler {
@@ -22543,6 +28064,23 @@ func (ec *executionContext) marshalNTenantEdge2ᚖgithubᚗcomᚋzerotenᚋzerot
 		return graphql.Null
 	}
 	return ec._TenantEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNTextDirection2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋwordsᚐDirection(ctx context.Context, v any) (words.Direction, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := words.Direction(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNTextDirection2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋwordsᚐDirection(ctx context.Context, sel ast.SelectionSet, v words.Direction) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) unmarshalNTimeZone2string(ctx context.Context, v any) (string, error) {
@@ -22678,6 +28216,37 @@ func (ec *executionContext) marshalNTrendPoint2ᚖgithubᚗcomᚋzerotenᚋzerot
 	return ec._TrendPoint(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNURL2string(ctx context.Context, v any) (string, error) {
+	res, err := scalar.UnmarshalURL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNURL2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalURL(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNUpdateBrandInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐUpdateBrandInput(ctx context.Context, v any) (survey.UpdateBrandInput, error) {
+	res, err := ec.unmarshalInputUpdateBrandInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUpdateBrandPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐUpdateBrandPayload(ctx context.Context, sel ast.SelectionSet, v *model.UpdateBrandPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._UpdateBrandPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNUpdateCampaignInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcampaignᚐUpdateInput(ctx context.Context, v any) (campaign.UpdateInput, error) {
 	res, err := ec.unmarshalInputUpdateCampaignInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -22706,6 +28275,21 @@ func (ec *executionContext) marshalNUpdateSegmentPayload2ᚖgithubᚗcomᚋzerot
 		return graphql.Null
 	}
 	return ec._UpdateSegmentPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNUpdateSurveyInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐUpdateInput(ctx context.Context, v any) (survey.UpdateInput, error) {
+	res, err := ec.unmarshalInputUpdateSurveyInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUpdateSurveyPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐUpdateSurveyPayload(ctx context.Context, sel ast.SelectionSet, v *model.UpdateSurveyPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._UpdateSurveyPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNUpdateTenantInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋtenantᚐUpdateInput(ctx context.Context, v any) (tenant.UpdateInput, error) {
@@ -22781,6 +28365,31 @@ func (ec *executionContext) marshalNUserErrorCode2githubᚗcomᚋzerotenᚋzerot
 	return res
 }
 
+func (ec *executionContext) marshalNVariant2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐVariant(ctx context.Context, sel ast.SelectionSet, v survey.Variant) graphql.Marshaler {
+	return ec._Variant(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNVariant2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐVariantᚄ(ctx context.Context, sel ast.SelectionSet, v []survey.Variant) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNVariant2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐVariant(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNVariantInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐVariant(ctx context.Context, v any) (survey.Variant, error) {
+	res, err := ec.unmarshalInputVariantInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNViewer2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐViewer(ctx context.Context, sel ast.SelectionSet, v *model.Viewer) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
@@ -22789,6 +28398,32 @@ func (ec *executionContext) marshalNViewer2ᚖgithubᚗcomᚋzerotenᚋzeroten�
 		return graphql.Null
 	}
 	return ec._Viewer(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNWording2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐWordingᚄ(ctx context.Context, sel ast.SelectionSet, v []*survey.Wording) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNWording2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐWording(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNWording2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐWording(ctx context.Context, sel ast.SelectionSet, v *survey.Wording) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Wording(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalN__Directive2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐDirective(ctx context.Context, sel ast.SelectionSet, v introspection.Directive) graphql.Marshaler {
@@ -22938,6 +28573,39 @@ func (ec *executionContext) marshalOApiKey2ᚖgithubᚗcomᚋzerotenᚋzeroten�
 	return ec._ApiKey(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalOBase642ᚕbyte(ctx context.Context, v any) ([]byte, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := scalar.UnmarshalBase64(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOBase642ᚕbyte(ctx context.Context, sel ast.SelectionSet, v []byte) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := scalar.MarshalBase64(v)
+	return res
+}
+
+func (ec *executionContext) unmarshalOBase642ᚖᚕbyte(ctx context.Context, v any) (*[]byte, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalOBase642ᚕbyte(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOBase642ᚖᚕbyte(ctx context.Context, sel ast.SelectionSet, v *[]byte) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec.marshalOBase642ᚕbyte(ctx, sel, *v)
+}
+
 func (ec *executionContext) unmarshalOBoolean2bool(ctx context.Context, v any) (bool, error) {
 	res, err := scalar.UnmarshalBoolean(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -22966,6 +28634,13 @@ func (ec *executionContext) marshalOBoolean2ᚖbool(ctx context.Context, sel ast
 	_ = ctx
 	res := scalar.MarshalBoolean(*v)
 	return res
+}
+
+func (ec *executionContext) marshalOBrand2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐBrand(ctx context.Context, sel ast.SelectionSet, v *survey.Brand) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Brand(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOCampaign2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐCampaign(ctx context.Context, sel ast.SelectionSet, v *ent.Campaign) graphql.Marshaler {
@@ -23066,6 +28741,14 @@ func (ec *executionContext) marshalOCategory2ᚕgithubᚗcomᚋzerotenᚋzeroten
 	return ret
 }
 
+func (ec *executionContext) unmarshalOCategoryTextsInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐCategoryTexts(ctx context.Context, v any) (*survey.CategoryTexts, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputCategoryTextsInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalOChannel2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚋresponseᚐChannelᚄ(ctx context.Context, v any) ([]response.Channel, error) {
 	if v == nil {
 		return nil, nil
@@ -23100,6 +28783,43 @@ func (ec *executionContext) marshalOChannel2ᚕgithubᚗcomᚋzerotenᚋzeroten�
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalOClickPolicy2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐClickPolicy(ctx context.Context, v any) (*survey.ClickPolicy, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := scalar.UnmarshalString(v)
+	res := survey.ClickPolicy(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOClickPolicy2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐClickPolicy(ctx context.Context, sel ast.SelectionSet, v *survey.ClickPolicy) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := scalar.MarshalString(string(*v))
+	return res
+}
+
+func (ec *executionContext) unmarshalOColor2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋlookᚐColor(ctx context.Context, v any) (*look.Color, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := scalar.UnmarshalColor(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOColor2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋlookᚐColor(ctx context.Context, sel ast.SelectionSet, v *look.Color) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := scalar.MarshalColor(*v)
+	return res
 }
 
 func (ec *executionContext) marshalOContact2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐContact(ctx context.Context, sel ast.SelectionSet, v *ent.Contact) graphql.Marshaler {
@@ -23380,6 +29100,23 @@ func (ec *executionContext) marshalOLocale2ᚖstring(ctx context.Context, sel as
 	return res
 }
 
+func (ec *executionContext) unmarshalONextStepInput2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐNextStepᚄ(ctx context.Context, v any) ([]survey.NextStep, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]survey.NextStep, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNNextStepInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐNextStep(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
 func (ec *executionContext) marshalONode2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐNode(ctx context.Context, sel ast.SelectionSet, v model.Node) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -23624,6 +29361,48 @@ func (ec *executionContext) marshalOTraits2githubᚗcomᚋzerotenᚋzerotenᚋin
 	_ = ctx
 	res := scalar.MarshalTraits(v)
 	return res
+}
+
+func (ec *executionContext) unmarshalOURL2ᚖstring(ctx context.Context, v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := scalar.UnmarshalURL(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOURL2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := scalar.MarshalURL(*v)
+	return res
+}
+
+func (ec *executionContext) unmarshalOVariantInput2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐVariantᚄ(ctx context.Context, v any) ([]survey.Variant, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]survey.Variant, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNVariantInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐVariant(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOWording2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐWording(ctx context.Context, sel ast.SelectionSet, v *survey.Wording) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Wording(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalO__EnumValue2ᚕgithubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐEnumValueᚄ(ctx context.Context, sel ast.SelectionSet, v []introspection.EnumValue) graphql.Marshaler {

@@ -68,6 +68,15 @@ var weights = map[string]weight{
 	"Response.contact":  {own: 1},
 	"Viewer.tenant":     {own: 1},
 
+	"Campaign.survey":       {own: 1},
+	"Campaign.wordings":     {own: 1, size: list, count: 100},
+	"Campaign.texts":        {own: 1},
+	"Campaign.emailSnippet": {own: 5},
+	"Campaign.link":         {own: 5},
+	"Survey.nextSteps":      {size: list, count: 20},
+	"Survey.variants":       {size: list, count: 20},
+	"Tenant.brand":          {own: 1},
+
 	"Campaign.feedback":      {own: 1},
 	"Segment.feedback":       {own: 1},
 	"FeedbackGroup.feedback": {own: 1},

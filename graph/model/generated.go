@@ -8,6 +8,7 @@ import (
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/survey"
 )
 
 // What became of `amendResponse`.
@@ -114,6 +115,14 @@ type DeleteTraitPayload struct {
 	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
+// What became of `deleteWording`.
+type DeleteWordingPayload struct {
+	// The campaign as it is now; null where nothing was taken away.
+	Campaign *ent.Campaign `json:"campaign,omitempty"`
+	// Why nothing was taken away; empty where it was.
+	UserErrors []*apierror.UserError `json:"userErrors"`
+}
+
 // A person to forget.
 type EraseContactInput struct {
 	// The contact to erase; NOT_FOUND where there is none, or no more.
@@ -159,8 +168,24 @@ type RevokeAPIKeyPayload struct {
 	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
+// What became of `setWording`.
+type SetWordingPayload struct {
+	// The wording as it is now; null where the change was refused, or nothing of it is left.
+	Wording *survey.Wording `json:"wording,omitempty"`
+	// Why it was refused; empty where it was not.
+	UserErrors []*apierror.UserError `json:"userErrors"`
+}
+
 // What is told while it happens, over a WebSocket (`graphql-transport-ws`) or server-sent events.
 type Subscription struct {
+}
+
+// What became of `updateBrand`.
+type UpdateBrandPayload struct {
+	// The brand as it is now; null where the change was refused.
+	Brand *survey.Brand `json:"brand,omitempty"`
+	// Why it was refused; empty where it was not.
+	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
 // What became of `updateCampaign`.
@@ -175,6 +200,14 @@ type UpdateCampaignPayload struct {
 type UpdateSegmentPayload struct {
 	// The segment as it is now; null where the change was refused.
 	Segment *ent.Segment `json:"segment,omitempty"`
+	// Why it was refused; empty where it was not.
+	UserErrors []*apierror.UserError `json:"userErrors"`
+}
+
+// What became of `updateSurvey`.
+type UpdateSurveyPayload struct {
+	// The campaign as it is now; null where the change was refused.
+	Campaign *ent.Campaign `json:"campaign,omitempty"`
 	// Why it was refused; empty where it was not.
 	UserErrors []*apierror.UserError `json:"userErrors"`
 }

@@ -4,6 +4,7 @@ package scalar
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,6 +19,8 @@ import (
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/selection"
+	"github.com/zeroten/zeroten/internal/survey"
+	"github.com/zeroten/zeroten/internal/survey/look"
 	"github.com/zeroten/zeroten/internal/trait"
 	"golang.org/x/text/language"
 )
@@ -28,6 +31,7 @@ const (
 	maxID     = 100
 	maxShort  = 64
 	maxLocale = 35
+	maxBase64 = 1_400_000
 )
 
 // Error says what is wrong with a value; it is about the value alone, and safe to show.
@@ -235,6 +239,56 @@ func UnmarshalEmailAddress(v any) (string, error) {
 		return "", fault("an EmailAddress must be as in RFC 5321, e.g. ann@example.com, at most 254 characters, without a display name")
 	}
 	return s, nil
+}
+
+// MarshalURL writes a URL.
+func MarshalURL(s string) graphql.Marshaler { return graphql.MarshalString(s) }
+
+// UnmarshalURL reads a URL, or the empty text, which takes one away. Where placeholders stand in it, whether they may is said by the
+// mutation.
+func UnmarshalURL(v any) (string, error) {
+	s, err := text(v, "a URL", maxString)
+	if err != nil || s == "" {
+		return s, err
+	}
+	if wrong := survey.URLFault(s, true); wrong != "" {
+		return "", fault("not a URL that is taken: %s", wrong)
+	}
+	return s, nil
+}
+
+// MarshalColor writes a colour.
+func MarshalColor(c look.Color) graphql.Marshaler { return graphql.MarshalString(c.String()) }
+
+// UnmarshalColor reads a colour.
+func UnmarshalColor(v any) (look.Color, error) {
+	s, err := text(v, "a Color", maxShort)
+	if err != nil {
+		return look.Color{}, err
+	}
+	c, err := look.ParseColor(s)
+	if err != nil {
+		return look.Color{}, fault("%v", err)
+	}
+	return c, nil
+}
+
+// MarshalBase64 writes bytes; none of the API's fields gives any.
+func MarshalBase64(b []byte) graphql.Marshaler {
+	return graphql.MarshalString(base64.StdEncoding.EncodeToString(b))
+}
+
+// UnmarshalBase64 reads bytes. Line breaks, which some programs put in, are no part of it.
+func UnmarshalBase64(v any) ([]byte, error) {
+	s, err := text(v, "a Base64", maxBase64)
+	if err != nil {
+		return nil, err
+	}
+	b, err := base64.StdEncoding.Strict().DecodeString(s)
+	if err != nil || strings.ContainsAny(s, "\r\n") {
+		return nil, fault("a Base64 must be as in RFC 4648, section 4, with its padding, and without line breaks")
+	}
+	return b, nil
 }
 
 // MarshalFilterObject writes a filter, which is JSON already.

@@ -12,6 +12,7 @@ import (
 	"github.com/zeroten/zeroten/internal/observe"
 	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/selection"
+	"github.com/zeroten/zeroten/internal/survey"
 	"github.com/zeroten/zeroten/internal/tenant"
 )
 
@@ -20,7 +21,7 @@ func (a *App) API(flags Edge) (*graph.Handler, error) {
 	if err := flags.check(); err != nil {
 		return nil, err
 	}
-	return a.api(flags, a.door(flags))
+	return a.api(flags, a.door(flags), flags.site(nil))
 }
 
 // full is what is answered where there are too many connections: before anything was read, as GraphQL has it.
@@ -40,12 +41,12 @@ func (a *App) door(flags Edge) *edge.Door {
 	})
 }
 
-// api serves GraphQL behind a door.
-func (a *App) api(flags Edge, door *edge.Door) (*graph.Handler, error) {
+// api serves GraphQL behind a door. site is where people find the pages.
+func (a *App) api(flags Edge, door *edge.Door, site survey.Site) (*graph.Handler, error) {
 	return graph.NewHandler(graph.Config{
 		Resolver: &graph.Resolver{
 			DB: a.DB, Log: a.Log, Finder: selection.NewFinder(a.DB, a.States), States: a.States, Builder: a.Builder, Insight: a.Insight,
-			Live: a.Live, Scores: insight.NewShared(a.Insight),
+			Live: a.Live, Scores: insight.NewShared(a.Insight), Site: site, Studio: survey.NewStudio(), Now: a.now,
 		},
 		Keys: a.Keys, Watcher: a.Watcher, Origins: tenant.NewOrigins(a.DB, flags.AllowOrigin),
 		Operations: engine.OperationsConfig{TrustedDocuments: flags.TrustedDocuments},

@@ -22,6 +22,7 @@ import (
 	"github.com/zeroten/zeroten/internal/search"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/survey"
 	"github.com/zeroten/zeroten/internal/tail"
 	"github.com/zeroten/zeroten/internal/tenant"
 )
@@ -58,12 +59,16 @@ type App struct {
 	Live    *live.Hub
 	Follow  *follow.Runner
 	Observe *observe.Observer
+	// Book has how campaigns are asked, for pages, and Desk takes what is answered there.
+	Book *survey.Book
+	Desk *survey.Desk
 
 	// lagging, where not nil, says which of the log's readers are too far behind to be of use.
 	lagging func() error
 
 	jobs        *job.Runner
 	connections atomic.Int64
+	now         func() time.Time
 	log         *slog.Logger
 }
 
@@ -94,7 +99,7 @@ func Open(ctx context.Context, cfg Config) (a *App, err error) {
 	if err != nil {
 		return nil, errors.Join(err, observer.Shutdown(ctx))
 	}
-	a = &App{DB: db, Observe: observer, log: cfg.Log}
+	a = &App{DB: db, Observe: observer, now: cfg.Now, log: cfg.Log}
 	opened := a
 	defer func() {
 		if err != nil {
@@ -136,6 +141,8 @@ func Open(ctx context.Context, cfg Config) (a *App, err error) {
 	a.Insight = insight.NewReader(db, a.States, cfg.Now)
 	a.Keys = tenant.NewKeys(db)
 	a.Watcher = tenant.NewWatcher(a.Keys, watchEvery)
+	a.Book = survey.NewBook(db, cfg.Now, cfg.Log)
+	a.Desk = survey.NewDesk(db, a.Log)
 	a.lagging = a.readersLag
 	a.measure()
 	return a, nil
@@ -184,6 +191,9 @@ func (a *App) Close() error {
 	}
 	if a.Watcher != nil {
 		a.Watcher.Close()
+	}
+	if a.Book != nil {
+		a.Book.Close()
 	}
 	if a.Keys != nil {
 		a.Keys.Close()

@@ -10,7 +10,6 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/zeroten/zeroten/internal/flight"
@@ -106,11 +105,7 @@ type ListenFlag struct {
 
 // home is what to type into a browser.
 func home(s *Server) string {
-	address := s.Addr.String()
-	if rest, ok := strings.CutPrefix(address, "[::]"); ok {
-		address = "localhost" + rest
-	}
-	return "http://" + address
+	return "http://" + reachable(s.Addr)
 }
 
 // ServeCmd is `zeroten serve`.
@@ -179,7 +174,7 @@ func (c *ServeCmd) Run(ctx context.Context, g *Globals) error {
 	}
 	defer doors.close() // the server closes them itself; this is for when there is none
 	return g.using(ctx, Config{Log: log, Getenv: os.Getenv}, func(a *App) error {
-		s, err := a.serve(doors, c.Edge, playground.Page{})
+		s, err := a.serve(doors, c.Edge, playground.Page{}, nil)
 		if err != nil {
 			return err
 		}

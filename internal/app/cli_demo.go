@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -69,15 +70,18 @@ func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := a.serve(doors, c.Edge, playground.Page{Secret: secret, Variables: map[string]any{"campaign": d.Campaigns.Relationship}})
+	site := c.site(doors.main.Addr())
+	pages := &demo.Pages{Book: a.Book, Site: site, Campaigns: d.Campaigns, Log: a.log}
+	s, err := a.serve(doors, c.Edge, playground.Page{Secret: secret, Variables: map[string]any{"campaign": d.Campaigns.Relationship}},
+		map[string]http.Handler{"GET /demo/": pages})
 	if err != nil {
 		return err
 	}
 	if err := a.Work(ctx); err != nil {
 		return err
 	}
-	err = g.print("%d answers in %.1f s. Explore them in the playground:\n\n    %s/playground\n\nor with any client at %s/graphql and the header\n\n    Authorization: Bearer %s\n\n%s",
-		d.Answers, time.Since(began).Seconds(), home(s), home(s), secret, c.more())
+	err = g.print("%d answers in %.1f s. Explore them in the playground:\n\n    %s/playground\n\nor with any client at %s/graphql and the header\n\n    Authorization: Bearer %s\n\nWhat a customer gets, whose answer comes into the playground's tab Listen:\n\n    %s\n\n%s",
+		d.Answers, time.Since(began).Seconds(), home(s), home(s), secret, site.At(demo.MailPath), c.more())
 	if err != nil {
 		return err
 	}

@@ -2,13 +2,17 @@ package app
 
 import (
 	"cmp"
+	"net"
 	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/zeroten/zeroten/graph/limit"
+	"github.com/zeroten/zeroten/internal/survey"
+	"github.com/zeroten/zeroten/internal/survey/link"
 )
 
 // Edge is what a server lets in, and how it is seen from outside.
@@ -16,6 +20,8 @@ type Edge struct {
 	LogFormat string `env:"ZEROTEN_LOG_FORMAT" enum:",json,text" default:"" placeholder:"FORMAT" help:"Log as json or as text (serve: json, demo: text)."`
 
 	MetricsListen string `env:"ZEROTEN_METRICS_LISTEN" placeholder:"ADDRESS" help:"Serve /metrics for Prometheus on this address, e.g. 127.0.0.1:9090, which should not be public; off by default."`
+
+	PublicURL string `name:"public-url" env:"ZEROTEN_PUBLIC_URL" placeholder:"URL" help:"Where people find this server, e.g. https://nps.example.com: links begin with it (default: http:// and the listen address)."`
 
 	AllowOrigin      []string       `env:"ZEROTEN_ALLOW_ORIGIN" placeholder:"ORIGIN" help:"Let pages of these origins call, e.g. https://app.example.com; tenants may allow more for themselves."`
 	TrustedProxies   []netip.Prefix `env:"ZEROTEN_TRUSTED_PROXIES" placeholder:"CIDR" help:"Believe X-Forwarded-For from these networks, e.g. 10.0.0.0/8."`
@@ -73,6 +79,16 @@ func (e *Edge) check() error {
 	if e.MaxStreams >= e.MaxConnections { // else nobody could ask anything while all of them are open
 		return usage("--max-streams is %d, and must be less than --max-connections, which is %d", e.MaxStreams, e.MaxConnections)
 	}
+	if e.PublicURL != "" {
+		e.PublicURL = strings.TrimSuffix(e.PublicURL, "/")
+		u, err := url.Parse(e.PublicURL)
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || e.PublicURL != u.Scheme+"://"+u.Host {
+			return usage("--public-url %.100q: want a scheme and a host, such as https://nps.example.com", e.PublicURL)
+		}
+		if len(e.PublicURL) > link.MaxBase {
+			return usage("--public-url has %d characters, want at most %d", len(e.PublicURL), link.MaxBase)
+		}
+	}
 	for _, origin := range e.AllowOrigin {
 		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Scheme == "" || u.Host == "" || origin != u.Scheme+"://"+u.Host) {
 			return usage("--allow-origin %.100q: want a scheme and a host, such as https://dashboard.example, or *", origin)
@@ -86,4 +102,35 @@ func (e *Edge) check() error {
 		return usage("--request-timeout is %s, want at most %s", e.RequestTimeout, most)
 	}
 	return nil
+}
+
+// site is where people find the pages of a server that listens there; nil where it does not listen.
+func (e *Edge) site(listens net.Addr) survey.Site {
+	switch {
+	case e.PublicURL != "":
+		return survey.Site(e.PublicURL)
+	case listens == nil:
+		return "http://localhost"
+	}
+	return survey.Site("http://" + reachable(listens))
+}
+
+// reachable is an address that a server listens on as one can be asked for on the same machine.
+func reachable(listens net.Addr) string {
+	address := listens.String()
+	if rest, ok := strings.CutPrefix(address, "[::]"); ok {
+		return "localhost" + rest
+	}
+	return address
+}
+
+// warn tells where links would lead that nobody should follow, or nobody can.
+func (a *App) warn(site survey.Site) {
+	u, err := url.Parse(string(site))
+	if err != nil || u.Scheme == "https" {
+		return
+	}
+	if ip, err := netip.ParseAddr(u.Hostname()); u.Hostname() != "localhost" && (err != nil || !ip.IsLoopback()) {
+		a.log.Warn("links begin with an address that is not https: say with --public-url where people find this server", "url", string(site))
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/observe"
 	"github.com/zeroten/zeroten/internal/playground"
+	"github.com/zeroten/zeroten/internal/survey/web"
 )
 
 // Server serves an App over HTTP.
@@ -53,7 +55,7 @@ func (a *App) Listen(ctx context.Context, address string, edge Edge, page playgr
 	if err != nil {
 		return nil, err
 	}
-	s, err := a.serve(doors, edge, page)
+	s, err := a.serve(doors, edge, page, nil)
 	if err != nil {
 		doors.close()
 	}
@@ -107,17 +109,19 @@ func listen(ctx context.Context, address, flag string) (net.Listener, error) {
 	return listener, nil
 }
 
-// serve serves behind the doors, which are closed when the server stops.
-func (a *App) serve(doors doors, flags Edge, page playground.Page) (*Server, error) {
+// serve serves behind the doors, which are closed when the server stops. more are further paths.
+func (a *App) serve(doors doors, flags Edge, page playground.Page, more map[string]http.Handler) (*Server, error) {
 	if err := flags.check(); err != nil {
 		return nil, err
 	}
 	s := &Server{Addr: doors.main.Addr(), log: a.log, served: make(chan error, 2), stopping: &atomic.Bool{}, unused: &unused{}, within: stopTimeout}
 	door := a.door(flags)
-	api, err := a.api(flags, door)
+	site := flags.site(s.Addr)
+	api, err := a.api(flags, door, site)
 	if err != nil {
 		return nil, err
 	}
+	a.warn(site)
 	s.drain, s.open = api.Shutdown, api.Open
 	if doors.metrics != nil {
 		mux := http.NewServeMux()
@@ -133,6 +137,13 @@ func (a *App) serve(doors doors, flags Edge, page playground.Page) (*Server, err
 	explore := page.Handler("/playground", "/graphql")
 	mux.Handle("GET /playground", explore)
 	mux.Handle("GET /playground/", explore)
+	pages := web.New(web.Config{Book: a.Book, Desk: a.Desk, Door: door, Now: a.now, Log: a.log})
+	for _, path := range []string{"/s/", "/b/", "/page.js"} {
+		mux.Handle(path, pages)
+	}
+	for path, handler := range more {
+		mux.Handle(path, handler)
+	}
 	mux.Handle("GET /{$}", http.RedirectHandler("/playground", http.StatusFound))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { health{OK: true}.write(w) })
 	mux.Handle("GET /readyz", &readiness{app: a, stopping: s.stopping})
@@ -170,9 +181,9 @@ func asksHowItIs(r *http.Request) bool {
 	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && (r.URL.Path == "/healthz" || r.URL.Path == "/readyz")
 }
 
-// isPaid reports whether a request is paid for with points.
+// isPaid reports whether a request is paid for with points, or by what pages are counted with.
 func isPaid(r *http.Request) bool {
-	return r.URL.Path == "/graphql" && (r.Method == http.MethodPost || r.Method == http.MethodGet)
+	return r.URL.Path == "/graphql" && (r.Method == http.MethodPost || r.Method == http.MethodGet) || strings.HasPrefix(r.URL.Path, "/s/")
 }
 
 // Wait waits until the context is done, or serving fails, and then stops: nothing new is taken, sockets and streams are

@@ -45,6 +45,11 @@ func (in *Input) Validate() apierror.UserErrors {
 	return errs
 }
 
+// NamesOnly reports whether the input says by one name who somebody is, an external id or an address, and nothing else.
+func (in *Input) NamesOnly() bool {
+	return (in.ExternalID == nil) != (in.Email == nil) && in.Phone == nil && in.Name == nil && in.Locale == nil && len(in.Traits) == 0
+}
+
 // ValidEmail reports whether the text is an e-mail address as in RFC 5321, without a display name.
 func ValidEmail(text string) bool {
 	if len(text) > 254 || strings.ContainsAny(text, "\x00\r\n<>") {

@@ -58,7 +58,7 @@ const (
 )
 
 // topic finds what moved the customer most, with some chance.
-func (w *world) topic(random *rand.Rand, c *customer, about survey, on calendar.Day, m mood, t tone) topic {
+func (w *world) topic(random *rand.Rand, c *customer, about subject, on calendar.Day, m mood, t tone) topic {
 	chance := func(p float64) bool { return random.Float64() < p }
 	switch {
 	case m.outage < 0 && t != good && chance(min(-m.outage/2.2, 0.9)):
@@ -86,7 +86,7 @@ func (w *world) topic(random *rand.Rand, c *customer, about survey, on calendar.
 }
 
 // comment is what the customer writes: about what moved them, often with a word about themselves and a last one.
-func (w *world) comment(random *rand.Rand, c *customer, about survey, on calendar.Day, m mood, score int) string {
+func (w *world) comment(random *rand.Rand, c *customer, about subject, on calendar.Day, m mood, score int) string {
 	t := toneOf(score)
 	words := &phrasebook[c.language]
 	var b strings.Builder

@@ -19,9 +19,12 @@ import (
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/segment"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/survey"
+	"github.com/zeroten/zeroten/internal/survey/look"
 	"github.com/zeroten/zeroten/internal/trait"
 )
 
@@ -85,6 +88,9 @@ func Seed(ctx context.Context, log *feedback.Log, builder *cube.Builder, db *sto
 			return Demo{}, fmt.Errorf("making campaign %s: %w", c.name, err)
 		}
 		*c.id = id.Campaign.Format(created.ID)
+	}
+	if err := dress(ctx, db, d.Campaigns); err != nil {
+		return Demo{}, err
 	}
 	for _, in := range segments() {
 		if _, err := settings.CreateSegment(ctx, db, in); err != nil {
@@ -159,6 +165,26 @@ func record(ctx context.Context, log *feedback.Log, batch []feedback.Recording) 
 	for i, o := range out {
 		if err := o.Errors.Err(); err != nil {
 			return fmt.Errorf("item %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// dress gives the company its look, and its customers something to go on to.
+func dress(ctx context.Context, db *store.DB, campaigns Campaigns) error {
+	brand := survey.UpdateBrandInput{
+		Name: new("Fjordlink"), AccentColor: &look.Color{R: 0x0b, G: 0x6e, B: 0x75}, TextColor: &look.Color{R: 0x12, G: 0x26, B: 0x2b}, Website: new("https://example.com/"), PrivacyPolicy: new("https://example.com/privacy"),
+	}
+	if _, err := survey.UpdateBrand(ctx, db, survey.NewStudio(), brand); err != nil {
+		return fmt.Errorf("dressing the company: %w", err)
+	}
+	for _, campaign := range []string{campaigns.Relationship, campaigns.SupportCall, campaigns.Installation} {
+		_, err := survey.Update(ctx, db, survey.UpdateInput{Campaign: campaign, NextSteps: []survey.NextStep{
+			{Categories: []nps.Category{nps.Promoter}, Label: "Write a review", URL: "https://example.com/review"},
+			{Categories: []nps.Category{nps.Passive, nps.Detractor}, Label: "Talk to us", URL: "https://example.com/help"},
+		}})
+		if err != nil {
+			return fmt.Errorf("saying where people go on to: %w", err)
 		}
 	}
 	return nil

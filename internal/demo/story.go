@@ -29,16 +29,16 @@ const (
 
 const east = 1
 
-// survey is one of the campaigns.
-type survey int
+// subject is what one of the campaigns asks about.
+type subject int
 
 const (
-	relationship survey = iota
+	relationship subject = iota
 	supportCall
 	installation
 )
 
-func (s survey) in(c Campaigns) string {
+func (s subject) in(c Campaigns) string {
 	return [...]string{c.Relationship, c.SupportCall, c.Installation}[s]
 }
 
@@ -84,7 +84,7 @@ var (
 )
 
 // mood is that of the customer on the day, in answering this survey.
-func (s *story) mood(c *customer, about survey, on calendar.Day) mood {
+func (s *story) mood(c *customer, about subject, on calendar.Day) mood {
 	plan := c.planOn(on)
 	year, month, day := on.Date()
 	weekday := time.Date(year, month, day, 0, 0, 0, 0, time.UTC).Weekday()

@@ -90,7 +90,7 @@ func (c *customer) again(before, on calendar.Day) *contact.Input {
 type moment struct {
 	at     int64 // Unix time in seconds
 	who    int32 // index of the customer, or nobody
-	survey survey
+	survey subject
 }
 
 // world is who there is, what happens, and when they are asked.
@@ -190,7 +190,7 @@ func (w *world) moments() []moment {
 	for i := range midnights {
 		midnights[i] = (w.first + calendar.Day(i)).Start(w.zone).Unix()
 	}
-	add := func(day calendar.Day, who int, about survey) {
+	add := func(day calendar.Day, who int, about subject) {
 		if weekday := (int(day)%7 + 11) % 7; (weekday == 0 || weekday == 6) && random.IntN(100) < 55 {
 			day += 2
 		}
@@ -222,7 +222,7 @@ func (w *world) moments() []moment {
 		// There are more of them as time goes on.
 		at := math.Sqrt(0.55 + 0.45*random.Float64())
 		at = (at - math.Sqrt(0.55)) / (1 - math.Sqrt(0.55))
-		add(w.first+calendar.Day(at*float64(w.last-w.first+1)), nobody, survey(pick(random, 88, 9, 3)))
+		add(w.first+calendar.Day(at*float64(w.last-w.first+1)), nobody, subject(pick(random, 88, 9, 3)))
 	}
 	slices.SortStableFunc(found, func(a, b moment) int { return int(a.at - b.at) })
 	return w.untilNow(found)
@@ -299,7 +299,7 @@ func (w *world) stranger(random *rand.Rand, at time.Time) *customer {
 // next is an answer of somebody at a moment after the story.
 func (w *world) next(random *rand.Rand, now time.Time, campaigns Campaigns) feedback.Recording {
 	on := calendar.DayOf(now, w.zone)
-	about := survey(pick(random, 82, 18))
+	about := subject(pick(random, 82, 18))
 	if random.IntN(100) < 10 {
 		c := w.stranger(random, now)
 		r := w.answer(random, c, about, on, campaigns)
@@ -316,7 +316,7 @@ func (w *world) next(random *rand.Rand, now time.Time, campaigns Campaigns) feed
 }
 
 // answer is what the customer says, but for who they are.
-func (w *world) answer(random *rand.Rand, c *customer, about survey, on calendar.Day, campaigns Campaigns) feedback.Recording {
+func (w *world) answer(random *rand.Rand, c *customer, about subject, on calendar.Day, campaigns Campaigns) feedback.Recording {
 	r := feedback.Recording{Campaign: about.in(campaigns)}
 	feeling := w.mood(c, about, on)
 	var channel int

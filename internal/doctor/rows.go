@@ -68,7 +68,7 @@ var tables = []table{
 		{"id", isID}, {"campaign_id", isID}, {"contact_id", orNull(isID)}, {"score", isScore}, {"comment", orNull(isAnyText)},
 		{"channel", isOneOf(func(s string) error { return response.ChannelValidator(response.Channel(s)) })},
 		{"variant", orNull(isAnyText)}, {"locale", orNull(isAnyText)}, {"traits", isTraits},
-		{"responded_at", isTime}, {"recorded_at", isTime}, {"updated_at", isTime},
+		{"responded_at", isTime}, {"recorded_at", isTime}, {"updated_at", isTime}, {"unverified", isBool},
 	}},
 	{name: "events", columns: []column{
 		{"position", isCount}, {"kind", isKind}, {"at", isTime}, {"response_id", isID}, {"campaign_id", isID},

@@ -21,6 +21,18 @@ func (d *Door) OfAddress(address netip.Addr) Bucket {
 	return Bucket{d.addresses, Network(address).As16()}
 }
 
+// OfViews is the bucket of an address, and of its whole Network, that what it looks at of pages is counted in.
+func (d *Door) OfViews(address netip.Addr) Bucket { return Bucket{d.views, Network(address).As16()} }
+
+// OfForms is the bucket that what an address sends from pages is counted in.
+func (d *Door) OfForms(address netip.Addr) Bucket { return Bucket{d.forms, Network(address).As16()} }
+
+// OfPersons is the bucket that what an address sends is counted in where it was given the page before: those who share an address with
+// a scanner must not be kept from answering by it.
+func (d *Door) OfPersons(address netip.Addr) Bucket {
+	return Bucket{d.persons, Network(address).As16()}
+}
+
 // Take takes n points for what is about to be done. Where they are not there the error is a Refusal, Spent.
 func (b Bucket) Take(n int, now time.Time) error {
 	if b.limiter == nil {

@@ -27,6 +27,9 @@ type Config struct {
 	// Keys are the buckets of keys; 50,000 and 20,000 a second by default. Addresses are those of addresses that come without
 	// one; 2,000 and 100 a second by default. What costs no points is counted by address in further buckets like the latter.
 	Keys, Addresses rate.Config
+	// Views, Forms and Persons are buckets of addresses for pages that are for everybody: what is looked at, what is sent, and what
+	// is sent by somebody who was given the page before; 60 and 20 a second, 20 and 5 a second, and 60 and 20 a second by default.
+	Views, Forms, Persons rate.Config
 
 	// Connections is how many connections are held at once, 20,000 by default, and ConnectionsPerAddress how many of one
 	// address, 15,000 by default, and never more than twice what is free. Full is what others are answered.
@@ -59,6 +62,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	c.Keys = cmp.Or(c.Keys, rate.Config{Burst: 50_000, Restore: 20_000})
 	c.Addresses = cmp.Or(c.Addresses, rate.Config{Burst: 2_000, Restore: 100})
+	c.Views = cmp.Or(c.Views, rate.Config{Burst: 60, Restore: 20})
+	c.Forms = cmp.Or(c.Forms, rate.Config{Burst: 20, Restore: 5})
+	c.Persons = cmp.Or(c.Persons, rate.Config{Burst: 60, Restore: 20})
 	for _, d := range []struct {
 		field *int
 		value int
@@ -91,8 +97,10 @@ type Door struct {
 	config Config
 	// keys and addresses pay for what is asked for, cheap for what costs no points.
 	keys, addresses, cheap *rate.Limiter
-	bodies                 *bodies
-	connections            *connections
+	// views, forms and persons are those of pages.
+	views, forms, persons *rate.Limiter
+	bodies                *bodies
+	connections           *connections
 }
 
 // New makes a Door.
@@ -101,6 +109,7 @@ func New(c Config) *Door {
 	return &Door{
 		config: c,
 		keys:   rate.New(c.Keys), addresses: rate.New(c.Addresses), cheap: rate.New(c.Addresses),
+		views: rate.New(c.Views), forms: rate.New(c.Forms), persons: rate.New(c.Persons),
 		bodies:      newBodies(c),
 		connections: newConnections(c),
 	}

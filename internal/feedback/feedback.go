@@ -52,6 +52,9 @@ type Recording struct {
 	Channel  response.Channel `json:"channel"`
 	Variant  *string          `json:"variant,omitempty"`
 	Locale   *string          `json:"locale,omitempty"`
+	// Unverified says that nobody vouches for it that the contact answers: whoever has the link could have changed who that is. The
+	// contact is named by an address or an id alone. It is made where there is none, and else stays as it is.
+	Unverified bool `json:"unverified,omitempty"`
 	// RespondedAt where nil is the moment of the flush.
 	RespondedAt    *time.Time `json:"respondedAt,omitempty"`
 	IdempotencyKey *string    `json:"-"`
@@ -67,6 +70,9 @@ func (r *Recording) Validate(now time.Time) (campaign uuid.UUID, errs apierror.U
 	errs.AtMost(MaxComment, r.Comment, "comment")
 	if r.Contact != nil {
 		errs = append(errs, r.Contact.Validate().Under("contact")...)
+		if r.Unverified && !r.Contact.NamesOnly() {
+			errs.Add(apierror.NotAllowed, []string{"contact"}, "Who is not verified is named by an address or an id, and nothing else.")
+		}
 	}
 	if !isChannel(r.Channel) {
 		errs.Add(apierror.Invalid, []string{"channel"}, "There is no channel %q.", r.Channel)

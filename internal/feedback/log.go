@@ -167,6 +167,24 @@ func (l *Log) Amend(ctx context.Context, in Amendment) (Outcome[ent.Response], e
 	return first(out), err
 }
 
+// Named gives the response that an idempotency key of the caller's tenant names, whether it is still there or not; ok is false where the
+// key was not used.
+func (l *Log) Named(ctx context.Context, key string) (response uuid.UUID, ok bool, err error) {
+	hash := name(key)
+	rows, err := l.db.Query(ctx, `SELECT response_id FROM idempotency_keys WHERE tenant_id = $1 AND key = $2`, auth.Tenant(ctx), hash[:])
+	if err != nil {
+		return uuid.UUID{}, false, fmt.Errorf("reading an idempotency key: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := rows.Scan(&response); err != nil {
+			return uuid.UUID{}, false, fmt.Errorf("reading an idempotency key: %w", err)
+		}
+		ok = true
+	}
+	return response, ok, rows.Err()
+}
+
 // Delete takes a response out of everything, for good. The outcome is the response as it was.
 func (l *Log) Delete(ctx context.Context, responseID string) (Outcome[ent.Response], error) {
 	out, err := submit(ctx, l, 1, func(int) (*operation, apierror.UserErrors) {

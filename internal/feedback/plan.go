@@ -427,14 +427,16 @@ func (p *planner) record(op *operation) {
 	r := &ent.Response{
 		ID: id.New(), TenantID: p.state.Tenant, CampaignID: op.campaign, Score: in.Score, Comment: own(text(in.Comment)),
 		Channel: in.Channel, Variant: own(text(in.Variant)), Locale: own(in.Locale),
-		RespondedAt: p.now, RecordedAt: p.now, UpdatedAt: p.now,
+		RespondedAt: p.now, RecordedAt: p.now, UpdatedAt: p.now, Unverified: in.Unverified && in.Contact != nil,
 	}
 	if in.RespondedAt != nil {
 		r.RespondedAt = in.RespondedAt.UTC().Truncate(time.Microsecond)
 	}
 	var known trait.Values
 	if in.Contact != nil {
-		c = p.bring(c, brings)
+		if c == nil || !in.Unverified {
+			c = p.bring(c, brings)
+		}
 		r.ContactID, known = &c.ID, trait.Merge(c.Traits, in.Contact.Traits) // with those that did not fit
 	}
 	r.Traits = trait.Merge(known, in.Traits)

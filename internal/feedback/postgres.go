@@ -38,7 +38,7 @@ var (
 	responseParts = []part{
 		{"id", "uuid"}, {"campaign_id", "uuid"}, {"contact_id", "uuid"}, {"score", "smallint"}, {"comment", "text"},
 		{"channel", "text"}, {"variant", "text"}, {"locale", "text"}, {"traits", "json"},
-		{"responded_at", "timestamptz"}, {"recorded_at", "timestamptz"}, {"updated_at", "timestamptz"},
+		{"responded_at", "timestamptz"}, {"recorded_at", "timestamptz"}, {"updated_at", "timestamptz"}, {"unverified", "boolean"},
 	}
 	changedParts = []part{
 		{"id", "uuid"}, {"contact_id", "uuid"}, {"score", "smallint"}, {"comment", "text"}, {"locale", "text"},
@@ -129,7 +129,7 @@ var sections = []section{
 				r := p.newResponses[i]
 				return []any{
 					r.ID, r.CampaignID, r.ContactID, r.Score, r.Comment, string(r.Channel), r.Variant, r.Locale, r.Traits,
-					r.RespondedAt, r.RecordedAt, r.UpdatedAt,
+					r.RespondedAt, r.RecordedAt, r.UpdatedAt, r.Unverified,
 				}
 			})
 		},
@@ -412,6 +412,8 @@ func (a *array) add(v any) {
 		b = append(hex.AppendEncode(b, v), '"')
 	case time.Time:
 		b = v.UTC().AppendFormat(b, time.RFC3339Nano)
+	case bool:
+		b = strconv.AppendBool(b, v)
 	case trait.Values:
 		b = store.AppendText(b, encodeTraits(v))
 	default:

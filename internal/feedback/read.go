@@ -20,7 +20,7 @@ import (
 const contactColumns = `id, external_id, email, email_key, phone, name, locale, traits, created_at, updated_at`
 
 const responseColumns = `r.id, r.campaign_id, r.contact_id, r.score, r.comment, r.channel, r.variant, r.locale, r.traits,
-	r.responded_at, r.recorded_at, r.updated_at`
+	r.responded_at, r.recorded_at, r.updated_at, r.unverified`
 
 // read reads what a flush needs: up to three statements, and none for what it does not need.
 func (l *Log) read(ctx context.Context, query querying, tenant uuid.UUID, n needs) (found, error) {
@@ -195,12 +195,14 @@ func scanResponse(rows *sql.Rows, tenant uuid.UUID, before ...any) (*ent.Respons
 	var channel sql.NullString
 	var traits []byte
 	var responded, recorded, updated sql.NullTime
+	var unverified sql.NullBool
 	err := rows.Scan(append(before, &id, &campaign, &r.ContactID, &score, &r.Comment, &channel, &r.Variant, &r.Locale, &traits,
-		&responded, &recorded, &updated)...)
+		&responded, &recorded, &updated, &unverified)...)
 	if err != nil || !id.Valid {
 		return nil, err
 	}
 	r.ID, r.CampaignID, r.Score, r.Channel = id.UUID, campaign.UUID, int(score.Int64), response.Channel(channel.String)
+	r.Unverified = unverified.Bool
 	r.RespondedAt, r.RecordedAt, r.UpdatedAt = responded.Time.UTC(), recorded.Time.UTC(), updated.Time.UTC()
 	if err := json.Unmarshal(traits, &r.Traits); err != nil {
 		return nil, fmt.Errorf("traits of response %s: %w", r.ID, err)

@@ -112,7 +112,7 @@ func (d *sqlite) rows(ctx context.Context, tx *sql.Tx, tenant uuid.UUID, base in
 	each(b, insertText("responses", responseParts), p.newResponses, func(_ int, r *ent.Response) []any {
 		return []any{
 			tenant, r.ID, r.CampaignID, r.ContactID, r.Score, r.Comment, string(r.Channel), r.Variant, r.Locale, encodeTraits(r.Traits),
-			r.RespondedAt, r.RecordedAt, r.UpdatedAt,
+			r.RespondedAt, r.RecordedAt, r.UpdatedAt, r.Unverified,
 		}
 	})
 	each(b, updateText("responses", changedParts), p.changedResponses, func(_ int, r *ent.Response) []any {

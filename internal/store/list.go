@@ -80,9 +80,12 @@ func AppendText(b []byte, text string) []byte {
 
 // IDIn is the predicate that a row's id is among these. It has one parameter whatever their number, so that the
 // statement stays prepared.
-func IDIn(s *sql.Selector, ids []uuid.UUID) *sql.Predicate {
+func IDIn(s *sql.Selector, ids []uuid.UUID) *sql.Predicate { return FieldIn(s, "id", ids) }
+
+// FieldIn is IDIn for another field that holds ids.
+func FieldIn(s *sql.Selector, field string, ids []uuid.UUID) *sql.Predicate {
 	return sql.P(func(b *sql.Builder) {
-		b.Ident(s.C("id"))
+		b.Ident(s.C(field))
 		if b.Dialect() == Postgres {
 			b.WriteString(" = ANY(").Arg(UUIDs(Postgres, ids)).WriteString("::uuid[])")
 			return

@@ -1,0 +1,258 @@
+package survey_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/campaign"
+	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/nps"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/storetest"
+	"github.com/zeroten/zeroten/internal/survey"
+	"github.com/zeroten/zeroten/internal/tenant"
+	"pgregory.net/rapid"
+)
+
+// world is a tenant with a campaign.
+type world struct {
+	ctx      context.Context //nolint:containedctx // it names the tenant
+	db       *store.DB
+	campaign *ent.Campaign
+}
+
+func newWorld(t *testing.T, db *store.DB) *world {
+	t.Helper()
+	made, _, err := tenant.Create(t.Context(), db, tenant.CreateInput{Name: "Acme", TimeZone: "UTC"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{ctx: auth.ForTenant(t.Context(), made.ID), db: db}
+	if w.campaign, err = campaign.Create(w.ctx, db, campaign.CreateInput{Name: "Relationship"}); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func (w *world) id() string { return w.campaign.NodeID() }
+
+// update changes the campaign's survey, which must be accepted.
+func (w *world) update(t *testing.T, in survey.UpdateInput) {
+	t.Helper()
+	in.Campaign = w.id()
+	if _, err := survey.Update(w.ctx, w.db, in); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *world) survey(t *testing.T) *survey.Survey {
+	t.Helper()
+	all, err := survey.Of(w.ctx, w.db, []uuid.UUID{w.campaign.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all[w.campaign.ID]
+}
+
+// refusals writes user errors as `CODE field.field`.
+func refusals(t *testing.T, err error) []string {
+	t.Helper()
+	var errs apierror.UserErrors
+	if !errors.As(err, &errs) {
+		t.Fatalf("got %v, want user errors", err)
+	}
+	var texts []string
+	for _, e := range errs {
+		if e.Message == "" {
+			t.Errorf("%s %v has no message", e.Code, e.Field)
+		}
+		texts = append(texts, string(e.Code)+" "+strings.Join(e.Field, "."))
+	}
+	return texts
+}
+
+func TestUpdate(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		if got := w.survey(t); fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", survey.Default()) {
+			t.Errorf("at first it is %+v", got)
+		}
+		w.update(t, survey.UpdateInput{LinkDays: new(7), Locale: new("pt_br"), Variants: []survey.Variant{
+			{Name: "A", Weight: 1}, {Name: "B", Weight: 3, URL: new("https://x.example/v?who={name|you}"), URLLabel: new("Watch")},
+		}})
+		w.update(t, survey.UpdateInput{
+			ClickPolicy: new(survey.Automatic),
+			NextSteps:   []survey.NextStep{{Categories: []nps.Category{nps.Promoter}, Locale: new("de"), Label: "Review us", URL: "https://x.example/r"}},
+		})
+		got := w.survey(t)
+		if got.LinkDays != 7 || got.Locale != "pt-BR" || got.ClickPolicy != survey.Automatic || len(got.NextSteps) != 1 || len(got.Variants) != 2 {
+			t.Errorf("got %+v", got)
+		}
+		if v := got.Variant("B"); v == nil || v.Share != 0.75 || *v.URLLabel != "Watch" {
+			t.Errorf("B is %+v", v)
+		}
+		w.update(t, survey.UpdateInput{Variants: []survey.Variant{}})
+		if got := w.survey(t); len(got.Variants) != 0 || len(got.NextSteps) != 1 {
+			t.Errorf("without variants it is %+v", got)
+		}
+	})
+}
+
+func TestUpdateRefuses(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		step := func(label, url string) survey.UpdateInput {
+			return survey.UpdateInput{NextSteps: []survey.NextStep{{Label: label, URL: url}}}
+		}
+		variant := func(v ...survey.Variant) survey.UpdateInput { return survey.UpdateInput{Variants: v} }
+		for name, test := range map[string]struct {
+			in   survey.UpdateInput
+			want []string
+		}{
+			"another campaign":  {survey.UpdateInput{Campaign: id.Campaign.Format(id.New())}, []string{"NOT_FOUND campaign"}},
+			"no campaign":       {survey.UpdateInput{Campaign: "resp_x"}, []string{"INVALID campaign"}},
+			"no days":           {survey.UpdateInput{LinkDays: new(0)}, []string{"OUT_OF_RANGE linkDays"}},
+			"too many days":     {survey.UpdateInput{LinkDays: new(366)}, []string{"OUT_OF_RANGE linkDays"}},
+			"no language":       {survey.UpdateInput{Locale: new("deutsch!")}, []string{"INVALID locale"}},
+			"no policy":         {survey.UpdateInput{ClickPolicy: new(survey.ClickPolicy("confirmed"))}, []string{"INVALID clickPolicy"}},
+			"a script":          {step("x", "javascript:alert(1)"), []string{"INVALID nextSteps.0.url"}},
+			"plain http":        {step("x", "http://x.example/"), []string{"INVALID nextSteps.0.url"}},
+			"somebody's scheme": {step("x", "//x.example/"), []string{"INVALID nextSteps.0.url"}},
+			"a backslash":       {step("x", `https:\\x.example`), []string{"INVALID nextSteps.0.url"}},
+			"a user":            {step("x", "https://bank.example@x.example/"), []string{"INVALID nextSteps.0.url"}},
+			"a placeholder":     {step("x", "https://x.example/{name|}"), []string{"INVALID nextSteps.0.url"}},
+			"a tab":             {step("x", "https://x.example/\tb"), []string{"INVALID nextSteps.0.url"}},
+			"too long":          {step("x", "https://x.example/"+strings.Repeat("a", 2_000)), []string{"INVALID nextSteps.0.url"}},
+			"no label":          {step(" ", "https://x.example/"), []string{"REQUIRED nextSteps.0.label"}},
+			"a category":        {survey.UpdateInput{NextSteps: []survey.NextStep{{Categories: []nps.Category{"FAN"}, Label: "x", URL: "https://x.example"}}}, []string{"INVALID nextSteps.0.categories.0"}},
+			"many steps":        {survey.UpdateInput{NextSteps: make([]survey.NextStep, 21)}, []string{"TOO_MANY nextSteps"}},
+			"many variants":     {survey.UpdateInput{Variants: make([]survey.Variant, 21)}, []string{"TOO_MANY variants"}},
+			"one name":          {variant(survey.Variant{Name: "A", Weight: 1}, survey.Variant{Name: "A"}), []string{"TAKEN variants.1.name"}},
+			"(none)":            {variant(survey.Variant{Name: "(none)", Weight: 1}), []string{"INVALID variants.0.name"}},
+			"no weight":         {variant(survey.Variant{Name: "A"}), []string{"OUT_OF_RANGE variants"}},
+			"a weight":          {variant(survey.Variant{Name: "A", Weight: 1_001}), []string{"OUT_OF_RANGE variants.0.weight"}},
+			"a label alone":     {variant(survey.Variant{Name: "A", Weight: 1, URLLabel: new("x")}), []string{"INVALID variants.0.urlLabel"}},
+			"a link alone":      {variant(survey.Variant{Name: "A", Weight: 1, URL: new("https://x.example")}), []string{"REQUIRED variants.0.urlLabel"}},
+			"a host":            {variant(survey.Variant{Name: "A", Weight: 1, URL: new("https://{name|x}.example/"), URLLabel: new("x")}), []string{"INVALID variants.0.url"}},
+		} {
+			if test.in.Campaign == "" {
+				test.in.Campaign = w.id()
+			}
+			_, err := survey.Update(w.ctx, db, test.in)
+			if got := refusals(t, err); !slices.Equal(got, test.want) {
+				t.Errorf("%s: got %q, want %q", name, got, test.want)
+			}
+		}
+		if got := w.survey(t); fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", survey.Default()) {
+			t.Errorf("after all these it is %+v", got)
+		}
+		if _, err := survey.Update(newWorld(t, db).ctx, db, survey.UpdateInput{Campaign: w.id(), LinkDays: new(3)}); !slices.Equal(refusals(t, err), []string{"NOT_FOUND campaign"}) {
+			t.Errorf("another tenant's campaign: got %v", err)
+		}
+	})
+}
+
+// Each variant gets its part of the people, and everybody stays in theirs whatever the order.
+func TestDraw(t *testing.T) {
+	s := &survey.Survey{Variants: []survey.Variant{{Name: "A", Weight: 1}, {Name: "B", Weight: 3}, {Name: "never", Weight: 0}}}
+	turned := &survey.Survey{Variants: []survey.Variant{s.Variants[2], s.Variants[1], s.Variants[0]}}
+	one, other := id.New(), id.New()
+	const people = 40_000
+	drawn, both := map[string]int{}, 0
+	for i := range people {
+		who := fmt.Sprintf("person %d", i)
+		v := s.Draw(one, who)
+		drawn[v.Name]++
+		if w := turned.Draw(one, who); w.Name != v.Name {
+			t.Fatalf("%s falls into %s and %s", who, v.Name, w.Name)
+		}
+		if v.Name == "A" && s.Draw(other, who).Name == "A" {
+			both++
+		}
+	}
+	// Five standard errors, of a quarter and of a sixteenth.
+	if got, give := drawn["A"], 5*math.Sqrt(people*3.0/16); drawn["never"] > 0 || math.Abs(float64(got)-people/4) > give {
+		t.Errorf("got %v of %d", drawn, people)
+	}
+	if give := 5 * math.Sqrt(people*15.0/256); math.Abs(float64(both)-people/16) > give {
+		t.Errorf("%d of %d fall into A in both campaigns", both, people)
+	}
+	if v := (&survey.Survey{}).Draw(one, "somebody"); v != nil {
+		t.Errorf("without variants got %+v", v)
+	}
+}
+
+func TestSteps(t *testing.T) {
+	s := &survey.Survey{NextSteps: []survey.NextStep{
+		{Label: "all"}, {Label: "promoters", Categories: []nps.Category{nps.Promoter}}, {Label: "German", Locale: new("de")},
+		{Label: "Brazilian", Locale: new("pt-BR")}, {Label: "Chinese", Locale: new("zh-Hans")},
+	}}
+	for _, test := range []struct {
+		category nps.Category
+		locale   string
+		want     string
+	}{
+		{nps.Promoter, "en", "all promoters"}, {nps.Detractor, "de", "all German"}, {nps.Detractor, "de-AT", "all German"},
+		{nps.Passive, "pt", "all"}, {nps.Passive, "pt-BR", "all Brazilian"}, {nps.Passive, "zh-Hant", "all"}, {nps.Passive, "zh-Hans", "all Chinese"},
+	} {
+		var got []string
+		for _, step := range s.Steps(test.category, test.locale) {
+			got = append(got, step.Label)
+		}
+		if strings.Join(got, " ") != test.want {
+			t.Errorf("%s who reads %s: got %q, want %q", test.category, test.locale, got, test.want)
+		}
+	}
+}
+
+// Whatever is taken as a URL leads to a host by https, and nowhere else.
+func FuzzURLFault(f *testing.F) {
+	for _, text := range []string{"https://x.example/", "https://x.example/{name|}", "javascript:1", "https:x", "https://@x", "//x"} {
+		f.Add(text, true)
+	}
+	f.Fuzz(func(t *testing.T, text string, placeholders bool) {
+		if survey.URLFault(text, placeholders) != "" {
+			return
+		}
+		if !strings.HasPrefix(strings.ToLower(text), "https://") || strings.ContainsAny(text, "\\ \t\r\n\x00") || len(text) < len("https://x") {
+			t.Errorf("%q is taken", text)
+		}
+	})
+}
+
+func TestShares(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		rapid.Check(t, func(rt *rapid.T) {
+			weights := rapid.SliceOfN(rapid.IntRange(0, survey.MaxWeight), 1, 5).Draw(rt, "weights")
+			weights[0]++
+			weights[0] = min(weights[0], survey.MaxWeight)
+			var in []survey.Variant
+			total := 0
+			for i, weight := range weights {
+				in = append(in, survey.Variant{Name: fmt.Sprint(i), Weight: weight})
+				total += weight
+			}
+			w.update(t, survey.UpdateInput{Variants: in})
+			sum := 0.0
+			for i, v := range w.survey(t).Variants {
+				if v.Name != fmt.Sprint(i) || v.Share != float64(v.Weight)/float64(total) {
+					rt.Fatalf("%d is %+v of %d", i, v, total)
+				}
+				sum += v.Share
+			}
+			if math.Abs(sum-1) > 1e-9 {
+				rt.Errorf("all shares are %v", sum)
+			}
+		})
+	})
+}
