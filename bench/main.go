@@ -29,7 +29,7 @@ import (
 )
 
 // allLines are those of a complete run.
-const allLines = "a,b,c,d,e,f,g,h"
+const allLines = "a,b,c,d,e,f,g,h,i"
 
 // options are what the flags say.
 type options struct {
@@ -75,6 +75,9 @@ func run(ctx context.Context, args []string) error {
 	if len(args) > 0 && args[0] == "load" {
 		return loadMain(os.Stdin, os.Stdout)
 	}
+	if len(args) > 0 && args[0] == "crowd" {
+		return crowdMain(os.Stdin, os.Stdout)
+	}
 	if len(args) > 0 && args[0] == "listen" {
 		return listenMain(os.Stdin, os.Stdout)
 	}
@@ -83,7 +86,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.StringVar(&o.only, "only", allLines, "the lines to measure: a recording, b recording in bulk, c trends, d reading, e start and memory, f SQLite, g live, h finding")
+	flags.StringVar(&o.only, "only", allLines, "the lines to measure: a recording, b recording in bulk, c trends, d reading, e start and memory, f SQLite, g live, h finding, i public pages")
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds of each measurement")
 	flags.Float64Var(&o.seconds, "seconds", 10, "how long a round of load is")
 	flags.IntVar(&o.size, "size", 10_000_000, "responses of the large campaign; the small one has a hundredth")
@@ -139,7 +142,7 @@ func measure(ctx context.Context, o options) (err error) {
 		lines string
 		do    func(context.Context) error
 	}{
-		{"a,b", b.recordPostgres}, {"c,d,e", b.history}, {"f", b.sqlite}, {"g", b.live}, {"h", b.find},
+		{"a,b", b.recordPostgres}, {"c,d,e", b.history}, {"f", b.sqlite}, {"g", b.live}, {"h", b.find}, {"i", b.pages},
 	} {
 		if !b.wants(strings.Split(step.lines, ",")...) {
 			continue

@@ -20,7 +20,9 @@ import (
 	"github.com/zeroten/zeroten/ent/brandimage"
 	"github.com/zeroten/zeroten/ent/campaign"
 	"github.com/zeroten/zeroten/ent/contact"
+	"github.com/zeroten/zeroten/ent/invitation"
 	"github.com/zeroten/zeroten/ent/linkkey"
+	"github.com/zeroten/zeroten/ent/provisionalanswer"
 	"github.com/zeroten/zeroten/ent/response"
 	entsegment "github.com/zeroten/zeroten/ent/segment"
 	"github.com/zeroten/zeroten/ent/signingkey"
@@ -45,8 +47,12 @@ type Client struct {
 	Campaign *CampaignClient
 	// Contact is the client for interacting with the Contact builders.
 	Contact *ContactClient
+	// Invitation is the client for interacting with the Invitation builders.
+	Invitation *InvitationClient
 	// LinkKey is the client for interacting with the LinkKey builders.
 	LinkKey *LinkKeyClient
+	// ProvisionalAnswer is the client for interacting with the ProvisionalAnswer builders.
+	ProvisionalAnswer *ProvisionalAnswerClient
 	// Response is the client for interacting with the Response builders.
 	Response *ResponseClient
 	// Segment is the client for interacting with the Segment builders.
@@ -77,7 +83,9 @@ func (c *Client) init() {
 	c.BrandImage = NewBrandImageClient(c.config)
 	c.Campaign = NewCampaignClient(c.config)
 	c.Contact = NewContactClient(c.config)
+	c.Invitation = NewInvitationClient(c.config)
 	c.LinkKey = NewLinkKeyClient(c.config)
+	c.ProvisionalAnswer = NewProvisionalAnswerClient(c.config)
 	c.Response = NewResponseClient(c.config)
 	c.Segment = NewSegmentClient(c.config)
 	c.SigningKey = NewSigningKeyClient(c.config)
@@ -175,21 +183,23 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 	cfg := c.config
 	cfg.driver = tx
 	return &Tx{
-		ctx:        ctx,
-		config:     cfg,
-		ApiKey:     NewApiKeyClient(cfg),
-		Brand:      NewBrandClient(cfg),
-		BrandImage: NewBrandImageClient(cfg),
-		Campaign:   NewCampaignClient(cfg),
-		Contact:    NewContactClient(cfg),
-		LinkKey:    NewLinkKeyClient(cfg),
-		Response:   NewResponseClient(cfg),
-		Segment:    NewSegmentClient(cfg),
-		SigningKey: NewSigningKeyClient(cfg),
-		Survey:     NewSurveyClient(cfg),
-		Tenant:     NewTenantClient(cfg),
-		Trait:      NewTraitClient(cfg),
-		Wording:    NewWordingClient(cfg),
+		ctx:               ctx,
+		config:            cfg,
+		ApiKey:            NewApiKeyClient(cfg),
+		Brand:             NewBrandClient(cfg),
+		BrandImage:        NewBrandImageClient(cfg),
+		Campaign:          NewCampaignClient(cfg),
+		Contact:           NewContactClient(cfg),
+		Invitation:        NewInvitationClient(cfg),
+		LinkKey:           NewLinkKeyClient(cfg),
+		ProvisionalAnswer: NewProvisionalAnswerClient(cfg),
+		Response:          NewResponseClient(cfg),
+		Segment:           NewSegmentClient(cfg),
+		SigningKey:        NewSigningKeyClient(cfg),
+		Survey:            NewSurveyClient(cfg),
+		Tenant:            NewTenantClient(cfg),
+		Trait:             NewTraitClient(cfg),
+		Wording:           NewWordingClient(cfg),
 	}, nil
 }
 
@@ -207,21 +217,23 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 	cfg := c.config
 	cfg.driver = &txDriver{tx: tx, drv: c.driver}
 	return &Tx{
-		ctx:        ctx,
-		config:     cfg,
-		ApiKey:     NewApiKeyClient(cfg),
-		Brand:      NewBrandClient(cfg),
-		BrandImage: NewBrandImageClient(cfg),
-		Campaign:   NewCampaignClient(cfg),
-		Contact:    NewContactClient(cfg),
-		LinkKey:    NewLinkKeyClient(cfg),
-		Response:   NewResponseClient(cfg),
-		Segment:    NewSegmentClient(cfg),
-		SigningKey: NewSigningKeyClient(cfg),
-		Survey:     NewSurveyClient(cfg),
-		Tenant:     NewTenantClient(cfg),
-		Trait:      NewTraitClient(cfg),
-		Wording:    NewWordingClient(cfg),
+		ctx:               ctx,
+		config:            cfg,
+		ApiKey:            NewApiKeyClient(cfg),
+		Brand:             NewBrandClient(cfg),
+		BrandImage:        NewBrandImageClient(cfg),
+		Campaign:          NewCampaignClient(cfg),
+		Contact:           NewContactClient(cfg),
+		Invitation:        NewInvitationClient(cfg),
+		LinkKey:           NewLinkKeyClient(cfg),
+		ProvisionalAnswer: NewProvisionalAnswerClient(cfg),
+		Response:          NewResponseClient(cfg),
+		Segment:           NewSegmentClient(cfg),
+		SigningKey:        NewSigningKeyClient(cfg),
+		Survey:            NewSurveyClient(cfg),
+		Tenant:            NewTenantClient(cfg),
+		Trait:             NewTraitClient(cfg),
+		Wording:           NewWordingClient(cfg),
 	}, nil
 }
 
@@ -251,8 +263,9 @@ func (c *Client) Close() error {
 // In order to add hooks to a specific client, call: `client.Node.Use(...)`.
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
-		c.ApiKey, c.Brand, c.BrandImage, c.Campaign, c.Contact, c.LinkKey, c.Response,
-		c.Segment, c.SigningKey, c.Survey, c.Tenant, c.Trait, c.Wording,
+		c.ApiKey, c.Brand, c.BrandImage, c.Campaign, c.Contact, c.Invitation, c.LinkKey,
+		c.ProvisionalAnswer, c.Response, c.Segment, c.SigningKey, c.Survey, c.Tenant,
+		c.Trait, c.Wording,
 	} {
 		n.Use(hooks...)
 	}
@@ -262,8 +275,9 @@ func (c *Client) Use(hooks ...Hook) {
 // In order to add interceptors to a specific client, call: `client.Node.Intercept(...)`.
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
-		c.ApiKey, c.Brand, c.BrandImage, c.Campaign, c.Contact, c.LinkKey, c.Response,
-		c.Segment, c.SigningKey, c.Survey, c.Tenant, c.Trait, c.Wording,
+		c.ApiKey, c.Brand, c.BrandImage, c.Campaign, c.Contact, c.Invitation, c.LinkKey,
+		c.ProvisionalAnswer, c.Response, c.Segment, c.SigningKey, c.Survey, c.Tenant,
+		c.Trait, c.Wording,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -282,8 +296,12 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Campaign.mutate(ctx, m)
 	case *ContactMutation:
 		return c.Contact.mutate(ctx, m)
+	case *InvitationMutation:
+		return c.Invitation.mutate(ctx, m)
 	case *LinkKeyMutation:
 		return c.LinkKey.mutate(ctx, m)
+	case *ProvisionalAnswerMutation:
+		return c.ProvisionalAnswer.mutate(ctx, m)
 	case *ResponseMutation:
 		return c.Response.mutate(ctx, m)
 	case *SegmentMutation:
@@ -973,6 +991,140 @@ func (c *ContactClient) mutate(ctx context.Context, m *ContactMutation) (Value, 
 	}
 }
 
+// InvitationClient is a client for the Invitation schema.
+type InvitationClient struct {
+	config
+}
+
+// NewInvitationClient returns a client for the Invitation from the given config.
+func NewInvitationClient(c config) *InvitationClient {
+	return &InvitationClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `invitation.Hooks(f(g(h())))`.
+func (c *InvitationClient) Use(hooks ...Hook) {
+	c.hooks.Invitation = append(c.hooks.Invitation, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `invitation.Intercept(f(g(h())))`.
+func (c *InvitationClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Invitation = append(c.inters.Invitation, interceptors...)
+}
+
+// Create returns a builder for creating a Invitation entity.
+func (c *InvitationClient) Create() *InvitationCreate {
+	mutation := newInvitationMutation(c.config, OpCreate)
+	return &InvitationCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Invitation entities.
+func (c *InvitationClient) CreateBulk(builders ...*InvitationCreate) *InvitationCreateBulk {
+	return &InvitationCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *InvitationClient) MapCreateBulk(slice any, setFunc func(*InvitationCreate, int)) *InvitationCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &InvitationCreateBulk{err: fmt.Errorf("calling to InvitationClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*InvitationCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &InvitationCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Invitation.
+func (c *InvitationClient) Update() *InvitationUpdate {
+	mutation := newInvitationMutation(c.config, OpUpdate)
+	return &InvitationUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *InvitationClient) UpdateOne(_m *Invitation) *InvitationUpdateOne {
+	mutation := newInvitationMutation(c.config, OpUpdateOne, withInvitation(_m))
+	return &InvitationUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *InvitationClient) UpdateOneID(id uuid.UUID) *InvitationUpdateOne {
+	mutation := newInvitationMutation(c.config, OpUpdateOne, withInvitationID(id))
+	return &InvitationUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Invitation.
+func (c *InvitationClient) Delete() *InvitationDelete {
+	mutation := newInvitationMutation(c.config, OpDelete)
+	return &InvitationDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *InvitationClient) DeleteOne(_m *Invitation) *InvitationDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *InvitationClient) DeleteOneID(id uuid.UUID) *InvitationDeleteOne {
+	builder := c.Delete().Where(invitation.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &InvitationDeleteOne{builder}
+}
+
+// Query returns a query builder for Invitation.
+func (c *InvitationClient) Query() *InvitationQuery {
+	return &InvitationQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeInvitation},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Invitation entity by its id.
+func (c *InvitationClient) Get(ctx context.Context, id uuid.UUID) (*Invitation, error) {
+	return c.Query().Where(invitation.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *InvitationClient) GetX(ctx context.Context, id uuid.UUID) *Invitation {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *InvitationClient) Hooks() []Hook {
+	hooks := c.hooks.Invitation
+	return append(hooks[:len(hooks):len(hooks)], invitation.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *InvitationClient) Interceptors() []Interceptor {
+	return c.inters.Invitation
+}
+
+func (c *InvitationClient) mutate(ctx context.Context, m *InvitationMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&InvitationCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&InvitationUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&InvitationUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&InvitationDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Invitation mutation op: %q", m.Op())
+	}
+}
+
 // LinkKeyClient is a client for the LinkKey schema.
 type LinkKeyClient struct {
 	config
@@ -1104,6 +1256,140 @@ func (c *LinkKeyClient) mutate(ctx context.Context, m *LinkKeyMutation) (Value, 
 		return (&LinkKeyDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown LinkKey mutation op: %q", m.Op())
+	}
+}
+
+// ProvisionalAnswerClient is a client for the ProvisionalAnswer schema.
+type ProvisionalAnswerClient struct {
+	config
+}
+
+// NewProvisionalAnswerClient returns a client for the ProvisionalAnswer from the given config.
+func NewProvisionalAnswerClient(c config) *ProvisionalAnswerClient {
+	return &ProvisionalAnswerClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `provisionalanswer.Hooks(f(g(h())))`.
+func (c *ProvisionalAnswerClient) Use(hooks ...Hook) {
+	c.hooks.ProvisionalAnswer = append(c.hooks.ProvisionalAnswer, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `provisionalanswer.Intercept(f(g(h())))`.
+func (c *ProvisionalAnswerClient) Intercept(interceptors ...Interceptor) {
+	c.inters.ProvisionalAnswer = append(c.inters.ProvisionalAnswer, interceptors...)
+}
+
+// Create returns a builder for creating a ProvisionalAnswer entity.
+func (c *ProvisionalAnswerClient) Create() *ProvisionalAnswerCreate {
+	mutation := newProvisionalAnswerMutation(c.config, OpCreate)
+	return &ProvisionalAnswerCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of ProvisionalAnswer entities.
+func (c *ProvisionalAnswerClient) CreateBulk(builders ...*ProvisionalAnswerCreate) *ProvisionalAnswerCreateBulk {
+	return &ProvisionalAnswerCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *ProvisionalAnswerClient) MapCreateBulk(slice any, setFunc func(*ProvisionalAnswerCreate, int)) *ProvisionalAnswerCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &ProvisionalAnswerCreateBulk{err: fmt.Errorf("calling to ProvisionalAnswerClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*ProvisionalAnswerCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &ProvisionalAnswerCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for ProvisionalAnswer.
+func (c *ProvisionalAnswerClient) Update() *ProvisionalAnswerUpdate {
+	mutation := newProvisionalAnswerMutation(c.config, OpUpdate)
+	return &ProvisionalAnswerUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *ProvisionalAnswerClient) UpdateOne(_m *ProvisionalAnswer) *ProvisionalAnswerUpdateOne {
+	mutation := newProvisionalAnswerMutation(c.config, OpUpdateOne, withProvisionalAnswer(_m))
+	return &ProvisionalAnswerUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *ProvisionalAnswerClient) UpdateOneID(id uuid.UUID) *ProvisionalAnswerUpdateOne {
+	mutation := newProvisionalAnswerMutation(c.config, OpUpdateOne, withProvisionalAnswerID(id))
+	return &ProvisionalAnswerUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for ProvisionalAnswer.
+func (c *ProvisionalAnswerClient) Delete() *ProvisionalAnswerDelete {
+	mutation := newProvisionalAnswerMutation(c.config, OpDelete)
+	return &ProvisionalAnswerDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *ProvisionalAnswerClient) DeleteOne(_m *ProvisionalAnswer) *ProvisionalAnswerDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *ProvisionalAnswerClient) DeleteOneID(id uuid.UUID) *ProvisionalAnswerDeleteOne {
+	builder := c.Delete().Where(provisionalanswer.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &ProvisionalAnswerDeleteOne{builder}
+}
+
+// Query returns a query builder for ProvisionalAnswer.
+func (c *ProvisionalAnswerClient) Query() *ProvisionalAnswerQuery {
+	return &ProvisionalAnswerQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeProvisionalAnswer},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a ProvisionalAnswer entity by its id.
+func (c *ProvisionalAnswerClient) Get(ctx context.Context, id uuid.UUID) (*ProvisionalAnswer, error) {
+	return c.Query().Where(provisionalanswer.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *ProvisionalAnswerClient) GetX(ctx context.Context, id uuid.UUID) *ProvisionalAnswer {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *ProvisionalAnswerClient) Hooks() []Hook {
+	hooks := c.hooks.ProvisionalAnswer
+	return append(hooks[:len(hooks):len(hooks)], provisionalanswer.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *ProvisionalAnswerClient) Interceptors() []Interceptor {
+	return c.inters.ProvisionalAnswer
+}
+
+func (c *ProvisionalAnswerClient) mutate(ctx context.Context, m *ProvisionalAnswerMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&ProvisionalAnswerCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&ProvisionalAnswerUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&ProvisionalAnswerUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&ProvisionalAnswerDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown ProvisionalAnswer mutation op: %q", m.Op())
 	}
 }
 
@@ -2048,11 +2334,13 @@ func (c *WordingClient) mutate(ctx context.Context, m *WordingMutation) (Value, 
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		ApiKey, Brand, BrandImage, Campaign, Contact, LinkKey, Response, Segment,
-		SigningKey, Survey, Tenant, Trait, Wording []ent.Hook
+		ApiKey, Brand, BrandImage, Campaign, Contact, Invitation, LinkKey,
+		ProvisionalAnswer, Response, Segment, SigningKey, Survey, Tenant, Trait,
+		Wording []ent.Hook
 	}
 	inters struct {
-		ApiKey, Brand, BrandImage, Campaign, Contact, LinkKey, Response, Segment,
-		SigningKey, Survey, Tenant, Trait, Wording []ent.Interceptor
+		ApiKey, Brand, BrandImage, Campaign, Contact, Invitation, LinkKey,
+		ProvisionalAnswer, Response, Segment, SigningKey, Survey, Tenant, Trait,
+		Wording []ent.Interceptor
 	}
 )

@@ -36,6 +36,8 @@ type Contact struct {
 	Locale *string `json:"locale,omitempty"`
 	// Traits holds the value of the "traits" field.
 	Traits trait.Values `json:"traits,omitempty"`
+	// When any campaign last asked them, through any channel.
+	LastAskedAt *time.Time `json:"last_asked_at,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt time.Time `json:"created_at,omitempty"`
 	// UpdatedAt holds the value of the "updated_at" field.
@@ -52,7 +54,7 @@ func (*Contact) scanValues(columns []string) ([]any, error) {
 			values[i] = new([]byte)
 		case contact.FieldExternalID, contact.FieldEmail, contact.FieldEmailKey, contact.FieldPhone, contact.FieldName, contact.FieldLocale:
 			values[i] = new(sql.NullString)
-		case contact.FieldCreatedAt, contact.FieldUpdatedAt:
+		case contact.FieldLastAskedAt, contact.FieldCreatedAt, contact.FieldUpdatedAt:
 			values[i] = new(sql.NullTime)
 		case contact.FieldID, contact.FieldTenantID:
 			values[i] = new(uuid.UUID)
@@ -132,6 +134,13 @@ func (_m *Contact) assignValues(columns []string, values []any) error {
 				if err := json.Unmarshal(*value, &_m.Traits); err != nil {
 					return fmt.Errorf("unmarshal field traits: %w", err)
 				}
+			}
+		case contact.FieldLastAskedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field last_asked_at", values[i])
+			} else if value.Valid {
+				_m.LastAskedAt = new(time.Time)
+				*_m.LastAskedAt = value.Time
 			}
 		case contact.FieldCreatedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -216,6 +225,11 @@ func (_m *Contact) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("traits=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Traits))
+	builder.WriteString(", ")
+	if v := _m.LastAskedAt; v != nil {
+		builder.WriteString("last_asked_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
 	builder.WriteString(", ")
 	builder.WriteString("created_at=")
 	builder.WriteString(_m.CreatedAt.Format(time.ANSIC))

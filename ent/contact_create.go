@@ -118,6 +118,20 @@ func (_c *ContactCreate) SetTraits(v trait.Values) *ContactCreate {
 	return _c
 }
 
+// SetLastAskedAt sets the "last_asked_at" field.
+func (_c *ContactCreate) SetLastAskedAt(v time.Time) *ContactCreate {
+	_c.mutation.SetLastAskedAt(v)
+	return _c
+}
+
+// SetNillableLastAskedAt sets the "last_asked_at" field if the given value is not nil.
+func (_c *ContactCreate) SetNillableLastAskedAt(v *time.Time) *ContactCreate {
+	if v != nil {
+		_c.SetLastAskedAt(*v)
+	}
+	return _c
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (_c *ContactCreate) SetCreatedAt(v time.Time) *ContactCreate {
 	_c.mutation.SetCreatedAt(v)
@@ -301,6 +315,10 @@ func (_c *ContactCreate) createSpec() (*Contact, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Traits(); ok {
 		_spec.SetField(contact.FieldTraits, field.TypeJSON, value)
 		_node.Traits = value
+	}
+	if value, ok := _c.mutation.LastAskedAt(); ok {
+		_spec.SetField(contact.FieldLastAskedAt, field.TypeTime, value)
+		_node.LastAskedAt = &value
 	}
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(contact.FieldCreatedAt, field.TypeTime, value)

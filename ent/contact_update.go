@@ -156,6 +156,26 @@ func (_u *ContactUpdate) SetTraits(v trait.Values) *ContactUpdate {
 	return _u
 }
 
+// SetLastAskedAt sets the "last_asked_at" field.
+func (_u *ContactUpdate) SetLastAskedAt(v time.Time) *ContactUpdate {
+	_u.mutation.SetLastAskedAt(v)
+	return _u
+}
+
+// SetNillableLastAskedAt sets the "last_asked_at" field if the given value is not nil.
+func (_u *ContactUpdate) SetNillableLastAskedAt(v *time.Time) *ContactUpdate {
+	if v != nil {
+		_u.SetLastAskedAt(*v)
+	}
+	return _u
+}
+
+// ClearLastAskedAt clears the value of the "last_asked_at" field.
+func (_u *ContactUpdate) ClearLastAskedAt() *ContactUpdate {
+	_u.mutation.ClearLastAskedAt()
+	return _u
+}
+
 // SetUpdatedAt sets the "updated_at" field.
 func (_u *ContactUpdate) SetUpdatedAt(v time.Time) *ContactUpdate {
 	_u.mutation.SetUpdatedAt(v)
@@ -262,6 +282,12 @@ func (_u *ContactUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.Traits(); ok {
 		_spec.SetField(contact.FieldTraits, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.LastAskedAt(); ok {
+		_spec.SetField(contact.FieldLastAskedAt, field.TypeTime, value)
+	}
+	if _u.mutation.LastAskedAtCleared() {
+		_spec.ClearField(contact.FieldLastAskedAt, field.TypeTime)
 	}
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(contact.FieldUpdatedAt, field.TypeTime, value)
@@ -414,6 +440,26 @@ func (_u *ContactUpdateOne) SetTraits(v trait.Values) *ContactUpdateOne {
 	return _u
 }
 
+// SetLastAskedAt sets the "last_asked_at" field.
+func (_u *ContactUpdateOne) SetLastAskedAt(v time.Time) *ContactUpdateOne {
+	_u.mutation.SetLastAskedAt(v)
+	return _u
+}
+
+// SetNillableLastAskedAt sets the "last_asked_at" field if the given value is not nil.
+func (_u *ContactUpdateOne) SetNillableLastAskedAt(v *time.Time) *ContactUpdateOne {
+	if v != nil {
+		_u.SetLastAskedAt(*v)
+	}
+	return _u
+}
+
+// ClearLastAskedAt clears the value of the "last_asked_at" field.
+func (_u *ContactUpdateOne) ClearLastAskedAt() *ContactUpdateOne {
+	_u.mutation.ClearLastAskedAt()
+	return _u
+}
+
 // SetUpdatedAt sets the "updated_at" field.
 func (_u *ContactUpdateOne) SetUpdatedAt(v time.Time) *ContactUpdateOne {
 	_u.mutation.SetUpdatedAt(v)
@@ -550,6 +596,12 @@ func (_u *ContactUpdateOne) sqlSave(ctx context.Context) (_node *Contact, err er
 	}
 	if value, ok := _u.mutation.Traits(); ok {
 		_spec.SetField(contact.FieldTraits, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.LastAskedAt(); ok {
+		_spec.SetField(contact.FieldLastAskedAt, field.TypeTime, value)
+	}
+	if _u.mutation.LastAskedAtCleared() {
+		_spec.ClearField(contact.FieldLastAskedAt, field.TypeTime)
 	}
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(contact.FieldUpdatedAt, field.TypeTime, value)

@@ -17,7 +17,9 @@ import (
 	"github.com/zeroten/zeroten/ent/brandimage"
 	"github.com/zeroten/zeroten/ent/campaign"
 	"github.com/zeroten/zeroten/ent/contact"
+	"github.com/zeroten/zeroten/ent/invitation"
 	"github.com/zeroten/zeroten/ent/linkkey"
+	"github.com/zeroten/zeroten/ent/provisionalanswer"
 	"github.com/zeroten/zeroten/ent/response"
 
 	entsegment "github.com/zeroten/zeroten/ent/segment"
@@ -87,19 +89,21 @@ var (
 func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
-			apikey.Table:     apikey.ValidColumn,
-			brand.Table:      brand.ValidColumn,
-			brandimage.Table: brandimage.ValidColumn,
-			campaign.Table:   campaign.ValidColumn,
-			contact.Table:    contact.ValidColumn,
-			linkkey.Table:    linkkey.ValidColumn,
-			response.Table:   response.ValidColumn,
-			entsegment.Table: entsegment.ValidColumn,
-			signingkey.Table: signingkey.ValidColumn,
-			survey.Table:     survey.ValidColumn,
-			tenant.Table:     tenant.ValidColumn,
-			enttrait.Table:   enttrait.ValidColumn,
-			wording.Table:    wording.ValidColumn,
+			apikey.Table:            apikey.ValidColumn,
+			brand.Table:             brand.ValidColumn,
+			brandimage.Table:        brandimage.ValidColumn,
+			campaign.Table:          campaign.ValidColumn,
+			contact.Table:           contact.ValidColumn,
+			invitation.Table:        invitation.ValidColumn,
+			linkkey.Table:           linkkey.ValidColumn,
+			provisionalanswer.Table: provisionalanswer.ValidColumn,
+			response.Table:          response.ValidColumn,
+			entsegment.Table:        entsegment.ValidColumn,
+			signingkey.Table:        signingkey.ValidColumn,
+			survey.Table:            survey.ValidColumn,
+			tenant.Table:            tenant.ValidColumn,
+			enttrait.Table:          enttrait.ValidColumn,
+			wording.Table:           wording.ValidColumn,
 		})
 	})
 	return columnCheck(t, c)

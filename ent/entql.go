@@ -8,7 +8,9 @@ import (
 	"github.com/zeroten/zeroten/ent/brandimage"
 	"github.com/zeroten/zeroten/ent/campaign"
 	"github.com/zeroten/zeroten/ent/contact"
+	"github.com/zeroten/zeroten/ent/invitation"
 	"github.com/zeroten/zeroten/ent/linkkey"
+	"github.com/zeroten/zeroten/ent/provisionalanswer"
 	"github.com/zeroten/zeroten/ent/response"
 	entsegment "github.com/zeroten/zeroten/ent/segment"
 	"github.com/zeroten/zeroten/ent/signingkey"
@@ -25,7 +27,7 @@ import (
 
 // schemaGraph holds a representation of ent/schema at runtime.
 var schemaGraph = func() *sqlgraph.Schema {
-	graph := &sqlgraph.Schema{Nodes: make([]*sqlgraph.Node, 13)}
+	graph := &sqlgraph.Schema{Nodes: make([]*sqlgraph.Node, 15)}
 	graph.Nodes[0] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   apikey.Table,
@@ -122,19 +124,46 @@ var schemaGraph = func() *sqlgraph.Schema {
 		},
 		Type: "Contact",
 		Fields: map[string]*sqlgraph.FieldSpec{
-			contact.FieldTenantID:   {Type: field.TypeUUID, Column: contact.FieldTenantID},
-			contact.FieldExternalID: {Type: field.TypeString, Column: contact.FieldExternalID},
-			contact.FieldEmail:      {Type: field.TypeString, Column: contact.FieldEmail},
-			contact.FieldEmailKey:   {Type: field.TypeString, Column: contact.FieldEmailKey},
-			contact.FieldPhone:      {Type: field.TypeString, Column: contact.FieldPhone},
-			contact.FieldName:       {Type: field.TypeString, Column: contact.FieldName},
-			contact.FieldLocale:     {Type: field.TypeString, Column: contact.FieldLocale},
-			contact.FieldTraits:     {Type: field.TypeJSON, Column: contact.FieldTraits},
-			contact.FieldCreatedAt:  {Type: field.TypeTime, Column: contact.FieldCreatedAt},
-			contact.FieldUpdatedAt:  {Type: field.TypeTime, Column: contact.FieldUpdatedAt},
+			contact.FieldTenantID:    {Type: field.TypeUUID, Column: contact.FieldTenantID},
+			contact.FieldExternalID:  {Type: field.TypeString, Column: contact.FieldExternalID},
+			contact.FieldEmail:       {Type: field.TypeString, Column: contact.FieldEmail},
+			contact.FieldEmailKey:    {Type: field.TypeString, Column: contact.FieldEmailKey},
+			contact.FieldPhone:       {Type: field.TypeString, Column: contact.FieldPhone},
+			contact.FieldName:        {Type: field.TypeString, Column: contact.FieldName},
+			contact.FieldLocale:      {Type: field.TypeString, Column: contact.FieldLocale},
+			contact.FieldTraits:      {Type: field.TypeJSON, Column: contact.FieldTraits},
+			contact.FieldLastAskedAt: {Type: field.TypeTime, Column: contact.FieldLastAskedAt},
+			contact.FieldCreatedAt:   {Type: field.TypeTime, Column: contact.FieldCreatedAt},
+			contact.FieldUpdatedAt:   {Type: field.TypeTime, Column: contact.FieldUpdatedAt},
 		},
 	}
 	graph.Nodes[5] = &sqlgraph.Node{
+		NodeSpec: sqlgraph.NodeSpec{
+			Table:   invitation.Table,
+			Columns: invitation.Columns,
+			ID: &sqlgraph.FieldSpec{
+				Type:   field.TypeUUID,
+				Column: invitation.FieldID,
+			},
+		},
+		Type: "Invitation",
+		Fields: map[string]*sqlgraph.FieldSpec{
+			invitation.FieldTenantID:       {Type: field.TypeUUID, Column: invitation.FieldTenantID},
+			invitation.FieldCampaignID:     {Type: field.TypeUUID, Column: invitation.FieldCampaignID},
+			invitation.FieldContactID:      {Type: field.TypeUUID, Column: invitation.FieldContactID},
+			invitation.FieldChannel:        {Type: field.TypeEnum, Column: invitation.FieldChannel},
+			invitation.FieldStatus:         {Type: field.TypeEnum, Column: invitation.FieldStatus},
+			invitation.FieldSkippedBecause: {Type: field.TypeEnum, Column: invitation.FieldSkippedBecause},
+			invitation.FieldVariant:        {Type: field.TypeString, Column: invitation.FieldVariant},
+			invitation.FieldLocale:         {Type: field.TypeString, Column: invitation.FieldLocale},
+			invitation.FieldTraits:         {Type: field.TypeJSON, Column: invitation.FieldTraits},
+			invitation.FieldVisitor:        {Type: field.TypeBytes, Column: invitation.FieldVisitor},
+			invitation.FieldDueAt:          {Type: field.TypeTime, Column: invitation.FieldDueAt},
+			invitation.FieldSentAt:         {Type: field.TypeTime, Column: invitation.FieldSentAt},
+			invitation.FieldResponseID:     {Type: field.TypeUUID, Column: invitation.FieldResponseID},
+		},
+	}
+	graph.Nodes[6] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   linkkey.Table,
 			Columns: linkkey.Columns,
@@ -152,7 +181,34 @@ var schemaGraph = func() *sqlgraph.Schema {
 			linkkey.FieldCreatedAt: {Type: field.TypeTime, Column: linkkey.FieldCreatedAt},
 		},
 	}
-	graph.Nodes[6] = &sqlgraph.Node{
+	graph.Nodes[7] = &sqlgraph.Node{
+		NodeSpec: sqlgraph.NodeSpec{
+			Table:   provisionalanswer.Table,
+			Columns: provisionalanswer.Columns,
+			ID: &sqlgraph.FieldSpec{
+				Type:   field.TypeUUID,
+				Column: provisionalanswer.FieldID,
+			},
+		},
+		Type: "ProvisionalAnswer",
+		Fields: map[string]*sqlgraph.FieldSpec{
+			provisionalanswer.FieldTenantID:      {Type: field.TypeUUID, Column: provisionalanswer.FieldTenantID},
+			provisionalanswer.FieldCampaignID:    {Type: field.TypeUUID, Column: provisionalanswer.FieldCampaignID},
+			provisionalanswer.FieldRecipient:     {Type: field.TypeBytes, Column: provisionalanswer.FieldRecipient},
+			provisionalanswer.FieldContactID:     {Type: field.TypeUUID, Column: provisionalanswer.FieldContactID},
+			provisionalanswer.FieldInvitationID:  {Type: field.TypeUUID, Column: provisionalanswer.FieldInvitationID},
+			provisionalanswer.FieldScore:         {Type: field.TypeInt, Column: provisionalanswer.FieldScore},
+			provisionalanswer.FieldOpened:        {Type: field.TypeJSON, Column: provisionalanswer.FieldOpened},
+			provisionalanswer.FieldOpens:         {Type: field.TypeInt, Column: provisionalanswer.FieldOpens},
+			provisionalanswer.FieldSigns:         {Type: field.TypeJSON, Column: provisionalanswer.FieldSigns},
+			provisionalanswer.FieldIsSuspect:     {Type: field.TypeBool, Column: provisionalanswer.FieldIsSuspect},
+			provisionalanswer.FieldAnswer:        {Type: field.TypeJSON, Column: provisionalanswer.FieldAnswer},
+			provisionalanswer.FieldJudgedAt:      {Type: field.TypeTime, Column: provisionalanswer.FieldJudgedAt},
+			provisionalanswer.FieldFirstOpenedAt: {Type: field.TypeTime, Column: provisionalanswer.FieldFirstOpenedAt},
+			provisionalanswer.FieldLastOpenedAt:  {Type: field.TypeTime, Column: provisionalanswer.FieldLastOpenedAt},
+		},
+	}
+	graph.Nodes[8] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   response.Table,
 			Columns: response.Columns,
@@ -178,7 +234,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			response.FieldUnverified:  {Type: field.TypeBool, Column: response.FieldUnverified},
 		},
 	}
-	graph.Nodes[7] = &sqlgraph.Node{
+	graph.Nodes[9] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   entsegment.Table,
 			Columns: entsegment.Columns,
@@ -196,7 +252,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			entsegment.FieldUpdatedAt: {Type: field.TypeTime, Column: entsegment.FieldUpdatedAt},
 		},
 	}
-	graph.Nodes[8] = &sqlgraph.Node{
+	graph.Nodes[10] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   signingkey.Table,
 			Columns: signingkey.Columns,
@@ -212,7 +268,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			signingkey.FieldCreatedAt: {Type: field.TypeTime, Column: signingkey.FieldCreatedAt},
 		},
 	}
-	graph.Nodes[9] = &sqlgraph.Node{
+	graph.Nodes[11] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   survey.Table,
 			Columns: survey.Columns,
@@ -230,10 +286,11 @@ var schemaGraph = func() *sqlgraph.Schema {
 			survey.FieldLinkDays:    {Type: field.TypeInt, Column: survey.FieldLinkDays},
 			survey.FieldNextSteps:   {Type: field.TypeJSON, Column: survey.FieldNextSteps},
 			survey.FieldVariants:    {Type: field.TypeJSON, Column: survey.FieldVariants},
+			survey.FieldWidget:      {Type: field.TypeJSON, Column: survey.FieldWidget},
 			survey.FieldUpdatedAt:   {Type: field.TypeTime, Column: survey.FieldUpdatedAt},
 		},
 	}
-	graph.Nodes[10] = &sqlgraph.Node{
+	graph.Nodes[12] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   tenant.Table,
 			Columns: tenant.Columns,
@@ -255,7 +312,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			tenant.FieldCube:           {Type: field.TypeInt, Column: tenant.FieldCube},
 		},
 	}
-	graph.Nodes[11] = &sqlgraph.Node{
+	graph.Nodes[13] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   enttrait.Table,
 			Columns: enttrait.Columns,
@@ -276,7 +333,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			enttrait.FieldUpdatedAt:   {Type: field.TypeTime, Column: enttrait.FieldUpdatedAt},
 		},
 	}
-	graph.Nodes[12] = &sqlgraph.Node{
+	graph.Nodes[14] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   wording.Table,
 			Columns: wording.Columns,
@@ -709,6 +766,11 @@ func (f *ContactFilter) WhereTraits(p entql.BytesP) {
 	f.Where(p.Field(contact.FieldTraits))
 }
 
+// WhereLastAskedAt applies the entql time.Time predicate on the last_asked_at field.
+func (f *ContactFilter) WhereLastAskedAt(p entql.TimeP) {
+	f.Where(p.Field(contact.FieldLastAskedAt))
+}
+
 // WhereCreatedAt applies the entql time.Time predicate on the created_at field.
 func (f *ContactFilter) WhereCreatedAt(p entql.TimeP) {
 	f.Where(p.Field(contact.FieldCreatedAt))
@@ -717,6 +779,111 @@ func (f *ContactFilter) WhereCreatedAt(p entql.TimeP) {
 // WhereUpdatedAt applies the entql time.Time predicate on the updated_at field.
 func (f *ContactFilter) WhereUpdatedAt(p entql.TimeP) {
 	f.Where(p.Field(contact.FieldUpdatedAt))
+}
+
+// addPredicate implements the predicateAdder interface.
+func (_q *InvitationQuery) addPredicate(pred func(s *sql.Selector)) {
+	_q.predicates = append(_q.predicates, pred)
+}
+
+// Filter returns a Filter implementation to apply filters on the InvitationQuery builder.
+func (_q *InvitationQuery) Filter() *InvitationFilter {
+	return &InvitationFilter{config: _q.config, predicateAdder: _q}
+}
+
+// addPredicate implements the predicateAdder interface.
+func (m *InvitationMutation) addPredicate(pred func(s *sql.Selector)) {
+	m.predicates = append(m.predicates, pred)
+}
+
+// Filter returns an entql.Where implementation to apply filters on the InvitationMutation builder.
+func (m *InvitationMutation) Filter() *InvitationFilter {
+	return &InvitationFilter{config: m.config, predicateAdder: m}
+}
+
+// InvitationFilter provides a generic filtering capability at runtime for InvitationQuery.
+type InvitationFilter struct {
+	predicateAdder
+	config
+}
+
+// Where applies the entql predicate on the query filter.
+func (f *InvitationFilter) Where(p entql.P) {
+	f.addPredicate(func(s *sql.Selector) {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[5].Type, p, s); err != nil {
+			s.AddError(err)
+		}
+	})
+}
+
+// WhereID applies the entql [16]byte predicate on the id field.
+func (f *InvitationFilter) WhereID(p entql.ValueP) {
+	f.Where(p.Field(invitation.FieldID))
+}
+
+// WhereTenantID applies the entql [16]byte predicate on the tenant_id field.
+func (f *InvitationFilter) WhereTenantID(p entql.ValueP) {
+	f.Where(p.Field(invitation.FieldTenantID))
+}
+
+// WhereCampaignID applies the entql [16]byte predicate on the campaign_id field.
+func (f *InvitationFilter) WhereCampaignID(p entql.ValueP) {
+	f.Where(p.Field(invitation.FieldCampaignID))
+}
+
+// WhereContactID applies the entql [16]byte predicate on the contact_id field.
+func (f *InvitationFilter) WhereContactID(p entql.ValueP) {
+	f.Where(p.Field(invitation.FieldContactID))
+}
+
+// WhereChannel applies the entql string predicate on the channel field.
+func (f *InvitationFilter) WhereChannel(p entql.StringP) {
+	f.Where(p.Field(invitation.FieldChannel))
+}
+
+// WhereStatus applies the entql string predicate on the status field.
+func (f *InvitationFilter) WhereStatus(p entql.StringP) {
+	f.Where(p.Field(invitation.FieldStatus))
+}
+
+// WhereSkippedBecause applies the entql string predicate on the skipped_because field.
+func (f *InvitationFilter) WhereSkippedBecause(p entql.StringP) {
+	f.Where(p.Field(invitation.FieldSkippedBecause))
+}
+
+// WhereVariant applies the entql string predicate on the variant field.
+func (f *InvitationFilter) WhereVariant(p entql.StringP) {
+	f.Where(p.Field(invitation.FieldVariant))
+}
+
+// WhereLocale applies the entql string predicate on the locale field.
+func (f *InvitationFilter) WhereLocale(p entql.StringP) {
+	f.Where(p.Field(invitation.FieldLocale))
+}
+
+// WhereTraits applies the entql json.RawMessage predicate on the traits field.
+func (f *InvitationFilter) WhereTraits(p entql.BytesP) {
+	f.Where(p.Field(invitation.FieldTraits))
+}
+
+// WhereVisitor applies the entql []byte predicate on the visitor field.
+func (f *InvitationFilter) WhereVisitor(p entql.BytesP) {
+	f.Where(p.Field(invitation.FieldVisitor))
+}
+
+// WhereDueAt applies the entql time.Time predicate on the due_at field.
+func (f *InvitationFilter) WhereDueAt(p entql.TimeP) {
+	f.Where(p.Field(invitation.FieldDueAt))
+}
+
+// WhereSentAt applies the entql time.Time predicate on the sent_at field.
+func (f *InvitationFilter) WhereSentAt(p entql.TimeP) {
+	f.Where(p.Field(invitation.FieldSentAt))
+}
+
+// WhereResponseID applies the entql [16]byte predicate on the response_id field.
+func (f *InvitationFilter) WhereResponseID(p entql.ValueP) {
+	f.Where(p.Field(invitation.FieldResponseID))
 }
 
 // addPredicate implements the predicateAdder interface.
@@ -748,7 +915,7 @@ type LinkKeyFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *LinkKeyFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[5].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[6].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -785,6 +952,116 @@ func (f *LinkKeyFilter) WhereCreatedAt(p entql.TimeP) {
 }
 
 // addPredicate implements the predicateAdder interface.
+func (_q *ProvisionalAnswerQuery) addPredicate(pred func(s *sql.Selector)) {
+	_q.predicates = append(_q.predicates, pred)
+}
+
+// Filter returns a Filter implementation to apply filters on the ProvisionalAnswerQuery builder.
+func (_q *ProvisionalAnswerQuery) Filter() *ProvisionalAnswerFilter {
+	return &ProvisionalAnswerFilter{config: _q.config, predicateAdder: _q}
+}
+
+// addPredicate implements the predicateAdder interface.
+func (m *ProvisionalAnswerMutation) addPredicate(pred func(s *sql.Selector)) {
+	m.predicates = append(m.predicates, pred)
+}
+
+// Filter returns an entql.Where implementation to apply filters on the ProvisionalAnswerMutation builder.
+func (m *ProvisionalAnswerMutation) Filter() *ProvisionalAnswerFilter {
+	return &ProvisionalAnswerFilter{config: m.config, predicateAdder: m}
+}
+
+// ProvisionalAnswerFilter provides a generic filtering capability at runtime for ProvisionalAnswerQuery.
+type ProvisionalAnswerFilter struct {
+	predicateAdder
+	config
+}
+
+// Where applies the entql predicate on the query filter.
+func (f *ProvisionalAnswerFilter) Where(p entql.P) {
+	f.addPredicate(func(s *sql.Selector) {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[7].Type, p, s); err != nil {
+			s.AddError(err)
+		}
+	})
+}
+
+// WhereID applies the entql [16]byte predicate on the id field.
+func (f *ProvisionalAnswerFilter) WhereID(p entql.ValueP) {
+	f.Where(p.Field(provisionalanswer.FieldID))
+}
+
+// WhereTenantID applies the entql [16]byte predicate on the tenant_id field.
+func (f *ProvisionalAnswerFilter) WhereTenantID(p entql.ValueP) {
+	f.Where(p.Field(provisionalanswer.FieldTenantID))
+}
+
+// WhereCampaignID applies the entql [16]byte predicate on the campaign_id field.
+func (f *ProvisionalAnswerFilter) WhereCampaignID(p entql.ValueP) {
+	f.Where(p.Field(provisionalanswer.FieldCampaignID))
+}
+
+// WhereRecipient applies the entql []byte predicate on the recipient field.
+func (f *ProvisionalAnswerFilter) WhereRecipient(p entql.BytesP) {
+	f.Where(p.Field(provisionalanswer.FieldRecipient))
+}
+
+// WhereContactID applies the entql [16]byte predicate on the contact_id field.
+func (f *ProvisionalAnswerFilter) WhereContactID(p entql.ValueP) {
+	f.Where(p.Field(provisionalanswer.FieldContactID))
+}
+
+// WhereInvitationID applies the entql [16]byte predicate on the invitation_id field.
+func (f *ProvisionalAnswerFilter) WhereInvitationID(p entql.ValueP) {
+	f.Where(p.Field(provisionalanswer.FieldInvitationID))
+}
+
+// WhereScore applies the entql int predicate on the score field.
+func (f *ProvisionalAnswerFilter) WhereScore(p entql.IntP) {
+	f.Where(p.Field(provisionalanswer.FieldScore))
+}
+
+// WhereOpened applies the entql json.RawMessage predicate on the opened field.
+func (f *ProvisionalAnswerFilter) WhereOpened(p entql.BytesP) {
+	f.Where(p.Field(provisionalanswer.FieldOpened))
+}
+
+// WhereOpens applies the entql int predicate on the opens field.
+func (f *ProvisionalAnswerFilter) WhereOpens(p entql.IntP) {
+	f.Where(p.Field(provisionalanswer.FieldOpens))
+}
+
+// WhereSigns applies the entql json.RawMessage predicate on the signs field.
+func (f *ProvisionalAnswerFilter) WhereSigns(p entql.BytesP) {
+	f.Where(p.Field(provisionalanswer.FieldSigns))
+}
+
+// WhereIsSuspect applies the entql bool predicate on the is_suspect field.
+func (f *ProvisionalAnswerFilter) WhereIsSuspect(p entql.BoolP) {
+	f.Where(p.Field(provisionalanswer.FieldIsSuspect))
+}
+
+// WhereAnswer applies the entql json.RawMessage predicate on the answer field.
+func (f *ProvisionalAnswerFilter) WhereAnswer(p entql.BytesP) {
+	f.Where(p.Field(provisionalanswer.FieldAnswer))
+}
+
+// WhereJudgedAt applies the entql time.Time predicate on the judged_at field.
+func (f *ProvisionalAnswerFilter) WhereJudgedAt(p entql.TimeP) {
+	f.Where(p.Field(provisionalanswer.FieldJudgedAt))
+}
+
+// WhereFirstOpenedAt applies the entql time.Time predicate on the first_opened_at field.
+func (f *ProvisionalAnswerFilter) WhereFirstOpenedAt(p entql.TimeP) {
+	f.Where(p.Field(provisionalanswer.FieldFirstOpenedAt))
+}
+
+// WhereLastOpenedAt applies the entql time.Time predicate on the last_opened_at field.
+func (f *ProvisionalAnswerFilter) WhereLastOpenedAt(p entql.TimeP) {
+	f.Where(p.Field(provisionalanswer.FieldLastOpenedAt))
+}
+
+// addPredicate implements the predicateAdder interface.
 func (_q *ResponseQuery) addPredicate(pred func(s *sql.Selector)) {
 	_q.predicates = append(_q.predicates, pred)
 }
@@ -813,7 +1090,7 @@ type ResponseFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *ResponseFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[6].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[8].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -918,7 +1195,7 @@ type SegmentFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *SegmentFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[7].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[9].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -983,7 +1260,7 @@ type SigningKeyFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *SigningKeyFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[8].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[10].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -1038,7 +1315,7 @@ type SurveyFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *SurveyFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[9].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[11].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -1084,6 +1361,11 @@ func (f *SurveyFilter) WhereVariants(p entql.BytesP) {
 	f.Where(p.Field(survey.FieldVariants))
 }
 
+// WhereWidget applies the entql json.RawMessage predicate on the widget field.
+func (f *SurveyFilter) WhereWidget(p entql.BytesP) {
+	f.Where(p.Field(survey.FieldWidget))
+}
+
 // WhereUpdatedAt applies the entql time.Time predicate on the updated_at field.
 func (f *SurveyFilter) WhereUpdatedAt(p entql.TimeP) {
 	f.Where(p.Field(survey.FieldUpdatedAt))
@@ -1118,7 +1400,7 @@ type TenantFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *TenantFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[10].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[12].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -1203,7 +1485,7 @@ type TraitFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *TraitFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[11].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[13].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -1283,7 +1565,7 @@ type WordingFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *WordingFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[12].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[14].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})

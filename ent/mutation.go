@@ -18,8 +18,10 @@ import (
 	"github.com/zeroten/zeroten/ent/brandimage"
 	"github.com/zeroten/zeroten/ent/campaign"
 	"github.com/zeroten/zeroten/ent/contact"
+	"github.com/zeroten/zeroten/ent/invitation"
 	"github.com/zeroten/zeroten/ent/linkkey"
 	"github.com/zeroten/zeroten/ent/predicate"
+	"github.com/zeroten/zeroten/ent/provisionalanswer"
 	"github.com/zeroten/zeroten/ent/response"
 	entsegment "github.com/zeroten/zeroten/ent/segment"
 	"github.com/zeroten/zeroten/ent/signingkey"
@@ -41,19 +43,21 @@ const (
 	OpUpdateOne = ent.OpUpdateOne
 
 	// Node types.
-	TypeApiKey     = "ApiKey"
-	TypeBrand      = "Brand"
-	TypeBrandImage = "BrandImage"
-	TypeCampaign   = "Campaign"
-	TypeContact    = "Contact"
-	TypeLinkKey    = "LinkKey"
-	TypeResponse   = "Response"
-	TypeSegment    = "Segment"
-	TypeSigningKey = "SigningKey"
-	TypeSurvey     = "Survey"
-	TypeTenant     = "Tenant"
-	TypeTrait      = "Trait"
-	TypeWording    = "Wording"
+	TypeApiKey            = "ApiKey"
+	TypeBrand             = "Brand"
+	TypeBrandImage        = "BrandImage"
+	TypeCampaign          = "Campaign"
+	TypeContact           = "Contact"
+	TypeInvitation        = "Invitation"
+	TypeLinkKey           = "LinkKey"
+	TypeProvisionalAnswer = "ProvisionalAnswer"
+	TypeResponse          = "Response"
+	TypeSegment           = "Segment"
+	TypeSigningKey        = "SigningKey"
+	TypeSurvey            = "Survey"
+	TypeTenant            = "Tenant"
+	TypeTrait             = "Trait"
+	TypeWording           = "Wording"
 )
 
 // ApiKeyMutation represents an operation that mutates the ApiKey nodes in the graph.
@@ -3264,6 +3268,7 @@ type ContactMutation struct {
 	name          *string
 	locale        *string
 	traits        *trait.Values
+	last_asked_at *time.Time
 	created_at    *time.Time
 	updated_at    *time.Time
 	clearedFields map[string]struct{}
@@ -3742,6 +3747,55 @@ func (m *ContactMutation) ResetTraits() {
 	m.traits = nil
 }
 
+// SetLastAskedAt sets the "last_asked_at" field.
+func (m *ContactMutation) SetLastAskedAt(t time.Time) {
+	m.last_asked_at = &t
+}
+
+// LastAskedAt returns the value of the "last_asked_at" field in the mutation.
+func (m *ContactMutation) LastAskedAt() (r time.Time, exists bool) {
+	v := m.last_asked_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLastAskedAt returns the old "last_asked_at" field's value of the Contact entity.
+// If the Contact object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ContactMutation) OldLastAskedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLastAskedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLastAskedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLastAskedAt: %w", err)
+	}
+	return oldValue.LastAskedAt, nil
+}
+
+// ClearLastAskedAt clears the value of the "last_asked_at" field.
+func (m *ContactMutation) ClearLastAskedAt() {
+	m.last_asked_at = nil
+	m.clearedFields[contact.FieldLastAskedAt] = struct{}{}
+}
+
+// LastAskedAtCleared returns if the "last_asked_at" field was cleared in this mutation.
+func (m *ContactMutation) LastAskedAtCleared() bool {
+	_, ok := m.clearedFields[contact.FieldLastAskedAt]
+	return ok
+}
+
+// ResetLastAskedAt resets all changes to the "last_asked_at" field.
+func (m *ContactMutation) ResetLastAskedAt() {
+	m.last_asked_at = nil
+	delete(m.clearedFields, contact.FieldLastAskedAt)
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (m *ContactMutation) SetCreatedAt(t time.Time) {
 	m.created_at = &t
@@ -3848,7 +3902,7 @@ func (m *ContactMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ContactMutation) Fields() []string {
-	fields := make([]string, 0, 10)
+	fields := make([]string, 0, 11)
 	if m.tenant_id != nil {
 		fields = append(fields, contact.FieldTenantID)
 	}
@@ -3872,6 +3926,9 @@ func (m *ContactMutation) Fields() []string {
 	}
 	if m.traits != nil {
 		fields = append(fields, contact.FieldTraits)
+	}
+	if m.last_asked_at != nil {
+		fields = append(fields, contact.FieldLastAskedAt)
 	}
 	if m.created_at != nil {
 		fields = append(fields, contact.FieldCreatedAt)
@@ -3903,6 +3960,8 @@ func (m *ContactMutation) Field(name string) (ent.Value, bool) {
 		return m.Locale()
 	case contact.FieldTraits:
 		return m.Traits()
+	case contact.FieldLastAskedAt:
+		return m.LastAskedAt()
 	case contact.FieldCreatedAt:
 		return m.CreatedAt()
 	case contact.FieldUpdatedAt:
@@ -3932,6 +3991,8 @@ func (m *ContactMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldLocale(ctx)
 	case contact.FieldTraits:
 		return m.OldTraits(ctx)
+	case contact.FieldLastAskedAt:
+		return m.OldLastAskedAt(ctx)
 	case contact.FieldCreatedAt:
 		return m.OldCreatedAt(ctx)
 	case contact.FieldUpdatedAt:
@@ -4001,6 +4062,13 @@ func (m *ContactMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetTraits(v)
 		return nil
+	case contact.FieldLastAskedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLastAskedAt(v)
+		return nil
 	case contact.FieldCreatedAt:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -4063,6 +4131,9 @@ func (m *ContactMutation) ClearedFields() []string {
 	if m.FieldCleared(contact.FieldLocale) {
 		fields = append(fields, contact.FieldLocale)
 	}
+	if m.FieldCleared(contact.FieldLastAskedAt) {
+		fields = append(fields, contact.FieldLastAskedAt)
+	}
 	return fields
 }
 
@@ -4095,6 +4166,9 @@ func (m *ContactMutation) ClearField(name string) error {
 	case contact.FieldLocale:
 		m.ClearLocale()
 		return nil
+	case contact.FieldLastAskedAt:
+		m.ClearLastAskedAt()
+		return nil
 	}
 	return fmt.Errorf("unknown Contact nullable field %s", name)
 }
@@ -4126,6 +4200,9 @@ func (m *ContactMutation) ResetField(name string) error {
 		return nil
 	case contact.FieldTraits:
 		m.ResetTraits()
+		return nil
+	case contact.FieldLastAskedAt:
+		m.ResetLastAskedAt()
 		return nil
 	case contact.FieldCreatedAt:
 		m.ResetCreatedAt()
@@ -4183,6 +4260,1103 @@ func (m *ContactMutation) ClearEdge(name string) error {
 // It returns an error if the edge is not defined in the schema.
 func (m *ContactMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Contact edge %s", name)
+}
+
+// InvitationMutation represents an operation that mutates the Invitation nodes in the graph.
+type InvitationMutation struct {
+	config
+	op              Op
+	typ             string
+	id              *uuid.UUID
+	tenant_id       *uuid.UUID
+	campaign_id     *uuid.UUID
+	contact_id      *uuid.UUID
+	channel         *invitation.Channel
+	status          *invitation.Status
+	skipped_because *invitation.SkippedBecause
+	variant         *string
+	locale          *string
+	traits          *trait.Values
+	visitor         *[]byte
+	due_at          *time.Time
+	sent_at         *time.Time
+	response_id     *uuid.UUID
+	clearedFields   map[string]struct{}
+	done            bool
+	oldValue        func(context.Context) (*Invitation, error)
+	predicates      []predicate.Invitation
+}
+
+var _ ent.Mutation = (*InvitationMutation)(nil)
+
+// invitationOption allows management of the mutation configuration using functional options.
+type invitationOption func(*InvitationMutation)
+
+// newInvitationMutation creates new mutation for the Invitation entity.
+func newInvitationMutation(c config, op Op, opts ...invitationOption) *InvitationMutation {
+	m := &InvitationMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeInvitation,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withInvitationID sets the ID field of the mutation.
+func withInvitationID(id uuid.UUID) invitationOption {
+	return func(m *InvitationMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Invitation
+		)
+		m.oldValue = func(ctx context.Context) (*Invitation, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Invitation.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withInvitation sets the old Invitation of the mutation.
+func withInvitation(node *Invitation) invitationOption {
+	return func(m *InvitationMutation) {
+		m.oldValue = func(context.Context) (*Invitation, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m InvitationMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m InvitationMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Invitation entities.
+func (m *InvitationMutation) SetID(id uuid.UUID) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *InvitationMutation) ID() (id uuid.UUID, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *InvitationMutation) IDs(ctx context.Context) ([]uuid.UUID, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []uuid.UUID{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Invitation.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetTenantID sets the "tenant_id" field.
+func (m *InvitationMutation) SetTenantID(u uuid.UUID) {
+	m.tenant_id = &u
+}
+
+// TenantID returns the value of the "tenant_id" field in the mutation.
+func (m *InvitationMutation) TenantID() (r uuid.UUID, exists bool) {
+	v := m.tenant_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTenantID returns the old "tenant_id" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldTenantID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTenantID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTenantID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTenantID: %w", err)
+	}
+	return oldValue.TenantID, nil
+}
+
+// ResetTenantID resets all changes to the "tenant_id" field.
+func (m *InvitationMutation) ResetTenantID() {
+	m.tenant_id = nil
+}
+
+// SetCampaignID sets the "campaign_id" field.
+func (m *InvitationMutation) SetCampaignID(u uuid.UUID) {
+	m.campaign_id = &u
+}
+
+// CampaignID returns the value of the "campaign_id" field in the mutation.
+func (m *InvitationMutation) CampaignID() (r uuid.UUID, exists bool) {
+	v := m.campaign_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCampaignID returns the old "campaign_id" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldCampaignID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCampaignID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCampaignID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCampaignID: %w", err)
+	}
+	return oldValue.CampaignID, nil
+}
+
+// ResetCampaignID resets all changes to the "campaign_id" field.
+func (m *InvitationMutation) ResetCampaignID() {
+	m.campaign_id = nil
+}
+
+// SetContactID sets the "contact_id" field.
+func (m *InvitationMutation) SetContactID(u uuid.UUID) {
+	m.contact_id = &u
+}
+
+// ContactID returns the value of the "contact_id" field in the mutation.
+func (m *InvitationMutation) ContactID() (r uuid.UUID, exists bool) {
+	v := m.contact_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldContactID returns the old "contact_id" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldContactID(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldContactID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldContactID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldContactID: %w", err)
+	}
+	return oldValue.ContactID, nil
+}
+
+// ClearContactID clears the value of the "contact_id" field.
+func (m *InvitationMutation) ClearContactID() {
+	m.contact_id = nil
+	m.clearedFields[invitation.FieldContactID] = struct{}{}
+}
+
+// ContactIDCleared returns if the "contact_id" field was cleared in this mutation.
+func (m *InvitationMutation) ContactIDCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldContactID]
+	return ok
+}
+
+// ResetContactID resets all changes to the "contact_id" field.
+func (m *InvitationMutation) ResetContactID() {
+	m.contact_id = nil
+	delete(m.clearedFields, invitation.FieldContactID)
+}
+
+// SetChannel sets the "channel" field.
+func (m *InvitationMutation) SetChannel(i invitation.Channel) {
+	m.channel = &i
+}
+
+// Channel returns the value of the "channel" field in the mutation.
+func (m *InvitationMutation) Channel() (r invitation.Channel, exists bool) {
+	v := m.channel
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldChannel returns the old "channel" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldChannel(ctx context.Context) (v invitation.Channel, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldChannel is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldChannel requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldChannel: %w", err)
+	}
+	return oldValue.Channel, nil
+}
+
+// ResetChannel resets all changes to the "channel" field.
+func (m *InvitationMutation) ResetChannel() {
+	m.channel = nil
+}
+
+// SetStatus sets the "status" field.
+func (m *InvitationMutation) SetStatus(i invitation.Status) {
+	m.status = &i
+}
+
+// Status returns the value of the "status" field in the mutation.
+func (m *InvitationMutation) Status() (r invitation.Status, exists bool) {
+	v := m.status
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStatus returns the old "status" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldStatus(ctx context.Context) (v invitation.Status, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStatus is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStatus requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStatus: %w", err)
+	}
+	return oldValue.Status, nil
+}
+
+// ResetStatus resets all changes to the "status" field.
+func (m *InvitationMutation) ResetStatus() {
+	m.status = nil
+}
+
+// SetSkippedBecause sets the "skipped_because" field.
+func (m *InvitationMutation) SetSkippedBecause(ib invitation.SkippedBecause) {
+	m.skipped_because = &ib
+}
+
+// SkippedBecause returns the value of the "skipped_because" field in the mutation.
+func (m *InvitationMutation) SkippedBecause() (r invitation.SkippedBecause, exists bool) {
+	v := m.skipped_because
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSkippedBecause returns the old "skipped_because" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldSkippedBecause(ctx context.Context) (v *invitation.SkippedBecause, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSkippedBecause is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSkippedBecause requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSkippedBecause: %w", err)
+	}
+	return oldValue.SkippedBecause, nil
+}
+
+// ClearSkippedBecause clears the value of the "skipped_because" field.
+func (m *InvitationMutation) ClearSkippedBecause() {
+	m.skipped_because = nil
+	m.clearedFields[invitation.FieldSkippedBecause] = struct{}{}
+}
+
+// SkippedBecauseCleared returns if the "skipped_because" field was cleared in this mutation.
+func (m *InvitationMutation) SkippedBecauseCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldSkippedBecause]
+	return ok
+}
+
+// ResetSkippedBecause resets all changes to the "skipped_because" field.
+func (m *InvitationMutation) ResetSkippedBecause() {
+	m.skipped_because = nil
+	delete(m.clearedFields, invitation.FieldSkippedBecause)
+}
+
+// SetVariant sets the "variant" field.
+func (m *InvitationMutation) SetVariant(s string) {
+	m.variant = &s
+}
+
+// Variant returns the value of the "variant" field in the mutation.
+func (m *InvitationMutation) Variant() (r string, exists bool) {
+	v := m.variant
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVariant returns the old "variant" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldVariant(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVariant is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVariant requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVariant: %w", err)
+	}
+	return oldValue.Variant, nil
+}
+
+// ClearVariant clears the value of the "variant" field.
+func (m *InvitationMutation) ClearVariant() {
+	m.variant = nil
+	m.clearedFields[invitation.FieldVariant] = struct{}{}
+}
+
+// VariantCleared returns if the "variant" field was cleared in this mutation.
+func (m *InvitationMutation) VariantCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldVariant]
+	return ok
+}
+
+// ResetVariant resets all changes to the "variant" field.
+func (m *InvitationMutation) ResetVariant() {
+	m.variant = nil
+	delete(m.clearedFields, invitation.FieldVariant)
+}
+
+// SetLocale sets the "locale" field.
+func (m *InvitationMutation) SetLocale(s string) {
+	m.locale = &s
+}
+
+// Locale returns the value of the "locale" field in the mutation.
+func (m *InvitationMutation) Locale() (r string, exists bool) {
+	v := m.locale
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLocale returns the old "locale" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldLocale(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLocale is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLocale requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLocale: %w", err)
+	}
+	return oldValue.Locale, nil
+}
+
+// ResetLocale resets all changes to the "locale" field.
+func (m *InvitationMutation) ResetLocale() {
+	m.locale = nil
+}
+
+// SetTraits sets the "traits" field.
+func (m *InvitationMutation) SetTraits(t trait.Values) {
+	m.traits = &t
+}
+
+// Traits returns the value of the "traits" field in the mutation.
+func (m *InvitationMutation) Traits() (r trait.Values, exists bool) {
+	v := m.traits
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTraits returns the old "traits" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldTraits(ctx context.Context) (v trait.Values, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTraits is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTraits requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTraits: %w", err)
+	}
+	return oldValue.Traits, nil
+}
+
+// ResetTraits resets all changes to the "traits" field.
+func (m *InvitationMutation) ResetTraits() {
+	m.traits = nil
+}
+
+// SetVisitor sets the "visitor" field.
+func (m *InvitationMutation) SetVisitor(b []byte) {
+	m.visitor = &b
+}
+
+// Visitor returns the value of the "visitor" field in the mutation.
+func (m *InvitationMutation) Visitor() (r []byte, exists bool) {
+	v := m.visitor
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVisitor returns the old "visitor" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldVisitor(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVisitor is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVisitor requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVisitor: %w", err)
+	}
+	return oldValue.Visitor, nil
+}
+
+// ClearVisitor clears the value of the "visitor" field.
+func (m *InvitationMutation) ClearVisitor() {
+	m.visitor = nil
+	m.clearedFields[invitation.FieldVisitor] = struct{}{}
+}
+
+// VisitorCleared returns if the "visitor" field was cleared in this mutation.
+func (m *InvitationMutation) VisitorCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldVisitor]
+	return ok
+}
+
+// ResetVisitor resets all changes to the "visitor" field.
+func (m *InvitationMutation) ResetVisitor() {
+	m.visitor = nil
+	delete(m.clearedFields, invitation.FieldVisitor)
+}
+
+// SetDueAt sets the "due_at" field.
+func (m *InvitationMutation) SetDueAt(t time.Time) {
+	m.due_at = &t
+}
+
+// DueAt returns the value of the "due_at" field in the mutation.
+func (m *InvitationMutation) DueAt() (r time.Time, exists bool) {
+	v := m.due_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDueAt returns the old "due_at" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldDueAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDueAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDueAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDueAt: %w", err)
+	}
+	return oldValue.DueAt, nil
+}
+
+// ResetDueAt resets all changes to the "due_at" field.
+func (m *InvitationMutation) ResetDueAt() {
+	m.due_at = nil
+}
+
+// SetSentAt sets the "sent_at" field.
+func (m *InvitationMutation) SetSentAt(t time.Time) {
+	m.sent_at = &t
+}
+
+// SentAt returns the value of the "sent_at" field in the mutation.
+func (m *InvitationMutation) SentAt() (r time.Time, exists bool) {
+	v := m.sent_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSentAt returns the old "sent_at" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldSentAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSentAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSentAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSentAt: %w", err)
+	}
+	return oldValue.SentAt, nil
+}
+
+// ClearSentAt clears the value of the "sent_at" field.
+func (m *InvitationMutation) ClearSentAt() {
+	m.sent_at = nil
+	m.clearedFields[invitation.FieldSentAt] = struct{}{}
+}
+
+// SentAtCleared returns if the "sent_at" field was cleared in this mutation.
+func (m *InvitationMutation) SentAtCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldSentAt]
+	return ok
+}
+
+// ResetSentAt resets all changes to the "sent_at" field.
+func (m *InvitationMutation) ResetSentAt() {
+	m.sent_at = nil
+	delete(m.clearedFields, invitation.FieldSentAt)
+}
+
+// SetResponseID sets the "response_id" field.
+func (m *InvitationMutation) SetResponseID(u uuid.UUID) {
+	m.response_id = &u
+}
+
+// ResponseID returns the value of the "response_id" field in the mutation.
+func (m *InvitationMutation) ResponseID() (r uuid.UUID, exists bool) {
+	v := m.response_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldResponseID returns the old "response_id" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldResponseID(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldResponseID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldResponseID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldResponseID: %w", err)
+	}
+	return oldValue.ResponseID, nil
+}
+
+// ClearResponseID clears the value of the "response_id" field.
+func (m *InvitationMutation) ClearResponseID() {
+	m.response_id = nil
+	m.clearedFields[invitation.FieldResponseID] = struct{}{}
+}
+
+// ResponseIDCleared returns if the "response_id" field was cleared in this mutation.
+func (m *InvitationMutation) ResponseIDCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldResponseID]
+	return ok
+}
+
+// ResetResponseID resets all changes to the "response_id" field.
+func (m *InvitationMutation) ResetResponseID() {
+	m.response_id = nil
+	delete(m.clearedFields, invitation.FieldResponseID)
+}
+
+// Where appends a list predicates to the InvitationMutation builder.
+func (m *InvitationMutation) Where(ps ...predicate.Invitation) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the InvitationMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *InvitationMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Invitation, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *InvitationMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *InvitationMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Invitation).
+func (m *InvitationMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *InvitationMutation) Fields() []string {
+	fields := make([]string, 0, 13)
+	if m.tenant_id != nil {
+		fields = append(fields, invitation.FieldTenantID)
+	}
+	if m.campaign_id != nil {
+		fields = append(fields, invitation.FieldCampaignID)
+	}
+	if m.contact_id != nil {
+		fields = append(fields, invitation.FieldContactID)
+	}
+	if m.channel != nil {
+		fields = append(fields, invitation.FieldChannel)
+	}
+	if m.status != nil {
+		fields = append(fields, invitation.FieldStatus)
+	}
+	if m.skipped_because != nil {
+		fields = append(fields, invitation.FieldSkippedBecause)
+	}
+	if m.variant != nil {
+		fields = append(fields, invitation.FieldVariant)
+	}
+	if m.locale != nil {
+		fields = append(fields, invitation.FieldLocale)
+	}
+	if m.traits != nil {
+		fields = append(fields, invitation.FieldTraits)
+	}
+	if m.visitor != nil {
+		fields = append(fields, invitation.FieldVisitor)
+	}
+	if m.due_at != nil {
+		fields = append(fields, invitation.FieldDueAt)
+	}
+	if m.sent_at != nil {
+		fields = append(fields, invitation.FieldSentAt)
+	}
+	if m.response_id != nil {
+		fields = append(fields, invitation.FieldResponseID)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *InvitationMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case invitation.FieldTenantID:
+		return m.TenantID()
+	case invitation.FieldCampaignID:
+		return m.CampaignID()
+	case invitation.FieldContactID:
+		return m.ContactID()
+	case invitation.FieldChannel:
+		return m.Channel()
+	case invitation.FieldStatus:
+		return m.Status()
+	case invitation.FieldSkippedBecause:
+		return m.SkippedBecause()
+	case invitation.FieldVariant:
+		return m.Variant()
+	case invitation.FieldLocale:
+		return m.Locale()
+	case invitation.FieldTraits:
+		return m.Traits()
+	case invitation.FieldVisitor:
+		return m.Visitor()
+	case invitation.FieldDueAt:
+		return m.DueAt()
+	case invitation.FieldSentAt:
+		return m.SentAt()
+	case invitation.FieldResponseID:
+		return m.ResponseID()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *InvitationMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case invitation.FieldTenantID:
+		return m.OldTenantID(ctx)
+	case invitation.FieldCampaignID:
+		return m.OldCampaignID(ctx)
+	case invitation.FieldContactID:
+		return m.OldContactID(ctx)
+	case invitation.FieldChannel:
+		return m.OldChannel(ctx)
+	case invitation.FieldStatus:
+		return m.OldStatus(ctx)
+	case invitation.FieldSkippedBecause:
+		return m.OldSkippedBecause(ctx)
+	case invitation.FieldVariant:
+		return m.OldVariant(ctx)
+	case invitation.FieldLocale:
+		return m.OldLocale(ctx)
+	case invitation.FieldTraits:
+		return m.OldTraits(ctx)
+	case invitation.FieldVisitor:
+		return m.OldVisitor(ctx)
+	case invitation.FieldDueAt:
+		return m.OldDueAt(ctx)
+	case invitation.FieldSentAt:
+		return m.OldSentAt(ctx)
+	case invitation.FieldResponseID:
+		return m.OldResponseID(ctx)
+	}
+	return nil, fmt.Errorf("unknown Invitation field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *InvitationMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case invitation.FieldTenantID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTenantID(v)
+		return nil
+	case invitation.FieldCampaignID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCampaignID(v)
+		return nil
+	case invitation.FieldContactID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetContactID(v)
+		return nil
+	case invitation.FieldChannel:
+		v, ok := value.(invitation.Channel)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetChannel(v)
+		return nil
+	case invitation.FieldStatus:
+		v, ok := value.(invitation.Status)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStatus(v)
+		return nil
+	case invitation.FieldSkippedBecause:
+		v, ok := value.(invitation.SkippedBecause)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSkippedBecause(v)
+		return nil
+	case invitation.FieldVariant:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVariant(v)
+		return nil
+	case invitation.FieldLocale:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLocale(v)
+		return nil
+	case invitation.FieldTraits:
+		v, ok := value.(trait.Values)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTraits(v)
+		return nil
+	case invitation.FieldVisitor:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVisitor(v)
+		return nil
+	case invitation.FieldDueAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDueAt(v)
+		return nil
+	case invitation.FieldSentAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSentAt(v)
+		return nil
+	case invitation.FieldResponseID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetResponseID(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Invitation field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *InvitationMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *InvitationMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *InvitationMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown Invitation numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *InvitationMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(invitation.FieldContactID) {
+		fields = append(fields, invitation.FieldContactID)
+	}
+	if m.FieldCleared(invitation.FieldSkippedBecause) {
+		fields = append(fields, invitation.FieldSkippedBecause)
+	}
+	if m.FieldCleared(invitation.FieldVariant) {
+		fields = append(fields, invitation.FieldVariant)
+	}
+	if m.FieldCleared(invitation.FieldVisitor) {
+		fields = append(fields, invitation.FieldVisitor)
+	}
+	if m.FieldCleared(invitation.FieldSentAt) {
+		fields = append(fields, invitation.FieldSentAt)
+	}
+	if m.FieldCleared(invitation.FieldResponseID) {
+		fields = append(fields, invitation.FieldResponseID)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *InvitationMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *InvitationMutation) ClearField(name string) error {
+	switch name {
+	case invitation.FieldContactID:
+		m.ClearContactID()
+		return nil
+	case invitation.FieldSkippedBecause:
+		m.ClearSkippedBecause()
+		return nil
+	case invitation.FieldVariant:
+		m.ClearVariant()
+		return nil
+	case invitation.FieldVisitor:
+		m.ClearVisitor()
+		return nil
+	case invitation.FieldSentAt:
+		m.ClearSentAt()
+		return nil
+	case invitation.FieldResponseID:
+		m.ClearResponseID()
+		return nil
+	}
+	return fmt.Errorf("unknown Invitation nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *InvitationMutation) ResetField(name string) error {
+	switch name {
+	case invitation.FieldTenantID:
+		m.ResetTenantID()
+		return nil
+	case invitation.FieldCampaignID:
+		m.ResetCampaignID()
+		return nil
+	case invitation.FieldContactID:
+		m.ResetContactID()
+		return nil
+	case invitation.FieldChannel:
+		m.ResetChannel()
+		return nil
+	case invitation.FieldStatus:
+		m.ResetStatus()
+		return nil
+	case invitation.FieldSkippedBecause:
+		m.ResetSkippedBecause()
+		return nil
+	case invitation.FieldVariant:
+		m.ResetVariant()
+		return nil
+	case invitation.FieldLocale:
+		m.ResetLocale()
+		return nil
+	case invitation.FieldTraits:
+		m.ResetTraits()
+		return nil
+	case invitation.FieldVisitor:
+		m.ResetVisitor()
+		return nil
+	case invitation.FieldDueAt:
+		m.ResetDueAt()
+		return nil
+	case invitation.FieldSentAt:
+		m.ResetSentAt()
+		return nil
+	case invitation.FieldResponseID:
+		m.ResetResponseID()
+		return nil
+	}
+	return fmt.Errorf("unknown Invitation field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *InvitationMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *InvitationMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *InvitationMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *InvitationMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *InvitationMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *InvitationMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *InvitationMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown Invitation unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *InvitationMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown Invitation edge %s", name)
 }
 
 // LinkKeyMutation represents an operation that mutates the LinkKey nodes in the graph.
@@ -4767,6 +5941,1257 @@ func (m *LinkKeyMutation) ClearEdge(name string) error {
 // It returns an error if the edge is not defined in the schema.
 func (m *LinkKeyMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown LinkKey edge %s", name)
+}
+
+// ProvisionalAnswerMutation represents an operation that mutates the ProvisionalAnswer nodes in the graph.
+type ProvisionalAnswerMutation struct {
+	config
+	op              Op
+	typ             string
+	id              *uuid.UUID
+	tenant_id       *uuid.UUID
+	campaign_id     *uuid.UUID
+	recipient       *[]byte
+	contact_id      *uuid.UUID
+	invitation_id   *uuid.UUID
+	score           *int
+	addscore        *int
+	opened          *json.RawMessage
+	appendopened    json.RawMessage
+	opens           *int
+	addopens        *int
+	signs           *[]string
+	appendsigns     []string
+	is_suspect      *bool
+	answer          *json.RawMessage
+	appendanswer    json.RawMessage
+	judged_at       *time.Time
+	first_opened_at *time.Time
+	last_opened_at  *time.Time
+	clearedFields   map[string]struct{}
+	done            bool
+	oldValue        func(context.Context) (*ProvisionalAnswer, error)
+	predicates      []predicate.ProvisionalAnswer
+}
+
+var _ ent.Mutation = (*ProvisionalAnswerMutation)(nil)
+
+// provisionalanswerOption allows management of the mutation configuration using functional options.
+type provisionalanswerOption func(*ProvisionalAnswerMutation)
+
+// newProvisionalAnswerMutation creates new mutation for the ProvisionalAnswer entity.
+func newProvisionalAnswerMutation(c config, op Op, opts ...provisionalanswerOption) *ProvisionalAnswerMutation {
+	m := &ProvisionalAnswerMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeProvisionalAnswer,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withProvisionalAnswerID sets the ID field of the mutation.
+func withProvisionalAnswerID(id uuid.UUID) provisionalanswerOption {
+	return func(m *ProvisionalAnswerMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *ProvisionalAnswer
+		)
+		m.oldValue = func(ctx context.Context) (*ProvisionalAnswer, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().ProvisionalAnswer.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withProvisionalAnswer sets the old ProvisionalAnswer of the mutation.
+func withProvisionalAnswer(node *ProvisionalAnswer) provisionalanswerOption {
+	return func(m *ProvisionalAnswerMutation) {
+		m.oldValue = func(context.Context) (*ProvisionalAnswer, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m ProvisionalAnswerMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m ProvisionalAnswerMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of ProvisionalAnswer entities.
+func (m *ProvisionalAnswerMutation) SetID(id uuid.UUID) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *ProvisionalAnswerMutation) ID() (id uuid.UUID, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *ProvisionalAnswerMutation) IDs(ctx context.Context) ([]uuid.UUID, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []uuid.UUID{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().ProvisionalAnswer.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetTenantID sets the "tenant_id" field.
+func (m *ProvisionalAnswerMutation) SetTenantID(u uuid.UUID) {
+	m.tenant_id = &u
+}
+
+// TenantID returns the value of the "tenant_id" field in the mutation.
+func (m *ProvisionalAnswerMutation) TenantID() (r uuid.UUID, exists bool) {
+	v := m.tenant_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTenantID returns the old "tenant_id" field's value of the ProvisionalAnswer entity.
+// If the ProvisionalAnswer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProvisionalAnswerMutation) OldTenantID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTenantID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTenantID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTenantID: %w", err)
+	}
+	return oldValue.TenantID, nil
+}
+
+// ResetTenantID resets all changes to the "tenant_id" field.
+func (m *ProvisionalAnswerMutation) ResetTenantID() {
+	m.tenant_id = nil
+}
+
+// SetCampaignID sets the "campaign_id" field.
+func (m *ProvisionalAnswerMutation) SetCampaignID(u uuid.UUID) {
+	m.campaign_id = &u
+}
+
+// CampaignID returns the value of the "campaign_id" field in the mutation.
+func (m *ProvisionalAnswerMutation) CampaignID() (r uuid.UUID, exists bool) {
+	v := m.campaign_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCampaignID returns the old "campaign_id" field's value of the ProvisionalAnswer entity.
+// If the ProvisionalAnswer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProvisionalAnswerMutation) OldCampaignID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCampaignID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCampaignID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCampaignID: %w", err)
+	}
+	return oldValue.CampaignID, nil
+}
+
+// ResetCampaignID resets all changes to the "campaign_id" field.
+func (m *ProvisionalAnswerMutation) ResetCampaignID() {
+	m.campaign_id = nil
+}
+
+// SetRecipient sets the "recipient" field.
+func (m *ProvisionalAnswerMutation) SetRecipient(b []byte) {
+	m.recipient = &b
+}
+
+// Recipient returns the value of the "recipient" field in the mutation.
+func (m *ProvisionalAnswerMutation) Recipient() (r []byte, exists bool) {
+	v := m.recipient
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRecipient returns the old "recipient" field's value of the ProvisionalAnswer entity.
+// If the ProvisionalAnswer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProvisionalAnswerMutation) OldRecipient(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRecipient is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRecipient requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRecipient: %w", err)
+	}
+	return oldValue.Recipient, nil
+}
+
+// ResetRecipient resets all changes to the "recipient" field.
+func (m *ProvisionalAnswerMutation) ResetRecipient() {
+	m.recipient = nil
+}
+
+// SetContactID sets the "contact_id" field.
+func (m *ProvisionalAnswerMutation) SetContactID(u uuid.UUID) {
+	m.contact_id = &u
+}
+
+// ContactID returns the value of the "contact_id" field in the mutation.
+func (m *ProvisionalAnswerMutation) ContactID() (r uuid.UUID, exists bool) {
+	v := m.contact_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldContactID returns the old "contact_id" field's value of the ProvisionalAnswer entity.
+// If the ProvisionalAnswer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProvisionalAnswerMutation) OldContactID(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldContactID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldContactID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldContactID: %w", err)
+	}
+	return oldValue.ContactID, nil
+}
+
+// ClearContactID clears the value of the "contact_id" field.
+func (m *ProvisionalAnswerMutation) ClearContactID() {
+	m.contact_id = nil
+	m.clearedFields[provisionalanswer.FieldContactID] = struct{}{}
+}
+
+// ContactIDCleared returns if the "contact_id" field was cleared in this mutation.
+func (m *ProvisionalAnswerMutation) ContactIDCleared() bool {
+	_, ok := m.clearedFields[provisionalanswer.FieldContactID]
+	return ok
+}
+
+// ResetContactID resets all changes to the "contact_id" field.
+func (m *ProvisionalAnswerMutation) ResetContactID() {
+	m.contact_id = nil
+	delete(m.clearedFields, provisionalanswer.FieldContactID)
+}
+
+// SetInvitationID sets the "invitation_id" field.
+func (m *ProvisionalAnswerMutation) SetInvitationID(u uuid.UUID) {
+	m.invitation_id = &u
+}
+
+// InvitationID returns the value of the "invitation_id" field in the mutation.
+func (m *ProvisionalAnswerMutation) InvitationID() (r uuid.UUID, exists bool) {
+	v := m.invitation_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldInvitationID returns the old "invitation_id" field's value of the ProvisionalAnswer entity.
+// If the ProvisionalAnswer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProvisionalAnswerMutation) OldInvitationID(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldInvitationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldInvitationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldInvitationID: %w", err)
+	}
+	return oldValue.InvitationID, nil
+}
+
+// ClearInvitationID clears the value of the "invitation_id" field.
+func (m *ProvisionalAnswerMutation) ClearInvitationID() {
+	m.invitation_id = nil
+	m.clearedFields[provisionalanswer.FieldInvitationID] = struct{}{}
+}
+
+// InvitationIDCleared returns if the "invitation_id" field was cleared in this mutation.
+func (m *ProvisionalAnswerMutation) InvitationIDCleared() bool {
+	_, ok := m.clearedFields[provisionalanswer.FieldInvitationID]
+	return ok
+}
+
+// ResetInvitationID resets all changes to the "invitation_id" field.
+func (m *ProvisionalAnswerMutation) ResetInvitationID() {
+	m.invitation_id = nil
+	delete(m.clearedFields, provisionalanswer.FieldInvitationID)
+}
+
+// SetScore sets the "score" field.
+func (m *ProvisionalAnswerMutation) SetScore(i int) {
+	m.score = &i
+	m.addscore = nil
+}
+
+// Score returns the value of the "score" field in the mutation.
+func (m *ProvisionalAnswerMutation) Score() (r int, exists bool) {
+	v := m.score
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldScore returns the old "score" field's value of the ProvisionalAnswer entity.
+// If the ProvisionalAnswer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProvisionalAnswerMutation) OldScore(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldScore is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldScore requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldScore: %w", err)
+	}
+	return oldValue.Score, nil
+}
+
+// AddScore adds i to the "score" field.
+func (m *ProvisionalAnswerMutation) AddScore(i int) {
+	if m.addscore != nil {
+		*m.addscore += i
+	} else {
+		m.addscore = &i
+	}
+}
+
+// AddedScore returns the value that was added to the "score" field in this mutation.
+func (m *ProvisionalAnswerMutation) AddedScore() (r int, exists bool) {
+	v := m.addscore
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearScore clears the value of the "score" field.
+func (m *ProvisionalAnswerMutation) ClearScore() {
+	m.score = nil
+	m.addscore = nil
+	m.clearedFields[provisionalanswer.FieldScore] = struct{}{}
+}
+
+// ScoreCleared returns if the "score" field was cleared in this mutation.
+func (m *ProvisionalAnswerMutation) ScoreCleared() bool {
+	_, ok := m.clearedFields[provisionalanswer.FieldScore]
+	return ok
+}
+
+// ResetScore resets all changes to the "score" field.
+func (m *ProvisionalAnswerMutation) ResetScore() {
+	m.score = nil
+	m.addscore = nil
+	delete(m.clearedFields, provisionalanswer.FieldScore)
+}
+
+// SetOpened sets the "opened" field.
+func (m *ProvisionalAnswerMutation) SetOpened(jm json.RawMessage) {
+	m.opened = &jm
+	m.appendopened = nil
+}
+
+// Opened returns the value of the "opened" field in the mutation.
+func (m *ProvisionalAnswerMutation) Opened() (r json.RawMessage, exists bool) {
+	v := m.opened
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOpened returns the old "opened" field's value of the ProvisionalAnswer entity.
+// If the ProvisionalAnswer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProvisionalAnswerMutation) OldOpened(ctx context.Context) (v json.RawMessage, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOpened is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOpened requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOpened: %w", err)
+	}
+	return oldValue.Opened, nil
+}
+
+// AppendOpened adds jm to the "opened" field.
+func (m *ProvisionalAnswerMutation) AppendOpened(jm json.RawMessage) {
+	m.appendopened = append(m.appendopened, jm...)
+}
+
+// AppendedOpened returns the list of values that were appended to the "opened" field in this mutation.
+func (m *ProvisionalAnswerMutation) AppendedOpened() (json.RawMessage, bool) {
+	if len(m.appendopened) == 0 {
+		return nil, false
+	}
+	return m.appendopened, true
+}
+
+// ResetOpened resets all changes to the "opened" field.
+func (m *ProvisionalAnswerMutation) ResetOpened() {
+	m.opened = nil
+	m.appendopened = nil
+}
+
+// SetOpens sets the "opens" field.
+func (m *ProvisionalAnswerMutation) SetOpens(i int) {
+	m.opens = &i
+	m.addopens = nil
+}
+
+// Opens returns the value of the "opens" field in the mutation.
+func (m *ProvisionalAnswerMutation) Opens() (r int, exists bool) {
+	v := m.opens
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOpens returns the old "opens" field's value of the ProvisionalAnswer entity.
+// If the ProvisionalAnswer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProvisionalAnswerMutation) OldOpens(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOpens is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOpens requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOpens: %w", err)
+	}
+	return oldValue.Opens, nil
+}
+
+// AddOpens adds i to the "opens" field.
+func (m *ProvisionalAnswerMutation) AddOpens(i int) {
+	if m.addopens != nil {
+		*m.addopens += i
+	} else {
+		m.addopens = &i
+	}
+}
+
+// AddedOpens returns the value that was added to the "opens" field in this mutation.
+func (m *ProvisionalAnswerMutation) AddedOpens() (r int, exists bool) {
+	v := m.addopens
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetOpens resets all changes to the "opens" field.
+func (m *ProvisionalAnswerMutation) ResetOpens() {
+	m.opens = nil
+	m.addopens = nil
+}
+
+// SetSigns sets the "signs" field.
+func (m *ProvisionalAnswerMutation) SetSigns(s []string) {
+	m.signs = &s
+	m.appendsigns = nil
+}
+
+// Signs returns the value of the "signs" field in the mutation.
+func (m *ProvisionalAnswerMutation) Signs() (r []string, exists bool) {
+	v := m.signs
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSigns returns the old "signs" field's value of the ProvisionalAnswer entity.
+// If the ProvisionalAnswer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProvisionalAnswerMutation) OldSigns(ctx context.Context) (v []string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSigns is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSigns requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSigns: %w", err)
+	}
+	return oldValue.Signs, nil
+}
+
+// AppendSigns adds s to the "signs" field.
+func (m *ProvisionalAnswerMutation) AppendSigns(s []string) {
+	m.appendsigns = append(m.appendsigns, s...)
+}
+
+// AppendedSigns returns the list of values that were appended to the "signs" field in this mutation.
+func (m *ProvisionalAnswerMutation) AppendedSigns() ([]string, bool) {
+	if len(m.appendsigns) == 0 {
+		return nil, false
+	}
+	return m.appendsigns, true
+}
+
+// ResetSigns resets all changes to the "signs" field.
+func (m *ProvisionalAnswerMutation) ResetSigns() {
+	m.signs = nil
+	m.appendsigns = nil
+}
+
+// SetIsSuspect sets the "is_suspect" field.
+func (m *ProvisionalAnswerMutation) SetIsSuspect(b bool) {
+	m.is_suspect = &b
+}
+
+// IsSuspect returns the value of the "is_suspect" field in the mutation.
+func (m *ProvisionalAnswerMutation) IsSuspect() (r bool, exists bool) {
+	v := m.is_suspect
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldIsSuspect returns the old "is_suspect" field's value of the ProvisionalAnswer entity.
+// If the ProvisionalAnswer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProvisionalAnswerMutation) OldIsSuspect(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldIsSuspect is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldIsSuspect requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldIsSuspect: %w", err)
+	}
+	return oldValue.IsSuspect, nil
+}
+
+// ResetIsSuspect resets all changes to the "is_suspect" field.
+func (m *ProvisionalAnswerMutation) ResetIsSuspect() {
+	m.is_suspect = nil
+}
+
+// SetAnswer sets the "answer" field.
+func (m *ProvisionalAnswerMutation) SetAnswer(jm json.RawMessage) {
+	m.answer = &jm
+	m.appendanswer = nil
+}
+
+// Answer returns the value of the "answer" field in the mutation.
+func (m *ProvisionalAnswerMutation) Answer() (r json.RawMessage, exists bool) {
+	v := m.answer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAnswer returns the old "answer" field's value of the ProvisionalAnswer entity.
+// If the ProvisionalAnswer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProvisionalAnswerMutation) OldAnswer(ctx context.Context) (v json.RawMessage, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAnswer is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAnswer requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAnswer: %w", err)
+	}
+	return oldValue.Answer, nil
+}
+
+// AppendAnswer adds jm to the "answer" field.
+func (m *ProvisionalAnswerMutation) AppendAnswer(jm json.RawMessage) {
+	m.appendanswer = append(m.appendanswer, jm...)
+}
+
+// AppendedAnswer returns the list of values that were appended to the "answer" field in this mutation.
+func (m *ProvisionalAnswerMutation) AppendedAnswer() (json.RawMessage, bool) {
+	if len(m.appendanswer) == 0 {
+		return nil, false
+	}
+	return m.appendanswer, true
+}
+
+// ClearAnswer clears the value of the "answer" field.
+func (m *ProvisionalAnswerMutation) ClearAnswer() {
+	m.answer = nil
+	m.appendanswer = nil
+	m.clearedFields[provisionalanswer.FieldAnswer] = struct{}{}
+}
+
+// AnswerCleared returns if the "answer" field was cleared in this mutation.
+func (m *ProvisionalAnswerMutation) AnswerCleared() bool {
+	_, ok := m.clearedFields[provisionalanswer.FieldAnswer]
+	return ok
+}
+
+// ResetAnswer resets all changes to the "answer" field.
+func (m *ProvisionalAnswerMutation) ResetAnswer() {
+	m.answer = nil
+	m.appendanswer = nil
+	delete(m.clearedFields, provisionalanswer.FieldAnswer)
+}
+
+// SetJudgedAt sets the "judged_at" field.
+func (m *ProvisionalAnswerMutation) SetJudgedAt(t time.Time) {
+	m.judged_at = &t
+}
+
+// JudgedAt returns the value of the "judged_at" field in the mutation.
+func (m *ProvisionalAnswerMutation) JudgedAt() (r time.Time, exists bool) {
+	v := m.judged_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldJudgedAt returns the old "judged_at" field's value of the ProvisionalAnswer entity.
+// If the ProvisionalAnswer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProvisionalAnswerMutation) OldJudgedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldJudgedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldJudgedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldJudgedAt: %w", err)
+	}
+	return oldValue.JudgedAt, nil
+}
+
+// ClearJudgedAt clears the value of the "judged_at" field.
+func (m *ProvisionalAnswerMutation) ClearJudgedAt() {
+	m.judged_at = nil
+	m.clearedFields[provisionalanswer.FieldJudgedAt] = struct{}{}
+}
+
+// JudgedAtCleared returns if the "judged_at" field was cleared in this mutation.
+func (m *ProvisionalAnswerMutation) JudgedAtCleared() bool {
+	_, ok := m.clearedFields[provisionalanswer.FieldJudgedAt]
+	return ok
+}
+
+// ResetJudgedAt resets all changes to the "judged_at" field.
+func (m *ProvisionalAnswerMutation) ResetJudgedAt() {
+	m.judged_at = nil
+	delete(m.clearedFields, provisionalanswer.FieldJudgedAt)
+}
+
+// SetFirstOpenedAt sets the "first_opened_at" field.
+func (m *ProvisionalAnswerMutation) SetFirstOpenedAt(t time.Time) {
+	m.first_opened_at = &t
+}
+
+// FirstOpenedAt returns the value of the "first_opened_at" field in the mutation.
+func (m *ProvisionalAnswerMutation) FirstOpenedAt() (r time.Time, exists bool) {
+	v := m.first_opened_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFirstOpenedAt returns the old "first_opened_at" field's value of the ProvisionalAnswer entity.
+// If the ProvisionalAnswer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProvisionalAnswerMutation) OldFirstOpenedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFirstOpenedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFirstOpenedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFirstOpenedAt: %w", err)
+	}
+	return oldValue.FirstOpenedAt, nil
+}
+
+// ResetFirstOpenedAt resets all changes to the "first_opened_at" field.
+func (m *ProvisionalAnswerMutation) ResetFirstOpenedAt() {
+	m.first_opened_at = nil
+}
+
+// SetLastOpenedAt sets the "last_opened_at" field.
+func (m *ProvisionalAnswerMutation) SetLastOpenedAt(t time.Time) {
+	m.last_opened_at = &t
+}
+
+// LastOpenedAt returns the value of the "last_opened_at" field in the mutation.
+func (m *ProvisionalAnswerMutation) LastOpenedAt() (r time.Time, exists bool) {
+	v := m.last_opened_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLastOpenedAt returns the old "last_opened_at" field's value of the ProvisionalAnswer entity.
+// If the ProvisionalAnswer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProvisionalAnswerMutation) OldLastOpenedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLastOpenedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLastOpenedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLastOpenedAt: %w", err)
+	}
+	return oldValue.LastOpenedAt, nil
+}
+
+// ResetLastOpenedAt resets all changes to the "last_opened_at" field.
+func (m *ProvisionalAnswerMutation) ResetLastOpenedAt() {
+	m.last_opened_at = nil
+}
+
+// Where appends a list predicates to the ProvisionalAnswerMutation builder.
+func (m *ProvisionalAnswerMutation) Where(ps ...predicate.ProvisionalAnswer) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the ProvisionalAnswerMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *ProvisionalAnswerMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.ProvisionalAnswer, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *ProvisionalAnswerMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *ProvisionalAnswerMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (ProvisionalAnswer).
+func (m *ProvisionalAnswerMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *ProvisionalAnswerMutation) Fields() []string {
+	fields := make([]string, 0, 14)
+	if m.tenant_id != nil {
+		fields = append(fields, provisionalanswer.FieldTenantID)
+	}
+	if m.campaign_id != nil {
+		fields = append(fields, provisionalanswer.FieldCampaignID)
+	}
+	if m.recipient != nil {
+		fields = append(fields, provisionalanswer.FieldRecipient)
+	}
+	if m.contact_id != nil {
+		fields = append(fields, provisionalanswer.FieldContactID)
+	}
+	if m.invitation_id != nil {
+		fields = append(fields, provisionalanswer.FieldInvitationID)
+	}
+	if m.score != nil {
+		fields = append(fields, provisionalanswer.FieldScore)
+	}
+	if m.opened != nil {
+		fields = append(fields, provisionalanswer.FieldOpened)
+	}
+	if m.opens != nil {
+		fields = append(fields, provisionalanswer.FieldOpens)
+	}
+	if m.signs != nil {
+		fields = append(fields, provisionalanswer.FieldSigns)
+	}
+	if m.is_suspect != nil {
+		fields = append(fields, provisionalanswer.FieldIsSuspect)
+	}
+	if m.answer != nil {
+		fields = append(fields, provisionalanswer.FieldAnswer)
+	}
+	if m.judged_at != nil {
+		fields = append(fields, provisionalanswer.FieldJudgedAt)
+	}
+	if m.first_opened_at != nil {
+		fields = append(fields, provisionalanswer.FieldFirstOpenedAt)
+	}
+	if m.last_opened_at != nil {
+		fields = append(fields, provisionalanswer.FieldLastOpenedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *ProvisionalAnswerMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case provisionalanswer.FieldTenantID:
+		return m.TenantID()
+	case provisionalanswer.FieldCampaignID:
+		return m.CampaignID()
+	case provisionalanswer.FieldRecipient:
+		return m.Recipient()
+	case provisionalanswer.FieldContactID:
+		return m.ContactID()
+	case provisionalanswer.FieldInvitationID:
+		return m.InvitationID()
+	case provisionalanswer.FieldScore:
+		return m.Score()
+	case provisionalanswer.FieldOpened:
+		return m.Opened()
+	case provisionalanswer.FieldOpens:
+		return m.Opens()
+	case provisionalanswer.FieldSigns:
+		return m.Signs()
+	case provisionalanswer.FieldIsSuspect:
+		return m.IsSuspect()
+	case provisionalanswer.FieldAnswer:
+		return m.Answer()
+	case provisionalanswer.FieldJudgedAt:
+		return m.JudgedAt()
+	case provisionalanswer.FieldFirstOpenedAt:
+		return m.FirstOpenedAt()
+	case provisionalanswer.FieldLastOpenedAt:
+		return m.LastOpenedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *ProvisionalAnswerMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case provisionalanswer.FieldTenantID:
+		return m.OldTenantID(ctx)
+	case provisionalanswer.FieldCampaignID:
+		return m.OldCampaignID(ctx)
+	case provisionalanswer.FieldRecipient:
+		return m.OldRecipient(ctx)
+	case provisionalanswer.FieldContactID:
+		return m.OldContactID(ctx)
+	case provisionalanswer.FieldInvitationID:
+		return m.OldInvitationID(ctx)
+	case provisionalanswer.FieldScore:
+		return m.OldScore(ctx)
+	case provisionalanswer.FieldOpened:
+		return m.OldOpened(ctx)
+	case provisionalanswer.FieldOpens:
+		return m.OldOpens(ctx)
+	case provisionalanswer.FieldSigns:
+		return m.OldSigns(ctx)
+	case provisionalanswer.FieldIsSuspect:
+		return m.OldIsSuspect(ctx)
+	case provisionalanswer.FieldAnswer:
+		return m.OldAnswer(ctx)
+	case provisionalanswer.FieldJudgedAt:
+		return m.OldJudgedAt(ctx)
+	case provisionalanswer.FieldFirstOpenedAt:
+		return m.OldFirstOpenedAt(ctx)
+	case provisionalanswer.FieldLastOpenedAt:
+		return m.OldLastOpenedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown ProvisionalAnswer field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ProvisionalAnswerMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case provisionalanswer.FieldTenantID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTenantID(v)
+		return nil
+	case provisionalanswer.FieldCampaignID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCampaignID(v)
+		return nil
+	case provisionalanswer.FieldRecipient:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRecipient(v)
+		return nil
+	case provisionalanswer.FieldContactID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetContactID(v)
+		return nil
+	case provisionalanswer.FieldInvitationID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetInvitationID(v)
+		return nil
+	case provisionalanswer.FieldScore:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetScore(v)
+		return nil
+	case provisionalanswer.FieldOpened:
+		v, ok := value.(json.RawMessage)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOpened(v)
+		return nil
+	case provisionalanswer.FieldOpens:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOpens(v)
+		return nil
+	case provisionalanswer.FieldSigns:
+		v, ok := value.([]string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSigns(v)
+		return nil
+	case provisionalanswer.FieldIsSuspect:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetIsSuspect(v)
+		return nil
+	case provisionalanswer.FieldAnswer:
+		v, ok := value.(json.RawMessage)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAnswer(v)
+		return nil
+	case provisionalanswer.FieldJudgedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetJudgedAt(v)
+		return nil
+	case provisionalanswer.FieldFirstOpenedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFirstOpenedAt(v)
+		return nil
+	case provisionalanswer.FieldLastOpenedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLastOpenedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown ProvisionalAnswer field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *ProvisionalAnswerMutation) AddedFields() []string {
+	var fields []string
+	if m.addscore != nil {
+		fields = append(fields, provisionalanswer.FieldScore)
+	}
+	if m.addopens != nil {
+		fields = append(fields, provisionalanswer.FieldOpens)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *ProvisionalAnswerMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case provisionalanswer.FieldScore:
+		return m.AddedScore()
+	case provisionalanswer.FieldOpens:
+		return m.AddedOpens()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ProvisionalAnswerMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case provisionalanswer.FieldScore:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddScore(v)
+		return nil
+	case provisionalanswer.FieldOpens:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddOpens(v)
+		return nil
+	}
+	return fmt.Errorf("unknown ProvisionalAnswer numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *ProvisionalAnswerMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(provisionalanswer.FieldContactID) {
+		fields = append(fields, provisionalanswer.FieldContactID)
+	}
+	if m.FieldCleared(provisionalanswer.FieldInvitationID) {
+		fields = append(fields, provisionalanswer.FieldInvitationID)
+	}
+	if m.FieldCleared(provisionalanswer.FieldScore) {
+		fields = append(fields, provisionalanswer.FieldScore)
+	}
+	if m.FieldCleared(provisionalanswer.FieldAnswer) {
+		fields = append(fields, provisionalanswer.FieldAnswer)
+	}
+	if m.FieldCleared(provisionalanswer.FieldJudgedAt) {
+		fields = append(fields, provisionalanswer.FieldJudgedAt)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *ProvisionalAnswerMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *ProvisionalAnswerMutation) ClearField(name string) error {
+	switch name {
+	case provisionalanswer.FieldContactID:
+		m.ClearContactID()
+		return nil
+	case provisionalanswer.FieldInvitationID:
+		m.ClearInvitationID()
+		return nil
+	case provisionalanswer.FieldScore:
+		m.ClearScore()
+		return nil
+	case provisionalanswer.FieldAnswer:
+		m.ClearAnswer()
+		return nil
+	case provisionalanswer.FieldJudgedAt:
+		m.ClearJudgedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown ProvisionalAnswer nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *ProvisionalAnswerMutation) ResetField(name string) error {
+	switch name {
+	case provisionalanswer.FieldTenantID:
+		m.ResetTenantID()
+		return nil
+	case provisionalanswer.FieldCampaignID:
+		m.ResetCampaignID()
+		return nil
+	case provisionalanswer.FieldRecipient:
+		m.ResetRecipient()
+		return nil
+	case provisionalanswer.FieldContactID:
+		m.ResetContactID()
+		return nil
+	case provisionalanswer.FieldInvitationID:
+		m.ResetInvitationID()
+		return nil
+	case provisionalanswer.FieldScore:
+		m.ResetScore()
+		return nil
+	case provisionalanswer.FieldOpened:
+		m.ResetOpened()
+		return nil
+	case provisionalanswer.FieldOpens:
+		m.ResetOpens()
+		return nil
+	case provisionalanswer.FieldSigns:
+		m.ResetSigns()
+		return nil
+	case provisionalanswer.FieldIsSuspect:
+		m.ResetIsSuspect()
+		return nil
+	case provisionalanswer.FieldAnswer:
+		m.ResetAnswer()
+		return nil
+	case provisionalanswer.FieldJudgedAt:
+		m.ResetJudgedAt()
+		return nil
+	case provisionalanswer.FieldFirstOpenedAt:
+		m.ResetFirstOpenedAt()
+		return nil
+	case provisionalanswer.FieldLastOpenedAt:
+		m.ResetLastOpenedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown ProvisionalAnswer field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *ProvisionalAnswerMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *ProvisionalAnswerMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *ProvisionalAnswerMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *ProvisionalAnswerMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *ProvisionalAnswerMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *ProvisionalAnswerMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *ProvisionalAnswerMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown ProvisionalAnswer unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *ProvisionalAnswerMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown ProvisionalAnswer edge %s", name)
 }
 
 // ResponseMutation represents an operation that mutates the Response nodes in the graph.
@@ -6868,6 +9293,8 @@ type SurveyMutation struct {
 	appendnext_steps json.RawMessage
 	variants         *json.RawMessage
 	appendvariants   json.RawMessage
+	widget           *json.RawMessage
+	appendwidget     json.RawMessage
 	updated_at       *time.Time
 	clearedFields    map[string]struct{}
 	done             bool
@@ -7281,6 +9708,71 @@ func (m *SurveyMutation) ResetVariants() {
 	m.appendvariants = nil
 }
 
+// SetWidget sets the "widget" field.
+func (m *SurveyMutation) SetWidget(jm json.RawMessage) {
+	m.widget = &jm
+	m.appendwidget = nil
+}
+
+// Widget returns the value of the "widget" field in the mutation.
+func (m *SurveyMutation) Widget() (r json.RawMessage, exists bool) {
+	v := m.widget
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldWidget returns the old "widget" field's value of the Survey entity.
+// If the Survey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SurveyMutation) OldWidget(ctx context.Context) (v json.RawMessage, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldWidget is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldWidget requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldWidget: %w", err)
+	}
+	return oldValue.Widget, nil
+}
+
+// AppendWidget adds jm to the "widget" field.
+func (m *SurveyMutation) AppendWidget(jm json.RawMessage) {
+	m.appendwidget = append(m.appendwidget, jm...)
+}
+
+// AppendedWidget returns the list of values that were appended to the "widget" field in this mutation.
+func (m *SurveyMutation) AppendedWidget() (json.RawMessage, bool) {
+	if len(m.appendwidget) == 0 {
+		return nil, false
+	}
+	return m.appendwidget, true
+}
+
+// ClearWidget clears the value of the "widget" field.
+func (m *SurveyMutation) ClearWidget() {
+	m.widget = nil
+	m.appendwidget = nil
+	m.clearedFields[survey.FieldWidget] = struct{}{}
+}
+
+// WidgetCleared returns if the "widget" field was cleared in this mutation.
+func (m *SurveyMutation) WidgetCleared() bool {
+	_, ok := m.clearedFields[survey.FieldWidget]
+	return ok
+}
+
+// ResetWidget resets all changes to the "widget" field.
+func (m *SurveyMutation) ResetWidget() {
+	m.widget = nil
+	m.appendwidget = nil
+	delete(m.clearedFields, survey.FieldWidget)
+}
+
 // SetUpdatedAt sets the "updated_at" field.
 func (m *SurveyMutation) SetUpdatedAt(t time.Time) {
 	m.updated_at = &t
@@ -7351,7 +9843,7 @@ func (m *SurveyMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *SurveyMutation) Fields() []string {
-	fields := make([]string, 0, 8)
+	fields := make([]string, 0, 9)
 	if m.tenant_id != nil {
 		fields = append(fields, survey.FieldTenantID)
 	}
@@ -7372,6 +9864,9 @@ func (m *SurveyMutation) Fields() []string {
 	}
 	if m.variants != nil {
 		fields = append(fields, survey.FieldVariants)
+	}
+	if m.widget != nil {
+		fields = append(fields, survey.FieldWidget)
 	}
 	if m.updated_at != nil {
 		fields = append(fields, survey.FieldUpdatedAt)
@@ -7398,6 +9893,8 @@ func (m *SurveyMutation) Field(name string) (ent.Value, bool) {
 		return m.NextSteps()
 	case survey.FieldVariants:
 		return m.Variants()
+	case survey.FieldWidget:
+		return m.Widget()
 	case survey.FieldUpdatedAt:
 		return m.UpdatedAt()
 	}
@@ -7423,6 +9920,8 @@ func (m *SurveyMutation) OldField(ctx context.Context, name string) (ent.Value, 
 		return m.OldNextSteps(ctx)
 	case survey.FieldVariants:
 		return m.OldVariants(ctx)
+	case survey.FieldWidget:
+		return m.OldWidget(ctx)
 	case survey.FieldUpdatedAt:
 		return m.OldUpdatedAt(ctx)
 	}
@@ -7483,6 +9982,13 @@ func (m *SurveyMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetVariants(v)
 		return nil
+	case survey.FieldWidget:
+		v, ok := value.(json.RawMessage)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetWidget(v)
+		return nil
 	case survey.FieldUpdatedAt:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -7534,7 +10040,11 @@ func (m *SurveyMutation) AddField(name string, value ent.Value) error {
 // ClearedFields returns all nullable fields that were cleared during this
 // mutation.
 func (m *SurveyMutation) ClearedFields() []string {
-	return nil
+	var fields []string
+	if m.FieldCleared(survey.FieldWidget) {
+		fields = append(fields, survey.FieldWidget)
+	}
+	return fields
 }
 
 // FieldCleared returns a boolean indicating if a field with the given name was
@@ -7547,6 +10057,11 @@ func (m *SurveyMutation) FieldCleared(name string) bool {
 // ClearField clears the value of the field with the given name. It returns an
 // error if the field is not defined in the schema.
 func (m *SurveyMutation) ClearField(name string) error {
+	switch name {
+	case survey.FieldWidget:
+		m.ClearWidget()
+		return nil
+	}
 	return fmt.Errorf("unknown Survey nullable field %s", name)
 }
 
@@ -7574,6 +10089,9 @@ func (m *SurveyMutation) ResetField(name string) error {
 		return nil
 	case survey.FieldVariants:
 		m.ResetVariants()
+		return nil
+	case survey.FieldWidget:
+		m.ResetWidget()
 		return nil
 	case survey.FieldUpdatedAt:
 		m.ResetUpdatedAt()

@@ -28,6 +28,18 @@ func (*Contact) IsNode() {}
 // NodeID is the id that the API shows.
 func (n *Contact) NodeID() string { return id.Contact.Format(n.ID) }
 
+// IsNode marks Invitation as a Node of the API.
+func (*Invitation) IsNode() {}
+
+// NodeID is the id that the API shows.
+func (n *Invitation) NodeID() string { return id.Invitation.Format(n.ID) }
+
+// IsNode marks ProvisionalAnswer as a Node of the API.
+func (*ProvisionalAnswer) IsNode() {}
+
+// NodeID is the id that the API shows.
+func (n *ProvisionalAnswer) NodeID() string { return id.ProvisionalAnswer.Format(n.ID) }
+
 // IsNode marks Response as a Node of the API.
 func (*Response) IsNode() {}
 
@@ -70,6 +82,12 @@ func (c *Client) Nodes(ctx context.Context, kind id.Kind, where func(*sql.Select
 	case id.Contact:
 		rows, err := c.Contact.Query().Where(where).All(ctx)
 		return asNodes(rows), err
+	case id.Invitation:
+		rows, err := c.Invitation.Query().Where(where).All(ctx)
+		return asNodes(rows), err
+	case id.ProvisionalAnswer:
+		rows, err := c.ProvisionalAnswer.Query().Where(where).All(ctx)
+		return asNodes(rows), err
 	case id.Response:
 		rows, err := c.Response.Query().Where(where).All(ctx)
 		return asNodes(rows), err
@@ -95,6 +113,10 @@ func KindOf(table string) id.Kind {
 		return id.Campaign
 	case "contacts":
 		return id.Contact
+	case "invitations":
+		return id.Invitation
+	case "provisional_answers":
+		return id.ProvisionalAnswer
 	case "responses":
 		return id.Response
 	case "segments":

@@ -33,6 +33,8 @@ type Survey struct {
 	NextSteps json.RawMessage `json:"next_steps,omitempty"`
 	// Variants holds the value of the "variants" field.
 	Variants json.RawMessage `json:"variants,omitempty"`
+	// Null for one that was never changed.
+	Widget json.RawMessage `json:"widget,omitempty"`
 	// UpdatedAt holds the value of the "updated_at" field.
 	UpdatedAt    time.Time `json:"updated_at,omitempty"`
 	selectValues sql.SelectValues
@@ -43,7 +45,7 @@ func (*Survey) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case survey.FieldNextSteps, survey.FieldVariants:
+		case survey.FieldNextSteps, survey.FieldVariants, survey.FieldWidget:
 			values[i] = new([]byte)
 		case survey.FieldLinkDays:
 			values[i] = new(sql.NullInt64)
@@ -120,6 +122,14 @@ func (_m *Survey) assignValues(columns []string, values []any) error {
 					return fmt.Errorf("unmarshal field variants: %w", err)
 				}
 			}
+		case survey.FieldWidget:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field widget", values[i])
+			} else if value != nil && len(*value) > 0 {
+				if err := json.Unmarshal(*value, &_m.Widget); err != nil {
+					return fmt.Errorf("unmarshal field widget: %w", err)
+				}
+			}
 		case survey.FieldUpdatedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
 				return fmt.Errorf("unexpected type %T for field updated_at", values[i])
@@ -182,6 +192,9 @@ func (_m *Survey) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("variants=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Variants))
+	builder.WriteString(", ")
+	builder.WriteString("widget=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Widget))
 	builder.WriteString(", ")
 	builder.WriteString("updated_at=")
 	builder.WriteString(_m.UpdatedAt.Format(time.ANSIC))

@@ -64,6 +64,12 @@ func (_c *SurveyCreate) SetVariants(v json.RawMessage) *SurveyCreate {
 	return _c
 }
 
+// SetWidget sets the "widget" field.
+func (_c *SurveyCreate) SetWidget(v json.RawMessage) *SurveyCreate {
+	_c.mutation.SetWidget(v)
+	return _c
+}
+
 // SetUpdatedAt sets the "updated_at" field.
 func (_c *SurveyCreate) SetUpdatedAt(v time.Time) *SurveyCreate {
 	_c.mutation.SetUpdatedAt(v)
@@ -239,6 +245,10 @@ func (_c *SurveyCreate) createSpec() (*Survey, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Variants(); ok {
 		_spec.SetField(survey.FieldVariants, field.TypeJSON, value)
 		_node.Variants = value
+	}
+	if value, ok := _c.mutation.Widget(); ok {
+		_spec.SetField(survey.FieldWidget, field.TypeJSON, value)
+		_node.Widget = value
 	}
 	if value, ok := _c.mutation.UpdatedAt(); ok {
 		_spec.SetField(survey.FieldUpdatedAt, field.TypeTime, value)

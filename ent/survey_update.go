@@ -104,6 +104,24 @@ func (_u *SurveyUpdate) AppendVariants(v json.RawMessage) *SurveyUpdate {
 	return _u
 }
 
+// SetWidget sets the "widget" field.
+func (_u *SurveyUpdate) SetWidget(v json.RawMessage) *SurveyUpdate {
+	_u.mutation.SetWidget(v)
+	return _u
+}
+
+// AppendWidget appends value to the "widget" field.
+func (_u *SurveyUpdate) AppendWidget(v json.RawMessage) *SurveyUpdate {
+	_u.mutation.AppendWidget(v)
+	return _u
+}
+
+// ClearWidget clears the value of the "widget" field.
+func (_u *SurveyUpdate) ClearWidget() *SurveyUpdate {
+	_u.mutation.ClearWidget()
+	return _u
+}
+
 // SetUpdatedAt sets the "updated_at" field.
 func (_u *SurveyUpdate) SetUpdatedAt(v time.Time) *SurveyUpdate {
 	_u.mutation.SetUpdatedAt(v)
@@ -213,6 +231,17 @@ func (_u *SurveyUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 			sqljson.Append(u, survey.FieldVariants, value)
 		})
 	}
+	if value, ok := _u.mutation.Widget(); ok {
+		_spec.SetField(survey.FieldWidget, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedWidget(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, survey.FieldWidget, value)
+		})
+	}
+	if _u.mutation.WidgetCleared() {
+		_spec.ClearField(survey.FieldWidget, field.TypeJSON)
+	}
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(survey.FieldUpdatedAt, field.TypeTime, value)
 	}
@@ -308,6 +337,24 @@ func (_u *SurveyUpdateOne) SetVariants(v json.RawMessage) *SurveyUpdateOne {
 // AppendVariants appends value to the "variants" field.
 func (_u *SurveyUpdateOne) AppendVariants(v json.RawMessage) *SurveyUpdateOne {
 	_u.mutation.AppendVariants(v)
+	return _u
+}
+
+// SetWidget sets the "widget" field.
+func (_u *SurveyUpdateOne) SetWidget(v json.RawMessage) *SurveyUpdateOne {
+	_u.mutation.SetWidget(v)
+	return _u
+}
+
+// AppendWidget appends value to the "widget" field.
+func (_u *SurveyUpdateOne) AppendWidget(v json.RawMessage) *SurveyUpdateOne {
+	_u.mutation.AppendWidget(v)
+	return _u
+}
+
+// ClearWidget clears the value of the "widget" field.
+func (_u *SurveyUpdateOne) ClearWidget() *SurveyUpdateOne {
+	_u.mutation.ClearWidget()
 	return _u
 }
 
@@ -449,6 +496,17 @@ func (_u *SurveyUpdateOne) sqlSave(ctx context.Context) (_node *Survey, err erro
 		_spec.AddModifier(func(u *sql.UpdateBuilder) {
 			sqljson.Append(u, survey.FieldVariants, value)
 		})
+	}
+	if value, ok := _u.mutation.Widget(); ok {
+		_spec.SetField(survey.FieldWidget, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedWidget(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, survey.FieldWidget, value)
+		})
+	}
+	if _u.mutation.WidgetCleared() {
+		_spec.ClearField(survey.FieldWidget, field.TypeJSON)
 	}
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(survey.FieldUpdatedAt, field.TypeTime, value)

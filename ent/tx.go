@@ -22,8 +22,12 @@ type Tx struct {
 	Campaign *CampaignClient
 	// Contact is the client for interacting with the Contact builders.
 	Contact *ContactClient
+	// Invitation is the client for interacting with the Invitation builders.
+	Invitation *InvitationClient
 	// LinkKey is the client for interacting with the LinkKey builders.
 	LinkKey *LinkKeyClient
+	// ProvisionalAnswer is the client for interacting with the ProvisionalAnswer builders.
+	ProvisionalAnswer *ProvisionalAnswerClient
 	// Response is the client for interacting with the Response builders.
 	Response *ResponseClient
 	// Segment is the client for interacting with the Segment builders.
@@ -174,7 +178,9 @@ func (tx *Tx) init() {
 	tx.BrandImage = NewBrandImageClient(tx.config)
 	tx.Campaign = NewCampaignClient(tx.config)
 	tx.Contact = NewContactClient(tx.config)
+	tx.Invitation = NewInvitationClient(tx.config)
 	tx.LinkKey = NewLinkKeyClient(tx.config)
+	tx.ProvisionalAnswer = NewProvisionalAnswerClient(tx.config)
 	tx.Response = NewResponseClient(tx.config)
 	tx.Segment = NewSegmentClient(tx.config)
 	tx.SigningKey = NewSigningKeyClient(tx.config)

@@ -11,6 +11,8 @@ import (
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/ent/campaign"
 	"github.com/zeroten/zeroten/ent/contact"
+	"github.com/zeroten/zeroten/ent/invitation"
+	"github.com/zeroten/zeroten/ent/response"
 	people "github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/insight"
@@ -78,6 +80,9 @@ func (l *loader[T]) load(ctx context.Context, id uuid.UUID) (*T, error) {
 type loaders struct {
 	campaigns *loader[ent.Campaign]
 	contacts  *loader[ent.Contact]
+	responses *loader[ent.Response]
+	// invitations are those that responses answer, by the response.
+	invitations *loader[ent.Invitation]
 	// surveys and wordings are those of campaigns, by the campaign.
 	surveys  *loader[survey.Survey]
 	wordings *loader[[]*survey.Wording]
@@ -249,6 +254,22 @@ func withLoaders(ctx context.Context, db *store.DB) context.Context {
 				return nil, fmt.Errorf("loading contacts: %w", err)
 			}
 			return byID(rows, func(c *ent.Contact) uuid.UUID { return c.ID }), nil
+		}),
+		responses: newLoader(func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*ent.Response, error) {
+			rows, err := db.Ent.Response.Query().Where(response.And(among(ids))).All(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("loading responses: %w", err)
+			}
+			return byID(rows, func(r *ent.Response) uuid.UUID { return r.ID }), nil
+		}),
+		invitations: newLoader(func(ctx context.Context, responses []uuid.UUID) (map[uuid.UUID]*ent.Invitation, error) {
+			rows, err := db.Ent.Invitation.Query().Where(func(s *sql.Selector) {
+				s.Where(store.FieldIn(s, invitation.FieldResponseID, responses))
+			}).All(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("loading invitations: %w", err)
+			}
+			return byID(rows, func(i *ent.Invitation) uuid.UUID { return *i.ResponseID }), nil
 		}),
 		surveys: newLoader(func(ctx context.Context, campaigns []uuid.UUID) (map[uuid.UUID]*survey.Survey, error) {
 			return survey.Of(ctx, db, campaigns)

@@ -12,8 +12,11 @@ import (
 
 	"github.com/zeroten/zeroten/internal/app"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/contact"
+	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/storetest"
+	"github.com/zeroten/zeroten/internal/trait"
 )
 
 // narrowing is what a token is narrowed to, and the filter that gives a caller who is not the same.
@@ -176,7 +179,7 @@ func (p part) has(name, id string) bool {
 		return slices.Contains(p.responses, id)
 	case "cont":
 		return p.of[id] != nil
-	case "key":
+	case "key", "inv", "prov":
 		return false
 	}
 	for _, of := range p.about[id] {
@@ -376,6 +379,7 @@ func (h *house) noCounts(t *testing.T, token string) {
 	t.Helper()
 	for text, want := range map[string]string{
 		`{ viewer { scopes tenant { name timeZone allowedOrigins rebuild { total } } } }`: `{"data":{"viewer":{"scopes":["READ"],"tenant":{"name":"Us","timeZone":"Europe/Amsterdam","allowedOrigins":[],"rebuild":null}}}`,
+		`{ campaigns(first: 1) { nodes { link(traits: {}) { url } } } }`:                  `{"data":{"campaigns":{"nodes":[{"link":{"url":"http`,
 		`{ traits { rebuild { total } } }`:                                                `{"data":{"traits":[` + strings.TrimSuffix(strings.Repeat(`{"rebuild":null},`, 6), ",") + `]}`,
 	} {
 		if got := h.ask(t, token, text, nil).text; !strings.HasPrefix(got, want) {
@@ -385,6 +389,9 @@ func (h *house) noCounts(t *testing.T, token string) {
 	for _, text := range []string{
 		`{ traits { values { contacts } } }`,
 		`{ apiKeys { totalCount } }`,
+		`{ campaigns { nodes { provisional { totalCount } } } }`,
+		`{ campaigns { nodes { link(traits: { persona: "gamer" }) { url } } } }`,
+		`{ campaigns { nodes { link(locale: "nl", traits: { persona: null }) { qrCode } } } }`,
 		`mutation { createAccessToken(input: { scopes: [READ] }) { token } }`,
 		`mutation { upsertContacts(input: { contacts: [{ externalId: "new" }] }) { contacts { id } } }`,
 	} {
@@ -449,6 +456,87 @@ func TestNarrowedReadersRecordNothing(t *testing.T) {
 		after := h.contents(us.ctx, t)
 		if keys := "signing_keys"; strings.Count(before, "\n") != strings.Count(after, "\n")-strings.Count(after, keys+" ") {
 			t.Errorf("there was\n%s\nand is\n%s", before, after)
+		}
+	})
+}
+
+// Anybody can answer a pasted snippet in anybody's name. That must not show them to who is narrowed.
+func TestUnverifiedShowsNobody(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		us := h.fill(t, h.found(t, "Us"))
+		record := func(r feedback.Recording) string {
+			t.Helper()
+			out, err := h.Log.Record(us.ctx, []feedback.Recording{r})
+			if err != nil || out[0].Errors != nil {
+				t.Fatal(err, out)
+			}
+			return out[0].Value.NodeID()
+		}
+		known := func(name string) contact.Input {
+			return contact.Input{
+				ExternalID: &name, Email: new(name + "@example.com"), Name: new("Name of " + name), Phone: new("+47 1"),
+				Traits: trait.Values{"persona": "gamer", "plan": "Plus", "router": "secret"},
+			}
+		}
+		boss, member, both := known("boss"), known("member"), known("both")
+		record(feedback.Recording{Campaign: us.ids["camp:Relationship"], Score: 5, Channel: "API", Contact: &boss, Traits: trait.Values{"persona": "boss"}})
+		if _, err := h.Log.Upsert(us.ctx, []contact.Input{member}); err != nil {
+			t.Fatal(err)
+		}
+		own := record(feedback.Recording{Campaign: us.ids["camp:Support"], Score: 5, Channel: "API", Contact: &both})
+		forged := map[string]string{}
+		for _, name := range []string{"boss", "member", "both"} {
+			forged[name] = record(feedback.Recording{
+				Campaign: us.ids["camp:Support"], Score: 9, Channel: "EMAIL", Contact: &contact.Input{ExternalID: &name}, Unverified: true, Variant: new("forged"),
+			})
+		}
+		whole := us.secrets[auth.Admin]
+		for _, narrowing := range []string{`campaigns: ["<camp:Support>"]`, `segment: "<seg:Gamers>"`, `campaigns: ["<camp:Support>"], segment: "<seg:Gamers>"`} {
+			token := h.token(t, whole, us.own(narrowing))
+			for _, name := range []string{"boss", "member"} {
+				if name == "boss" && !strings.Contains(narrowing, "campaigns") {
+					continue // who is in the segment, and answered
+				}
+				a := h.ask(t, whole, `{ contact(externalId: "`+name+`") { id responses { nodes { id identity contact { name } traits } } } }`, nil)
+				var all struct{ Contact struct{ ID string } }
+				if err := json.Unmarshal(a.Data, &all); err != nil || !strings.Contains(a.text, `"identity":"UNVERIFIED","contact":{"name":"Name of `+name+`"},"traits":{"persona":"gamer"`) {
+					t.Fatalf("who is not narrowed: %s", a.text)
+				}
+				for _, text := range []string{
+					`{ contact(externalId: "` + name + `") { name phone traits } }`, `{ contact(email: "` + name + `@example.com") { name } }`,
+					`{ contact(id: "` + all.Contact.ID + `") { name } }`, `{ node(id: "` + all.Contact.ID + `") { id } }`,
+				} {
+					if a := h.ask(t, token, text, nil); a.text != `{"data":{"contact":null}}` && a.text != `{"data":{"node":null}}` {
+						t.Errorf("%s: %s gives %s", narrowing, text, a.text)
+					}
+				}
+				for _, text := range []string{
+					`{ contacts(first: 100) { nodes { externalId } } }`, `{ contacts(search: "` + name + `") { nodes { externalId } totalCount } }`,
+					`{ contacts(first: 100, orderBy: { field: NAME }) { nodes { externalId } } }`,
+				} {
+					if a := h.ask(t, token, text, nil); len(a.Errors) > 0 || strings.Contains(a.text, `"`+name+`"`) || strings.Contains(text, "search") && !strings.Contains(a.text, `"totalCount":0`) {
+						t.Errorf("%s: %s gives %s", narrowing, text, a.text)
+					}
+				}
+			}
+			for name, response := range forged {
+				for _, text := range []string{
+					`{ response(id: "%s") { identity score contact { name } traits } }`, `{ node(id: "%s") { ... on Response { identity score contact { name } traits } } }`,
+				} {
+					a := h.ask(t, token, fmt.Sprintf(text, response), nil)
+					if !strings.Contains(a.text, `{"identity":"UNVERIFIED","score":9,"contact":null,"traits":{}}`) {
+						t.Errorf("%s: the response in the name of %s is %s", narrowing, name, a.text)
+					}
+				}
+			}
+			events := h.ask(t, token, `subscription { feedbackReceived(after: "", filter: { variants: ["forged"] }, limit: 1) { response { score contact { name } traits } } }`, nil)
+			if !strings.Contains(events.text, `"response":{"score":9,"contact":null,"traits":{}}`) {
+				t.Errorf("%s: the events are %s", narrowing, events.text)
+			}
+			// Whom they see else is not given what is UNVERIFIED either.
+			if a := h.ask(t, token, `{ contact(externalId: "both") { name responses { totalCount nodes { id } } } }`, nil); a.text != `{"data":{"contact":{"name":"Name of both","responses":{"totalCount":1,"nodes":[{"id":"`+own+`"}]}}}}` {
+				t.Errorf("%s: who answered is %s", narrowing, a.text)
+			}
 		}
 	})
 }

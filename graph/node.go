@@ -95,6 +95,11 @@ func (r *Resolver) find(ctx context.Context, kind id.Kind, ids []uuid.UUID, foun
 		}
 	}
 	rows, err := r.DB.Ent.Nodes(ctx, kind, among)
+	for _, row := range rows {
+		if i, ok := row.(*ent.Invitation); ok {
+			wantOf(ctx, i)
+		}
+	}
 	add(found, rows)
 	return err
 }
@@ -118,6 +123,24 @@ func (r *Resolver) few(ctx context.Context) contact.Few {
 	return loadersOf(ctx).fewOnce(func(ctx context.Context) ([]uuid.UUID, bool, error) {
 		return selection.FewContacts(ctx, r.DB, r.States)
 	})
+}
+
+// hidden says that the caller must not see in whose name the response is, nor what was known about them: anybody can give an
+// UNVERIFIED one in anybody's name, and who is narrowed sees those alone who answered in their part.
+func hidden(ctx context.Context, r *ent.Response) bool {
+	return r.Unverified && !auth.Narrowed(ctx).IsZero()
+}
+
+// wantOf tells the loaders what may be asked for of an invitation.
+func wantOf(ctx context.Context, i *ent.Invitation) {
+	l := loadersOf(ctx)
+	l.campaigns.want(i.CampaignID)
+	if i.ContactID != nil {
+		l.contacts.want(*i.ContactID)
+	}
+	if i.ResponseID != nil {
+		l.responses.want(*i.ResponseID)
+	}
 }
 
 // add notes what was found by its id.

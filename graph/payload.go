@@ -5,13 +5,16 @@ import (
 	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/reach"
 	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/survey/click"
 )
 
 // checkBatch says what is wrong with the size of a batch.
@@ -112,6 +115,15 @@ func asksFor(ctx context.Context, of, field string) bool {
 	return slices.ContainsFunc(graphql.CollectFieldsCtx(ctx, []string{of}), func(f graphql.CollectedField) bool { return f.Name == field })
 }
 
+// reach counts invitations, those of one campaign where within is not the zero UUID.
+func (r *Resolver) reach(ctx context.Context, within uuid.UUID, filter *reach.Filter) (*reach.Reach, error) {
+	var f reach.Filter
+	if filter != nil {
+		f = *filter
+	}
+	return reach.Count(ctx, r.DB, r.States, within, f, r.Now())
+}
+
 // contacts lists contacts that are visible to the caller.
 func (r *Resolver) contacts(ctx context.Context, args page.Args, filter contact.Filter) (*contact.Connection, error) {
 	return contact.List(ctx, r.DB, r.States, r.visible(ctx), r.few(ctx), args, filter, r.Log.Now())
@@ -125,10 +137,27 @@ func want(ctx context.Context, responses ...*ent.Response) {
 			continue
 		}
 		l.campaigns.want(r.CampaignID)
+		l.invitations.want(r.ID)
 		if r.ContactID != nil {
 			l.contacts.want(*r.ContactID)
 		}
 	}
+}
+
+// provisional lists a campaign's provisional answers.
+func (r *Resolver) provisional(ctx context.Context, c *ent.Campaign, args page.Args, isSuspect *bool) (*click.Connection, error) {
+	list, err := click.List(ctx, r.DB, c.ID, args, isSuspect)
+	if err != nil {
+		return nil, err
+	}
+	l := loadersOf(ctx)
+	for _, a := range list.Nodes() {
+		l.campaigns.want(a.CampaignID)
+		if a.ContactID != nil {
+			l.contacts.want(*a.ContactID)
+		}
+	}
+	return list, nil
 }
 
 // pointers are what generated code takes lists of structs by.

@@ -127,7 +127,8 @@ func TestCollectReadsNothing(t *testing.T) {
 		"recordResponses": `{ responses: [{ campaign: "<camp:Support>", score: 5, contact: { externalId: "c00" } }] }`,
 		"upsertContacts":  `{ contacts: [{ externalId: "c00" }] }`,
 
-		"createAccessToken": `{ scopes: [COLLECT] }`,
+		"createAccessToken":  `{ scopes: [COLLECT] }`,
+		"createContactToken": `{ contact: { externalId: "c00" } }`,
 	}
 	tried := 0
 	for _, m := range s.Mutation.Fields {

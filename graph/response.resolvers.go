@@ -15,6 +15,7 @@ import (
 	idkind "github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/selection"
+	"github.com/zeroten/zeroten/internal/trait"
 )
 
 func (r *mutationResolver) RecordResponse(ctx context.Context, input feedback.Recording) (*model.RecordResponsePayload, error) {
@@ -67,10 +68,17 @@ func (r *responseResolver) Campaign(ctx context.Context, obj *ent.Response) (*en
 }
 
 func (r *responseResolver) Contact(ctx context.Context, obj *ent.Response) (*ent.Contact, error) {
-	if obj.ContactID == nil {
+	if obj.ContactID == nil || hidden(ctx, obj) {
 		return nil, nil
 	}
 	return loadersOf(ctx).contacts.load(ctx, *obj.ContactID)
+}
+
+func (r *responseResolver) Traits(ctx context.Context, obj *ent.Response) (trait.Values, error) {
+	if hidden(ctx, obj) {
+		return trait.Values{}, nil
+	}
+	return obj.Traits, nil
 }
 
 func (r *Resolver) Response() generated.ResponseResolver { return &responseResolver{r} }

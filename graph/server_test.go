@@ -16,6 +16,8 @@ import (
 	"time"
 
 	entcampaign "github.com/zeroten/zeroten/ent/campaign"
+	"github.com/zeroten/zeroten/ent/invitation"
+	"github.com/zeroten/zeroten/ent/provisionalanswer"
 	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/internal/app"
@@ -27,7 +29,9 @@ import (
 	"github.com/zeroten/zeroten/internal/playground"
 	"github.com/zeroten/zeroten/internal/segment"
 	"github.com/zeroten/zeroten/internal/settings"
+	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
+	"github.com/zeroten/zeroten/internal/survey/click"
 	"github.com/zeroten/zeroten/internal/tenant"
 	"github.com/zeroten/zeroten/internal/trait"
 )
@@ -282,12 +286,55 @@ func (h *house) fill(t testing.TB, c *company) *company {
 			c.ids[fmt.Sprintf("cont:c%02d", i%people)] = id.Contact.Format(*o.Value.ContactID)
 		}
 	}
+	must(h.DB.Write(c.ctx, func(tx *store.Tx) error { return invite(tx, c) }))
 	for name, status := range map[string]entcampaign.Status{"Paused": entcampaign.StatusPAUSED, "Closed": entcampaign.StatusCLOSED} {
 		_, err := campaign.Update(c.ctx, h.DB, campaign.UpdateInput{ID: c.ids["camp:"+name], Status: &status})
 		must(err)
 	}
+	must(h.open(c))
 	h.makeOthers(t, c)
 	return c
+}
+
+// open opens links: what somebody known did, what a scanner did, and what somebody did whom nobody knows.
+func (h *house) open(c *company) error {
+	tenant := auth.Tenant(c.ctx)
+	at := func(campaign, externalID string) (click.Place, click.Who) {
+		u, err := id.Campaign.Parse(c.ids["camp:"+campaign])
+		if err != nil {
+			panic(err) // it was made here
+		}
+		return click.Place{Tenant: tenant, Campaign: u, Recipient: contact.Recipient(tenant, contact.NameOf(externalID, ""))}, click.Who{ExternalID: externalID, Since: clock}
+	}
+	for i, o := range []struct {
+		campaign, who string
+		scores        []int
+		open          click.Open
+	}{
+		{"Relationship", "c02", []int{9, 10}, click.Open{}},
+		{"Relationship", "c03", []int{0, 1, 2, 3}, click.Open{Head: true, Known: true}},
+		{"Relationship", "unknown", nil, click.Open{Hidden: true}},
+		{"Relationship", "another", []int{7}, click.Open{}},
+		{"Support", "c02", []int{5}, click.Open{}},
+	} {
+		place, who := at(o.campaign, o.who)
+		when := clock.Add(time.Duration(i-4)*time.Minute - 59*time.Minute) // the last of the first campaign an hour ago
+		if o.scores == nil {
+			h.Clicks.Opened(place, who, o.open, when)
+		}
+		for j := range o.scores {
+			o.open.Score = &o.scores[j]
+			h.Clicks.Opened(place, who, o.open, when.Add(time.Duration(j)*time.Second))
+		}
+	}
+	if err := h.Clicks.Flush(c.ctx); err != nil {
+		return err
+	}
+	rows, err := h.DB.Ent.ProvisionalAnswer.Query().Order(provisionalanswer.ByFirstOpenedAt()).All(c.ctx)
+	for i, row := range rows {
+		c.ids[fmt.Sprintf("prov:%d", i)] = row.NodeID()
+	}
+	return err
 }
 
 // makeOthers makes one of each kind that the company has none of yet, by the mutation that makes it, which is given no more
@@ -310,6 +357,56 @@ func (h *house) makeOthers(t testing.TB, c *company) {
 		}
 		c.ids[string(kind)+":made"], c.about[made[1]] = made[1], typeIDs.FindAllString(text, -1)
 	}
+}
+
+// invite makes an invitation of each kind.
+func invite(tx *store.Tx, c *company) error {
+	for i, in := range []struct {
+		name, campaign, contact, response string
+		channel                           invitation.Channel
+		status                            invitation.Status
+		because                           invitation.SkippedBecause
+	}{
+		{"answered", "camp:Support", "cont:c05", "resp:05", "WIDGET", invitation.StatusANSWERED, ""},
+		{"declined", "camp:Support", "", "", "WIDGET", invitation.StatusDECLINED, ""},
+		{"sent", "camp:Relationship", "cont:c01", "", "EMAIL", invitation.StatusSENT, ""},
+		{"bounced", "camp:Relationship", "cont:c02", "", "EMAIL", invitation.StatusBOUNCED, ""},
+		{"skipped", "camp:Relationship", "cont:c03", "", "WIDGET", invitation.StatusSKIPPED, invitation.SkippedBecauseQUIET_PERIOD},
+		{"not sampled", "camp:Relationship", "cont:c04", "", "WIDGET", invitation.StatusSKIPPED, invitation.SkippedBecauseNOT_SAMPLED},
+		{"planned", "camp:Support", "cont:c06", "", "EMAIL", invitation.StatusPLANNED, ""},
+	} {
+		at := clock.Add(-time.Duration(i) * 50 * time.Hour)
+		campaign, err := id.Campaign.Parse(c.ids[in.campaign])
+		if err != nil {
+			return err
+		}
+		made := tx.Ent.Invitation.Create().SetCampaignID(campaign).SetChannel(in.channel).SetStatus(in.status).SetLocale("nl").SetTraits(trait.Values{}).SetDueAt(at)
+		if in.contact != "" {
+			contact, err := id.Contact.Parse(c.ids[in.contact])
+			if err != nil {
+				return err
+			}
+			made.SetContactID(contact).SetVariant("A")
+		}
+		if in.response != "" {
+			response, err := id.Response.Parse(c.ids[in.response])
+			if err != nil {
+				return err
+			}
+			made.SetResponseID(response)
+		}
+		if in.because != "" {
+			made.SetSkippedBecause(in.because)
+		} else if in.status != invitation.StatusPLANNED {
+			made.SetSentAt(at)
+		}
+		saved, err := made.Save(c.ctx)
+		if err != nil {
+			return err
+		}
+		c.ids["inv:"+in.name] = saved.NodeID()
+	}
+	return nil
 }
 
 // people is how many contacts a filled tenant has.

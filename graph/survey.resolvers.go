@@ -11,6 +11,8 @@ import (
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/graph/generated"
 	"github.com/zeroten/zeroten/graph/model"
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/survey"
 	"github.com/zeroten/zeroten/internal/survey/bar"
 	"github.com/zeroten/zeroten/internal/survey/link"
@@ -68,6 +70,9 @@ func (r *campaignResolver) EmailSnippet(ctx context.Context, obj *ent.Campaign, 
 }
 
 func (r *campaignResolver) Link(ctx context.Context, obj *ent.Campaign, locale *string, variant *string, traits trait.Values) (*survey.Link, error) {
+	if len(traits) > 0 && !auth.Narrowed(ctx).IsZero() {
+		return nil, apierror.New(apierror.Forbidden, "A link that carries traits records them: a narrowed token may not make one.")
+	}
 	asked, err := loadersOf(ctx).asked(ctx, obj)
 	if err != nil {
 		return nil, err

@@ -80,6 +80,9 @@ func recipes() map[string]recipe {
 		"Feedback.responses(filter": `{ feedback { responses(filter: %s) { totalCount } } }`,
 		"Feedback.compareTo(filter": `{ feedback { compareTo(filter: %s) { difference } } }`,
 
+		"Query.reach(filter":    `{ reach(filter: %s) { invited } }`,
+		"Campaign.reach(filter": `{ campaign(id: "<camp:Support>") { reach(filter: %s) { invited } } }`,
+
 		"Subscription.feedbackReceived(filter": `subscription { feedbackReceived(filter: %s, after: "", limit: 1) { kind responseId response { id } } }`,
 		"Subscription.scoreChanged(filter":     `subscription { scoreChanged(filter: %s) { responses } }`,
 	} {
@@ -183,12 +186,13 @@ func lists() map[string]list {
 	ofContact := responses
 	ofContact.List = "contact.responses"
 	all := map[string]list{
-		"Query.responses":    {responses, auth.Read, `{ responses(%s)` + body + ` }`},
-		"Campaign.responses": {responses, auth.Read, `{ campaign(id: "<camp:Support>") { responses(%s)` + body + ` } }`},
-		"Contact.responses":  {ofContact, auth.Read, `{ contact(id: "<cont:c01>") { responses(%s)` + body + ` } }`},
-		"Segment.responses":  {responses, auth.Read, `{ segment(id: "<seg:Loyal>") { responses(%s)` + body + ` } }`},
-		"Segment.contacts":   {page.Order{List: "contacts", Desc: true}, auth.Read, `{ segment(id: "<seg:Loyal>") { contacts(%s)` + body + ` } }`},
-		"Feedback.responses": {responses, auth.Read, `{ feedback(filter: { channels: [API, EMAIL] }) { responses(%s)` + body + ` } }`},
+		"Query.responses":      {responses, auth.Read, `{ responses(%s)` + body + ` }`},
+		"Campaign.responses":   {responses, auth.Read, `{ campaign(id: "<camp:Support>") { responses(%s)` + body + ` } }`},
+		"Contact.responses":    {ofContact, auth.Read, `{ contact(id: "<cont:c01>") { responses(%s)` + body + ` } }`},
+		"Segment.responses":    {responses, auth.Read, `{ segment(id: "<seg:Loyal>") { responses(%s)` + body + ` } }`},
+		"Segment.contacts":     {page.Order{List: "contacts", Desc: true}, auth.Read, `{ segment(id: "<seg:Loyal>") { contacts(%s)` + body + ` } }`},
+		"Feedback.responses":   {responses, auth.Read, `{ feedback(filter: { channels: [API, EMAIL] }) { responses(%s)` + body + ` } }`},
+		"Campaign.provisional": {page.Order{List: "provisional", Column: "last_opened_at", Desc: true}, auth.Read, `{ campaign(id: "<camp:Relationship>") { provisional(%s)` + body + ` } }`},
 		// Its cursors are positions of the log, and name nothing.
 		"Subscription.feedbackReceived": {scope: auth.Read},
 		// For operators, who see all tenants.

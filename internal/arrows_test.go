@@ -30,6 +30,7 @@ var levels = map[string]int{
 	"internal/insight":    15,
 	"internal/doctor":     15,
 	"internal/survey":     15,
+	"internal/reach":      15,
 	"internal/live":       15,
 	"internal/selection":  14,
 	"internal/search":     13,
@@ -69,7 +70,7 @@ var levels = map[string]int{
 
 // forbidden are packages, with all below them, that no room may use but those named.
 var forbidden = map[string][]string{
-	"database/sql":                             {"internal/feedback", "internal/selection", "internal/contact", "internal/settings", "internal/cube", "internal/follow", "internal/search", "internal/job", "internal/store", "ent/migrate", "bench", "internal/pgtest"},
+	"database/sql":                             {"internal/feedback", "internal/selection", "internal/reach", "internal/contact", "internal/settings", "internal/cube", "internal/follow", "internal/search", "internal/job", "internal/store", "ent/migrate", "bench", "internal/pgtest"},
 	"github.com/lib/pq":                        {"internal/feedback", "internal/cube", "internal/store", "bench", "internal/pgtest"},
 	"modernc.org/sqlite":                       {"internal/store", "bench"},
 	"testing":                                  {"internal/pgtest", "internal/storetest", "internal/feedback/feedbacktest", "internal/search/searchtest", "ent/enttest"},
@@ -81,6 +82,7 @@ var forbidden = map[string][]string{
 	"github.com/99designs/gqlgen":              {"graph", "internal/app"},
 	"github.com/stretchr/testify":              {},
 	"golang.org/x/sync":                        {"internal/flight"},
+	"github.com/evanw/esbuild":                 {"internal/survey/widget/build"},
 	"github.com/riverqueue/river":              {"internal/store", "internal/job"},
 	"entgo.io/ent/dialect/sql/sqlgraph":        {"ent"},
 }

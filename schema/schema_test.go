@@ -405,7 +405,8 @@ const (
 		Campaign.createdAt Campaign.followUpQuestion Campaign.id Campaign.name Campaign.question Campaign.status Campaign.updatedAt
 		Contact.id
 		CreateAccessTokenPayload.expiresAt CreateAccessTokenPayload.token CreateAccessTokenPayload.userErrors
-		Mutation.createAccessToken Mutation.recordResponse Mutation.recordResponses Mutation.upsertContacts
+		CreateContactTokenPayload.expiresAt CreateContactTokenPayload.token CreateContactTokenPayload.userErrors
+		Mutation.createAccessToken Mutation.createContactToken Mutation.recordResponse Mutation.recordResponses Mutation.upsertContacts
 		Query.viewer
 		RecordResponsePayload.amended RecordResponsePayload.response RecordResponsePayload.userErrors
 		RecordResponsesPayload.amended RecordResponsesPayload.recorded RecordResponsesPayload.responses RecordResponsesPayload.userErrors

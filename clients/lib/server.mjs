@@ -69,12 +69,14 @@ export function onEachDatabase(name, { among = databases, ...options }, body) {
   }
 }
 
-// Server is a running `zeroten serve`.
+// Server is a running `zeroten serve`, or `zeroten demo`.
 export class Server {
   #process;
   #exit;
   #database;
   #log = [];
+  // links has the customer's pages that the demo names.
+  links = [];
 
   // start starts a server with a new database, and remembers the key that it shows then.
   static async start(database) {
@@ -85,12 +87,20 @@ export class Server {
     return server;
   }
 
-  async #serve(listen) {
+  // demo starts a demo in which nobody answers by themselves.
+  static async demo() {
+    const server = new Server();
+    await server.#run(['demo', '--listen', '127.0.0.1:0', '--every', '0s']);
+    return server;
+  }
+
+  #serve(listen) {
+    return this.#run(['serve', '--listen', listen, '--database', this.#database]);
+  }
+
+  async #run(args) {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(ZEROTEN_|DATABASE_URL$|NODE_)/.test(name)));
-    const child = spawn(await program(), ['serve', '--listen', listen, '--database', this.#database], {
-      env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = spawn(await program(), args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#process = child;
     const kill = () => child.kill('SIGKILL');
     process.once('exit', kill);
@@ -104,8 +114,10 @@ export class Server {
     createInterface({ input: child.stderr }).on('line', (line) => this.#log.push(line));
     const ready = new Promise((resolve) => {
       createInterface({ input: child.stdout }).on('line', (line) => {
-        this.key ??= /^\s+(z10_\S+)$/.exec(line)?.[1];
+        this.key ??= /^\s+(?:Authorization: Bearer )?(z10_\S+)$/.exec(line)?.[1];
         const url = / on (http:\S+)\/graphql/.exec(line)?.[1];
+        const [link] = /(?<=^\s+)http:\S+\/demo\/\S+$/.exec(line) ?? [];
+        if (link && this.links.push(link) === 2) resolve(new URL(link).origin);
         if (url) resolve(url);
       });
     });

@@ -31,6 +31,8 @@ const (
 	FieldLocale = "locale"
 	// FieldTraits holds the string denoting the traits field in the database.
 	FieldTraits = "traits"
+	// FieldLastAskedAt holds the string denoting the last_asked_at field in the database.
+	FieldLastAskedAt = "last_asked_at"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
 	// FieldUpdatedAt holds the string denoting the updated_at field in the database.
@@ -50,6 +52,7 @@ var Columns = []string{
 	FieldName,
 	FieldLocale,
 	FieldTraits,
+	FieldLastAskedAt,
 	FieldCreatedAt,
 	FieldUpdatedAt,
 }
@@ -123,6 +126,11 @@ func ByName(opts ...sql.OrderTermOption) OrderOption {
 // ByLocale orders the results by the locale field.
 func ByLocale(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldLocale, opts...).ToFunc()
+}
+
+// ByLastAskedAt orders the results by the last_asked_at field.
+func ByLastAskedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLastAskedAt, opts...).ToFunc()
 }
 
 // ByCreatedAt orders the results by the created_at field.

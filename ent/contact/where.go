@@ -90,6 +90,11 @@ func Locale(v string) predicate.Contact {
 	return predicate.Contact(sql.FieldEQ(FieldLocale, v))
 }
 
+// LastAskedAt applies equality check predicate on the "last_asked_at" field. It's identical to LastAskedAtEQ.
+func LastAskedAt(v time.Time) predicate.Contact {
+	return predicate.Contact(sql.FieldEQ(FieldLastAskedAt, v))
+}
+
 // CreatedAt applies equality check predicate on the "created_at" field. It's identical to CreatedAtEQ.
 func CreatedAt(v time.Time) predicate.Contact {
 	return predicate.Contact(sql.FieldEQ(FieldCreatedAt, v))
@@ -588,6 +593,56 @@ func LocaleEqualFold(v string) predicate.Contact {
 // LocaleContainsFold applies the ContainsFold predicate on the "locale" field.
 func LocaleContainsFold(v string) predicate.Contact {
 	return predicate.Contact(sql.FieldContainsFold(FieldLocale, v))
+}
+
+// LastAskedAtEQ applies the EQ predicate on the "last_asked_at" field.
+func LastAskedAtEQ(v time.Time) predicate.Contact {
+	return predicate.Contact(sql.FieldEQ(FieldLastAskedAt, v))
+}
+
+// LastAskedAtNEQ applies the NEQ predicate on the "last_asked_at" field.
+func LastAskedAtNEQ(v time.Time) predicate.Contact {
+	return predicate.Contact(sql.FieldNEQ(FieldLastAskedAt, v))
+}
+
+// LastAskedAtIn applies the In predicate on the "last_asked_at" field.
+func LastAskedAtIn(vs ...time.Time) predicate.Contact {
+	return predicate.Contact(sql.FieldIn(FieldLastAskedAt, vs...))
+}
+
+// LastAskedAtNotIn applies the NotIn predicate on the "last_asked_at" field.
+func LastAskedAtNotIn(vs ...time.Time) predicate.Contact {
+	return predicate.Contact(sql.FieldNotIn(FieldLastAskedAt, vs...))
+}
+
+// LastAskedAtGT applies the GT predicate on the "last_asked_at" field.
+func LastAskedAtGT(v time.Time) predicate.Contact {
+	return predicate.Contact(sql.FieldGT(FieldLastAskedAt, v))
+}
+
+// LastAskedAtGTE applies the GTE predicate on the "last_asked_at" field.
+func LastAskedAtGTE(v time.Time) predicate.Contact {
+	return predicate.Contact(sql.FieldGTE(FieldLastAskedAt, v))
+}
+
+// LastAskedAtLT applies the LT predicate on the "last_asked_at" field.
+func LastAskedAtLT(v time.Time) predicate.Contact {
+	return predicate.Contact(sql.FieldLT(FieldLastAskedAt, v))
+}
+
+// LastAskedAtLTE applies the LTE predicate on the "last_asked_at" field.
+func LastAskedAtLTE(v time.Time) predicate.Contact {
+	return predicate.Contact(sql.FieldLTE(FieldLastAskedAt, v))
+}
+
+// LastAskedAtIsNil applies the IsNil predicate on the "last_asked_at" field.
+func LastAskedAtIsNil() predicate.Contact {
+	return predicate.Contact(sql.FieldIsNull(FieldLastAskedAt))
+}
+
+// LastAskedAtNotNil applies the NotNil predicate on the "last_asked_at" field.
+func LastAskedAtNotNil() predicate.Contact {
+	return predicate.Contact(sql.FieldNotNull(FieldLastAskedAt))
 }
 
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.

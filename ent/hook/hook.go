@@ -69,6 +69,18 @@ func (f ContactFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, err
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.ContactMutation", m)
 }
 
+// The InvitationFunc type is an adapter to allow the use of ordinary
+// function as Invitation mutator.
+type InvitationFunc func(context.Context, *ent.InvitationMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f InvitationFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.InvitationMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.InvitationMutation", m)
+}
+
 // The LinkKeyFunc type is an adapter to allow the use of ordinary
 // function as LinkKey mutator.
 type LinkKeyFunc func(context.Context, *ent.LinkKeyMutation) (ent.Value, error)
@@ -79,6 +91,18 @@ func (f LinkKeyFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, err
 		return f(ctx, mv)
 	}
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.LinkKeyMutation", m)
+}
+
+// The ProvisionalAnswerFunc type is an adapter to allow the use of ordinary
+// function as ProvisionalAnswer mutator.
+type ProvisionalAnswerFunc func(context.Context, *ent.ProvisionalAnswerMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f ProvisionalAnswerFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.ProvisionalAnswerMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.ProvisionalAnswerMutation", m)
 }
 
 // The ResponseFunc type is an adapter to allow the use of ordinary

@@ -131,6 +131,7 @@ var (
 		{Name: "name", Type: field.TypeString, Nullable: true},
 		{Name: "locale", Type: field.TypeString, Nullable: true},
 		{Name: "traits", Type: field.TypeJSON},
+		{Name: "last_asked_at", Type: field.TypeTime, Nullable: true},
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "updated_at", Type: field.TypeTime},
 	}
@@ -149,6 +150,56 @@ var (
 				Name:    "contact_tenant_id_email_key",
 				Unique:  true,
 				Columns: []*schema.Column{ContactsColumns[1], ContactsColumns[4]},
+			},
+		},
+	}
+	// InvitationsColumns holds the columns for the "invitations" table.
+	InvitationsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "tenant_id", Type: field.TypeUUID},
+		{Name: "campaign_id", Type: field.TypeUUID},
+		{Name: "contact_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "channel", Type: field.TypeEnum, Enums: []string{"EMAIL", "LINK", "WIDGET"}},
+		{Name: "status", Type: field.TypeEnum, Enums: []string{"PLANNED", "SKIPPED", "CANCELLED", "SENT", "UNCONFIRMED", "FAILED", "BOUNCED", "DECLINED", "ANSWERED"}},
+		{Name: "skipped_because", Type: field.TypeEnum, Nullable: true, Enums: []string{"CAMPAIGN_NOT_ACTIVE", "NO_ADDRESS", "UNSUBSCRIBED", "SUPPRESSED", "NOT_IN_SEGMENT", "NOT_SAMPLED", "QUIET_PERIOD", "OVER_BUDGET", "TOO_LATE"}},
+		{Name: "variant", Type: field.TypeString, Nullable: true},
+		{Name: "locale", Type: field.TypeString},
+		{Name: "traits", Type: field.TypeJSON, SchemaType: map[string]string{"postgres": "json"}},
+		{Name: "visitor", Type: field.TypeBytes, Nullable: true},
+		{Name: "due_at", Type: field.TypeTime},
+		{Name: "sent_at", Type: field.TypeTime, Nullable: true},
+		{Name: "response_id", Type: field.TypeUUID, Nullable: true},
+	}
+	// InvitationsTable holds the schema information for the "invitations" table.
+	InvitationsTable = &schema.Table{
+		Name:       "invitations",
+		Columns:    InvitationsColumns,
+		PrimaryKey: []*schema.Column{InvitationsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "invitation_tenant_id_due_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{InvitationsColumns[1], InvitationsColumns[11], InvitationsColumns[0]},
+			},
+			{
+				Name:    "invitation_tenant_id_campaign_id_due_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{InvitationsColumns[1], InvitationsColumns[2], InvitationsColumns[11], InvitationsColumns[0]},
+			},
+			{
+				Name:    "invitation_tenant_id_contact_id_due_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{InvitationsColumns[1], InvitationsColumns[3], InvitationsColumns[11], InvitationsColumns[0]},
+			},
+			{
+				Name:    "invitation_tenant_id_response_id",
+				Unique:  true,
+				Columns: []*schema.Column{InvitationsColumns[1], InvitationsColumns[13]},
+			},
+			{
+				Name:    "invitation_tenant_id_campaign_id_visitor_due_at",
+				Unique:  false,
+				Columns: []*schema.Column{InvitationsColumns[1], InvitationsColumns[2], InvitationsColumns[10], InvitationsColumns[11]},
 			},
 		},
 	}
@@ -171,6 +222,62 @@ var (
 				Name:    "linkkey_tenant_id_number",
 				Unique:  true,
 				Columns: []*schema.Column{LinkKeysColumns[1], LinkKeysColumns[2]},
+			},
+		},
+	}
+	// ProvisionalAnswersColumns holds the columns for the "provisional_answers" table.
+	ProvisionalAnswersColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "tenant_id", Type: field.TypeUUID},
+		{Name: "campaign_id", Type: field.TypeUUID},
+		{Name: "recipient", Type: field.TypeBytes},
+		{Name: "contact_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "invitation_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "score", Type: field.TypeInt, Nullable: true, SchemaType: map[string]string{"postgres": "smallint"}},
+		{Name: "opened", Type: field.TypeJSON, SchemaType: map[string]string{"postgres": "json"}},
+		{Name: "opens", Type: field.TypeInt},
+		{Name: "signs", Type: field.TypeJSON, SchemaType: map[string]string{"postgres": "json"}},
+		{Name: "is_suspect", Type: field.TypeBool},
+		{Name: "answer", Type: field.TypeJSON, Nullable: true, SchemaType: map[string]string{"postgres": "json"}},
+		{Name: "judged_at", Type: field.TypeTime, Nullable: true},
+		{Name: "first_opened_at", Type: field.TypeTime},
+		{Name: "last_opened_at", Type: field.TypeTime},
+	}
+	// ProvisionalAnswersTable holds the schema information for the "provisional_answers" table.
+	ProvisionalAnswersTable = &schema.Table{
+		Name:       "provisional_answers",
+		Columns:    ProvisionalAnswersColumns,
+		PrimaryKey: []*schema.Column{ProvisionalAnswersColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "provisionalanswer_tenant_id_recipient_campaign_id",
+				Unique:  true,
+				Columns: []*schema.Column{ProvisionalAnswersColumns[1], ProvisionalAnswersColumns[3], ProvisionalAnswersColumns[2]},
+			},
+			{
+				Name:    "provisionalanswer_tenant_id_campaign_id_last_opened_at_id",
+				Unique:  false,
+				Columns: []*schema.Column{ProvisionalAnswersColumns[1], ProvisionalAnswersColumns[2], ProvisionalAnswersColumns[14], ProvisionalAnswersColumns[0]},
+			},
+			{
+				Name:    "provisionalanswer_suspect",
+				Unique:  false,
+				Columns: []*schema.Column{ProvisionalAnswersColumns[1], ProvisionalAnswersColumns[2], ProvisionalAnswersColumns[10], ProvisionalAnswersColumns[14], ProvisionalAnswersColumns[0]},
+			},
+			{
+				Name:    "provisionalanswer_tenant_id_contact_id",
+				Unique:  false,
+				Columns: []*schema.Column{ProvisionalAnswersColumns[1], ProvisionalAnswersColumns[4]},
+			},
+			{
+				Name:    "provisionalanswer_judged_at",
+				Unique:  false,
+				Columns: []*schema.Column{ProvisionalAnswersColumns[12]},
+			},
+			{
+				Name:    "provisionalanswer_last_opened_at",
+				Unique:  false,
+				Columns: []*schema.Column{ProvisionalAnswersColumns[14]},
 			},
 		},
 	}
@@ -257,6 +364,7 @@ var (
 		{Name: "link_days", Type: field.TypeInt},
 		{Name: "next_steps", Type: field.TypeJSON, SchemaType: map[string]string{"postgres": "json"}},
 		{Name: "variants", Type: field.TypeJSON, SchemaType: map[string]string{"postgres": "json"}},
+		{Name: "widget", Type: field.TypeJSON, Nullable: true, SchemaType: map[string]string{"postgres": "json"}},
 		{Name: "updated_at", Type: field.TypeTime},
 	}
 	// SurveysTable holds the schema information for the "surveys" table.
@@ -346,7 +454,9 @@ var (
 		BrandImagesTable,
 		CampaignsTable,
 		ContactsTable,
+		InvitationsTable,
 		LinkKeysTable,
+		ProvisionalAnswersTable,
 		ResponsesTable,
 		SegmentsTable,
 		SigningKeysTable,

@@ -21,8 +21,14 @@ type Campaign func(*sql.Selector)
 // Contact is the predicate function for contact builders.
 type Contact func(*sql.Selector)
 
+// Invitation is the predicate function for invitation builders.
+type Invitation func(*sql.Selector)
+
 // LinkKey is the predicate function for linkkey builders.
 type LinkKey func(*sql.Selector)
+
+// ProvisionalAnswer is the predicate function for provisionalanswer builders.
+type ProvisionalAnswer func(*sql.Selector)
 
 // Response is the predicate function for response builders.
 type Response func(*sql.Selector)

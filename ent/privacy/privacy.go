@@ -231,6 +231,30 @@ func (f ContactMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutatio
 	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.ContactMutation", m)
 }
 
+// The InvitationQueryRuleFunc type is an adapter to allow the use of ordinary
+// functions as a query rule.
+type InvitationQueryRuleFunc func(context.Context, *ent.InvitationQuery) error
+
+// EvalQuery return f(ctx, q).
+func (f InvitationQueryRuleFunc) EvalQuery(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.InvitationQuery); ok {
+		return f(ctx, q)
+	}
+	return Denyf("ent/privacy: unexpected query type %T, expect *ent.InvitationQuery", q)
+}
+
+// The InvitationMutationRuleFunc type is an adapter to allow the use of ordinary
+// functions as a mutation rule.
+type InvitationMutationRuleFunc func(context.Context, *ent.InvitationMutation) error
+
+// EvalMutation calls f(ctx, m).
+func (f InvitationMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutation) error {
+	if m, ok := m.(*ent.InvitationMutation); ok {
+		return f(ctx, m)
+	}
+	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.InvitationMutation", m)
+}
+
 // The LinkKeyQueryRuleFunc type is an adapter to allow the use of ordinary
 // functions as a query rule.
 type LinkKeyQueryRuleFunc func(context.Context, *ent.LinkKeyQuery) error
@@ -253,6 +277,30 @@ func (f LinkKeyMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutatio
 		return f(ctx, m)
 	}
 	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.LinkKeyMutation", m)
+}
+
+// The ProvisionalAnswerQueryRuleFunc type is an adapter to allow the use of ordinary
+// functions as a query rule.
+type ProvisionalAnswerQueryRuleFunc func(context.Context, *ent.ProvisionalAnswerQuery) error
+
+// EvalQuery return f(ctx, q).
+func (f ProvisionalAnswerQueryRuleFunc) EvalQuery(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.ProvisionalAnswerQuery); ok {
+		return f(ctx, q)
+	}
+	return Denyf("ent/privacy: unexpected query type %T, expect *ent.ProvisionalAnswerQuery", q)
+}
+
+// The ProvisionalAnswerMutationRuleFunc type is an adapter to allow the use of ordinary
+// functions as a mutation rule.
+type ProvisionalAnswerMutationRuleFunc func(context.Context, *ent.ProvisionalAnswerMutation) error
+
+// EvalMutation calls f(ctx, m).
+func (f ProvisionalAnswerMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutation) error {
+	if m, ok := m.(*ent.ProvisionalAnswerMutation); ok {
+		return f(ctx, m)
+	}
+	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.ProvisionalAnswerMutation", m)
 }
 
 // The ResponseQueryRuleFunc type is an adapter to allow the use of ordinary
@@ -468,7 +516,11 @@ func queryFilter(q ent.Query) (Filter, error) {
 		return q.Filter(), nil
 	case *ent.ContactQuery:
 		return q.Filter(), nil
+	case *ent.InvitationQuery:
+		return q.Filter(), nil
 	case *ent.LinkKeyQuery:
+		return q.Filter(), nil
+	case *ent.ProvisionalAnswerQuery:
 		return q.Filter(), nil
 	case *ent.ResponseQuery:
 		return q.Filter(), nil
@@ -501,7 +553,11 @@ func mutationFilter(m ent.Mutation) (Filter, error) {
 		return m.Filter(), nil
 	case *ent.ContactMutation:
 		return m.Filter(), nil
+	case *ent.InvitationMutation:
+		return m.Filter(), nil
 	case *ent.LinkKeyMutation:
+		return m.Filter(), nil
+	case *ent.ProvisionalAnswerMutation:
 		return m.Filter(), nil
 	case *ent.ResponseMutation:
 		return m.Filter(), nil

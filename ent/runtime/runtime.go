@@ -12,7 +12,9 @@ import (
 	"github.com/zeroten/zeroten/ent/brandimage"
 	"github.com/zeroten/zeroten/ent/campaign"
 	"github.com/zeroten/zeroten/ent/contact"
+	"github.com/zeroten/zeroten/ent/invitation"
 	"github.com/zeroten/zeroten/ent/linkkey"
+	"github.com/zeroten/zeroten/ent/provisionalanswer"
 	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/ent/schema"
 	entsegment "github.com/zeroten/zeroten/ent/segment"
@@ -146,11 +148,11 @@ func init() {
 	contactFields := schema.Contact{}.Fields()
 	_ = contactFields
 	// contactDescCreatedAt is the schema descriptor for created_at field.
-	contactDescCreatedAt := contactFields[8].Descriptor()
+	contactDescCreatedAt := contactFields[9].Descriptor()
 	// contact.DefaultCreatedAt holds the default value on creation for the created_at field.
 	contact.DefaultCreatedAt = contactDescCreatedAt.Default.(func() time.Time)
 	// contactDescUpdatedAt is the schema descriptor for updated_at field.
-	contactDescUpdatedAt := contactFields[9].Descriptor()
+	contactDescUpdatedAt := contactFields[10].Descriptor()
 	// contact.DefaultUpdatedAt holds the default value on creation for the updated_at field.
 	contact.DefaultUpdatedAt = contactDescUpdatedAt.Default.(func() time.Time)
 	// contact.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
@@ -159,6 +161,25 @@ func init() {
 	contactDescID := contactFields[0].Descriptor()
 	// contact.DefaultID holds the default value on creation for the id field.
 	contact.DefaultID = contactDescID.Default.(func() uuid.UUID)
+	invitationMixin := schema.Invitation{}.Mixin()
+	invitation.Policy = privacy.NewPolicies(invitationMixin[0], schema.Invitation{})
+	invitation.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := invitation.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	invitationMixinHooks0 := invitationMixin[0].Hooks()
+
+	invitation.Hooks[1] = invitationMixinHooks0[0]
+	invitationFields := schema.Invitation{}.Fields()
+	_ = invitationFields
+	// invitationDescID is the schema descriptor for id field.
+	invitationDescID := invitationFields[0].Descriptor()
+	// invitation.DefaultID holds the default value on creation for the id field.
+	invitation.DefaultID = invitationDescID.Default.(func() uuid.UUID)
 	linkkeyMixin := schema.LinkKey{}.Mixin()
 	linkkey.Policy = privacy.NewPolicies(linkkeyMixin[0], schema.LinkKey{})
 	linkkey.Hooks[0] = func(next ent.Mutator) ent.Mutator {
@@ -186,6 +207,25 @@ func init() {
 	linkkeyDescID := linkkeyFields[0].Descriptor()
 	// linkkey.DefaultID holds the default value on creation for the id field.
 	linkkey.DefaultID = linkkeyDescID.Default.(func() uuid.UUID)
+	provisionalanswerMixin := schema.ProvisionalAnswer{}.Mixin()
+	provisionalanswer.Policy = privacy.NewPolicies(provisionalanswerMixin[0], schema.ProvisionalAnswer{})
+	provisionalanswer.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := provisionalanswer.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	provisionalanswerMixinHooks0 := provisionalanswerMixin[0].Hooks()
+
+	provisionalanswer.Hooks[1] = provisionalanswerMixinHooks0[0]
+	provisionalanswerFields := schema.ProvisionalAnswer{}.Fields()
+	_ = provisionalanswerFields
+	// provisionalanswerDescID is the schema descriptor for id field.
+	provisionalanswerDescID := provisionalanswerFields[0].Descriptor()
+	// provisionalanswer.DefaultID holds the default value on creation for the id field.
+	provisionalanswer.DefaultID = provisionalanswerDescID.Default.(func() uuid.UUID)
 	responseMixin := schema.Response{}.Mixin()
 	response.Policy = privacy.NewPolicies(responseMixin[0], schema.Response{})
 	response.Hooks[0] = func(next ent.Mutator) ent.Mutator {
@@ -277,7 +317,7 @@ func init() {
 	surveyFields := schema.Survey{}.Fields()
 	_ = surveyFields
 	// surveyDescUpdatedAt is the schema descriptor for updated_at field.
-	surveyDescUpdatedAt := surveyFields[7].Descriptor()
+	surveyDescUpdatedAt := surveyFields[8].Descriptor()
 	// survey.DefaultUpdatedAt holds the default value on creation for the updated_at field.
 	survey.DefaultUpdatedAt = surveyDescUpdatedAt.Default.(func() time.Time)
 	// survey.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.

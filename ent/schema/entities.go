@@ -162,8 +162,8 @@ type Contact struct{ ent.Schema }
 // Mixin of Contact.
 func (Contact) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
 
-// Policy of Contact: for who is narrowed there are those alone who gave a response, in one of the caller's campaigns. Of
-// what segment that is the database cannot tell. Nobody who is narrowed changes contacts through here.
+// Policy of Contact: for who is narrowed there are those alone who gave a response, in one of the caller's campaigns, that
+// is not UNVERIFIED. Of what segment that is the database cannot tell. Nobody who is narrowed changes contacts through here.
 func (Contact) Policy() ent.Policy {
 	return privacy.Policy{Query: privacy.QueryPolicy{privacy.ContactQueryRuleFunc(func(ctx context.Context, q *zeroten.ContactQuery) error {
 		if n := auth.Narrowed(ctx); !n.IsZero() && !auth.IsSystem(ctx) {
@@ -173,11 +173,13 @@ func (Contact) Policy() ent.Policy {
 	})}}
 }
 
-// responsesOf selects a contact's responses in the caller's campaigns.
+// responsesOf selects a contact's responses in the caller's campaigns. Those that are UNVERIFIED are left out: anybody can give
+// one in anybody's name, and would show the caller whom they like.
 func responsesOf(contacts *sql.Selector, n auth.Narrowing) *sql.Selector {
 	r := sql.Dialect(contacts.Dialect()).Table("responses").As("narrowed")
 	from := sql.Dialect(contacts.Dialect()).Select(r.C("id")).From(r).Where(sql.And(
-		sql.ColumnsEQ(r.C("tenant_id"), contacts.C("tenant_id")), sql.ColumnsEQ(r.C("contact_id"), contacts.C("id"))))
+		sql.ColumnsEQ(r.C("tenant_id"), contacts.C("tenant_id")), sql.ColumnsEQ(r.C("contact_id"), contacts.C("id")),
+		sql.EQ(r.C("unverified"), false)))
 	if n.Campaigns != nil {
 		campaigns := make([]any, len(n.Campaigns))
 		for i, c := range n.Campaigns {
@@ -199,6 +201,7 @@ func (Contact) Fields() []ent.Field {
 		field.String("name").Optional().Nillable(),
 		field.String("locale").Optional().Nillable(),
 		field.JSON("traits", trait.Values{}),
+		field.Time("last_asked_at").Optional().Nillable().Comment("When any campaign last asked them, through any channel."),
 		createdAt(),
 		updatedAt(),
 	}
@@ -410,6 +413,7 @@ func (Survey) Fields() []ent.Field {
 		field.Int("link_days"),
 		field.JSON("next_steps", json.RawMessage{}).SchemaType(asJSON),
 		field.JSON("variants", json.RawMessage{}).SchemaType(asJSON),
+		field.JSON("widget", json.RawMessage{}).Optional().SchemaType(asJSON).Comment("Null for one that was never changed."),
 		updatedAt(),
 	}
 }
@@ -475,4 +479,86 @@ func (LinkKey) Fields() []ent.Field {
 // Indexes of LinkKey.
 func (LinkKey) Indexes() []ent.Index {
 	return []ent.Index{index.Fields("tenant_id", "number").Unique()}
+}
+
+// Invitation is one asking of one person by one campaign, or the decision not to ask.
+type Invitation struct{ ent.Schema }
+
+// Mixin of Invitation.
+func (Invitation) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Policy of Invitation: who is narrowed has none.
+func (Invitation) Policy() ent.Policy { return narrowed(none) }
+
+// Fields of Invitation.
+func (Invitation) Fields() []ent.Field {
+	return []ent.Field{
+		key(),
+		field.UUID("campaign_id", uuid.UUID{}).Immutable(),
+		field.UUID("contact_id", uuid.UUID{}).Optional().Nillable().Comment("Null where the widget knows nobody, or the person was erased."),
+		field.Enum("channel").Values("EMAIL", "LINK", "WIDGET").Immutable(),
+		field.Enum("status").Values("PLANNED", "SKIPPED", "CANCELLED", "SENT", "UNCONFIRMED", "FAILED", "BOUNCED", "DECLINED", "ANSWERED"),
+		field.Enum("skipped_because").Optional().Nillable().Values("CAMPAIGN_NOT_ACTIVE", "NO_ADDRESS", "UNSUBSCRIBED", "SUPPRESSED",
+			"NOT_IN_SEGMENT", "NOT_SAMPLED", "QUIET_PERIOD", "OVER_BUDGET", "TOO_LATE"),
+		field.String("variant").Optional().Nillable(),
+		field.String("locale"),
+		field.JSON("traits", trait.Values{}).SchemaType(asJSON),
+		field.Bytes("visitor").Optional().Immutable().Comment("A hash of the browser that a widget was shown in."),
+		field.Time("due_at").Immutable(),
+		field.Time("sent_at").Optional().Nillable(),
+		field.UUID("response_id", uuid.UUID{}).Optional().Nillable().Comment("It may have been deleted since."),
+	}
+}
+
+// Indexes of Invitation. A widget's visitor is looked for among those that the campaign asked.
+func (Invitation) Indexes() []ent.Index {
+	return []ent.Index{
+		index.Fields("tenant_id", "due_at", "id"),
+		index.Fields("tenant_id", "campaign_id", "due_at", "id"),
+		index.Fields("tenant_id", "contact_id", "due_at", "id"),
+		index.Fields("tenant_id", "response_id").Unique(),
+		index.Fields("tenant_id", "campaign_id", "visitor", "due_at"),
+	}
+}
+
+// ProvisionalAnswer is a link that was opened and led to no answer yet. It is counted nowhere.
+type ProvisionalAnswer struct{ ent.Schema }
+
+// Mixin of ProvisionalAnswer.
+func (ProvisionalAnswer) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Policy of ProvisionalAnswer: who is narrowed has none.
+func (ProvisionalAnswer) Policy() ent.Policy { return narrowed(none) }
+
+// Fields of ProvisionalAnswer.
+func (ProvisionalAnswer) Fields() []ent.Field {
+	small := map[string]string{dialect.Postgres: "smallint"}
+	return []ent.Field{
+		key(),
+		field.UUID("campaign_id", uuid.UUID{}).Immutable(),
+		field.Bytes("recipient").Immutable().Comment("A hash of who the link was for, as the link says: an address that nobody knows is not kept."),
+		field.UUID("contact_id", uuid.UUID{}).Optional().Nillable(),
+		field.UUID("invitation_id", uuid.UUID{}).Optional().Nillable().Immutable(),
+		field.Int("score").Optional().Nillable().SchemaType(small).Comment("Of the link that was opened last."),
+		field.JSON("opened", json.RawMessage{}).SchemaType(asJSON).Comment("When the link of each number was opened: the first times, and the last."),
+		field.Int("opens"),
+		field.JSON("signs", []string{}).SchemaType(asJSON).Comment("What speaks for a scanner."),
+		field.Bool("is_suspect").Comment("Whether there are signs."),
+		field.JSON("answer", json.RawMessage{}).Optional().SchemaType(asJSON).Comment("What is recorded where nothing speaks for a scanner, by the page."),
+		field.Time("judged_at").Optional().Nillable().Comment("When that is decided; where somebody is at it, when he has failed."),
+		field.Time("first_opened_at").Immutable(),
+		field.Time("last_opened_at"),
+	}
+}
+
+// Indexes of ProvisionalAnswer. What is to be judged, and what is old, is looked for among all tenants' at once.
+func (ProvisionalAnswer) Indexes() []ent.Index {
+	return []ent.Index{
+		index.Fields("tenant_id", "recipient", "campaign_id").Unique(),
+		index.Fields("tenant_id", "campaign_id", "last_opened_at", "id"),
+		index.Fields("tenant_id", "campaign_id", "is_suspect", "last_opened_at", "id").StorageKey("provisionalanswer_suspect"),
+		index.Fields("tenant_id", "contact_id"),
+		index.Fields("judged_at"),
+		index.Fields("last_opened_at"),
+	}
 }

@@ -89,6 +89,14 @@ func inCampaigns(field string, n auth.Narrowing) entql.P {
 	return entql.FieldIn(field, ids...)
 }
 
+// none is the predicate that nothing fulfils, for who is narrowed at all.
+func none(n auth.Narrowing) entql.P {
+	if n.IsZero() {
+		return nil
+	}
+	return entql.FieldEQ("id", uuid.Nil)
+}
+
 func setTenant(next ent.Mutator) ent.Mutator {
 	return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
 		if !m.Op().Is(ent.OpCreate) {

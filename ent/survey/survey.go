@@ -30,6 +30,8 @@ const (
 	FieldNextSteps = "next_steps"
 	// FieldVariants holds the string denoting the variants field in the database.
 	FieldVariants = "variants"
+	// FieldWidget holds the string denoting the widget field in the database.
+	FieldWidget = "widget"
 	// FieldUpdatedAt holds the string denoting the updated_at field in the database.
 	FieldUpdatedAt = "updated_at"
 	// Table holds the table name of the survey in the database.
@@ -46,6 +48,7 @@ var Columns = []string{
 	FieldLinkDays,
 	FieldNextSteps,
 	FieldVariants,
+	FieldWidget,
 	FieldUpdatedAt,
 }
 

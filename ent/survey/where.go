@@ -285,6 +285,16 @@ func LinkDaysLTE(v int) predicate.Survey {
 	return predicate.Survey(sql.FieldLTE(FieldLinkDays, v))
 }
 
+// WidgetIsNil applies the IsNil predicate on the "widget" field.
+func WidgetIsNil() predicate.Survey {
+	return predicate.Survey(sql.FieldIsNull(FieldWidget))
+}
+
+// WidgetNotNil applies the NotNil predicate on the "widget" field.
+func WidgetNotNil() predicate.Survey {
+	return predicate.Survey(sql.FieldNotNull(FieldWidget))
+}
+
 // UpdatedAtEQ applies the EQ predicate on the "updated_at" field.
 func UpdatedAtEQ(v time.Time) predicate.Survey {
 	return predicate.Survey(sql.FieldEQ(FieldUpdatedAt, v))

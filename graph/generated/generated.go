@@ -18,6 +18,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/zeroten/zeroten/ent"
 	campaign1 "github.com/zeroten/zeroten/ent/campaign"
+	"github.com/zeroten/zeroten/ent/invitation"
 	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/graph/model"
 	"github.com/zeroten/zeroten/graph/scalar"
@@ -31,11 +32,13 @@ import (
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/reach"
 	"github.com/zeroten/zeroten/internal/segment"
 	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/survey"
 	"github.com/zeroten/zeroten/internal/survey/bar"
+	"github.com/zeroten/zeroten/internal/survey/click"
 	"github.com/zeroten/zeroten/internal/survey/link"
 	"github.com/zeroten/zeroten/internal/survey/look"
 	"github.com/zeroten/zeroten/internal/survey/words"
@@ -58,13 +61,16 @@ type ResolverRoot interface {
 	Contact() ContactResolver
 	Feedback() FeedbackResolver
 	FeedbackEvent() FeedbackEventResolver
+	Invitation() InvitationResolver
 	Mutation() MutationResolver
+	ProvisionalAnswer() ProvisionalAnswerResolver
 	Query() QueryResolver
 	Response() ResponseResolver
 	Segment() SegmentResolver
 	Subscription() SubscriptionResolver
 	Tenant() TenantResolver
 	Trait() TraitResolver
+	Widget() WidgetResolver
 }
 
 type DirectiveRoot struct {
@@ -120,12 +126,15 @@ type ComplexityRoot struct {
 		Link             func(childComplexity int, locale *string, variant *string, traits trait.Values) int
 		Name             func(childComplexity int) int
 		NodeID           func(childComplexity int) int
+		Provisional      func(childComplexity int, first *int, after *string, last *int, before *string, isSuspect *bool) int
 		Question         func(childComplexity int) int
+		Reach            func(childComplexity int, filter *reach.Filter) int
 		Responses        func(childComplexity int, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) int
 		Status           func(childComplexity int) int
 		Survey           func(childComplexity int) int
 		Texts            func(childComplexity int, locale *string, variant *string) int
 		UpdatedAt        func(childComplexity int) int
+		Widget           func(childComplexity int) int
 		Wordings         func(childComplexity int) int
 	}
 
@@ -186,6 +195,12 @@ type ComplexityRoot struct {
 
 	CreateCampaignPayload struct {
 		Campaign   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	CreateContactTokenPayload struct {
+		ExpiresAt  func(childComplexity int) int
+		Token      func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -272,29 +287,46 @@ type ComplexityRoot struct {
 		Start    func(childComplexity int) int
 	}
 
+	Invitation struct {
+		Campaign       func(childComplexity int) int
+		Channel        func(childComplexity int) int
+		Contact        func(childComplexity int) int
+		DueAt          func(childComplexity int) int
+		Locale         func(childComplexity int) int
+		NodeID         func(childComplexity int) int
+		Response       func(childComplexity int) int
+		SentAt         func(childComplexity int) int
+		SkippedBecause func(childComplexity int) int
+		Status         func(childComplexity int) int
+		Traits         func(childComplexity int) int
+		Variant        func(childComplexity int) int
+	}
+
 	Mutation struct {
-		AmendResponse     func(childComplexity int, input feedback.Amendment) int
-		CreateAPIKey      func(childComplexity int, input tenant.CreateKeyInput) int
-		CreateAccessToken func(childComplexity int, input tenant.CreateTokenInput) int
-		CreateCampaign    func(childComplexity int, input campaign.CreateInput) int
-		CreateSegment     func(childComplexity int, input settings.CreateSegmentInput) int
-		CreateTenant      func(childComplexity int, input tenant.CreateInput) int
-		DefineTrait       func(childComplexity int, input settings.DefineTraitInput) int
-		DeleteResponse    func(childComplexity int, input model.DeleteResponseInput) int
-		DeleteSegment     func(childComplexity int, input model.DeleteSegmentInput) int
-		DeleteTrait       func(childComplexity int, input model.DeleteTraitInput) int
-		DeleteWording     func(childComplexity int, input survey.DeleteWordingInput) int
-		EraseContact      func(childComplexity int, input model.EraseContactInput) int
-		RecordResponse    func(childComplexity int, input feedback.Recording) int
-		RecordResponses   func(childComplexity int, input model.RecordResponsesInput) int
-		RevokeAPIKey      func(childComplexity int, input tenant.RevokeKeyInput) int
-		SetWording        func(childComplexity int, input survey.SetWordingInput) int
-		UpdateBrand       func(childComplexity int, input survey.UpdateBrandInput) int
-		UpdateCampaign    func(childComplexity int, input campaign.UpdateInput) int
-		UpdateSegment     func(childComplexity int, input settings.UpdateSegmentInput) int
-		UpdateSurvey      func(childComplexity int, input survey.UpdateInput) int
-		UpdateTenant      func(childComplexity int, input tenant.UpdateInput) int
-		UpsertContacts    func(childComplexity int, input model.UpsertContactsInput) int
+		AmendResponse      func(childComplexity int, input feedback.Amendment) int
+		CreateAPIKey       func(childComplexity int, input tenant.CreateKeyInput) int
+		CreateAccessToken  func(childComplexity int, input tenant.CreateTokenInput) int
+		CreateCampaign     func(childComplexity int, input campaign.CreateInput) int
+		CreateContactToken func(childComplexity int, input model.CreateContactTokenInput) int
+		CreateSegment      func(childComplexity int, input settings.CreateSegmentInput) int
+		CreateTenant       func(childComplexity int, input tenant.CreateInput) int
+		DefineTrait        func(childComplexity int, input settings.DefineTraitInput) int
+		DeleteResponse     func(childComplexity int, input model.DeleteResponseInput) int
+		DeleteSegment      func(childComplexity int, input model.DeleteSegmentInput) int
+		DeleteTrait        func(childComplexity int, input model.DeleteTraitInput) int
+		DeleteWording      func(childComplexity int, input survey.DeleteWordingInput) int
+		EraseContact       func(childComplexity int, input model.EraseContactInput) int
+		RecordResponse     func(childComplexity int, input feedback.Recording) int
+		RecordResponses    func(childComplexity int, input model.RecordResponsesInput) int
+		RevokeAPIKey       func(childComplexity int, input tenant.RevokeKeyInput) int
+		SetWording         func(childComplexity int, input survey.SetWordingInput) int
+		UpdateBrand        func(childComplexity int, input survey.UpdateBrandInput) int
+		UpdateCampaign     func(childComplexity int, input campaign.UpdateInput) int
+		UpdateSegment      func(childComplexity int, input settings.UpdateSegmentInput) int
+		UpdateSurvey       func(childComplexity int, input survey.UpdateInput) int
+		UpdateTenant       func(childComplexity int, input tenant.UpdateInput) int
+		UpdateWidget       func(childComplexity int, input survey.UpdateWidgetInput) int
+		UpsertContacts     func(childComplexity int, input model.UpsertContactsInput) int
 	}
 
 	NextStep struct {
@@ -311,6 +343,31 @@ type ComplexityRoot struct {
 		StartCursor     func(childComplexity int) int
 	}
 
+	ProvisionalAnswer struct {
+		BotSigns      func(childComplexity int) int
+		Campaign      func(childComplexity int) int
+		Contact       func(childComplexity int) int
+		FirstOpenedAt func(childComplexity int) int
+		Invitation    func(childComplexity int) int
+		LastOpenedAt  func(childComplexity int) int
+		NodeID        func(childComplexity int) int
+		Opens         func(childComplexity int) int
+		Score         func(childComplexity int) int
+		Scores        func(childComplexity int) int
+	}
+
+	ProvisionalAnswerConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	ProvisionalAnswerEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	Query struct {
 		APIKeys     func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Campaign    func(childComplexity int, id string) int
@@ -321,6 +378,7 @@ type ComplexityRoot struct {
 		Feedback    func(childComplexity int, filter *selection.Filter) int
 		Node        func(childComplexity int, id string) int
 		Nodes       func(childComplexity int, ids []string) int
+		Reach       func(childComplexity int, filter *reach.Filter) int
 		Response    func(childComplexity int, id string) int
 		Responses   func(childComplexity int, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) int
 		Segment     func(childComplexity int, id string) int
@@ -329,6 +387,18 @@ type ComplexityRoot struct {
 		Tenants     func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Traits      func(childComplexity int) int
 		Viewer      func(childComplexity int) int
+	}
+
+	Reach struct {
+		Answered     func(childComplexity int) int
+		Bounced      func(childComplexity int) int
+		Complained   func(childComplexity int) int
+		Declined     func(childComplexity int) int
+		Delivered    func(childComplexity int) int
+		Invited      func(childComplexity int) int
+		ResponseRate func(childComplexity int) int
+		Skipped      func(childComplexity int) int
+		Unsubscribed func(childComplexity int) int
 	}
 
 	Rebuild struct {
@@ -356,6 +426,7 @@ type ComplexityRoot struct {
 		Comment     func(childComplexity int) int
 		Contact     func(childComplexity int) int
 		Identity    func(childComplexity int) int
+		Invitation  func(childComplexity int) int
 		Locale      func(childComplexity int) int
 		NodeID      func(childComplexity int) int
 		RecordedAt  func(childComplexity int) int
@@ -440,6 +511,11 @@ type ComplexityRoot struct {
 	SetWordingPayload struct {
 		UserErrors func(childComplexity int) int
 		Wording    func(childComplexity int) int
+	}
+
+	SkipCount struct {
+		Invitations func(childComplexity int) int
+		Reason      func(childComplexity int) int
 	}
 
 	Subscription struct {
@@ -553,6 +629,11 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	UpdateWidgetPayload struct {
+		Campaign   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	UpsertContactsPayload struct {
 		Contacts   func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -576,6 +657,19 @@ type ComplexityRoot struct {
 		ExpiresAt func(childComplexity int) int
 		Scopes    func(childComplexity int) int
 		Tenant    func(childComplexity int) int
+	}
+
+	Widget struct {
+		AfterSeconds   func(childComplexity int) int
+		FirstAfterDays func(childComplexity int) int
+		FromVisit      func(childComplexity int) int
+		IsEnabled      func(childComplexity int) int
+		Layout         func(childComplexity int) int
+		OnCallOnly     func(childComplexity int) int
+		Pages          func(childComplexity int) int
+		SamplePercent  func(childComplexity int) int
+		Snippet        func(childComplexity int) int
+		WaitDays       func(childComplexity int) int
 	}
 
 	Wording struct {
@@ -606,11 +700,14 @@ type BrandResolver interface {
 type CampaignResolver interface {
 	Feedback(ctx context.Context, obj *ent.Campaign, filter *selection.Filter) (*insight.Feedback, error)
 	Responses(ctx context.Context, obj *ent.Campaign, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) (*selection.Connection, error)
+	Reach(ctx context.Context, obj *ent.Campaign, filter *reach.Filter) (*reach.Reach, error)
+	Provisional(ctx context.Context, obj *ent.Campaign, first *int, after *string, last *int, before *string, isSuspect *bool) (*page.Connection[*ent.ProvisionalAnswer], error)
 	Survey(ctx context.Context, obj *ent.Campaign) (*survey.Survey, error)
 	Wordings(ctx context.Context, obj *ent.Campaign) ([]*survey.Wording, error)
 	Texts(ctx context.Context, obj *ent.Campaign, locale *string, variant *string) (*survey.Texts, error)
 	EmailSnippet(ctx context.Context, obj *ent.Campaign, provider bar.Provider, recipient bar.Recipient, mergeTag *string, locale *string, variant *string) (*survey.Snippet, error)
 	Link(ctx context.Context, obj *ent.Campaign, locale *string, variant *string, traits trait.Values) (*survey.Link, error)
+	Widget(ctx context.Context, obj *ent.Campaign) (*survey.Widget, error)
 }
 type ContactResolver interface {
 	Responses(ctx context.Context, obj *ent.Contact, first *int, after *string, last *int, before *string) (*selection.Connection, error)
@@ -620,6 +717,13 @@ type FeedbackResolver interface {
 }
 type FeedbackEventResolver interface {
 	Cursor(ctx context.Context, obj *feedback.Entry) (string, error)
+}
+type InvitationResolver interface {
+	Campaign(ctx context.Context, obj *ent.Invitation) (*ent.Campaign, error)
+	Contact(ctx context.Context, obj *ent.Invitation) (*ent.Contact, error)
+	Channel(ctx context.Context, obj *ent.Invitation) (response.Channel, error)
+
+	Response(ctx context.Context, obj *ent.Invitation) (*ent.Response, error)
 }
 type MutationResolver interface {
 	CreateCampaign(ctx context.Context, input campaign.CreateInput) (*model.CreateCampaignPayload, error)
@@ -644,6 +748,17 @@ type MutationResolver interface {
 	CreateAPIKey(ctx context.Context, input tenant.CreateKeyInput) (*model.CreateAPIKeyPayload, error)
 	CreateAccessToken(ctx context.Context, input tenant.CreateTokenInput) (*model.CreateAccessTokenPayload, error)
 	RevokeAPIKey(ctx context.Context, input tenant.RevokeKeyInput) (*model.RevokeAPIKeyPayload, error)
+	UpdateWidget(ctx context.Context, input survey.UpdateWidgetInput) (*model.UpdateWidgetPayload, error)
+	CreateContactToken(ctx context.Context, input model.CreateContactTokenInput) (*model.CreateContactTokenPayload, error)
+}
+type ProvisionalAnswerResolver interface {
+	Campaign(ctx context.Context, obj *ent.ProvisionalAnswer) (*ent.Campaign, error)
+
+	Scores(ctx context.Context, obj *ent.ProvisionalAnswer) ([]int, error)
+
+	Contact(ctx context.Context, obj *ent.ProvisionalAnswer) (*ent.Contact, error)
+	Invitation(ctx context.Context, obj *ent.ProvisionalAnswer) (*ent.Invitation, error)
+	BotSigns(ctx context.Context, obj *ent.ProvisionalAnswer) ([]click.Sign, error)
 }
 type QueryResolver interface {
 	Viewer(ctx context.Context) (*model.Viewer, error)
@@ -655,6 +770,7 @@ type QueryResolver interface {
 	Contacts(ctx context.Context, first *int, after *string, last *int, before *string, search *string, segment *string, orderBy *contact.Order) (*page.Connection[*ent.Contact], error)
 	Traits(ctx context.Context) ([]*ent.Trait, error)
 	Feedback(ctx context.Context, filter *selection.Filter) (*insight.Feedback, error)
+	Reach(ctx context.Context, filter *reach.Filter) (*reach.Reach, error)
 	EventCursor(ctx context.Context) (string, error)
 	Response(ctx context.Context, id string) (*ent.Response, error)
 	Responses(ctx context.Context, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) (*selection.Connection, error)
@@ -668,6 +784,9 @@ type ResponseResolver interface {
 	Campaign(ctx context.Context, obj *ent.Response) (*ent.Campaign, error)
 	Contact(ctx context.Context, obj *ent.Response) (*ent.Contact, error)
 
+	Traits(ctx context.Context, obj *ent.Response) (trait.Values, error)
+
+	Invitation(ctx context.Context, obj *ent.Response) (*ent.Invitation, error)
 	Identity(ctx context.Context, obj *ent.Response) (link.Identity, error)
 }
 type SegmentResolver interface {
@@ -686,6 +805,9 @@ type TenantResolver interface {
 type TraitResolver interface {
 	Values(ctx context.Context, obj *ent.Trait) ([]*contact.Value, error)
 	Rebuild(ctx context.Context, obj *ent.Trait) (*cube.Rebuild, error)
+}
+type WidgetResolver interface {
+	Snippet(ctx context.Context, obj *survey.Widget) (string, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -918,12 +1040,34 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Campaign.NodeID(childComplexity), true
+	case "Campaign.provisional":
+		if e.ComplexityRoot.Campaign.Provisional == nil {
+			break
+		}
+
+		args, err := ec.field_Campaign_provisional_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Campaign.Provisional(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["isSuspect"].(*bool)), true
 	case "Campaign.question":
 		if e.ComplexityRoot.Campaign.Question == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Campaign.Question(childComplexity), true
+	case "Campaign.reach":
+		if e.ComplexityRoot.Campaign.Reach == nil {
+			break
+		}
+
+		args, err := ec.field_Campaign_reach_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Campaign.Reach(childComplexity, args["filter"].(*reach.Filter)), true
 	case "Campaign.responses":
 		if e.ComplexityRoot.Campaign.Responses == nil {
 			break
@@ -964,6 +1108,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Campaign.UpdatedAt(childComplexity), true
+	case "Campaign.widget":
+		if e.ComplexityRoot.Campaign.Widget == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Campaign.Widget(childComplexity), true
 	case "Campaign.wordings":
 		if e.ComplexityRoot.Campaign.Wordings == nil {
 			break
@@ -1182,6 +1332,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreateCampaignPayload.UserErrors(childComplexity), true
+
+	case "CreateContactTokenPayload.expiresAt":
+		if e.ComplexityRoot.CreateContactTokenPayload.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateContactTokenPayload.ExpiresAt(childComplexity), true
+	case "CreateContactTokenPayload.token":
+		if e.ComplexityRoot.CreateContactTokenPayload.Token == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateContactTokenPayload.Token(childComplexity), true
+	case "CreateContactTokenPayload.userErrors":
+		if e.ComplexityRoot.CreateContactTokenPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateContactTokenPayload.UserErrors(childComplexity), true
 
 	case "CreateSegmentPayload.segment":
 		if e.ComplexityRoot.CreateSegmentPayload.Segment == nil {
@@ -1480,6 +1649,79 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.HourPoint.Start(childComplexity), true
 
+	case "Invitation.campaign":
+		if e.ComplexityRoot.Invitation.Campaign == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.Campaign(childComplexity), true
+	case "Invitation.channel":
+		if e.ComplexityRoot.Invitation.Channel == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.Channel(childComplexity), true
+	case "Invitation.contact":
+		if e.ComplexityRoot.Invitation.Contact == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.Contact(childComplexity), true
+	case "Invitation.dueAt":
+		if e.ComplexityRoot.Invitation.DueAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.DueAt(childComplexity), true
+	case "Invitation.locale":
+		if e.ComplexityRoot.Invitation.Locale == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.Locale(childComplexity), true
+	case "Invitation.id":
+		if e.ComplexityRoot.Invitation.NodeID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.NodeID(childComplexity), true
+	case "Invitation.response":
+		if e.ComplexityRoot.Invitation.Response == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.Response(childComplexity), true
+	case "Invitation.sentAt":
+		if e.ComplexityRoot.Invitation.SentAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.SentAt(childComplexity), true
+	case "Invitation.skippedBecause":
+		if e.ComplexityRoot.Invitation.SkippedBecause == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.SkippedBecause(childComplexity), true
+	case "Invitation.status":
+		if e.ComplexityRoot.Invitation.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.Status(childComplexity), true
+	case "Invitation.traits":
+		if e.ComplexityRoot.Invitation.Traits == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.Traits(childComplexity), true
+	case "Invitation.variant":
+		if e.ComplexityRoot.Invitation.Variant == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.Variant(childComplexity), true
+
 	case "Mutation.amendResponse":
 		if e.ComplexityRoot.Mutation.AmendResponse == nil {
 			break
@@ -1524,6 +1766,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateCampaign(childComplexity, args["input"].(campaign.CreateInput)), true
+	case "Mutation.createContactToken":
+		if e.ComplexityRoot.Mutation.CreateContactToken == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createContactToken_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateContactToken(childComplexity, args["input"].(model.CreateContactTokenInput)), true
 	case "Mutation.createSegment":
 		if e.ComplexityRoot.Mutation.CreateSegment == nil {
 			break
@@ -1711,6 +1964,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateTenant(childComplexity, args["input"].(tenant.UpdateInput)), true
+	case "Mutation.updateWidget":
+		if e.ComplexityRoot.Mutation.UpdateWidget == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateWidget_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateWidget(childComplexity, args["input"].(survey.UpdateWidgetInput)), true
 	case "Mutation.upsertContacts":
 		if e.ComplexityRoot.Mutation.UpsertContacts == nil {
 			break
@@ -1772,6 +2036,105 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.PageInfo.StartCursor(childComplexity), true
+
+	case "ProvisionalAnswer.botSigns":
+		if e.ComplexityRoot.ProvisionalAnswer.BotSigns == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProvisionalAnswer.BotSigns(childComplexity), true
+	case "ProvisionalAnswer.campaign":
+		if e.ComplexityRoot.ProvisionalAnswer.Campaign == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProvisionalAnswer.Campaign(childComplexity), true
+	case "ProvisionalAnswer.contact":
+		if e.ComplexityRoot.ProvisionalAnswer.Contact == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProvisionalAnswer.Contact(childComplexity), true
+	case "ProvisionalAnswer.firstOpenedAt":
+		if e.ComplexityRoot.ProvisionalAnswer.FirstOpenedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProvisionalAnswer.FirstOpenedAt(childComplexity), true
+	case "ProvisionalAnswer.invitation":
+		if e.ComplexityRoot.ProvisionalAnswer.Invitation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProvisionalAnswer.Invitation(childComplexity), true
+	case "ProvisionalAnswer.lastOpenedAt":
+		if e.ComplexityRoot.ProvisionalAnswer.LastOpenedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProvisionalAnswer.LastOpenedAt(childComplexity), true
+	case "ProvisionalAnswer.id":
+		if e.ComplexityRoot.ProvisionalAnswer.NodeID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProvisionalAnswer.NodeID(childComplexity), true
+	case "ProvisionalAnswer.opens":
+		if e.ComplexityRoot.ProvisionalAnswer.Opens == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProvisionalAnswer.Opens(childComplexity), true
+	case "ProvisionalAnswer.score":
+		if e.ComplexityRoot.ProvisionalAnswer.Score == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProvisionalAnswer.Score(childComplexity), true
+	case "ProvisionalAnswer.scores":
+		if e.ComplexityRoot.ProvisionalAnswer.Scores == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProvisionalAnswer.Scores(childComplexity), true
+
+	case "ProvisionalAnswerConnection.edges":
+		if e.ComplexityRoot.ProvisionalAnswerConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProvisionalAnswerConnection.Edges(childComplexity), true
+	case "ProvisionalAnswerConnection.nodes":
+		if e.ComplexityRoot.ProvisionalAnswerConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProvisionalAnswerConnection.Nodes(childComplexity), true
+	case "ProvisionalAnswerConnection.pageInfo":
+		if e.ComplexityRoot.ProvisionalAnswerConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProvisionalAnswerConnection.PageInfo(childComplexity), true
+	case "ProvisionalAnswerConnection.totalCount":
+		if e.ComplexityRoot.ProvisionalAnswerConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProvisionalAnswerConnection.TotalCount(childComplexity), true
+
+	case "ProvisionalAnswerEdge.cursor":
+		if e.ComplexityRoot.ProvisionalAnswerEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProvisionalAnswerEdge.Cursor(childComplexity), true
+	case "ProvisionalAnswerEdge.node":
+		if e.ComplexityRoot.ProvisionalAnswerEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ProvisionalAnswerEdge.Node(childComplexity), true
 
 	case "Query.apiKeys":
 		if e.ComplexityRoot.Query.APIKeys == nil {
@@ -1868,6 +2231,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Nodes(childComplexity, args["ids"].([]string)), true
+	case "Query.reach":
+		if e.ComplexityRoot.Query.Reach == nil {
+			break
+		}
+
+		args, err := ec.field_Query_reach_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Reach(childComplexity, args["filter"].(*reach.Filter)), true
 	case "Query.response":
 		if e.ComplexityRoot.Query.Response == nil {
 			break
@@ -1941,6 +2315,61 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Viewer(childComplexity), true
+
+	case "Reach.answered":
+		if e.ComplexityRoot.Reach.Answered == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Reach.Answered(childComplexity), true
+	case "Reach.bounced":
+		if e.ComplexityRoot.Reach.Bounced == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Reach.Bounced(childComplexity), true
+	case "Reach.complained":
+		if e.ComplexityRoot.Reach.Complained == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Reach.Complained(childComplexity), true
+	case "Reach.declined":
+		if e.ComplexityRoot.Reach.Declined == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Reach.Declined(childComplexity), true
+	case "Reach.delivered":
+		if e.ComplexityRoot.Reach.Delivered == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Reach.Delivered(childComplexity), true
+	case "Reach.invited":
+		if e.ComplexityRoot.Reach.Invited == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Reach.Invited(childComplexity), true
+	case "Reach.responseRate":
+		if e.ComplexityRoot.Reach.ResponseRate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Reach.ResponseRate(childComplexity), true
+	case "Reach.skipped":
+		if e.ComplexityRoot.Reach.Skipped == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Reach.Skipped(childComplexity), true
+	case "Reach.unsubscribed":
+		if e.ComplexityRoot.Reach.Unsubscribed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Reach.Unsubscribed(childComplexity), true
 
 	case "Rebuild.done":
 		if e.ComplexityRoot.Rebuild.Done == nil {
@@ -2035,6 +2464,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Response.Identity(childComplexity), true
+	case "Response.invitation":
+		if e.ComplexityRoot.Response.Invitation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Response.Invitation(childComplexity), true
 	case "Response.locale":
 		if e.ComplexityRoot.Response.Locale == nil {
 			break
@@ -2372,6 +2807,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SetWordingPayload.Wording(childComplexity), true
+
+	case "SkipCount.invitations":
+		if e.ComplexityRoot.SkipCount.Invitations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SkipCount.Invitations(childComplexity), true
+	case "SkipCount.reason":
+		if e.ComplexityRoot.SkipCount.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SkipCount.Reason(childComplexity), true
 
 	case "Subscription.feedbackReceived":
 		if e.ComplexityRoot.Subscription.FeedbackReceived == nil {
@@ -2787,6 +3235,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UpdateTenantPayload.UserErrors(childComplexity), true
 
+	case "UpdateWidgetPayload.campaign":
+		if e.ComplexityRoot.UpdateWidgetPayload.Campaign == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateWidgetPayload.Campaign(childComplexity), true
+	case "UpdateWidgetPayload.userErrors":
+		if e.ComplexityRoot.UpdateWidgetPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateWidgetPayload.UserErrors(childComplexity), true
+
 	case "UpsertContactsPayload.contacts":
 		if e.ComplexityRoot.UpsertContactsPayload.Contacts == nil {
 			break
@@ -2869,6 +3330,67 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Viewer.Tenant(childComplexity), true
 
+	case "Widget.afterSeconds":
+		if e.ComplexityRoot.Widget.AfterSeconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Widget.AfterSeconds(childComplexity), true
+	case "Widget.firstAfterDays":
+		if e.ComplexityRoot.Widget.FirstAfterDays == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Widget.FirstAfterDays(childComplexity), true
+	case "Widget.fromVisit":
+		if e.ComplexityRoot.Widget.FromVisit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Widget.FromVisit(childComplexity), true
+	case "Widget.isEnabled":
+		if e.ComplexityRoot.Widget.IsEnabled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Widget.IsEnabled(childComplexity), true
+	case "Widget.layout":
+		if e.ComplexityRoot.Widget.Layout == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Widget.Layout(childComplexity), true
+	case "Widget.onCallOnly":
+		if e.ComplexityRoot.Widget.OnCallOnly == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Widget.OnCallOnly(childComplexity), true
+	case "Widget.pages":
+		if e.ComplexityRoot.Widget.Pages == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Widget.Pages(childComplexity), true
+	case "Widget.samplePercent":
+		if e.ComplexityRoot.Widget.SamplePercent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Widget.SamplePercent(childComplexity), true
+	case "Widget.snippet":
+		if e.ComplexityRoot.Widget.Snippet == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Widget.Snippet(childComplexity), true
+	case "Widget.waitDays":
+		if e.ComplexityRoot.Widget.WaitDays == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Widget.WaitDays(childComplexity), true
+
 	case "Wording.followUpQuestions":
 		if e.ComplexityRoot.Wording.FollowUps == nil {
 			break
@@ -2945,6 +3467,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCreateAccessTokenInput,
 		ec.unmarshalInputCreateApiKeyInput,
 		ec.unmarshalInputCreateCampaignInput,
+		ec.unmarshalInputCreateContactTokenInput,
 		ec.unmarshalInputCreateSegmentInput,
 		ec.unmarshalInputCreateTenantInput,
 		ec.unmarshalInputDefineTraitInput,
@@ -2956,6 +3479,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputFeedbackFilter,
 		ec.unmarshalInputNextStepInput,
 		ec.unmarshalInputPeriodInput,
+		ec.unmarshalInputReachFilter,
 		ec.unmarshalInputRecordResponseInput,
 		ec.unmarshalInputRecordResponsesInput,
 		ec.unmarshalInputResponseOrder,
@@ -2968,6 +3492,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputUpdateSegmentInput,
 		ec.unmarshalInputUpdateSurveyInput,
 		ec.unmarshalInputUpdateTenantInput,
+		ec.unmarshalInputUpdateWidgetInput,
 		ec.unmarshalInputUpsertContactsInput,
 		ec.unmarshalInputVariantInput,
 	)
@@ -3813,6 +4338,165 @@ extend type Query {
   ): Feedback! @requires(scope: READ)
 }
 `, BuiltIn: false},
+	{Name: "../../schema/invitation.graphql", Input: `extend type Campaign {
+  "How many of those who were asked answered. FORBIDDEN for a token that is narrowed to a segment."
+  reach(
+    "Narrows it further; ` + "`" + `campaigns` + "`" + ` may be given too, and both must hold."
+    filter: ReachFilter
+  ): Reach! @requires(scope: READ)
+}
+
+extend type Response {
+  """
+  What it answers. Null where nobody was invited: a public link, a pasted snippet, the API. FORBIDDEN for a token that is
+  narrowed.
+  """
+  invitation: Invitation @requires(scope: READ)
+}
+
+extend type Query {
+  "How many of those who were asked answered, over all campaigns. FORBIDDEN for a token that is narrowed to a segment."
+  reach(
+    "Which of them; all where left out."
+    filter: ReachFilter
+  ): Reach! @requires(scope: READ)
+}
+
+"""
+One asking of one person by one campaign: a mail, a link of their own, or a widget that was shown; or the decision not to.
+What the person answers is one response, amended as often as they change it.
+"""
+type Invitation implements Node {
+  "Begins with ` + "`" + `inv_` + "`" + `."
+  id: ID!
+  "What it asks."
+  campaign: Campaign!
+  "Who is asked. Null where the widget knows nobody, or the person was erased."
+  contact: Contact
+  "How: EMAIL, LINK or WIDGET."
+  channel: Channel!
+  "What has become of it."
+  status: InvitationStatus!
+  "Which rule kept it back. Null unless SKIPPED."
+  skippedBecause: SkipReason
+  "The version that is shown. Null where there is only one."
+  variant: String
+  "The language that it is in."
+  locale: Locale!
+  "What was said about the occasion, by the event or by ` + "`" + `inviteContacts` + "`" + `. Goes with the response."
+  traits: Traits!
+  "When it is due, was sent, shown or given out, or would have been."
+  dueAt: DateTime!
+  "When the mail server had taken the mail, the widget was shown or the link was given out. Null before, and where it never was."
+  sentAt: DateTime
+  "What the person answered. Null where they have not, or it was deleted."
+  response: Response
+}
+
+"What has become of an invitation."
+enum InvitationStatus {
+  "It is due later, or waits for room in a budget, the mail server, or a campaign or schedule that rests."
+  PLANNED
+  "A rule kept it back: see ` + "`" + `skippedBecause` + "`" + `. It will not go out."
+  SKIPPED
+  "It was called back before it went out, or its schedule or campaign ended."
+  CANCELLED
+  "The mail server took it, the link was given out, or the widget was shown; no answer yet."
+  SENT
+  """
+  The mail was handed to the mail server, and the server or this program stopped before it was said that it was taken. It is
+  never sent again, so that nobody gets it twice. It becomes SENT, BOUNCED or ANSWERED once the provider or the person says so.
+  """
+  UNCONFIRMED
+  "The mail server refused it for good, or for three days: ` + "`" + `bounce` + "`" + ` says why."
+  FAILED
+  "It was taken and came back: ` + "`" + `bounce` + "`" + ` says why."
+  BOUNCED
+  "The widget was closed without a number."
+  DECLINED
+  "There is a response."
+  ANSWERED
+}
+
+"Why somebody was not asked. Where several hold, the first in this order."
+enum SkipReason {
+  "The campaign was closed or paused."
+  CAMPAIGN_NOT_ACTIVE
+  "No e-mail address is known."
+  NO_ADDRESS
+  "The person unsubscribed."
+  UNSUBSCRIBED
+  "Mails to the address bounce, or were reported as spam, or the tenant suppressed it."
+  SUPPRESSED
+  "By what is known about the person now they are not in the segment, or not any more."
+  NOT_IN_SEGMENT
+  "The sample did not fall on them."
+  NOT_SAMPLED
+  "Some campaign asked them within the quiet period."
+  QUIET_PERIOD
+  "The campaign's or the tenant's budget for the month is spent."
+  OVER_BUDGET
+  "It was more than three days late: the server was down, or a backup was brought back."
+  TOO_LATE
+}
+
+"""
+Which invitations. All that is given must hold; of a list, one is enough. Days are those on which people were asked, or
+would have been: an answer counts for the day of its invitation, and so a past day's share may still grow.
+"""
+input ReachFilter {
+  "Invitations to one of these campaigns, at most 100; NOT_FOUND where there is none."
+  campaigns: [ID!] @length(max: 100)
+  """
+  Only contacts who, by what is known about them now, are in this saved segment; nobody whom the widget does not know.
+  NOT_FOUND where there is none.
+  """
+  segment: ID
+  "Those by one of these channels, at most 5: EMAIL, LINK or WIDGET, else BAD_REQUEST."
+  channels: [Channel!] @length(max: 5)
+  "Those in one of these variants, at most 100."
+  variants: [String!] @length(max: 100)
+  "The first day, in the tenant's time zone."
+  from: Date
+  "The last day, itself included. Before ` + "`" + `from` + "`" + ` it is BAD_REQUEST."
+  to: Date
+  "Instead of ` + "`" + `from` + "`" + `: this many days, weeks, months or years, ending on ` + "`" + `to` + "`" + `, or today. Together with ` + "`" + `from` + "`" + ` it is BAD_REQUEST."
+  last: PeriodInput
+}
+
+"""
+What became of invitations. Whether a mail was opened is not among it: Apple Mail and Gmail load the images of mails that
+nobody reads, and scanners open the links, so that any such figure would be made up.
+"""
+type Reach {
+  "Invitations that went out or were tried: mails, links given out for others to pass on, and widgets shown."
+  invited: Int!
+  "Of these, those that arrived as far as is known: all but the failed, the unconfirmed and the bounced."
+  delivered: Int!
+  "Of these, mails that came back for good."
+  bounced: Int!
+  "Of these, mails that were reported as spam."
+  complained: Int!
+  "Of these, mails whose reader unsubscribed by them."
+  unsubscribed: Int!
+  "Of these, widgets that were closed without a number."
+  declined: Int!
+  "Of these, the answered ones. Responses that no invitation led to are not among them."
+  answered: Int!
+  "` + "`" + `answered` + "`" + ` of ` + "`" + `delivered` + "`" + `, 0 to 1. Null where nothing was delivered."
+  responseRate: Float
+  "How many invitations a rule kept back, by reason, most first."
+  skipped: [SkipCount!]!
+}
+
+"How many invitations one rule kept back."
+type SkipCount {
+  "The rule."
+  reason: SkipReason!
+  "How many."
+  invitations: Int!
+}
+`, BuiltIn: false},
 	{Name: "../../schema/live.graphql", Input: `"What is told while it happens, over a WebSocket (` + "`" + `graphql-transport-ws` + "`" + `) or server-sent events."
 type Subscription {
   """
@@ -3877,13 +4561,93 @@ extend type Query {
   eventCursor: String! @requires(scope: READ)
 }
 `, BuiltIn: false},
+	{Name: "../../schema/provisional.graphql", Input: `extend type Campaign {
+  """
+  Clicks that are no answers yet: a link was opened, and no sign of a person followed, newest first. Mail scanners open
+  links too. They are counted nowhere, and gone after 30 days, or once they have become a response.
+  FORBIDDEN for a token that is narrowed.
+  """
+  provisional(
+    "Page size from the start, 1 to 100; 50 where none is given. Not with ` + "`" + `last` + "`" + ` or ` + "`" + `before` + "`" + `."
+    first: Int
+    "Only what comes after this cursor. Not with ` + "`" + `last` + "`" + ` or ` + "`" + `before` + "`" + `."
+    after: String
+    "Page size from the end, 1 to 100; 50 where only ` + "`" + `before` + "`" + ` is given. Not with ` + "`" + `first` + "`" + ` or ` + "`" + `after` + "`" + `."
+    last: Int
+    "Only what comes before this cursor. Not with ` + "`" + `first` + "`" + ` or ` + "`" + `after` + "`" + `."
+    before: String
+    "Only those with signs of a scanner, or only those without; all where left out."
+    isSuspect: Boolean
+  ): ProvisionalAnswerConnection! @requires(scope: READ)
+}
+
+"A click on a number that is no answer yet."
+type ProvisionalAnswer implements Node {
+  "Begins with ` + "`" + `prov_` + "`" + `."
+  id: ID!
+  "What the link asks about."
+  campaign: Campaign!
+  "The number of the link that was opened last, 0 to 10. Null where only links without a number were."
+  score: Int
+  "Every number whose link was opened, ascending."
+  scores: [Int!]!
+  "How many times a link of this recipient was opened."
+  opens: Int!
+  "Who the link was for, where the tenant knows them already: a click creates nobody."
+  contact: Contact
+  "What the link belongs to. Null for pasted snippets and public links."
+  invitation: Invitation
+  "What speaks for a scanner; empty where nothing does. A sign of a person outweighs all of them."
+  botSigns: [BotSign!]!
+  "When a link was first opened."
+  firstOpenedAt: DateTime!
+  "When a link was last opened."
+  lastOpenedAt: DateTime!
+}
+
+"What speaks for a mail scanner rather than a person."
+enum BotSign {
+  "Three or more of the numbers were opened within ten seconds, or six within ten minutes."
+  MANY_NUMBERS
+  "The link that mails hide from people was opened."
+  HIDDEN_LINK
+  "A HEAD request came first."
+  HEAD_FIRST
+  "The client says that it is a scanner, a previewer or a program, or that it loads ahead, or says nothing at all."
+  KNOWN_CLIENT
+  "Within a minute after the mail was handed over."
+  AT_ONCE
+  "The form was sent without any sign of a person."
+  FORM_WITHOUT_PERSON
+}
+
+"A page of provisional answers."
+type ProvisionalAnswerConnection {
+  "The page's provisional answers, each with its cursor."
+  edges: [ProvisionalAnswerEdge!]!
+  "The page's provisional answers, in the same order as ` + "`" + `edges` + "`" + `."
+  nodes: [ProvisionalAnswer!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many there are on all pages together; counted only when asked for."
+  totalCount: Int!
+}
+
+"A provisional answer's place in a list."
+type ProvisionalAnswerEdge {
+  "For ` + "`" + `after` + "`" + ` and ` + "`" + `before` + "`" + `; opaque."
+  cursor: String!
+  "The provisional answer."
+  node: ProvisionalAnswer!
+}
+`, BuiltIn: false},
 	{Name: "../../schema/response.graphql", Input: `"A score that somebody gave, and what they said about it. One person may answer many times."
 type Response implements Node {
   "Begins with ` + "`" + `resp_` + "`" + `."
   id: ID!
   "What it answers."
   campaign: Campaign!
-  "Who gave it. Null where nobody is known, or the person was erased."
+  "Who gave it. Null where nobody is known, or the person was erased; and where it is UNVERIFIED, for a token that is narrowed."
   contact: Contact @requires(scope: READ)
   "0 to 10."
   score: Int!
@@ -3899,7 +4663,8 @@ type Response implements Node {
   locale: Locale
   """
   What was known about the person when they answered: a snapshot, that later changes of the contact do not touch.
-  Traits that nobody has defined yet are in it too, and can be defined later. Empty where the person was erased.
+  Traits that nobody has defined yet are in it too, and can be defined later. Empty where the person was erased; and where it
+  is UNVERIFIED, for a token that is narrowed.
   """
   traits: Traits! @requires(scope: READ)
   "When it was given. Its day in the tenant's time zone is the one that trends count it on."
@@ -4495,7 +5260,8 @@ type SegmentEdge {
 `, BuiltIn: false},
 	{Name: "../../schema/survey.graphql", Input: `"""
 An absolute URL, at most 2,000 characters, e.g. ` + "`" + `https://example.com/review` + "`" + `. One that is given must be ` + "`" + `https` + "`" + `, with a
-host and without user or password. Where an input says so, the empty text takes away what was there.
+host and without user or password, without steps ` + "`" + `.` + "`" + ` and ` + "`" + `..` + "`" + ` in its path, and without characters that are not seen. Where
+an input says so, the empty text takes away what was there.
 """
 scalar URL
 
@@ -4562,13 +5328,19 @@ extend type Campaign {
     locale: Locale
     "One of the survey's variants, else BAD_REQUEST. Where left out each person falls into one."
     variant: String
-    "Kept with each response, e.g. ` + "`" + `{\"store\": \"Berlin 3\"}` + "`" + `; at most 10 traits, each fit for its kind (else BAD_REQUEST)."
+    """
+    Kept with each response, e.g. ` + "`" + `{"store": "Berlin 3"}` + "`" + `; at most 10 traits, each fit for its kind (else BAD_REQUEST).
+    FORBIDDEN for a token that is narrowed: it records nothing.
+    """
     traits: Traits
   ): SurveyLink! @requires(scope: READ)
 }
 
 extend type Mutation {
-  "Changes how the tenant looks: what is given is set, what is left out or null stays. Pages follow within five seconds."
+  """
+  Changes how the tenant looks: what is given is set, what is left out or null stays. Pages follow within five seconds.
+  OVERLOADED while another image of the tenant is being made: send one after the other.
+  """
   updateBrand(
     "What changes."
     input: UpdateBrandInput!
@@ -4617,7 +5389,7 @@ type Brand {
 
 "What changes of the brand. What is left out or null stays."
 input UpdateBrandInput {
-  "1 to 100 characters; the empty text gives the tenant's name back."
+  "1 to 100 characters in one line (else INVALID); the empty text gives the tenant's name back."
   name: String
   """
   A PNG or JPEG of at most 512 KiB and 2,000 by 2,000 pixels, else INVALID; kept as PNG, without what else was in the
@@ -4733,7 +5505,7 @@ input NextStepInput {
   categories: [Category!] @length(max: 3)
   "Who is shown it, by language; everybody where left out."
   locale: Locale
-  "1 to 100 characters."
+  "1 to 100 characters in one line (else INVALID)."
   label: String!
   "Where it leads."
   url: URL!
@@ -4741,13 +5513,16 @@ input NextStepInput {
 
 "A version of a campaign."
 input VariantInput {
-  "1 to 100 characters, and neither ` + "`" + `(none)` + "`" + ` nor ` + "`" + `(other)` + "`" + `."
+  "1 to 100 characters in one line, and neither ` + "`" + `(none)` + "`" + ` nor ` + "`" + `(other)` + "`" + ` (else INVALID)."
   name: String!
   "0 to 1,000; at 0 nobody falls into it, and it can still be named in a link."
   weight: Int! = 1
-  "An experience to offer with the question. May hold placeholders as in ` + "`" + `SetWordingInput` + "`" + `, in its path and query alone."
+  """
+  An experience to offer with the question. May hold placeholders as in ` + "`" + `SetWordingInput` + "`" + `, in its path and query alone. Where
+  what is known would make a step of the path ` + "`" + `.` + "`" + ` or ` + "`" + `..` + "`" + `, all of them get what stands after the bar.
+  """
   url: URL
-  "1 to 100 characters; REQUIRED with ` + "`" + `url` + "`" + `."
+  "1 to 100 characters in one line (else INVALID); REQUIRED with ` + "`" + `url` + "`" + `."
   urlLabel: String
 }
 
@@ -4846,15 +5621,15 @@ input SetWordingInput {
   variant: String
   "At most 500 characters."
   question: String
-  "At most 60 characters."
+  "At most 60 characters, in one line (else INVALID)."
   lowLabel: String
-  "At most 60 characters."
+  "At most 60 characters, in one line (else INVALID)."
   highLabel: String
   "Each at most 500 characters."
   followUpQuestions: CategoryTextsInput
   "Each at most 500 characters."
   thankYous: CategoryTextsInput
-  "At most 150 characters, without line breaks (else INVALID)."
+  "At most 150 characters, in one line (else INVALID)."
   mailSubject: String
   "At most 2,000 characters; an empty line begins a paragraph."
   mailIntro: String
@@ -5242,6 +6017,134 @@ type ApiKeyEdge {
   node: ApiKey!
 }
 `, BuiltIn: false},
+	{Name: "../../schema/widget.graphql", Input: `extend type Campaign {
+  "The question inside a site or an app."
+  widget: Widget! @requires(scope: READ)
+}
+
+extend type Mutation {
+  "Changes the widget of a campaign: what is given is set, what is left out or null stays. Pages follow within a minute."
+  updateWidget(
+    "The campaign and what changes."
+    input: UpdateWidgetInput!
+  ): UpdateWidgetPayload! @requires(scope: MANAGE)
+  """
+  Makes a token that names a person to the widget: the tenant's backend hands it to the page of whoever signed in, so
+  that nobody can answer in another's name. The person is created, or brought up to date, as by ` + "`" + `upsertContacts` + "`" + `.
+  The API takes the token nowhere. The widget shows its holder texts filled with the person's name and with those traits
+  that the tenant's own wordings name, and whether it would ask them now: nothing else of what is stored can be read by it.
+  It ends with the key that made it. Only keys make tokens: for a token it is FORBIDDEN.
+  """
+  createContactToken(
+    "The person to name."
+    input: CreateContactTokenInput!
+  ): CreateContactTokenPayload! @requires(scope: COLLECT)
+}
+
+"""
+The question inside a site or an app: a script of this server, ` + "`" + `/widget.js` + "`" + `, that asks by the rules below. It sets no
+cookies and loads nothing from elsewhere. Showing the question counts as asking: from then on the person, or the browser
+where nobody is known, is left alone for ` + "`" + `waitDays` + "`" + `, whether they answer, decline or look away.
+"""
+type Widget {
+  "Whether it asks at all; not at first."
+  isEnabled: Boolean!
+  "How it stands on the page; BAR where nothing else was given."
+  layout: WidgetLayout!
+  """
+  The pages that it asks on, e.g. ` + "`" + `https://app.example/*` + "`" + `; all where empty. An answer that comes from elsewhere is refused,
+  as far as browsers tell, and so is one from a page whose origin they keep back, such as a frame in a sandbox. ` + "`" + `*` + "`" + ` stands
+  for any text without a ` + "`" + `/` + "`" + ` in the host, and for any text at all in the path.
+  """
+  pages: [String!]!
+  "Asks only where the page's code calls ` + "`" + `zeroten('ask')` + "`" + `; else by itself once all rules hold."
+  onCallOnly: Boolean!
+  "This share of people is ever asked, in percent: 1 to 100, 100 where nothing else was given. Who is among them stays so."
+  samplePercent: Int!
+  """
+  Left alone for so many days after they were asked, 1 to 730; 90 where nothing else was given. The tenant's quiet period
+  holds besides.
+  """
+  waitDays: Int!
+  """
+  Asked first so many days after they were first seen, or after the contact was created, 0 to 365; 0 where nothing else was
+  given.
+  """
+  firstAfterDays: Int!
+  "Asked from this visit on, 1 to 100; 1 where nothing else was given. A visit ends after half an hour without a page."
+  fromVisit: Int!
+  "Asked after so many seconds on the page, 0 to 600; 10 where nothing else was given."
+  afterSeconds: Int!
+  """
+  What to paste into the page: one script element. The page's content security policy must allow this server for ` + "`" + `script-src` + "`" + `
+  and ` + "`" + `connect-src` + "`" + `.
+  """
+  snippet: String!
+}
+
+"How a widget stands on the page."
+enum WidgetLayout {
+  "In the middle, over the page; takes the keyboard's focus only where the page's code asked for it."
+  MODAL
+  "At the lower edge; takes no focus."
+  BAR
+  "In an element of the page: ` + "`" + `data-inline` + "`" + ` of the script element has its CSS selector."
+  INLINE
+}
+
+"A campaign and what changes of its widget. What is left out or null stays."
+input UpdateWidgetInput {
+  "The campaign to change; NOT_FOUND where there is none."
+  campaign: ID!
+  "Whether it asks at all."
+  isEnabled: Boolean
+  "How it stands on the page."
+  layout: WidgetLayout
+  """
+  At most 50 (else TOO_MANY), each a scheme (https, or http), a host and a path (else INVALID). They take the place of those
+  before.
+  """
+  pages: [String!] @length(max: 50)
+  "Whether it asks only where the page's code calls it."
+  onCallOnly: Boolean
+  "1 to 100, else OUT_OF_RANGE."
+  samplePercent: Int
+  "1 to 730, else OUT_OF_RANGE."
+  waitDays: Int
+  "0 to 365, else OUT_OF_RANGE."
+  firstAfterDays: Int
+  "1 to 100, else OUT_OF_RANGE."
+  fromVisit: Int
+  "0 to 600, else OUT_OF_RANGE."
+  afterSeconds: Int
+}
+
+"What became of ` + "`" + `updateWidget` + "`" + `."
+type UpdateWidgetPayload {
+  "The campaign as it is now; null where the change was refused."
+  campaign: Campaign
+  "Why it was refused; empty where it was not."
+  userErrors: [UserError!]!
+}
+
+"A token that names a person to the widget."
+input CreateContactTokenInput {
+  "Who it is: found by external id, else by e-mail address; created, or brought up to date, with what is given."
+  contact: ContactInput!
+  "From now on, in seconds: 1 to 86,400, a day."
+  expiresIn: Int! = 3600
+}
+
+"What became of ` + "`" + `createContactToken` + "`" + `."
+type CreateContactTokenPayload {
+  "The token, for ` + "`" + `data-token` + "`" + ` of the script element or ` + "`" + `zeroten('identify', token)` + "`" + `. Null where it was refused."
+  token: String
+  "From this instant on it names nobody, and the widget asks as if nobody were known. Null where it was refused."
+  expiresAt: DateTime
+  "Why it was refused; empty where it was not."
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
 
@@ -5349,6 +6252,10 @@ func (ec *executionContext) childFields_Campaign(ctx context.Context, field grap
 		return ec.fieldContext_Campaign_feedback(ctx, field)
 	case "responses":
 		return ec.fieldContext_Campaign_responses(ctx, field)
+	case "reach":
+		return ec.fieldContext_Campaign_reach(ctx, field)
+	case "provisional":
+		return ec.fieldContext_Campaign_provisional(ctx, field)
 	case "survey":
 		return ec.fieldContext_Campaign_survey(ctx, field)
 	case "wordings":
@@ -5359,6 +6266,8 @@ func (ec *executionContext) childFields_Campaign(ctx context.Context, field grap
 		return ec.fieldContext_Campaign_emailSnippet(ctx, field)
 	case "link":
 		return ec.fieldContext_Campaign_link(ctx, field)
+	case "widget":
+		return ec.fieldContext_Campaign_widget(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Campaign", field.Name)
 }
@@ -5481,6 +6390,18 @@ func (ec *executionContext) childFields_CreateCampaignPayload(ctx context.Contex
 		return ec.fieldContext_CreateCampaignPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateCampaignPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateContactTokenPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "token":
+		return ec.fieldContext_CreateContactTokenPayload_token(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_CreateContactTokenPayload_expiresAt(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateContactTokenPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateContactTokenPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateSegmentPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5649,6 +6570,36 @@ func (ec *executionContext) childFields_HourPoint(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type HourPoint", field.Name)
 }
 
+func (ec *executionContext) childFields_Invitation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Invitation_id(ctx, field)
+	case "campaign":
+		return ec.fieldContext_Invitation_campaign(ctx, field)
+	case "contact":
+		return ec.fieldContext_Invitation_contact(ctx, field)
+	case "channel":
+		return ec.fieldContext_Invitation_channel(ctx, field)
+	case "status":
+		return ec.fieldContext_Invitation_status(ctx, field)
+	case "skippedBecause":
+		return ec.fieldContext_Invitation_skippedBecause(ctx, field)
+	case "variant":
+		return ec.fieldContext_Invitation_variant(ctx, field)
+	case "locale":
+		return ec.fieldContext_Invitation_locale(ctx, field)
+	case "traits":
+		return ec.fieldContext_Invitation_traits(ctx, field)
+	case "dueAt":
+		return ec.fieldContext_Invitation_dueAt(ctx, field)
+	case "sentAt":
+		return ec.fieldContext_Invitation_sentAt(ctx, field)
+	case "response":
+		return ec.fieldContext_Invitation_response(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Invitation", field.Name)
+}
+
 func (ec *executionContext) childFields_NextStep(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "categories":
@@ -5675,6 +6626,80 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 		return ec.fieldContext_PageInfo_endCursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+}
+
+func (ec *executionContext) childFields_ProvisionalAnswer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_ProvisionalAnswer_id(ctx, field)
+	case "campaign":
+		return ec.fieldContext_ProvisionalAnswer_campaign(ctx, field)
+	case "score":
+		return ec.fieldContext_ProvisionalAnswer_score(ctx, field)
+	case "scores":
+		return ec.fieldContext_ProvisionalAnswer_scores(ctx, field)
+	case "opens":
+		return ec.fieldContext_ProvisionalAnswer_opens(ctx, field)
+	case "contact":
+		return ec.fieldContext_ProvisionalAnswer_contact(ctx, field)
+	case "invitation":
+		return ec.fieldContext_ProvisionalAnswer_invitation(ctx, field)
+	case "botSigns":
+		return ec.fieldContext_ProvisionalAnswer_botSigns(ctx, field)
+	case "firstOpenedAt":
+		return ec.fieldContext_ProvisionalAnswer_firstOpenedAt(ctx, field)
+	case "lastOpenedAt":
+		return ec.fieldContext_ProvisionalAnswer_lastOpenedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ProvisionalAnswer", field.Name)
+}
+
+func (ec *executionContext) childFields_ProvisionalAnswerConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ProvisionalAnswerConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ProvisionalAnswerConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ProvisionalAnswerConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_ProvisionalAnswerConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ProvisionalAnswerConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ProvisionalAnswerEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_ProvisionalAnswerEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_ProvisionalAnswerEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ProvisionalAnswerEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_Reach(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "invited":
+		return ec.fieldContext_Reach_invited(ctx, field)
+	case "delivered":
+		return ec.fieldContext_Reach_delivered(ctx, field)
+	case "bounced":
+		return ec.fieldContext_Reach_bounced(ctx, field)
+	case "complained":
+		return ec.fieldContext_Reach_complained(ctx, field)
+	case "unsubscribed":
+		return ec.fieldContext_Reach_unsubscribed(ctx, field)
+	case "declined":
+		return ec.fieldContext_Reach_declined(ctx, field)
+	case "answered":
+		return ec.fieldContext_Reach_answered(ctx, field)
+	case "responseRate":
+		return ec.fieldContext_Reach_responseRate(ctx, field)
+	case "skipped":
+		return ec.fieldContext_Reach_skipped(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Reach", field.Name)
 }
 
 func (ec *executionContext) childFields_Rebuild(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5741,6 +6766,8 @@ func (ec *executionContext) childFields_Response(ctx context.Context, field grap
 		return ec.fieldContext_Response_recordedAt(ctx, field)
 	case "updatedAt":
 		return ec.fieldContext_Response_updatedAt(ctx, field)
+	case "invitation":
+		return ec.fieldContext_Response_invitation(ctx, field)
 	case "identity":
 		return ec.fieldContext_Response_identity(ctx, field)
 	}
@@ -5897,6 +6924,16 @@ func (ec *executionContext) childFields_SetWordingPayload(ctx context.Context, f
 		return ec.fieldContext_SetWordingPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SetWordingPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SkipCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "reason":
+		return ec.fieldContext_SkipCount_reason(ctx, field)
+	case "invitations":
+		return ec.fieldContext_SkipCount_invitations(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SkipCount", field.Name)
 }
 
 func (ec *executionContext) childFields_Survey(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6111,6 +7148,16 @@ func (ec *executionContext) childFields_UpdateTenantPayload(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type UpdateTenantPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_UpdateWidgetPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "campaign":
+		return ec.fieldContext_UpdateWidgetPayload_campaign(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateWidgetPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateWidgetPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_UpsertContactsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "contacts":
@@ -6159,6 +7206,32 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_expiresAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
+}
+
+func (ec *executionContext) childFields_Widget(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "isEnabled":
+		return ec.fieldContext_Widget_isEnabled(ctx, field)
+	case "layout":
+		return ec.fieldContext_Widget_layout(ctx, field)
+	case "pages":
+		return ec.fieldContext_Widget_pages(ctx, field)
+	case "onCallOnly":
+		return ec.fieldContext_Widget_onCallOnly(ctx, field)
+	case "samplePercent":
+		return ec.fieldContext_Widget_samplePercent(ctx, field)
+	case "waitDays":
+		return ec.fieldContext_Widget_waitDays(ctx, field)
+	case "firstAfterDays":
+		return ec.fieldContext_Widget_firstAfterDays(ctx, field)
+	case "fromVisit":
+		return ec.fieldContext_Widget_fromVisit(ctx, field)
+	case "afterSeconds":
+		return ec.fieldContext_Widget_afterSeconds(ctx, field)
+	case "snippet":
+		return ec.fieldContext_Widget_snippet(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Widget", field.Name)
 }
 
 func (ec *executionContext) childFields_Wording(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6404,6 +7477,66 @@ func (ec *executionContext) field_Campaign_link_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["traits"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Campaign_provisional_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "isSuspect",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["isSuspect"] = arg4
+	return args, nil
+}
+
+func (ec *executionContext) field_Campaign_reach_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*reach.Filter, error) {
+			return ec.unmarshalOReachFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋreachᚐFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
 	return args, nil
 }
 
@@ -6713,6 +7846,20 @@ func (ec *executionContext) field_Mutation_createCampaign_args(ctx context.Conte
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_createContactToken_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.CreateContactTokenInput, error) {
+			return ec.unmarshalNCreateContactTokenInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐCreateContactTokenInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_createSegment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -6943,6 +8090,20 @@ func (ec *executionContext) field_Mutation_updateTenant_args(ctx context.Context
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (tenant.UpdateInput, error) {
 			return ec.unmarshalNUpdateTenantInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋtenantᚐUpdateInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateWidget_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (survey.UpdateWidgetInput, error) {
+			return ec.unmarshalNUpdateWidgetInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐUpdateWidgetInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -7216,6 +8377,20 @@ func (ec *executionContext) field_Query_nodes_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["ids"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_reach_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*reach.Filter, error) {
+			return ec.unmarshalOReachFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋreachᚐFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
 	return args, nil
 }
 
@@ -8567,6 +9742,130 @@ func (ec *executionContext) fieldContext_Campaign_responses(ctx context.Context,
 	return fc, nil
 }
 
+func (ec *executionContext) _Campaign_reach(ctx context.Context, field graphql.CollectedField, obj *ent.Campaign) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Campaign_reach(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Campaign().Reach(ctx, obj, fc.Args["filter"].(*reach.Filter))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *reach.Reach
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *reach.Reach
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *reach.Reach) graphql.Marshaler {
+			return ec.marshalNReach2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋreachᚐReach(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Campaign_reach(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Campaign",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Reach(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Campaign_reach_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Campaign_provisional(ctx context.Context, field graphql.CollectedField, obj *ent.Campaign) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Campaign_provisional(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Campaign().Provisional(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["isSuspect"].(*bool))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *page.Connection[*ent.ProvisionalAnswer]
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *page.Connection[*ent.ProvisionalAnswer]
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[*ent.ProvisionalAnswer]) graphql.Marshaler {
+			return ec.marshalNProvisionalAnswerConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Campaign_provisional(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Campaign",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ProvisionalAnswerConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Campaign_provisional_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Campaign_survey(ctx context.Context, field graphql.CollectedField, obj *ent.Campaign) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8849,6 +10148,56 @@ func (ec *executionContext) fieldContext_Campaign_link(ctx context.Context, fiel
 	if fc.Args, err = ec.field_Campaign_link_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Campaign_widget(ctx context.Context, field graphql.CollectedField, obj *ent.Campaign) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Campaign_widget(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Campaign().Widget(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *survey.Widget
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *survey.Widget
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *survey.Widget) graphql.Marshaler {
+			return ec.marshalNWidget2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐWidget(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Campaign_widget(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Campaign",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Widget(ctx, field)
+		},
 	}
 	return fc, nil
 }
@@ -9902,6 +11251,84 @@ func (ec *executionContext) _CreateCampaignPayload_userErrors(ctx context.Contex
 func (ec *executionContext) fieldContext_CreateCampaignPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "CreateCampaignPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateContactTokenPayload_token(ctx context.Context, field graphql.CollectedField, obj *model.CreateContactTokenPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateContactTokenPayload_token(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Token, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateContactTokenPayload_token(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CreateContactTokenPayload", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _CreateContactTokenPayload_expiresAt(ctx context.Context, field graphql.CollectedField, obj *model.CreateContactTokenPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateContactTokenPayload_expiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateContactTokenPayload_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CreateContactTokenPayload", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _CreateContactTokenPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.CreateContactTokenPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateContactTokenPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreateContactTokenPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateContactTokenPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -11192,6 +12619,309 @@ func (ec *executionContext) fieldContext_HourPoint_score(_ context.Context, fiel
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Score(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Invitation_id(ctx context.Context, field graphql.CollectedField, obj *ent.Invitation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Invitation_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NodeID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Invitation_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Invitation", field, true, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _Invitation_campaign(ctx context.Context, field graphql.CollectedField, obj *ent.Invitation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Invitation_campaign(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Invitation().Campaign(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Campaign) graphql.Marshaler {
+			return ec.marshalNCampaign2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐCampaign(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Invitation_campaign(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Invitation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Campaign(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Invitation_contact(ctx context.Context, field graphql.CollectedField, obj *ent.Invitation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Invitation_contact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Invitation().Contact(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Contact) graphql.Marshaler {
+			return ec.marshalOContact2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐContact(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Invitation_contact(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Invitation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Contact(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Invitation_channel(ctx context.Context, field graphql.CollectedField, obj *ent.Invitation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Invitation_channel(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Invitation().Channel(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v response.Channel) graphql.Marshaler {
+			return ec.marshalNChannel2githubᚗcomᚋzerotenᚋzerotenᚋentᚋresponseᚐChannel(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Invitation_channel(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Invitation", field, true, true, errors.New("field of type Channel does not have child fields"))
+}
+
+func (ec *executionContext) _Invitation_status(ctx context.Context, field graphql.CollectedField, obj *ent.Invitation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Invitation_status(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Status, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v invitation.Status) graphql.Marshaler {
+			return ec.marshalNInvitationStatus2githubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐStatus(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Invitation_status(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Invitation", field, false, false, errors.New("field of type InvitationStatus does not have child fields"))
+}
+
+func (ec *executionContext) _Invitation_skippedBecause(ctx context.Context, field graphql.CollectedField, obj *ent.Invitation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Invitation_skippedBecause(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SkippedBecause, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *invitation.SkippedBecause) graphql.Marshaler {
+			return ec.marshalOSkipReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐSkippedBecause(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Invitation_skippedBecause(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Invitation", field, false, false, errors.New("field of type SkipReason does not have child fields"))
+}
+
+func (ec *executionContext) _Invitation_variant(ctx context.Context, field graphql.CollectedField, obj *ent.Invitation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Invitation_variant(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Variant, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Invitation_variant(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Invitation", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Invitation_locale(ctx context.Context, field graphql.CollectedField, obj *ent.Invitation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Invitation_locale(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Locale, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNLocale2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Invitation_locale(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Invitation", field, false, false, errors.New("field of type Locale does not have child fields"))
+}
+
+func (ec *executionContext) _Invitation_traits(ctx context.Context, field graphql.CollectedField, obj *ent.Invitation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Invitation_traits(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Traits, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v trait.Values) graphql.Marshaler {
+			return ec.marshalNTraits2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋtraitᚐValues(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Invitation_traits(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Invitation", field, false, false, errors.New("field of type Traits does not have child fields"))
+}
+
+func (ec *executionContext) _Invitation_dueAt(ctx context.Context, field graphql.CollectedField, obj *ent.Invitation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Invitation_dueAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DueAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Invitation_dueAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Invitation", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _Invitation_sentAt(ctx context.Context, field graphql.CollectedField, obj *ent.Invitation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Invitation_sentAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SentAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Invitation_sentAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Invitation", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _Invitation_response(ctx context.Context, field graphql.CollectedField, obj *ent.Invitation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Invitation_response(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Invitation().Response(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Response) graphql.Marshaler {
+			return ec.marshalOResponse2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐResponse(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Invitation_response(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Invitation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Response(ctx, field)
 		},
 	}
 	return fc, nil
@@ -12561,6 +14291,130 @@ func (ec *executionContext) fieldContext_Mutation_revokeApiKey(ctx context.Conte
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_updateWidget(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateWidget(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateWidget(ctx, fc.Args["input"].(survey.UpdateWidgetInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "MANAGE")
+				if err != nil {
+					var zeroVal *model.UpdateWidgetPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.UpdateWidgetPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.UpdateWidgetPayload) graphql.Marshaler {
+			return ec.marshalNUpdateWidgetPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐUpdateWidgetPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateWidget(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UpdateWidgetPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateWidget_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_createContactToken(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createContactToken(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateContactToken(ctx, fc.Args["input"].(model.CreateContactTokenInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "COLLECT")
+				if err != nil {
+					var zeroVal *model.CreateContactTokenPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.CreateContactTokenPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CreateContactTokenPayload) graphql.Marshaler {
+			return ec.marshalNCreateContactTokenPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐCreateContactTokenPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createContactToken(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreateContactTokenPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createContactToken_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _NextStep_categories(ctx context.Context, field graphql.CollectedField, obj *survey.NextStep) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -12743,6 +14597,437 @@ func (ec *executionContext) _PageInfo_endCursor(ctx context.Context, field graph
 }
 func (ec *executionContext) fieldContext_PageInfo_endCursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("PageInfo", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _ProvisionalAnswer_id(ctx context.Context, field graphql.CollectedField, obj *ent.ProvisionalAnswer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProvisionalAnswer_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NodeID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProvisionalAnswer_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProvisionalAnswer", field, true, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _ProvisionalAnswer_campaign(ctx context.Context, field graphql.CollectedField, obj *ent.ProvisionalAnswer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProvisionalAnswer_campaign(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ProvisionalAnswer().Campaign(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Campaign) graphql.Marshaler {
+			return ec.marshalNCampaign2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐCampaign(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProvisionalAnswer_campaign(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ProvisionalAnswer",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Campaign(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ProvisionalAnswer_score(ctx context.Context, field graphql.CollectedField, obj *ent.ProvisionalAnswer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProvisionalAnswer_score(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Score, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ProvisionalAnswer_score(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProvisionalAnswer", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ProvisionalAnswer_scores(ctx context.Context, field graphql.CollectedField, obj *ent.ProvisionalAnswer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProvisionalAnswer_scores(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ProvisionalAnswer().Scores(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []int) graphql.Marshaler {
+			return ec.marshalNInt2ᚕintᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProvisionalAnswer_scores(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProvisionalAnswer", field, true, true, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ProvisionalAnswer_opens(ctx context.Context, field graphql.CollectedField, obj *ent.ProvisionalAnswer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProvisionalAnswer_opens(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Opens, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProvisionalAnswer_opens(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProvisionalAnswer", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ProvisionalAnswer_contact(ctx context.Context, field graphql.CollectedField, obj *ent.ProvisionalAnswer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProvisionalAnswer_contact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ProvisionalAnswer().Contact(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Contact) graphql.Marshaler {
+			return ec.marshalOContact2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐContact(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ProvisionalAnswer_contact(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ProvisionalAnswer",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Contact(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ProvisionalAnswer_invitation(ctx context.Context, field graphql.CollectedField, obj *ent.ProvisionalAnswer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProvisionalAnswer_invitation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ProvisionalAnswer().Invitation(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Invitation) graphql.Marshaler {
+			return ec.marshalOInvitation2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐInvitation(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ProvisionalAnswer_invitation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ProvisionalAnswer",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Invitation(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ProvisionalAnswer_botSigns(ctx context.Context, field graphql.CollectedField, obj *ent.ProvisionalAnswer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProvisionalAnswer_botSigns(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.ProvisionalAnswer().BotSigns(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []click.Sign) graphql.Marshaler {
+			return ec.marshalNBotSign2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋclickᚐSignᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProvisionalAnswer_botSigns(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProvisionalAnswer", field, true, true, errors.New("field of type BotSign does not have child fields"))
+}
+
+func (ec *executionContext) _ProvisionalAnswer_firstOpenedAt(ctx context.Context, field graphql.CollectedField, obj *ent.ProvisionalAnswer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProvisionalAnswer_firstOpenedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FirstOpenedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProvisionalAnswer_firstOpenedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProvisionalAnswer", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _ProvisionalAnswer_lastOpenedAt(ctx context.Context, field graphql.CollectedField, obj *ent.ProvisionalAnswer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProvisionalAnswer_lastOpenedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LastOpenedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProvisionalAnswer_lastOpenedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProvisionalAnswer", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _ProvisionalAnswerConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.ProvisionalAnswer]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProvisionalAnswerConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*page.Edge[*ent.ProvisionalAnswer]) graphql.Marshaler {
+			return ec.marshalNProvisionalAnswerEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProvisionalAnswerConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ProvisionalAnswerConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ProvisionalAnswerEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ProvisionalAnswerConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.ProvisionalAnswer]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProvisionalAnswerConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*ent.ProvisionalAnswer) graphql.Marshaler {
+			return ec.marshalNProvisionalAnswer2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐProvisionalAnswerᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProvisionalAnswerConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ProvisionalAnswerConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ProvisionalAnswer(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ProvisionalAnswerConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.ProvisionalAnswer]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProvisionalAnswerConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v page.Info) graphql.Marshaler {
+			return ec.marshalNPageInfo2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProvisionalAnswerConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ProvisionalAnswerConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ProvisionalAnswerConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.ProvisionalAnswer]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProvisionalAnswerConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProvisionalAnswerConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProvisionalAnswerConnection", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ProvisionalAnswerEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*ent.ProvisionalAnswer]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProvisionalAnswerEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProvisionalAnswerEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ProvisionalAnswerEdge", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _ProvisionalAnswerEdge_node(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*ent.ProvisionalAnswer]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ProvisionalAnswerEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.ProvisionalAnswer) graphql.Marshaler {
+			return ec.marshalNProvisionalAnswer2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐProvisionalAnswer(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ProvisionalAnswerEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ProvisionalAnswerEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ProvisionalAnswer(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Query_viewer(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
@@ -13255,6 +15540,68 @@ func (ec *executionContext) fieldContext_Query_feedback(ctx context.Context, fie
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_feedback_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_reach(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_reach(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Reach(ctx, fc.Args["filter"].(*reach.Filter))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *reach.Reach
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *reach.Reach
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *reach.Reach) graphql.Marshaler {
+			return ec.marshalNReach2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋreachᚐReach(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_reach(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Reach(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_reach_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -13800,6 +16147,222 @@ func (ec *executionContext) fieldContext_Query___schema(_ context.Context, field
 	return fc, nil
 }
 
+func (ec *executionContext) _Reach_invited(ctx context.Context, field graphql.CollectedField, obj *reach.Reach) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Reach_invited(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Invited, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Reach_invited(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Reach", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Reach_delivered(ctx context.Context, field graphql.CollectedField, obj *reach.Reach) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Reach_delivered(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Delivered, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Reach_delivered(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Reach", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Reach_bounced(ctx context.Context, field graphql.CollectedField, obj *reach.Reach) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Reach_bounced(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Bounced, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Reach_bounced(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Reach", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Reach_complained(ctx context.Context, field graphql.CollectedField, obj *reach.Reach) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Reach_complained(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Complained, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Reach_complained(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Reach", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Reach_unsubscribed(ctx context.Context, field graphql.CollectedField, obj *reach.Reach) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Reach_unsubscribed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unsubscribed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Reach_unsubscribed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Reach", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Reach_declined(ctx context.Context, field graphql.CollectedField, obj *reach.Reach) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Reach_declined(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Declined, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Reach_declined(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Reach", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Reach_answered(ctx context.Context, field graphql.CollectedField, obj *reach.Reach) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Reach_answered(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Answered, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Reach_answered(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Reach", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Reach_responseRate(ctx context.Context, field graphql.CollectedField, obj *reach.Reach) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Reach_responseRate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ResponseRate(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Reach_responseRate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Reach", field, true, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Reach_skipped(ctx context.Context, field graphql.CollectedField, obj *reach.Reach) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Reach_skipped(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Skipped, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*reach.Skip) graphql.Marshaler {
+			return ec.marshalNSkipCount2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋreachᚐSkipᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Reach_skipped(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Reach",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SkipCount(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Rebuild_done(ctx context.Context, field graphql.CollectedField, obj *cube.Rebuild) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14295,7 +16858,7 @@ func (ec *executionContext) _Response_traits(ctx context.Context, field graphql.
 			return ec.fieldContext_Response_traits(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Traits, nil
+			return ec.Resolvers.Response().Traits(ctx, obj)
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -14324,7 +16887,7 @@ func (ec *executionContext) _Response_traits(ctx context.Context, field graphql.
 	)
 }
 func (ec *executionContext) fieldContext_Response_traits(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("Response", field, false, false, errors.New("field of type Traits does not have child fields"))
+	return graphql.NewScalarFieldContext("Response", field, true, true, errors.New("field of type Traits does not have child fields"))
 }
 
 func (ec *executionContext) _Response_respondedAt(ctx context.Context, field graphql.CollectedField, obj *ent.Response) (ret graphql.Marshaler) {
@@ -14394,6 +16957,56 @@ func (ec *executionContext) _Response_updatedAt(ctx context.Context, field graph
 }
 func (ec *executionContext) fieldContext_Response_updatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Response", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _Response_invitation(ctx context.Context, field graphql.CollectedField, obj *ent.Response) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Response_invitation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Response().Invitation(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *ent.Invitation
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *ent.Invitation
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Invitation) graphql.Marshaler {
+			return ec.marshalOInvitation2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐInvitation(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Response_invitation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Response",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Invitation(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Response_identity(ctx context.Context, field graphql.CollectedField, obj *ent.Response) (ret graphql.Marshaler) {
@@ -15724,6 +18337,52 @@ func (ec *executionContext) fieldContext_SetWordingPayload_userErrors(_ context.
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _SkipCount_reason(ctx context.Context, field graphql.CollectedField, obj *reach.Skip) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SkipCount_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v invitation.SkippedBecause) graphql.Marshaler {
+			return ec.marshalNSkipReason2githubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐSkippedBecause(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SkipCount_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SkipCount", field, false, false, errors.New("field of type SkipReason does not have child fields"))
+}
+
+func (ec *executionContext) _SkipCount_invitations(ctx context.Context, field graphql.CollectedField, obj *reach.Skip) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SkipCount_invitations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Invitations, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SkipCount_invitations(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SkipCount", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
 func (ec *executionContext) _Subscription_feedbackReceived(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
@@ -17547,6 +20206,70 @@ func (ec *executionContext) fieldContext_UpdateTenantPayload_userErrors(_ contex
 	return fc, nil
 }
 
+func (ec *executionContext) _UpdateWidgetPayload_campaign(ctx context.Context, field graphql.CollectedField, obj *model.UpdateWidgetPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateWidgetPayload_campaign(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Campaign, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Campaign) graphql.Marshaler {
+			return ec.marshalOCampaign2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐCampaign(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateWidgetPayload_campaign(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateWidgetPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Campaign(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateWidgetPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.UpdateWidgetPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateWidgetPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateWidgetPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateWidgetPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _UpsertContactsPayload_contacts(ctx context.Context, field graphql.CollectedField, obj *model.UpsertContactsPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -17871,6 +20594,236 @@ func (ec *executionContext) _Viewer_expiresAt(ctx context.Context, field graphql
 }
 func (ec *executionContext) fieldContext_Viewer_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Viewer", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _Widget_isEnabled(ctx context.Context, field graphql.CollectedField, obj *survey.Widget) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Widget_isEnabled(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.IsEnabled, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Widget_isEnabled(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Widget", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _Widget_layout(ctx context.Context, field graphql.CollectedField, obj *survey.Widget) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Widget_layout(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Layout, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v survey.WidgetLayout) graphql.Marshaler {
+			return ec.marshalNWidgetLayout2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐWidgetLayout(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Widget_layout(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Widget", field, false, false, errors.New("field of type WidgetLayout does not have child fields"))
+}
+
+func (ec *executionContext) _Widget_pages(ctx context.Context, field graphql.CollectedField, obj *survey.Widget) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Widget_pages(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Pages, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Widget_pages(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Widget", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Widget_onCallOnly(ctx context.Context, field graphql.CollectedField, obj *survey.Widget) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Widget_onCallOnly(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OnCallOnly, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Widget_onCallOnly(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Widget", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _Widget_samplePercent(ctx context.Context, field graphql.CollectedField, obj *survey.Widget) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Widget_samplePercent(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SamplePercent, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Widget_samplePercent(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Widget", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Widget_waitDays(ctx context.Context, field graphql.CollectedField, obj *survey.Widget) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Widget_waitDays(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WaitDays, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Widget_waitDays(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Widget", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Widget_firstAfterDays(ctx context.Context, field graphql.CollectedField, obj *survey.Widget) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Widget_firstAfterDays(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FirstAfterDays, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Widget_firstAfterDays(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Widget", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Widget_fromVisit(ctx context.Context, field graphql.CollectedField, obj *survey.Widget) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Widget_fromVisit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FromVisit, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Widget_fromVisit(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Widget", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Widget_afterSeconds(ctx context.Context, field graphql.CollectedField, obj *survey.Widget) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Widget_afterSeconds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AfterSeconds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Widget_afterSeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Widget", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Widget_snippet(ctx context.Context, field graphql.CollectedField, obj *survey.Widget) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Widget_snippet(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Widget().Snippet(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Widget_snippet(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Widget", field, true, true, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _Wording_locale(ctx context.Context, field graphql.CollectedField, obj *survey.Wording) (ret graphql.Marshaler) {
@@ -19520,6 +22473,47 @@ func (ec *executionContext) unmarshalInputCreateCampaignInput(ctx context.Contex
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputCreateContactTokenInput(ctx context.Context, obj any) (model.CreateContactTokenInput, error) {
+	var it model.CreateContactTokenInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["expiresIn"]; !present {
+		asMap["expiresIn"] = 3600
+	}
+
+	fieldsInOrder := [...]string{"contact", "expiresIn"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "contact":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("contact"))
+			data, err := ec.unmarshalNContactInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcontactᚐInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Contact = data
+		case "expiresIn":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expiresIn"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ExpiresIn = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputCreateSegmentInput(ctx context.Context, obj any) (settings.CreateSegmentInput, error) {
 	var it settings.CreateSegmentInput
 	if obj == nil {
@@ -20021,6 +23015,78 @@ func (ec *executionContext) unmarshalInputPeriodInput(ctx context.Context, obj a
 				return it, err
 			}
 			it.Unit = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputReachFilter(ctx context.Context, obj any) (reach.Filter, error) {
+	var it reach.Filter
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"campaigns", "segment", "channels", "variants", "from", "to", "last"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "campaigns":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("campaigns"))
+			data, err := ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Campaigns = data
+		case "segment":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("segment"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Segment = data
+		case "channels":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("channels"))
+			data, err := ec.unmarshalOChannel2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚋresponseᚐChannelᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Channels = data
+		case "variants":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("variants"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Variants = data
+		case "from":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("from"))
+			data, err := ec.unmarshalODate2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.From = data
+		case "to":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("to"))
+			data, err := ec.unmarshalODate2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.To = data
+		case "last":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("last"))
+			data, err := ec.unmarshalOPeriodInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐPeriod(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Last = data
 		}
 	}
 	return it, nil
@@ -20733,6 +23799,99 @@ func (ec *executionContext) unmarshalInputUpdateTenantInput(ctx context.Context,
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputUpdateWidgetInput(ctx context.Context, obj any) (survey.UpdateWidgetInput, error) {
+	var it survey.UpdateWidgetInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"campaign", "isEnabled", "layout", "pages", "onCallOnly", "samplePercent", "waitDays", "firstAfterDays", "fromVisit", "afterSeconds"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "campaign":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("campaign"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Campaign = data
+		case "isEnabled":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("isEnabled"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IsEnabled = data
+		case "layout":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("layout"))
+			data, err := ec.unmarshalOWidgetLayout2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐWidgetLayout(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Layout = data
+		case "pages":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("pages"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Pages = data
+		case "onCallOnly":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("onCallOnly"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.OnCallOnly = data
+		case "samplePercent":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("samplePercent"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SamplePercent = data
+		case "waitDays":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("waitDays"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.WaitDays = data
+		case "firstAfterDays":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("firstAfterDays"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.FirstAfterDays = data
+		case "fromVisit":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("fromVisit"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.FromVisit = data
+		case "afterSeconds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("afterSeconds"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.AfterSeconds = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputUpsertContactsInput(ctx context.Context, obj any) (model.UpsertContactsInput, error) {
 	var it model.UpsertContactsInput
 	if obj == nil {
@@ -20846,6 +24005,16 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Response(ctx, sel, obj)
+	case *ent.ProvisionalAnswer:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._ProvisionalAnswer(ctx, sel, obj)
+	case *ent.Invitation:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Invitation(ctx, sel, obj)
 	case *ent.Contact:
 		if obj == nil {
 			return graphql.Null
@@ -21452,6 +24621,82 @@ func (ec *executionContext) _Campaign(ctx context.Context, sel ast.SelectionSet,
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "reach":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Campaign_reach(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "provisional":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Campaign_provisional(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "survey":
 			field := field
 
@@ -21614,6 +24859,44 @@ func (ec *executionContext) _Campaign(ctx context.Context, sel ast.SelectionSet,
 					}
 				}()
 				res = ec._Campaign_link(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "widget":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Campaign_widget(ctx, field, obj)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -22200,6 +25483,54 @@ func (ec *executionContext) _CreateCampaignPayload(ctx context.Context, sel ast.
 			}
 		case "userErrors":
 			out.Values[i] = ec._CreateCampaignPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var createContactTokenPayloadImplementors = []string{"CreateContactTokenPayload"}
+
+func (ec *executionContext) _CreateContactTokenPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateContactTokenPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createContactTokenPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreateContactTokenPayload")
+		case "token":
+			out.Values[i] = ec._CreateContactTokenPayload_token(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "expiresAt":
+			out.Values[i] = ec._CreateContactTokenPayload_expiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CreateContactTokenPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -23137,6 +26468,231 @@ func (ec *executionContext) _HourPoint(ctx context.Context, sel ast.SelectionSet
 	return out
 }
 
+var invitationImplementors = []string{"Invitation", "Node"}
+
+func (ec *executionContext) _Invitation(ctx context.Context, sel ast.SelectionSet, obj *ent.Invitation) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, invitationImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Invitation")
+		case "id":
+			out.Values[i] = ec._Invitation_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "campaign":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Invitation_campaign(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "contact":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Invitation_contact(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "channel":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Invitation_channel(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "status":
+			out.Values[i] = ec._Invitation_status(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "skippedBecause":
+			out.Values[i] = ec._Invitation_skippedBecause(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "variant":
+			out.Values[i] = ec._Invitation_variant(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "locale":
+			out.Values[i] = ec._Invitation_locale(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "traits":
+			out.Values[i] = ec._Invitation_traits(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "dueAt":
+			out.Values[i] = ec._Invitation_dueAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "sentAt":
+			out.Values[i] = ec._Invitation_sentAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "response":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Invitation_response(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var mutationImplementors = []string{"Mutation"}
 
 func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet) graphql.Marshaler {
@@ -23311,6 +26867,20 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "updateWidget":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateWidget(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "createContactToken":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createContactToken(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -23415,6 +26985,383 @@ func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet,
 		case "endCursor":
 			out.Values[i] = ec._PageInfo_endCursor(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var provisionalAnswerImplementors = []string{"ProvisionalAnswer", "Node"}
+
+func (ec *executionContext) _ProvisionalAnswer(ctx context.Context, sel ast.SelectionSet, obj *ent.ProvisionalAnswer) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, provisionalAnswerImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ProvisionalAnswer")
+		case "id":
+			out.Values[i] = ec._ProvisionalAnswer_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "campaign":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ProvisionalAnswer_campaign(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "score":
+			out.Values[i] = ec._ProvisionalAnswer_score(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "scores":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ProvisionalAnswer_scores(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "opens":
+			out.Values[i] = ec._ProvisionalAnswer_opens(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "contact":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ProvisionalAnswer_contact(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "invitation":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ProvisionalAnswer_invitation(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "botSigns":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ProvisionalAnswer_botSigns(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "firstOpenedAt":
+			out.Values[i] = ec._ProvisionalAnswer_firstOpenedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "lastOpenedAt":
+			out.Values[i] = ec._ProvisionalAnswer_lastOpenedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var provisionalAnswerConnectionImplementors = []string{"ProvisionalAnswerConnection"}
+
+func (ec *executionContext) _ProvisionalAnswerConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[*ent.ProvisionalAnswer]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, provisionalAnswerConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ProvisionalAnswerConnection")
+		case "edges":
+			out.Values[i] = ec._ProvisionalAnswerConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._ProvisionalAnswerConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._ProvisionalAnswerConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ProvisionalAnswerConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var provisionalAnswerEdgeImplementors = []string{"ProvisionalAnswerEdge"}
+
+func (ec *executionContext) _ProvisionalAnswerEdge(ctx context.Context, sel ast.SelectionSet, obj *page.Edge[*ent.ProvisionalAnswer]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, provisionalAnswerEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ProvisionalAnswerEdge")
+		case "cursor":
+			out.Values[i] = ec._ProvisionalAnswerEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._ProvisionalAnswerEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
@@ -23656,6 +27603,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "reach":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_reach(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "eventCursor":
 			field := field
 
@@ -23845,6 +27814,84 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			})
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var reachImplementors = []string{"Reach"}
+
+func (ec *executionContext) _Reach(ctx context.Context, sel ast.SelectionSet, obj *reach.Reach) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, reachImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Reach")
+		case "invited":
+			out.Values[i] = ec._Reach_invited(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "delivered":
+			out.Values[i] = ec._Reach_delivered(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "bounced":
+			out.Values[i] = ec._Reach_bounced(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "complained":
+			out.Values[i] = ec._Reach_complained(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "unsubscribed":
+			out.Values[i] = ec._Reach_unsubscribed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "declined":
+			out.Values[i] = ec._Reach_declined(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "answered":
+			out.Values[i] = ec._Reach_answered(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "responseRate":
+			out.Values[i] = ec._Reach_responseRate(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "skipped":
+			out.Values[i] = ec._Reach_skipped(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -24135,10 +28182,43 @@ func (ec *executionContext) _Response(ctx context.Context, sel ast.SelectionSet,
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "traits":
-			out.Values[i] = ec._Response_traits(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Response_traits(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "respondedAt":
 			out.Values[i] = ec._Response_respondedAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -24154,6 +28234,44 @@ func (ec *executionContext) _Response(ctx context.Context, sel ast.SelectionSet,
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "invitation":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Response_invitation(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "identity":
 			field := field
 
@@ -24965,6 +29083,49 @@ func (ec *executionContext) _SetWordingPayload(ctx context.Context, sel ast.Sele
 			}
 		case "userErrors":
 			out.Values[i] = ec._SetWordingPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var skipCountImplementors = []string{"SkipCount"}
+
+func (ec *executionContext) _SkipCount(ctx context.Context, sel ast.SelectionSet, obj *reach.Skip) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, skipCountImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SkipCount")
+		case "reason":
+			out.Values[i] = ec._SkipCount_reason(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "invitations":
+			out.Values[i] = ec._SkipCount_invitations(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -25976,6 +30137,49 @@ func (ec *executionContext) _UpdateTenantPayload(ctx context.Context, sel ast.Se
 	return out
 }
 
+var updateWidgetPayloadImplementors = []string{"UpdateWidgetPayload"}
+
+func (ec *executionContext) _UpdateWidgetPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UpdateWidgetPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, updateWidgetPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpdateWidgetPayload")
+		case "campaign":
+			out.Values[i] = ec._UpdateWidgetPayload_campaign(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._UpdateWidgetPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var upsertContactsPayloadImplementors = []string{"UpsertContactsPayload"}
 
 func (ec *executionContext) _UpsertContactsPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UpsertContactsPayload) graphql.Marshaler {
@@ -26152,6 +30356,122 @@ func (ec *executionContext) _Viewer(ctx context.Context, sel ast.SelectionSet, o
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var widgetImplementors = []string{"Widget"}
+
+func (ec *executionContext) _Widget(ctx context.Context, sel ast.SelectionSet, obj *survey.Widget) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, widgetImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Widget")
+		case "isEnabled":
+			out.Values[i] = ec._Widget_isEnabled(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "layout":
+			out.Values[i] = ec._Widget_layout(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pages":
+			out.Values[i] = ec._Widget_pages(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "onCallOnly":
+			out.Values[i] = ec._Widget_onCallOnly(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "samplePercent":
+			out.Values[i] = ec._Widget_samplePercent(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "waitDays":
+			out.Values[i] = ec._Widget_waitDays(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "firstAfterDays":
+			out.Values[i] = ec._Widget_firstAfterDays(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "fromVisit":
+			out.Values[i] = ec._Widget_fromVisit(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "afterSeconds":
+			out.Values[i] = ec._Widget_afterSeconds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "snippet":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Widget_snippet(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -26741,6 +31061,53 @@ func (ec *executionContext) marshalNBoolean2bool(ctx context.Context, sel ast.Se
 	return res
 }
 
+func (ec *executionContext) unmarshalNBotSign2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋclickᚐSign(ctx context.Context, v any) (click.Sign, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := click.Sign(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNBotSign2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋclickᚐSign(ctx context.Context, sel ast.SelectionSet, v click.Sign) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNBotSign2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋclickᚐSignᚄ(ctx context.Context, v any) ([]click.Sign, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]click.Sign, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNBotSign2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋclickᚐSign(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNBotSign2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋclickᚐSignᚄ(ctx context.Context, sel ast.SelectionSet, v []click.Sign) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNBotSign2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋclickᚐSign(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalNBrand2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐBrand(ctx context.Context, sel ast.SelectionSet, v *survey.Brand) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
@@ -27022,6 +31389,11 @@ func (ec *executionContext) unmarshalNContactInput2ᚕgithubᚗcomᚋzerotenᚋz
 	return res, nil
 }
 
+func (ec *executionContext) unmarshalNContactInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcontactᚐInput(ctx context.Context, v any) (*contact.Input, error) {
+	res, err := ec.unmarshalInputContactInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNContactOrderField2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcontactᚐOrderField(ctx context.Context, v any) (contact.OrderField, error) {
 	tmp, err := scalar.UnmarshalString(v)
 	res := contact.OrderField(tmp)
@@ -27082,6 +31454,21 @@ func (ec *executionContext) marshalNCreateCampaignPayload2ᚖgithubᚗcomᚋzero
 		return graphql.Null
 	}
 	return ec._CreateCampaignPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNCreateContactTokenInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐCreateContactTokenInput(ctx context.Context, v any) (model.CreateContactTokenInput, error) {
+	res, err := ec.unmarshalInputCreateContactTokenInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCreateContactTokenPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐCreateContactTokenPayload(ctx context.Context, sel ast.SelectionSet, v *model.CreateContactTokenPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CreateContactTokenPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNCreateSegmentInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsettingsᚐCreateSegmentInput(ctx context.Context, v any) (settings.CreateSegmentInput, error) {
@@ -27505,6 +31892,23 @@ func (ec *executionContext) marshalNIntervalMethod2githubᚗcomᚋzerotenᚋzero
 	return res
 }
 
+func (ec *executionContext) unmarshalNInvitationStatus2githubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐStatus(ctx context.Context, v any) (invitation.Status, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := invitation.Status(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNInvitationStatus2githubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐStatus(ctx context.Context, sel ast.SelectionSet, v invitation.Status) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNLocale2string(ctx context.Context, v any) (string, error) {
 	res, err := scalar.UnmarshalLocale(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -27592,6 +31996,78 @@ func (ec *executionContext) marshalNOrderDirection2githubᚗcomᚋzerotenᚋzero
 
 func (ec *executionContext) marshalNPageInfo2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐInfo(ctx context.Context, sel ast.SelectionSet, v page.Info) graphql.Marshaler {
 	return ec._PageInfo(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNProvisionalAnswer2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐProvisionalAnswerᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.ProvisionalAnswer) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNProvisionalAnswer2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐProvisionalAnswer(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNProvisionalAnswer2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐProvisionalAnswer(ctx context.Context, sel ast.SelectionSet, v *ent.ProvisionalAnswer) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ProvisionalAnswer(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNProvisionalAnswerConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx context.Context, sel ast.SelectionSet, v *page.Connection[*ent.ProvisionalAnswer]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ProvisionalAnswerConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNProvisionalAnswerEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*page.Edge[*ent.ProvisionalAnswer]) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNProvisionalAnswerEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNProvisionalAnswerEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx context.Context, sel ast.SelectionSet, v *page.Edge[*ent.ProvisionalAnswer]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ProvisionalAnswerEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNReach2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋreachᚐReach(ctx context.Context, sel ast.SelectionSet, v *reach.Reach) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Reach(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNRecipientKey2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚋbarᚐRecipient(ctx context.Context, v any) (bar.Recipient, error) {
@@ -27927,6 +32403,49 @@ func (ec *executionContext) marshalNSetWordingPayload2ᚖgithubᚗcomᚋzeroten�
 		return graphql.Null
 	}
 	return ec._SetWordingPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNSkipCount2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋreachᚐSkipᚄ(ctx context.Context, sel ast.SelectionSet, v []*reach.Skip) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSkipCount2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋreachᚐSkip(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNSkipCount2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋreachᚐSkip(ctx context.Context, sel ast.SelectionSet, v *reach.Skip) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SkipCount(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNSkipReason2githubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐSkippedBecause(ctx context.Context, v any) (invitation.SkippedBecause, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := invitation.SkippedBecause(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSkipReason2githubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐSkippedBecause(ctx context.Context, sel ast.SelectionSet, v invitation.SkippedBecause) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) unmarshalNString2string(ctx context.Context, v any) (string, error) {
@@ -28307,6 +32826,21 @@ func (ec *executionContext) marshalNUpdateTenantPayload2ᚖgithubᚗcomᚋzerote
 	return ec._UpdateTenantPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNUpdateWidgetInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐUpdateWidgetInput(ctx context.Context, v any) (survey.UpdateWidgetInput, error) {
+	res, err := ec.unmarshalInputUpdateWidgetInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUpdateWidgetPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐUpdateWidgetPayload(ctx context.Context, sel ast.SelectionSet, v *model.UpdateWidgetPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._UpdateWidgetPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNUpsertContactsInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐUpsertContactsInput(ctx context.Context, v any) (model.UpsertContactsInput, error) {
 	res, err := ec.unmarshalInputUpsertContactsInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -28398,6 +32932,33 @@ func (ec *executionContext) marshalNViewer2ᚖgithubᚗcomᚋzerotenᚋzeroten�
 		return graphql.Null
 	}
 	return ec._Viewer(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNWidget2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐWidget(ctx context.Context, sel ast.SelectionSet, v *survey.Widget) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Widget(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNWidgetLayout2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐWidgetLayout(ctx context.Context, v any) (survey.WidgetLayout, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := survey.WidgetLayout(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNWidgetLayout2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐWidgetLayout(ctx context.Context, sel ast.SelectionSet, v survey.WidgetLayout) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) marshalNWording2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐWordingᚄ(ctx context.Context, sel ast.SelectionSet, v []*survey.Wording) graphql.Marshaler {
@@ -29082,6 +33643,13 @@ func (ec *executionContext) marshalOInt2ᚖint(ctx context.Context, sel ast.Sele
 	return graphql.WrapContextMarshaler(ctx, res)
 }
 
+func (ec *executionContext) marshalOInvitation2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐInvitation(ctx context.Context, sel ast.SelectionSet, v *ent.Invitation) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Invitation(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOLocale2ᚖstring(ctx context.Context, v any) (*string, error) {
 	if v == nil {
 		return nil, nil
@@ -29149,6 +33717,14 @@ func (ec *executionContext) marshalOPrevious2ᚖgithubᚗcomᚋzerotenᚋzeroten
 	_ = ctx
 	res := scalar.MarshalString(string(*v))
 	return res
+}
+
+func (ec *executionContext) unmarshalOReachFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋreachᚐFilter(ctx context.Context, v any) (*reach.Filter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputReachFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalORebuild2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcubeᚐRebuild(ctx context.Context, sel ast.SelectionSet, v *cube.Rebuild) graphql.Marshaler {
@@ -29243,6 +33819,25 @@ func (ec *executionContext) unmarshalOSegmentRuleInput2ᚖgithubᚗcomᚋzeroten
 	}
 	res, err := ec.unmarshalInputSegmentRuleInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOSkipReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐSkippedBecause(ctx context.Context, v any) (*invitation.SkippedBecause, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := scalar.UnmarshalString(v)
+	res := invitation.SkippedBecause(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOSkipReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐSkippedBecause(ctx context.Context, sel ast.SelectionSet, v *invitation.SkippedBecause) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := scalar.MarshalString(string(*v))
+	return res
 }
 
 func (ec *executionContext) unmarshalOString2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
@@ -29396,6 +33991,25 @@ func (ec *executionContext) unmarshalOVariantInput2ᚕgithubᚗcomᚋzerotenᚋz
 		}
 	}
 	return res, nil
+}
+
+func (ec *executionContext) unmarshalOWidgetLayout2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐWidgetLayout(ctx context.Context, v any) (*survey.WidgetLayout, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := scalar.UnmarshalString(v)
+	res := survey.WidgetLayout(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOWidgetLayout2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐWidgetLayout(ctx context.Context, sel ast.SelectionSet, v *survey.WidgetLayout) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := scalar.MarshalString(string(*v))
+	return res
 }
 
 func (ec *executionContext) marshalOWording2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐWording(ctx context.Context, sel ast.SelectionSet, v *survey.Wording) graphql.Marshaler {

@@ -66,13 +66,28 @@ var weights = map[string]weight{
 
 	"Response.campaign": {own: 1},
 	"Response.contact":  {own: 1},
-	"Viewer.tenant":     {own: 1},
+
+	"ProvisionalAnswer.campaign":   {own: 1},
+	"ProvisionalAnswer.contact":    {own: 1},
+	"ProvisionalAnswer.invitation": {own: 1},
+
+	"Viewer.tenant": {own: 1},
+
+	"Response.invitation":         {own: 1},
+	"Invitation.campaign":         {own: 1},
+	"Invitation.contact":          {own: 1},
+	"Invitation.response":         {own: 1},
+	"Query.reach":                 {own: 10}, // besides, invitations are paid for as they are counted
+	"Campaign.reach":              {own: 10},
+	"Reach.skipped":               {size: list, count: 10},
+	"Mutation.createContactToken": {own: 2},
 
 	"Campaign.survey":       {own: 1},
 	"Campaign.wordings":     {own: 1, size: list, count: 100},
 	"Campaign.texts":        {own: 1},
 	"Campaign.emailSnippet": {own: 5},
 	"Campaign.link":         {own: 5},
+	"Campaign.widget":       {own: 1},
 	"Survey.nextSteps":      {size: list, count: 20},
 	"Survey.variants":       {size: list, count: 20},
 	"Tenant.brand":          {own: 1},

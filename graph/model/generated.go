@@ -8,6 +8,7 @@ import (
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/survey"
 )
 
@@ -43,6 +44,24 @@ type CreateAPIKeyPayload struct {
 type CreateCampaignPayload struct {
 	// The new campaign; null where it was refused.
 	Campaign *ent.Campaign `json:"campaign,omitempty"`
+	// Why it was refused; empty where it was not.
+	UserErrors []*apierror.UserError `json:"userErrors"`
+}
+
+// A token that names a person to the widget.
+type CreateContactTokenInput struct {
+	// Who it is: found by external id, else by e-mail address; created, or brought up to date, with what is given.
+	Contact *contact.Input `json:"contact"`
+	// From now on, in seconds: 1 to 86,400, a day.
+	ExpiresIn int `json:"expiresIn"`
+}
+
+// What became of `createContactToken`.
+type CreateContactTokenPayload struct {
+	// The token, for `data-token` of the script element or `zeroten('identify', token)`. Null where it was refused.
+	Token *string `json:"token,omitempty"`
+	// From this instant on it names nobody, and the widget asks as if nobody were known. Null where it was refused.
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 	// Why it was refused; empty where it was not.
 	UserErrors []*apierror.UserError `json:"userErrors"`
 }
@@ -216,6 +235,14 @@ type UpdateSurveyPayload struct {
 type UpdateTenantPayload struct {
 	// The tenant as it is now; null where the change was refused.
 	Tenant *ent.Tenant `json:"tenant,omitempty"`
+	// Why it was refused; empty where it was not.
+	UserErrors []*apierror.UserError `json:"userErrors"`
+}
+
+// What became of `updateWidget`.
+type UpdateWidgetPayload struct {
+	// The campaign as it is now; null where the change was refused.
+	Campaign *ent.Campaign `json:"campaign,omitempty"`
 	// Why it was refused; empty where it was not.
 	UserErrors []*apierror.UserError `json:"userErrors"`
 }

@@ -3,6 +3,7 @@ package apierror
 import (
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -45,4 +46,17 @@ func (e *UserErrors) FilledOrNone(most int, text *string, field ...string) {
 		return
 	}
 	e.AtMost(most, text, field...)
+}
+
+// NotInLine reports whether a character has no place in a text of one line: it breaks the line, controls something, or turns
+// around what comes after it, which may be another's text. The marks that languages from right to left need have their place.
+func NotInLine(r rune) bool {
+	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
+}
+
+// Line notes INVALID where the text that came in field is given and is not one line.
+func (e *UserErrors) Line(text *string, field ...string) {
+	if text != nil && strings.ContainsFunc(*text, NotInLine) {
+		e.Add(Invalid, field, "The %s must be one line, without characters that control something or turn the text around.", field[len(field)-1])
+	}
 }

@@ -42,3 +42,19 @@ func TestTexts(t *testing.T) {
 		t.Errorf("got %q and %q", got, TooLongFor(5, fits))
 	}
 }
+
+// A line has what people write in any language, and nothing that reaches beyond it.
+func TestLine(t *testing.T) {
+	for text, isLine := range map[string]bool{
+		"": true, "Ann O’Neil": true, "שלום\u200f!": true, "\u061cمرحبا": true, "می\u200cخواهم": true, "👩\u200d🔧": true, "a\u00a0b": true,
+		"a\nb": false, "a\rb": false, "a\tb": false, "a\x00": false, "a\x7f": false, "a\u0085b": false, "a\u2028b": false, "a\u2029b": false,
+		"a\u202a": false, "a\u202eb": false, "a\u2066b": false, "a\u2069b": false,
+	} {
+		var errs UserErrors
+		errs.Line(&text, "input", "name")
+		errs.Line(nil, "input", "other")
+		if isLine != (len(errs) == 0) || !isLine && (len(errs) != 1 || errs[0].Code != Invalid || strings.Join(errs[0].Field, ".") != "input.name") {
+			t.Errorf("%q: %v", text, errs)
+		}
+	}
+}

@@ -23,6 +23,7 @@ import (
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/survey"
+	"github.com/zeroten/zeroten/internal/survey/click"
 	"github.com/zeroten/zeroten/internal/tail"
 	"github.com/zeroten/zeroten/internal/tenant"
 )
@@ -59,9 +60,12 @@ type App struct {
 	Live    *live.Hub
 	Follow  *follow.Runner
 	Observe *observe.Observer
-	// Book has how campaigns are asked, for pages, and Desk takes what is answered there.
-	Book *survey.Book
-	Desk *survey.Desk
+	// Book has how campaigns are asked, for pages, and Desk takes what is answered there. Clicks keeps what led to no answer, and Judge
+	// decides which of that becomes one.
+	Book   *survey.Book
+	Desk   *survey.Desk
+	Clicks *click.Clicks
+	Judge  *survey.Judge
 
 	// lagging, where not nil, says which of the log's readers are too far behind to be of use.
 	lagging func() error
@@ -142,7 +146,9 @@ func Open(ctx context.Context, cfg Config) (a *App, err error) {
 	a.Keys = tenant.NewKeys(db)
 	a.Watcher = tenant.NewWatcher(a.Keys, watchEvery)
 	a.Book = survey.NewBook(db, cfg.Now, cfg.Log)
-	a.Desk = survey.NewDesk(db, a.Log)
+	a.Clicks = click.New(db, cfg.Log)
+	a.Desk = survey.NewDesk(db, a.Log, a.Clicks)
+	a.Judge = survey.NewJudge(a.Book, a.Desk, a.Clicks, cfg.Now, cfg.Log)
 	a.lagging = a.readersLag
 	a.measure()
 	return a, nil
@@ -164,6 +170,7 @@ func (a *App) Work(ctx context.Context) error {
 		return err
 	}
 	a.Follow.Start()
+	a.Judge.Start()
 	return a.Builder.Resume(ctx)
 }
 
@@ -179,6 +186,14 @@ func (a *App) Close() error {
 	}
 	if a.Follow != nil {
 		a.Follow.Close()
+	}
+	if a.Judge != nil {
+		a.Judge.Close()
+	}
+	if a.Clicks != nil {
+		if err := a.Clicks.Close(); err != nil { // they are counted nowhere
+			a.log.Warn("writing which links were opened last", "error", err.Error())
+		}
 	}
 	if a.Log != nil {
 		errs = append(errs, a.Log.Close())

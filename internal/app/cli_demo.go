@@ -80,8 +80,8 @@ func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
 	if err := a.Work(ctx); err != nil {
 		return err
 	}
-	err = g.print("%d answers in %.1f s. Explore them in the playground:\n\n    %s/playground\n\nor with any client at %s/graphql and the header\n\n    Authorization: Bearer %s\n\nWhat a customer gets, whose answer comes into the playground's tab Listen:\n\n    %s\n\n%s",
-		d.Answers, time.Since(began).Seconds(), home(s), home(s), secret, site.At(demo.MailPath), c.more())
+	err = g.print("%d answers in %.1f s. Explore them in the playground:\n\n    %s/playground\n\nor with any client at %s/graphql and the header\n\n    Authorization: Bearer %s\n\nWhat a customer gets, a mail and a page with the widget, whose answers come into the playground's tab Listen:\n\n    %s\n    %s\n\n%s",
+		d.Answers, time.Since(began).Seconds(), home(s), home(s), secret, site.At(demo.MailPath), site.At(demo.AccountPath), c.more())
 	if err != nil {
 		return err
 	}

@@ -14,18 +14,23 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/zeroten/zeroten/ent/invitation"
 	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/internal/app"
+	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/follow"
+	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/observe"
 	"github.com/zeroten/zeroten/internal/playground"
 	"github.com/zeroten/zeroten/internal/search"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
+	"github.com/zeroten/zeroten/internal/survey"
 	"github.com/zeroten/zeroten/internal/trait"
 )
 
@@ -210,6 +215,7 @@ func TestErasedIsGone(t *testing.T) {
 					map[string]any{"id": r.ID, "comment": p.mark("AmendResponseInput.comment", true, 5_000)}, nil)
 			}
 		}
+		p.invite(people[:50])
 		// What is removed, and replaced, of people who stay.
 		const upsert = `mutation($in: UpsertContactsInput!) { upsertContacts(input: $in) { userErrors { message } } }`
 		stays := p.person(true, -1)
@@ -223,6 +229,7 @@ func TestErasedIsGone(t *testing.T) {
 			RecordResponses struct{ Responses []recorded }
 		}
 		p.ask(record, map[string]any{"responses": []any{map[string]any{"campaign": p.campaign, "score": 9, "comment": p.mark("", true, 50)}}}, &kept)
+		people = append(people, p.looks(marked[0].Contact.ID)...)
 		p.ask(`query($in: String) { contacts(search: $in) { totalCount } responses(filter: { search: $in }) { totalCount } }`, marker, nil)
 		if found := p.find(url, scratch, &log); len(found) == 0 {
 			t.Fatal("nothing was planted")
@@ -271,6 +278,86 @@ func TestErasedIsGone(t *testing.T) {
 		}
 		p.everyInput()
 	})
+}
+
+// looks has people look at a page whose campaign counts that, so that what is to be recorded waits with their names in it: somebody who is
+// known, by both names, and somebody who becomes known only then. It gives the latter's contact.
+func (p *planting) looks(known string) []string {
+	p.t.Helper()
+	c, err := campaign.Create(p.ctx, p.app.DB, campaign.CreateInput{Name: "Asked by mail"})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if _, err := survey.Update(p.ctx, p.app.DB, survey.UpdateInput{Campaign: c.NodeID(), ClickPolicy: new(survey.Automatic)}); err != nil {
+		p.t.Fatal(err)
+	}
+	sheet, err := p.app.Book.Sheet(p.ctx, c.ID)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	person, err := id.Contact.Parse(known)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	is, err := p.app.DB.Ent.Contact.Get(p.ctx, person)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	stranger := p.person(true, 10_000)
+	for _, r := range []survey.Reader{
+		{Email: *is.Email}, {ExternalID: *is.ExternalID}, {Email: stranger["email"].(string)}, {ExternalID: stranger["externalId"].(string)},
+	} {
+		r.Channel, r.Traits = "EMAIL", trait.Values{"t": p.mark("", true, 100)}
+		nonce, err := sheet.Ring.NewNonce("page", time.Now())
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if err := p.app.Desk.Looked(p.ctx, sheet, r, 9, nonce); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	rows, err := p.app.DB.Ent.ProvisionalAnswer.Query().All(p.ctx)
+	if err != nil || len(rows) != 4 {
+		p.t.Fatal(rows, err)
+	}
+	for _, row := range rows {
+		if !strings.Contains(string(row.Answer), marker) {
+			p.t.Errorf("%s names nobody", row.Answer)
+		}
+	}
+	var out struct {
+		UpsertContacts struct{ Contacts []struct{ ID string } }
+	}
+	p.ask(`mutation($in: UpsertContactsInput!) { upsertContacts(input: $in) { contacts { id } userErrors { message } } }`, map[string]any{"contacts": []any{stranger}}, &out)
+	return []string{out.UpsertContacts.Contacts[0].ID}
+}
+
+// invite invites people, with traits of the occasion and a browser that are marked.
+func (p *planting) invite(people []string) {
+	p.t.Helper()
+	err := p.app.DB.Write(p.ctx, func(tx *store.Tx) error {
+		campaign, err := id.Campaign.Parse(p.campaign)
+		if err != nil {
+			return err
+		}
+		for _, text := range people {
+			person, err := id.Contact.Parse(text)
+			if err != nil {
+				return err
+			}
+			now := time.Now().UTC()
+			err = tx.Ent.Invitation.Create().SetCampaignID(campaign).SetContactID(person).SetChannel(invitation.ChannelWIDGET).
+				SetStatus(invitation.StatusSENT).SetLocale("en").SetTraits(trait.Values{p.mark("", true, 20): p.mark("", true, 300)}).
+				SetVisitor([]byte(marker)).SetDueAt(now).SetSentAt(now).Exec(p.ctx)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 // indexed waits until the search index has come to the end of the log.

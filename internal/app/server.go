@@ -20,6 +20,7 @@ import (
 	"github.com/zeroten/zeroten/internal/observe"
 	"github.com/zeroten/zeroten/internal/playground"
 	"github.com/zeroten/zeroten/internal/survey/web"
+	"github.com/zeroten/zeroten/internal/survey/widget"
 )
 
 // Server serves an App over HTTP.
@@ -137,13 +138,18 @@ func (a *App) serve(doors doors, flags Edge, page playground.Page, more map[stri
 	explore := page.Handler("/playground", "/graphql")
 	mux.Handle("GET /playground", explore)
 	mux.Handle("GET /playground/", explore)
-	pages := web.New(web.Config{Book: a.Book, Desk: a.Desk, Door: door, Now: a.now, Log: a.log})
-	for _, path := range []string{"/s/", "/b/", "/page.js"} {
+	pages := web.New(web.Config{Book: a.Book, Desk: a.Desk, Door: door, Keys: a.Keys, Widget: widget.Script, Now: a.now, Log: a.log})
+	for _, path := range []string{"/s/", "/b/", "/page.js", "/w/", "/widget.js"} {
 		mux.Handle(path, pages)
 	}
 	for path, handler := range more {
 		mux.Handle(path, handler)
 	}
+	// Browsers ask for one of each page that names none.
+	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=86400")
+		w.WriteHeader(http.StatusNoContent)
+	})
 	mux.Handle("GET /{$}", http.RedirectHandler("/playground", http.StatusFound))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { health{OK: true}.write(w) })
 	mux.Handle("GET /readyz", &readiness{app: a, stopping: s.stopping})
@@ -183,7 +189,8 @@ func asksHowItIs(r *http.Request) bool {
 
 // isPaid reports whether a request is paid for with points, or by what pages are counted with.
 func isPaid(r *http.Request) bool {
-	return r.URL.Path == "/graphql" && (r.Method == http.MethodPost || r.Method == http.MethodGet) || strings.HasPrefix(r.URL.Path, "/s/")
+	return r.URL.Path == "/graphql" && (r.Method == http.MethodPost || r.Method == http.MethodGet) || strings.HasPrefix(r.URL.Path, "/s/") ||
+		strings.HasPrefix(r.URL.Path, "/w/") && r.Method != http.MethodOptions
 }
 
 // Wait waits until the context is done, or serving fails, and then stops: nothing new is taken, sockets and streams are

@@ -18,6 +18,7 @@ import (
 	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/trait"
 )
 
 // MaxSearch is how many characters a text to search for has at most.
@@ -207,35 +208,45 @@ func (s *selection) search(text string) {
 	}
 }
 
-// segment looks for those who are in a saved segment, by the dimensions that answer just now.
+// segment looks for those who are in a saved segment.
 func (s *selection) segment(ctx context.Context, states *settings.States, idText string, now time.Time) error {
+	in, err := InSegment(ctx, states, idText, now)
+	if err != nil {
+		return err
+	}
+	s.traits = true
+	s.tests = append(s.tests, func(c *ent.Contact) bool { return in(c.Traits) })
+	return nil
+}
+
+// InSegment gives what tells whether somebody is in a saved segment of the caller's tenant, by the traits that are known of them now and
+// the dimensions that answer just now. The error is as that of List.
+func InSegment(ctx context.Context, states *settings.States, idText string, now time.Time) (func(trait.Values) bool, error) {
 	target, err := id.Segment.Parse(idText)
 	if err != nil {
-		return apierror.BadRequest("segment: %v.", err)
+		return nil, apierror.BadRequest("segment: %v.", err)
 	}
 	state, err := states.Get(ctx, auth.Tenant(ctx))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	saved, ok := state.Segments[target]
 	narrowing := auth.Narrowed(ctx)
 	if only := narrowing.Segment; !ok || only != uuid.Nil && only != target {
-		return apierror.New(apierror.NotFoundCode, "There is no segment %s.", idText)
+		return nil, apierror.New(apierror.NotFoundCode, "There is no segment %s.", idText)
 	}
 	matcher, err := state.Matcher(narrowing, saved.Rule, "segment "+saved.Name)
 	if err != nil {
-		return fmt.Errorf("making segment %s ready: %w", idText, err)
+		return nil, fmt.Errorf("making segment %s ready: %w", idText, err)
 	}
 	today := state.Today(now)
-	s.traits = true
-	s.tests = append(s.tests, func(c *ent.Contact) bool {
-		values := state.Active.Shape.Values(c.Traits, today)
+	return func(known trait.Values) bool {
+		values := state.Active.Shape.Values(known, today)
 		for i, value := range values {
 			values[i] = state.Active.Profiles.Covers(i, value)
 		}
 		return matcher.Match(values)
-	})
-	return nil
+	}, nil
 }
 
 func (s *selection) query() *ent.ContactQuery {

@@ -187,6 +187,13 @@ func dress(ctx context.Context, db *store.DB, campaigns Campaigns) error {
 			return fmt.Errorf("saying where people go on to: %w", err)
 		}
 	}
+	// Whoever tries the widget wants to see it, and again on the next day.
+	_, err := survey.UpdateWidget(ctx, db, survey.UpdateWidgetInput{
+		Campaign: campaigns.SupportCall, IsEnabled: new(true), AfterSeconds: new(2), WaitDays: new(1),
+	})
+	if err != nil {
+		return fmt.Errorf("switching the widget on: %w", err)
+	}
 	return nil
 }
 

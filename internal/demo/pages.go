@@ -2,8 +2,11 @@ package demo
 
 import (
 	"bytes"
+	"crypto/sha256"
 	_ "embed" // of the mail
+	"encoding/base64"
 	"fmt"
+	"html"
 	"html/template"
 	"log/slog"
 	"net/http"
@@ -11,13 +14,17 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/examples"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/survey"
 	"github.com/zeroten/zeroten/internal/survey/bar"
 )
 
-// MailPath is where Pages shows the mail.
-const MailPath = "/demo/mail"
+// The paths that Pages serves: a mail, and the page of a customer's account.
+const (
+	MailPath    = "/demo/mail"
+	AccountPath = "/demo/account"
+)
 
 // reader is who the mail is for.
 const reader = "robin@example.com"
@@ -27,7 +34,8 @@ var mailText string
 
 var mailTemplate = template.Must(template.New("mail").Parse(mailText))
 
-// Pages shows what a customer of the demo's company gets to see: a newsletter with the bar in it, as a mail provider would send it.
+// Pages shows what a customer of the demo's company gets to see: a newsletter with the bar in it, as a mail provider would send it, and
+// the page of their account, with the widget in it.
 type Pages struct {
 	Book      *survey.Book
 	Site      survey.Site
@@ -37,21 +45,28 @@ type Pages struct {
 
 // ServeHTTP shows the page of the path.
 func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path != MailPath {
-		http.NotFound(w, r)
-		return
-	}
-	text, err := p.mail(r)
-	if err != nil {
-		if r.Context().Err() == nil {
-			p.Log.ErrorContext(r.Context(), "showing the demo's mail", "error", err)
+	var text []byte
+	var policy string
+	switch r.URL.Path {
+	case MailPath:
+		var err error
+		if text, err = p.mail(r); err != nil {
+			if r.Context().Err() == nil {
+				p.Log.ErrorContext(r.Context(), "showing the demo's mail", "error", err)
+			}
+			http.Error(w, "The mail cannot be shown now: try again later.", http.StatusServiceUnavailable)
+			return
 		}
-		http.Error(w, "The mail cannot be shown now: try again later.", http.StatusServiceUnavailable)
+		policy = "style-src 'unsafe-inline'; img-src 'self'" // a mail's styles are in its elements
+	case AccountPath:
+		text, policy = p.account()
+	default:
+		http.NotFound(w, r)
 		return
 	}
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
-	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	header.Set("Content-Security-Policy", "default-src 'none'; "+policy+"; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 	_, _ = w.Write(text) // the browser went away
@@ -82,6 +97,19 @@ func (p *Pages) mail(r *http.Request) ([]byte, error) {
 		return nil, fmt.Errorf("writing the mail: %w", err)
 	}
 	return text.Bytes(), nil
+}
+
+// account is the page of a customer's account, and the policy that lets it have its style, its script and the widget.
+func (p *Pages) account() (text []byte, policy string) {
+	page := strings.Replace(string(examples.Widget), `data-server="" data-campaign=""`,
+		fmt.Sprintf(`data-server="%s" data-campaign="%s"`, html.EscapeString(string(p.Site)), p.Campaigns.SupportCall), 1)
+	inline := func(element string) string {
+		_, rest, _ := strings.Cut(page, "<"+element+">")
+		within, _, _ := strings.Cut(rest, "</"+element+">")
+		sum := sha256.Sum256([]byte(within))
+		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	}
+	return []byte(page), fmt.Sprintf("style-src %s; script-src %s %s; connect-src %s", inline("style"), inline("script"), p.Site, p.Site)
 }
 
 func (p *Pages) sheet(r *http.Request, campaign uuid.UUID) (*survey.Sheet, error) {

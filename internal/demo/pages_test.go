@@ -51,3 +51,17 @@ func TestMail(t *testing.T) {
 		}
 	})
 }
+
+// The account's page asks by the demo's widget, and its policy lets it have its own style and script, and the server's.
+func TestAccount(t *testing.T) {
+	pages := &Pages{Site: "https://nps.example", Campaigns: Campaigns{SupportCall: "camp_1"}}
+	w := httptest.NewRecorder()
+	pages.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, AccountPath, nil))
+	if text := w.Body.String(); w.Code != http.StatusOK || !strings.Contains(text, `data-server="https://nps.example" data-campaign="camp_1"`) {
+		t.Errorf("status %d: %.300s", w.Code, text)
+	}
+	policy := w.Header().Get("Content-Security-Policy")
+	if !regexp.MustCompile(`^default-src 'none'; style-src 'sha256-[^']{44}'; script-src 'sha256-[^']{44}' https://nps\.example; connect-src https://nps\.example;`).MatchString(policy) {
+		t.Errorf("policy %s", policy)
+	}
+}

@@ -55,7 +55,8 @@ var tables = []table{
 	}},
 	{name: "contacts", columns: []column{
 		{"id", isID}, {"external_id", orNull(isText)}, {"email", orNull(isText)}, {"email_key", orNull(isText)}, {"phone", orNull(isAnyText)},
-		{"name", orNull(isAnyText)}, {"locale", orNull(isAnyText)}, {"traits", isTraits}, {"created_at", isTime}, {"updated_at", isTime},
+		{"name", orNull(isAnyText)}, {"locale", orNull(isAnyText)}, {"traits", isTraits}, {"last_asked_at", orNull(isTime)},
+		{"created_at", isTime}, {"updated_at", isTime},
 	}, whole: wholeContact},
 	{name: "traits", columns: []column{
 		{"id", isID}, {"key", isText}, {"label", isAnyText}, {"kind", isText}, {"is_dimension", isBool}, {"edges", orNull(isJSON[[]float64])},
@@ -434,6 +435,9 @@ type reference struct {
 var references = []reference{
 	{"the responses' campaigns", "responses", "campaign_id", "campaigns", id.Response, id.Campaign, "id"},
 	{"the responses' contacts", "responses", "contact_id", "contacts", id.Response, id.Contact, "id"},
+	{"the invitations' campaigns", "invitations", "campaign_id", "campaigns", id.Invitation, id.Campaign, "id"},
+	{"the invitations' contacts", "invitations", "contact_id", "contacts", id.Invitation, id.Contact, "id"},
+	{"the invitations' responses", "invitations", "response_id", "responses", id.Invitation, id.Response, "id"},
 	{"the events' campaigns", "events", "campaign_id", "campaigns", "", id.Campaign, "position"},
 	{"the deleted responses' campaigns", "tombstones", "campaign_id", "campaigns", id.Response, id.Campaign, "response_id"},
 	{"the cells' campaigns", "cells", "campaign_id", "campaigns", "", id.Campaign, "start"},

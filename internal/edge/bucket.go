@@ -33,6 +33,11 @@ func (d *Door) OfPersons(address netip.Addr) Bucket {
 	return Bucket{d.persons, Network(address).As16()}
 }
 
+// OfUnknown is the bucket of what an address does in the names of people whom nobody knows.
+func (d *Door) OfUnknown(address netip.Addr) Bucket {
+	return Bucket{d.unknown, Network(address).As16()}
+}
+
 // Take takes n points for what is about to be done. Where they are not there the error is a Refusal, Spent.
 func (b Bucket) Take(n int, now time.Time) error {
 	if b.limiter == nil {

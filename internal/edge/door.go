@@ -30,6 +30,9 @@ type Config struct {
 	// Views, Forms and Persons are buckets of addresses for pages that are for everybody: what is looked at, what is sent, and what
 	// is sent by somebody who was given the page before; 60 and 20 a second, 20 and 5 a second, and 60 and 20 a second by default.
 	Views, Forms, Persons rate.Config
+	// Unknown is the bucket of addresses for widgets that ask in the name of nobody, each of which may leave something to be kept; 300 and 1 a
+	// second by default.
+	Unknown rate.Config
 
 	// Connections is how many connections are held at once, 20,000 by default, and ConnectionsPerAddress how many of one
 	// address, 15,000 by default, and never more than twice what is free. Full is what others are answered.
@@ -65,6 +68,7 @@ func (c Config) withDefaults() Config {
 	c.Views = cmp.Or(c.Views, rate.Config{Burst: 60, Restore: 20})
 	c.Forms = cmp.Or(c.Forms, rate.Config{Burst: 20, Restore: 5})
 	c.Persons = cmp.Or(c.Persons, rate.Config{Burst: 60, Restore: 20})
+	c.Unknown = cmp.Or(c.Unknown, rate.Config{Burst: 300, Restore: 1})
 	for _, d := range []struct {
 		field *int
 		value int
@@ -98,9 +102,9 @@ type Door struct {
 	// keys and addresses pay for what is asked for, cheap for what costs no points.
 	keys, addresses, cheap *rate.Limiter
 	// views, forms and persons are those of pages.
-	views, forms, persons *rate.Limiter
-	bodies                *bodies
-	connections           *connections
+	views, forms, persons, unknown *rate.Limiter
+	bodies                         *bodies
+	connections                    *connections
 }
 
 // New makes a Door.
@@ -109,7 +113,7 @@ func New(c Config) *Door {
 	return &Door{
 		config: c,
 		keys:   rate.New(c.Keys), addresses: rate.New(c.Addresses), cheap: rate.New(c.Addresses),
-		views: rate.New(c.Views), forms: rate.New(c.Forms), persons: rate.New(c.Persons),
+		views: rate.New(c.Views), forms: rate.New(c.Forms), persons: rate.New(c.Persons), unknown: rate.New(c.Unknown),
 		bodies:      newBodies(c),
 		connections: newConnections(c),
 	}

@@ -480,6 +480,9 @@ func (e *Examination) settle(response uuid.UUID, w *row, side cube.Side) cube.Fa
 	case w.deleted && side == cube.WithLog && w.told.consistent:
 		say("the cells do not count it")
 		f.Mend = func(ctx context.Context, tx *store.Tx) (bool, error) {
+			if _, err := changed(ctx, tx, `UPDATE invitations SET response_id = NULL WHERE tenant_id = $1 AND response_id = $2`, e.tenant, response); err != nil {
+				return false, err
+			}
 			return changed(ctx, tx, `DELETE FROM responses WHERE tenant_id = $1 AND id = $2`, e.tenant, response)
 		}
 	case w.deleted || !w.told.consistent || w.unreadable || e.Witness.Void:

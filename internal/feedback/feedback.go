@@ -55,9 +55,20 @@ type Recording struct {
 	// Unverified says that nobody vouches for it that the contact answers: whoever has the link could have changed who that is. The
 	// contact is named by an address or an id alone. It is made where there is none, and else stays as it is.
 	Unverified bool `json:"unverified,omitempty"`
+	// Invited is whose invitation it answers; nil where nobody was invited. It takes the place of Contact.
+	Invited *Invited `json:"-"`
 	// RespondedAt where nil is the moment of the flush.
 	RespondedAt    *time.Time `json:"respondedAt,omitempty"`
 	IdempotencyKey *string    `json:"-"`
+}
+
+// Invited is an invitation that is answered.
+type Invited struct {
+	// Invitation is marked as answered, in the transaction that records what it is answered by.
+	Invitation uuid.UUID
+	// Contact is who was invited; the zero UUID where nobody knows. Where they were erased meanwhile the response is nobody's, and has
+	// none of the traits that they were invited with.
+	Contact uuid.UUID
 }
 
 // Validate says what is wrong with the recording by itself, and parses the campaign's id.
@@ -68,6 +79,9 @@ func (r *Recording) Validate(now time.Time) (campaign uuid.UUID, errs apierror.U
 	}
 	errs = append(errs, validateScore(r.Score)...)
 	errs.AtMost(MaxComment, r.Comment, "comment")
+	if r.Invited != nil && r.Contact != nil {
+		errs.Add(apierror.NotAllowed, []string{"contact"}, "The invitation says who answers.")
+	}
 	if r.Contact != nil {
 		errs = append(errs, r.Contact.Validate().Under("contact")...)
 		if r.Unverified && !r.Contact.NamesOnly() {
@@ -177,6 +191,8 @@ type Amendment struct {
 	ID      string
 	Score   *int
 	Comment *string
+	// WhileActive refuses what is of a campaign that takes no responses. The tenant's own people may amend those, too.
+	WhileActive bool
 }
 
 // Validate says what is wrong with the amendment by itself, and parses the id.

@@ -79,6 +79,9 @@ func needsOf(ops []*operation) needs {
 		switch {
 		case op.record != nil:
 			person(op.record.Contact)
+			if i := op.record.Invited; i != nil && i.Contact != uuid.Nil {
+				n.contacts = append(n.contacts, i.Contact)
+			}
 			if op.record.IdempotencyKey != nil {
 				n.keys = append(n.keys, name(*op.record.IdempotencyKey))
 			}
@@ -114,12 +117,16 @@ type namedKey struct {
 
 // plan is what a flush writes.
 type plan struct {
-	newContacts, changedContacts   []*ent.Contact
-	goneContacts                   []uuid.UUID
+	newContacts, changedContacts []*ent.Contact
+	goneContacts                 []uuid.UUID
+	// goneRecipients are contact.Recipient of those who are erased: links of theirs may have been opened before anybody knew them.
+	goneRecipients                 [][]byte
 	newResponses, changedResponses []*ent.Response
 	goneResponses                  []uuid.UUID
 	newKeys, changedKeys           []*namedKey
 	tombstones                     []*Tombstone
+	// answered are the invitations that new responses answer. Those of contacts and responses that are gone are found by these.
+	answered []answeredInvitation
 	// events are in order; their positions are not known yet.
 	events []Event
 	// after has what every event's response is after the flush.
@@ -127,6 +134,12 @@ type plan struct {
 	change cube.Change
 	// forgets says that something is deleted or replaced that must not stay behind.
 	forgets bool
+}
+
+// answeredInvitation is an invitation, and the response that answers it; nil where that is gone already.
+type answeredInvitation struct {
+	invitation uuid.UUID
+	response   *uuid.UUID
 }
 
 // entries are the plan's events as they stand in the log after the position base.
@@ -158,7 +171,7 @@ func own[T any](v *T) *T {
 }
 
 func (p *plan) empty() bool {
-	return len(p.newContacts)+len(p.changedContacts)+len(p.goneContacts)+len(p.events)+len(p.newKeys)+len(p.changedKeys) == 0
+	return len(p.newContacts)+len(p.changedContacts)+len(p.goneContacts)+len(p.goneRecipients)+len(p.events)+len(p.newKeys)+len(p.changedKeys) == 0
 }
 
 // person and answer are a contact and a response while a flush is planned.
@@ -195,6 +208,7 @@ type planner struct {
 	touchedAnswers []*answer
 	touchedKeys    []*usedKey
 	tombstones     []*Tombstone
+	answered       []answeredInvitation
 	events         []Event
 	deltas         cube.Deltas
 	forgets        bool
@@ -251,9 +265,26 @@ func planFlush(state *settings.State, read found, ops []*operation, now time.Tim
 	return p.plan(grown)
 }
 
+// names are all that links may call somebody.
+func names(c *ent.Contact) (all []string) {
+	if c.ExternalID != nil {
+		all = append(all, contact.NameOf(*c.ExternalID, ""))
+	}
+	if c.EmailKey != nil {
+		all = append(all, contact.NameOf("", *c.EmailKey))
+	}
+	return all
+}
+
 func (p *planner) plan(grown []cube.Grown) plan {
 	out := plan{tombstones: p.tombstones, events: p.events, after: p.answers, change: cube.Change{Deltas: p.deltas, Grown: grown}, forgets: p.forgets}
 	for _, c := range p.touchedPeople {
+		if c.gone {
+			for _, name := range names(c.Contact) {
+				recipient := contact.Recipient(p.state.Tenant, name)
+				out.goneRecipients = append(out.goneRecipients, recipient[:])
+			}
+		}
 		switch {
 		case c.gone && c.stored:
 			out.goneContacts = append(out.goneContacts, c.ID)
@@ -263,6 +294,15 @@ func (p *planner) plan(grown []cube.Grown) plan {
 		default:
 			out.newContacts = append(out.newContacts, c.Contact)
 		}
+	}
+	for i, a := range p.answered {
+		if slices.ContainsFunc(p.answered[i+1:], func(b answeredInvitation) bool { return a.invitation == b.invitation }) {
+			continue // its response is gone, and there is another
+		}
+		if p.answers[*a.response].gone {
+			a.response = nil
+		}
+		out.answered = append(out.answered, a)
 	}
 	for _, k := range p.touchedKeys {
 		if k.stored {
@@ -396,15 +436,15 @@ func (p *planner) record(op *operation) {
 		op.errs.Add(apierror.NotFound, []string{"campaign"}, "There is no campaign %s.", in.Campaign)
 		return
 	}
-	var said content
+	var hash content
 	if in.IdempotencyKey != nil {
 		var err error
-		if said, err = in.content(); err != nil {
+		if hash, err = in.content(); err != nil {
 			op.errs = apierror.User(apierror.Invalid, []string{}, "The response cannot be encoded.")
 			return
 		}
 		if k, used := p.keys[name(*in.IdempotencyKey)]; used {
-			p.replay(op, k, said)
+			p.replay(op, k, hash)
 			return
 		}
 	}
@@ -439,14 +479,23 @@ func (p *planner) record(op *operation) {
 		}
 		r.ContactID, known = &c.ID, trait.Merge(c.Traits, in.Contact.Traits) // with those that did not fit
 	}
-	r.Traits = trait.Merge(known, in.Traits)
+	said := in.Traits
+	if i := in.Invited; i != nil {
+		p.answered = append(p.answered, answeredInvitation{i.Invitation, &r.ID})
+		if c := p.people[i.Contact]; c != nil {
+			r.ContactID, known = &c.ID, c.Traits
+		} else if i.Contact != uuid.Nil {
+			said = nil
+		}
+	}
+	r.Traits = trait.Merge(known, said)
 	a := &answer{Response: r, changed: true}
 	p.answers[r.ID] = a
 	p.touchedAnswers = append(p.touchedAnswers, a)
 	p.count(r, 1)
 	p.event(Recorded, r, nil)
 	if in.IdempotencyKey != nil {
-		k := &usedKey{namedKey: namedKey{key: name(*in.IdempotencyKey), response: r.ID, content: []content{said}, is: r}, changed: true}
+		k := &usedKey{namedKey: namedKey{key: name(*in.IdempotencyKey), response: r.ID, content: []content{hash}, is: r}, changed: true}
 		p.keys[k.key] = k
 		p.touchedKeys = append(p.touchedKeys, k)
 	}
@@ -584,6 +633,10 @@ func (p *planner) amend(op *operation) {
 		return
 	}
 	before := a.Response
+	if status := p.state.Campaigns[before.CampaignID].Status; op.amend.WhileActive && status != "ACTIVE" {
+		op.errs.Add(apierror.NotAllowed, []string{"id"}, "The campaign is %s and takes no responses.", status)
+		return
+	}
 	score, comment := before.Score, before.Comment
 	if op.amend.Score != nil {
 		score = *op.amend.Score

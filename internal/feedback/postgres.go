@@ -122,6 +122,15 @@ var sections = []section{
 		func(p *plan) []string { return []string{store.UUIDs(store.Postgres, p.goneContacts)} },
 	},
 	{
+		"gone_provisional", func(a *arrays) string {
+			return `DELETE FROM provisional_answers t USING head, ` + a.unnest([]part{{"recipient", "bytea"}}) + ` WHERE t.tenant_id = $1 AND t.recipient = u.recipient`
+		},
+		func(p *plan) int { return len(p.goneRecipients) },
+		func(p *plan) []string {
+			return columns([]part{{"recipient", "bytea"}}, len(p.goneRecipients), func(i int) []any { return []any{p.goneRecipients[i]} })
+		},
+	},
+	{
 		"new_responses", func(a *arrays) string { return a.insert("responses", responseParts) },
 		func(p *plan) int { return len(p.newResponses) },
 		func(p *plan) []string {
@@ -148,6 +157,16 @@ var sections = []section{
 		"gone_responses", func(a *arrays) string { return a.delete("responses") },
 		func(p *plan) int { return len(p.goneResponses) },
 		func(p *plan) []string { return []string{store.UUIDs(store.Postgres, p.goneResponses)} },
+	},
+	{
+		"changed_invitations", changedInvitations,
+		func(p *plan) int { return len(p.answered) + len(p.goneResponses) + len(p.goneContacts) },
+		func(p *plan) []string {
+			answered := columns([]part{{"id", "uuid"}, {"response_id", "uuid"}}, len(p.answered), func(i int) []any {
+				return []any{p.answered[i].invitation, p.answered[i].response}
+			})
+			return append(answered, store.UUIDs(store.Postgres, p.goneResponses), store.UUIDs(store.Postgres, p.goneContacts))
+		},
 	},
 	{
 		"new_tombstones", func(a *arrays) string { return a.insert("tombstones", tombstoneParts) + onlyOnce },
@@ -185,6 +204,24 @@ var sections = []section{
 			})
 		},
 	},
+}
+
+// changedInvitations is what becomes of invitations, all at once: of two parts of one statement that change a row one does nothing.
+func changedInvitations(a *arrays) string {
+	param := func() string {
+		a.n++
+		return fmt.Sprintf("$%d::uuid[]", a.n)
+	}
+	answered, by, goneResponses, goneContacts := param(), param(), param(), param()
+	return fmt.Sprintf(`UPDATE invitations t SET
+			status = CASE WHEN t.id = ANY(%[1]s) THEN 'ANSWERED' ELSE t.status END,
+			response_id = CASE WHEN t.id = ANY(%[1]s) THEN (%[2]s)[array_position(%[1]s, t.id)]
+				WHEN t.response_id = ANY(%[3]s) THEN NULL ELSE t.response_id END,
+			contact_id = CASE WHEN t.contact_id = ANY(%[4]s) THEN NULL ELSE t.contact_id END,
+			traits = CASE WHEN t.contact_id = ANY(%[4]s) THEN '{}' ELSE t.traits END,
+			visitor = CASE WHEN t.contact_id = ANY(%[4]s) THEN NULL ELSE t.visitor END
+		FROM head WHERE t.tenant_id = $1 AND (t.id = ANY(%[1]s) OR t.response_id = ANY(%[3]s) OR t.contact_id = ANY(%[4]s))`,
+		answered, by, goneResponses, goneContacts)
 }
 
 // onlyOnce is for a response that somebody put back by hand: there is a tombstone already.

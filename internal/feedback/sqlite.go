@@ -118,12 +118,23 @@ func (d *sqlite) rows(ctx context.Context, tx *sql.Tx, tenant uuid.UUID, base in
 	each(b, updateText("responses", changedParts), p.changedResponses, func(_ int, r *ent.Response) []any {
 		return []any{tenant, r.ID, r.ContactID, r.Score, r.Comment, r.Locale, encodeTraits(r.Traits), r.UpdatedAt}
 	})
+	each(b, `UPDATE invitations SET status = 'ANSWERED', response_id = $3 WHERE tenant_id = $1 AND id = $2`, p.answered, func(_ int, a answeredInvitation) []any {
+		return []any{tenant, a.invitation, a.response}
+	})
+	each(b, `UPDATE invitations SET response_id = NULL WHERE tenant_id = ? AND response_id = ?`, p.goneResponses, func(_ int, id uuid.UUID) []any {
+		return []any{tenant, id}
+	})
+	each(b, `UPDATE invitations SET contact_id = NULL, traits = '{}', visitor = NULL WHERE tenant_id = ? AND contact_id = ?`, p.goneContacts,
+		func(_ int, id uuid.UUID) []any { return []any{tenant, id} })
 	each(b, `DELETE FROM responses WHERE tenant_id = ? AND id = ?`, p.goneResponses, func(_ int, id uuid.UUID) []any {
 		return []any{tenant, id}
 	})
 	// Last, since what they answered refers to them.
 	each(b, `DELETE FROM contacts WHERE tenant_id = ? AND id = ?`, p.goneContacts, func(_ int, id uuid.UUID) []any {
 		return []any{tenant, id}
+	})
+	each(b, `DELETE FROM provisional_answers WHERE tenant_id = ? AND recipient = ?`, p.goneRecipients, func(_ int, recipient []byte) []any {
+		return []any{tenant, recipient}
 	})
 	each(b, insertText("tombstones", tombstoneParts)+onlyOnce, p.tombstones, func(_ int, t *Tombstone) []any {
 		return append([]any{tenant}, tombstoneArgs(t)...)

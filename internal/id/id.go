@@ -23,11 +23,14 @@ const (
 	Segment  Kind = "seg"
 	Tenant   Kind = "tenant"
 	ApiKey   Kind = "key"
+
+	Invitation        Kind = "inv"
+	ProvisionalAnswer Kind = "prov"
 )
 
 // kinds are all of them. What knows them one by one, the resolver of nodes, the doctor's tables, the SDL, docs/api.md and
 // the tests of who sees what, is held against this list by tests.
-var kinds = []Kind{Campaign, Response, Contact, Trait, Segment, Tenant, ApiKey}
+var kinds = []Kind{Campaign, Response, Contact, Trait, Segment, Tenant, ApiKey, Invitation, ProvisionalAnswer}
 
 // Kinds are all kinds of ids, in the order in which documentation names them.
 func Kinds() []Kind { return slices.Clone(kinds) }

@@ -130,6 +130,18 @@ func (sel *Selection) paying(ctx context.Context) context.Context {
 	return rate.Seeing(ctx)
 }
 
+// of queries what one contact gave; all, where it is uuid.Nil.
+func (sel *Selection) of(db *store.DB, contact uuid.UUID) *ent.ResponseQuery {
+	q := db.Ent.Response.Query()
+	if contact == uuid.Nil {
+		return q
+	}
+	if q.Where(response.ContactID(contact)); !sel.narrowing.IsZero() {
+		q.Where(response.Unverified(false))
+	}
+	return q
+}
+
 // listed is a part of a list.
 type listed struct {
 	rows []*ent.Response
@@ -156,10 +168,7 @@ func (sel *Selection) list(ctx context.Context, db *store.DB, contact uuid.UUID,
 		if !ok {
 			return listed{}, nil
 		}
-		q := db.Ent.Response.Query()
-		if contact != uuid.Nil {
-			q.Where(response.ContactID(contact))
-		}
+		q := sel.of(db, contact)
 		if sel.Campaigns != nil {
 			q.Where(response.CampaignID(sel.Campaigns[0]))
 		}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
-	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/page"
@@ -50,7 +49,7 @@ func Visible(ctx context.Context, states *settings.States, responses []*ent.Resp
 }
 
 // VisibleContacts says which of the caller's tenant's contacts are visible to the caller: all, or where the caller is
-// narrowed, those who gave a response that is. It takes two statements at most.
+// narrowed, those who gave a response that is, and is not UNVERIFIED. It takes two statements at most.
 func VisibleContacts(ctx context.Context, db *store.DB, states *settings.States, contacts []uuid.UUID) (map[uuid.UUID]bool, error) {
 	visible := make(map[uuid.UUID]bool, len(contacts))
 	if auth.Narrowed(ctx).IsZero() {
@@ -64,10 +63,10 @@ func VisibleContacts(ctx context.Context, db *store.DB, states *settings.States,
 		return visible, err
 	}
 	// What other campaigns have of them is read as well, and paid for: the index leads to all that a contact gave.
-	columns := "r.contact_id"
+	columns := "r.contact_id, r.unverified"
 	var of uuid.UUID
 	var r looked
-	dest := []any{&of}
+	dest := []any{&of, &r.unverified}
 	if sel.Campaigns != nil {
 		columns += ", r.campaign_id"
 		dest = append(dest, &r.campaign)
@@ -93,7 +92,7 @@ func VisibleContacts(ctx context.Context, db *store.DB, states *settings.States,
 			}
 			unpaid--
 		}
-		if visible[of] || sel.Campaigns != nil && !slices.Contains(sel.Campaigns, r.campaign) { // one is enough
+		if visible[of] || r.unverified || sel.Campaigns != nil && !slices.Contains(sel.Campaigns, r.campaign) { // one is enough
 			continue
 		}
 		ok := true
@@ -120,7 +119,7 @@ const (
 )
 
 // FewContacts gives the ids of all contacts that are visible to a caller who is narrowed, newest first, where they gave few
-// responses; else few is false.
+// responses; else few is false. As for VisibleContacts, what is UNVERIFIED shows nobody.
 func FewContacts(ctx context.Context, db *store.DB, states *settings.States) (ids []uuid.UUID, few bool, err error) {
 	most := fewOfCampaigns
 	if auth.Narrowed(ctx).Segment != uuid.Nil {
@@ -146,7 +145,8 @@ func FewContacts(ctx context.Context, db *store.DB, states *settings.States) (id
 	return ids, few, err
 }
 
-// OfContact lists what one contact of the caller's tenant answered, newest first, as far as it is visible to the caller.
+// OfContact lists what one contact of the caller's tenant answered, newest first, as far as it is visible to the caller. To who is
+// narrowed what is UNVERIFIED is nobody's.
 func OfContact(ctx context.Context, db *store.DB, states *settings.States, contact uuid.UUID, args page.Args) (*Connection, error) {
 	sel, err := everything(ctx, states)
 	if err != nil {
@@ -164,7 +164,7 @@ func OfContact(ctx context.Context, db *store.DB, states *settings.States, conta
 			return *l.total, nil
 		}
 		if sel.Campaigns == nil && !sel.sieves() {
-			return db.Ent.Response.Query().Where(response.ContactID(contact)).Count(ctx)
+			return sel.of(db, contact).Count(ctx)
 		}
 		return newWalk(sel, db, contact, nil).count(ctx)
 	})

@@ -63,6 +63,8 @@ type walk struct {
 	others float64
 	// contacts says that it is asked for whose the responses are, scored for when they were given, and their scores.
 	contacts, scored bool
+	// vouched leaves out what is UNVERIFIED: to who is narrowed it is nobody's.
+	vouched bool
 	// ended says that all that the window has was gone through, and total is then how much that is.
 	ended bool
 	total int
@@ -142,6 +144,7 @@ type looked struct {
 	candidate
 
 	campaign                 uuid.UUID
+	unverified               bool // where it is asked for
 	channel, comment, traits stdsql.RawBytes
 	variant                  stdsql.NullString
 	// reader is for the traits; it is made when they are read first.
@@ -165,6 +168,7 @@ func dest(columns []column) []any {
 // newWalk is for a selection, or for those of its responses that one contact gave.
 func newWalk(sel *Selection, db *store.DB, contact uuid.UUID, order *Order) *walk {
 	k := &walk{sel: sel, db: db, contact: contact, order: order, campaigns: distinct(sel.Campaigns)}
+	k.vouched = contact != uuid.Nil && !sel.narrowing.IsZero()
 	for _, term := range sel.terms {
 		for _, hint := range hints(term) {
 			if !slices.ContainsFunc(k.hints, func(h []byte) bool { return string(h) == hint }) {
@@ -199,6 +203,9 @@ func (k *walk) rest(r *looked, early bool) (columns []column) {
 	}
 	if k.contacts {
 		columns = append(columns, column{response.FieldContactID, &r.contact})
+	}
+	if k.vouched {
+		columns = append(columns, column{response.FieldUnverified, &r.unverified})
 	}
 	if sel.channels != nil {
 		columns = append(columns, column{response.FieldChannel, &r.channel})
@@ -285,6 +292,7 @@ func (k *walk) count(ctx context.Context) (n int, err error) {
 // whose are the contacts who gave what is in the selection, newest first.
 func (k *walk) whose(ctx context.Context) (contacts []uuid.UUID, err error) {
 	ctx = k.paying(ctx)
+	k.vouched = !k.sel.narrowing.IsZero()
 	k.contacts, k.whole, k.restart = true, true, func() { contacts = nil }
 	err = k.run(ctx, k.order.page().Window(0), func(r *candidate) (bool, error) {
 		if r.contact.Valid {
@@ -1000,6 +1008,7 @@ func (k *walk) passes(r *looked, s stretch) bool {
 	sel := k.sel
 	switch {
 	case k.campaigns != nil && !has(k.campaigns, r.campaign),
+		k.vouched && r.unverified,
 		!sel.has(r.score),
 		sel.hasComment != nil && *sel.hasComment != (r.comment != nil),
 		sel.channels != nil && !slices.Contains(sel.channels, string(r.channel)),

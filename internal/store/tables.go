@@ -42,6 +42,14 @@ func Tables() []*schema.Table {
 		}
 	}
 
+	// What led to no answer goes with whom it is of, also where it is written while they are erased.
+	opened := named("provisional_answers")
+	for _, k := range opened.ForeignKeys {
+		if k.Columns[1].Name == "contact_id" {
+			k.OnDelete = schema.Cascade
+		}
+	}
+
 	col := func(name string, t field.Type) *schema.Column { return &schema.Column{Name: name, Type: t} }
 	null := func(c *schema.Column) *schema.Column { c.Nullable = true; return c }
 	of := func(c *schema.Column, postgres string) *schema.Column {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -28,8 +29,8 @@ import (
 const (
 	// maxSheets is how many campaigns a Book keeps, and maxUnknown how many ids that no campaign has.
 	maxSheets, maxUnknown = 10_000, 10_000
-	// maxImagesKept is how many images a Book keeps, of some 100 KiB each.
-	maxImagesKept = 100
+	// maxImagesKept is how many images a Book keeps, of some 100 KiB each, and a mebibyte or two at most.
+	maxImagesKept = 50
 	// followed is how often a Book asks whether what it keeps has changed, and believed for how long it goes by what it was told: pages
 	// follow within five seconds.
 	followed, believed = 2 * time.Second, 4 * time.Second
@@ -82,8 +83,8 @@ type Book struct {
 
 	rings        *lru.Cache[uuid.UUID, keyring]
 	ringFlights  flight.Group[uuid.UUID, *link.Ring]
-	images       *lru.Cache[string, *ent.BrandImage]
-	imageFlights flight.Group[string, *ent.BrandImage]
+	images       *lru.Cache[[sha256.Size]byte, *ent.BrandImage]
+	imageFlights flight.Group[[sha256.Size]byte, *ent.BrandImage]
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -98,9 +99,9 @@ type keyring struct {
 // leaf is a place for a sheet.
 type leaf struct {
 	sheet atomic.Pointer[Sheet]
-	// checked is when the sheet was last known to be good, tried when that was last asked, and used when somebody asked for it; all in
-	// nanoseconds since 1970.
-	checked, tried, used atomic.Int64
+	// checked is when the sheet was last known to be good, failed when that was last asked in vain, and used when somebody asked for it; all
+	// in nanoseconds since 1970.
+	checked, failed, used atomic.Int64
 }
 
 // NewBook makes a Book, to be closed in the end. now nil is time.Now.
@@ -117,7 +118,7 @@ func NewBook(db *store.DB, now func() time.Time, log *slog.Logger) *Book {
 		b.rings, err = lru.New[uuid.UUID, keyring](maxSheets)
 	}
 	if err == nil {
-		b.images, err = lru.New[string, *ent.BrandImage](maxImagesKept)
+		b.images, err = lru.New[[sha256.Size]byte, *ent.BrandImage](maxImagesKept)
 	}
 	if err != nil {
 		panic(err) // only for a size below 1
@@ -143,13 +144,16 @@ func (b *Book) Sheet(ctx context.Context, campaign uuid.UUID) (*Sheet, error) {
 		if since(now, &l.checked) < believed {
 			return s, nil
 		}
-		// It may be outdated. One at a time asks; where the database does not answer, all others get what there is for a while.
-		if tried := l.tried.Load(); since(now, &l.tried) < followed || !l.tried.CompareAndSwap(tried, now.UnixNano()) {
+		// It may be outdated: all who want it wait for one who asks. Where the database does not answer they get what there is, and nobody asks
+		// again for a while.
+		if since(now, &l.failed) < followed {
 			return s, nil
 		}
 		again, err := b.read(ctx, campaign)
 		if err != nil {
-			b.log.WarnContext(ctx, "a page is shown as it was before, since its settings cannot be read", "campaign", campaign, "error", err)
+			if ctx.Err() == nil && l.failed.Swap(now.UnixNano()) < now.Add(-followed).UnixNano() {
+				b.log.WarnContext(ctx, "a page is shown as it was before, since its settings cannot be read", "campaign", campaign, "error", err)
+			}
 			return s, nil
 		}
 		return again, nil
@@ -190,7 +194,6 @@ func (b *Book) keep(s *Sheet, at time.Time) {
 	}
 	l.sheet.Store(s)
 	l.checked.Store(at.UnixNano())
-	l.tried.Store(at.UnixNano())
 	b.sheets.Add(s.Campaign, l)
 }
 
@@ -258,24 +261,32 @@ func (b *Book) Ring(ctx context.Context, tenant uuid.UUID, key uint16) (*link.Ri
 	})
 }
 
+// imageNames are the public names of images.
+var imageNames = regexp.MustCompile(`^[0-9a-f]{64}\.(png|jpg)$`)
+
 // Image gives an image of a brand by its public name, `<hash>.png` or `.jpg`; nil where there is none.
 func (b *Book) Image(ctx context.Context, name string) (*ent.BrandImage, error) {
-	hash, err := hex.DecodeString(name[:max(0, len(name)-len(".png"))])
-	if err != nil || len(hash) != sha256.Size {
+	if !imageNames.MatchString(name) {
+		return nil, nil
+	}
+	hash := [sha256.Size]byte{}
+	if _, err := hex.Decode(hash[:], []byte(name[:2*sha256.Size])); err != nil {
 		return nil, nil //nolint:nilerr // there is none of such a name
 	}
-	image, ok := b.images.Get(name)
+	image, ok := b.images.Get(hash)
 	if !ok {
-		if image, err = b.imageFlights.Do(ctx, name, patience, func(ctx context.Context) (*ent.BrandImage, error) {
-			found, err := b.db.Ent.BrandImage.Query().Where(entimage.Hash(hash)).First(auth.ForSystem(ctx))
+		var err error
+		image, err = b.imageFlights.Do(ctx, hash, patience, func(ctx context.Context) (*ent.BrandImage, error) {
+			found, err := b.db.Ent.BrandImage.Query().Where(entimage.Hash(hash[:])).First(auth.ForSystem(ctx))
 			if err != nil && !ent.IsNotFound(err) {
 				return nil, fmt.Errorf("reading an image: %w", err)
 			}
 			return found, nil
-		}); err != nil || image == nil {
+		})
+		if err != nil || image == nil {
 			return nil, err
 		}
-		b.images.Add(name, image)
+		b.images.Add(hash, image)
 	}
 	if !strings.HasSuffix(name, endings[image.MediaType]) {
 		return nil, nil

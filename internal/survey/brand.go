@@ -7,8 +7,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"sync"
+	"time"
 
 	"entgo.io/ent/dialect/sql"
+	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
 	entimage "github.com/zeroten/zeroten/ent/brandimage"
 	"github.com/zeroten/zeroten/internal/apierror"
@@ -54,31 +57,69 @@ type UpdateBrandInput struct {
 	PrivacyPolicy   *string
 }
 
-// Studio makes images, one after the other: one takes up to look.BackgroundMemory, and a process has that once.
-type Studio struct{ turn chan struct{} }
+// Studio makes images, one after the other: one takes up to look.BackgroundMemory, and a process has that once. Of a tenant one request is
+// in it, at work or waiting, so that nobody waits for more than one of each other tenant. What waits has a large body, and has taken what
+// all share for these.
+type Studio struct {
+	turn chan struct{}
+
+	mu sync.Mutex
+	// in are the tenants that are in it.
+	in map[uuid.UUID]bool
+}
 
 // NewStudio makes a Studio.
-func NewStudio() *Studio { return &Studio{make(chan struct{}, 1)} }
+func NewStudio() *Studio { return &Studio{turn: make(chan struct{}, 1), in: map[uuid.UUID]bool{}} }
 
-// enter waits for its turn, which ends with leave.
+// enter waits for the turn of the caller's tenant, which ends with leave. The error is OVERLOADED, at once, where the tenant is in already.
 func (s *Studio) enter(ctx context.Context) (leave func(), err error) {
+	tenant := auth.Tenant(ctx)
+	if !s.admit(tenant) {
+		busy := apierror.New(apierror.Overloaded, "Another image of the tenant is being made; try again when that is done.")
+		busy.RetryAfter = time.Second
+		return nil, busy
+	}
 	select {
 	case s.turn <- struct{}{}:
-		return func() { <-s.turn }, nil
+		return func() {
+			<-s.turn
+			s.dismiss(tenant)
+		}, nil
 	case <-ctx.Done():
+		s.dismiss(tenant)
 		return nil, fmt.Errorf("waiting for the images of others: %w", context.Cause(ctx))
 	}
 }
 
+// admit lets a tenant in, and reports whether it was not there.
+func (s *Studio) admit(tenant uuid.UUID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.in[tenant] {
+		return false
+	}
+	s.in[tenant] = true
+	return true
+}
+
+func (s *Studio) dismiss(tenant uuid.UUID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.in, tenant)
+}
+
 // images makes the images of the input; errs says what is wrong with them.
 func (s *Studio) images(ctx context.Context, in *UpdateBrandInput) (logo, background *look.Image, errs apierror.UserErrors, err error) {
+	if isEmpty(in.Logo) && isEmpty(in.BackgroundImage) {
+		return nil, nil, nil, nil
+	}
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	defer leave()
 	image := func(file *[]byte, field string, of func([]byte) (look.Image, error)) *look.Image {
-		if file == nil || len(*file) == 0 {
+		if isEmpty(file) {
 			return nil
 		}
 		made, err := of(*file)
@@ -97,6 +138,7 @@ func (s *Studio) images(ctx context.Context, in *UpdateBrandInput) (logo, backgr
 func (in *UpdateBrandInput) validate() (errs apierror.UserErrors) {
 	if in.Name != nil && *in.Name != "" {
 		errs.Filled(MaxBrandName, in.Name, "name")
+		errs.Line(in.Name, "name")
 	}
 	for _, f := range []struct {
 		field string
@@ -109,13 +151,17 @@ func (in *UpdateBrandInput) validate() (errs apierror.UserErrors) {
 	return errs
 }
 
+// isEmpty reports whether there is no file, or one that takes away what was there.
+func isEmpty(file *[]byte) bool { return file == nil || len(*file) == 0 }
+
 // sentence is an error's text as one.
 func sentence(err error) string {
 	text := err.Error()
 	return strings.ToUpper(text[:1]) + text[1:] + "."
 }
 
-// UpdateBrand changes how the caller's tenant looks. The error is UserErrors for what the caller can mend.
+// UpdateBrand changes how the caller's tenant looks. The error is UserErrors for what the caller can mend, and OVERLOADED while an image of
+// the tenant is being made.
 func UpdateBrand(ctx context.Context, db *store.DB, studio *Studio, in UpdateBrandInput) (*Brand, error) {
 	errs := in.validate()
 	logo, background, faults, err := studio.images(ctx, &in)
@@ -321,7 +367,7 @@ func brandTx(ctx context.Context, tx *store.Tx, tenant *ent.Tenant) (*Brand, err
 		return nil, err
 	}
 	b := NoBrand()
-	b.Name = tenant.Name
+	b.Name = inLine(tenant.Name)
 	if row == nil {
 		return b, nil
 	}
@@ -329,7 +375,7 @@ func brandTx(ctx context.Context, tx *store.Tx, tenant *ent.Tenant) (*Brand, err
 		return nil, err
 	}
 	if row.Name != nil {
-		b.Name = *row.Name
+		b.Name = inLine(*row.Name)
 	}
 	b.Website, b.PrivacyPolicy = text(row.Website), text(row.PrivacyPolicy)
 	for _, image := range []struct {

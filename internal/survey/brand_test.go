@@ -8,8 +8,13 @@ import (
 	"image/color"
 	"image/png"
 	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
 
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/survey"
@@ -79,7 +84,9 @@ func TestUpdateBrandRefuses(t *testing.T) {
 			"no image":  {survey.UpdateBrandInput{Logo: new([]byte("<svg/>"))}, []string{"INVALID logo"}},
 			"no site":   {survey.UpdateBrandInput{Website: new("javascript:1"), PrivacyPolicy: new("http://x.example")}, []string{"INVALID website", "INVALID privacyPolicy"}},
 			"no name":   {survey.UpdateBrandInput{Name: new(" ")}, []string{"REQUIRED name"}},
-			"long name": {survey.UpdateBrandInput{Name: new(string(make([]byte, 101)))}, []string{"TOO_LONG name"}},
+			"two lines": {survey.UpdateBrandInput{Name: new("Acme\nBcc: x")}, []string{"INVALID name"}},
+			"turned":    {survey.UpdateBrandInput{Name: new("Acme\u202e")}, []string{"INVALID name"}},
+			"long name": {survey.UpdateBrandInput{Name: new(strings.Repeat("x", 101))}, []string{"TOO_LONG name"}},
 		} {
 			_, err := survey.UpdateBrand(w.ctx, db, survey.NewStudio(), test.in)
 			if got := refusals(t, err); !slices.Equal(got, test.want) {
@@ -92,18 +99,85 @@ func TestUpdateBrandRefuses(t *testing.T) {
 // However many are waiting for theirs, one image is made at a time, and who waits no longer is let go.
 func TestStudioWaits(t *testing.T) {
 	studio := survey.NewStudio()
-	leave, err := studio.Enter(t.Context())
+	leave, err := studio.Enter(ofTenant(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	gone, cancel := context.WithCancel(t.Context())
+	gone, cancel := context.WithCancel(ofTenant(t))
 	cancel()
-	if _, err := survey.UpdateBrand(gone, nil, studio, survey.UpdateBrandInput{Logo: &[]byte{1}}); !errors.Is(err, context.Canceled) {
-		t.Errorf("while another image is made: %v", err)
+	for range 2 { // that it was given up leaves nothing
+		if _, err := survey.UpdateBrand(gone, nil, studio, survey.UpdateBrandInput{Logo: &[]byte{1}}); !errors.Is(err, context.Canceled) {
+			t.Errorf("while another image is made: %v", err)
+		}
 	}
 	leave()
-	if leave, err = studio.Enter(t.Context()); err != nil {
+	if leave, err = studio.Enter(ofTenant(t)); err != nil {
 		t.Fatal(err)
 	}
 	leave()
+}
+
+// ofTenant is a context of a tenant of its own.
+func ofTenant(t *testing.T) context.Context {
+	t.Helper()
+	return auth.ForTenant(t.Context(), uuid.New())
+}
+
+// However many images a tenant sends, others wait for one of them, and none of their own is refused.
+func TestStudioHasOneOfATenant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const tenants, requests = 5, 20
+		studio := survey.NewStudio()
+		refused := make(chan error, tenants*requests)
+		entered, goOn := make(chan uuid.UUID, tenants*requests), make(chan struct{})
+		for range tenants {
+			ctx := ofTenant(t)
+			for range requests {
+				go func() {
+					leave, err := studio.Enter(ctx)
+					if err != nil {
+						refused <- err
+						return
+					}
+					entered <- auth.Tenant(ctx)
+					<-goOn
+					leave()
+				}()
+			}
+		}
+		synctest.Wait()
+		if n := len(refused); n != tenants*(requests-1) {
+			t.Errorf("%d are refused at once", n)
+		}
+		close(refused)
+		for err := range refused {
+			if busy, ok := errors.AsType[*apierror.Error](err); !ok || busy.Code != apierror.Overloaded || busy.RetryAfter <= 0 {
+				t.Errorf("one too many: %v", err)
+			}
+		}
+		served := map[uuid.UUID]bool{}
+		for range tenants {
+			synctest.Wait()
+			if n := len(entered); n != 1 {
+				t.Fatalf("%d are in at once", n)
+			}
+			tenant := <-entered
+			if served[tenant] {
+				t.Errorf("%s is served again", tenant)
+			}
+			served[tenant] = true
+			goOn <- struct{}{}
+		}
+		synctest.Wait()
+		if n := len(entered); n > 0 {
+			t.Errorf("%d more are in", n)
+		}
+		for tenant := range served { // what was made keeps nobody out
+			leave, err := studio.Enter(auth.ForTenant(t.Context(), tenant))
+			if err != nil {
+				t.Fatal(err)
+			}
+			leave()
+		}
+	})
 }

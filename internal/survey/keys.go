@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/ent/linkkey"
+	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/survey/link"
 )
@@ -73,9 +74,10 @@ func renew(ctx context.Context, db *store.DB, now time.Time) (keys []link.Key, e
 		}
 		return nil
 	}
-	err = db.Write(ctx, attempt)
+	// Every process reads its sheets anew.
+	err = db.WriteSettings(ctx, auth.Tenant(ctx), attempt)
 	if store.IsConflict(err) { // another process has made the key of this number meanwhile
-		err = db.Write(ctx, attempt)
+		err = db.WriteSettings(ctx, auth.Tenant(ctx), attempt)
 	}
 	return keys, err
 }

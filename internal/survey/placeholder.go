@@ -1,6 +1,10 @@
 package survey
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/zeroten/zeroten/internal/apierror"
+)
 
 // Placeholder names what stands in a text for what is known about whoever reads it: `{name|there}`.
 type Placeholder struct {
@@ -70,4 +74,14 @@ func parse(text string, plain func(string), placeholder func(Placeholder)) {
 		text = inside[end+1:]
 	}
 	plain(text)
+}
+
+// inLine is a text with blanks for what has no place in a line.
+func inLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if apierror.NotInLine(r) {
+			return ' '
+		}
+		return r
+	}, text)
 }

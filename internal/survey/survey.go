@@ -11,7 +11,9 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
@@ -60,11 +62,13 @@ type Survey struct {
 	LinkDays  int
 	NextSteps []NextStep
 	Variants  []Variant
+	// Widget is how it is asked inside a site.
+	Widget Widget
 }
 
 // Default is the survey of a campaign of which nothing was changed yet.
 func Default() *Survey {
-	return &Survey{Locale: DefaultLocale, ClickPolicy: Confirmed, LinkDays: DefaultLinkDays, NextSteps: []NextStep{}, Variants: []Variant{}}
+	return &Survey{Locale: DefaultLocale, ClickPolicy: Confirmed, LinkDays: DefaultLinkDays, NextSteps: []NextStep{}, Variants: []Variant{}, Widget: DefaultWidget()}
 }
 
 // NextStep is a link that people are shown once they have answered.
@@ -136,6 +140,7 @@ func (in *UpdateInput) validateNextSteps() (errs apierror.UserErrors) {
 		}
 		canonical(&wrong, &s.Locale, "locale")
 		wrong.Filled(MaxLabel, &s.Label, "label")
+		wrong.Line(&s.Label, "label")
 		checkURL(&wrong, s.URL, false, "url")
 		errs = append(errs, wrong.Under("nextSteps", apierror.Index(i))...)
 	}
@@ -152,6 +157,7 @@ func (in *UpdateInput) validateVariants() (errs apierror.UserErrors) {
 		v := &in.Variants[i]
 		var wrong apierror.UserErrors
 		wrong.Filled(feedback.MaxVariant, &v.Name, "name")
+		wrong.Line(&v.Name, "name")
 		switch {
 		case v.Name == trait.None || v.Name == trait.Other:
 			wrong.Add(apierror.Invalid, []string{"name"}, "%s has a meaning of its own in breakdowns: take another name.", v.Name)
@@ -171,6 +177,7 @@ func (in *UpdateInput) validateVariants() (errs apierror.UserErrors) {
 		case v.URL != nil:
 			checkURL(&wrong, *v.URL, true, "url")
 			wrong.Filled(MaxLabel, v.URLLabel, "urlLabel")
+			wrong.Line(v.URLLabel, "urlLabel")
 		}
 		errs = append(errs, wrong.Under("variants", apierror.Index(i))...)
 	}
@@ -205,28 +212,34 @@ func checkURL(errs *apierror.UserErrors, text string, placeholders bool, field .
 }
 
 // URLFault says what is wrong with the text as an absolute https URL of at most MaxURL characters, with a host and without user or
-// password; empty where nothing is. Where placeholders may stand they do so in path and query alone: what people are called must not
-// decide where they are led.
+// password, whose path nobody goes up again; empty where nothing is. Where placeholders may stand they do so in path and query alone: what
+// people are called must not decide where they are led.
 func URLFault(text string, placeholders bool) string {
 	const want = "Give an absolute https URL, such as https://example.com/review"
 	if fault := apierror.TooLongFor(MaxURL, text); fault != "" {
 		return "A URL has " + fault + "."
 	}
-	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '\\' }) {
-		return want + ": it has a space, a backslash or a control character."
+	// Of what is not seen, some turns the text around: what people read would not be where they are led.
+	stray := func(r rune) bool { return r == '\\' || unicode.In(r, unicode.C, unicode.Z) }
+	if strings.ContainsFunc(text, stray) {
+		return want + ": it has a space, a backslash or a character that is not seen."
 	}
 	u, err := url.Parse(text)
 	switch {
-	case err != nil:
+	case err != nil || strings.ContainsFunc(u.Host, stray):
 		return want + "."
 	case u.Scheme != "https":
 		return want + ": only https is taken."
 	case u.Hostname() == "":
 		return want + ": it has no host."
+	case !isPort(u.Port()):
+		return want + ": a port is 1 to 65535."
 	case u.User != nil:
 		return want + ": it must not have a user or a password."
 	case strings.ContainsAny(u.Host, "{}|"):
 		return "Placeholders may stand in the path and the query alone."
+	case climbs(text), placeholders && climbs(Fill(text, nil)):
+		return want + ": its path has a step that is . or .. alone."
 	case placeholders:
 		return ""
 	case strings.ContainsAny(text, "{}"):
@@ -234,6 +247,34 @@ func URLFault(text string, placeholders bool) string {
 	}
 	return ""
 }
+
+// isPort reports whether a text, of digits, is a port, or none was given.
+func isPort(text string) bool {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return text == "" || err == nil && n > 0
+}
+
+// climbs reports whether the path of a URL has a step that is `.` or `..`, which leads elsewhere than it says. It is strict: programs on
+// the way may take off what was encoded, up to three times, and what follows a semicolon.
+func climbs(text string) bool {
+	_, rest, _ := strings.Cut(text, "://")
+	if i := strings.IndexAny(rest, "?#"); i >= 0 {
+		rest = rest[:i]
+	}
+	for range 3 {
+		rest = decoded.Replace(rest)
+	}
+	_, path, _ := strings.Cut(rest, "/") // a host has none
+	for step := range strings.SplitSeq(path, "/") {
+		if step, _, _ = strings.Cut(step, ";"); step == "." || step == ".." {
+			return true
+		}
+	}
+	return false
+}
+
+// decoded takes off the encoding of what climbs looks at.
+var decoded = strings.NewReplacer("%2e", ".", "%2E", ".", "%2f", "/", "%2F", "/", "%5c", "/", "%5C", "/", `\`, "/", "%3b", ";", "%3B", ";", "%25", "%")
 
 // Update changes the survey of a campaign of the caller's tenant, and gives the campaign. The error is UserErrors for what the caller
 // can mend.
@@ -244,6 +285,19 @@ func Update(ctx context.Context, db *store.DB, in UpdateInput) (c *ent.Campaign,
 	}
 	err = db.WriteSettings(ctx, auth.Tenant(ctx), func(tx *store.Tx) error {
 		if c, err = findCampaign(ctx, tx, campaign, in.Campaign); err != nil {
+			return err
+		}
+		var texts []piece
+		for i := range in.Variants {
+			if url := &in.Variants[i].URL; *url != nil {
+				texts = append(texts, piece{field: []string{"variants", apierror.Index(i), "url"}, text: url})
+			}
+		}
+		var errs apierror.UserErrors
+		if err := checkPlaceholders(ctx, tx, &errs, texts); err != nil {
+			return err
+		}
+		if err := errs.Err(); err != nil {
 			return err
 		}
 		row, s, err := find(ctx, tx, campaign)
@@ -339,6 +393,7 @@ func Of(ctx context.Context, db *store.DB, campaigns []uuid.UUID) (map[uuid.UUID
 	surveys := make(map[uuid.UUID]*Survey, len(campaigns))
 	for _, c := range campaigns {
 		surveys[c] = Default()
+		surveys[c].Widget.Campaign = c
 	}
 	for _, row := range rows {
 		if surveys[row.CampaignID], err = read(row); err != nil {
@@ -350,13 +405,19 @@ func Of(ctx context.Context, db *store.DB, campaigns []uuid.UUID) (map[uuid.UUID
 
 // read is a survey as it is stored.
 func read(row *ent.Survey) (*Survey, error) {
-	s := &Survey{Locale: row.Locale, ClickPolicy: ClickPolicy(row.ClickPolicy), LinkDays: row.LinkDays}
+	s := &Survey{Locale: row.Locale, ClickPolicy: ClickPolicy(row.ClickPolicy), LinkDays: row.LinkDays, Widget: DefaultWidget()}
+	if row.Widget != nil {
+		if err := json.Unmarshal(row.Widget, &s.Widget); err != nil {
+			return nil, fmt.Errorf("reading the widget of campaign %s: %w", row.CampaignID, err)
+		}
+	}
 	if err := json.Unmarshal(row.NextSteps, &s.NextSteps); err != nil {
 		return nil, fmt.Errorf("reading the next steps of campaign %s: %w", row.CampaignID, err)
 	}
 	if err := json.Unmarshal(row.Variants, &s.Variants); err != nil {
 		return nil, fmt.Errorf("reading the variants of campaign %s: %w", row.CampaignID, err)
 	}
+	s.Widget.Campaign = row.CampaignID
 	total := 0
 	for _, v := range s.Variants {
 		total += v.Weight
@@ -403,12 +464,23 @@ func (s *Survey) Draw(campaign uuid.UUID, who string) *Variant {
 // Steps are those that somebody of a category who reads a language is shown, in order.
 func (s *Survey) Steps(category nps.Category, locale string) []NextStep {
 	var shown []NextStep
-	for _, step := range s.NextSteps {
-		if (len(step.Categories) == 0 || slices.Contains(step.Categories, category)) && (step.Locale == nil || covers(*step.Locale, locale)) {
+	for _, step := range s.StepsFor(locale) {
+		if len(step.Categories) == 0 || slices.Contains(step.Categories, category) {
 			shown = append(shown, step)
 		}
 	}
 	return shown
+}
+
+// StepsFor are those that somebody who reads a language may be shown, in order: their categories say who.
+func (s *Survey) StepsFor(locale string) []NextStep {
+	var all []NextStep
+	for _, step := range s.NextSteps {
+		if step.Locale == nil || covers(*step.Locale, locale) {
+			all = append(all, step)
+		}
+	}
+	return all
 }
 
 // covers reports whether what is said in one language serves who reads another: `de` does for `de-AT`, and not the other way

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/survey"
 	"github.com/zeroten/zeroten/internal/tenant"
+	"github.com/zeroten/zeroten/internal/trait"
 	"pgregory.net/rapid"
 )
 
@@ -63,6 +65,13 @@ func (w *world) survey(t *testing.T) *survey.Survey {
 	return all[w.campaign.ID]
 }
 
+// atFirst is the survey of the campaign as long as nothing of it was changed.
+func (w *world) atFirst() *survey.Survey {
+	s := survey.Default()
+	s.Widget.Campaign = w.campaign.ID
+	return s
+}
+
 // refusals writes user errors as `CODE field.field`.
 func refusals(t *testing.T, err error) []string {
 	t.Helper()
@@ -83,7 +92,7 @@ func refusals(t *testing.T, err error) []string {
 func TestUpdate(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w := newWorld(t, db)
-		if got := w.survey(t); fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", survey.Default()) {
+		if got := w.survey(t); fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", w.atFirst()) {
 			t.Errorf("at first it is %+v", got)
 		}
 		w.update(t, survey.UpdateInput{LinkDays: new(7), Locale: new("pt_br"), Variants: []survey.Variant{
@@ -130,6 +139,11 @@ func TestUpdateRefuses(t *testing.T) {
 			"a backslash":       {step("x", `https:\\x.example`), []string{"INVALID nextSteps.0.url"}},
 			"a user":            {step("x", "https://bank.example@x.example/"), []string{"INVALID nextSteps.0.url"}},
 			"a placeholder":     {step("x", "https://x.example/{name|}"), []string{"INVALID nextSteps.0.url"}},
+			"a step's lines":    {step("a\nb", "https://x.example"), []string{"INVALID nextSteps.0.label"}},
+			"a step turned":     {step("a\u2067b", "https://x.example"), []string{"INVALID nextSteps.0.label"}},
+			"a name's lines":    {variant(survey.Variant{Name: "A\u2028", Weight: 1}), []string{"INVALID variants.0.name"}},
+			"a label turned":    {variant(survey.Variant{Name: "A", Weight: 1, URL: new("https://x.example"), URLLabel: new("\u202ex")}), []string{"INVALID variants.0.urlLabel"}},
+			"a way up":          {step("x", "https://x.example/a/../b"), []string{"INVALID nextSteps.0.url"}},
 			"a tab":             {step("x", "https://x.example/\tb"), []string{"INVALID nextSteps.0.url"}},
 			"too long":          {step("x", "https://x.example/"+strings.Repeat("a", 2_000)), []string{"INVALID nextSteps.0.url"}},
 			"no label":          {step(" ", "https://x.example/"), []string{"REQUIRED nextSteps.0.label"}},
@@ -152,7 +166,7 @@ func TestUpdateRefuses(t *testing.T) {
 				t.Errorf("%s: got %q, want %q", name, got, test.want)
 			}
 		}
-		if got := w.survey(t); fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", survey.Default()) {
+		if got := w.survey(t); fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", w.atFirst()) {
 			t.Errorf("after all these it is %+v", got)
 		}
 		if _, err := survey.Update(newWorld(t, db).ctx, db, survey.UpdateInput{Campaign: w.id(), LinkDays: new(3)}); !slices.Equal(refusals(t, err), []string{"NOT_FOUND campaign"}) {
@@ -214,6 +228,106 @@ func TestSteps(t *testing.T) {
 	}
 }
 
+func TestURLFault(t *testing.T) {
+	for text, want := range map[string]string{
+		"https://x.example":                      "",
+		"https://x.example:65535/a?b=../c#/../d": "",
+		"https://x.example/.../.a/..b/c./%2e.x":  "",
+		"https://x.example/a/{plan|none}/b":      "",
+		"https://x.example/{plan|}{name|}/b":     "",
+		"https://x.example/a?b={plan|..}/../c":   "",
+		"https://x.example/..":                   "step",
+		"https://x.example/a/./b":                "step",
+		"https://x.example/a/%2e%2E/b":           "step",
+		"https://x.example/a/.%2e?b":             "step",
+		"https://x.example/a/%252e%252e/b":       "step",
+		"https://x.example/a/..%2fb":             "step",
+		"https://x.example/a%5c..%5cb":           "step",
+		"https://x.example/a/..;b=c/d":           "step",
+		"https://x.example/a/{plan|..}/b":        "step",
+		"https://x.example/a/{plan|../..}/b":     "step",
+		"https://x.example/a/{plan|b/../c}/d":    "step",
+		"https://x.example/a/.{plan|}./b":        "step",
+		"https://x.example/a/%2{plan|e}%2e/b":    "absolute",
+		"https://x.example/a/{plan|%2e}./b":      "step",
+		"https://x.example/{plan|?}/../b":        "", // FillURL has the query if it must
+		"https://x.example:/":                    "",
+		"https://x.example/ä":                    "",
+		"https://x.example:65536/":               "port",
+		"https://x.example:99999/":               "port",
+		"https://x.example:0/":                   "port",
+		"https://[::1]:070000/":                  "port",
+		"https://x.example:99999999999999999999": "port",
+		"https://x.example/\u202ea":              "not seen",
+		"https://x.example/\u2066a":              "not seen",
+		"https://x.example/a\u2028b":             "not seen",
+		"https://x.example/a\u0085b":             "not seen",
+		"https://x.example/a\u00a0b":             "not seen",
+		"https://x.example/a\ufeff":              "not seen",
+		"https://x\u200b.example/":               "not seen",
+		"https://x%E2%80%AE.example/":            "absolute",
+		"https://x.example/{plan|\u202e}":        "not seen",
+	} {
+		if got := survey.URLFault(text, true); (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}
+
+// What others wrote cannot leave the line that the tenant's text has it in, nor turn what comes after it around.
+func TestFillForIsInLine(t *testing.T) {
+	sheet := &survey.Sheet{Brand: &survey.Brand{Name: "Acme"}}
+	invited := &survey.Invited{
+		Invitation: &ent.Invitation{Traits: trait.Values{"plan": "\u202egold\tA", "none": "\u2066\n"}},
+		Person:     &ent.Contact{Name: new("Ada\r\nBcc: \u2067x\u2029"), Traits: trait.Values{"city": "Paris\x1b"}},
+	}
+	const text = "{brand|us}\n{name|you}, {plan|?}, {city|?}, {none|?}!"
+	if got, want := sheet.FillFor(invited, text), "Acme\nAda  Bcc:  x, gold A, Paris, ?!"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	invited.Person.Name = new("\u202e \n")
+	if got := sheet.FillFor(invited, "{name|you}"); got != "you" {
+		t.Errorf("without a name in it: %q", got)
+	}
+}
+
+// Whatever people are called, the path that they are led to has as many steps as the tenant gave it, and never goes up.
+func TestFillURLStays(t *testing.T) {
+	sheet := &survey.Sheet{Brand: &survey.Brand{Name: ".."}}
+	fill := func(url string, traits trait.Values) string {
+		return sheet.FillURL(&survey.Invited{Invitation: &ent.Invitation{Traits: traits}, Person: &ent.Contact{}}, url)
+	}
+	for _, test := range []struct{ url, value, want string }{
+		{"https://x.example/a/{plan|none}/b", "gold", "https://x.example/a/gold/b"},
+		{"https://x.example/a/{plan|none}/b", "..", "https://x.example/a/none/b"},
+		{"https://x.example/a/{plan|none}/b", ".", "https://x.example/a/none/b"},
+		{"https://x.example/a/{plan|none}/b", " ", "https://x.example/a/none/b"},
+		{"https://x.example/a/{plan|none}/b", "...", "https://x.example/a/.../b"},
+		{"https://x.example/a/{plan|none}/b", "%2e%2e", "https://x.example/a/none/b"},
+		{"https://x.example/a/{plan|none}/b", "../../c", "https://x.example/a/none/b"},
+		{"https://x.example/a/{plan|none}/b", "..;", "https://x.example/a/none/b"},
+		{"https://x.example/a/{plan|none}/b", `..\c`, "https://x.example/a/none/b"},
+		{"https://x.example/a/.{plan|x}/b", ".", "https://x.example/a/.x/b"},
+		{"https://x.example/a/{plan|x}{plan|y}/b", ".", "https://x.example/a/xy/b"},
+		{"https://x.example/a/{brand|us}/b", "gold", "https://x.example/a/us/b"},
+		{"https://x.example/a?b={plan|none}", "..", "https://x.example/a?b=.."},
+		{"https://x.example/a?b={plan|none}", "a&c=d#e", "https://x.example/a?b=a%26c%3Dd%23e"},
+	} {
+		if got := fill(test.url, trait.Values{"plan": test.value}); got != test.want {
+			t.Errorf("%s with %q: %s, want %s", test.url, test.value, got, test.want)
+		}
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		value := rapid.StringMatching(`([.%/;?#\\]|2e|5c|a){1,8}`).Draw(rt, "value")
+		got := fill("https://x.example/a/{plan|none}/{plan|none}.b", trait.Values{"plan": value})
+		u, err := url.Parse(got)
+		if err != nil || u.Host != "x.example" || u.RawQuery != "" || u.Fragment != "" || strings.Count(u.EscapedPath(), "/") != 3 ||
+			u.JoinPath().EscapedPath() != u.EscapedPath() || survey.URLFault(got, false) != "" {
+			rt.Errorf("%q leads to %s (error: %v)", value, got, err)
+		}
+	})
+}
+
 // Whatever is taken as a URL leads to a host by https, and nowhere else.
 func FuzzURLFault(f *testing.F) {
 	for _, text := range []string{"https://x.example/", "https://x.example/{name|}", "javascript:1", "https:x", "https://@x", "//x"} {
@@ -223,7 +337,7 @@ func FuzzURLFault(f *testing.F) {
 		if survey.URLFault(text, placeholders) != "" {
 			return
 		}
-		if !strings.HasPrefix(strings.ToLower(text), "https://") || strings.ContainsAny(text, "\\ \t\r\n\x00") || len(text) < len("https://x") {
+		if !strings.HasPrefix(strings.ToLower(text), "https://") || strings.ContainsAny(text, "\\ \t\r\n\x00\u2028\u202e") || len(text) < len("https://x") {
 			t.Errorf("%q is taken", text)
 		}
 	})

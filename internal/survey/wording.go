@@ -75,8 +75,8 @@ func (w *Words) pieces() []piece {
 	}
 	return slices.Concat([]piece{
 		{&w.Question, []string{"question"}, campaign.MaxQuestion, false},
-		{&w.LowLabel, []string{"lowLabel"}, MaxEndLabel, false},
-		{&w.HighLabel, []string{"highLabel"}, MaxEndLabel, false},
+		{&w.LowLabel, []string{"lowLabel"}, MaxEndLabel, true},
+		{&w.HighLabel, []string{"highLabel"}, MaxEndLabel, true},
 		{&w.MailSubject, []string{"mailSubject"}, MaxSubject, true},
 		{&w.MailIntro, []string{"mailIntro"}, MaxMailText, false},
 		{&w.MailOutro, []string{"mailOutro"}, MaxMailText, false},
@@ -158,8 +158,8 @@ func SetWording(ctx context.Context, db *store.DB, in SetWordingInput) (*Wording
 	given := in.words()
 	for _, p := range given.pieces() {
 		errs.AtMost(p.most, *p.text, p.field...)
-		if p.line && *p.text != nil && strings.ContainsAny(**p.text, "\r\n\u2028\u2029\u0085\v\f") {
-			errs.Add(apierror.Invalid, p.field, "It must be one line.")
+		if p.line {
+			errs.Line(*p.text, p.field...)
 		}
 	}
 	if err := errs.Err(); err != nil {
@@ -205,21 +205,32 @@ func checkPlace(ctx context.Context, tx *store.Tx, at where, given Words) error 
 			errs.Add(apierror.NotFound, []string{"variant"}, "The survey has no variant %.100q.", at.variant)
 		}
 	}
+	var texts []piece
+	for _, p := range given.pieces() {
+		if *p.text != nil {
+			texts = append(texts, p)
+		}
+	}
+	if err := checkPlaceholders(ctx, tx, &errs, texts); err != nil {
+		return err
+	}
+	return errs.Err()
+}
+
+// checkPlaceholders notes the placeholders in texts, none of which is nil, that name nothing.
+func checkPlaceholders(ctx context.Context, tx *store.Tx, errs *apierror.UserErrors, texts []piece) error {
 	traits, err := tx.Ent.Trait.Query().Select(enttrait.FieldKey).Strings(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the keys of traits: %w", err)
 	}
-	for _, p := range given.pieces() {
-		if *p.text == nil {
-			continue
-		}
+	for _, p := range texts {
 		for _, named := range Placeholders(**p.text) {
 			if named.Key != nameKey && named.Key != brandKey && !slices.Contains(traits, named.Key) {
 				errs.Add(apierror.Invalid, p.field, "{%.50s|…} names nothing: take name, brand or the key of a trait.", named.Key)
 			}
 		}
 	}
-	return errs.Err()
+	return nil
 }
 
 // findWording finds the row; nil where there is none.

@@ -81,6 +81,7 @@ func TestSetWordingRefuses(t *testing.T) {
 			"long":             {survey.SetWordingInput{Locale: "de", Question: new(strings.Repeat("ü", 501)), LowLabel: new(strings.Repeat("x", 61))}, []string{"TOO_LONG question", "TOO_LONG lowLabel"}},
 			"long, within":     {survey.SetWordingInput{Locale: "de", FollowUpQuestions: &survey.CategoryTexts{Detractors: new(strings.Repeat("x", 501))}}, []string{"TOO_LONG followUpQuestions.detractors"}},
 			"two lines":        {survey.SetWordingInput{Locale: "de", MailSubject: new("a\nBcc: b")}, []string{"INVALID mailSubject"}},
+			"turned":           {survey.SetWordingInput{Locale: "de", LowLabel: new("a\nb"), HighLabel: new("\u202eb"), MailSubject: new("a\u2066")}, []string{"INVALID lowLabel", "INVALID highLabel", "INVALID mailSubject"}},
 			"a placeholder":    {survey.SetWordingInput{Locale: "de", Question: new("{plan|x}?"), MailIntro: new("{|x}")}, []string{"INVALID question", "INVALID mailIntro"}},
 		} {
 			if test.in.Campaign == "" {

@@ -4,7 +4,6 @@ package bar
 
 import (
 	"strings"
-	"unicode"
 
 	"github.com/zeroten/zeroten/internal/apierror"
 )
@@ -102,7 +101,7 @@ func TagFault(tag string) string {
 	if strings.ContainsAny(tag, `<>&"`) {
 		return `A merge tag must have none of the characters < > & ": it stands in an attribute of HTML as it is.`
 	}
-	if strings.ContainsFunc(tag, func(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }) {
+	if strings.ContainsFunc(tag, apierror.NotInLine) {
 		return "A merge tag must be one line, without control characters."
 	}
 	return ""

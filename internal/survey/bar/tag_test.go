@@ -71,6 +71,7 @@ func TestTag(t *testing.T) {
 		"a carriage return":            {Generic, Email, new("a\rb"), "", "one line"},
 		"a line separator":             {Generic, Email, new("a\u2028b"), "", "one line"},
 		"a next line":                  {Generic, Email, new("a\u0085b"), "", "one line"},
+		"turned around":                {Generic, Email, new("a\u202eb"), "", "one line"},
 		"a tab":                        {Generic, Email, new("a\tb"), "", "one line"},
 		"U+0000":                       {Generic, Email, new("a\x00b"), "", "control"},
 	} {

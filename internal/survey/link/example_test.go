@@ -18,7 +18,7 @@ var (
 
 // A link is signed, and later read from a URL: first whose it says it is, so that their keys can be found, and then whether that is true.
 func Example() {
-	keys := []link.Key{{Number: 1, Secret: bytes.Repeat([]byte{7}, link.SecretBytes), Made: today}}
+	keys := []link.Key{{Number: 1, Secret: bytes.Repeat([]byte{7}, link.SecretBytes), Made: today, Forever: true}}
 	ring, err := link.NewRing(tenant, keys)
 	if err != nil {
 		fmt.Println(err)

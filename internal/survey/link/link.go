@@ -10,7 +10,7 @@
 //	what a public link or a receipt carries besides, and 16 B of HMAC-SHA256 over all of that
 //
 // with numbers in big-endian order. The HMAC's key is derived for the kind (HKDF, RFC 5869), so that what was signed as one kind is
-// nothing as another. A token has 75 characters after the prefix; a receipt has 76, and a public link that carries something up to 416.
+// nothing as another. A token has 75 characters after the prefix; a receipt has 78, and a public link that carries something up to 416.
 package link
 
 import (
@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/trait"
 )
 
@@ -65,9 +66,11 @@ type Kind uint8
 const (
 	// Invitation is the link of somebody who was invited; its subject is the invitation.
 	Invitation Kind = 1
-	// PublicLink is a link that anybody may use; its subject is the campaign. It carries what is to be kept with each response.
+	// PublicLink is a link that anybody may use; its subject is the campaign. It carries what is to be kept with each response. It never
+	// expires, since it may be printed, and is signed by a key that is never dropped.
 	PublicLink Kind = 2
-	// Receipt shows an answer to whoever just gave it, and lets them change it; its subject is the response.
+	// Receipt shows an answer to whoever just gave it, and lets them change it. Its subject is the response; but where nobody vouches for
+	// who gave it, the campaign: who names others by a link must not learn what they have said, nor when, nor whether they have.
 	Receipt Kind = 3
 	// Unsubscribe lets somebody be written to no more. It never expires, and is signed by a key that is never dropped. Its subject
 	// is what its issuer finds them by.
@@ -133,8 +136,9 @@ type Link struct {
 	// Traits are kept with each response to a PublicLink; nil where there are none.
 	Traits trait.Values
 
-	// Identity says who a Receipt is given to.
+	// Identity says who a Receipt is given to, and Score what they answered.
 	Identity Identity
+	Score    int
 }
 
 // Fresh reports whether the link is younger than life, and was not issued more than Skew from now. The part of a minute that Issued
@@ -272,7 +276,7 @@ func (k Kind) mayCarry(n int) bool {
 	case PublicLink:
 		return n <= MaxCarried
 	case Receipt:
-		return n == 1
+		return n == 2
 	}
 	return n == 0
 }
@@ -282,8 +286,8 @@ func (l *Link) carried() ([]byte, error) {
 	if l.Kind != PublicLink && (l.Locale != "" || l.Variant != "" || len(l.Traits) > 0) {
 		return nil, fmt.Errorf("signing a link: only a public link carries a locale, a variant or traits, not one for %s", l.Kind)
 	}
-	if l.Kind != Receipt && l.Identity != "" {
-		return nil, fmt.Errorf("signing a link: only a receipt says an identity, not a link for %s", l.Kind)
+	if l.Kind != Receipt && (l.Identity != "" || l.Score != 0) {
+		return nil, fmt.Errorf("signing a link: only a receipt says an identity and a score, not a link for %s", l.Kind)
 	}
 	switch l.Kind {
 	case PublicLink:
@@ -293,7 +297,10 @@ func (l *Link) carried() ([]byte, error) {
 		if i < 0 {
 			return nil, fmt.Errorf("signing a receipt: there is no identity %q", l.Identity)
 		}
-		return []byte{byte(i + 1)}, nil
+		if l.Score < 0 || l.Score > nps.MaxScore {
+			return nil, fmt.Errorf("signing a receipt: there is no score %d", l.Score)
+		}
+		return []byte{byte(i + 1), byte(l.Score)}, nil
 	}
 	return nil, nil
 }
@@ -305,10 +312,10 @@ func (l *Link) carry(carried []byte) bool {
 		return l.unpack(carried)
 	case Receipt:
 		i := int(carried[0]) - 1
-		if i < 0 || i >= len(identities) {
+		if i < 0 || i >= len(identities) || carried[1] > nps.MaxScore {
 			return false
 		}
-		l.Identity = identities[i]
+		l.Identity, l.Score = identities[i], int(carried[1])
 	}
 	return true
 }

@@ -19,6 +19,8 @@ const (
 	// MinElapsed is how long after the page's script began somebody must have used the page. What is quicker is what a scanner does
 	// to a page that it has just loaded.
 	MinElapsed = 400 * time.Millisecond
+	// MinLooked is for how long somebody must have had a page before them for it to be one that they looked at.
+	MinLooked = 5 * time.Second
 	// NonceChars is how long a nonce is, in ASCII.
 	NonceChars = nonceBytes * 8 / 6
 
@@ -79,6 +81,14 @@ func (r *Ring) ParseNonce(text, page string) (Nonce, error) {
 	return Nonce{Served: time.UnixMilli(int64(served)).UTC(), text: text}, nil
 }
 
+// NonceKey is the number of the key that a text which looks like a nonce says it was made by; 0 for any other text.
+func NonceKey(text string) uint16 {
+	if b, ok := decode(text); ok && len(b) == nonceBytes {
+		return binary.BigEndian.Uint16(b)
+	}
+	return 0
+}
+
 // String is the nonce as the form has it: NonceChars letters, digits, hyphens and underscores. It serves as an idempotency key.
 func (n Nonce) String() string { return n.text }
 
@@ -88,8 +98,9 @@ func (n Nonce) Age(now time.Time) time.Duration { return now.Sub(n.Served) }
 // Fresh reports whether the page was served less than life ago, and not more than Skew from now.
 func (n Nonce) Fresh(now time.Time, life time.Duration) bool { return fresh(n.Served, now, life) }
 
-// Script is the part of the page's script that makes the sign: signForm(form) waits for somebody to use the page, and then fills in the
-// form's field `sign`. It needs no crypto.subtle, which pages have over https alone.
+// Script is the part of the page's script that makes the signs: signForm(form) waits for somebody to use the page, and then fills in the
+// form's field `sign`; lookForm(form) waits until the page was before somebody's eyes for long enough, and then sends the form with the
+// field `looked`. It needs no crypto.subtle, which pages have over https alone.
 //
 //go:embed sign.js
 var Script string
@@ -97,10 +108,19 @@ var Script string
 // Sign is what the script fills in where the page was first used when elapsed had passed since it began, in whole milliseconds: these, in
 // decimal, a dot, and in eight hexadecimal digits the 32-bit FNV-1a hash of the nonce, a dot and the milliseconds. For example
 // `1234.89abcdef`.
-func (n Nonce) Sign(elapsed time.Duration) string {
+func (n Nonce) Sign(elapsed time.Duration) string { return sign(n.text, elapsed) }
+
+// Look is what the script sends in the field `looked` where the page was visible for elapsed: as Sign, but of the nonce with `.looked`
+// behind it, so that it is no sign of a person.
+func (n Nonce) Look(elapsed time.Duration) string { return sign(n.text+lookedMark, elapsed) }
+
+// lookedMark tells what is looked at from what is used.
+const lookedMark = ".looked"
+
+func sign(text string, elapsed time.Duration) string {
 	ms := strconv.FormatInt(elapsed.Milliseconds(), 10)
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(n.text + "." + ms))
+	_, _ = h.Write([]byte(text + "." + ms))
 	return fmt.Sprintf("%s.%08x", ms, h.Sum32())
 }
 
@@ -116,16 +136,29 @@ func (n Nonce) Sign(elapsed time.Duration) string {
 // say who the person is. And a person may have none, where scripts are off: so an answer without a sign is asked for once more, and not
 // thrown away.
 func (n Nonce) Signed(sign string, now time.Time) (elapsed time.Duration, ok bool) {
-	if len(sign) > maxSign {
+	return n.says(sign, n.Sign, MinElapsed, now)
+}
+
+// Looked reports whether looked, the form's field of that name, says that the page was looked at: it is what Look writes, of a time of at
+// least MinLooked and at most the page's age, and the page was served less than NonceLife ago. It gives that time.
+//
+// It proves less than Signed: a scanner that runs scripts and waits does the same.
+func (n Nonce) Looked(looked string, now time.Time) (elapsed time.Duration, ok bool) {
+	return n.says(looked, n.Look, MinLooked, now)
+}
+
+// says reads a time that the page's script has written with write.
+func (n Nonce) says(text string, write func(time.Duration) string, least time.Duration, now time.Time) (elapsed time.Duration, ok bool) {
+	if len(text) > maxSign {
 		return 0, false
 	}
-	digits, _, _ := strings.Cut(sign, ".")
+	digits, _, _ := strings.Cut(text, ".")
 	ms, err := strconv.ParseUint(digits, 10, 32)
 	if err != nil {
 		return 0, false
 	}
 	elapsed = time.Duration(ms) * time.Millisecond
-	if sign != n.Sign(elapsed) || elapsed < MinElapsed || elapsed > n.Age(now)+signSkew || !n.Fresh(now, NonceLife) {
+	if text != write(elapsed) || elapsed < least || elapsed > n.Age(now)+signSkew || !n.Fresh(now, NonceLife) {
 		return 0, false
 	}
 	return elapsed, true

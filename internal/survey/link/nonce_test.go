@@ -150,6 +150,53 @@ func TestScriptAndServerDoTheSameSum(t *testing.T) {
 	}
 }
 
+// What the script sends of a page that was looked at is the sum of the nonce with a mark behind it, after as long as the server wants.
+func TestScriptAndServerLookAlike(t *testing.T) {
+	n := Nonce{text: strings.Repeat("A", NonceChars)}
+	if got, want := n.Look(MinLooked), "5000.8bad3c36"; got != want {
+		t.Errorf("looked at for %v it is %s, want %s", MinLooked, got, want)
+	}
+	for _, part := range []string{
+		fmt.Sprintf("sign(%q, %d) = %q\n", n.text+lookedMark, MinLooked.Milliseconds(), n.Look(MinLooked)),
+		fmt.Sprintf("value + %q,", lookedMark), fmt.Sprintf("seen < %d", MinLooked.Milliseconds()),
+	} {
+		if !strings.Contains(Script, part) {
+			t.Errorf("the script does not say %s", part)
+		}
+	}
+}
+
+func TestLooked(t *testing.T) {
+	n := mustNonce(t, mustRing(t, acme, acmeKeys()), page, noon)
+	other := mustNonce(t, mustRing(t, acme, acmeKeys()), page, noon)
+	const ms = time.Millisecond
+	for _, test := range []struct {
+		elapsed, age time.Duration
+		want         bool
+	}{
+		{5000 * ms, 5 * time.Second, true}, {4999 * ms, 5 * time.Second, false}, {5000 * ms, 3 * time.Second, true}, {5000 * ms, 3*time.Second - ms, false},
+		{7 * time.Second, time.Hour, true}, {time.Hour, time.Minute, false}, {5000 * ms, NonceLife - ms, true}, {5000 * ms, NonceLife, false},
+		{5000 * ms, -Skew - ms, false}, {500 * day, 501 * day, false},
+	} {
+		elapsed, ok := n.Looked(n.Look(test.elapsed), noon.Add(test.age))
+		if ok != test.want || ok && elapsed != test.elapsed || !ok && elapsed != 0 {
+			t.Errorf("looked at for %v, sent at the age of %v: %v, %v", test.elapsed, test.age, elapsed, ok)
+		}
+	}
+	good := n.Look(6 * time.Second)
+	for _, bad := range []string{
+		"", ".", "6000", "06000" + good[4:], good + " ", good[:5], "6001" + good[4:], other.Look(6 * time.Second), n.Sign(6 * time.Second), "true", strings.Repeat("9", 1<<20),
+	} {
+		if elapsed, ok := n.Looked(bad, noon.Add(time.Minute)); ok || elapsed != 0 {
+			t.Errorf("%.40q is taken as a look: %v", bad, elapsed)
+		}
+	}
+	// Who only looked has not used the page.
+	if _, ok := n.Signed(good, noon.Add(time.Minute)); ok {
+		t.Error("a look is a sign of a person")
+	}
+}
+
 func TestSigned(t *testing.T) {
 	n := mustNonce(t, mustRing(t, acme, acmeKeys()), page, noon)
 	other := mustNonce(t, mustRing(t, acme, acmeKeys()), page, noon)
@@ -220,6 +267,7 @@ func FuzzNonce(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(goldenNonce, page, golden.Sign(time.Second), int64(60_000))
+	f.Add(goldenNonce, page, golden.Look(6*time.Second), int64(60_000))
 	f.Add(goldenNonce, page, "400.", int64(500))
 	f.Add(goldenNonce, "", "", int64(0))
 	f.Add("", "", "400.00000000", int64(-1))
@@ -237,6 +285,9 @@ func FuzzNonce(f *testing.F) {
 		sent := n.Served.Add(time.Duration(age%int64(400*day/time.Millisecond)) * time.Millisecond)
 		if elapsed, ok := n.Signed(sign, sent); ok && (n.Sign(elapsed) != sign || elapsed < MinElapsed || elapsed > n.Age(sent)+signSkew) {
 			t.Fatalf("%q is written as %q", sign, n.Sign(elapsed))
+		}
+		if elapsed, ok := n.Looked(sign, sent); ok && (n.Look(elapsed) != sign || elapsed < MinLooked || elapsed > n.Age(sent)+signSkew) {
+			t.Fatalf("%q is written as %q", sign, n.Look(elapsed))
 		}
 	})
 }

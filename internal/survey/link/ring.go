@@ -154,7 +154,7 @@ func derive(tenant uuid.UUID, k Key) (*subkeys, error) {
 	}
 	s := &subkeys{number: k.Number}
 	for kind := Invitation; kind <= pages; kind++ {
-		if (kind == Unsubscribe) != k.Forever {
+		if kind.isForever() != k.Forever {
 			continue
 		}
 		if s.of[kind], err = hkdf.Expand(sha256.New, extracted, "zeroten link: "+kindNames[kind], sha256.Size); err != nil {
@@ -164,6 +164,9 @@ func derive(tenant uuid.UUID, k Key) (*subkeys, error) {
 	return s, nil
 }
 
+// isForever reports whether links of the kind never expire.
+func (k Kind) isForever() bool { return k == PublicLink || k == Unsubscribe }
+
 // Tenant is whose keys they are.
 func (r *Ring) Tenant() uuid.UUID { return r.tenant }
 
@@ -172,7 +175,7 @@ func (r *Ring) Has(number uint16) bool { return r != nil && r.keys[number] != ni
 
 // signer is what signs the kind; nil where there is nothing.
 func (r *Ring) signer(k Kind) *subkeys {
-	if k == Unsubscribe {
+	if k.isForever() {
 		return r.signsForever
 	}
 	return r.signs

@@ -29,3 +29,43 @@ function signForm(form) {
   }
   kinds.forEach(function (kind) { addEventListener(kind, see, true); });
 }
+
+// lookForm sends the form, with the field `looked`, once the page was visible for five seconds in all, unless somebody changed or sent
+// the form before. What it says there is the sign of the nonce with ".looked" behind it, so that it is no sign of a person:
+//
+//   sign("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA.looked", 5000) = "5000.8bad3c36"
+function lookForm(form) {
+  var seen = 0;
+  var since = 0;
+  var timer = 0;
+  var over = false;
+  function stop() {
+    clearTimeout(timer);
+    if (since) {
+      seen += performance.now() - since;
+    }
+    since = 0;
+  }
+  function end() {
+    over = true;
+    stop();
+  }
+  function go() {
+    stop();
+    if (over || document.visibilityState !== "visible") {
+      return;
+    }
+    if (seen < 5000) {
+      since = performance.now();
+      timer = setTimeout(go, Math.ceil(5000 - seen));
+      return;
+    }
+    var data = new URLSearchParams(new FormData(form));
+    data.set("looked", sign(form.elements.page.value + ".looked", Math.round(seen)));
+    end();
+    fetch(form.action, { method: "POST", body: data, keepalive: true }).catch(function () {});
+  }
+  ["input", "change", "submit"].forEach(function (kind) { form.addEventListener(kind, end); });
+  document.addEventListener("visibilitychange", go);
+  go();
+}

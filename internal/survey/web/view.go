@@ -12,8 +12,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 
-	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/survey"
@@ -73,6 +73,8 @@ type form struct {
 	// From is the number that is chosen at first, and Page the nonce.
 	From, Page string
 	Button     string
+	// Looks says that looking at the page for a while may count.
+	Looks bool
 }
 
 type number struct {
@@ -101,12 +103,15 @@ func styleOf(b *survey.Brand) styled {
 
 type styleKey struct{}
 
+// plain is what pages look like that are nobody's.
+var plain = sync.OnceValue(func() styled { return styleOf(survey.NoBrand()) })
+
 // newView is a page without anything on it. Without a sheet it looks like everybody's at first, and says nobody's name.
 func newView(t *survey.Texts, s *survey.Sheet) *view {
 	v := &view{texts: t, Locale: t.Locale, Dir: t.Direction.HTML(), Title: t.Words.Page.Title, Words: &t.Words.Page}
 	var made styled
 	if s == nil {
-		made = styleOf(survey.NoBrand())
+		made = plain()
 	} else {
 		made, v.Brand = s.Keep(styleKey{}, func() any { return styleOf(s.Brand) }).(styled), s.Brand
 		v.Title += " – " + s.Brand.Name
@@ -119,7 +124,7 @@ func newView(t *survey.Texts, s *survey.Sheet) *view {
 func (v *visit) view(t *target, nonce link.Nonce) *view {
 	texts := v.settle(t, nonce)
 	p := newView(texts, t.sheet)
-	fill := func(text string) string { return t.sheet.Fill(text) }
+	fill := func(text string) string { return t.sheet.FillFor(t.reader.Invited, text) }
 	p.Form = &form{
 		Action: t.action(), Question: fill(texts.Question), LowLabel: fill(texts.LowLabel), HighLabel: fill(texts.HighLabel),
 		FollowUps: words.Categories{
@@ -136,13 +141,16 @@ func (v *visit) view(t *target, nonce link.Nonce) *view {
 		p.Form.Numbers[i].Value = i
 	}
 	if shown := t.sheet.Survey.Variant(t.reader.Variant); shown != nil && shown.URL != nil {
-		p.Experience = &survey.NextStep{URL: t.sheet.Fill(*shown.URL), Label: *shown.URLLabel}
+		p.Experience = &survey.NextStep{URL: t.sheet.FillURL(t.reader.Invited, *shown.URL), Label: *shown.URLLabel}
 	}
 	return p
 }
 
 // action is where the form is sent, with all of the link that tells one reader from another.
-func (t *target) action() string {
+func (t *target) action() string { return "/s/" + t.code + t.linkQuery() }
+
+// linkQuery is the link's query, with what is known of it.
+func (t *target) linkQuery() string {
 	query := make([]string, 0, 4)
 	add := func(key, value string) {
 		if value != "" {
@@ -160,9 +168,9 @@ func (t *target) action() string {
 		add("preview", "1")
 	}
 	if len(query) == 0 {
-		return "/s/" + t.code
+		return ""
 	}
-	return "/s/" + t.code + "?" + strings.Join(query, "&")
+	return "?" + strings.Join(query, "&")
 }
 
 // choose has a number chosen, or none.
@@ -181,12 +189,14 @@ func (f *form) choose(score *int) {
 func (p *view) notice(n words.Notice) { p.Notice = &n }
 
 // thank says what is said to somebody who has answered.
-func (p *view) thank(t *target, a *ent.Response) {
-	category := nps.CategoryOf(a.Score)
+func (p *view) thank(t *target, score int) {
+	category := nps.CategoryOf(score)
 	p.Thanks = &thanks{
 		Heading: t.sheet.Fill(p.texts.ThankYou(category)), Text: p.texts.Words.Page.Changeable, Steps: t.sheet.Survey.Steps(category, p.texts.Locale),
 	}
 	p.Experience = nil
+	p.Form.choose(&score)
+	p.Form.Class, p.Form.Button = "again", p.texts.Words.Page.Change
 }
 
 // headers are those of every page. Nothing of it is kept by anybody, nor told to whoever a link leads to.
@@ -208,15 +218,24 @@ func (v *visit) guard(policy string) {
 	}
 }
 
-// answer sends the page.
-func (v *visit) answer(status int, p *view) {
+// printed is a page as it is sent.
+type printed struct {
+	text           []byte
+	locale, policy string
+}
+
+func (p *view) render() *printed {
 	var text bytes.Buffer
 	if err := pageTemplate.Execute(&text, p); err != nil {
 		panic(fmt.Sprintf("writing a page: %v", err)) // it has texts alone
 	}
+	return &printed{text.Bytes(), p.Locale, p.policy}
+}
+
+func (v *visit) send(status int, p *printed) {
 	v.guard(p.policy)
-	v.w.Header().Set("Content-Language", p.Locale)
-	v.w.Header().Set("Content-Length", strconv.Itoa(text.Len()))
+	v.w.Header().Set("Content-Language", p.locale)
+	v.w.Header().Set("Content-Length", strconv.Itoa(len(p.text)))
 	v.w.WriteHeader(status)
-	_, _ = v.w.Write(text.Bytes()) // the browser went away
+	_, _ = v.w.Write(p.text) //nolint:gosec // a template has escaped it; an error means that the browser went away
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -25,10 +26,13 @@ import (
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/nps"
+	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/survey"
 	"github.com/zeroten/zeroten/internal/survey/bar"
+	"github.com/zeroten/zeroten/internal/survey/click"
 	"github.com/zeroten/zeroten/internal/survey/link"
 	"github.com/zeroten/zeroten/internal/survey/words"
+	"github.com/zeroten/zeroten/internal/tenant"
 )
 
 // maxForm is how many bytes a form has at most: a comment of as many characters as are taken, each of which may take twelve, and the rest.
@@ -42,14 +46,28 @@ type Config struct {
 	Book *survey.Book
 	Desk *survey.Desk
 	Door *edge.Door
+	// Keys tell whom a token names to a widget.
+	Keys *tenant.Keys
+	// Widget is the widget's script.
+	Widget []byte
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	Log *slog.Logger
 }
 
-// Handler serves `/s/…`, `/page.js` and `/b/…`.
+// Handler serves `/s/…`, `/page.js` and `/b/…`, and `/w/…` and `/widget.js`.
 type Handler struct {
 	Config
+
+	strangers click.Strangers
+	// refusals are the pages that say no, and nothing of a campaign: what comes in a flood must cost little. There is one for each status
+	// and language.
+	refusals sync.Map
+}
+
+type refusal struct {
+	status int
+	locale string
 }
 
 // New makes a Handler.
@@ -57,12 +75,7 @@ func New(c Config) *Handler {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Handler{c}
-}
-
-// Is reports whether a request is for one of these pages or their files.
-func Is(r *http.Request) bool {
-	return r.URL.Path == scriptPath || strings.HasPrefix(r.URL.Path, "/s/") || strings.HasPrefix(r.URL.Path, "/b/")
+	return &Handler{Config: c}
 }
 
 // ServeHTTP serves the pages and their files.
@@ -71,6 +84,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == scriptPath:
 		v.file("text/javascript; charset=utf-8", script)
+	case r.URL.Path == widgetPath:
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
+		v.file("text/javascript; charset=utf-8", h.Widget)
+	case strings.HasPrefix(r.URL.Path, "/w/"):
+		v.widget(strings.TrimPrefix(r.URL.Path, "/w/"))
 	case strings.HasPrefix(r.URL.Path, "/b/"):
 		v.image(strings.TrimPrefix(r.URL.Path, "/b/"))
 	default:
@@ -140,6 +159,8 @@ type target struct {
 	// answer is what was answered, where the page is its receipt.
 	answer   *ent.Response
 	identity link.Identity
+	// thanked is the number that somebody is thanked for of whose answer nothing else is shown.
+	thanked *int
 }
 
 // problem is why there is no page, and what is said of it.
@@ -158,19 +179,29 @@ var (
 
 // page serves what is below /s/.
 func (v *visit) page(path string) {
+	// Whatever comes is paid for, before anything is looked for. A form that this server has not served pays once more: see take.
+	bucket := v.Door.OfViews(v.from)
+	if v.r.Method == http.MethodPost {
+		bucket = v.Door.OfPersons(v.from)
+	}
+	if !v.pays(bucket) {
+		v.refuse(nil, tooMany)
+		return
+	}
 	if !v.allow(http.MethodGet, http.MethodHead, http.MethodPost) {
 		return
 	}
 	code, rest, _ := strings.Cut(strings.TrimSuffix(path, "/"), "/")
-	if v.isView() && !v.pays(v.Door.OfViews(v.from)) {
-		v.refuse(nil, tooMany)
-		return
-	}
 	t, p := v.target(code, score(rest) != nil || rest == "all")
 	switch {
 	case p != nil:
 		v.refuse(t, p)
 	case v.isView():
+		if !t.isReceipt() && !t.query.Preview {
+			v.Desk.Opened(t.sheet, t.reader, click.Open{
+				Score: score(rest), Hidden: rest == "all", Head: v.r.Method == http.MethodHead, Known: click.IsKnown(v.r.Header),
+			})
+		}
 		v.show(t, score(rest))
 	case rest != "":
 		v.refuse(t, unknown)
@@ -193,14 +224,19 @@ func score(text string) *int {
 func (v *visit) target(code string, ofBar bool) (*target, *problem) {
 	t := &target{code: code, query: bar.ParseQuery(v.r.URL.RawQuery)}
 	t.query.Named = t.query.Named || ofBar
+	t, p := v.find(t)
+	if t != nil && t.sheet != nil && !t.reader.IsKnown() {
+		t.reader.Stranger = v.strangers.Of(t.sheet.Tenant, v.from, v.r.UserAgent(), v.now)
+	}
+	return t, p
+}
+
+// find finds what the target's code is about.
+func (v *visit) find(t *target) (*target, *problem) {
+	code := t.code
 	ctx := v.r.Context()
 	if kind, campaign, err := id.Parse(code); err == nil && kind == id.Campaign {
-		t.reader = survey.Reader{Email: t.query.Email, ExternalID: t.query.ExternalID, Channel: response.ChannelLINK}
-		if t.query.Named {
-			t.reader.Channel = response.ChannelEMAIL
-		}
-		t.locale, t.variant = t.query.Locale, t.query.Variant
-		return v.sheet(t, campaign)
+		return v.pasted(t, campaign)
 	}
 	claim, err := link.Parse(code)
 	if err != nil {
@@ -216,6 +252,21 @@ func (v *visit) target(code string, ofBar bool) (*target, *problem) {
 		return nil, unknown
 	}
 	switch said.Kind {
+	case link.Invitation:
+		invited, err := v.Desk.Invited(ctx, said.Tenant, said.Subject)
+		if err != nil {
+			v.failed("reading an invitation", err)
+			return nil, away
+		}
+		if invited == nil {
+			return nil, unknown
+		}
+		t.reader, t.locale = readerOf(invited), invited.Locale
+		t, p := v.sheet(t, invited.CampaignID)
+		if p == nil && !said.Fresh(v.now, time.Duration(t.sheet.Survey.LinkDays)*24*time.Hour) {
+			p = expired
+		}
+		return t, p
 	case link.PublicLink:
 		t.reader = survey.Reader{Channel: response.ChannelLINK, Traits: said.Traits}
 		t.locale, t.variant = said.Locale, said.Variant
@@ -224,14 +275,23 @@ func (v *visit) target(code string, ofBar bool) (*target, *problem) {
 		}
 		return v.sheet(t, said.Subject)
 	case link.Receipt:
+		if said.Identity == link.Unverified {
+			// Nothing of what is kept is shown, and what is sent from here is an answer by the link itself.
+			t.code, t.query.Named, t.thanked = id.Campaign.Format(said.Subject), true, &said.Score
+			t, p := v.pasted(t, said.Subject)
+			if p == nil && !said.Fresh(v.now, link.ReceiptLife) {
+				p = expired
+			}
+			return t, p
+		}
 		t.identity = said.Identity
 		answer, err := v.Desk.Response(ctx, said.Tenant, said.Subject)
 		if err != nil {
 			v.failed("reading an answer", err)
 			return nil, away
 		}
-		if answer == nil {
-			return nil, expired
+		if answer == nil || said.Identity == link.Verified && answer.ContactID == nil {
+			return nil, expired // deleted, or its person was erased
 		}
 		t.answer = answer
 		t.variant, t.locale = value(answer.Variant), value(answer.Locale)
@@ -242,6 +302,16 @@ func (v *visit) target(code string, ofBar bool) (*target, *problem) {
 		return t, p
 	}
 	return nil, unknown
+}
+
+// pasted finds the campaign of a link that anybody could have changed.
+func (v *visit) pasted(t *target, campaign uuid.UUID) (*target, *problem) {
+	t.reader = survey.Reader{Email: t.query.Email, ExternalID: t.query.ExternalID, Channel: response.ChannelLINK}
+	if t.query.Named {
+		t.reader.Channel = response.ChannelEMAIL
+	}
+	t.locale, t.variant = t.query.Locale, t.query.Variant
+	return v.sheet(t, campaign)
 }
 
 func value(text *string) string {
@@ -282,6 +352,9 @@ func (t *target) nonceOf() string {
 // settle decides which variant and which language the page is in, and gives its texts. nonce names one who has no name.
 func (v *visit) settle(t *target, nonce link.Nonce) *survey.Texts {
 	s := t.sheet
+	if t.reader.Invited != nil {
+		return s.Texts(t.reader.Variant, t.locale, v.r.Header.Get("Accept-Language"))
+	}
 	t.reader.Variant = ""
 	if s.Survey.Variant(t.variant) != nil {
 		t.reader.Variant = t.variant
@@ -308,18 +381,23 @@ func (v *visit) show(t *target, chosen *int) {
 		return
 	}
 	p := v.view(t, nonce)
-	if a := t.answer; a != nil {
-		p.thank(t, a)
-		p.Form.choose(&a.Score)
+	switch a := t.answer; {
+	case a != nil:
+		p.thank(t, a.Score)
 		p.Form.Comment = value(a.Comment)
-		p.Form.Class, p.Form.Button = "again", p.texts.Words.Page.Change
-	} else {
+	case t.thanked != nil:
+		p.thank(t, *t.thanked)
+		if !t.reader.IsKnown() {
+			p.Form = nil // whose answer it was is not in the address any more
+		}
+	default:
 		p.Form.choose(chosen)
+		p.Form.Looks = chosen != nil && t.isCounted()
 	}
 	if t.query.Preview {
 		p.notice(p.texts.Words.Page.Preview)
 	}
-	v.answer(http.StatusOK, p)
+	v.send(http.StatusOK, p.render())
 }
 
 // take takes what was sent.
@@ -329,13 +407,13 @@ func (v *visit) take(t *target) {
 		return
 	}
 	fields, _ := url.ParseQuery(string(body)) // what cannot be read of it was not sent
-	nonce, err := t.sheet.Ring.ParseNonce(fields.Get("page"), t.nonceOf())
-	genuine := err == nil && nonce.Fresh(v.now, link.NonceLife)
-	bucket := v.Door.OfForms(v.from)
-	if genuine {
-		bucket = v.Door.OfPersons(v.from)
+	ring, err := v.Book.Ring(v.r.Context(), t.sheet.Tenant, link.NonceKey(fields.Get("page")))
+	if err != nil {
+		ring = t.sheet.Ring // that which pages are served by here
 	}
-	if !v.pays(bucket) {
+	nonce, err := ring.ParseNonce(fields.Get("page"), t.nonceOf())
+	genuine := err == nil && nonce.Fresh(v.now, link.NonceLife)
+	if !genuine && !v.pays(v.Door.OfForms(v.from)) {
 		v.refuse(t, tooMany)
 		return
 	}
@@ -347,13 +425,20 @@ func (v *visit) take(t *target) {
 		}
 	}
 	p := v.view(t, nonce)
+	if fields.Has("looked") { // which no person sends
+		v.look(t, nonce, genuine, fields)
+		return
+	}
 	typed := &p.texts.Words.Page
-	chosen, comment := score(fields.Get("score")), strings.ToValidUTF8(strings.ReplaceAll(fields.Get("comment"), "\r\n", "\n"), "\ufffd")
+	chosen, comment, from := score(fields.Get("score")), written(fields.Get("comment")), score(fields.Get("from"))
 	p.Form.choose(chosen)
-	p.Form.Comment = comment
+	p.Form.Comment, p.Form.From = comment, "" // who sends it once more has said by then what they say now
+	if from != nil {
+		p.Form.From = strconv.Itoa(*from)
+	}
 	again := func(status int, n words.Notice) {
 		p.notice(n)
-		v.answer(status, p)
+		v.send(status, p.render())
 	}
 	switch {
 	case chosen == nil:
@@ -365,8 +450,11 @@ func (v *visit) take(t *target) {
 		again(http.StatusUnprocessableEntity, n)
 		return
 	}
-	form := survey.Form{Score: *chosen, Comment: comment, From: score(fields.Get("from")), Nonce: nonce}
+	form := survey.Form{Score: *chosen, Comment: comment, From: from, Nonce: nonce}
 	_, form.Signed = nonce.Signed(fields.Get("sign"), v.now)
+	if !form.IsPersons() && !t.isReceipt() && !t.query.Preview {
+		v.Desk.Unmoved(t.sheet, t.reader)
+	}
 	if !genuine || !form.IsPersons() {
 		p.Form.choose(nil) // whoever sends forms as they are sends no number from here
 		again(http.StatusOK, typed.Confirm)
@@ -383,13 +471,46 @@ func (v *visit) take(t *target) {
 		v.receipt(t, saved)
 	case errors.As(err, &errs) && (errs[0].Code == apierror.NotAllowed || errs[0].Code == apierror.NotFound):
 		v.refuse(t, closed)
-	case errors.As(err, &errs):
-		again(http.StatusUnprocessableEntity, words.Notice{Heading: typed.TryLater.Heading, Text: errs.Error()})
-	default:
+	default: // what the tenant's settings refuse is nothing that a reader could mend
 		v.failed("recording an answer", err)
 		v.w.Header().Set("Retry-After", "2")
 		again(http.StatusServiceUnavailable, typed.TryLater)
 	}
+}
+
+// look takes what a page sends by itself once it was looked at. Its script does not read what that is answered.
+func (v *visit) look(t *target, nonce link.Nonce, genuine bool, fields url.Values) {
+	v.guard("")
+	chosen, from := score(fields.Get("score")), score(fields.Get("from"))
+	_, looked := nonce.Looked(fields.Get("looked"), v.now)
+	if !genuine || !looked || chosen == nil || from == nil || *from != *chosen || !t.isCounted() {
+		v.w.WriteHeader(http.StatusUnprocessableEntity)
+		return
+	}
+	// Who closes the page has looked at it all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.r.Context()), 10*time.Second)
+	defer cancel()
+	if err := v.Desk.Looked(ctx, t.sheet, t.reader, *chosen, nonce); err != nil {
+		if !store.MayPass(err) && !errors.Is(err, click.ErrFull) {
+			v.failed("noting that a page was looked at", err)
+		}
+		v.w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	v.w.WriteHeader(http.StatusNoContent)
+}
+
+// isCounted reports whether looking at the target's page may count.
+func (t *target) isCounted() bool {
+	return !t.isReceipt() && !t.query.Preview && t.reader.Invited == nil && t.sheet.Survey.ClickPolicy == survey.Automatic
+}
+
+// isReceipt reports whether the target's page is one that thanks.
+func (t *target) isReceipt() bool { return t.answer != nil || t.thanked != nil }
+
+// written is a comment as it is kept: with the line breaks that all have, and without what is no text.
+func written(comment string) string {
+	return strings.NewReplacer("\r\n", "\n", "\x00", "").Replace(strings.ToValidUTF8(comment, "\ufffd"))
 }
 
 // save records the answer, or changes it.
@@ -405,22 +526,25 @@ func (v *visit) save(t *target, f survey.Form) (*ent.Response, error) {
 
 // receipt leads to the thank-you, by which the answer can be changed.
 func (v *visit) receipt(t *target, saved *ent.Response) {
-	identity := t.identity
+	said := link.Link{Kind: link.Receipt, Subject: saved.ID, Issued: v.now, Identity: t.identity, Score: saved.Score}
+	query := ""
 	switch {
 	case t.answer != nil:
+	case t.reader.Invited != nil && t.reader.Invited.Person != nil:
+		said.Identity = link.Verified
 	case t.reader.IsKnown():
-		identity = link.Unverified
+		said.Identity, said.Subject, query = link.Unverified, t.sheet.Campaign, t.linkQuery()
 	default:
-		identity = link.Anonymous
+		said.Identity = link.Anonymous
 	}
-	token, err := t.sheet.Ring.Sign(link.Link{Kind: link.Receipt, Subject: saved.ID, Issued: v.now, Identity: identity})
+	token, err := t.sheet.Ring.Sign(said)
 	if err != nil {
 		v.failed("making a receipt", err)
 		v.refuse(t, away)
 		return
 	}
 	v.guard("")
-	v.w.Header().Set("Location", "/s/"+token)
+	v.w.Header().Set("Location", "/s/"+token+query)
 	v.w.WriteHeader(http.StatusSeeOther)
 }
 
@@ -453,17 +577,25 @@ func (v *visit) body(t *target) ([]byte, bool) {
 
 // refuse shows what there is instead of a page; t may be nil.
 func (v *visit) refuse(t *target, p *problem) {
-	var page *view
 	if t != nil && t.sheet != nil {
-		texts := t.sheet.Texts("", t.locale, v.r.Header.Get("Accept-Language"))
-		page = newView(texts, t.sheet)
-	} else {
-		page = newView(survey.NewAsked("", "", survey.Default(), nil).Texts("", v.r.Header.Get("Accept-Language")), nil)
+		v.send(p.status, p.page(t.sheet.Texts("", t.locale, v.r.Header.Get("Accept-Language")), t.sheet).render())
+		return
 	}
-	n := p.notice(&page.texts.Words.Page)
-	page.Message = &n
-	page.Title = n.Heading
-	v.answer(p.status, page)
+	texts := survey.NewAsked("", "", survey.Default(), nil).Texts("", v.r.Header.Get("Accept-Language"))
+	key := refusal{p.status, texts.Locale}
+	made, ok := v.refusals.Load(key)
+	if !ok {
+		made, _ = v.refusals.LoadOrStore(key, p.page(texts, nil).render())
+	}
+	v.send(p.status, made.(*printed))
+}
+
+// page is what is said of the problem.
+func (p *problem) page(texts *survey.Texts, s *survey.Sheet) *view {
+	page := newView(texts, s)
+	n := p.notice(&texts.Words.Page)
+	page.Message, page.Title = &n, n.Heading
+	return page
 }
 
 // image answers with an image of a brand.

@@ -11,13 +11,16 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
 	entcampaign "github.com/zeroten/zeroten/ent/campaign"
+	"github.com/zeroten/zeroten/ent/provisionalanswer"
 	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/campaign"
@@ -30,6 +33,7 @@ import (
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/survey"
+	"github.com/zeroten/zeroten/internal/survey/click"
 	"github.com/zeroten/zeroten/internal/survey/link"
 	"github.com/zeroten/zeroten/internal/survey/web"
 	"github.com/zeroten/zeroten/internal/tenant"
@@ -41,18 +45,44 @@ type house struct {
 	ctx      context.Context //nolint:containedctx // it names the tenant
 	db       *store.DB
 	log      *feedback.Log
+	clicks   *click.Clicks
+	desk     *survey.Desk
+	judge    *survey.Judge
 	handler  http.Handler
 	campaign *ent.Campaign
-	now      time.Time
+	now      *clock
 	logged   *strings.Builder
 	// from is the address that requests come from.
 	from string
 }
 
+// clock is a clock that stands still until somebody moves it on.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *clock) time() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+func (c *clock) set(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = at
+}
+
 func open(t *testing.T, db *store.DB) *house {
 	t.Helper()
-	h := &house{db: db, now: time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC), logged: &strings.Builder{}, from: "192.0.2.1:1000"}
-	clock := func() time.Time { return h.now }
+	h := &house{db: db, now: &clock{at: time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)}, logged: &strings.Builder{}, from: "192.0.2.1:1000"}
 	made, _, err := tenant.Create(t.Context(), db, tenant.CreateInput{Name: "Acme", TimeZone: "UTC"})
 	if err != nil {
 		t.Fatal(err)
@@ -61,14 +91,24 @@ func open(t *testing.T, db *store.DB) *house {
 	if h.campaign, err = campaign.Create(h.ctx, db, campaign.CreateInput{Name: "Relationship"}); err != nil {
 		t.Fatal(err)
 	}
-	if h.log, err = feedback.NewLog(db, feedback.Config{Now: clock}); err != nil {
+	if h.log, err = feedback.NewLog(db, feedback.Config{Now: h.now.time}); err != nil {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(h.logged, nil))
-	book := survey.NewBook(db, clock, log)
-	h.handler = web.New(web.Config{Book: book, Desk: survey.NewDesk(db, h.log), Door: edge.New(edge.Config{}), Now: clock, Log: log})
+	book := survey.NewBook(db, h.now.time, log)
+	keys := tenant.NewKeys(db)
+	h.clicks = click.New(db, log)
+	h.desk = survey.NewDesk(db, h.log, h.clicks)
+	h.judge = survey.NewJudge(book, h.desk, h.clicks, h.now.time, log)
+	h.handler = web.New(web.Config{
+		Book: book, Desk: h.desk, Door: edge.New(edge.Config{}), Keys: keys, Widget: []byte("// a script"), Now: h.now.time, Log: log,
+	})
 	t.Cleanup(func() {
+		keys.Close()
 		book.Close()
+		if err := h.clicks.Close(); err != nil {
+			t.Error(err)
+		}
 		if err := h.log.Close(); err != nil {
 			t.Error(err)
 		}
@@ -110,7 +150,7 @@ var (
 	actions = regexp.MustCompile(`<form method="post" action="([^"]*)"`)
 	hidden  = regexp.MustCompile(`<input type="hidden" name="(\w+)"(?: value="([^"]*)")?>`)
 	checked = regexp.MustCompile(`value="(\d+)" checked`)
-	written = regexp.MustCompile(`(?s)<textarea[^>]*>(.*?)</textarea>`)
+	written = regexp.MustCompile(`(?s)<textarea[^>]*>\n(.*?)</textarea>`) // browsers leave out the first line break
 )
 
 // form is what a browser sends from the page when nobody changes anything, and where.
@@ -162,6 +202,19 @@ func (h *house) responses(t *testing.T) []*ent.Response {
 	return all
 }
 
+// provisional is what led to no answer, once all of it is written.
+func (h *house) provisional(t *testing.T) []*ent.ProvisionalAnswer {
+	t.Helper()
+	if err := h.clicks.Flush(h.ctx); err != nil {
+		t.Fatal(err)
+	}
+	all, err := h.db.Ent.ProvisionalAnswer.Query().Order(provisionalanswer.ByFirstOpenedAt(), provisionalanswer.ByID()).All(h.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
 // A click in a mail, sent; then a comment; then another number: one response, amended twice.
 func TestAnswerOfAMail(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -170,7 +223,7 @@ func TestAnswerOfAMail(t *testing.T) {
 		if p.status != http.StatusOK || !strings.Contains(p.text, `value="9" checked`) {
 			t.Fatalf("got %d: %s", p.status, p.text)
 		}
-		h.now = h.now.Add(3 * time.Second)
+		h.now.pass(3 * time.Second)
 		thanked := h.send(p, "sign", h.signed(t, p))
 		if thanked.status != http.StatusSeeOther || !strings.HasPrefix(thanked.location, "/s/z10l_") {
 			t.Fatalf("got %d to %q: %s", thanked.status, thanked.location, thanked.text)
@@ -178,8 +231,8 @@ func TestAnswerOfAMail(t *testing.T) {
 		p = h.get(thanked.location)
 		commented := h.send(p, "comment", "Fast\r\nand friendly")
 		p = h.get(commented.location)
-		if _, fields := p.form(); fields.Get("comment") != "Fast\nand friendly" || fields.Get("score") != "9" {
-			t.Errorf("the receipt shows %v", fields)
+		if _, fields := p.form(); fields.Get("comment") != "" || fields.Get("score") != "9" {
+			t.Errorf("the receipt shows %v", fields) // whoever has the address could have asked for it
 		}
 		if changed := h.send(p, "score", "3"); changed.status != http.StatusSeeOther {
 			t.Errorf("got %d", changed.status)
@@ -201,12 +254,12 @@ func TestAnswerOfAMail(t *testing.T) {
 			t.Errorf("the log has %d events (error: %v)", position.LogPosition, err)
 		}
 		// The same person clicks again, days later, in capital letters.
-		h.now = h.now.Add(10 * 24 * time.Hour)
+		h.now.pass(10 * 24 * time.Hour)
 		h.send(h.get(h.path()+"/10?e=ADA%2BNEWS@x.example"), "score", "10", "comment", "!")
 		if all := h.responses(t); len(all) != 1 || all[0].Score != 10 || *all[0].Comment != "!" {
 			t.Errorf("within the days there are %d, the first with %d", len(all), all[0].Score)
 		}
-		h.now = h.now.Add(25 * 24 * time.Hour)
+		h.now.pass(25 * 24 * time.Hour)
 		h.send(h.get(h.path()+"/1?e=ada%2Bnews@x.example"), "score", "2")
 		if all := h.responses(t); len(all) != 2 || all[1].Score != 2 || *all[1].ContactID != *r.ContactID {
 			t.Errorf("after the days there are %d", len(all))
@@ -241,6 +294,11 @@ func TestScannersCountNothing(t *testing.T) {
 		if all := h.responses(t); len(all) != 0 {
 			t.Fatalf("there are %d responses", len(all))
 		}
+		rows := h.provisional(t)
+		if len(rows) != 1 || rows[0].Opens != 12 || *rows[0].Score != 10 || rows[0].ContactID != nil ||
+			!slices.Equal(rows[0].Signs, []string{"MANY_NUMBERS", "HIDDEN_LINK", "HEAD_FIRST", "KNOWN_CLIENT", "FORM_WITHOUT_PERSON"}) {
+			t.Errorf("what led to no answer is %v", rows)
+		}
 		people, err := db.Ent.Contact.Query().Count(h.ctx)
 		if err != nil || people != 0 {
 			t.Errorf("there are %d contacts (error: %v)", people, err)
@@ -251,9 +309,17 @@ func TestScannersCountNothing(t *testing.T) {
 		if taken := h.send(step, "score", "9"); taken.status != http.StatusSeeOther {
 			t.Errorf("the number chosen once more: got %d", taken.status)
 		}
+		rows = h.provisional(t)
+		if log := h.logged.String(); len(rows) != 0 || strings.Count(log, "signs of a scanner") != 1 || strings.Contains(log, "ada") ||
+			!strings.Contains(log, "response="+h.responses(t)[0].NodeID()) {
+			t.Errorf("after the answer there are %v, and the log says %s", rows, log)
+		}
 		// A scanner at click time undoes nothing.
 		h.send(h.get(h.path() + "/0" + who))
 		h.do(http.MethodHead, h.path()+"/3"+who, nil)
+		if rows := h.provisional(t); len(rows) != 0 {
+			t.Errorf("a scanner at click time leaves %v", rows)
+		}
 		if all := h.responses(t); len(all) != 1 || all[0].Score != 9 {
 			t.Errorf("there are %d responses", len(all))
 		}
@@ -295,8 +361,9 @@ func TestAnswersAtOnce(t *testing.T) {
 		for person := range people {
 			for score := range 3 {
 				p := h.get(fmt.Sprintf("%s/%d?c=person%d", h.path(), score, person))
-				h.from = fmt.Sprintf("192.0.2.%d:1", 3*person+score)
-				go func() { done <- h.send(p, "score", fmt.Sprint(score+1)) }()
+				theirs := *h
+				theirs.from = fmt.Sprintf("192.0.2.%d:1", 3*person+score)
+				go func() { done <- theirs.send(p, "score", fmt.Sprint(score+1)) }()
 			}
 		}
 		for range 3 * people {
@@ -424,7 +491,7 @@ func TestLinksThatLeadNowhere(t *testing.T) {
 				t.Errorf("%s: is told otherwise", name)
 			}
 		}
-		h.now = h.now.Add(25 * time.Hour)
+		h.now.pass(25 * time.Hour)
 		if got := h.get(sent.location); got.status != http.StatusGone {
 			t.Errorf("an old receipt: got %d", got.status)
 		}
@@ -432,7 +499,7 @@ func TestLinksThatLeadNowhere(t *testing.T) {
 			if _, err := campaign.Update(h.ctx, db, campaign.UpdateInput{ID: h.campaign.NodeID(), Status: &status}); err != nil {
 				t.Fatal(err)
 			}
-			h.now = h.now.Add(5 * time.Second)
+			h.now.pass(5 * time.Second)
 			if got := h.get(h.path()); got.status != http.StatusGone || strings.Contains(got.text, "<form") {
 				t.Errorf("%s: got %d", status, got.status)
 			}
@@ -494,7 +561,7 @@ func TestPublicLink(t *testing.T) {
 			t.Fatal(err)
 		}
 		asked := survey.NewAsked(h.campaign.Question, h.campaign.FollowUpQuestion, surveys[h.campaign.ID], nil)
-		made, err := survey.Site("https://x.example").Link(h.ctx, db, settings.NewStates(db), h.now, h.campaign.ID, asked,
+		made, err := survey.Site("https://x.example").Link(h.ctx, db, settings.NewStates(db), h.now.time(), h.campaign.ID, asked,
 			survey.LinkInput{Locale: new("ar"), Variant: new("B"), Traits: trait.Values{"store": "Berlin 3"}})
 		if err != nil {
 			t.Fatal(err)

@@ -1,0 +1,105 @@
+package survey
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	entinvitation "github.com/zeroten/zeroten/ent/invitation"
+	"pgregory.net/rapid"
+)
+
+func someID(t *rapid.T, label string) uuid.UUID {
+	return uuid.UUID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, label))
+}
+
+// Whoever is in a share of people is in all larger ones, and all are in that of 100 %.
+func TestSamplesAreNested(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		campaign, contact := someID(t, "campaign"), someID(t, "contact")
+		was := false
+		for percent := range 101 {
+			is := sampled(campaign, contact, percent)
+			if was && !is {
+				t.Fatalf("in %d %% and not in %d %%", percent-1, percent)
+			}
+			was = is
+		}
+		if !was {
+			t.Fatal("not in 100 %")
+		}
+	})
+}
+
+// A share is as large as it says, whichever variant people fall into: within five standard deviations.
+func TestSamplesAreIndependentOfVariants(t *testing.T) {
+	s := &Survey{Variants: []Variant{{Name: "A", Weight: 1}, {Name: "B", Weight: 1}}}
+	campaign := uuid.MustParse("01920000-0000-7000-8000-000000000001")
+	in, all := map[string]int{}, map[string]int{}
+	for i := range 20_000 {
+		contact := uuid.NewSHA1(campaign, fmt.Append(nil, i))
+		name := s.Draw(campaign, contact.String()).Name
+		all[name]++
+		if sampled(campaign, contact, 10) {
+			in[name]++
+		}
+	}
+	for name, n := range all {
+		want, deviation := float64(n)*0.1, math.Sqrt(float64(n)*0.09)
+		if math.Abs(float64(in[name])-want) > 5*deviation {
+			t.Errorf("of the %d in %s there are %d in the sample of 10 %%", n, name, in[name])
+		}
+	}
+}
+
+// Somebody is asked exactly where no rule keeps them back, and once they have waited as they were told to, where the sample has them.
+func TestRule(t *testing.T) {
+	now := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+	rapid.Check(t, func(t *rapid.T) {
+		w := DefaultWidget()
+		w.SamplePercent = rapid.SampledFrom([]int{1, 50, 100}).Draw(t, "percent")
+		w.WaitDays = rapid.IntRange(1, 90).Draw(t, "wait")
+		w.FirstAfterDays = rapid.IntRange(0, 60).Draw(t, "first")
+		ago := func(label string) time.Time {
+			days := rapid.IntRange(0, 100).Draw(t, label+" days")
+			return now.Add(-time.Duration(days)*day + time.Duration(rapid.IntRange(-1, 1).Draw(t, label+" µs"))*time.Microsecond)
+		}
+		campaign := someID(t, "campaign")
+		h := history{contact: someID(t, "contact"), since: ago("since")}
+		if rapid.Bool().Draw(t, "asked") {
+			h.asked = new(ago("asked"))
+		}
+		if h.asked != nil && rapid.Bool().Draw(t, "by widget") {
+			h.byWidget = h.asked
+		}
+		r := w.rule(campaign, h, now)
+		young := now.Before(h.since.Add(time.Duration(w.FirstAfterDays) * day))
+		waits := h.byWidget != nil && now.Before(h.byWidget.Add(time.Duration(w.WaitDays)*day))
+		quiet := h.asked != nil && now.Before(h.asked.Add(QuietPeriod))
+		out := !sampled(campaign, h.contact, w.SamplePercent)
+		if asks := r.wait == 0; asks == (young || waits || quiet || out) {
+			t.Fatalf("young %v, waits %v, quiet %v, out of the sample %v: %+v", young, waits, quiet, out, r)
+		}
+		want := entinvitation.SkippedBecause("")
+		switch {
+		case young || waits:
+		case out:
+			want = entinvitation.SkippedBecauseNOT_SAMPLED
+		case quiet:
+			want = entinvitation.SkippedBecauseQUIET_PERIOD
+		}
+		if r.because != want {
+			t.Fatalf("because of %q, want %q", r.because, want)
+		}
+		if !out && r.wait > 0 {
+			if then := w.rule(campaign, h, now.Add(r.wait)); then.wait != 0 {
+				t.Fatalf("told to wait %s, and then %s", r.wait, then.wait)
+			}
+			if before := w.rule(campaign, h, now.Add(r.wait-time.Microsecond)); before.wait == 0 {
+				t.Fatalf("told to wait %s, and asked before", r.wait)
+			}
+		}
+	})
+}
