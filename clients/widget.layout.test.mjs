@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { describe, test } from 'node:test';
-import { account, arabic, Asker, browser, dark, focus, light, number, picture, question, second, settings, shown, world } from './lib/widget.mjs';
+import { account, arabic, Asker, browser, colourful, dark, focus, light, number, picture, question, second, settings, shown, world } from './lib/widget.mjs';
 
 const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
@@ -170,7 +170,7 @@ describe('The layout', () => {
       assert.deepEqual(looks[1], looks[0]);
     });
 
-    for (const [name, brand, text] of [['light', light, question], ['dark', dark, question], ['right-to-left', light, arabic]]) {
+    for (const [name, brand, text] of [['light', light, question], ['colourful', colourful, question], ['dark', dark, question], ['right-to-left', light, arabic]]) {
       test(`${layout} is accessible in a ${name} brand`, async (t) => {
         const w = await world(t, {
           rules: { layout, brand }, elements: inline,

@@ -104,14 +104,8 @@ func (r *mutationResolver) DeleteWording(ctx context.Context, input survey.Delet
 	return &model.DeleteWordingPayload{Campaign: c, UserErrors: errs}, err
 }
 
-func (r *responseResolver) Identity(ctx context.Context, obj *ent.Response) (link.Identity, error) {
-	switch {
-	case obj.ContactID == nil:
-		return link.Anonymous, nil
-	case obj.Unverified:
-		return link.Unverified, nil
-	}
-	return link.Verified, nil
+func (r *responseResolver) Identity(_ context.Context, obj *ent.Response) (link.Identity, error) {
+	return survey.IdentityOf(obj), nil
 }
 
 func (r *tenantResolver) Brand(ctx context.Context, obj *ent.Tenant) (*survey.Brand, error) {

@@ -17,6 +17,10 @@ export const light = {
   name: 'Acme', accent: '#1a73e8', onAccent: '#ffffff', background: '#ffffff', text: '#202124', muted: '#5f6368', line: '#80868b',
   isDark: false, privacyPolicy: 'https://acme.example/privacy',
 };
+export const colourful = {
+  name: 'Lumen TV', accent: '#c2185b', onAccent: '#ffffff', background: '#fff7f0', text: '#2a1a40', muted: '#75677e', line: '#978b9a',
+  isDark: false, privacyPolicy: 'https://lumen.example/privacy',
+};
 export const dark = {
   name: 'Nocturne', accent: '#ffb74d', onAccent: '#000000', background: '#16181d', text: '#eceff4', muted: '#a5abb6', line: '#7b818c',
   isDark: true, privacyPolicy: 'https://nocturne.example/privacy',

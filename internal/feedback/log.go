@@ -182,7 +182,10 @@ func (l *Log) Named(ctx context.Context, key string) (response uuid.UUID, ok boo
 		}
 		ok = true
 	}
-	return response, ok, rows.Err()
+	if err := rows.Err(); err != nil {
+		return uuid.UUID{}, false, fmt.Errorf("reading an idempotency key: %w", err)
+	}
+	return response, ok, nil
 }
 
 // Delete takes a response out of everything, for good. The outcome is the response as it was.

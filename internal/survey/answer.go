@@ -278,6 +278,17 @@ func (d *Desk) write(ctx context.Context, s *Sheet, r Reader, f Form, lookedAt *
 	}
 }
 
+// IdentityOf says how sure it is that a response's contact gave it.
+func IdentityOf(r *ent.Response) link.Identity {
+	switch {
+	case r.ContactID == nil:
+		return link.Anonymous
+	case r.Unverified:
+		return link.Unverified
+	}
+	return link.Verified
+}
+
 // isOver reports whether an answer of a named reader is one that they cannot change any more: its person was erased, or it is too old.
 func (d *Desk) isOver(s *Sheet, r *Reader, made *ent.Response) bool {
 	return r.IsKnown() && (made.ContactID == nil || d.log.Now().Sub(made.RespondedAt) >= s.linkLife())

@@ -25,7 +25,7 @@ const base = "https://ask.example.com/s/camp_01h455vb4pex5vsknk084sn02q"
 
 // english is a bar as most are.
 func english(p Provider, r Recipient) *Bar {
-	tag, _ := MergeTag(p, r)
+	tag, _ := mergeTag(p, r)
 	return &Bar{
 		Base: base, Provider: p, Recipient: r, Tag: tag,
 		Question: "How likely is it that you would recommend us to a friend or colleague?",

@@ -58,9 +58,9 @@ var spellings = map[Provider]spelling{
 	SendGrid:       {email: "{{email}}"},
 }
 
-// MergeTag is what a provider puts the recipient's address or id in the place of. It is empty for None; ok says whether there is
+// mergeTag is what a provider puts the recipient's address or id in the place of. It is empty for None; ok says whether there is
 // one, or none is needed.
-func MergeTag(p Provider, r Recipient) (tag string, ok bool) {
+func mergeTag(p Provider, r Recipient) (tag string, ok bool) {
 	s, known := spellings[p]
 	switch r {
 	case Email:
@@ -82,7 +82,7 @@ func Tag(p Provider, r Recipient, own *string) (string, error) {
 		}
 		return *own, nil
 	}
-	tag, ok := MergeTag(p, r)
+	tag, ok := mergeTag(p, r)
 	if !ok {
 		return "", apierror.BadRequest("%s has no merge tag of its own for the recipient's %s: give one as mergeTag.", p, r)
 	}

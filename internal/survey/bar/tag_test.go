@@ -25,13 +25,13 @@ func TestMergeTag(t *testing.T) {
 		{"SENDGRID", "{{email}}", ""},
 		{"PIGEON", "", ""},
 	} {
-		if tag, ok := MergeTag(test.provider, Email); tag != test.email || ok != (tag != "") {
+		if tag, ok := mergeTag(test.provider, Email); tag != test.email || ok != (tag != "") {
 			t.Errorf("the address of %s: %q, %v", test.provider, tag, ok)
 		}
-		if tag, ok := MergeTag(test.provider, ExternalID); tag != test.id || ok != (tag != "") {
+		if tag, ok := mergeTag(test.provider, ExternalID); tag != test.id || ok != (tag != "") {
 			t.Errorf("the id of %s: %q, %v", test.provider, tag, ok)
 		}
-		if tag, ok := MergeTag(test.provider, None); tag != "" || ok != (test.email != "") {
+		if tag, ok := mergeTag(test.provider, None); tag != "" || ok != (test.email != "") {
 			t.Errorf("none of %s: %q, %v", test.provider, tag, ok)
 		}
 	}

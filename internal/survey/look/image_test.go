@@ -631,9 +631,9 @@ func TestMemory(t *testing.T) {
 		{"a photo", Background, photo.file, 90_000_000, true},
 		{"a progressive photo", Background, inSteps.file, 155_000_000, true},
 		{"a background, progressive in CMYK", Background, func() []byte { return inked(MaxBackgroundSide) }, BackgroundMemory, true},
-		// A quarter of the pixels. Under the race detector the others take minutes, and pools forget on purpose.
-		{"a smaller logo, deep and interlaced", Logo, func() []byte { return deep(MaxLogoSide / 2) }, LogoMemory / 2, false},
-		{"a smaller background, progressive in CMYK", Background, func() []byte { return inked(MaxBackgroundSide / 2) }, BackgroundMemory / 2, false},
+		// A quarter of the pixels. Under the race detector the others take minutes, and pools forget on purpose: so there is some room.
+		{"a smaller logo, deep and interlaced", Logo, func() []byte { return deep(MaxLogoSide / 2) }, LogoMemory * 5 / 8, false},
+		{"a smaller background, progressive in CMYK", Background, func() []byte { return inked(MaxBackgroundSide / 2) }, BackgroundMemory * 5 / 8, false},
 	} {
 		if test.slow && raced() {
 			continue

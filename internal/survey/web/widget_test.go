@@ -525,6 +525,10 @@ func TestWidgetRefuses(t *testing.T) {
 		}
 		h.widget(t, survey.UpdateWidgetInput{Campaign: other.NodeID(), IsEnabled: new(true)})
 		ask := func(fields string) string { return `{"visitor":"` + visitor(7) + `",` + fields + `}` }
+		forged := asked.ID[:20] + "A" + asked.ID[21:]
+		if forged == asked.ID {
+			forged = asked.ID[:20] + "B" + asked.ID[21:]
+		}
 		answer := func(fields string) string { return `{"id":"` + asked.ID + `",` + fields + `}` }
 		for i, test := range []struct {
 			path, body, origin string
@@ -564,7 +568,7 @@ func TestWidgetRefuses(t *testing.T) {
 			{h.w() + "/answer", answer(`"score":7,"declined":true`), site, 400},
 			{h.w() + "/answer", answer(`"score":7,"comment":"` + strings.Repeat("x", 130<<10) + `"`), site, 413},
 			{h.w() + "/answer", `{"id":"z10l_x","score":7}`, site, 404},
-			{h.w() + "/answer", `{"id":"` + asked.ID[:20] + "A" + asked.ID[21:] + `","score":7}`, site, 404},
+			{h.w() + "/answer", `{"id":"` + forged + `","score":7}`, site, 404},
 			{"/w/" + other.NodeID() + "/answer", answer(`"score":7`), site, 404},
 			{"/w/" + off.NodeID() + "/answer", answer(`"score":7`), site, 410},
 			{h.w() + "/answer", answer(`"score":7`), "https://evil.example", 403},
