@@ -49,6 +49,7 @@ describe('The layout', () => {
     const card = await shown(page);
     assert.equal(await focus(page), 'link');
     assert.equal(await card.evaluate((element) => element.matches(':modal')), false);
+    await card.evaluate((element) => Promise.all(element.getAnimations().map(({ finished }) => finished))); // it glides into its place
     const box = await card.boundingBox();
     assert.ok(Math.abs(box.x + box.width / 2 - 500) < 2 && Math.abs(box.y + box.height / 2 - 350) < 2, JSON.stringify(box));
     await page.click('#ask');
