@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -477,7 +478,7 @@ func TestAway(t *testing.T) {
 	left := make(chan error)
 	go func() { left <- c.Looked(ctx, p, who, "", json.RawMessage(`"ada"`), noon) }()
 	for c.waits() == 0 {
-		time.Sleep(time.Millisecond)
+		runtime.Gosched()
 	}
 	leave()
 	if err := <-left; err == nil {
