@@ -104,7 +104,7 @@ func (r *mutationResolver) DeleteWording(ctx context.Context, input survey.Delet
 	return &model.DeleteWordingPayload{Campaign: c, UserErrors: errs}, err
 }
 
-func (r *responseResolver) Identity(_ context.Context, obj *ent.Response) (link.Identity, error) {
+func (r *responseResolver) Identity(ctx context.Context, obj *ent.Response) (link.Identity, error) {
 	return survey.IdentityOf(obj), nil
 }
 
