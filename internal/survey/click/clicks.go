@@ -22,8 +22,8 @@ import (
 const (
 	// maxHeld is how many places are held in memory at most, of some 500 bytes each. What comes while so many wait is dropped.
 	maxHeld = 20_000
-	// maxBatch is how many are written in one transaction.
-	maxBatch = 500
+	// maxBatch is how many are written in one transaction: few, since in SQLite whoever answers waits for it.
+	maxBatch = 100
 	// every is how long something waits for more to be written with it.
 	every = 250 * time.Millisecond
 	// patience is how long writing may take.

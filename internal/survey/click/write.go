@@ -38,15 +38,19 @@ type change struct {
 	Opens     int             `json:"opens"`
 	Signs     json.RawMessage `json:"signs"`
 	IsSuspect bool            `json:"is_suspect"`
-	Answer    json.RawMessage `json:"answer"`
-	JudgedAt  *time.Time      `json:"judged_at"`
-	First     time.Time       `json:"first_opened_at"`
-	Last      time.Time       `json:"last_opened_at"`
+	Answer    json.RawMessage `json:"answer,omitempty"`
+	JudgedAt  *instant        `json:"judged_at"`
+	First     instant         `json:"first_opened_at"`
+	Last      instant         `json:"last_opened_at"`
 
 	item *item
-	// isNew says that there was no row, and recipient is what it is of.
-	isNew     bool
-	recipient []byte
+}
+
+// instant is a time, in JSON as SQLite keeps it and PostgreSQL reads it.
+type instant time.Time
+
+func (i instant) MarshalText() ([]byte, error) {
+	return time.Time(i).UTC().AppendFormat(nil, "2006-01-02 15:04:05.999999999-07:00"), nil
 }
 
 // writeTx writes a batch in one transaction, and gives those whose row another process has made meanwhile.
@@ -153,7 +157,7 @@ func changed(i *item, was *stored, sum Row, contact *uuid.UUID) *change {
 	ch := &change{
 		Tenant: i.place.Tenant, Campaign: i.place.Campaign, Recipient: `\x` + hex.EncodeToString(i.place.Recipient[:]), Contact: contact,
 		Score: sum.score(), Opened: encode(sum.opened), Opens: sum.opens, Signs: encode(sum.signs.list()), IsSuspect: sum.signs != 0,
-		First: moment(sum.first), Last: moment(sum.last), item: i, isNew: was == nil, recipient: i.place.Recipient[:],
+		First: instant(moment(sum.first)), Last: instant(moment(sum.last)), item: i,
 	}
 	if ch.ID = id.New(); was != nil {
 		ch.ID = was.id
@@ -167,7 +171,7 @@ func changed(i *item, was *stored, sum Row, contact *uuid.UUID) *change {
 		if len(i.judged) == 0 && was != nil && was.judgedAt.After(at) {
 			at = was.judgedAt // somebody is at it
 		}
-		ch.JudgedAt = &at
+		ch.JudgedAt = new(instant(at))
 	}
 	return ch
 }
@@ -189,7 +193,7 @@ type looking struct {
 	Recipient  string    `json:"recipient"`
 	Email      *string   `json:"email_key"`
 	ExternalID *string   `json:"external_id"`
-	Since      time.Time `json:"since"`
+	Since      instant   `json:"since"`
 }
 
 // find finds who the items are of, in their order.
@@ -204,45 +208,32 @@ func (d dialect) find(ctx context.Context, items []*item) ([]known, error) {
 		people[n] = known{&contact, responded}
 		return nil
 	}
-	var err error
-	if d.name == store.Postgres {
-		err = d.each(ctx, take, `SELECT i.n, c.id, `+hasResponded("i.tenant_id", "i.campaign_id", "i.since")+` FROM `+itemsOf+`
-			JOIN contacts c ON c.tenant_id = i.tenant_id AND c.email_key = i.email_key
-			UNION ALL SELECT i.n, c.id, `+hasResponded("i.tenant_id", "i.campaign_id", "i.since")+` FROM `+itemsOf+`
-			JOIN contacts c ON c.tenant_id = i.tenant_id AND c.external_id = i.external_id`, lookedFor(items))
-	} else {
-		for n, i := range items {
-			column, value := "external_id", i.who.ExternalID
-			if value == "" {
-				column, value = "email_key", i.who.EmailKey
-			}
-			if value == "" || err != nil {
-				continue
-			}
-			err = store.EachRaw(ctx, d.SQL, func(row store.Raw) error { return take(n, row) }, `SELECT 0, c.id, `+hasResponded("$1", "$2", "$3")+
-				` FROM contacts c WHERE c.tenant_id = $1 AND c.`+column+` = $4`, i.place.Tenant, i.place.Campaign, i.who.Since.UTC(), value)
-		}
-	}
+	err := d.each(ctx, take, `SELECT i.n, c.id, `+hasResponded+` FROM `+d.items()+` CROSS JOIN contacts c WHERE c.tenant_id = i.tenant_id AND c.email_key = i.email_key
+		UNION ALL SELECT i.n, c.id, `+hasResponded+` FROM `+d.items()+` CROSS JOIN contacts c WHERE c.tenant_id = i.tenant_id AND c.external_id = i.external_id`, lookedFor(items))
 	if err != nil {
 		return nil, fmt.Errorf("finding who opened links: %w", err)
 	}
 	return people, nil
 }
 
-// hasResponded asks whether the contact c has answered.
-func hasResponded(tenant, campaign, since string) string {
-	return fmt.Sprintf(`EXISTS (SELECT 1 FROM responses r WHERE r.tenant_id = %s AND r.contact_id = c.id AND r.campaign_id = %s AND r.responded_at > %s)`,
-		tenant, campaign, since)
-}
+// hasResponded asks whether the contact c of the item i has answered.
+const hasResponded = `EXISTS (SELECT 1 FROM responses r
+	WHERE r.tenant_id = i.tenant_id AND r.contact_id = c.id AND r.campaign_id = i.campaign_id AND r.responded_at > i.since)`
 
-// itemsOf are the rows of lookedFor.
-const itemsOf = `json_to_recordset($1::json) AS i(n int, tenant_id uuid, campaign_id uuid, recipient bytea, email_key text, external_id text, since timestamptz)`
+// items are the rows of lookedFor, as i. In SQLite what they are joined to with CROSS JOIN is looked up for each of them, never the other way.
+func (d dialect) items() string {
+	if d.name == store.Postgres {
+		return `json_to_recordset($1::json) AS i(n int, tenant_id uuid, campaign_id uuid, recipient bytea, email_key text, external_id text, since timestamptz)`
+	}
+	return `(SELECT value->>'n' AS n, value->>'tenant_id' AS tenant_id, value->>'campaign_id' AS campaign_id, unhex(substr(value->>'recipient', 3)) AS recipient,
+		value->>'email_key' AS email_key, value->>'external_id' AS external_id, value->>'since' AS since FROM json_each($1)) AS i`
+}
 
 // lookedFor is a parameter that tells the items.
 func lookedFor(items []*item) string {
 	all := make([]looking, len(items))
 	for n, i := range items {
-		all[n] = looking{N: n, Tenant: i.place.Tenant, Campaign: i.place.Campaign, Recipient: `\x` + hex.EncodeToString(i.place.Recipient[:]), Since: i.who.Since}
+		all[n] = looking{N: n, Tenant: i.place.Tenant, Campaign: i.place.Campaign, Recipient: `\x` + hex.EncodeToString(i.place.Recipient[:]), Since: instant(i.who.Since)}
 		switch {
 		case i.who.ExternalID != "":
 			all[n].ExternalID = &i.who.ExternalID
@@ -264,9 +255,6 @@ func (d dialect) each(ctx context.Context, f func(n int, row store.Raw) error, q
 	}, query, args...)
 }
 
-// rowColumns are those that storedOf reads, after the number of an item.
-const rowColumns = `p.id, p.opened, p.opens, p.signs, p.answer, p.judged_at, p.first_opened_at, p.last_opened_at`
-
 // lock reads the rows that there are of the items, by the items' numbers, and keeps others from writing them until the end.
 func (d dialect) lock(ctx context.Context, items []*item) (map[int]*stored, error) {
 	rows := map[int]*stored{}
@@ -274,19 +262,13 @@ func (d dialect) lock(ctx context.Context, items []*item) (map[int]*stored, erro
 		rows[n], err = storedOf(row)
 		return err
 	}
-	var err error
+	query := `SELECT i.n, p.id, p.opened, p.opens, p.signs, p.answer, p.judged_at, p.first_opened_at, p.last_opened_at
+		FROM ` + d.items() + ` CROSS JOIN provisional_answers p
+		WHERE p.tenant_id = i.tenant_id AND p.recipient = i.recipient AND p.campaign_id = i.campaign_id`
 	if d.name == store.Postgres {
-		err = d.each(ctx, take, `SELECT i.n, `+rowColumns+` FROM `+itemsOf+` JOIN provisional_answers p
-			ON p.tenant_id = i.tenant_id AND p.recipient = i.recipient AND p.campaign_id = i.campaign_id ORDER BY i.n FOR UPDATE OF p`, lookedFor(items))
-	} else {
-		for n, i := range items {
-			if err != nil {
-				break
-			}
-			err = store.EachRaw(ctx, d.SQL, func(row store.Raw) error { return take(n, row) }, `SELECT 0, `+rowColumns+` FROM provisional_answers p
-				WHERE p.tenant_id = $1 AND p.recipient = $2 AND p.campaign_id = $3`, i.place.Tenant, i.place.Recipient[:], i.place.Campaign)
-		}
+		query += ` ORDER BY i.n FOR UPDATE OF p`
 	}
+	err := d.each(ctx, take, query, lookedFor(items))
 	if err != nil {
 		return nil, fmt.Errorf("reading which links were opened before: %w", err)
 	}
@@ -338,41 +320,23 @@ func (d dialect) save(ctx context.Context, changes []*change) (left []*item, err
 	if len(changes) == 0 {
 		return nil, nil
 	}
-	saved := map[uuid.UUID]bool{}
-	if d.name == store.Postgres {
-		const columns = `tenant_id, id, campaign_id, recipient, contact_id, score, opened, opens, signs, is_suspect, answer, judged_at, first_opened_at, last_opened_at`
-		err = store.EachRaw(ctx, d.SQL, func(row store.Raw) error {
-			made, ok := row.UUID(0)
-			saved[made] = ok
-			return nil
-		}, `INSERT INTO provisional_answers AS p (`+columns+`) SELECT `+columns+` FROM json_to_recordset($1::json) AS u(tenant_id uuid, id uuid,
-			campaign_id uuid, recipient bytea, contact_id uuid, score smallint, opened json, opens bigint, signs json, is_suspect boolean, answer json, judged_at timestamptz,
-			first_opened_at timestamptz, last_opened_at timestamptz)
-			ON CONFLICT (tenant_id, recipient, campaign_id) DO UPDATE SET contact_id = coalesce(excluded.contact_id, p.contact_id), score = excluded.score,
-			opened = excluded.opened, opens = excluded.opens, signs = excluded.signs, is_suspect = excluded.is_suspect, answer = excluded.answer, judged_at = excluded.judged_at,
-			first_opened_at = excluded.first_opened_at, last_opened_at = excluded.last_opened_at WHERE p.id = excluded.id RETURNING p.id`, string(encode(changes)))
-	} else {
-		for _, ch := range changes {
-			var answer any
-			if ch.Answer != nil {
-				answer = string(ch.Answer)
-			}
-			args := []any{
-				ch.Tenant, ch.ID, ch.Campaign, ch.recipient, ch.Contact, ch.Score, string(ch.Opened), ch.Opens, string(ch.Signs), answer, ch.JudgedAt, ch.First, ch.Last, ch.IsSuspect,
-			}
-			query := `INSERT INTO provisional_answers (tenant_id, id, campaign_id, recipient, contact_id, score, opened, opens, signs, answer,
-				judged_at, first_opened_at, last_opened_at, is_suspect) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
-			if !ch.isNew {
-				query = `UPDATE provisional_answers SET contact_id = coalesce($5, contact_id), score = $6, opened = $7, opens = $8, signs = $9, answer = $10,
-				judged_at = $11, first_opened_at = $12, last_opened_at = $13, is_suspect = $14
-				WHERE tenant_id = $1 AND id = $2 AND campaign_id = $3 AND recipient = $4`
-			}
-			if _, err = d.SQL.ExecContext(ctx, query, args...); err != nil {
-				break
-			}
-			saved[ch.ID] = true
-		}
+	rows := `SELECT * FROM json_to_recordset($1::json) AS u(tenant_id uuid, id uuid, campaign_id uuid, recipient bytea, contact_id uuid, score smallint, opened json,
+		opens bigint, signs json, is_suspect boolean, answer json, judged_at timestamptz, first_opened_at timestamptz, last_opened_at timestamptz)`
+	if d.name == store.SQLite {
+		rows = `SELECT value->>'tenant_id', value->>'id', value->>'campaign_id', unhex(substr(value->>'recipient', 3)), value->>'contact_id', value->>'score', value->'opened',
+			value->>'opens', value->'signs', value->>'is_suspect', value->'answer', value->>'judged_at', value->>'first_opened_at', value->>'last_opened_at'
+			FROM json_each($1) WHERE true`
 	}
+	saved := map[uuid.UUID]bool{}
+	err = store.EachRaw(ctx, d.SQL, func(row store.Raw) error {
+		made, ok := row.UUID(0)
+		saved[made] = ok
+		return nil
+	}, `INSERT INTO provisional_answers AS p (tenant_id, id, campaign_id, recipient, contact_id, score, opened, opens, signs, is_suspect, answer, judged_at,
+		first_opened_at, last_opened_at) `+rows+`
+		ON CONFLICT (tenant_id, recipient, campaign_id) DO UPDATE SET contact_id = coalesce(excluded.contact_id, p.contact_id), score = excluded.score,
+		opened = excluded.opened, opens = excluded.opens, signs = excluded.signs, is_suspect = excluded.is_suspect, answer = excluded.answer, judged_at = excluded.judged_at,
+		first_opened_at = excluded.first_opened_at, last_opened_at = excluded.last_opened_at WHERE p.id = excluded.id RETURNING id`, string(encode(changes)))
 	if err != nil {
 		return nil, fmt.Errorf("writing which links were opened: %w", err)
 	}
