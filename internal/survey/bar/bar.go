@@ -28,8 +28,6 @@ type Bar struct {
 	Language string
 	RTL      bool
 
-	// Locale is the language that the links make the page speak; where empty it speaks the reader's.
-	Locale string
 	// Variant is the variant of the survey that the links lead to; where empty each person falls into one on the page.
 	Variant string
 
@@ -244,9 +242,6 @@ func (b *Bar) query(recipient string, preview bool) string {
 	}
 	// Where tags stand between percent signs, so must nothing else that could be the name of one.
 	all := b.Recipient != None && strings.Contains(b.Tag, "%")
-	if b.Locale != "" {
-		parts = append(parts, localeKey+"="+percent(b.Locale, all))
-	}
 	if b.Variant != "" {
 		parts = append(parts, variantKey+"="+percent(b.Variant, all))
 	}

@@ -42,7 +42,7 @@ func bars() map[string]*Bar {
 	rtl.Question, rtl.Low, rtl.High = "ما مدى احتمال أن توصي بنا لصديق أو زميل؟", "غير محتمل إطلاقًا", "محتمل للغاية"
 	rtl.Language, rtl.RTL = "ar", true
 	variant := english(ActiveCampaign, Email)
-	variant.Variant, variant.Locale = "Größe B", "pt-BR"
+	variant.Variant = "Größe B"
 	return map[string]*Bar{"ltr": ltr, "rtl": rtl, "variant": variant}
 }
 
@@ -231,12 +231,12 @@ func TestLinks(t *testing.T) {
 		"nobody":             {Bar{Base: base, Recipient: None, Tag: "{{id}}"}, base + "/7"},
 		"a slash at the end": {Bar{Base: base + "/", Recipient: None}, base + "/7"},
 		"all": {
-			Bar{Base: base, Recipient: Email, Tag: "{{ email }}", Locale: "pt-BR", Variant: "a+b c&d=é"},
-			base + "/7?e={{ email }}&l=pt-BR&v=a%2Bb%20c%26d%3D%C3%A9",
+			Bar{Base: base, Recipient: Email, Tag: "{{ email }}", Variant: "a+b c&d=é"},
+			base + "/7?e={{ email }}&v=a%2Bb%20c%26d%3D%C3%A9",
 		},
 		"between percent signs": {
-			Bar{Base: base, Recipient: Email, Tag: "%EMAIL%", Locale: "de", Variant: "B EMAIL é"},
-			base + "/7?e=%EMAIL%&l=de&v=%42%20%45%4D%41%49%4C%20%C3%A9",
+			Bar{Base: base, Recipient: Email, Tag: "%EMAIL%", Variant: "B EMAIL é"},
+			base + "/7?e=%EMAIL%&v=%42%20%45%4D%41%49%4C%20%C3%A9",
 		},
 		"between percent signs, plain": {Bar{Base: base, Recipient: Email, Tag: "%EMAIL%", Variant: "new-layout"}, base + "/7?e=%EMAIL%&v=new-layout"},
 		"nobody, and a variant":        {Bar{Base: base, Recipient: None, Variant: "50 %"}, base + "/7?v=50%20%25"},
@@ -387,7 +387,7 @@ func TestFault(t *testing.T) {
 	for p := range spellings {
 		b := english(p, Email)
 		b.Question, b.Low, b.High = strings.Repeat("질", 500), strings.Repeat("낮", 60), strings.Repeat("높", 60)
-		b.Variant, b.Locale = strings.Repeat("판", 100), "zh-Hant"
+		b.Variant = strings.Repeat("판", 100)
 		if fault := b.Fault(); fault != "" {
 			t.Errorf("%s: %s", p, fault)
 		}
@@ -413,7 +413,7 @@ func TestPreview(t *testing.T) {
 			if b.Tag == "" && r != None {
 				b.Tag = "{{own}}"
 			}
-			b.Locale, b.Variant = "pt-BR", "B 2"
+			b.Variant = "B 2"
 			text := b.Preview()
 			if !strings.HasPrefix(text, "<!DOCTYPE html>\n<html dir=\"ltr\" lang=\"en\">") || !strings.Contains(text, "<title>Sam &amp; Sons</title>") {
 				t.Errorf("%s: %s", p, text)
@@ -437,7 +437,7 @@ func TestPreview(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				want := Query{Locale: "pt-BR", Variant: "B 2", Preview: true, Named: r != None}
+				want := Query{Variant: "B 2", Preview: true, Named: r != None}
 				switch r {
 				case Email:
 					want.Email = "ada@example.com"
