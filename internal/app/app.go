@@ -89,6 +89,8 @@ func Open(ctx context.Context, cfg Config) (a *App, err error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	clock := cfg.Now
+	cfg.Now = func() time.Time { return clock().UTC() } // SQLite compares times as they are written
 	// Before the database is opened, and made where it is not there yet: its settings may be wrong.
 	observer, err := observe.New(ctx, observe.Config{Log: cfg.Log, Getenv: cfg.Getenv})
 	if err != nil {

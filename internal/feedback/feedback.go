@@ -55,6 +55,9 @@ type Recording struct {
 	// Unverified says that nobody vouches for it that the contact answers: whoever has the link could have changed who that is. The
 	// contact is named by an address or an id alone. It is made where there is none, and else stays as it is.
 	Unverified bool `json:"unverified,omitempty"`
+	// Known is who had Contact's name when it was answered; the zero UUID where nobody had. Where they have not any more, since they were
+	// erased, nothing is recorded: NOT_FOUND.
+	Known uuid.UUID `json:"-"`
 	// Invited is whose invitation it answers; nil where nobody was invited. It takes the place of Contact.
 	Invited *Invited `json:"-"`
 	// RespondedAt where nil is the moment of the flush.

@@ -393,6 +393,16 @@ func TestAmendAndDelete(t *testing.T) {
 			t.Errorf("to what it is already: %v, %s", got, errs)
 		}
 		holds(f, 1, 0, 1)
+		// Of a page it is written all the same, so that it takes as long.
+		revision := func() int64 { return db.Ent.Tenant.GetX(f.Ctx, r.TenantID).Revision }
+		before := revision()
+		if got, errs := amend(feedback.Amendment{ID: r.NodeID(), Score: new(9), WhileActive: true}); got == nil || errs != "" || !got.UpdatedAt.Equal(r.UpdatedAt) {
+			t.Errorf("to what it is already, from a page: %v, %s", got, errs)
+		}
+		if revision() != before+1 {
+			t.Error("nothing was written")
+		}
+		holds(f, 1, 0, 1)
 		if got, errs := amend(feedback.Amendment{ID: r.NodeID(), Score: new(2)}); got == nil || got.Score != 2 || *got.Comment != "slow" {
 			t.Errorf("got %v, %s", got, errs)
 		}

@@ -171,7 +171,7 @@ func own[T any](v *T) *T {
 }
 
 func (p *plan) empty() bool {
-	return len(p.newContacts)+len(p.changedContacts)+len(p.goneContacts)+len(p.goneRecipients)+len(p.events)+len(p.newKeys)+len(p.changedKeys) == 0
+	return len(p.newContacts)+len(p.changedContacts)+len(p.goneContacts)+len(p.goneRecipients)+len(p.changedResponses)+len(p.events)+len(p.newKeys)+len(p.changedKeys) == 0
 }
 
 // person and answer are a contact and a response while a flush is planned.
@@ -459,6 +459,9 @@ func (p *planner) record(op *operation) {
 		var errs apierror.UserErrors
 		c, brings, errs = p.meet(op, in.Contact)
 		op.errs = append(op.errs, errs.Under("contact")...)
+		if in.Known != uuid.Nil && (c == nil || c.ID != in.Known) {
+			op.errs.Add(apierror.NotFound, []string{"contact"}, "The contact is gone.")
+		}
 	}
 	if op.errs != nil {
 		return
@@ -612,6 +615,11 @@ func (p *planner) touch(a *answer) {
 	copied := *a.Response
 	a.Response = &copied
 	a.UpdatedAt = p.now
+	p.rewrite(a)
+}
+
+// rewrite makes the answer one that will be written.
+func (p *planner) rewrite(a *answer) {
 	if !a.changed {
 		a.changed = true
 		p.touchedAnswers = append(p.touchedAnswers, a)
@@ -655,6 +663,8 @@ func (p *planner) amend(op *operation) {
 			p.count(a.Response, 1)
 		}
 		p.event(Amended, a.Response, previous)
+	} else if op.amend.WhileActive {
+		p.rewrite(a) // as it is: nothing written is answered sooner, and would tell whoever answers in somebody's name what they have said
 	}
 	op.response = a.Response
 }

@@ -3,7 +3,6 @@ package survey
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -138,17 +137,26 @@ type view struct {
 	Variant    string           `json:"variant,omitempty"`
 	Locale     string           `json:"locale,omitempty"`
 	Traits     trait.Values     `json:"traits,omitempty"`
+	// Contact is who had the name then; the zero UUID where nobody had.
+	Contact uuid.UUID `json:"contact,omitzero"`
 }
 
 // Looked notes that a reader has looked at the page of a link with a number for as long as counts under Automatic, to be judged later. It
 // returns once that is durable.
 func (d *Desk) Looked(ctx context.Context, s *Sheet, r Reader, score int, page link.Nonce) error {
-	answer, err := json.Marshal(view{score, r.Email, r.ExternalID, r.Channel, r.Variant, r.Locale, r.Traits})
+	person := uuid.Nil
+	if r.IsKnown() {
+		var err error
+		if person, err = d.named(auth.ForTenant(ctx, s.Tenant), &r); err != nil {
+			return err
+		}
+	}
+	answer, err := json.Marshal(view{score, r.Email, r.ExternalID, r.Channel, r.Variant, r.Locale, r.Traits, person})
 	if err != nil {
 		return fmt.Errorf("writing what somebody looked at: %w", err)
 	}
 	now := d.log.Now()
-	return d.clicks.Looked(ctx, r.place(s), r.who(s, now), r.page(page), answer, now)
+	return d.clicks.Looked(ctx, r.place(s), r.who(s, now), click.Look{Page: r.page(page), Contact: person, Answer: answer, At: now})
 }
 
 // Count records a look as an answer, unless its reader has answered since, or before it within the survey's days. It reports whether there
@@ -169,6 +177,9 @@ func (d *Desk) Count(ctx context.Context, s *Sheet, look click.Due) (bool, error
 		if err != nil {
 			return false, err
 		}
+		if v.Contact != uuid.Nil && person != v.Contact {
+			return false, nil // erased meanwhile
+		}
 		before := uuid.Nil
 		if person != uuid.Nil {
 			answered, err := d.db.Ent.Response.Query().Where(response.ContactID(person), response.CampaignID(s.Campaign),
@@ -184,9 +195,9 @@ func (d *Desk) Count(ctx context.Context, s *Sheet, look click.Due) (bool, error
 				before = last.ID
 			}
 		}
-		key = readerKey(s, &r, before)
+		key = readerKey(s, &r, person, before)
 	}
-	_, err := d.write(ctx, s, r, Form{Score: v.Score}, &look.At, key)
+	_, err := d.write(ctx, s, r, Form{Score: v.Score}, &seen{look.At, v.Contact}, key)
 	if c := code(err); c == apierror.NotAllowed || c == apierror.NotFound || c == apierror.Invalid || c == apierror.OutOfRange || c == apierror.TooMany {
 		return false, nil // the campaign is closed, or the tenant has other traits by now
 	}
@@ -228,36 +239,56 @@ func (d *Desk) answer(ctx context.Context, s *Sheet, r Reader, f Form) (*ent.Res
 		before = last.ID
 	}
 	// Of two answers at the same moment one is recorded, under a key that both make of what was there before, and the other amends it.
-	return d.write(ctx, s, r, f, nil, readerKey(s, &r, before))
+	return d.write(ctx, s, r, f, nil, readerKey(s, &r, person, before))
 }
 
-// pageKey and readerKey name the answer from a page whose reader has no name, and that of a reader who has given one before, or none.
+// pageKey and readerKey name the answer from a page whose reader has no name, and that of a reader who has given one before, or none. Who
+// is known has one key by whichever of their names a link has.
 func pageKey(page string) string { return "page\x00" + page }
 
-func readerKey(s *Sheet, r *Reader, before uuid.UUID) string {
-	return fmt.Sprintf("reader\x00%s\x00%s\x00%s", s.Campaign, r.Name(), before)
+func readerKey(s *Sheet, r *Reader, person, before uuid.UUID) string {
+	who := r.Name()
+	if person != uuid.Nil {
+		who = person.String()
+	}
+	return fmt.Sprintf("reader\x00%s\x00%s\x00%s", s.Campaign, who, before)
+}
+
+// seen is a look that is counted: when it was, and who had the reader's name then.
+type seen struct {
+	at      time.Time
+	contact uuid.UUID
 }
 
 // linkLife is for how long an answer can be changed by the same link.
 func (s *Sheet) linkLife() time.Duration { return time.Duration(s.Survey.LinkDays) * 24 * time.Hour }
 
 // write records an answer under a key, or changes the one that was recorded under it. Where that was deleted it is another one. Where it was
-// only looked at, at a time that is not nil, an answer that is there stays as it is: it is a person's, or the same.
-func (d *Desk) write(ctx context.Context, s *Sheet, r Reader, f Form, lookedAt *time.Time, key string) (*ent.Response, error) {
+// only looked at, which is not nil then, an answer that is there stays as it is: it is a person's, or the same.
+func (d *Desk) write(ctx context.Context, s *Sheet, r Reader, f Form, looked *seen, key string) (*ent.Response, error) {
+	at := d.log.Now()
+	if looked != nil {
+		at = looked.at // which may be long ago: what is recorded of it now is not over
+	}
 	for {
-		made, err := d.record(ctx, s, r, f, lookedAt, key)
-		if err == nil && d.isOver(s, &r, made) {
+		name, err := s.Ring.Name(key)
+		if err != nil {
+			return nil, err
+		}
+		name = "survey:" + name
+		made, err := d.record(ctx, s, r, f, looked, name)
+		if err == nil && s.isOver(&r, made, at) {
 			key += "\x00again"
 			continue
 		}
-		if err == nil && lookedAt == nil && (made.Score != f.Score || given(f.Comment) != nil && value(made.Comment) != f.Comment) {
+		if err == nil && looked == nil && (made.Score != f.Score || given(f.Comment) != nil && value(made.Comment) != f.Comment) {
 			// It was said before, and something else since.
 			made, err = d.amend(ctx, made.ID, f.Score, given(f.Comment))
 		}
 		if code(err) != apierror.Conflict {
 			return made, err
 		}
-		target, ok, err := d.log.Named(ctx, keyOf(key))
+		target, ok, err := d.log.Named(ctx, name)
 		if err != nil {
 			return nil, err
 		}
@@ -265,8 +296,8 @@ func (d *Desk) write(ctx context.Context, s *Sheet, r Reader, f Form, lookedAt *
 			if made, err = d.Response(ctx, s.Tenant, target); err != nil {
 				return nil, err
 			}
-			if made != nil && !d.isOver(s, &r, made) {
-				if lookedAt != nil {
+			if made != nil && !s.isOver(&r, made, at) {
+				if looked != nil {
 					return made, nil
 				}
 				if made, err = d.amend(ctx, target, f.Score, given(f.Comment)); code(err) != apierror.NotFound {
@@ -289,14 +320,19 @@ func IdentityOf(r *ent.Response) link.Identity {
 	return link.Verified
 }
 
-// isOver reports whether an answer of a named reader is one that they cannot change any more: its person was erased, or it is too old.
-func (d *Desk) isOver(s *Sheet, r *Reader, made *ent.Response) bool {
-	return r.IsKnown() && (made.ContactID == nil || d.log.Now().Sub(made.RespondedAt) >= s.linkLife())
+// isOver reports whether an answer of a named reader is one that what they say at a time does not change any more: its person was erased, it
+// is too old, or somebody vouches for it.
+func (s *Sheet) isOver(r *Reader, made *ent.Response, at time.Time) bool {
+	return r.IsKnown() && (made.ContactID == nil || at.Sub(made.RespondedAt) >= s.linkLife() || r.Invited == nil && !made.Unverified)
 }
 
-// Change changes what was answered, by the receipt of it; an empty comment takes it away.
-func (d *Desk) Change(ctx context.Context, tenant, response uuid.UUID, score int, comment string) (*ent.Response, error) {
-	return d.amend(auth.ForTenant(ctx, tenant), response, score, &comment)
+// Change changes what was answered, by the receipt of it; an empty comment takes it away, but where hidden says that it was not shown.
+func (d *Desk) Change(ctx context.Context, tenant, response uuid.UUID, score int, comment string, hidden bool) (*ent.Response, error) {
+	said := &comment
+	if hidden {
+		said = given(comment)
+	}
+	return d.amend(auth.ForTenant(ctx, tenant), response, score, said)
 }
 
 // Response finds an answer; nil where it is gone.
@@ -351,11 +387,13 @@ func (d *Desk) last(ctx context.Context, s *Sheet, person uuid.UUID) (*ent.Respo
 	return last, nil
 }
 
-func (d *Desk) record(ctx context.Context, s *Sheet, r Reader, f Form, at *time.Time, key string) (*ent.Response, error) {
+func (d *Desk) record(ctx context.Context, s *Sheet, r Reader, f Form, looked *seen, key string) (*ent.Response, error) {
 	in := feedback.Recording{
-		RespondedAt: at,
-		Campaign:    id.Campaign.Format(s.Campaign), Score: f.Score, Comment: given(f.Comment), Channel: r.Channel, Traits: r.Traits,
-		IdempotencyKey: new(keyOf(key)),
+		Campaign: id.Campaign.Format(s.Campaign), Score: f.Score, Comment: given(f.Comment), Channel: r.Channel, Traits: r.Traits,
+		IdempotencyKey: &key,
+	}
+	if looked != nil {
+		in.RespondedAt, in.Known = &looked.at, looked.contact
 	}
 	if r.Variant != "" {
 		in.Variant = &r.Variant
@@ -409,10 +447,4 @@ func code(err error) apierror.UserErrorCode {
 		return ""
 	}
 	return errs[0].Code
-}
-
-// keyOf is the idempotency key for a text that may be long, or name somebody.
-func keyOf(text string) string {
-	hash := sha256.Sum256([]byte(text))
-	return "survey:" + hex.EncodeToString(hash[:])
 }

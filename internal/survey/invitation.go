@@ -38,7 +38,7 @@ type Invited struct {
 	Person *ent.Contact
 }
 
-// Invited finds an invitation of a tenant; nil where there is none, or it never went out.
+// Invited finds an invitation of a tenant; nil where there is none, it never went out, or whoever was invited has been erased.
 func (d *Desk) Invited(ctx context.Context, tenant, invitation uuid.UUID) (*Invited, error) {
 	ctx = auth.ForTenant(ctx, tenant)
 	row, err := d.db.Ent.Invitation.Get(ctx, invitation)
@@ -51,6 +51,9 @@ func (d *Desk) Invited(ctx context.Context, tenant, invitation uuid.UUID) (*Invi
 	switch row.Status {
 	case entinvitation.StatusPLANNED, entinvitation.StatusSKIPPED, entinvitation.StatusCANCELLED:
 		return nil, nil
+	}
+	if row.ContactID == nil && row.Visitor == nil {
+		return nil, nil // whoever it was of was erased
 	}
 	invited := &Invited{Invitation: row}
 	if row.ContactID != nil {

@@ -31,6 +31,7 @@ type signingName struct{ tenant, key uuid.UUID }
 // signer finds the key that signs the tenant's tokens now, or makes one; then those that are of no use any more go.
 // Where several processes make one at the same time each has its own, and all are good.
 func signer(ctx context.Context, db *store.DB, now time.Time) (*ent.SigningKey, error) {
+	now = now.UTC().Truncate(time.Microsecond) // SQLite compares times as they are written
 	newest := func(client *ent.Client) (*ent.SigningKey, error) {
 		found, err := client.SigningKey.Query().Where(signingkey.CreatedAtGT(now.Add(-signsFor))).
 			Order(signingkey.ByCreatedAt(sql.OrderDesc())).First(ctx)
@@ -52,7 +53,7 @@ func signer(ctx context.Context, db *store.DB, now time.Time) (*ent.SigningKey, 
 		}
 		random := make([]byte, signingBytes)
 		_, _ = rand.Read(random) // it never fails: it ends the program instead
-		key, err = tx.Ent.SigningKey.Create().SetSecret(random).SetCreatedAt(now.UTC().Truncate(time.Microsecond)).Save(ctx)
+		key, err = tx.Ent.SigningKey.Create().SetSecret(random).SetCreatedAt(now).Save(ctx)
 		if err != nil {
 			return fmt.Errorf("making a signing key: %w", err)
 		}

@@ -65,17 +65,18 @@ type Place struct {
 }
 
 const (
-	// kept is how many times a number's link was opened first are kept, beside the last. That is more than any sign needs of one who
-	// opens all of them, and bounds what one recipient takes.
+	// kept is how many times a number's link was opened first are kept, beside the last. That bounds what one recipient takes.
 	kept = 4
-	// maxLooks is how many pages of recipients without a name are waiting to be judged at a time under one place.
-	maxLooks = 20
+	// maxLooks is how many pages of recipients without a name are waiting to be judged at a time under one place: those of all who share a
+	// network and a browser.
+	maxLooks = 100
 	// JudgedAfter is how long after a page was looked at it is judged whether that was an answer.
 	JudgedAfter = 2 * time.Minute
 )
 
-// Row is what is known of one place. It is the same in whatever order and in whatever portions what happened was added; the zero Row is
-// that of a place where nothing has. All times are in whole milliseconds since 1970.
+// Row is what is known of one place. It is the same in whatever order and in whatever portions what happened was added, but for
+// MANY_NUMBERS where a number's link was opened more often than is kept; the zero Row is that of a place where nothing has. All times are
+// in whole milliseconds since 1970.
 type Row struct {
 	// opened is when each number's link was opened: the first times, and the last, in order.
 	opened map[int][]int64
@@ -115,10 +116,14 @@ func opened(o Open, at time.Time) Row {
 	if o.Score != nil {
 		r.opened = map[int][]int64{*o.Score: {ms}}
 	}
-	for sign, is := range map[Sign]bool{HiddenLink: o.Hidden, HeadFirst: o.Head, KnownClient: o.Known} {
-		if is {
-			r.signs |= setOf(sign)
-		}
+	if o.Hidden {
+		r.signs |= setOf(HiddenLink)
+	}
+	if o.Head {
+		r.signs |= setOf(HeadFirst)
+	}
+	if o.Known {
+		r.signs |= setOf(KnownClient)
 	}
 	return r
 }
@@ -151,9 +156,8 @@ func (r Row) and(o Row) Row {
 			sum.opened[number] = times
 		}
 	}
-	const derived = 1<<0 | 1<<2 // MANY_NUMBERS is counted anew, HEAD_FIRST is of what came first
-	sum.signs = (r.signs | o.signs) &^ derived
-	head := setOf(HeadFirst)
+	head := setOf(HeadFirst) // is of what came first
+	sum.signs = (r.signs | o.signs) &^ head
 	switch {
 	case r.opens > 0 && o.opens == 0:
 		sum.first, sum.last, head = r.first, r.last, head&r.signs
@@ -256,6 +260,11 @@ func (r Row) due() int64 {
 		return 0
 	}
 	return r.looks[0].due() // they are in order
+}
+
+// awaits reports whether a look is among those that are to be judged, or a later one of the same reader.
+func (r Row) awaits(l Look) bool {
+	return slices.ContainsFunc(r.looks, func(other look) bool { return other.Page == l.Page })
 }
 
 // without is the row without the look of a page that was not later.

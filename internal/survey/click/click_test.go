@@ -83,9 +83,21 @@ func TestAnyOrderIsTheSame(t *testing.T) {
 			}
 			parts, mixed = append(parts, part), mixed[n:]
 		}
+		many := setOf(ManyNumbers)
 		var got Row
 		for _, p := range parts {
-			got = roundTrip(t, got).and(p)
+			before := got.signs & many
+			if got = roundTrip(t, got).and(p); got.signs&before != before {
+				t.Fatalf("a sign is gone: %+v", got)
+			}
+		}
+		times := map[int]int{}
+		for _, e := range all {
+			for n := range e.opened {
+				if times[n]++; times[n] > kept+1 {
+					got.signs, want.signs = got.signs|many, want.signs|many // what spoke for it may not have been kept until it was whole
+				}
+			}
 		}
 		if !same(got, want) {
 			t.Fatalf("got %+v, want %+v", got, want)
@@ -156,6 +168,21 @@ func TestSigns(t *testing.T) {
 	}
 	if got := setOf(append(slices.Clone(signs), "OF_TOMORROW")...).list(); !slices.Equal(got, signs) {
 		t.Errorf("all signs are %v", got)
+	}
+}
+
+// A sign stays, also where what spoke for it is not kept.
+func TestSignsStay(t *testing.T) {
+	var r Row
+	for _, o := range []opening{
+		{5, 0, Open{}}, {5, 3600, Open{}}, {5, 7200, Open{}}, {5, 10800, Open{}}, {5, 18000, Open{}}, {6, 18001, Open{}}, {7, 18002, Open{}},
+		{5, 21600, Open{}}, {5, 25200, Open{}},
+	} {
+		o.o.Score = &o.number
+		r = r.and(opened(o.o, noon.Add(time.Duration(o.seconds*float64(time.Second)))))
+	}
+	if got := r.signs.list(); !slices.Equal(got, []Sign{ManyNumbers}) {
+		t.Errorf("got %v", got)
 	}
 }
 

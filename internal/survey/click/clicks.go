@@ -38,8 +38,8 @@ type Who struct {
 	Since time.Time
 }
 
-// ErrFull says that too much waits to be written.
-var ErrFull = errors.New("too many opened links wait to be written")
+// ErrFull says that too much waits to be written, or to be judged.
+var ErrFull = errors.New("too many opened links wait to be written or judged")
 
 // Clicks puts together what happens to links, and writes it. It may be used from many goroutines at once.
 type Clicks struct {
@@ -74,9 +74,21 @@ type item struct {
 }
 
 type waiting struct {
+	Look
+
 	ctx  context.Context //nolint:containedctx // that of who waits
-	row  Row
 	done chan error
+}
+
+// Look is that somebody has looked at a page.
+type Look struct {
+	// Page names the page where its reader has no name, and is empty else.
+	Page string
+	// Contact is who had the reader's name then; the zero UUID where nobody had.
+	Contact uuid.UUID
+	// Answer is what is to be recorded if that was an answer.
+	Answer json.RawMessage
+	At     time.Time
 }
 
 // judgement is that the look of a page was judged, and whether there is an answer now.
@@ -143,9 +155,9 @@ func (c *Clicks) awake() {
 }
 
 // Looked notes that somebody has looked at a page, so that it is judged later whether that was an answer, and returns once that is written.
-// page names the page where its reader has no name, and is empty else.
-func (c *Clicks) Looked(ctx context.Context, p Place, who Who, page string, answer json.RawMessage, at time.Time) error {
-	w := &waiting{ctx, looked(page, answer, at), make(chan error, 1)}
+// Of somebody who was erased meanwhile nothing is. It is ErrFull where too many wait to be written, or to be judged under the same place.
+func (c *Clicks) Looked(ctx context.Context, p Place, who Who, l Look) error {
+	w := &waiting{l, ctx, make(chan error, 1)}
 	c.mu.Lock()
 	i := c.item(p, false)
 	if i == nil {
@@ -183,7 +195,7 @@ func (c *Clicks) judge(p Place, j judgement) {
 	i.judged = append(i.judged, j)
 }
 
-// Held is how many places wait to be written, and Dropped how many clicks were dropped since the start because too many did.
+// Held is how many places wait to be written.
 func (c *Clicks) Held() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -284,15 +296,9 @@ func (c *Clicks) putBack(left []*item) {
 		newer.row = i.row.and(newer.row)
 		newer.waiting = append(i.waiting, newer.waiting...)
 		newer.judged = append(i.judged, newer.judged...)
-		if newer.answered == nil {
+		if i.answered != nil {
+			maps.Copy(i.answered, newer.answered)
 			newer.answered = i.answered
-		} else {
-			answered := maps.Clone(i.answered)
-			if answered == nil {
-				answered = map[string]uuid.UUID{}
-			}
-			maps.Copy(answered, newer.answered)
-			newer.answered = answered
 		}
 		newer.know(i.who)
 	}

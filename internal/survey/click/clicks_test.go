@@ -251,7 +251,7 @@ func TestAnswered(t *testing.T) {
 		c := w.clicks(t, db)
 		look := func(p Place, who Who, page string) {
 			t.Helper()
-			if err := c.Looked(w.ctx, p, who, page, json.RawMessage(`{}`), noon); err != nil {
+			if err := c.Looked(w.ctx, p, who, Look{Page: page, Answer: json.RawMessage(`{}`), At: noon}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -297,7 +297,7 @@ func TestDue(t *testing.T) {
 				both[0].Opened(p, who, Open{Hidden: true}, noon)
 			}
 			go func() {
-				if err := both[n%2].Looked(w.ctx, p, who, "", json.RawMessage(fmt.Sprint(n)), noon.Add(time.Second)); err != nil {
+				if err := both[n%2].Looked(w.ctx, p, who, Look{Answer: json.RawMessage(fmt.Sprint(n)), At: noon.Add(time.Second)}); err != nil {
 					t.Error(err)
 				}
 			}()
@@ -355,7 +355,7 @@ func TestDue(t *testing.T) {
 		// A later look of somebody whose look is being judged is judged by itself.
 		p := due[people-1].Place
 		go func() {
-			if err := both[0].Looked(w.ctx, p, Who{}, "", json.RawMessage(`"later"`), at.Add(time.Hour)); err != nil {
+			if err := both[0].Looked(w.ctx, p, Who{}, Look{Answer: json.RawMessage(`"later"`), At: at.Add(time.Hour)}); err != nil {
 				t.Error(err)
 			}
 		}()
@@ -408,7 +408,7 @@ func TestFull(t *testing.T) {
 			}
 		}
 		p, who := w.place("d@x.example")
-		if err := c.Looked(w.ctx, p, who, "", nil, noon); !errors.Is(err, ErrFull) {
+		if err := c.Looked(w.ctx, p, who, Look{At: noon}); !errors.Is(err, ErrFull) {
 			t.Errorf("got %v", err)
 		}
 		if c.Held() != 2 || c.Dropped() != 4 {
@@ -476,7 +476,7 @@ func TestAway(t *testing.T) {
 	}
 	ctx, leave := context.WithCancel(w.ctx)
 	left := make(chan error)
-	go func() { left <- c.Looked(ctx, p, who, "", json.RawMessage(`"ada"`), noon) }()
+	go func() { left <- c.Looked(ctx, p, who, Look{Answer: json.RawMessage(`"ada"`), At: noon}) }()
 	for c.waits() == 0 {
 		runtime.Gosched()
 	}
@@ -564,4 +564,94 @@ func (g *gate) shut(is bool) {
 		_ = c.Close()
 	}
 	g.conns = nil
+}
+
+// What of a crowd that shares a place cannot be kept is not said to be.
+func TestCrowded(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		c := w.clicks(t, db)
+		crowd := Place{Tenant: auth.Tenant(w.ctx), Campaign: w.campaign, Recipient: [32]byte{1}}
+		const people = maxLooks + 20
+		errs := make(chan error)
+		for n := range people {
+			go func() {
+				errs <- c.Looked(w.ctx, crowd, Who{}, Look{Page: fmt.Sprintf("page %03d", n), Answer: json.RawMessage(`{}`), At: noon})
+			}()
+		}
+		taken := 0
+		for range people {
+			switch err := <-errs; {
+			case err == nil:
+				taken++
+			case !errors.Is(err, ErrFull):
+				t.Error(err)
+			}
+		}
+		due, err := c.Due(t.Context(), noon.Add(time.Hour))
+		if err != nil || taken != maxLooks || len(due) != taken {
+			t.Errorf("%v; %d were taken, and %d are to be judged", err, taken, len(due))
+		}
+		if dropped := c.Dropped(); dropped != people-maxLooks {
+			t.Errorf("%d were dropped", dropped)
+		}
+	})
+}
+
+// A look of somebody who is erased before it is written is not written.
+func TestErasedMeanwhile(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db)
+		c := w.clicks(t, db)
+		p, who := w.place("ada@x.example")
+		gone := Look{Contact: uuid.New(), Answer: json.RawMessage(`"ada@x.example"`), At: noon}
+		if err := c.Looked(w.ctx, p, who, gone); err != nil {
+			t.Fatal(err)
+		}
+		if rows := w.rows(t); len(rows) != 0 {
+			t.Errorf("got %v", rows)
+		}
+		c.Opened(p, who, Open{}, noon)
+		if err := c.Looked(w.ctx, p, who, gone); err != nil {
+			t.Fatal(err)
+		}
+		if rows := w.rows(t); len(rows) != 1 || rows[0].Answer != nil {
+			t.Errorf("got %v", rows)
+		}
+	})
+}
+
+// Judging goes by the instant, in whatever zone the clock is, and one row that nobody can read keeps no other from being judged.
+func TestDueAnywhere(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		for name, offset := range map[string]int{"west": -5, "UTC": 0, "east": 9} {
+			w := newWorld(t, db)
+			c := w.clicks(t, db)
+			p, who := w.place("ada@x.example")
+			at := noon.In(time.FixedZone(name, offset*60*60))
+			for n, person := range []string{"ada@x.example", "bob@x.example"} {
+				p, who = w.place(person)
+				if err := c.Looked(w.ctx, p, who, Look{Answer: json.RawMessage(`{}`), At: at.Add(time.Duration(n) * time.Second)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if due, err := c.Due(t.Context(), at.Add(time.Minute)); err != nil || len(due) != 0 {
+				t.Errorf("%s: after a minute: %v %v", name, due, err)
+			}
+			ada := w.rows(t)[0]
+			if _, err := db.Writer.ExecContext(t.Context(), `UPDATE provisional_answers SET opened = '{"99":[1]}' WHERE tenant_id = $1 AND id = $2`, ada.TenantID, ada.ID); err != nil {
+				t.Fatal(err)
+			}
+			due, err := c.Due(t.Context(), at.Add(3*time.Minute))
+			if err != nil || len(due) != 1 || due[0].Place != p {
+				t.Errorf("%s: %v %v", name, due, err)
+			}
+			if !strings.Contains(w.logged.String(), "a click cannot be judged") {
+				t.Errorf("%s: logged %s", name, w.logged)
+			}
+			if due, err := c.Due(t.Context(), at.Add(3*time.Minute+3*time.Second)); err != nil || len(due) != 0 {
+				t.Errorf("%s: taken again at once: %v %v", name, due, err)
+			}
+		}
+	})
 }

@@ -40,7 +40,7 @@ type Due struct {
 
 // Due takes looks that are to be judged by now: for a minute nobody else is given them. Whoever has judged one says so with Judged.
 func (c *Clicks) Due(ctx context.Context, now time.Time) (due []Due, err error) {
-	ctx = auth.ForSystem(ctx)
+	ctx, now = auth.ForSystem(ctx), now.UTC()
 	rows, err := c.db.Ent.ProvisionalAnswer.Query().Where(provisionalanswer.JudgedAtLTE(now)).
 		Order(provisionalanswer.ByJudgedAt()).Limit(maxDue).
 		Select(provisionalanswer.FieldID, provisionalanswer.FieldTenantID, provisionalanswer.FieldJudgedAt).All(ctx)
@@ -50,7 +50,7 @@ func (c *Clicks) Due(ctx context.Context, now time.Time) (due []Due, err error) 
 	if len(rows) == 0 {
 		return nil, nil
 	}
-	until := now.Add(lease).UTC().Truncate(time.Millisecond)
+	until := now.Add(lease).Truncate(time.Millisecond)
 	err = c.db.Write(ctx, func(tx *store.Tx) error {
 		due = nil
 		for _, seen := range rows {
@@ -72,7 +72,9 @@ func (c *Clicks) Due(ctx context.Context, now time.Time) (due []Due, err error) 
 			}
 			taken, err := dueOf(row, now)
 			if err != nil {
-				return err
+				// Another version of the program may have written it. It must not keep the others from being judged.
+				c.log.ErrorContext(ctx, "a click cannot be judged", "error", err)
+				continue
 			}
 			due = append(due, taken...)
 		}

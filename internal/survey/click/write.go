@@ -56,8 +56,10 @@ func (i instant) MarshalText() ([]byte, error) {
 // writeTx writes a batch in one transaction, and gives those whose row another process has made meanwhile.
 func (c *Clicks) writeTx(ctx context.Context, batch []*item) (left []*item, err error) {
 	var answers []func()
+	lost := map[*waiting]bool{}
 	err = c.db.Write(ctx, func(tx *store.Tx) error {
 		left, answers = nil, nil
+		clear(lost)
 		d := dialect{tx, c.db.Dialect}
 		people, err := d.find(ctx, batch)
 		if err != nil {
@@ -72,8 +74,11 @@ func (c *Clicks) writeTx(ctx context.Context, batch []*item) (left []*item, err 
 		var goneOf []uuid.UUID
 		for n, i := range batch {
 			was := rows[n]
-			add := i.addition()
+			add, looks := i.addition(people[n].contact)
 			sum, keep := i.sum(was, add, people[n].responded)
+			for _, w := range looks {
+				lost[w] = keep && !sum.awaits(w.Look)
+			}
 			if signs := sum.signs.list(); len(i.answered) > 0 && len(signs) > 0 {
 				answers = append(answers, func() { c.tell(ctx, i, signs) })
 			}
@@ -104,6 +109,11 @@ func (c *Clicks) writeTx(ctx context.Context, batch []*item) (left []*item, err 
 			continue
 		}
 		for _, w := range i.waiting {
+			if lost[w] {
+				c.dropped.Add(1)
+				w.done <- ErrFull
+				continue
+			}
 			w.done <- nil
 		}
 	}
@@ -118,15 +128,17 @@ func (c *Clicks) tell(ctx context.Context, i *item, signs []Sign) {
 	}
 }
 
-// addition is what the item adds, with what somebody still waits for.
-func (i *item) addition() Row {
-	r := i.row
+// addition is what the item adds, and the looks in it: those that somebody still waits for, and of nobody who was erased since. contact is who
+// has the reader's name now; nil where nobody has.
+func (i *item) addition(contact *uuid.UUID) (r Row, looks []*waiting) {
+	r = i.row
 	for _, w := range i.waiting {
-		if w.ctx.Err() == nil {
-			r = r.and(w.row)
+		if w.ctx.Err() == nil && (w.Contact == uuid.Nil || contact != nil && *contact == w.Contact) {
+			r = r.and(looked(w.Page, w.Answer, w.At))
+			looks = append(looks, w)
 		}
 	}
-	return r
+	return r, looks
 }
 
 // sum is what there is of the item's place now, and whether that is to be kept.
@@ -320,7 +332,8 @@ func (d dialect) save(ctx context.Context, changes []*change) (left []*item, err
 	if len(changes) == 0 {
 		return nil, nil
 	}
-	rows := `SELECT * FROM json_to_recordset($1::json) AS u(tenant_id uuid, id uuid, campaign_id uuid, recipient bytea, contact_id uuid, score smallint, opened json,
+	const columns = `tenant_id, id, campaign_id, recipient, contact_id, score, opened, opens, signs, is_suspect, answer, judged_at, first_opened_at, last_opened_at`
+	rows := `SELECT ` + columns + ` FROM json_to_recordset($1::json) AS u(tenant_id uuid, id uuid, campaign_id uuid, recipient bytea, contact_id uuid, score smallint, opened json,
 		opens bigint, signs json, is_suspect boolean, answer json, judged_at timestamptz, first_opened_at timestamptz, last_opened_at timestamptz)`
 	if d.name == store.SQLite {
 		rows = `SELECT value->>'tenant_id', value->>'id', value->>'campaign_id', unhex(substr(value->>'recipient', 3)), value->>'contact_id', value->>'score', value->'opened',
@@ -332,8 +345,7 @@ func (d dialect) save(ctx context.Context, changes []*change) (left []*item, err
 		made, ok := row.UUID(0)
 		saved[made] = ok
 		return nil
-	}, `INSERT INTO provisional_answers AS p (tenant_id, id, campaign_id, recipient, contact_id, score, opened, opens, signs, is_suspect, answer, judged_at,
-		first_opened_at, last_opened_at) `+rows+`
+	}, `INSERT INTO provisional_answers AS p (`+columns+`) `+rows+`
 		ON CONFLICT (tenant_id, recipient, campaign_id) DO UPDATE SET contact_id = coalesce(excluded.contact_id, p.contact_id), score = excluded.score,
 		opened = excluded.opened, opens = excluded.opens, signs = excluded.signs, is_suspect = excluded.is_suspect, answer = excluded.answer, judged_at = excluded.judged_at,
 		first_opened_at = excluded.first_opened_at, last_opened_at = excluded.last_opened_at WHERE p.id = excluded.id RETURNING id`, string(encode(changes)))

@@ -78,13 +78,14 @@ const (
 	// Contact names somebody; its subject is the contact.
 	Contact Kind = 5
 
-	// pages signs nonces; no token is of this kind.
+	// pages signs nonces, and names makes names; no token is of these kinds.
 	pages Kind = 6
+	names Kind = 7
 )
 
 // kindNames are part of what keys are derived from, and must stay.
 var kindNames = [...]string{
-	Invitation: "invitation", PublicLink: "public link", Receipt: "receipt", Unsubscribe: "unsubscribe", Contact: "contact", pages: "page",
+	Invitation: "invitation", PublicLink: "public link", Receipt: "receipt", Unsubscribe: "unsubscribe", Contact: "contact", pages: "page", names: "name",
 }
 
 // String is the name of the kind, for people.
@@ -116,6 +117,9 @@ const (
 	Anonymous  Identity = "ANONYMOUS"
 )
 
+// hides is the bit beside a receipt's score that says Link.Hides.
+const hides = 1 << 7
+
 // identities are in the order of their numbers in receipts, from 1. It must stay.
 var identities = []Identity{Verified, Unverified, Anonymous}
 
@@ -139,6 +143,8 @@ type Link struct {
 	// Identity says who a Receipt is given to, and Score what they answered.
 	Identity Identity
 	Score    int
+	// Hides says of a Receipt that it does not show the answer's comment: whoever answered did not send it, and may be somebody else.
+	Hides bool
 }
 
 // Fresh reports whether the link is younger than life, and was not issued more than Skew from now. The part of a minute that Issued
@@ -286,7 +292,7 @@ func (l *Link) carried() ([]byte, error) {
 	if l.Kind != PublicLink && (l.Locale != "" || l.Variant != "" || len(l.Traits) > 0) {
 		return nil, fmt.Errorf("signing a link: only a public link carries a locale, a variant or traits, not one for %s", l.Kind)
 	}
-	if l.Kind != Receipt && (l.Identity != "" || l.Score != 0) {
+	if l.Kind != Receipt && (l.Identity != "" || l.Score != 0 || l.Hides) {
 		return nil, fmt.Errorf("signing a link: only a receipt says an identity and a score, not a link for %s", l.Kind)
 	}
 	switch l.Kind {
@@ -300,7 +306,11 @@ func (l *Link) carried() ([]byte, error) {
 		if l.Score < 0 || l.Score > nps.MaxScore {
 			return nil, fmt.Errorf("signing a receipt: there is no score %d", l.Score)
 		}
-		return []byte{byte(i + 1), byte(l.Score)}, nil
+		said := byte(l.Score)
+		if l.Hides {
+			said |= hides
+		}
+		return []byte{byte(i + 1), said}, nil
 	}
 	return nil, nil
 }
@@ -312,10 +322,11 @@ func (l *Link) carry(carried []byte) bool {
 		return l.unpack(carried)
 	case Receipt:
 		i := int(carried[0]) - 1
-		if i < 0 || i >= len(identities) || carried[1] > nps.MaxScore {
+		score := int(carried[1] &^ hides)
+		if i < 0 || i >= len(identities) || score > nps.MaxScore {
 			return false
 		}
-		l.Identity, l.Score = identities[i], int(carried[1])
+		l.Identity, l.Score, l.Hides = identities[i], score, carried[1]&hides != 0
 	}
 	return true
 }

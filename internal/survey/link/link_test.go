@@ -225,6 +225,7 @@ func drawLink(t *rapid.T) (l Link, fits bool) {
 	case Receipt:
 		l.Identity = rapid.SampledFrom(identities).Draw(t, "identity")
 		l.Score = rapid.IntRange(0, nps.MaxScore).Draw(t, "score")
+		l.Hides = rapid.Bool().Draw(t, "hides")
 	case PublicLink:
 		l.Locale = rapid.SampledFrom([]string{"", "de", "pt-BR", "zh-Hant"}).Draw(t, "locale")
 		l.Variant = rapid.OneOf(rapid.Just(""), rapid.StringN(1, 40, -1)).Draw(t, "variant")
@@ -467,7 +468,7 @@ func TestFresh(t *testing.T) {
 }
 
 func TestKindString(t *testing.T) {
-	for k, want := range map[Kind]string{0: "kind 0", Invitation: "invitation", Contact: "contact", pages: "page", pages + 1: "kind 7", 255: "kind 255"} {
+	for k, want := range map[Kind]string{0: "kind 0", Invitation: "invitation", Contact: "contact", pages: "page", names: "name", names + 1: "kind 8", 255: "kind 255"} {
 		if got := k.String(); got != want {
 			t.Errorf("%d is %q, want %q", uint8(k), got, want)
 		}

@@ -2,8 +2,10 @@ package link
 
 import (
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -110,12 +112,14 @@ type Ring struct {
 	keys   map[uint16]*subkeys
 	// signs and signsForever are the newest; nil where there is none.
 	signs, signsForever *subkeys
+	// names makes names. It is of the first key that signs for ever, so that a name stays what it is.
+	names []byte
 }
 
 // subkeys are what is derived from one key: a key for each kind that it may sign, nil for the others.
 type subkeys struct {
 	number uint16
-	of     [pages + 1][]byte
+	of     [names + 1][]byte
 }
 
 // NewRing makes the ring of a tenant's keys, as Plan.Keep has them. It fails where two have the same number, and where a number is 0 or a
@@ -143,6 +147,12 @@ func NewRing(tenant uuid.UUID, keys []Key) (*Ring, error) {
 	if k := newest(keys, true); k != nil {
 		r.signsForever = r.keys[k.Number]
 	}
+	var first *Key
+	for i := range keys {
+		if k := &keys[i]; k.Forever && (first == nil || k.Made.Before(first.Made) || k.Made.Equal(first.Made) && k.Number < first.Number) {
+			first, r.names = k, r.keys[k.Number].of[names]
+		}
+	}
 	return r, nil
 }
 
@@ -153,7 +163,7 @@ func derive(tenant uuid.UUID, k Key) (*subkeys, error) {
 		return nil, err
 	}
 	s := &subkeys{number: k.Number}
-	for kind := Invitation; kind <= pages; kind++ {
+	for kind := Invitation; kind <= names; kind++ {
 		if kind.isForever() != k.Forever {
 			continue
 		}
@@ -165,10 +175,21 @@ func derive(tenant uuid.UUID, k Key) (*subkeys, error) {
 }
 
 // isForever reports whether links of the kind never expire.
-func (k Kind) isForever() bool { return k == PublicLink || k == Unsubscribe }
+func (k Kind) isForever() bool { return k == PublicLink || k == Unsubscribe || k == names }
 
 // Tenant is whose keys they are.
 func (r *Ring) Tenant() uuid.UUID { return r.tenant }
+
+// Name is a name for something, as 64 hexadecimal digits: the same whenever it is asked for, and one that nobody can tell or make who has not
+// the keys. It fails where there is no key that signs for ever.
+func (r *Ring) Name(of string) (string, error) {
+	if r.names == nil {
+		return "", errors.New("naming: there is no key that signs for ever")
+	}
+	h := hmac.New(sha256.New, r.names)
+	h.Write([]byte(of))
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
 
 // Has reports whether the ring has a key of this number. Where it has not, another process may have made one since the keys were read.
 func (r *Ring) Has(number uint16) bool { return r != nil && r.keys[number] != nil }

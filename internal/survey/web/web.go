@@ -159,6 +159,8 @@ type target struct {
 	// answer is what was answered, where the page is its receipt.
 	answer   *ent.Response
 	identity link.Identity
+	// hides says that the answer's comment is not shown.
+	hides bool
 	// thanked is the number that somebody is thanked for of whose answer nothing else is shown.
 	thanked *int
 }
@@ -293,7 +295,9 @@ func (v *visit) find(t *target) (*target, *problem) {
 		if answer == nil || said.Identity == link.Verified && answer.ContactID == nil {
 			return nil, expired // deleted, or its person was erased
 		}
-		t.answer = answer
+		if t.answer, t.hides = answer, said.Hides; said.Hides {
+			answer.Comment = nil
+		}
 		t.variant, t.locale = value(answer.Variant), value(answer.Locale)
 		t, p := v.sheet(t, answer.CampaignID)
 		if p == nil && !said.Fresh(v.now, link.ReceiptLife) {
@@ -468,7 +472,7 @@ func (v *visit) take(t *target) {
 	var errs apierror.UserErrors
 	switch {
 	case err == nil:
-		v.receipt(t, saved)
+		v.receipt(t, saved, form.Comment)
 	case errors.As(err, &errs) && (errs[0].Code == apierror.NotAllowed || errs[0].Code == apierror.NotFound):
 		v.refuse(t, closed)
 	default: // what the tenant's settings refuse is nothing that a reader could mend
@@ -519,14 +523,16 @@ func (v *visit) save(t *target, f survey.Form) (*ent.Response, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.r.Context()), 10*time.Second)
 	defer cancel()
 	if t.answer != nil {
-		return v.Desk.Change(ctx, t.sheet.Tenant, t.answer.ID, f.Score, f.Comment)
+		return v.Desk.Change(ctx, t.sheet.Tenant, t.answer.ID, f.Score, f.Comment, t.hides)
 	}
 	return v.Desk.Answer(ctx, t.sheet, t.reader, f)
 }
 
 // receipt leads to the thank-you, by which the answer can be changed.
-func (v *visit) receipt(t *target, saved *ent.Response) {
+func (v *visit) receipt(t *target, saved *ent.Response, comment string) {
 	said := link.Link{Kind: link.Receipt, Subject: saved.ID, Issued: v.now, Identity: t.identity, Score: saved.Score}
+	// An invitation may have been forwarded.
+	said.Hides = (t.reader.Invited != nil || t.hides) && value(saved.Comment) != "" && value(saved.Comment) != comment
 	query := ""
 	switch {
 	case t.answer != nil:

@@ -302,8 +302,12 @@ func TestWidgetOfAPerson(t *testing.T) {
 		if i := h.invitations(t)[0]; i.ContactID != nil || i.Visitor != nil || len(i.Traits) != 0 || i.ResponseID == nil {
 			t.Errorf("erased it is %+v", i)
 		}
-		if p := h.get("/s/" + asked.ID); p.status != http.StatusOK || !strings.Contains(p.text, "Acme, vous (?)?") {
+		if p := h.get("/s/" + asked.ID); p.status != http.StatusNotFound {
 			t.Errorf("erased, the page: %d %s", p.status, p.text)
+		}
+		late := h.post(h.w()+"/answer", `{"id":"`+asked.ID+`","score":3,"comment":"Ada was here"}`)
+		if all := h.responses(t); late.status < 400 || all[0].Score != 7 || all[0].Comment != nil {
+			t.Errorf("erased, answered once more: %d %s, %v", late.status, late.text, all)
 		}
 		if asked := h.asks(t, 2, `"token":"`+token+`"`, `"locale":"fr"`); !asked.Ask || asked.Question != "Acme, vous (?)?" {
 			t.Errorf("erased, the widget: %+v", asked)
