@@ -26,8 +26,8 @@ import (
 	"github.com/zeroten/zeroten/internal/trait"
 )
 
-// maxCounted is how many invitations one operation counts at most.
-const maxCounted = 5_000 * rate.CountsPerPoint
+// maxCounted is how many invitations one operation counts at most: nobody can pay for more.
+const maxCounted = 1_000 * rate.InvitationsPerPoint
 
 // Filter says which invitations. What is nil does not narrow; of a list that is given, one must hold.
 type Filter struct {
@@ -207,7 +207,7 @@ func (c *conditions) pay(ctx context.Context, tx *store.Tx) error {
 	if n == maxCounted {
 		return apierror.New(apierror.TooComplex, "There are %d invitations or more: narrow the filter by from and to.", maxCounted)
 	}
-	return rate.Spend(ctx, n/rate.CountsPerPoint)
+	return rate.Spend(ctx, n/rate.InvitationsPerPoint)
 }
 
 func (c *conditions) count(ctx context.Context, tx *store.Tx, r *Reach) error {
@@ -236,7 +236,7 @@ func (c *conditions) countIn(ctx context.Context, tx *store.Tx, in func(trait.Va
 		}
 		if unpaid++; unpaid == rate.RowsPerPoint {
 			unpaid = 0
-			if err := rate.SpendUnseen(ctx, 1); err != nil {
+			if err := rate.Spend(ctx, 1); err != nil {
 				return err
 			}
 		}

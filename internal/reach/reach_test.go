@@ -14,8 +14,11 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/campaign"
+	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/reach"
+	"github.com/zeroten/zeroten/internal/segment"
 	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
@@ -40,6 +43,14 @@ func TestCount(t *testing.T) {
 			}
 			campaigns = append(campaigns, c)
 		}
+		plan := settings.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: true}
+		if _, err := settings.DefineTrait(ctx, cube.NewBuilder(db, nil), plan); err != nil {
+			t.Fatal(err)
+		}
+		gold, err := settings.CreateSegment(ctx, db, settings.CreateSegmentInput{Name: "Gold", Rule: segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"gold"}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
 		zone, err := time.LoadLocation("America/New_York")
 		if err != nil {
 			t.Fatal(err)
@@ -54,13 +65,26 @@ func TestCount(t *testing.T) {
 		}
 		reasons := []invitation.SkippedBecause{invitation.SkippedBecauseQUIET_PERIOD, invitation.SkippedBecauseNOT_SAMPLED}
 		var all []*ent.Invitation
+		golden := map[uuid.UUID]bool{}
 		err = db.Write(ctx, func(tx *store.Tx) error {
+			var people []uuid.UUID
+			for i := range 20 {
+				person, err := tx.Ent.Contact.Create().SetTraits([]trait.Values{{"plan": "gold"}, {"plan": "free"}, {}}[i%3]).Save(ctx)
+				if err != nil {
+					return err
+				}
+				people = append(people, person.ID)
+				golden[person.ID] = i%3 == 0
+			}
 			for range 300 {
 				midnight := calendar.DayOf(now, zone).Add(-pick(5)).Start(zone)
 				create := tx.Ent.Invitation.Create().SetCampaignID(campaigns[pick(2)].ID).SetChannel(channels[pick(3)]).SetStatus(statuses[pick(len(statuses))]).
 					SetLocale("en").SetTraits(trait.Values{}).SetDueAt(midnight.Add(time.Duration(pick(3)-1) * time.Microsecond).UTC())
 				if pick(2) == 0 {
 					create.SetVariant([]string{"A", "B"}[pick(2)])
+				}
+				if pick(4) > 0 {
+					create.SetContactID(people[pick(len(people))])
 				}
 				if status, _ := create.Mutation().Status(); status == invitation.StatusSKIPPED {
 					create.SetSkippedBecause(reasons[pick(2)])
@@ -88,7 +112,17 @@ func TestCount(t *testing.T) {
 			if pick(3) == 0 {
 				c := campaigns[pick(2)].ID
 				f.Campaigns = []string{id.Campaign.Format(c)}
-				holds = append(holds, func(i *ent.Invitation) bool { return i.CampaignID == c })
+				switch d := campaigns[pick(2)].ID; pick(3) {
+				case 0: // the same again, or both
+					f.Campaigns = append(f.Campaigns, id.Campaign.Format(d), id.Campaign.Format(d))
+					holds = append(holds, func(i *ent.Invitation) bool { return i.CampaignID == c || i.CampaignID == d })
+				default:
+					holds = append(holds, func(i *ent.Invitation) bool { return i.CampaignID == c })
+				}
+			}
+			if pick(3) == 0 {
+				f.Segment = new(gold.NodeID())
+				holds = append(holds, func(i *ent.Invitation) bool { return i.ContactID != nil && golden[*i.ContactID] })
 			}
 			if pick(3) == 0 {
 				c := channels[pick(3)]
@@ -151,6 +185,78 @@ func TestCount(t *testing.T) {
 			}
 			if rate := got.ResponseRate(); (rate == nil) != (got.Delivered == 0) || rate != nil && *rate != float64(got.Answered)/float64(got.Delivered) {
 				t.Errorf("the rate of %+v is %v", got, rate)
+			}
+		}
+	})
+}
+
+// Counting costs what there is to count, whether it is wanted or not.
+func TestPrice(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		made, _, err := tenant.Create(t.Context(), db, tenant.CreateInput{Name: "Acme", TimeZone: "UTC"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx := auth.ForTenant(t.Context(), made.ID)
+		gold := settings.CreateSegmentInput{Name: "Gold", Rule: segment.Rule{Trait: &segment.Condition{Key: "plan", In: []string{"gold"}}}}
+		if _, err := settings.DefineTrait(ctx, cube.NewBuilder(db, nil), settings.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: true}); err != nil {
+			t.Fatal(err)
+		}
+		saved, err := settings.CreateSegment(ctx, db, gold)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asks, err := campaign.Create(ctx, db, campaign.CreateInput{Name: "asks"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const n, people = 4 * rate.InvitationsPerPoint, 3 * rate.RowsPerPoint
+		now := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+		err = db.Write(ctx, func(tx *store.Tx) error {
+			var persons []*ent.ContactCreate
+			for range people {
+				persons = append(persons, tx.Ent.Contact.Create().SetTraits(trait.Values{"plan": "gold"}))
+			}
+			known, err := tx.Ent.Contact.CreateBulk(persons...).Save(ctx)
+			if err != nil {
+				return err
+			}
+			var creates []*ent.InvitationCreate
+			for i := range n {
+				create := tx.Ent.Invitation.Create().SetCampaignID(asks.ID).SetChannel(invitation.ChannelEMAIL).SetStatus(invitation.StatusSENT).
+					SetLocale("en").SetTraits(trait.Values{}).SetDueAt(now)
+				if i < people {
+					create.SetContactID(known[i].ID)
+				}
+				creates = append(creates, create)
+			}
+			for chunk := range slices.Chunk(creates, 500) {
+				if _, err := tx.Ent.Invitation.CreateBulk(chunk...).Save(ctx); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		states := settings.NewStates(db)
+		tomorrow := calendar.DayOf(now, time.UTC).Add(1)
+		for name, test := range map[string]struct {
+			f               reach.Filter
+			points, invited int
+		}{
+			"all":        {reach.Filter{}, 4, n},
+			"other days": {reach.Filter{From: &tomorrow}, 0, 0},
+			"no channel": {reach.Filter{Channels: []response.Channel{"WIDGET"}}, 4, 0},
+			"a segment":  {reach.Filter{Segment: new(saved.NodeID())}, 4 + people/rate.RowsPerPoint, people},
+		} {
+			for _, blind := range []bool{false, true} {
+				spent := 0
+				got, err := reach.Count(rate.WithSpender(ctx, func(n int) error { spent += n; return nil }, blind), db, states, uuid.Nil, test.f, now)
+				if err != nil || got.Invited != test.invited || spent != test.points {
+					t.Errorf("%s: %+v for %d points, %v; want %d for %d", name, got, spent, err, test.invited, test.points)
+				}
 			}
 		}
 	})
