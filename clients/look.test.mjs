@@ -101,6 +101,12 @@ onEachDatabase('A page for everybody', { among: { SQLite: databases.SQLite } }, 
         const steps = look.nextSteps.filter(({ categories }) => !categories || categories.includes('PROMOTER'));
         assert.deepEqual(await tab.locator('a.step').allTextContents(), steps.map(({ label }) => label));
         await see('thanks');
+        await tab.goto(`${page}/10?e=${name}-${size}%40example.com`);
+        await reader.choose(9);
+        await tab.locator('button').click();
+        await thanked(tab);
+        await tab.locator('#kept').waitFor();
+        await see('thanks-of-a-mail');
         assert.equal((await tab.goto(`${server.url}/s/z10l_nothing`)).status(), 404);
         await see('unknown');
 
@@ -111,11 +117,21 @@ onEachDatabase('A page for everybody', { among: { SQLite: databases.SQLite } }, 
           await fits(tab, `${url} with large letters, ${name}, ${size}`);
         }
 
+        await tab.goto(page);
+        await reader.choose(3);
+        await tab.locator('textarea').fill('Somebody wrote this.\nAnd this.');
         await server.ask('mutation ($id: ID!) { updateCampaign(input: { id: $id, status: CLOSED }) { userErrors { message } } }', { id: campaign });
-        for (let tries = 0; (await tab.goto(page)).status() !== 410; tries++) {
+        const aside = await tab.context().newPage();
+        for (let tries = 0; (await aside.goto(page)).status() !== 410; tries++) {
           assert.ok(tries < 100, 'a campaign that is closed is still asked');
           await setTimeout(100);
         }
+        await aside.close();
+        await tab.locator('button').click();
+        await tab.locator('textarea[readonly]').waitFor();
+        assert.equal(await tab.locator('textarea').inputValue(), 'Somebody wrote this.\nAnd this.');
+        await see('given-back');
+        await tab.goto(page);
         await see('closed');
       });
     }

@@ -3631,7 +3631,7 @@ enum CampaignStatus {
   ACTIVE
   "Takes none for now: a response is refused, saying so."
   PAUSED
-  "Takes none any more. Its feedback stays readable."
+  "Takes none any more, for good: no other status can follow. Its feedback stays readable."
   CLOSED
 }
 
@@ -3699,7 +3699,7 @@ input UpdateCampaignInput {
   question: String
   "1 to 500 characters. Past responses are not touched."
   followUpQuestion: String
-  "Whether it takes responses from now on."
+  "Whether it takes responses from now on. CLOSED is for good: any other status after it is refused as NOT_ALLOWED."
   status: CampaignStatus
 }
 

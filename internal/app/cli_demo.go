@@ -80,7 +80,7 @@ func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
 	if err := a.Work(ctx); err != nil {
 		return err
 	}
-	err = g.print("%d answers in %.1f s. Explore them in the playground:\n\n    %s/playground\n\nor with any client at %s/graphql and the header\n\n    Authorization: Bearer %s\n\nWhat a customer gets, a mail and a page with the widget, whose answers come into the playground's tab Listen:\n\n    %s\n    %s\n\n%s",
+	err = g.print("%d answers in %.1f s. Explore them in the playground:\n\n    %s/playground\n\nor with any client at %s/graphql and the header\n\n    Authorization: Bearer %s\n\nWhat a customer gets, a mail and a page with the widget:\n\n    %s\n    %s\n\nOpen the playground's tab Listen, run it, and answer there: your answer comes in. The widget asks a browser once a day; with ?storage=off behind the address it asks each time.\n\n%s",
 		d.Answers, time.Since(began).Seconds(), home(s), home(s), secret, site.At(demo.MailPath), site.At(demo.AccountPath), c.more())
 	if err != nil {
 		return err
@@ -91,7 +91,7 @@ func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
 	streamed := make(chan error, 1)
 	as, stop := context.WithCancel(as)
 	flight.Go(func() {
-		streamed <- flight.Run(func() error { return demo.Stream(as, a.Log, d, c.Every) })
+		streamed <- flight.Run(func() error { return demo.Stream(as, a.Log, a.Live, d, c.Every) })
 	}, flight.Logged(a.log, "answering"))
 	err = g.wait(ctx, s)
 	stop()
@@ -107,7 +107,7 @@ func (c *DemoCmd) more() string {
 	if c.Every <= 0 {
 		return ""
 	}
-	return fmt.Sprintf("More answers come in, one every %s.\n", c.Every)
+	return fmt.Sprintf("More answers come in, one every %s; for %s after one of yours there is none, so that you see it.\n", c.Every, demo.Pause)
 }
 
 // Seed makes the demo's tenant and its answers before now. The context that it returns has the tenant's caller.

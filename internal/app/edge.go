@@ -118,10 +118,18 @@ func (e *Edge) site(listens net.Addr) survey.Site {
 // reachable is an address that a server listens on as one can be asked for on the same machine.
 func reachable(listens net.Addr) string {
 	address := listens.String()
-	if rest, ok := strings.CutPrefix(address, "[::]"); ok {
-		return "localhost" + rest
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
 	}
-	return address
+	switch ip, err := netip.ParseAddr(host); {
+	case err != nil || !ip.IsUnspecified():
+		return address
+	case ip.Is4():
+		return net.JoinHostPort("127.0.0.1", port) // by the name it would be asked for by IPv6 first, where somebody else may listen
+	default:
+		return net.JoinHostPort("localhost", port)
+	}
 }
 
 // warn tells where links would lead that nobody should follow, or nobody can.

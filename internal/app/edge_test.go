@@ -280,3 +280,22 @@ func TestThePlaygroundHasTheSchema(t *testing.T) {
 		}
 	}
 }
+
+// Where it listens is printed as an address that can be opened on the same machine.
+func TestReachable(t *testing.T) {
+	t.Parallel()
+	for listens, want := range map[net.Addr]string{
+		&net.TCPAddr{IP: net.IPv6unspecified, Port: 8080}:               "localhost:8080",
+		&net.TCPAddr{IP: net.IPv4zero.To4(), Port: 8080}:                "127.0.0.1:8080",
+		&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80}:              "127.0.0.1:80",
+		&net.TCPAddr{IP: net.IPv6loopback, Port: 80}:                    "[::1]:80",
+		&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1}:               "192.0.2.1:1",
+		&net.TCPAddr{IP: net.ParseIP("2001:db8::"), Port: 1}:            "[2001:db8::]:1",
+		&net.TCPAddr{IP: net.ParseIP("fe80::1"), Port: 1, Zone: "eth0"}: "[fe80::1%eth0]:1",
+		&net.UnixAddr{Name: "/run/zeroten.sock", Net: "unix"}:           "/run/zeroten.sock",
+	} {
+		if got := reachable(listens); got != want {
+			t.Errorf("%s is printed as %s, want %s", listens, got, want)
+		}
+	}
+}

@@ -27,8 +27,9 @@ func (a *App) measure() {
 	})
 	o.Register(a.queues(), a.readers(), a.followers())
 	o.Gauge("clicks_held", "Recipients whose opened links wait to be written.", func() float64 { return float64(a.Clicks.Held()) })
-	o.Gauge("clicks_dropped", "Clicks that were not kept, since too many waited to be written, since the start.",
-		func() float64 { return float64(a.Clicks.Dropped()) })
+	o.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "zeroten_clicks_dropped_total", Help: "Clicks that were not kept, since too many waited to be written.",
+	}, func() float64 { return float64(a.Clicks.Dropped()) }))
 	o.Gauge("http_connections", "Open connections; event streams and sockets apart.", func() float64 { return float64(a.connections.Load()) })
 	o.Gauges("jobs", "Jobs by state.", "state", func() map[string]float64 {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)

@@ -13,14 +13,17 @@ import (
 	"iter"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/live"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/survey"
@@ -233,26 +236,107 @@ func segments() []settings.CreateSegmentInput {
 	}
 }
 
+// Pause is for how long nothing is made up once somebody has answered, so that they see their own answer come in.
+const Pause = 15 * time.Second
+
 // Stream goes on where Seed ended: it records an answer each time that every has gone by, until ctx ends, which is no
-// error. An answer that is refused, as by a campaign that somebody paused meanwhile, is passed over, and so is one
-// that the log has no room for. ctx has the tenant's caller; every is more than 0.
-func Stream(ctx context.Context, log *feedback.Log, d Demo, every time.Duration) error {
+// error. After each answer that is not made up, and each change of one, it waits for Pause. An answer that is refused, as by a campaign
+// that somebody paused meanwhile, is passed over, and so is one that the log has no room for. ctx has the tenant's caller; every is
+// more than 0.
+func Stream(ctx context.Context, log *feedback.Log, hub *live.Hub, d Demo, every time.Duration) error {
+	ctx, stop := context.WithCancel(ctx)
+	heard, err := listen(ctx, hub)
+	if err != nil {
+		stop()
+		return err
+	}
+	defer func() {
+		stop()
+		for range heard { // until nobody listens any more
+		}
+	}()
+	random := stream(forStream)
+	return pace(ctx, every, heard, func() (uuid.UUID, error) {
+		out, err := log.Record(ctx, []feedback.Recording{d.world.next(random, log.Now(), d.Campaigns)})
+		var refused *apierror.Error
+		switch {
+		case err == nil && out[0].Value != nil:
+			return out[0].Value.ID, nil
+		case err == nil || ctx.Err() != nil:
+		case errors.As(err, &refused) && refused.Code == apierror.Overloaded && !errors.Is(err, feedback.ErrClosed):
+		default:
+			return uuid.Nil, fmt.Errorf("recording an answer: %w", err)
+		}
+		return uuid.Nil, nil //nolint:nilerr // it is passed over, or the end
+	})
+}
+
+// listen tells of which responses something comes into the log from now on. It ends with ctx, or where the hub says no more, without
+// which answers are made up all the same.
+func listen(ctx context.Context, hub *live.Hub) (<-chan uuid.UUID, error) {
+	s, err := hub.Subscribe(ctx, selection.Filter{}, nil)
+	if err != nil {
+		return nil, fmt.Errorf("listening for answers: %w", err)
+	}
+	heard := make(chan uuid.UUID)
+	flight.Go(func() {
+		defer close(heard)
+		defer s.Close()
+		for {
+			e, err := s.Next(ctx)
+			if err != nil {
+				return
+			}
+			select {
+			case heard <- e.Event.Response:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}, flight.Logged(nil, "listening for answers"))
+	return heard, nil
+}
+
+// pace records an answer each time that every has gone by, but none for Pause after something was heard of a response that is not made
+// up. record gives the one that it made, or uuid.Nil where there is none.
+func pace(ctx context.Context, every time.Duration, heard <-chan uuid.UUID, record func() (uuid.UUID, error)) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	random := stream(forStream)
+	made := map[uuid.UUID]bool{} // and not heard of yet
+	var until time.Time
+	hear := func(response uuid.UUID, ok bool) {
+		switch {
+		case !ok:
+			heard = nil
+		case made[response]:
+			delete(made, response)
+		default:
+			until = time.Now().Add(Pause)
+		}
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case response, ok := <-heard:
+			hear(response, ok)
+			continue
 		case <-tick.C:
 		}
-		_, err := log.Record(ctx, []feedback.Recording{d.world.next(random, log.Now(), d.Campaigns)})
-		var refused *apierror.Error
-		switch {
-		case err == nil || ctx.Err() != nil:
-		case errors.As(err, &refused) && refused.Code == apierror.Overloaded && !errors.Is(err, feedback.ErrClosed):
+		select { // what somebody has said comes first
+		case response, ok := <-heard:
+			hear(response, ok)
 		default:
-			return fmt.Errorf("recording an answer: %w", err)
+		}
+		if time.Now().Before(until) {
+			continue
+		}
+		response, err := record()
+		if err != nil {
+			return err
+		}
+		if response != uuid.Nil && heard != nil {
+			made[response] = true
 		}
 	}
 }

@@ -3,19 +3,26 @@ package demo
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/live"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
+	"github.com/zeroten/zeroten/internal/tail"
 	"github.com/zeroten/zeroten/internal/tenant"
 	"github.com/zeroten/zeroten/internal/trait"
 )
@@ -26,6 +33,7 @@ type house struct {
 	db      *store.DB
 	log     *feedback.Log
 	builder *cube.Builder
+	hub     *live.Hub
 	// called is what the log's clock calls each time.
 	called func()
 }
@@ -38,7 +46,10 @@ func build(t testing.TB, db *store.DB, now time.Time) *house {
 		t.Fatal(err)
 	}
 	h := &house{ctx: auth.ForTenant(t.Context(), made.ID), db: db, called: func() {}}
-	h.log, err = feedback.NewLog(db, feedback.Config{Now: func() time.Time {
+	quiet := slog.New(slog.DiscardHandler)
+	from := tail.New(db, tail.Config{Log: quiet})
+	h.hub = live.NewHub(db, settings.NewStates(db), from, live.Config{Log: quiet})
+	h.log, err = feedback.NewLog(db, feedback.Config{Flushed: from.Flushed, Now: func() time.Time {
 		h.called()
 		return now
 	}})
@@ -46,6 +57,8 @@ func build(t testing.TB, db *store.DB, now time.Time) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		h.hub.Close()
+		from.Close()
 		if err := h.log.Close(); err != nil {
 			t.Error(err)
 		}
@@ -126,7 +139,7 @@ func TestSeed(t *testing.T) {
 				cancel()
 			}
 		}
-		if err := Stream(ctx, h.log, d, time.Microsecond); err != nil {
+		if err := Stream(ctx, h.log, h.hub, d, time.Microsecond); err != nil {
 			t.Fatal(err)
 		}
 		if err := h.log.Close(); err != nil {
@@ -136,8 +149,83 @@ func TestSeed(t *testing.T) {
 		if more := all.Count() - int64(answers); more < 2 || more > 20 {
 			t.Errorf("%d more came", more)
 		}
-		if err := Stream(h.ctx, h.log, d, time.Microsecond); !errors.Is(err, feedback.ErrClosed) {
+		if err := Stream(h.ctx, h.log, h.hub, d, time.Microsecond); !errors.Is(err, feedback.ErrClosed) {
 			t.Errorf("a closed log gives %v", err)
+		}
+	})
+}
+
+// What comes into the log is heard of, whoever recorded it.
+func TestListen(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := build(t, db, time.Now())
+		made, err := campaign.Create(h.ctx, db, campaign.CreateInput{Name: "Relationship"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(h.ctx)
+		heard, err := listen(ctx, h.hub)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			out, err := h.log.Record(h.ctx, []feedback.Recording{{Campaign: id.Campaign.Format(made.ID), Score: 9, Channel: response.ChannelEMAIL}})
+			if err != nil || out[0].Value == nil {
+				t.Fatal(out, err)
+			}
+			if got := <-heard; got != out[0].Value.ID {
+				t.Errorf("heard of %s, not of %s", got, out[0].Value.ID)
+			}
+		}
+		stop()
+		if got, ok := <-heard; ok {
+			t.Errorf("heard of %s after the end", got)
+		}
+	})
+}
+
+// Whoever answers sees it: for a while nothing is made up, and then it goes on. What is made up itself holds nothing up.
+func TestMadeUpAnswersPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		const every = 400 * time.Millisecond
+		began := time.Now()
+		heard := make(chan uuid.UUID)
+		made := make(chan time.Duration)
+		ended := make(chan error)
+		silent := false
+		go func() {
+			ended <- pace(ctx, every, heard, func() (uuid.UUID, error) {
+				made <- time.Since(began)
+				response := id.New()
+				if !silent {
+					go func() { heard <- response }()
+				}
+				return response, nil
+			})
+		}()
+		next := func(want time.Duration) {
+			t.Helper()
+			if got := <-made; got != want {
+				t.Fatalf("the next came after %s, not %s", got, want)
+			}
+		}
+		for n := range 5 {
+			next(time.Duration(n+1) * every)
+		}
+		heard <- id.New() // 2 s after the beginning
+		next(2*time.Second + Pause + every/2)
+		heard <- id.New()
+		time.Sleep(10 * time.Second) // of the bubble
+		heard <- id.New()            // it begins anew
+		next(2*time.Second + Pause + 10*time.Second + Pause + every)
+		synctest.Wait()
+		silent = true
+		close(heard) // nobody says anything any more
+		next(2*time.Second + Pause + 10*time.Second + Pause + 2*every)
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -103,6 +103,8 @@ func (p *Pages) mail(r *http.Request) ([]byte, error) {
 func (p *Pages) account() (text []byte, policy string) {
 	page := strings.Replace(string(examples.Widget), `data-server="" data-campaign=""`,
 		fmt.Sprintf(`data-server="%s" data-campaign="%s"`, html.EscapeString(string(p.Site)), p.Campaigns.SupportCall), 1)
+	// Who was asked is left alone for a day, and whoever tries the widget wants to see it again.
+	page = strings.Replace(page, "</main>", "  <p class=\"quiet\"><a href=\"?storage=off\">Ask me again</a></p>\n</main>", 1)
 	inline := func(element string) string {
 		_, rest, _ := strings.Cut(page, "<"+element+">")
 		within, _, _ := strings.Cut(rest, "</"+element+">")

@@ -59,6 +59,8 @@ func TestAccount(t *testing.T) {
 	pages.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, AccountPath, nil))
 	if text := w.Body.String(); w.Code != http.StatusOK || !strings.Contains(text, `data-server="https://nps.example" data-campaign="camp_1"`) {
 		t.Errorf("status %d: %.300s", w.Code, text)
+	} else if !strings.Contains(text, `<a href="?storage=off">Ask me again</a>`) {
+		t.Error("nobody is told how to be asked again")
 	}
 	policy := w.Header().Get("Content-Security-Policy")
 	if !regexp.MustCompile(`^default-src 'none'; style-src 'sha256-[^']{44}'; script-src 'sha256-[^']{44}' https://nps\.example; connect-src https://nps\.example;`).MatchString(policy) {

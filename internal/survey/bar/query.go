@@ -18,6 +18,11 @@ const (
 	previewKey    = "preview"
 )
 
+const nobody = "-"
+
+// OfNobody is the query of a link of a mail that was never to name anybody.
+const OfNobody = emailKey + "=" + nobody
+
 // Limits of what a query says, in characters; what is longer was not said.
 const (
 	maxEmail   = 254
@@ -38,6 +43,8 @@ type Query struct {
 	Preview bool
 	// Named says that the link was made to name somebody, whether it does or not: so it is one of a mail's.
 	Named bool
+	// Unfilled says that it was made to name somebody and does not, as where a provider did not fill in its merge tag.
+	Unfilled bool
 }
 
 // ParseQuery reads the raw query of a page's URL as it comes back out of a mail. Nothing in it is an error: providers add parameters
@@ -71,6 +78,7 @@ func ParseQuery(raw string) Query {
 	if q.ExternalID == "" {
 		q.Email = address(given[emailKey])
 	}
+	q.Unfilled = q.Named && q.Email == "" && q.ExternalID == "" && given[emailKey] != nobody
 	return q
 }
 

@@ -81,7 +81,7 @@ func TestParseQuery(t *testing.T) {
 		"v=a%00":                                   {},
 	} {
 		got := ParseQuery(raw)
-		got.Named = false // see TestNamed
+		got.Named, got.Unfilled = false, false // see TestNamed
 		if got != want {
 			t.Errorf("%.200s says %+v, want %+v", raw, got, want)
 		}
@@ -97,6 +97,17 @@ func TestNamed(t *testing.T) {
 		if got := ParseQuery(raw).Named; got != want {
 			t.Errorf("%s names somebody: %v", raw, got)
 		}
+	}
+	for raw, want := range map[string]bool{
+		"": false, "l=de": false, OfNobody: false, OfNobody + "&l=de": false, "e=ada@x.example": false, "c=42": false, "e={{email}}&c=42": false,
+		"e={{email}}": true, "e=": true, "c=": true, "c=*|UNIQID|*": true, "e=ada": true,
+	} {
+		if got := ParseQuery(raw).Unfilled; got != want {
+			t.Errorf("%s was to name somebody, and does not: %v", raw, got)
+		}
+	}
+	if got := ParseQuery(OfNobody); got != (Query{Named: true}) {
+		t.Errorf("a mail's that names nobody: %+v", got)
 	}
 }
 
@@ -115,7 +126,7 @@ func TestUnfilled(t *testing.T) {
 			for _, value := range []string{tag, browser(tag), url.QueryEscape(tag), url.PathEscape(tag), url.QueryEscape(url.PathEscape(tag))} {
 				// Of what stands behind a # nothing comes.
 				value, _, _ = strings.Cut(value, "#")
-				if got := ParseQuery(key + "=" + value); got != (Query{Named: true}) {
+				if got := ParseQuery(key + "=" + value); got != (Query{Named: true, Unfilled: true}) {
 					t.Errorf("%s=%s says %+v", key, value, got)
 				}
 			}
@@ -195,6 +206,7 @@ func TestThereAndBack(t *testing.T) {
 			if known {
 				want.Email = person.email
 			}
+			want.Unfilled = !known
 			links := hrefs(t, strings.ReplaceAll(b.HTML(), b.Tag, put(person.email)))
 			if len(links) != 12 {
 				t.Fatalf("%s: %d links of %s", p, len(links), person.email)
@@ -227,7 +239,7 @@ func TestThereAndBack(t *testing.T) {
 			}
 		}
 		for _, link := range hrefs(t, b.HTML()) {
-			if got := ParseQuery(click(link)); got != (Query{Named: true}) {
+			if got := ParseQuery(click(link)); got != (Query{Named: true, Unfilled: true}) {
 				t.Errorf("%s unfilled: %s says %+v", p, link, got)
 			}
 		}
@@ -249,7 +261,7 @@ func TestAddresses(t *testing.T) {
 			want = ""
 		}
 		for _, encoded := range []string{url.QueryEscape(email), percent(email, false), percent(email, true)} {
-			if got := ParseQuery("e=" + encoded); got != (Query{Email: want, Named: true}) {
+			if got := ParseQuery("e=" + encoded); got != (Query{Email: want, Named: true, Unfilled: want == ""}) {
 				t.Fatalf("%s says %+v, want %s", encoded, got, want)
 			}
 		}
@@ -288,7 +300,7 @@ func FuzzParseQuery(f *testing.F) {
 			}
 		}
 		again := ParseQuery("e=" + percent(q.Email, false) + "&c=" + percent(q.ExternalID, true) + "&l=" + percent(q.Locale, false) + "&v=" + percent(q.Variant, false))
-		if again.Preview, again.Named = q.Preview, q.Named; again != q {
+		if again.Preview, again.Named, again.Unfilled = q.Preview, q.Named, q.Unfilled; again != q {
 			t.Errorf("%+v was read again as %+v", q, again)
 		}
 		if decoded, err := url.PathUnescape(raw); err == nil && utf8.ValidString(decoded) && len(raw) <= maxRaw && unescape(raw) != decoded {

@@ -12,6 +12,7 @@ import (
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/survey"
+	"github.com/zeroten/zeroten/internal/survey/words"
 	"github.com/zeroten/zeroten/internal/trait"
 )
 
@@ -28,6 +29,16 @@ func TestStrangersSeeNothing(t *testing.T) {
 				t.Errorf("%s: status %d: %s", who, p.status, p.text)
 			}
 			receipts[who] = sent.location
+		}
+		// Something may be there that is not shown, and stays: so they are told what becomes of it.
+		for who, at := range receipts {
+			p := h.get(at)
+			if !strings.Contains(p.text, `aria-describedby="kept"`) || !strings.Contains(p.text, ">"+words.English.Page.Kept+"<") {
+				t.Errorf("%s: nothing is said of an earlier comment: %s", who, p.text)
+			}
+		}
+		if p := h.get(h.path() + "/9?e=ada@x.example"); strings.Contains(p.text, words.English.Page.Kept) {
+			t.Errorf("it is said before there is an answer: %s", p.text)
 		}
 		// What is said later is not shown either.
 		h.send(h.get(h.path()+"/1?e=ada@x.example"), "score", "2", "comment", "another secret")
@@ -93,14 +104,48 @@ func TestClosedIsNotAmended(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, sent := range map[string]page{"by the link": h.send(p, "score", "1"), "by the receipt": h.send(receipt, "score", "1")} {
-			if sent.status != http.StatusGone {
-				t.Errorf("%s: status %d", name, sent.status)
+		for name, sent := range map[string]page{"by the link": h.send(p, "score", "1", "comment", "still here"), "by the receipt": h.send(receipt, "score", "1", "comment", "still here")} {
+			if sent.status != http.StatusGone || !strings.Contains(sent.text, " readonly>\nstill here</textarea>") {
+				t.Errorf("%s: status %d: %s", name, sent.status, sent.text)
 			}
 		}
 		for _, r := range h.responses(t) {
 			if r.Score != 8 {
 				t.Errorf("it was changed to %d", r.Score)
+			}
+		}
+	})
+}
+
+// A link that was to name somebody and does not is told of in the log, once a minute and campaign.
+func TestUnfilledIsLogged(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := open(t, db)
+		warnings := func() int {
+			return strings.Count(h.logged.String(), `level=WARN msg="an answer by a link whose merge tag was not filled in counts as nobody's" campaign=`+h.campaign.NodeID())
+		}
+		answer := func(path string) {
+			t.Helper()
+			// With a mistake before, after which the page is still that of its link.
+			p := h.send(h.get(h.path()+path), "score", "11")
+			if p = h.send(p, "score", "8"); p.status != http.StatusSeeOther {
+				t.Fatalf("%s: status %d: %s", path, p.status, p.text)
+			}
+		}
+		for _, path := range []string{"", "/9", "?e=ada@x.example", "/9?e=ada@x.example", "/9?c=42", "/9?c=42&e=*|EMAIL|*"} {
+			if answer(path); warnings() != 0 {
+				t.Errorf("%q: %s", path, h.logged)
+			}
+		}
+		want := 0
+		for _, path := range []string{"/9?e=*|EMAIL|*", "/9?e=", "?c=%7B%7Bid%7D%7D"} {
+			h.now.pass(time.Minute)
+			want++
+			if answer(path); warnings() != want {
+				t.Errorf("%q: %d warnings, want %d: %s", path, warnings(), want, h.logged)
+			}
+			if answer(path); warnings() != want {
+				t.Errorf("%q: again within the minute: %s", path, h.logged)
 			}
 		}
 	})

@@ -17,6 +17,7 @@ import (
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/survey"
+	"github.com/zeroten/zeroten/internal/survey/bar"
 	"github.com/zeroten/zeroten/internal/survey/link"
 	"github.com/zeroten/zeroten/internal/survey/words"
 )
@@ -48,8 +49,10 @@ type view struct {
 	Notice, Message *words.Notice
 	Thanks          *thanks
 	Form            *form
-	Experience      *survey.NextStep
-	Words           *words.Page
+	// Typed is the comment of a form that was not taken.
+	Typed      string
+	Experience *survey.NextStep
+	Words      *words.Page
 
 	policy string
 }
@@ -70,6 +73,8 @@ type form struct {
 	FollowUp   string
 	Comment    string
 	MaxComment int
+	// Kept is said where an earlier comment stays that is not shown.
+	Kept string
 	// From is the number that is chosen at first, and Page the nonce.
 	From, Page string
 	Button     string
@@ -160,7 +165,11 @@ func (t *target) linkQuery() string {
 	add("e", t.query.Email)
 	add("c", t.query.ExternalID)
 	if t.query.Named && !t.reader.IsKnown() { // so that it is still known for a mail's
-		query = append(query, "e=")
+		if t.query.Unfilled {
+			query = append(query, "e=")
+		} else {
+			query = append(query, bar.OfNobody)
+		}
 	}
 	add("l", t.query.Locale)
 	add("v", t.query.Variant)

@@ -63,6 +63,8 @@ type Handler struct {
 	// refusals are the pages that say no, and nothing of a campaign: what comes in a flood must cost little. There is one for each status
 	// and language.
 	refusals sync.Map
+	// unfilled is when it was last said of a campaign that its links name nobody.
+	unfilled sync.Map
 }
 
 type refusal struct {
@@ -174,6 +176,7 @@ type problem struct {
 var (
 	unknown = &problem{http.StatusNotFound, func(p *words.Page) words.Notice { return p.Unknown }}
 	expired = &problem{http.StatusGone, func(p *words.Page) words.Notice { return p.Expired }}
+	paused  = &problem{http.StatusGone, func(p *words.Page) words.Notice { return p.Paused }}
 	closed  = &problem{http.StatusGone, func(p *words.Page) words.Notice { return p.Closed }}
 	away    = &problem{http.StatusServiceUnavailable, func(p *words.Page) words.Notice { return p.TryLater }}
 	tooMany = &problem{http.StatusTooManyRequests, func(p *words.Page) words.Notice { return p.TooMany }}
@@ -196,6 +199,8 @@ func (v *visit) page(path string) {
 	code, rest, _ := strings.Cut(strings.TrimSuffix(path, "/"), "/")
 	t, p := v.target(code, score(rest) != nil || rest == "all")
 	switch {
+	case (p == paused || p == closed) && !v.isView() && rest == "":
+		v.takeNone(t, p)
 	case p != nil:
 		v.refuse(t, p)
 	case v.isView():
@@ -335,8 +340,10 @@ func (v *visit) sheet(t *target, campaign uuid.UUID) (*target, *problem) {
 		return nil, away
 	case t.sheet == nil:
 		return nil, unknown
-	case t.sheet.Status != entcampaign.StatusACTIVE:
+	case t.sheet.Status == entcampaign.StatusCLOSED:
 		return t, closed
+	case t.sheet.Status != entcampaign.StatusACTIVE:
+		return t, paused
 	}
 	return t, nil
 }
@@ -388,11 +395,15 @@ func (v *visit) show(t *target, chosen *int) {
 	switch a := t.answer; {
 	case a != nil:
 		p.thank(t, a.Score)
-		p.Form.Comment = value(a.Comment)
+		if p.Form.Comment = value(a.Comment); t.hides {
+			p.Form.Kept = p.texts.Words.Page.Kept
+		}
 	case t.thanked != nil:
 		p.thank(t, *t.thanked)
 		if !t.reader.IsKnown() {
 			p.Form = nil // whose answer it was is not in the address any more
+		} else {
+			p.Form.Kept = p.texts.Words.Page.Kept
 		}
 	default:
 		p.Form.choose(chosen)
@@ -472,14 +483,39 @@ func (v *visit) take(t *target) {
 	var errs apierror.UserErrors
 	switch {
 	case err == nil:
+		if t.query.Unfilled && t.reader.Invited == nil && t.reader.Channel == response.ChannelEMAIL {
+			v.unnamed(t.sheet.Campaign)
+		}
 		v.receipt(t, saved, form.Comment)
 	case errors.As(err, &errs) && (errs[0].Code == apierror.NotAllowed || errs[0].Code == apierror.NotFound):
-		v.refuse(t, closed)
+		v.giveBack(t, paused, comment)
 	default: // what the tenant's settings refuse is nothing that a reader could mend
 		v.failed("recording an answer", err)
 		v.w.Header().Set("Retry-After", "2")
 		again(http.StatusServiceUnavailable, typed.TryLater)
 	}
+}
+
+// takeNone answers a form that comes to a campaign that takes none.
+func (v *visit) takeNone(t *target, p *problem) {
+	// Nobody asks here whether this server has served the form.
+	if !v.pays(v.Door.OfForms(v.from)) {
+		v.refuse(t, tooMany)
+		return
+	}
+	body, ok := v.body(t)
+	if !ok {
+		return
+	}
+	fields, _ := url.ParseQuery(string(body)) // what cannot be read of it was not sent
+	v.giveBack(t, p, written(fields.Get("comment")))
+}
+
+// giveBack says why an answer is not taken, and shows what was typed, so that nobody has written it in vain.
+func (v *visit) giveBack(t *target, p *problem, comment string) {
+	page := p.page(t.sheet.Texts("", t.locale, v.r.Header.Get("Accept-Language")), t.sheet)
+	page.Typed = strings.TrimSpace(comment)
+	v.send(p.status, page.render())
 }
 
 // look takes what a page sends by itself once it was looked at. Its script does not read what that is answered.
@@ -526,6 +562,15 @@ func (v *visit) save(t *target, f survey.Form) (*ent.Response, error) {
 		return v.Desk.Change(ctx, t.sheet.Tenant, t.answer.ID, f.Score, f.Comment, t.hides)
 	}
 	return v.Desk.Answer(ctx, t.sheet, t.reader, f)
+}
+
+// unnamed tells the log once a minute that a campaign's answers are nobody's that were to be somebody's.
+func (v *visit) unnamed(campaign uuid.UUID) {
+	told, was := v.unfilled.LoadOrStore(campaign, v.now)
+	if was && (v.now.Sub(told.(time.Time)) < time.Minute || !v.unfilled.CompareAndSwap(campaign, told, v.now)) {
+		return
+	}
+	v.Log.WarnContext(v.r.Context(), "an answer by a link whose merge tag was not filled in counts as nobody's", "campaign", id.Campaign.Format(campaign))
 }
 
 // receipt leads to the thank-you, by which the answer can be changed.

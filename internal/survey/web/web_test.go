@@ -36,6 +36,7 @@ import (
 	"github.com/zeroten/zeroten/internal/survey/click"
 	"github.com/zeroten/zeroten/internal/survey/link"
 	"github.com/zeroten/zeroten/internal/survey/web"
+	"github.com/zeroten/zeroten/internal/survey/words"
 	"github.com/zeroten/zeroten/internal/tenant"
 	"github.com/zeroten/zeroten/internal/trait"
 )
@@ -495,13 +496,28 @@ func TestLinksThatLeadNowhere(t *testing.T) {
 		if got := h.get(sent.location); got.status != http.StatusGone {
 			t.Errorf("an old receipt: got %d", got.status)
 		}
+		form := h.get(h.path())
 		for _, status := range []entcampaign.Status{entcampaign.StatusPAUSED, entcampaign.StatusCLOSED} {
+			said := words.English.Page.Paused
+			if status == entcampaign.StatusCLOSED {
+				said = words.English.Page.Closed
+			}
 			if _, err := campaign.Update(h.ctx, db, campaign.UpdateInput{ID: h.campaign.NodeID(), Status: &status}); err != nil {
 				t.Fatal(err)
 			}
 			h.now.pass(5 * time.Second)
-			if got := h.get(h.path()); got.status != http.StatusGone || strings.Contains(got.text, "<form") {
-				t.Errorf("%s: got %d", status, got.status)
+			if got := h.get(h.path()); got.status != http.StatusGone || strings.Contains(got.text, "<form") ||
+				!strings.Contains(got.text, "<h1>"+said.Heading+"</h1>\n<p>"+said.Text+"</p>") || strings.Contains(got.text, "<textarea") {
+				t.Errorf("%s: got %d: %s", status, got.status, got.text)
+			}
+			// What was written on a page from before is not lost, and nothing of it is kept.
+			got := h.send(form, "score", "3", "comment", "a <b>long\r\nstory</b>")
+			if got.status != http.StatusGone || !strings.Contains(got.text, "<h1>"+said.Heading+"</h1>") || strings.Contains(got.text, "<form") ||
+				!strings.Contains(got.text, " readonly>\na &lt;b&gt;long\nstory&lt;/b&gt;</textarea>") {
+				t.Errorf("a form that came to a campaign that is %s: got %d: %s", status, got.status, got.text)
+			}
+			if got := h.send(form, "score", "3"); strings.Contains(got.text, "<textarea") {
+				t.Errorf("%s: something is shown that nobody wrote: %s", status, got.text)
 			}
 		}
 	})

@@ -69,6 +69,8 @@ type Page struct {
 	Send, Change string
 	// Changeable is the sentence that says, after the thank-you, that the answer can still be changed.
 	Changeable string
+	// Kept is said below the field for the comment where an answer can be changed of which nothing is shown.
+	Kept string
 	// YourScore tells what was chosen; `{score}` is the number.
 	YourScore string
 	// Confirm asks for the number once more, where there is no script that could tell a person from a program.
@@ -79,9 +81,9 @@ type Page struct {
 	TryLater Notice
 	// TooMany is said where too many requests came from one address.
 	TooMany Notice
-	// Unknown is said of a link that is none of ours, Expired of one whose days are over, and Closed where the campaign takes
-	// no answers, be it paused or closed.
-	Unknown, Expired, Closed Notice
+	// Unknown is said of a link that is none of ours, Expired of one whose days are over, Paused where the campaign takes no
+	// answers for now, and Closed where it takes none any more.
+	Unknown, Expired, Paused, Closed Notice
 	// Preview says that nothing is recorded.
 	Preview Notice
 	// PrivacyPolicy is written on the link to it.

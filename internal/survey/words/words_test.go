@@ -83,6 +83,7 @@ var limits = []struct {
 	{regexp.MustCompile(`^MailSubject$`), 150},
 	{regexp.MustCompile(`^MailIntro$`), 2_000},
 	{regexp.MustCompile(`^(Page|Widget)\.(Send|Change|Close|Decline|Optional|Experience)$`), 30},
+	{regexp.MustCompile(`^Page\.Kept$`), 140},
 	{regexp.MustCompile(`^(Page|Widget)\.[A-Za-z]+(\.Heading)?$`), 60},
 	{regexp.MustCompile(`^Page\.[A-Za-z]+\.Text$`), 140},
 }
