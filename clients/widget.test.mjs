@@ -427,6 +427,59 @@ describe('The question', () => {
     assert.deepEqual(await w.server.answered(2), [{ id: 'z10l_test', score: 8 }, { id: 'z10l_test', score: 8 }]);
   });
 
+  test('sends a comment that did not arrive once more when it is closed', async (t) => {
+    const w = await world(t);
+    const page = await w.tab();
+    await shown(page);
+    await number(page, 8).click();
+    await w.server.answered(1);
+    w.server.instead = () => ({ status: 503 });
+    await page.locator('zeroten-survey textarea').fill('It was late');
+    await page.getByRole('button', { name: 'Send' }).click();
+    await page.getByText('Not sent. Please try again.').waitFor();
+    w.server.instead = () => undefined;
+    await page.getByRole('button', { name: 'Close' }).click();
+    const whole = { id: 'z10l_test', score: 8, comment: 'It was late' };
+    assert.deepEqual((await w.server.answered(3)).slice(1), [whole, whole]);
+  });
+
+  test('sends a comment once more that fails while it is closed', async (t) => {
+    const w = await world(t);
+    const page = await w.tab();
+    await shown(page);
+    await number(page, 8).click();
+    await w.server.answered(1);
+    let hold;
+    const held = new Promise((resolve) => (hold = resolve));
+    await page.route('**/answer', hold, { times: 1 });
+    await page.locator('zeroten-survey textarea').fill('It was late');
+    await page.getByRole('button', { name: 'Send' }).click();
+    const route = await held;
+    await page.getByRole('button', { name: 'Close' }).click();
+    assert.equal(await page.locator('zeroten-survey').count(), 0);
+    await route.abort();
+    assert.deepEqual((await w.server.answered(2))[1], { id: 'z10l_test', score: 8, comment: 'It was late' });
+  });
+
+  test('sends a comment that did not arrive with the number that is chosen then, and thanks once Send is pressed', async (t) => {
+    const w = await world(t);
+    const page = await w.tab();
+    await shown(page);
+    await number(page, 8).click();
+    await w.server.answered(1);
+    w.server.instead = () => ({ status: 503 });
+    await page.locator('zeroten-survey textarea').fill('It was late');
+    await page.getByRole('button', { name: 'Send' }).click();
+    await page.getByText('Not sent. Please try again.').waitFor();
+    w.server.instead = () => undefined;
+    await number(page, 7).click();
+    assert.deepEqual((await w.server.answered(3))[2], { id: 'z10l_test', score: 7, comment: 'It was late' });
+    await page.waitForFunction(() => told.at(-1)[1].comment);
+    assert.equal(await page.locator('zeroten-survey .thanks').count(), 0);
+    await page.getByRole('button', { name: 'Send' }).click();
+    await page.getByText('Thank you, passive!').first().waitFor();
+  });
+
   test('listens to people, not to scripts', async (t) => {
     const w = await world(t);
     const page = await w.tab();
