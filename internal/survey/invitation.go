@@ -13,7 +13,6 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
-	entcontact "github.com/zeroten/zeroten/ent/contact"
 	entinvitation "github.com/zeroten/zeroten/ent/invitation"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
@@ -268,8 +267,13 @@ func value(text *string) string {
 // Claim notes that a contact is asked now, unless some campaign has asked them within the quiet period, and reports whether it did. Of
 // several who try at once one does. It is part of the transaction that makes the invitation.
 func Claim(ctx context.Context, tx *store.Tx, contact uuid.UUID, now time.Time) (bool, error) {
-	n, err := tx.Ent.Contact.Update().SetLastAskedAt(now).
-		Where(entcontact.ID(contact), entcontact.Or(entcontact.LastAskedAtIsNil(), entcontact.LastAskedAtLTE(now.Add(-QuietPeriod)))).Save(ctx)
+	// By hand: being asked is nothing that changes about somebody, and an update of the entity would say that something did.
+	done, err := tx.SQL.ExecContext(ctx, `UPDATE contacts SET last_asked_at = $1
+		WHERE tenant_id = $2 AND id = $3 AND (last_asked_at IS NULL OR last_asked_at <= $4)`, now, auth.Tenant(ctx), contact, now.Add(-QuietPeriod))
+	var n int64
+	if err == nil {
+		n, err = done.RowsAffected()
+	}
 	if err != nil {
 		return false, fmt.Errorf("noting that somebody is asked: %w", err)
 	}

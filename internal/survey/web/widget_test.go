@@ -442,6 +442,38 @@ func TestQuietPeriod(t *testing.T) {
 	})
 }
 
+// What was known about somebody is the same once they were asked, and when that last changed, too.
+func TestAskingChangesNobody(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := open(t, db)
+		h.widget(t, survey.UpdateWidgetInput{IsEnabled: new(true), WaitDays: new(1)})
+		token := h.token(t, contact.Input{ExternalID: new("ada"), Name: new("Ada")})
+		before, err := db.Ent.Contact.Query().Only(h.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // at first, and again
+			h.now.pass(survey.QuietPeriod)
+			if says := h.asks(t, 1, `"token":"`+h.token(t, contact.Input{ExternalID: new("ada")})+`"`); !says.Ask {
+				t.Fatalf("not asked: %+v", says)
+			}
+			after, err := db.Ent.Contact.Query().Only(h.ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if after.LastAskedAt == nil || !after.LastAskedAt.Equal(h.now.time()) {
+				t.Errorf("asked at %v, noted %v", h.now.time(), after.LastAskedAt)
+			}
+			if !after.UpdatedAt.Equal(before.UpdatedAt) {
+				t.Errorf("changed at %v, and as if at %v by being asked", before.UpdatedAt, after.UpdatedAt)
+			}
+			if says := h.asks(t, 2, `"token":"`+token+`"`); says.Ask {
+				t.Errorf("asked twice: %+v", says)
+			}
+		}
+	})
+}
+
 // Of all tabs of a browser that ask at the same moment one does.
 func TestOneBrowserIsAskedOnce(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
