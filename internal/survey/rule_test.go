@@ -71,7 +71,7 @@ func TestLot(t *testing.T) {
 
 // Each lot falls to as many browsers as any other, in each campaign anew: within five standard deviations.
 func TestLotsAreEven(t *testing.T) {
-	draw := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // visitors of a test
+	draw := rand.New(rand.NewPCG(1, 2))
 	var lots [100]int
 	both, n := 0, 20_000
 	one, two := uuid.MustParse("01920000-0000-7000-8000-000000000001"), uuid.MustParse("01920000-0000-7000-8000-000000000002")

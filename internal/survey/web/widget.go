@@ -146,15 +146,10 @@ func (v *visit) tells(what any) *fault {
 
 // message reads what was sent.
 func (v *visit) message() ([]byte, *fault) {
-	holder := edge.Network(v.from).String()
-	in := v.Door.Intake(holder, nil)
-	defer in.Done()
-	body, err := in.Body(v.w, v.r, holder, maxMessage)
+	body, refusal, err := v.intake(maxMessage)
 	if err == nil {
 		return body, nil
 	}
-	refusal, _ := errors.AsType[*edge.Refusal](err)
-	v.Door.GiveUp(v.w, v.r, refusal != nil && refusal.Why == edge.Late)
 	if refusal != nil && refusal.Why == edge.TooLarge {
 		return nil, &fault{http.StatusRequestEntityTooLarge, "At most 128 KiB."}
 	}
