@@ -144,7 +144,7 @@ class Guest {
     const said = await this.told('ask', () => this.visit(url));
     assert.deepEqual(Object.keys(said), ['status', 'ask', 'again']);
     assert.deepEqual([said.status, said.ask], [200, false]);
-    await this.page.waitForFunction((id) => JSON.parse(localStorage.zeroten)[id].again, campaign, { polling: 20 });
+    await this.page.waitForFunction((id) => ((memory) => memory.again || memory.named)(JSON.parse(localStorage.zeroten)[id]), campaign, { polling: 20 });
     assert.equal(await this.page.locator('zeroten-survey').count(), 0);
     return said.again;
   }
@@ -234,18 +234,29 @@ onEachDatabase('The widget', {}, (world) => {
     assert.equal((await reach(server, one.campaign)).invited, 1);
     assert.equal((await reach(server, two.campaign)).invited, 0);
 
-    // Somebody else is asked there by a browser that remembers nothing, once the page says who it is.
-    const other = await named(server, { externalId: 'u-18' });
-    const signIn = (token) => {
+    // By another token the server says once more how long they are left alone.
+    const again = await named(server, contact);
+    const identify = (token) => {
       zeroten('identify', token);
-      localStorage.clear();
       zeroten('ask');
     };
-    await elsewhere.told('ask', () => elsewhere.page.evaluate(signIn, other));
+    const said = await elsewhere.told('ask', () => elsewhere.page.evaluate(identify, again));
+    nearly(said.again, 30);
+
+    // Somebody else is asked there, in the same browser, once the page says who it is; and so is whoever comes when they have gone.
+    const other = await named(server, { externalId: 'u-18' });
+    await elsewhere.told('ask', () => elsewhere.page.evaluate(identify, other));
     await shown(elsewhere.page);
     await elsewhere.answer(2);
     const [{ score, identity, contact: is }] = await counted(server, two.campaign);
     assert.deepEqual([score, identity, is.externalId], [2, 'VERIFIED', 'u-18']);
+    await elsewhere.page.evaluate(() => zeroten('identify', null));
+    await elsewhere.page.locator('zeroten-survey').waitFor({ state: 'detached' });
+    await elsewhere.told('ask', () => elsewhere.page.evaluate(identify, null));
+    await shown(elsewhere.page);
+    await elsewhere.answer(5);
+    const all = await counted(server, two.campaign);
+    assert.deepEqual(all.map(({ score, identity }) => [score, identity]).sort(), [[2, 'VERIFIED'], [5, 'ANONYMOUS']]);
   });
 
   test('takes a token that names nobody for none', async (t) => {
@@ -255,9 +266,20 @@ onEachDatabase('The widget', {}, (world) => {
     const forged = token.slice(0, -4) + (token.endsWith('AAAA') ? 'BBBB' : 'AAAA');
     const guest = await Guest.open(t, world);
     await guest.asked(await site(t, server.url, [having(snippet, { token: forged })]));
+    assert.deepEqual(guest.sent.map(({ token }) => token), [forged, undefined]);
     await guest.answer(6);
     const [response] = await counted(server, campaign);
     assert.deepEqual([response.identity, response.contact], ['ANONYMOUS', null]);
+
+    // Then the rules are those for nobody: who comes for the first time is not asked yet.
+    const later = await made(server, 'Nobody, later', { firstAfterDays: 365 });
+    const stranger = await Guest.open(t, world);
+    const url = await site(t, server.url, [having(later.snippet, { token: forged })]);
+    assert.deepEqual(await stranger.told('ask', () => stranger.visit(url)), { status: 200, ask: false, unknown: true });
+    await stranger.page.waitForFunction((id) => !JSON.parse(localStorage.zeroten)[id].turn, later.campaign, { polling: 20 });
+    assert.equal(await stranger.page.locator('zeroten-survey').count(), 0);
+    assert.equal(stranger.asks, 1);
+    assert.equal((await reach(server, later.campaign)).invited, 0);
   });
 
   test('counts whoever closes it as declined, and leaves them alone', async (t) => {

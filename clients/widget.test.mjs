@@ -6,6 +6,37 @@ import { describe, test } from 'node:test';
 import ts from 'typescript';
 import { arabic, day, focus, hour, light, number, pressed, question, second, settings, shown, told, world } from './lib/widget.mjs';
 
+// source imports one of the script's sources that imports nothing itself but types.
+async function source(name) {
+  const text = await readFile(new URL(`../internal/survey/widget/src/${name}`, import.meta.url), 'utf8');
+  const { outputText } = ts.transpileModule(text, { compilerOptions: { target: 'es2022', module: 'esnext' } });
+  return import(`data:text/javascript,${encodeURIComponent(outputText)}`);
+}
+
+// drawing is a visitor who draws this lot.
+async function drawing(lot) {
+  const rules = await source('rules.ts');
+  for (let i = 0; ; i++) {
+    const visitor = String(i).padStart(22, 'v');
+    if (rules.lot('camp_one', visitor) === lot) return visitor;
+  }
+}
+
+// countTimers has the page count its timers that go on and on.
+const countTimers = () => {
+  window.timers = new Set();
+  const { setInterval: set, clearInterval: clear } = window;
+  window.setInterval = (...args) => {
+    const id = set(...args);
+    timers.add(id);
+    return id;
+  };
+  window.clearInterval = (id) => {
+    timers.delete(id);
+    clear(id);
+  };
+};
+
 describe('The widget asks', () => {
   test('everybody at once where nothing speaks against it, and tells the server who, where and in which language', async (t) => {
     const w = await world(t, { elements: [{ campaign: 'camp_one', token: 'eyJ.a.b', locale: 'de-AT', variant: 'B' }] });
@@ -18,8 +49,9 @@ describe('The widget asks', () => {
     assert.deepEqual(await told(page), [['asked', { campaign: 'camp_one', variant: 'B' }]]);
     const memory = await w.memory(page);
     assert.equal(memory.visitor, visitor);
-    assert.ok(memory.asked > 0);
+    assert.ok(memory.named[1] > Date.now() + 89 * day);
     assert.equal(memory.turn, undefined);
+    assert.equal(JSON.stringify(memory).includes('eyJ'), false, 'a token is kept');
     assert.deepEqual(await w.context.cookies(), []);
     assert.deepEqual(await page.evaluate(() => Object.keys(localStorage)), ['zeroten']);
   });
@@ -50,25 +82,63 @@ describe('The widget asks', () => {
 
   test('without any timer while the page is hidden', async (t) => {
     const w = await world(t, { rules: { afterSeconds: 600 } });
-    await w.context.addInitScript(() => {
-      window.timers = new Set();
-      const { setInterval: set, clearInterval: clear } = window;
-      window.setInterval = (...args) => {
-        const id = set(...args);
-        timers.add(id);
-        return id;
-      };
-      window.clearInterval = (id) => {
-        timers.delete(id);
-        clear(id);
-      };
-    });
+    await w.context.addInitScript(countTimers);
     const page = await w.tab();
     await page.waitForFunction(() => timers.size === 1);
     await page.evaluate(() => seen(false));
     assert.equal(await page.evaluate(() => timers.size), 0);
     await page.evaluate(() => seen(true));
     assert.equal(await page.evaluate(() => timers.size), 1);
+  });
+
+  const now = Date.now();
+  for (const [name, { rules, remembers, draws = 0, isShown }] of Object.entries({
+    'was asked yesterday': { remembers: { asked: now - day } },
+    'is to be left alone': { remembers: { again: now + hour } },
+    'is not drawn': { rules: { samplePercent: 40 }, draws: 40 },
+    'comes too early': { rules: { firstAfterDays: 7 } },
+    'comes for the first time': { rules: { fromVisit: 2 } },
+    'is asked': { isShown: true },
+  })) {
+    test(`without looking every second while whoever is there ${name}`, async (t) => {
+      const w = await world(t, { rules: { afterSeconds: isShown ? 0 : 600, ...rules } });
+      await w.context.addInitScript(countTimers);
+      await w.context.addInitScript(
+        (memory) => location.protocol === 'http:' && localStorage.setItem('zeroten', JSON.stringify({ camp_one: memory })),
+        { visitor: await drawing(draws), first: now, seen: now, visits: 1, ...remembers },
+      );
+      const page = await w.tab();
+      if (isShown) await shown(page);
+      // The rules are there once the visit is noted.
+      await page.waitForFunction((then) => JSON.parse(localStorage.zeroten).camp_one.seen > then, now, { polling: 20 });
+      assert.equal(await page.evaluate(() => timers.size), 0);
+      // Where the same page may ask in a while, it looks.
+      if (isShown) return;
+      await w.remember(page, { ...Object.fromEntries(Object.keys(remembers ?? {}).map((key) => [key, undefined])), visitor: await drawing(0), first: 0, visits: 2 });
+      await page.evaluate(() => zeroten('identify', null));
+      assert.equal(await page.evaluate(() => timers.size), 1);
+    });
+  }
+
+  test('without looking into its memory as long as seconds or the page are missing', async (t) => {
+    const w = await world(t, { rules: { afterSeconds: 30, pages: ['http://127.0.0.1*/account'] }, stopped: true });
+    const page = await w.tab();
+    await w.memory(page);
+    await w.pass(2 * second);
+    await page.evaluate(() => {
+      window.reads = 0;
+      const { getItem } = Storage.prototype;
+      Storage.prototype.getItem = function (...args) {
+        reads++;
+        return getItem.apply(this, args);
+      };
+    });
+    await w.pass(60 * second);
+    await page.evaluate(() => history.pushState(null, '', '/account'));
+    await w.pass(28 * second);
+    assert.equal(await page.evaluate(() => reads), 0);
+    await w.pass(5 * second);
+    await shown(page);
   });
 
   test('from a visit on, where half an hour away makes another', async (t) => {
@@ -94,9 +164,9 @@ describe('The widget asks', () => {
   test('only those who are drawn, who stay so, and whom the server knows', async (t) => {
     const w = await world(t, { rules: { samplePercent: 40, afterSeconds: 1 }, stopped: true });
     const page = await w.tab();
-    const { drawn, visitor } = await w.memory(page);
-    assert.ok(Number.isInteger(drawn) && drawn >= 0 && drawn < 100);
-    await w.remember(page, { drawn: 40 });
+    const visitor = await drawing(40);
+    await w.memory(page);
+    await w.remember(page, { visitor });
     await w.visit(page);
     await w.pass(5 * second);
     await w.silent(page);
@@ -107,12 +177,110 @@ describe('The widget asks', () => {
     await w.pass(2 * second);
     await shown(page);
     assert.deepEqual(w.server.asks.map(({ visitor, token }) => [visitor, token]), [[visitor, 'eyJ.c.d']]);
-    await w.remember(page, { drawn: 39, asked: undefined });
+    await w.remember(page, { visitor: await drawing(39) });
     await w.visit(page);
     await w.memory(page);
     await w.pass(2 * second);
     await shown(page);
     assert.equal(w.server.asks[1].token, undefined);
+  });
+
+  for (const [name, { rules, draws = 0, asked }] of Object.entries({
+    'is asked where the rules for nobody let it': { rules: { samplePercent: 40 }, draws: 39, asked: true },
+    'is not asked where it is not drawn': { rules: { samplePercent: 40 }, draws: 40 },
+    'is not asked before the days are over from the first on': { rules: { firstAfterDays: 7 } },
+  })) {
+    for (const isCalled of [false, true]) {
+      test(`as nobody whom a token names no more, who ${name}${isCalled ? ', also when called' : ''}`, async (t) => {
+        const w = await world(t, { rules: { onCallOnly: isCalled, ...rules }, elements: [{ campaign: 'camp_one', token: 'eyJ.old' }], stopped: true });
+        const visitor = await drawing(draws);
+        w.server.instead = (action, { token }) => action === 'ask' && token === 'eyJ.old' && { status: 200, body: { ask: false, unknown: true } };
+        const page = await w.tab();
+        await w.memory(page);
+        await w.remember(page, { visitor });
+        if (isCalled) await page.evaluate(() => void zeroten('ask'));
+        await w.pass(2 * second);
+        await w.server.heard.until(1);
+        if (asked) await shown(page);
+        await page.waitForFunction(() => !JSON.parse(localStorage.zeroten).camp_one.turn, undefined, { polling: 20 });
+        await w.pass(60 * second);
+        assert.deepEqual(w.server.asks.map(({ token }) => token), asked ? ['eyJ.old', undefined] : ['eyJ.old']);
+        const { again, named, asked: at } = await w.memory(page);
+        assert.deepEqual([again, named, at > 0], [undefined, undefined, !!asked]);
+        if (asked) return;
+        await page.evaluate((isCalled) => {
+          zeroten('identify', 'eyJ.new');
+          if (isCalled) zeroten('ask');
+        }, isCalled);
+        await w.pass(2 * second);
+        await shown(page);
+        assert.deepEqual(w.server.asks.map(({ token }) => token), ['eyJ.old', 'eyJ.new']);
+      });
+    }
+  }
+
+  test('no more by a token that has lapsed, where whoever was known last is to be left alone', async (t) => {
+    const w = await world(t, { stopped: true });
+    w.server.instead = (action, { token }) => {
+      if (action !== 'ask' || !token) return undefined;
+      return { status: 200, body: token === 'eyJ.good' ? { ask: false, again: 3600 } : { ask: false, unknown: true } };
+    };
+    const page = await w.tab();
+    await page.evaluate(() => zeroten('identify', 'eyJ.good'));
+    await w.memory(page);
+    await w.pass(2 * second);
+    await page.waitForFunction(() => JSON.parse(localStorage.zeroten).camp_one.named, undefined, { polling: 20 });
+    await page.evaluate(() => zeroten('identify', 'eyJ.old'));
+    await w.pass(2 * second);
+    await w.server.heard.until(2);
+    await page.waitForFunction(() => !JSON.parse(localStorage.zeroten).camp_one.turn, undefined, { polling: 20 });
+    await w.pass(3580 * second);
+    await w.silent(page, 2);
+    await w.pass(20 * second);
+    await shown(page);
+    assert.deepEqual(w.server.asks.map(({ token }) => token), ['eyJ.good', 'eyJ.old', undefined]);
+  });
+
+  test('each person for themselves, and nobody, in one browser', async (t) => {
+    const w = await world(t, { stopped: true });
+    w.server.instead = (action, { token }) => action === 'ask' && token?.startsWith('eyJ.ada') && { status: 200, body: { ask: false, again: 30 * 86_400 } };
+    const page = await w.tab();
+    await page.evaluate(() => zeroten('identify', 'eyJ.ada.1'));
+    await w.memory(page);
+    await w.pass(2 * second);
+    await page.waitForFunction(() => JSON.parse(localStorage.zeroten).camp_one.named, undefined, { polling: 20 });
+    // By the same token the server has said what there is to say; by another it is to say who that is.
+    await w.visit(page);
+    await page.evaluate(() => zeroten('identify', 'eyJ.ada.1'));
+    await w.memory(page);
+    await w.pass(5 * second);
+    await w.silent(page, 1);
+    await page.evaluate(() => zeroten('identify', 'eyJ.ada.2'));
+    await w.pass(2 * second);
+    await w.server.heard.until(2);
+    await page.waitForFunction(() => !JSON.parse(localStorage.zeroten).camp_one.turn, undefined, { polling: 20 });
+    await page.evaluate(() => zeroten('identify', 'eyJ.bob'));
+    await w.pass(2 * second);
+    const card = await shown(page);
+    await page.evaluate(() => zeroten('identify', null));
+    await card.waitFor({ state: 'detached' });
+    await w.pass(5 * second);
+    await w.silent(page, 3);
+    await page.evaluate(() => zeroten('identify', 'eyJ.cleo'));
+    await w.pass(2 * second);
+    await shown(page);
+    await page.evaluate(() => zeroten('identify', null));
+    await w.visit(page);
+    await w.memory(page);
+    await w.pass(2 * second);
+    await shown(page);
+    assert.deepEqual(w.server.asks.map(({ token }) => token), ['eyJ.ada.1', 'eyJ.ada.2', 'eyJ.bob', 'eyJ.cleo', undefined]);
+    // Nobody was asked in this browser; whoever is known now may be the same.
+    await w.visit(page);
+    await page.evaluate(() => zeroten('identify', 'eyJ.bob.2'));
+    await w.memory(page);
+    await w.pass(5 * second);
+    await w.silent(page, 5);
   });
 
   test('again after waitDays, whatever was done with the question', async (t) => {
@@ -232,7 +400,7 @@ describe('The widget asks', () => {
     await page.goto(`${w.origin}/site.js`);
     await page.evaluate(() => {
       const now = Date.now();
-      const one = { visitor: 'A'.repeat(22), drawn: 0, first: now, seen: now, visits: 1, turn: ['another tab', now] };
+      const one = { visitor: 'A'.repeat(22), first: now, seen: now, visits: 1, turn: ['another tab', now] };
       localStorage.setItem('zeroten', JSON.stringify({ camp_one: one }));
     });
     await w.visit(page);
@@ -427,6 +595,59 @@ describe('The question', () => {
     assert.deepEqual(await w.server.answered(2), [{ id: 'z10l_test', score: 8 }, { id: 'z10l_test', score: 8 }]);
   });
 
+  test('sends a comment that did not arrive once more when it is closed', async (t) => {
+    const w = await world(t);
+    const page = await w.tab();
+    await shown(page);
+    await number(page, 8).click();
+    await w.server.answered(1);
+    w.server.instead = () => ({ status: 503 });
+    await page.locator('zeroten-survey textarea').fill('It was late');
+    await page.getByRole('button', { name: 'Send' }).click();
+    await page.getByText('Not sent. Please try again.').waitFor();
+    w.server.instead = () => undefined;
+    await page.getByRole('button', { name: 'Close' }).click();
+    const whole = { id: 'z10l_test', score: 8, comment: 'It was late' };
+    assert.deepEqual((await w.server.answered(3)).slice(1), [whole, whole]);
+  });
+
+  test('sends a comment once more that fails while it is closed', async (t) => {
+    const w = await world(t);
+    const page = await w.tab();
+    await shown(page);
+    await number(page, 8).click();
+    await w.server.answered(1);
+    let hold;
+    const held = new Promise((resolve) => (hold = resolve));
+    await page.route('**/answer', hold, { times: 1 });
+    await page.locator('zeroten-survey textarea').fill('It was late');
+    await page.getByRole('button', { name: 'Send' }).click();
+    const route = await held;
+    await page.getByRole('button', { name: 'Close' }).click();
+    assert.equal(await page.locator('zeroten-survey').count(), 0);
+    await route.abort();
+    assert.deepEqual((await w.server.answered(2))[1], { id: 'z10l_test', score: 8, comment: 'It was late' });
+  });
+
+  test('sends a comment that did not arrive with the number that is chosen then, and thanks once Send is pressed', async (t) => {
+    const w = await world(t);
+    const page = await w.tab();
+    await shown(page);
+    await number(page, 8).click();
+    await w.server.answered(1);
+    w.server.instead = () => ({ status: 503 });
+    await page.locator('zeroten-survey textarea').fill('It was late');
+    await page.getByRole('button', { name: 'Send' }).click();
+    await page.getByText('Not sent. Please try again.').waitFor();
+    w.server.instead = () => undefined;
+    await number(page, 7).click();
+    assert.deepEqual((await w.server.answered(3))[2], { id: 'z10l_test', score: 7, comment: 'It was late' });
+    await page.waitForFunction(() => told.at(-1)[1].comment);
+    assert.equal(await page.locator('zeroten-survey .thanks').count(), 0);
+    await page.getByRole('button', { name: 'Send' }).click();
+    await page.getByText('Thank you, passive!').first().waitFor();
+  });
+
   test('listens to people, not to scripts', async (t) => {
     const w = await world(t);
     const page = await w.tab();
@@ -481,9 +702,7 @@ describe('The question', () => {
 });
 
 test('Patterns of pages', async () => {
-  const source = await readFile(new URL('../internal/survey/widget/src/rules.ts', import.meta.url), 'utf8');
-  const { outputText } = ts.transpileModule(source, { compilerOptions: { target: 'es2022', module: 'esnext' } });
-  const { matches } = await import(`data:text/javascript,${encodeURIComponent(outputText)}`);
+  const { matches } = await source('rules.ts');
   for (const [pattern, page, want] of [
     ['https://app.example/*', 'https://app.example/', true],
     ['https://app.example/*', 'https://app.example/a/b?c=/d', true],
@@ -515,4 +734,12 @@ test('Patterns of pages', async () => {
   assert.equal(matches([], 'https://app.example/'), true);
   // Hostile patterns take no time: with a regular expression this would not end.
   assert.equal(matches([`https://app.example/${'*a'.repeat(60)}b`], `https://app.example/${'a'.repeat(100_000)}`), false);
+});
+
+// The server draws the same: internal/survey has these, too.
+test('Lots', async () => {
+  const { lot } = await source('rules.ts');
+  for (const [visitor, want] of [['AAAAAAAAAAAAAAAAAAAAAA', 24], ['Zm9vYmFyLWJhel9xdXV4MQ', 24], ['----------____________', 80]]) {
+    assert.equal(lot('camp_01j8000000e008000000000001', visitor), want);
+  }
 });

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"hash/fnv"
 	"net/url"
 	"strconv"
 	"strings"
@@ -13,10 +15,10 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
-	entcontact "github.com/zeroten/zeroten/ent/contact"
 	entinvitation "github.com/zeroten/zeroten/ent/invitation"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/survey/link"
 	"github.com/zeroten/zeroten/internal/trait"
@@ -181,12 +183,18 @@ type Shown struct {
 	Texts *Texts
 }
 
+// ErrNobody is what Ask says where there is no such contact, or none any more.
+var ErrNobody = errors.New("nobody is known by this id")
+
 // Ask decides whether somebody is asked now, and notes that they are: from then on they count as asked, whatever they do. Else shown is
 // nil, and again says for how long they are to be left alone at least.
 //
 // Somebody who is known is asked by one campaign in a quiet period, however many tabs ask at once. Where a rule of their own keeps them
 // back that is noted as a SKIPPED invitation: once in the widget's days to wait, however often they come by, as they would have been asked
 // once.
+//
+// Where nobody is known the share is drawn here and by the script alike, and how long the browser has been coming the script alone knows.
+// So who was said to be known, and is not, is not asked like all the others: that is ErrNobody, and the script has its rules for them first.
 func (d *Desk) Ask(ctx context.Context, s *Sheet, a Asking) (shown *Shown, again time.Duration, err error) {
 	ctx = auth.ForTenant(ctx, s.Tenant)
 	now := d.log.Now()
@@ -195,6 +203,11 @@ func (d *Desk) Ask(ctx context.Context, s *Sheet, a Asking) (shown *Shown, again
 		if asked.Person, err = d.person(ctx, a.Contact); err != nil {
 			return nil, 0, err
 		}
+		if asked.Person == nil {
+			return nil, 0, ErrNobody
+		}
+	} else if lot(s.Campaign, a.Visitor) >= s.Survey.Widget.SamplePercent {
+		return nil, unsampledAgain, nil
 	}
 	visitor := sha256.Sum256(append(append(s.Tenant[:len(s.Tenant):len(s.Tenant)], s.Campaign[:]...), a.Visitor...))
 	who := "visitor\x00" + a.Visitor
@@ -271,8 +284,13 @@ func value(text *string) string {
 // Claim notes that a contact is asked now, unless some campaign has asked them within the quiet period, and reports whether it did. Of
 // several who try at once one does. It is part of the transaction that makes the invitation.
 func Claim(ctx context.Context, tx *store.Tx, contact uuid.UUID, now time.Time) (bool, error) {
-	n, err := tx.Ent.Contact.Update().SetLastAskedAt(now).
-		Where(entcontact.ID(contact), entcontact.Or(entcontact.LastAskedAtIsNil(), entcontact.LastAskedAtLTE(now.Add(-QuietPeriod)))).Save(ctx)
+	// By hand: being asked is nothing that changes about somebody, and an update of the entity would say that something did.
+	done, err := tx.SQL.ExecContext(ctx, `UPDATE contacts SET last_asked_at = $1
+		WHERE tenant_id = $2 AND id = $3 AND (last_asked_at IS NULL OR last_asked_at <= $4)`, now, auth.Tenant(ctx), contact, now.Add(-QuietPeriod))
+	var n int64
+	if err == nil {
+		n, err = done.RowsAffected()
+	}
 	if err != nil {
 		return false, fmt.Errorf("noting that somebody is asked: %w", err)
 	}
@@ -315,9 +333,10 @@ func (r ruling) create(client *ent.Client, row *ent.Invitation) *ent.InvitationC
 	return made.SetStatus(entinvitation.StatusSENT).SetSentAt(row.DueAt).SetVisitor(row.Visitor)
 }
 
-// ruleOfVisitor says whether a browser is left alone of whose user nothing is known.
+// ruleOfVisitor says whether a browser is left alone of whose user nothing is known. Whoever was asked there by name has gone.
 func (d *Desk) ruleOfVisitor(ctx context.Context, client *ent.Client, s *Sheet, row *ent.Invitation) (ruling, error) {
-	last, err := newest(ctx, client.Invitation.Query().Where(entinvitation.CampaignID(s.Campaign), entinvitation.Visitor(row.Visitor)))
+	last, err := newest(ctx, client.Invitation.Query().Where(entinvitation.CampaignID(s.Campaign), entinvitation.Visitor(row.Visitor),
+		entinvitation.ContactIDIsNil()))
 	if err != nil || last == nil {
 		return ruling{}, err
 	}
@@ -394,6 +413,14 @@ func (w *Widget) rule(campaign uuid.UUID, h history, now time.Time) (r ruling) {
 		r.because = ""
 	}
 	return r
+}
+
+// lot is what a browser draws whose user nobody knows, 0 to 99: it is among the sample where it is less than the sample's percentage. The
+// script draws the same, which has no better hash at hand on every page; so a larger share has all of a smaller one here, too.
+func lot(campaign uuid.UUID, visitor string) int {
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(id.Campaign.Format(campaign) + visitor)) // it never fails
+	return int(hash.Sum32() % 100)
 }
 
 // sampled reports whether a share of people has somebody in it. A larger share has all of a smaller one, and which variant somebody falls

@@ -1,8 +1,11 @@
 package survey
 
 import (
+	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -51,6 +54,48 @@ func TestSamplesAreIndependentOfVariants(t *testing.T) {
 		if math.Abs(float64(in[name])-want) > 5*deviation {
 			t.Errorf("of the %d in %s there are %d in the sample of 10 %%", n, name, in[name])
 		}
+	}
+}
+
+// A browser draws what its script draws: clients/widget.test.mjs has the same.
+func TestLot(t *testing.T) {
+	campaign := uuid.MustParse("01920000-0000-7000-8000-000000000001")
+	for visitor, want := range map[string]int{
+		"AAAAAAAAAAAAAAAAAAAAAA": 24, "Zm9vYmFyLWJhel9xdXV4MQ": 24, "----------____________": 80,
+	} {
+		if got := lot(campaign, visitor); got != want {
+			t.Errorf("%s draws %d, want %d", visitor, got, want)
+		}
+	}
+}
+
+// Each lot falls to as many browsers as any other, in each campaign anew: within five standard deviations.
+func TestLotsAreEven(t *testing.T) {
+	draw := rand.New(rand.NewPCG(1, 2))
+	var lots [100]int
+	both, n := 0, 20_000
+	one, two := uuid.MustParse("01920000-0000-7000-8000-000000000001"), uuid.MustParse("01920000-0000-7000-8000-000000000002")
+	for range n {
+		var bytes [16]byte
+		binary.BigEndian.PutUint64(bytes[:8], draw.Uint64())
+		binary.BigEndian.PutUint64(bytes[8:], draw.Uint64())
+		visitor := base64.RawURLEncoding.EncodeToString(bytes[:])
+		l := lot(one, visitor)
+		lots[l]++
+		if l < 50 && lot(two, visitor) < 50 {
+			both++
+		}
+	}
+	within := func(got int, share float64) bool {
+		return math.Abs(float64(got)-float64(n)*share) < 5*math.Sqrt(float64(n)*share*(1-share))
+	}
+	for l, got := range lots {
+		if !within(got, 0.01) {
+			t.Errorf("%d of %d draw %d", got, n, l)
+		}
+	}
+	if !within(both, 0.25) {
+		t.Errorf("%d of %d are in the halves of both campaigns", both, n)
 	}
 }
 

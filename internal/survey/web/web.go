@@ -3,7 +3,6 @@
 package web
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"math"
@@ -528,7 +527,7 @@ func (v *visit) look(t *target, nonce link.Nonce, genuine bool, fields url.Value
 		return
 	}
 	// Who closes the page has looked at it all the same.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.r.Context()), 10*time.Second)
+	ctx, cancel := v.toTheEnd()
 	defer cancel()
 	if err := v.Desk.Looked(ctx, t.sheet, t.reader, *chosen, nonce); err != nil {
 		if !store.MayPass(err) && !errors.Is(err, click.ErrFull) {
@@ -556,7 +555,7 @@ func written(comment string) string {
 // save records the answer, or changes it.
 func (v *visit) save(t *target, f survey.Form) (*ent.Response, error) {
 	// Who closes the page must not leave it open whether the answer was kept.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.r.Context()), 10*time.Second)
+	ctx, cancel := v.toTheEnd()
 	defer cancel()
 	if t.answer != nil {
 		return v.Desk.Change(ctx, t.sheet.Tenant, t.answer.ID, f.Score, f.Comment, t.hides)
@@ -599,17 +598,12 @@ func (v *visit) receipt(t *target, saved *ent.Response, comment string) {
 	v.w.WriteHeader(http.StatusSeeOther)
 }
 
-// body reads what was sent.
+// body reads a form; where there is none it says so.
 func (v *visit) body(t *target) ([]byte, bool) {
-	holder := edge.Network(v.from).String()
-	in := v.Door.Intake(holder, nil)
-	defer in.Done()
-	body, err := in.Body(v.w, v.r, holder, maxForm)
+	body, refusal, err := v.intake(maxForm)
 	if err == nil {
 		return body, true
 	}
-	refusal, _ := errors.AsType[*edge.Refusal](err)
-	v.Door.GiveUp(v.w, v.r, refusal != nil && refusal.Why == edge.Late)
 	switch {
 	case refusal == nil:
 		v.failed("reading a form", err)
@@ -624,6 +618,19 @@ func (v *visit) body(t *target) ([]byte, bool) {
 		v.refuse(t, away)
 	}
 	return nil, false
+}
+
+// intake reads what was sent, of at most so many bytes. The refusal is of the door, and nil where something else went wrong.
+func (v *visit) intake(most int) (body []byte, refusal *edge.Refusal, err error) {
+	holder := edge.Network(v.from).String()
+	in := v.Door.Intake(holder, nil)
+	defer in.Done()
+	if body, err = in.Body(v.w, v.r, holder, most); err == nil {
+		return body, nil, nil
+	}
+	refusal, _ = errors.AsType[*edge.Refusal](err)
+	v.Door.GiveUp(v.w, v.r, refusal != nil && refusal.Why == edge.Late)
+	return nil, refusal, err
 }
 
 // refuse shows what there is instead of a page; t may be nil.

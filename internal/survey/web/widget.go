@@ -146,15 +146,10 @@ func (v *visit) tells(what any) *fault {
 
 // message reads what was sent.
 func (v *visit) message() ([]byte, *fault) {
-	holder := edge.Network(v.from).String()
-	in := v.Door.Intake(holder, nil)
-	defer in.Done()
-	body, err := in.Body(v.w, v.r, holder, maxMessage)
+	body, refusal, err := v.intake(maxMessage)
 	if err == nil {
 		return body, nil
 	}
-	refusal, _ := errors.AsType[*edge.Refusal](err)
-	v.Door.GiveUp(v.w, v.r, refusal != nil && refusal.Why == edge.Late)
 	if refusal != nil && refusal.Why == edge.TooLarge {
 		return nil, &fault{http.StatusRequestEntityTooLarge, "At most 128 KiB."}
 	}
@@ -224,6 +219,12 @@ type leave struct {
 	Again int `json:"again"`
 }
 
+// nobody says that the token names nobody, or nobody any more: the script asks as for somebody unknown where its rules let it.
+type nobody struct {
+	Ask     bool `json:"ask"`
+	Unknown bool `json:"unknown"`
+}
+
 // question is what is asked, as the script shows it. What is absent is empty.
 type question struct {
 	Ask            bool              `json:"ask"`
@@ -276,21 +277,25 @@ func (v *visit) ask(campaign string, body []byte) *fault {
 		return f
 	case !isOn(sheet):
 		return isOff
-	case contact == uuid.Nil && !v.pays(v.Door.OfUnknown(v.from)): // each of whom may leave a row behind
+	case a.Token == "" && !v.pays(v.Door.OfUnknown(v.from)): // each of whom may leave a row behind
 		return tooOften
 	case !sheet.Survey.Widget.AsksOn(v.r.Header.Get("Origin"), a.Page):
 		return elsewhere
+	case a.Token != "" && contact == uuid.Nil:
+		return v.tells(nobody{Unknown: true})
 	}
 	ctx, cancel := v.toTheEnd()
 	defer cancel()
 	shown, again, err := v.Desk.Ask(ctx, sheet, survey.Asking{
 		Visitor: a.Visitor, Contact: contact, Variant: a.Variant, Locale: a.Locale, Accepts: v.r.Header.Get("Accept-Language"),
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, survey.ErrNobody):
+		return v.tells(nobody{Unknown: true})
+	case err != nil:
 		v.failed("asking", err)
 		return v.later()
-	}
-	if shown == nil {
+	case shown == nil:
 		return v.tells(leave{Again: max(1, int(math.Ceil(again.Seconds())))})
 	}
 	return v.tells(questionOf(sheet, shown))

@@ -85,7 +85,7 @@ type told struct {
 	FollowUps, ThankYous, Words           map[string]string
 	Steps                                 []map[string]any
 	Experience                            *struct{ Label, URL string }
-	Answered, Declined                    bool
+	Answered, Declined, Unknown           bool
 	Error                                 string
 	LowLabel, HighLabel                   string
 	IsEnabled                             bool
@@ -309,8 +309,11 @@ func TestWidgetOfAPerson(t *testing.T) {
 		if all := h.responses(t); late.status < 400 || all[0].Score != 7 || all[0].Comment != nil {
 			t.Errorf("erased, answered once more: %d %s, %v", late.status, late.text, all)
 		}
-		if asked := h.asks(t, 2, `"token":"`+token+`"`, `"locale":"fr"`); !asked.Ask || asked.Question != "Acme, vous (?)?" {
+		if asked := h.asks(t, 2, `"token":"`+token+`"`); asked.Ask || !asked.Unknown {
 			t.Errorf("erased, the widget: %+v", asked)
+		}
+		if asked := h.asks(t, 2, `"locale":"fr"`); !asked.Ask || asked.Question != "Acme, vous (?)?" {
+			t.Errorf("erased, the widget of nobody: %+v", asked)
 		}
 	})
 }
@@ -446,6 +449,92 @@ func TestQuietPeriod(t *testing.T) {
 	})
 }
 
+// The share is of browsers where nobody is known, too, with a token that names nobody as without: who is in it stays so, and a larger share
+// has all of a smaller one.
+func TestSampleOfVisitors(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := open(t, db)
+		expired, _, err := tenant.NameContact(h.keyed(t), db, uuid.New(), 60, time.Now().Add(-time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		was := map[int]bool{}
+		for _, percent := range []int{1, 30, 100} {
+			h.widget(t, survey.UpdateWidgetInput{IsEnabled: new(true), SamplePercent: new(percent), FirstAfterDays: new(365), WaitDays: new(1)})
+			h.now.pass(24 * time.Hour)
+			asked := 0
+			for browser := range 50 {
+				h.from = fmt.Sprintf("192.0.2.%d:1000", browser)
+				if says := h.asks(t, browser, `"token":"`+expired+`"`); says.Ask || !says.Unknown {
+					t.Fatalf("with an expired token, of %d %%: %+v", percent, says)
+				}
+				says := h.asks(t, browser)
+				switch {
+				case says.Ask:
+					asked++
+				case says.Again != 24*3600 || was[browser]:
+					t.Errorf("browser %d, asked before %v, of %d %%: %+v", browser, was[browser], percent, says)
+				}
+				was[browser] = says.Ask
+			}
+			if want := 50 * percent / 100; asked < want-15 || asked > want+15 || percent == 1 && asked > 5 {
+				t.Errorf("of 50 browsers %d are among %d %%", asked, percent)
+			}
+		}
+	})
+}
+
+// Whom a browser was used by when it was asked makes no difference to who comes then: neither to somebody else who is known, nor to nobody.
+func TestOneBrowserOfMany(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := open(t, db)
+		h.widget(t, survey.UpdateWidgetInput{IsEnabled: new(true)})
+		ada, bob := h.token(t, contact.Input{ExternalID: new("ada")}), h.token(t, contact.Input{ExternalID: new("bob")})
+		for _, want := range []bool{true, false} {
+			for name, token := range map[string]string{"Ada": ada, "Bob": bob, "nobody": ""} {
+				if says := h.asks(t, 1, `"token":"`+token+`"`); says.Ask != want {
+					t.Errorf("%s: %+v", name, says)
+				}
+			}
+		}
+		if n := len(h.invitations(t)); n != 3 {
+			t.Errorf("there are %d invitations", n)
+		}
+	})
+}
+
+// What was known about somebody is the same once they were asked, and when that last changed, too.
+func TestAskingChangesNobody(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := open(t, db)
+		h.widget(t, survey.UpdateWidgetInput{IsEnabled: new(true), WaitDays: new(1)})
+		token := h.token(t, contact.Input{ExternalID: new("ada"), Name: new("Ada")})
+		before, err := db.Ent.Contact.Query().Only(h.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // at first, and again
+			h.now.pass(survey.QuietPeriod)
+			if says := h.asks(t, 1, `"token":"`+h.token(t, contact.Input{ExternalID: new("ada")})+`"`); !says.Ask {
+				t.Fatalf("not asked: %+v", says)
+			}
+			after, err := db.Ent.Contact.Query().Only(h.ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if after.LastAskedAt == nil || !after.LastAskedAt.Equal(h.now.time()) {
+				t.Errorf("asked at %v, noted %v", h.now.time(), after.LastAskedAt)
+			}
+			if !after.UpdatedAt.Equal(before.UpdatedAt) {
+				t.Errorf("changed at %v, and as if at %v by being asked", before.UpdatedAt, after.UpdatedAt)
+			}
+			if says := h.asks(t, 2, `"token":"`+token+`"`); says.Ask {
+				t.Errorf("asked twice: %+v", says)
+			}
+		}
+	})
+}
+
 // Of all tabs of a browser that ask at the same moment one does.
 func TestOneBrowserIsAskedOnce(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -462,7 +551,8 @@ func TestOneBrowserIsAskedOnce(t *testing.T) {
 	})
 }
 
-// A token that is no contact token of this tenant names nobody: the widget asks as if nobody were known.
+// A token that is no contact token of this tenant names nobody. The widget is told so, and has its rules for whom nobody knows first: until
+// it comes without the token nobody is asked, and nothing is written.
 func TestWrongTokens(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		h := open(t, db)
@@ -496,16 +586,18 @@ func TestWrongTokens(t *testing.T) {
 		for name, token := range map[string]string{
 			"another tenant's": other.token(t, contact.Input{ExternalID: new("ada")}), "an access token": access,
 			"an access token as a contact token": "z10c_" + strings.TrimPrefix(access, "z10t_"), "a key": secret, "expired": expired,
-			"cut off": good[:len(good)-2], "changed": good[:20] + "x" + good[21:], "none": "",
+			"cut off": good[:len(good)-2], "changed": good[:20] + "x" + good[21:],
 		} {
 			browser++
-			if says := h.asks(t, browser, `"token":"`+token+`"`); !says.Ask {
-				t.Errorf("%s: %+v", name, says)
+			p := h.post(h.w()+"/ask", `{"visitor":"`+visitor(browser)+`","token":"`+token+`",`+shown+`}`)
+			if p.status != http.StatusOK || p.text != `{"ask":false,"unknown":true}` {
+				t.Errorf("%s: %d %s", name, p.status, p.text)
 			}
-		}
-		for _, i := range h.invitations(t) {
-			if i.ContactID != nil {
-				t.Errorf("a wrong token named %v", i.ContactID)
+			if n := len(h.invitations(t)); n != browser-1 {
+				t.Errorf("%s: there are %d invitations, want %d", name, n, browser-1)
+			}
+			if says := h.asks(t, browser, `"token":""`); !says.Ask || h.invitations(t)[browser-1].ContactID != nil {
+				t.Errorf("%s, and then without: %+v", name, says)
 			}
 		}
 		if says := h.asks(t, 99, `"token":"`+good+`"`); !says.Ask || h.invitations(t)[browser].ContactID == nil {

@@ -1,7 +1,7 @@
 import { Memories, randomText } from './memory';
 import type { Page } from './page';
 import { Refused, type Server, type Settings, type Visitor } from './protocol';
-import { isDue, isDueUnasked, second, see } from './rules';
+import { day, dueAt, hash, isTime, second, see } from './rules';
 import { show } from './view';
 
 // me is this page among the tabs of the browser.
@@ -20,6 +20,8 @@ export class Campaign {
   private memories: Memories;
   // isOver is once nothing comes of itself any more in this page view.
   private isOver = false;
+  // isAsked is once the question was shown in this page view: to whom the page names now, or to whoever has left.
+  private isAsked = false;
   private isBusy = false;
   // isCalled is whether the question, or what leads to it, was called for by the page's code.
   private isCalled = false;
@@ -29,6 +31,8 @@ export class Campaign {
   private remove: (() => void) | undefined;
   // isNamed is whether the question that is shown is for somebody known.
   private isNamed = false;
+  // lapsed is the token by which the server knows nobody, or nobody any more.
+  private lapsed: string | undefined;
 
   constructor(
     private readonly page: Page,
@@ -63,16 +67,29 @@ export class Campaign {
     if (this.settings) this.memories.change(now, (memory) => see(memory, isComing, now));
   }
 
-  // waits says whether it may yet ask by itself.
-  waits(): boolean {
-    return !!this.settings && !this.settings.onCallOnly && !this.isOver && !this.isBusy;
+  // mayAsk says whether it may yet ask by itself in this page view, whenever that is.
+  private mayAsk(settings: Settings): boolean {
+    return !(settings.onCallOnly || this.isOver || this.isAsked || this.isBusy);
   }
 
-  // consider asks where all rules hold. visible is for how many milliseconds the page was seen.
-  consider(visible: number): void {
+  // waits says for how many milliseconds it asks nothing by itself, on whatever page and however long that is seen. Infinity is for as
+  // long as the page is not looked at anew.
+  waits(): number {
+    const { settings } = this;
+    if (!settings || !this.mayAsk(settings) || (settings.layout !== 'INLINE' && this.page.over)) return Infinity;
     const now = Date.now();
-    if (!this.settings || !this.waits() || now < this.pausedUntil) return;
-    if (isDueUnasked(this.settings, this.memories.read(now), location.href, visible)) void this.tryToAsk(this.settings);
+    if (this.memories.read(now).visits < settings.fromVisit) return Infinity;
+    return Math.max(0, this.pausedUntil - now, this.dueAt(settings, now) - now);
+  }
+
+  // consider asks where all rules hold. visible is for how many milliseconds the page was seen. It is called every second, and looks
+  // last into what is remembered.
+  consider(visible: number): void {
+    const { settings } = this;
+    if (!settings || !this.mayAsk(settings) || !isTime(settings, location.href, visible)) return;
+    if (this.place(settings) === undefined) return;
+    if (this.waits()) this.page.look();
+    else void this.tryToAsk(settings);
   }
 
   // ask is a call of the page's code.
@@ -83,18 +100,26 @@ export class Campaign {
     if (!this.isBusy) this.isCalled = false;
   }
 
-  // forget takes a question away that was for somebody who is gone, as after a logout.
-  forget(): void {
-    if (this.isNamed) this.remove?.();
+  // identified is told that the page names somebody, or nobody any more, as after a logout: then a question goes that was for somebody.
+  identified(): void {
+    if (this.token()) this.isAsked = false;
+    else if (this.isNamed) this.remove?.();
   }
 
+  // token is what the page names somebody by.
   private token(): string | undefined {
     return (this.page.identity === undefined ? this.data.token : this.page.identity) || undefined;
   }
 
+  private dueAt(settings: Settings, now: number): number {
+    const token = this.token();
+    const who = token ? { token: hash(token), isLapsed: token === this.lapsed } : undefined;
+    return dueAt(settings, this.memories.read(now), this.id, who);
+  }
+
   private isDue(settings: Settings): boolean {
     const now = Date.now();
-    return isDue(settings, this.memories.read(now), !!this.token(), now);
+    return !(now < this.dueAt(settings, now));
   }
 
   // place is where the question goes; null is over the page. There is none where the page lacks it, or another question is there.
@@ -115,6 +140,7 @@ export class Campaign {
     if (place === undefined) return;
     if (!place) this.page.over = this;
     this.isBusy = true;
+    this.page.look();
     try {
       if (await this.takeTurn(settings)) await this.put(settings, place);
     } catch (error) {
@@ -135,7 +161,8 @@ export class Campaign {
 
   // put asks the server, and then whoever is there.
   private async put(settings: Settings, place: Element | null): Promise<void> {
-    const token = this.token();
+    const given = this.token();
+    const token = given === this.lapsed ? undefined : given;
     const { locale, variant } = this.data;
     const visitor: Visitor = { visitor: this.memories.read(Date.now()).visitor, page: location.href.split('#')[0] ?? '' };
     if (token) visitor.token = token;
@@ -143,17 +170,28 @@ export class Campaign {
     if (variant) visitor.variant = variant;
     const question = await this.server.ask(visitor);
     const now = Date.now();
+    if ('unknown' in question) {
+      // From here on it is as with nobody, for whom the rules are others.
+      this.lapsed = token;
+      if (this.isDue(settings)) await this.put(settings, place);
+      return;
+    }
     if (!question.ask) {
-      this.memories.change(now, (memory) => (memory.again = now + question.again * second));
+      const until = now + question.again * second;
+      this.memories.change(now, (memory) => {
+        if (token) memory.named = [hash(token), until];
+        else memory.again = until;
+      });
       return;
     }
     // It was for somebody who has gone meanwhile.
     if (token && !this.token()) return;
     this.memories.change(now, (memory) => {
-      memory.asked = now;
+      if (token) memory.named = [hash(token), now + settings.waitDays * day];
+      else memory.asked = now;
       delete memory.turn;
     });
-    this.isOver = true;
+    this.isAsked = true;
     this.isNamed = !!token;
     const about = { campaign: this.id, ...(question.variant && { variant: question.variant }) };
     this.remove = show(question, settings, place, this.isCalled, {

@@ -4,16 +4,16 @@
 export type Memory = {
   // visitor is this browser to the server: random, and of this campaign alone.
   visitor: string;
-  // drawn is the browser's lot, 0 to 99: it is among the sample where it is less than the sample's percentage.
-  drawn: number;
   // first and seen are when the browser was first and last seen, in so many visits.
   first: number;
   seen: number;
   visits: number;
-  // asked is when the question was last shown.
+  // asked is when the question was last shown while nobody was known, and again until when the server wants to be left alone then.
   asked?: number;
-  // again is until when the server wants to be left alone.
   again?: number;
+  // named is the last token that named somebody, as a hash, and until when the server wants to be left alone by them. It binds nobody
+  // who comes with another: the server knows who that is.
+  named?: [token: number, until: number];
   // turn is whose page asks the server just now, and since when: of two tabs only one may.
   turn?: [page: string, since: number];
 };
@@ -38,7 +38,7 @@ export class Memories {
     }
     // Where others cleared the storage that is another browser, who was never seen.
     if (!this.own || !this.isOff) {
-      this.own = { visitor: randomText(), drawn: randomBelow100(), first: now, seen: now, visits: 0 };
+      this.own = { visitor: randomText(), first: now, seen: now, visits: 0 };
     }
     return this.own;
   }
@@ -80,7 +80,7 @@ export class Memories {
 function isMemory(value: unknown): value is Memory {
   const memory = value as Memory | null | undefined;
   return (
-    !!memory && /^[\w-]{22}$/.test(memory.visitor) && [memory.drawn, memory.first, memory.seen, memory.visits].every(Number.isFinite)
+    !!memory && /^[\w-]{22}$/.test(memory.visitor) && [memory.first, memory.seen, memory.visits].every(Number.isFinite)
   );
 }
 
@@ -88,10 +88,4 @@ function isMemory(value: unknown): value is Memory {
 export function randomText(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return btoa(String.fromCharCode(...bytes)).replace(/\+/g, '-').replace(/\//g, '_').slice(0, 22);
-}
-
-function randomBelow100(): number {
-  // Of 2³² values, the few that are left over make no difference that could be seen.
-  const [value = 0] = crypto.getRandomValues(new Uint32Array(1));
-  return value % 100;
 }

@@ -2,6 +2,9 @@
 import type { Campaign } from './campaign';
 import { second } from './rules';
 
+// longest is how many milliseconds a timer can take.
+const longest = 2 ** 31 - 1;
+
 type Listener = (detail: object) => void;
 
 export class Page {
@@ -37,7 +40,7 @@ export class Page {
 
   identify(token: string | null): void {
     this.identity = token;
-    if (!token) for (const campaign of this.campaigns.values()) campaign.forget();
+    for (const campaign of this.campaigns.values()) campaign.identified();
     this.look();
   }
 
@@ -64,7 +67,8 @@ export class Page {
     this.look();
   }
 
-  // look goes on looking where the page can be seen and a campaign waits, and stops else.
+  // look goes on looking where the page can be seen: every second where a campaign waits for nothing but seconds and the right page,
+  // else once that may be so, if ever.
   look(): void {
     const isVisible = document.visibilityState !== 'hidden';
     const campaigns = [...this.campaigns.values()];
@@ -73,15 +77,15 @@ export class Page {
       this.isVisible = isVisible;
       for (const campaign of campaigns) campaign.see(isVisible);
     }
-    clearInterval(this.timer);
+    clearInterval(this.timer); // or the timeout: they are of one kind
     if (!isVisible) return;
     for (const campaign of campaigns) campaign.load();
-    if (campaigns.some((campaign) => campaign.waits())) {
-      this.timer = setInterval(() => this.tick(), second);
-    }
+    const wait = Math.min(...campaigns.map((campaign) => campaign.waits()));
+    if (!wait) this.timer = setInterval(() => this.tick(), second);
+    else if (wait < Infinity) this.timer = setTimeout(() => this.look(), Math.min(wait, longest));
   }
 
-  // tick is every second as long as the page can be seen: that is often enough to see, too, when a script changed the address,
+  // tick is every second while a campaign waits: that is often enough to see, too, when a script changed the address,
   // without touching the page's own history. Another path is another page.
   tick(): void {
     this.count();

@@ -32,6 +32,12 @@ export type Brand = {
 // Visitor is who looks at which page, as far as the page knows.
 export type Visitor = { visitor: string; token?: string; page: string; locale?: string; variant?: string };
 
+// Leave says that nobody is asked for so many seconds at least.
+export type Leave = { ask: false; again: number };
+
+// Nobody says that the token names nobody, or nobody any more.
+export type Nobody = { ask: false; unknown: true };
+
 // Question is what is shown to somebody who is asked. The id lets whoever has it answer.
 export type Question = {
   ask: true;
@@ -73,7 +79,7 @@ export class Server {
     return this.call('');
   }
 
-  ask(visitor: Visitor): Promise<Question | { ask: false; again: number }> {
+  ask(visitor: Visitor): Promise<Question | Leave | Nobody> {
     return this.call('/ask', visitor);
   }
 

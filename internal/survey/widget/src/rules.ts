@@ -8,23 +8,38 @@ export const day = 86_400 * second;
 // visitGap is how long nothing must have been seen of a browser for its next page to begin another visit.
 const visitGap = 1800 * second;
 
-// isDue says whether the rules that hold in any case let the browser be asked now, in milliseconds since 1970.
-export function isDue(rules: Settings, memory: Memory, isKnown: boolean, now: number): boolean {
-  return (
-    // Of those who are known the server draws, and knows since when.
-    (isKnown || memory.drawn < rules.samplePercent) &&
-    !(now < (memory.asked ?? -Infinity) + rules.waitDays * day) &&
-    !(now < (memory.again ?? 0)) &&
-    (isKnown || now >= memory.first + rules.firstAfterDays * day)
-  );
+// Who is whom the page names, by a hash of the token; isLapsed is where the server knows nobody by it, or nobody any more.
+export type Who = { token: number; isLapsed: boolean };
+
+// dueAt says from when on the rules that hold in any case let the browser be asked, in milliseconds since 1970; Infinity is never.
+// who is undefined where the page names nobody.
+export function dueAt(rules: Settings, memory: Memory, campaign: string, who: Who | undefined): number {
+  const { asked = -Infinity, again = 0, first, named } = memory;
+  const due = asked + rules.waitDays * day;
+  // Of those who are known the server draws, and knows since when they are, and when they were asked: it says so once for each token.
+  if (who && !who.isLapsed) return Math.max(due, named?.[0] === who.token ? named[1] : 0);
+  if (lot(campaign, memory.visitor) >= rules.samplePercent) return Infinity;
+  // With a token that has lapsed it may be whoever was known here last.
+  return Math.max(due, again, first + rules.firstAfterDays * day, who && named ? named[1] : 0);
 }
 
-// isDueUnasked says whether the other rules hold, which a call of the page's code sets aside. visible is for how many
-// milliseconds the page has been seen.
-export function isDueUnasked(rules: Settings, memory: Memory, page: string, visible: number): boolean {
-  return (
-    !rules.onCallOnly && matches(rules.pages, page) && memory.visits >= rules.fromVisit && visible >= rules.afterSeconds * second
-  );
+// isTime says whether the page is one to ask on, and was seen for long enough: visible is for how many milliseconds. A call of the
+// page's code sets both aside, and the visits.
+export function isTime(rules: Settings, page: string, visible: number): boolean {
+  return visible >= rules.afterSeconds * second && matches(rules.pages, page);
+}
+
+// lot is what the browser draws in the campaign, 0 to 99: it is among the sample where it is less than the sample's percentage. The
+// server draws the same.
+export function lot(campaign: string, visitor: string): number {
+  return hash(campaign + visitor) % 100;
+}
+
+// hash is FNV-1a of 32 bits, of ASCII: there is no better one on pages without TLS.
+export function hash(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash >>> 0;
 }
 
 // see notes that the browser is on a page, or leaves it. Coming is another visit where it was away for more than half an hour.

@@ -23,8 +23,10 @@ export function show(question: Question, settings: Settings, place: Element | nu
   const takesFocus = isDialog && isCalled;
 
   let score: number | undefined;
-  // comment is what is to be sent along, once Send was pressed.
+  // comment is what is sent along since Send was pressed, until it arrives: also where it failed, and whoever wrote it goes.
   let comment: string | undefined;
+  // isThanked is whether thanks are due once it arrives.
+  let isThanked = false;
   // isKept is whether the server has the number.
   let isKept = true;
   let turn = 0;
@@ -70,6 +72,7 @@ export function show(question: Question, settings: Settings, place: Element | nu
   label.htmlFor = field.id;
   const sendButton = button(words.send, 'send', () => {
     comment = field.value.trim();
+    isThanked = true;
     void send();
   });
   const more = make('div', 'more', label, field, sendButton);
@@ -155,10 +158,10 @@ export function show(question: Question, settings: Settings, place: Element | nu
         await hooks.answer(answer);
         if (mine !== turn) return;
         isKept = true;
-        if (comment !== undefined) thank();
+        if (isThanked) thank();
       } catch {
         if (mine !== turn) return;
-        comment = undefined;
+        isThanked = false;
         alert.textContent = words.tryAgain;
       }
     });
@@ -194,7 +197,7 @@ export function show(question: Question, settings: Settings, place: Element | nu
       void hooks.answer({ id, declined: true }).catch(() => {});
       hooks.declined();
     } else {
-      // They did choose it: once more, where it did not arrive.
+      // They did choose it, and what they wrote they did send: once more, where it did not arrive.
       void last.then(() => {
         if (!isKept) void send();
       });

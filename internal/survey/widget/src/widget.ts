@@ -12,12 +12,13 @@ type Zeroten = {
 };
 
 const global = window as typeof window & { zeroten?: Zeroten };
-const script = document.currentScript as HTMLScriptElement | null;
+// A page may show what strangers wrote: an image of this name stands in for what the browser says, and would name another server.
+const script = document.currentScript;
 const before = global.zeroten;
 
-if (!script) {
+if (!(script instanceof HTMLScriptElement)) {
   console.warn('zeroten: load the script by a classic script element, not as a module');
-} else if (before?.begin) {
+} else if (typeof before?.begin === 'function') {
   before.begin(script);
 } else if ('adoptedStyleSheets' in document && 'timeout' in AbortSignal) {
   // Older browsers are left alone.
