@@ -67,7 +67,7 @@ function Look({ path, look, close }) {
   useEffect(() => dialog.current.showModal(), []);
   return (
     <dialog className="graphiql-dialog look" aria-labelledby="look" ref={dialog} onClose={close}>
-      <header>
+      <div>
         <h2 id="look">{path}</h2>
         {look.image && (
           <a className="graphiql-button" href={look.image} download={`${path.match(/\w+/g).at(-1)}.svg`}>
@@ -75,7 +75,7 @@ function Look({ path, look, close }) {
           </a>
         )}
         <Button onClick={() => dialog.current.close()}>Close</Button>
-      </header>
+      </div>
       {look.image ? <img src={look.image} alt={path} /> : <iframe title={path} sandbox="" srcDoc={look.page} />}
     </dialog>
   );
