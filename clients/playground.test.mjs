@@ -5,7 +5,9 @@ import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
+import { brands, dress } from './lib/brands.mjs';
 import { databases, onEachDatabase } from './lib/server.mjs';
+import { snippet } from './lib/survey.mjs';
 import { makeCampaign, record } from './lib/tenant.mjs';
 
 onEachDatabase('The playground', { among: { SQLite: databases.SQLite } }, (world) => {
@@ -46,6 +48,14 @@ onEachDatabase('The playground', { among: { SQLite: databases.SQLite } }, (world
   async function run(page, name, first) {
     await page.locator('.graphiql-tabs').getByTitle(name, { exact: true }).click();
     await page.waitForFunction((text) => document.querySelector('.graphiql-query-editor')?.textContent.replaceAll('\u00a0', ' ').includes(text), first);
+    await page.locator('.graphiql-execute-button').click();
+  }
+
+  // ask runs a query in a tab of its own.
+  async function ask(page, query) {
+    await page.getByRole('button', { name: 'New tab' }).click();
+    await page.locator('.graphiql-query-editor .view-lines').click();
+    await page.keyboard.insertText(query);
     await page.locator('.graphiql-execute-button').click();
   }
 
@@ -197,6 +207,121 @@ onEachDatabase('The playground', { among: { SQLite: databases.SQLite } }, (world
     await record(world.server, world.campaign, ['over a stream']);
     await answer(page, 'over a stream');
     assert.deepEqual(streams, [`Bearer ${world.server.key}`]);
+  });
+
+  const clipboard = ['clipboard-read', 'clipboard-write'];
+  const list = (page) => page.getByRole('region', { name: 'Texts in this result' });
+  const button = (page, name) => page.getByRole('button', { name, exact: true });
+
+  test('the playground copies the texts of a result as they are, and shows what they look like', async (t) => {
+    const campaign = await dress(world.server, world.browser, brands.colourful);
+    const { html, preview } = await snippet(world.server, campaign);
+    const { page } = await playground(t, { permissions: clipboard });
+    const pasted = () => page.evaluate(() => navigator.clipboard.readText());
+    await page.getByRole('textbox', { name: 'Key' }).fill(world.server.key);
+    await ask(page, `{ campaign(id: "${campaign}") { name emailSnippet(provider: MAILCHIMP) { html preview } link { qrCode } } }`);
+    await list(page).waitFor();
+    // Names are short, and stand in JSON as they are.
+    const paths = ['campaign.emailSnippet.html', 'campaign.emailSnippet.preview', 'campaign.link.qrCode'];
+    assert.deepEqual(await list(page).locator('code').allTextContents(), paths);
+    await button(page, 'Copy campaign.emailSnippet.html').click();
+    await button(page, 'Copied campaign.emailSnippet.html').waitFor();
+    await list(page).getByRole('status').getByText('Copied campaign.emailSnippet.html').waitFor();
+    assert.equal(await pasted(), html);
+    // With the keyboard alone: to the next one, which is copied, and opened, and closed.
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await button(page, 'Copied campaign.emailSnippet.preview').waitFor();
+    assert.equal(await pasted(), preview);
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    const dialog = page.getByRole('dialog', { name: 'campaign.emailSnippet.preview' });
+    const shown = dialog.frameLocator('iframe');
+    for (let i = 0; i <= 10; i++) await shown.locator(`td a[href*="/${i}?"]`).getByText(i, { exact: true }).first().waitFor();
+    assert.equal(await shown.locator(':root').evaluate(() => document.compatMode), 'CSS1Compat');
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+    assert.equal(await page.evaluate(() => document.activeElement.ariaLabel), 'Open campaign.emailSnippet.preview');
+    // An image can be taken along.
+    await button(page, 'Open campaign.link.qrCode').click();
+    await page.waitForFunction(() => document.querySelector('dialog img')?.naturalWidth > 0);
+    const download = page.waitForEvent('download');
+    await page.getByRole('link', { name: 'Download' }).click();
+    assert.equal((await download).suggestedFilename(), 'qrCode.svg');
+    await button(page, 'Close').click();
+    // The list is that of the tab.
+    await run(page, 'Welcome', 'query Welcome');
+    await answer(page, '"nps"', '"trend"');
+    await list(page).waitFor({ state: 'detached' });
+    await page.locator('.graphiql-tab-button').last().click();
+    await list(page).waitFor();
+  });
+
+  test('the playground copies texts where the browser gives its page no clipboard, and lists no more than twenty', async (t) => {
+    const campaign = await makeCampaign(world.server, 'Comments');
+    await record(world.server, campaign, Array.from({ length: 23 }, (_, i) => `"${i}"\nC:\\ 😀 ${'long '.repeat(i)}`));
+    const query = `{ responses(first: 23, filter: { campaigns: ["${campaign}"] }) { nodes { comment } } }`;
+    const { responses } = await world.server.ask(query);
+    const { page } = await playground(t, {
+      permissions: clipboard,
+      prepare: (page) =>
+        page.addInitScript(() => {
+          const { clipboard } = navigator;
+          window.pasted = () => clipboard.readText();
+          Object.defineProperty(navigator, 'clipboard', { value: undefined });
+        }),
+    });
+    await page.getByRole('textbox', { name: 'Key' }).fill(world.server.key);
+    await ask(page, query);
+    await list(page).getByText('And 3 more.').waitFor();
+    assert.equal(await list(page).getByRole('listitem').count(), 20);
+    await button(page, 'Copy responses.nodes[3].comment').click();
+    await button(page, 'Copied responses.nodes[3].comment').waitFor();
+    assert.equal(await page.evaluate(() => window.pasted()), responses.nodes[3].comment);
+    assert.equal(await page.evaluate(() => document.activeElement.ariaLabel), 'Copied responses.nodes[3].comment');
+  });
+
+  test('a text in a result runs nothing, goes nowhere and sends nothing, wherever it is shown', async (t) => {
+    const campaign = await makeCampaign(world.server, 'Attacks');
+    const attack = `parent.ran = top.ran = true; fetch('/ran'); open('/ran'); top.location = '/ran'`;
+    await record(world.server, campaign, [
+      `<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9" onload="${attack}"><script>${attack}</script></svg>`,
+      `<script>${attack}</script><img src="x" onerror="${attack}">`,
+      `<!DOCTYPE html><meta http-equiv="refresh" content="0;url=/ran"><script>${attack}</script><body onload="${attack}">
+        <svg onload="${attack}"></svg><img src="https://example.com/pixel"><iframe src="/ran"></iframe>
+        <a href="javascript:${attack}">script</a> <a href="/ran">self</a> <a href="/ran" target="_top">top</a>
+        <form action="/ran"><button>send</button></form>`,
+    ]);
+    const { page, wrong } = await playground(t, { expected: () => true });
+    const went = [];
+    page.context().on('request', (request) => /\/ran$|example\.com/.test(request.url()) && went.push(request.url()));
+    page.context().on('page', (other) => went.push(other.url()));
+    await page.getByRole('textbox', { name: 'Key' }).fill(world.server.key);
+    await ask(page, `{ responses(filter: { campaigns: ["${campaign}"] }) { nodes { comment } } }`);
+    await list(page).waitFor();
+    assert.equal(await list(page).getByRole('listitem').count(), 3);
+    assert.equal(await list(page).getByRole('button', { name: /^Open / }).count(), 2);
+    for (const open of await list(page).getByRole('button', { name: /^Open / }).all()) {
+      await open.click();
+      const dialog = page.getByRole('dialog');
+      if ((await dialog.locator('iframe').count()) > 0) {
+        const shown = dialog.frameLocator('iframe');
+        for (const link of ['script', 'self', 'top']) await shown.getByRole('link', { name: link }).click();
+        await shown.getByRole('button', { name: 'send' }).click();
+        // It is all still there, and of no origin that could reach the playground.
+        await shown.getByRole('link', { name: 'self' }).waitFor();
+        assert.equal(await page.evaluate(() => document.querySelector('dialog iframe').contentDocument), null);
+        for (const what of ["Blocked script execution in 'about:srcdoc'", "Loading the image 'https://example.com/pixel' violates", "Blocked form submission to '/ran'"]) {
+          while (!wrong.some((one) => one.startsWith(what))) await setTimeout(20, undefined, { signal: t.signal });
+        }
+      } else {
+        await page.waitForFunction(() => document.querySelector('dialog img').naturalWidth === 9);
+      }
+      await button(page, 'Close').click();
+    }
+    assert.equal(await page.evaluate(() => window.ran), undefined);
+    assert.equal(page.url(), `${world.server.url}/playground`);
+    assert.deepEqual(went, []);
   });
 
   test('the playground may load nothing from elsewhere, and run nothing that is written into it', async (t) => {

@@ -12,6 +12,7 @@ import { useEffect, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import { fetcher } from './fetcher.js';
 import { kept } from './storage.js';
+import { Texts } from './texts.jsx';
 
 const page = document.getElementById('page');
 // What the server says: where to ask, where the schema lies, the examples, and of a demo the key.
@@ -86,6 +87,9 @@ createRoot(page).render(
       <GraphiQL.Logo>
         <></>
       </GraphiQL.Logo>
+      <GraphiQL.Footer>
+        <Texts />
+      </GraphiQL.Footer>
       <Wrapped />
     </GraphiQL>
   </>,
