@@ -686,6 +686,19 @@ describe('The question', () => {
     assert.equal(await page.locator('zeroten-survey :is(img, script, b, i)').count(), 0);
   });
 
+  test('takes nothing in the page for its own script element', async (t) => {
+    const w = await world(t, { page: { body: '<img name="currentScript" src="/i.png" data-campaign="camp_two" alt=""><form id="zeroten"><input name="begin"></form>' } });
+    const page = await w.context.newPage();
+    const asked = [];
+    page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+    const warned = page.waitForEvent('console', (message) => message.text().includes('classic script element'));
+    await page.goto(w.origin);
+    await warned;
+    await page.waitForLoadState('networkidle');
+    assert.deepEqual(asked.filter((path) => path.startsWith('/w/')), []);
+    assert.deepEqual(await page.evaluate(() => violations.map(([directive]) => directive)), ['img-src']); // the site shows no images
+  });
+
   test('says which language it is in, and runs from the right', async (t) => {
     const w = await world(t);
     w.server.questions.camp_one = { ...arabic, questionLocale: 'en', question: question.question };
