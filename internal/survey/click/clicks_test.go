@@ -627,10 +627,11 @@ func TestDueAnywhere(t *testing.T) {
 		for name, offset := range map[string]int{"west": -5, "UTC": 0, "east": 9} {
 			w := newWorld(t, db)
 			c := w.clicks(t, db)
-			p, who := w.place("ada@x.example")
+			var bob Place
 			at := noon.In(time.FixedZone(name, offset*60*60))
 			for n, person := range []string{"ada@x.example", "bob@x.example"} {
-				p, who = w.place(person)
+				p, who := w.place(person)
+				bob = p
 				if err := c.Looked(w.ctx, p, who, Look{Answer: json.RawMessage(`{}`), At: at.Add(time.Duration(n) * time.Second)}); err != nil {
 					t.Fatal(err)
 				}
@@ -643,7 +644,7 @@ func TestDueAnywhere(t *testing.T) {
 				t.Fatal(err)
 			}
 			due, err := c.Due(t.Context(), at.Add(3*time.Minute))
-			if err != nil || len(due) != 1 || due[0].Place != p {
+			if err != nil || len(due) != 1 || due[0].Place != bob {
 				t.Errorf("%s: %v %v", name, due, err)
 			}
 			if !strings.Contains(w.logged.String(), "a click cannot be judged") {
