@@ -44,7 +44,7 @@ var errSilent = errors.New("nothing comes from the database")
 // connections are closed, so that what waits for it fails at once, and Away and Guard refuse until it is back. So it is
 // where the server takes no writes any more, until there is one that does. Nobody
 // hears of it when the server is only slow. changed is called, from one goroutine, with what went wrong when the
-// database goes away, and with nil when it is back. On SQLite there is nothing to watch. It may be called once.
+// database goes away, again where it takes no writes after it was away altogether, or the other way round, and with nil when it is back. On SQLite there is nothing to watch. It may be called once.
 func (db *DB) Monitor(changed func(error)) error {
 	if db.Dialect != Postgres {
 		return nil
@@ -125,15 +125,15 @@ func (m *monitor) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		switch away := m.line.err() != nil; {
-		case err != nil && !away:
-			cause := errAway
-			if isReadOnly(err) {
-				cause = ErrReadOnly
-			}
+		cause := errAway
+		if isReadOnly(err) {
+			cause = ErrReadOnly
+		}
+		switch away := m.line.err(); {
+		case err != nil && !errors.Is(away, cause):
 			m.line.drop(cause)
 			m.changed(err)
-		case err == nil && away:
+		case err == nil && away != nil:
 			m.line.raise(context.Background())
 			m.changed(nil)
 		}

@@ -42,8 +42,18 @@ func (l *line) raise(ctx context.Context) {
 	l.up.Store(up)
 }
 
-// drop says that the line is down, and why.
-func (l *line) drop(cause error) { l.up.Load().end(cause) }
+// drop says that the line is down, and why; of one that is down already, why it is so now.
+func (l *line) drop(cause error) {
+	up := l.up.Load()
+	if up.Err() != nil {
+		up = &upTime{}
+		up.Context, up.end = context.WithCancelCause(context.Background())
+		up.end(cause)
+		l.up.Store(up)
+		return
+	}
+	up.end(cause)
+}
 
 // flap drops the line and raises it at once: all connections are closed. Where it is down already it stays so.
 func (l *line) flap(cause error) {

@@ -73,7 +73,11 @@ func TestReadOnlyIsAway(t *testing.T) {
 	db, changes := watched(t, address)
 	reset, end := readOnly(t, address)
 	end()
-	if err := <-changes; !errors.Is(err, store.ErrReadOnly) {
+	err := <-changes
+	if err != nil && !errors.Is(err, store.ErrReadOnly) {
+		err = <-changes // it was asked while its connection ended
+	}
+	if !errors.Is(err, store.ErrReadOnly) {
 		t.Errorf("changed: %v", err)
 	}
 	if err := db.Away(); !errors.Is(err, store.ErrReadOnly) {
@@ -92,6 +96,35 @@ func TestReadOnlyIsAway(t *testing.T) {
 	}
 	if err := db.Write(t.Context(), func(*store.Tx) error { return nil }); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAwayForAnotherReason has a server come back that takes no writes: that is told, and no more that it is away.
+func TestAwayForAnotherReason(t *testing.T) {
+	p, address := through(t)
+	db, changes := watched(t, address)
+	p.sever(true)
+	if err := <-changes; err == nil || errors.Is(err, store.ErrReadOnly) || !isAway(db.Away()) {
+		t.Errorf("changed: %v; away: %v", err, db.Away())
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Host = p.target
+	reset, _ := readOnly(t, u.String())
+	p.sever(false)
+	if err := <-changes; !errors.Is(err, store.ErrReadOnly) || !errors.Is(db.Away(), store.ErrReadOnly) {
+		t.Errorf("changed: %v; away: %v", err, db.Away())
+	}
+	p.sever(true)
+	if err := <-changes; err == nil || errors.Is(err, store.ErrReadOnly) || errors.Is(db.Away(), store.ErrReadOnly) {
+		t.Errorf("changed: %v; away: %v", err, db.Away())
+	}
+	reset()
+	p.sever(false)
+	if err := <-changes; err != nil || db.Away() != nil {
+		t.Errorf("changed: %v; away: %v", err, db.Away())
 	}
 }
 
