@@ -21,6 +21,7 @@ onEachDatabase('A page for everybody', { among: { SQLite: databases.SQLite } }, 
   // fits fails where one has to scroll sideways, where a text is cut off, or where something to click is too small (WCAG 2.2: 1.4.10,
   // 1.4.4, 2.5.8).
   async function fits(page, what) {
+    await page.waitForLoadState('load'); // a logo has no width before
     const found = await page.evaluate(() => {
       const faults = [];
       const { scrollWidth, clientWidth } = document.documentElement;
