@@ -64,9 +64,7 @@ func (f *Feedback) Listed(further selection.Filter) (selection.Filter, selection
 // filter is a filter that means this body of feedback, wherever it is asked; ok is false where none can.
 func (f *Feedback) filter() (filter selection.Filter, ok bool) {
 	filter = f.source.filter
-	f.source.mu.Lock()
-	state := f.source.state
-	f.source.mu.Unlock()
+	state := f.source.known()
 	var rules []segment.Rule
 	if filter.Where != nil {
 		rules = append(rules, *filter.Where)
@@ -89,7 +87,7 @@ func (f *Feedback) filter() (filter selection.Filter, ok bool) {
 	}
 	// From the innermost group outwards: what is said twice is the same.
 	for g := f.group; g != nil; g = g.cut.of {
-		if g.not != nil {
+		if !g.one() {
 			return selection.Filter{}, false
 		}
 		for i, key := range g.cut.keys() {
