@@ -22,8 +22,10 @@ import (
 	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/graph/model"
 	"github.com/zeroten/zeroten/graph/scalar"
+	"github.com/zeroten/zeroten/internal/action"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/benchmark"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/contact"
@@ -56,6 +58,7 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	Action() ActionResolver
 	Brand() BrandResolver
 	Campaign() CampaignResolver
 	Contact() ContactResolver
@@ -70,6 +73,7 @@ type ResolverRoot interface {
 	Subscription() SubscriptionResolver
 	Tenant() TenantResolver
 	Trait() TraitResolver
+	TrendPoint() TrendPointResolver
 	Widget() WidgetResolver
 }
 
@@ -78,6 +82,30 @@ type DirectiveRoot struct {
 }
 
 type ComplexityRoot struct {
+	Action struct {
+		Campaigns func(childComplexity int) int
+		CreatedAt func(childComplexity int) int
+		EndedOn   func(childComplexity int) int
+		Name      func(childComplexity int) int
+		NodeID    func(childComplexity int) int
+		Note      func(childComplexity int) int
+		Segment   func(childComplexity int) int
+		StartedOn func(childComplexity int) int
+		UpdatedAt func(childComplexity int) int
+	}
+
+	ActionConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	ActionEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	AmendResponsePayload struct {
 		Response   func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -104,6 +132,20 @@ type ComplexityRoot struct {
 	ApiKeyEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	Benchmark struct {
+		Average  func(childComplexity int) int
+		Country  func(childComplexity int) int
+		Highest  func(childComplexity int) int
+		Industry func(childComplexity int) int
+		Label    func(childComplexity int) int
+		Lowest   func(childComplexity int) int
+		Method   func(childComplexity int) int
+		NodeID   func(childComplexity int) int
+		Own      func(childComplexity int) int
+		Source   func(childComplexity int) int
+		Year     func(childComplexity int) int
 	}
 
 	Brand struct {
@@ -187,9 +229,19 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	CreateActionPayload struct {
+		Action     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	CreateApiKeyPayload struct {
 		APIKey     func(childComplexity int) int
 		Secret     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	CreateBenchmarkPayload struct {
+		Benchmark  func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -217,6 +269,16 @@ type ComplexityRoot struct {
 
 	DefineTraitPayload struct {
 		Trait      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	DeleteActionPayload struct {
+		DeletedID  func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	DeleteBenchmarkPayload struct {
+		DeletedID  func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -306,11 +368,15 @@ type ComplexityRoot struct {
 		AmendResponse      func(childComplexity int, input feedback.Amendment) int
 		CreateAPIKey       func(childComplexity int, input tenant.CreateKeyInput) int
 		CreateAccessToken  func(childComplexity int, input tenant.CreateTokenInput) int
+		CreateAction       func(childComplexity int, input action.CreateInput) int
+		CreateBenchmark    func(childComplexity int, input benchmark.CreateInput) int
 		CreateCampaign     func(childComplexity int, input campaign.CreateInput) int
 		CreateContactToken func(childComplexity int, input model.CreateContactTokenInput) int
 		CreateSegment      func(childComplexity int, input settings.CreateSegmentInput) int
 		CreateTenant       func(childComplexity int, input tenant.CreateInput) int
 		DefineTrait        func(childComplexity int, input settings.DefineTraitInput) int
+		DeleteAction       func(childComplexity int, input model.DeleteActionInput) int
+		DeleteBenchmark    func(childComplexity int, input model.DeleteBenchmarkInput) int
 		DeleteResponse     func(childComplexity int, input model.DeleteResponseInput) int
 		DeleteSegment      func(childComplexity int, input model.DeleteSegmentInput) int
 		DeleteTrait        func(childComplexity int, input model.DeleteTraitInput) int
@@ -320,6 +386,7 @@ type ComplexityRoot struct {
 		RecordResponses    func(childComplexity int, input model.RecordResponsesInput) int
 		RevokeAPIKey       func(childComplexity int, input tenant.RevokeKeyInput) int
 		SetWording         func(childComplexity int, input survey.SetWordingInput) int
+		UpdateAction       func(childComplexity int, input model.UpdateActionInput) int
 		UpdateBrand        func(childComplexity int, input survey.UpdateBrandInput) int
 		UpdateCampaign     func(childComplexity int, input campaign.UpdateInput) int
 		UpdateSegment      func(childComplexity int, input settings.UpdateSegmentInput) int
@@ -370,6 +437,9 @@ type ComplexityRoot struct {
 
 	Query struct {
 		APIKeys     func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Action      func(childComplexity int, id string) int
+		Actions     func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Benchmarks  func(childComplexity int, industry *string, country *string) int
 		Campaign    func(childComplexity int, id string) int
 		Campaigns   func(childComplexity int, first *int, after *string, last *int, before *string, status []campaign1.Status, search *string) int
 		Contact     func(childComplexity int, id *string, externalID *string, email *string) int
@@ -554,6 +624,7 @@ type ComplexityRoot struct {
 		Brand          func(childComplexity int) int
 		CreatedAt      func(childComplexity int) int
 		Industry       func(childComplexity int) int
+		MinGroupSize   func(childComplexity int) int
 		Name           func(childComplexity int) int
 		NodeID         func(childComplexity int) int
 		Rebuild        func(childComplexity int) int
@@ -597,11 +668,17 @@ type ComplexityRoot struct {
 	}
 
 	TrendPoint struct {
+		Actions  func(childComplexity int) int
 		Change   func(childComplexity int) int
 		Complete func(childComplexity int) int
 		End      func(childComplexity int) int
 		Score    func(childComplexity int) int
 		Start    func(childComplexity int) int
+	}
+
+	UpdateActionPayload struct {
+		Action     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	UpdateBrandPayload struct {
@@ -690,6 +767,10 @@ type ComplexityRoot struct {
 
 // region    ************************** generated!.gotpl **************************
 
+type ActionResolver interface {
+	Segment(ctx context.Context, obj *ent.Action) (*ent.Segment, error)
+	Campaigns(ctx context.Context, obj *ent.Action) ([]*ent.Campaign, error)
+}
 type BrandResolver interface {
 	Logo(ctx context.Context, obj *survey.Brand) (*string, error)
 
@@ -726,6 +807,11 @@ type InvitationResolver interface {
 	Response(ctx context.Context, obj *ent.Invitation) (*ent.Response, error)
 }
 type MutationResolver interface {
+	CreateAction(ctx context.Context, input action.CreateInput) (*model.CreateActionPayload, error)
+	UpdateAction(ctx context.Context, input model.UpdateActionInput) (*model.UpdateActionPayload, error)
+	DeleteAction(ctx context.Context, input model.DeleteActionInput) (*model.DeleteActionPayload, error)
+	CreateBenchmark(ctx context.Context, input benchmark.CreateInput) (*model.CreateBenchmarkPayload, error)
+	DeleteBenchmark(ctx context.Context, input model.DeleteBenchmarkInput) (*model.DeleteBenchmarkPayload, error)
 	CreateCampaign(ctx context.Context, input campaign.CreateInput) (*model.CreateCampaignPayload, error)
 	UpdateCampaign(ctx context.Context, input campaign.UpdateInput) (*model.UpdateCampaignPayload, error)
 	UpsertContacts(ctx context.Context, input model.UpsertContactsInput) (*model.UpsertContactsPayload, error)
@@ -764,6 +850,9 @@ type QueryResolver interface {
 	Viewer(ctx context.Context) (*model.Viewer, error)
 	Node(ctx context.Context, id string) (model.Node, error)
 	Nodes(ctx context.Context, ids []string) ([]model.Node, error)
+	Action(ctx context.Context, id string) (*ent.Action, error)
+	Actions(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[*ent.Action], error)
+	Benchmarks(ctx context.Context, industry *string, country *string) ([]*ent.Benchmark, error)
 	Campaign(ctx context.Context, id string) (*ent.Campaign, error)
 	Campaigns(ctx context.Context, first *int, after *string, last *int, before *string, status []campaign1.Status, search *string) (*page.Connection[*ent.Campaign], error)
 	Contact(ctx context.Context, id *string, externalID *string, email *string) (*ent.Contact, error)
@@ -800,11 +889,15 @@ type SubscriptionResolver interface {
 }
 type TenantResolver interface {
 	Rebuild(ctx context.Context, obj *ent.Tenant) (*cube.Rebuild, error)
+
 	Brand(ctx context.Context, obj *ent.Tenant) (*survey.Brand, error)
 }
 type TraitResolver interface {
 	Values(ctx context.Context, obj *ent.Trait) ([]*contact.Value, error)
 	Rebuild(ctx context.Context, obj *ent.Trait) (*cube.Rebuild, error)
+}
+type TrendPointResolver interface {
+	Actions(ctx context.Context, obj *insight.TrendPoint) ([]*ent.Action, error)
 }
 type WidgetResolver interface {
 	Snippet(ctx context.Context, obj *survey.Widget) (string, error)
@@ -827,6 +920,99 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 	ec := newExecutionContext(nil, e, nil)
 	_ = ec
 	switch typeName + "." + field {
+
+	case "Action.campaigns":
+		if e.ComplexityRoot.Action.Campaigns == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Action.Campaigns(childComplexity), true
+	case "Action.createdAt":
+		if e.ComplexityRoot.Action.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Action.CreatedAt(childComplexity), true
+	case "Action.endedOn":
+		if e.ComplexityRoot.Action.EndedOn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Action.EndedOn(childComplexity), true
+	case "Action.name":
+		if e.ComplexityRoot.Action.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Action.Name(childComplexity), true
+	case "Action.id":
+		if e.ComplexityRoot.Action.NodeID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Action.NodeID(childComplexity), true
+	case "Action.note":
+		if e.ComplexityRoot.Action.Note == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Action.Note(childComplexity), true
+	case "Action.segment":
+		if e.ComplexityRoot.Action.Segment == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Action.Segment(childComplexity), true
+	case "Action.startedOn":
+		if e.ComplexityRoot.Action.StartedOn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Action.StartedOn(childComplexity), true
+	case "Action.updatedAt":
+		if e.ComplexityRoot.Action.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Action.UpdatedAt(childComplexity), true
+
+	case "ActionConnection.edges":
+		if e.ComplexityRoot.ActionConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActionConnection.Edges(childComplexity), true
+	case "ActionConnection.nodes":
+		if e.ComplexityRoot.ActionConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActionConnection.Nodes(childComplexity), true
+	case "ActionConnection.pageInfo":
+		if e.ComplexityRoot.ActionConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActionConnection.PageInfo(childComplexity), true
+	case "ActionConnection.totalCount":
+		if e.ComplexityRoot.ActionConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActionConnection.TotalCount(childComplexity), true
+
+	case "ActionEdge.cursor":
+		if e.ComplexityRoot.ActionEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActionEdge.Cursor(childComplexity), true
+	case "ActionEdge.node":
+		if e.ComplexityRoot.ActionEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActionEdge.Node(childComplexity), true
 
 	case "AmendResponsePayload.response":
 		if e.ComplexityRoot.AmendResponsePayload.Response == nil {
@@ -927,6 +1113,73 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ApiKeyEdge.Node(childComplexity), true
+
+	case "Benchmark.average":
+		if e.ComplexityRoot.Benchmark.Average == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Benchmark.Average(childComplexity), true
+	case "Benchmark.country":
+		if e.ComplexityRoot.Benchmark.Country == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Benchmark.Country(childComplexity), true
+	case "Benchmark.highest":
+		if e.ComplexityRoot.Benchmark.Highest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Benchmark.Highest(childComplexity), true
+	case "Benchmark.industry":
+		if e.ComplexityRoot.Benchmark.Industry == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Benchmark.Industry(childComplexity), true
+	case "Benchmark.label":
+		if e.ComplexityRoot.Benchmark.Label == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Benchmark.Label(childComplexity), true
+	case "Benchmark.lowest":
+		if e.ComplexityRoot.Benchmark.Lowest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Benchmark.Lowest(childComplexity), true
+	case "Benchmark.method":
+		if e.ComplexityRoot.Benchmark.Method == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Benchmark.Method(childComplexity), true
+	case "Benchmark.id":
+		if e.ComplexityRoot.Benchmark.NodeID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Benchmark.NodeID(childComplexity), true
+	case "Benchmark.own":
+		if e.ComplexityRoot.Benchmark.Own == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Benchmark.Own(childComplexity), true
+	case "Benchmark.source":
+		if e.ComplexityRoot.Benchmark.Source == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Benchmark.Source(childComplexity), true
+	case "Benchmark.year":
+		if e.ComplexityRoot.Benchmark.Year == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Benchmark.Year(childComplexity), true
 
 	case "Brand.accentColor":
 		if e.ComplexityRoot.Brand.Accent == nil {
@@ -1301,6 +1554,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CreateAccessTokenPayload.UserErrors(childComplexity), true
 
+	case "CreateActionPayload.action":
+		if e.ComplexityRoot.CreateActionPayload.Action == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateActionPayload.Action(childComplexity), true
+	case "CreateActionPayload.userErrors":
+		if e.ComplexityRoot.CreateActionPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateActionPayload.UserErrors(childComplexity), true
+
 	case "CreateApiKeyPayload.apiKey":
 		if e.ComplexityRoot.CreateApiKeyPayload.APIKey == nil {
 			break
@@ -1319,6 +1585,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreateApiKeyPayload.UserErrors(childComplexity), true
+
+	case "CreateBenchmarkPayload.benchmark":
+		if e.ComplexityRoot.CreateBenchmarkPayload.Benchmark == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateBenchmarkPayload.Benchmark(childComplexity), true
+	case "CreateBenchmarkPayload.userErrors":
+		if e.ComplexityRoot.CreateBenchmarkPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateBenchmarkPayload.UserErrors(childComplexity), true
 
 	case "CreateCampaignPayload.campaign":
 		if e.ComplexityRoot.CreateCampaignPayload.Campaign == nil {
@@ -1396,6 +1675,32 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DefineTraitPayload.UserErrors(childComplexity), true
+
+	case "DeleteActionPayload.deletedId":
+		if e.ComplexityRoot.DeleteActionPayload.DeletedID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteActionPayload.DeletedID(childComplexity), true
+	case "DeleteActionPayload.userErrors":
+		if e.ComplexityRoot.DeleteActionPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteActionPayload.UserErrors(childComplexity), true
+
+	case "DeleteBenchmarkPayload.deletedId":
+		if e.ComplexityRoot.DeleteBenchmarkPayload.DeletedID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteBenchmarkPayload.DeletedID(childComplexity), true
+	case "DeleteBenchmarkPayload.userErrors":
+		if e.ComplexityRoot.DeleteBenchmarkPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteBenchmarkPayload.UserErrors(childComplexity), true
 
 	case "DeleteResponsePayload.deletedId":
 		if e.ComplexityRoot.DeleteResponsePayload.DeletedID == nil {
@@ -1755,6 +2060,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateAccessToken(childComplexity, args["input"].(tenant.CreateTokenInput)), true
+	case "Mutation.createAction":
+		if e.ComplexityRoot.Mutation.CreateAction == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createAction_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateAction(childComplexity, args["input"].(action.CreateInput)), true
+	case "Mutation.createBenchmark":
+		if e.ComplexityRoot.Mutation.CreateBenchmark == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createBenchmark_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateBenchmark(childComplexity, args["input"].(benchmark.CreateInput)), true
 	case "Mutation.createCampaign":
 		if e.ComplexityRoot.Mutation.CreateCampaign == nil {
 			break
@@ -1810,6 +2137,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DefineTrait(childComplexity, args["input"].(settings.DefineTraitInput)), true
+	case "Mutation.deleteAction":
+		if e.ComplexityRoot.Mutation.DeleteAction == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteAction_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteAction(childComplexity, args["input"].(model.DeleteActionInput)), true
+	case "Mutation.deleteBenchmark":
+		if e.ComplexityRoot.Mutation.DeleteBenchmark == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteBenchmark_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteBenchmark(childComplexity, args["input"].(model.DeleteBenchmarkInput)), true
 	case "Mutation.deleteResponse":
 		if e.ComplexityRoot.Mutation.DeleteResponse == nil {
 			break
@@ -1909,6 +2258,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SetWording(childComplexity, args["input"].(survey.SetWordingInput)), true
+	case "Mutation.updateAction":
+		if e.ComplexityRoot.Mutation.UpdateAction == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateAction_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateAction(childComplexity, args["input"].(model.UpdateActionInput)), true
 	case "Mutation.updateBrand":
 		if e.ComplexityRoot.Mutation.UpdateBrand == nil {
 			break
@@ -2147,6 +2507,39 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.APIKeys(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.action":
+		if e.ComplexityRoot.Query.Action == nil {
+			break
+		}
+
+		args, err := ec.field_Query_action_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Action(childComplexity, args["id"].(string)), true
+	case "Query.actions":
+		if e.ComplexityRoot.Query.Actions == nil {
+			break
+		}
+
+		args, err := ec.field_Query_actions_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Actions(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.benchmarks":
+		if e.ComplexityRoot.Query.Benchmarks == nil {
+			break
+		}
+
+		args, err := ec.field_Query_benchmarks_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Benchmarks(childComplexity, args["industry"].(*string), args["country"].(*string)), true
 	case "Query.campaign":
 		if e.ComplexityRoot.Query.Campaign == nil {
 			break
@@ -2983,6 +3376,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Tenant.Industry(childComplexity), true
+	case "Tenant.minGroupSize":
+		if e.ComplexityRoot.Tenant.MinGroupSize == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Tenant.MinGroupSize(childComplexity), true
 	case "Tenant.name":
 		if e.ComplexityRoot.Tenant.Name == nil {
 			break
@@ -3139,6 +3538,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.TraitValue.Value(childComplexity), true
 
+	case "TrendPoint.actions":
+		if e.ComplexityRoot.TrendPoint.Actions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TrendPoint.Actions(childComplexity), true
 	case "TrendPoint.change":
 		if e.ComplexityRoot.TrendPoint.Change == nil {
 			break
@@ -3169,6 +3574,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.TrendPoint.Start(childComplexity), true
+
+	case "UpdateActionPayload.action":
+		if e.ComplexityRoot.UpdateActionPayload.Action == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateActionPayload.Action(childComplexity), true
+	case "UpdateActionPayload.userErrors":
+		if e.ComplexityRoot.UpdateActionPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateActionPayload.UserErrors(childComplexity), true
 
 	case "UpdateBrandPayload.brand":
 		if e.ComplexityRoot.UpdateBrandPayload.Brand == nil {
@@ -3465,12 +3883,16 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputContactInput,
 		ec.unmarshalInputContactOrder,
 		ec.unmarshalInputCreateAccessTokenInput,
+		ec.unmarshalInputCreateActionInput,
 		ec.unmarshalInputCreateApiKeyInput,
+		ec.unmarshalInputCreateBenchmarkInput,
 		ec.unmarshalInputCreateCampaignInput,
 		ec.unmarshalInputCreateContactTokenInput,
 		ec.unmarshalInputCreateSegmentInput,
 		ec.unmarshalInputCreateTenantInput,
 		ec.unmarshalInputDefineTraitInput,
+		ec.unmarshalInputDeleteActionInput,
+		ec.unmarshalInputDeleteBenchmarkInput,
 		ec.unmarshalInputDeleteResponseInput,
 		ec.unmarshalInputDeleteSegmentInput,
 		ec.unmarshalInputDeleteTraitInput,
@@ -3487,6 +3909,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputSegmentRuleInput,
 		ec.unmarshalInputSetWordingInput,
 		ec.unmarshalInputTraitConditionInput,
+		ec.unmarshalInputUpdateActionInput,
 		ec.unmarshalInputUpdateBrandInput,
 		ec.unmarshalInputUpdateCampaignInput,
 		ec.unmarshalInputUpdateSegmentInput,
@@ -3587,6 +4010,266 @@ func newExecutionContext(
 }
 
 var sources = []*ast.Source{
+	{Name: "../../schema/action.graphql", Input: `"""
+Something that was done: a change of price, a new help desk, a campaign for a group. It stands on trends.
+For a token that is narrowed there are only the actions that name nothing which there is not for it: those that were for all, those
+that were for no other campaigns than its own, and, where it is narrowed to a segment, for no other segment.
+"""
+type Action implements Node {
+  "Begins with ` + "`" + `act_` + "`" + `."
+  id: ID!
+  "At most 200 characters. Need not be unique."
+  name: String!
+  "What was done and why; at most 10,000 characters. Null where nothing was noted."
+  note: String
+  "The first day on which it could be felt."
+  startedOn: Date!
+  "The last day, itself included. Null where it goes on."
+  endedOn: Date
+  "Whom it was for: people in this segment when they answered. Null where it was for all."
+  segment: Segment
+  "Which campaigns it was for, the oldest first. Empty where it was for all."
+  campaigns: [Campaign!]!
+  "When it was noted."
+  createdAt: DateTime!
+  "When it was last changed."
+  updatedAt: DateTime!
+}
+
+extend type TrendPoint {
+  """
+  Actions that started within the interval, by its calendar days, in the order of their starts: all that there are for the caller,
+  whatever feedback the trend is of. An operation reads at most 1,000 for a trend, else it is TOO_COMPLEX.
+  """
+  actions: [Action!]!
+}
+
+extend type Query {
+  "An action by its id; null where there is none."
+  action(
+    "Begins with ` + "`" + `act_` + "`" + `."
+    id: ID!
+  ): Action @requires(scope: READ)
+  "The tenant's actions, the latest start first, of equal starts the newest."
+  actions(
+    "Page size from the start, 1 to 100; 50 where none is given. Not with ` + "`" + `last` + "`" + ` or ` + "`" + `before` + "`" + `."
+    first: Int
+    "Only what comes after this cursor. Not with ` + "`" + `last` + "`" + ` or ` + "`" + `before` + "`" + `."
+    after: String
+    "Page size from the end, 1 to 100; 50 where only ` + "`" + `before` + "`" + ` is given. Not with ` + "`" + `first` + "`" + ` or ` + "`" + `after` + "`" + `."
+    last: Int
+    "Only what comes before this cursor. Not with ` + "`" + `first` + "`" + ` or ` + "`" + `after` + "`" + `."
+    before: String
+  ): ActionConnection! @requires(scope: READ)
+}
+
+extend type Mutation {
+  "Notes something that was done."
+  createAction(
+    "The action."
+    input: CreateActionInput!
+  ): CreateActionPayload! @requires(scope: MANAGE)
+  """
+  Changes an action: what is given is set, what is left out stays; null takes ` + "`" + `endedOn` + "`" + `, ` + "`" + `note` + "`" + `, ` + "`" + `segment` + "`" + ` or ` + "`" + `campaigns` + "`" + `
+  away.
+  """
+  updateAction(
+    "The action and what changes."
+    input: UpdateActionInput!
+  ): UpdateActionPayload! @requires(scope: MANAGE)
+  "Deletes an action. No feedback is touched."
+  deleteAction(
+    "The action to delete."
+    input: DeleteActionInput!
+  ): DeleteActionPayload! @requires(scope: MANAGE)
+}
+
+"Something that was done."
+input CreateActionInput {
+  "1 to 200 characters. Need not be unique."
+  name: String!
+  "At most 10,000 characters; a blank one is none."
+  note: String
+  "The first day on which it could be felt: 1970-01-01 or later, else OUT_OF_RANGE; may lie ahead."
+  startedOn: Date!
+  "The last day, itself included; before ` + "`" + `startedOn` + "`" + ` it is INVALID. Goes on where left out."
+  endedOn: Date
+  "Whom it was for; NOT_FOUND where there is none. A segment that an action uses cannot be deleted: CONFLICT."
+  segment: ID
+  "Which campaigns it was for, at most 100, also closed ones; NOT_FOUND where one is none. For all where left out or empty."
+  campaigns: [ID!] @length(max: 100)
+}
+
+"What became of ` + "`" + `createAction` + "`" + `."
+type CreateActionPayload {
+  "The new action; null where it was refused."
+  action: Action
+  "Why it was refused; empty where it was not."
+  userErrors: [UserError!]!
+}
+
+"""
+An action and what changes. What is left out stays; null takes it away, where it may be away: ` + "`" + `name` + "`" + ` and ` + "`" + `startedOn` + "`" + ` stay where
+they are null.
+"""
+input UpdateActionInput {
+  "The action to change; NOT_FOUND where there is none."
+  id: ID!
+  "1 to 200 characters."
+  name: String
+  "At most 10,000 characters; a blank one takes it away, too."
+  note: String
+  "The first day on which it could be felt: 1970-01-01 or later, else OUT_OF_RANGE; after ` + "`" + `endedOn` + "`" + ` it is INVALID."
+  startedOn: Date
+  "The last day, itself included; before ` + "`" + `startedOn` + "`" + ` it is INVALID."
+  endedOn: Date
+  "Whom it was for; NOT_FOUND where there is none."
+  segment: ID
+  "Which campaigns it was for, at most 100; they take the place of those before. For all where empty."
+  campaigns: [ID!] @length(max: 100)
+}
+
+"What became of ` + "`" + `updateAction` + "`" + `."
+type UpdateActionPayload {
+  "The action as it is now; null where the change was refused."
+  action: Action
+  "Why it was refused; empty where it was not."
+  userErrors: [UserError!]!
+}
+
+"An action to delete."
+input DeleteActionInput {
+  "The action to delete; NOT_FOUND where there is none."
+  id: ID!
+}
+
+"What became of ` + "`" + `deleteAction` + "`" + `."
+type DeleteActionPayload {
+  "The id of the action that is gone; null where nothing was deleted."
+  deletedId: ID
+  "Why nothing was deleted; empty where it was."
+  userErrors: [UserError!]!
+}
+
+"A page of actions."
+type ActionConnection {
+  "The page's actions, each with its cursor."
+  edges: [ActionEdge!]!
+  "The page's actions, in the same order as ` + "`" + `edges` + "`" + `."
+  nodes: [Action!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many there are on all pages together; counted only when asked for."
+  totalCount: Int!
+}
+
+"An action's place in a list."
+type ActionEdge {
+  "For ` + "`" + `after` + "`" + ` and ` + "`" + `before` + "`" + `; opaque."
+  cursor: String!
+  "The action."
+  node: Action!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/benchmark.graphql", Input: `"""
+A published score, or one of the tenant's own. Those that come with Zeroten are the same for all tenants, and so are their ids. A
+token that is narrowed sees the tenant's own ones too: they hold none of its feedback.
+"""
+type Benchmark implements Node {
+  "Begins with ` + "`" + `bench_` + "`" + `."
+  id: ID!
+  "As in ` + "`" + `Tenant.industry` + "`" + `."
+  industry: String!
+  "What people call it, e.g. ` + "`" + `Internet providers` + "`" + `; at most 200 characters."
+  label: String!
+  "In points, −100 to 100."
+  average: Float!
+  "The lowest company's. Null where it was not published."
+  lowest: Float
+  "The highest company's. Null where it was not published."
+  highest: Float
+  "When the answers were given."
+  year: Int!
+  "ISO 3166-1, two letters. Null where it is not known or several."
+  country: String
+  "Who asked whom, and how: the panel, the number of people; at most 1,000 characters."
+  method: String!
+  "Who published it and where; at most 500 characters."
+  source: String!
+  "Entered by the tenant: no other tenant sees it."
+  own: Boolean!
+}
+
+extend type Query {
+  "Published scores and the tenant's own, newest first, then by label."
+  benchmarks(
+    """
+    As in ` + "`" + `Tenant.industry` + "`" + `, without regard to case, to how its words are joined, or to an ` + "`" + `s` + "`" + ` at the end: ` + "`" + `Internet provider` + "`" + `
+    finds ` + "`" + `internet-providers` + "`" + `. At most 100 characters, else BAD_REQUEST; all where left out.
+    """
+    industry: String
+    "ISO 3166-1, two letters, else BAD_REQUEST; all where left out. Figures whose country is not known are not found by one."
+    country: String
+  ): [Benchmark!]! @requires(scope: READ)
+}
+
+extend type Mutation {
+  "Adds a benchmark of the tenant's own; at most 200, else TOO_MANY."
+  createBenchmark(
+    "The benchmark."
+    input: CreateBenchmarkInput!
+  ): CreateBenchmarkPayload! @requires(scope: MANAGE)
+  "Deletes one of the tenant's own; those that came with Zeroten are NOT_ALLOWED."
+  deleteBenchmark(
+    "The benchmark to delete."
+    input: DeleteBenchmarkInput!
+  ): DeleteBenchmarkPayload! @requires(scope: MANAGE)
+}
+
+"A benchmark of the tenant's own. The lowest may not lie above the average, nor the average above the highest: INVALID."
+input CreateBenchmarkInput {
+  "As in ` + "`" + `Tenant.industry` + "`" + `; 1 to 100 characters."
+  industry: String!
+  "1 to 200 characters."
+  label: String!
+  "−100 to 100, else OUT_OF_RANGE."
+  average: Float!
+  "−100 to 100, else OUT_OF_RANGE."
+  lowest: Float
+  "−100 to 100, else OUT_OF_RANGE."
+  highest: Float
+  "2003, when the score was first published, to this year, else OUT_OF_RANGE."
+  year: Int!
+  "ISO 3166-1, two letters, else INVALID."
+  country: String
+  "1 to 1,000 characters."
+  method: String!
+  "1 to 500 characters."
+  source: String!
+}
+
+"What became of ` + "`" + `createBenchmark` + "`" + `."
+type CreateBenchmarkPayload {
+  "The new benchmark; null where it was refused."
+  benchmark: Benchmark
+  "Why it was refused; empty where it was not."
+  userErrors: [UserError!]!
+}
+
+"A benchmark to delete."
+input DeleteBenchmarkInput {
+  "The benchmark to delete; NOT_FOUND where there is none."
+  id: ID!
+}
+
+"What became of ` + "`" + `deleteBenchmark` + "`" + `."
+type DeleteBenchmarkPayload {
+  "The id of the benchmark that is gone; null where nothing was deleted."
+  deletedId: ID
+  "Why nothing was deleted; empty where it was."
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
 	{Name: "../../schema/campaign.graphql", Input: `"One question, asked of many people, over time."
 type Campaign implements Node {
   "Begins with ` + "`" + `camp_` + "`" + `."
@@ -5183,7 +5866,7 @@ extend type Mutation {
     "The segment and what changes."
     input: UpdateSegmentInput!
   ): UpdateSegmentPayload! @requires(scope: MANAGE)
-  "Deletes a saved segment. No response and no contact is touched."
+  "Deletes a saved segment. No response and no contact is touched. One that an action is for is a CONFLICT: change or delete the action first."
   deleteSegment(
     "The segment to delete."
     input: DeleteSegmentInput!
@@ -5226,7 +5909,7 @@ type UpdateSegmentPayload {
 
 "A segment to delete."
 input DeleteSegmentInput {
-  "The segment to delete; NOT_FOUND where there is none."
+  "The segment to delete; NOT_FOUND where there is none, CONFLICT where an action is for it."
   id: ID!
 }
 
@@ -5778,6 +6461,13 @@ type Tenant implements Node {
   token that is narrowed.
   """
   rebuild: Rebuild @requires(scope: READ)
+  """
+  Before a token that is narrowed, groups with fewer responses are put together as ` + "`" + `(few)` + "`" + ` wherever feedback is cut by traits:
+  ` + "`" + `breakdown` + "`" + `, ` + "`" + `drivers` + "`" + `, ` + "`" + `hotspots` + "`" + `, ` + "`" + `explainChange` + "`" + `, ` + "`" + `curve` + "`" + `, ` + "`" + `prediction` + "`" + `. 1, which hides nothing, to 1,000. ` + "`" + `(few)` + "`" + ` takes
+  in the smallest other group while it is too small itself; a body smaller than this has no groups.
+  Keeps somebody from being seen by chance; somebody who combines many queries may still work them out.
+  """
+  minGroupSize: Int!
 }
 
 "Past responses being counted anew in the background. It goes on by itself after a restart."
@@ -5905,6 +6595,8 @@ input UpdateTenantInput {
   ` + "`" + `https://dashboard.example` + "`" + `. They take the place of those before. Takes effect within seconds.
   """
   allowedOrigins: [String!] @length(max: 50)
+  "See ` + "`" + `Tenant.minGroupSize` + "`" + `: 1 to 1,000, else OUT_OF_RANGE."
+  minGroupSize: Int
 }
 
 "What became of ` + "`" + `updateTenant` + "`" + `."
@@ -6152,6 +6844,54 @@ var parsedSchema = gqlparser.MustLoadSchema(sources...)
 // Each function is generated once per unique object type, deduplicating the
 // switch statements that were previously inlined in every fieldContext_* function.
 
+func (ec *executionContext) childFields_Action(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Action_id(ctx, field)
+	case "name":
+		return ec.fieldContext_Action_name(ctx, field)
+	case "note":
+		return ec.fieldContext_Action_note(ctx, field)
+	case "startedOn":
+		return ec.fieldContext_Action_startedOn(ctx, field)
+	case "endedOn":
+		return ec.fieldContext_Action_endedOn(ctx, field)
+	case "segment":
+		return ec.fieldContext_Action_segment(ctx, field)
+	case "campaigns":
+		return ec.fieldContext_Action_campaigns(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Action_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Action_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Action", field.Name)
+}
+
+func (ec *executionContext) childFields_ActionConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ActionConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ActionConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ActionConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_ActionConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ActionConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ActionEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_ActionEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_ActionEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ActionEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_AmendResponsePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "response":
@@ -6206,6 +6946,34 @@ func (ec *executionContext) childFields_ApiKeyEdge(ctx context.Context, field gr
 		return ec.fieldContext_ApiKeyEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ApiKeyEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_Benchmark(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Benchmark_id(ctx, field)
+	case "industry":
+		return ec.fieldContext_Benchmark_industry(ctx, field)
+	case "label":
+		return ec.fieldContext_Benchmark_label(ctx, field)
+	case "average":
+		return ec.fieldContext_Benchmark_average(ctx, field)
+	case "lowest":
+		return ec.fieldContext_Benchmark_lowest(ctx, field)
+	case "highest":
+		return ec.fieldContext_Benchmark_highest(ctx, field)
+	case "year":
+		return ec.fieldContext_Benchmark_year(ctx, field)
+	case "country":
+		return ec.fieldContext_Benchmark_country(ctx, field)
+	case "method":
+		return ec.fieldContext_Benchmark_method(ctx, field)
+	case "source":
+		return ec.fieldContext_Benchmark_source(ctx, field)
+	case "own":
+		return ec.fieldContext_Benchmark_own(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Benchmark", field.Name)
 }
 
 func (ec *executionContext) childFields_Brand(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6370,6 +7138,16 @@ func (ec *executionContext) childFields_CreateAccessTokenPayload(ctx context.Con
 	return nil, fmt.Errorf("no field named %q was found under type CreateAccessTokenPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateActionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "action":
+		return ec.fieldContext_CreateActionPayload_action(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateActionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateActionPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateApiKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "apiKey":
@@ -6380,6 +7158,16 @@ func (ec *executionContext) childFields_CreateApiKeyPayload(ctx context.Context,
 		return ec.fieldContext_CreateApiKeyPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateApiKeyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateBenchmarkPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "benchmark":
+		return ec.fieldContext_CreateBenchmarkPayload_benchmark(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateBenchmarkPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateBenchmarkPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateCampaignPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6434,6 +7222,26 @@ func (ec *executionContext) childFields_DefineTraitPayload(ctx context.Context, 
 		return ec.fieldContext_DefineTraitPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DefineTraitPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteActionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeleteActionPayload_deletedId(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteActionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteActionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteBenchmarkPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeleteBenchmarkPayload_deletedId(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteBenchmarkPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteBenchmarkPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteResponsePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7004,6 +7812,8 @@ func (ec *executionContext) childFields_Tenant(ctx context.Context, field graphq
 		return ec.fieldContext_Tenant_createdAt(ctx, field)
 	case "rebuild":
 		return ec.fieldContext_Tenant_rebuild(ctx, field)
+	case "minGroupSize":
+		return ec.fieldContext_Tenant_minGroupSize(ctx, field)
 	case "brand":
 		return ec.fieldContext_Tenant_brand(ctx, field)
 	}
@@ -7094,8 +7904,20 @@ func (ec *executionContext) childFields_TrendPoint(ctx context.Context, field gr
 		return ec.fieldContext_TrendPoint_score(ctx, field)
 	case "change":
 		return ec.fieldContext_TrendPoint_change(ctx, field)
+	case "actions":
+		return ec.fieldContext_TrendPoint_actions(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TrendPoint", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateActionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "action":
+		return ec.fieldContext_UpdateActionPayload_action(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateActionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateActionPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateBrandPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7818,12 +8640,40 @@ func (ec *executionContext) field_Mutation_createAccessToken_args(ctx context.Co
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_createAction_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (action.CreateInput, error) {
+			return ec.unmarshalNCreateActionInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋactionᚐCreateInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_createApiKey_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (tenant.CreateKeyInput, error) {
 			return ec.unmarshalNCreateApiKeyInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋtenantᚐCreateKeyInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_createBenchmark_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (benchmark.CreateInput, error) {
+			return ec.unmarshalNCreateBenchmarkInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋbenchmarkᚐCreateInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -7894,6 +8744,34 @@ func (ec *executionContext) field_Mutation_defineTrait_args(ctx context.Context,
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (settings.DefineTraitInput, error) {
 			return ec.unmarshalNDefineTraitInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsettingsᚐDefineTraitInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_deleteAction_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.DeleteActionInput, error) {
+			return ec.unmarshalNDeleteActionInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteActionInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_deleteBenchmark_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.DeleteBenchmarkInput, error) {
+			return ec.unmarshalNDeleteBenchmarkInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteBenchmarkInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -8028,6 +8906,20 @@ func (ec *executionContext) field_Mutation_setWording_args(ctx context.Context, 
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_updateAction_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.UpdateActionInput, error) {
+			return ec.unmarshalNUpdateActionInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐUpdateActionInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_updateBrand_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -8140,6 +9032,58 @@ func (ec *executionContext) field_Query___type_args(ctx context.Context, rawArgs
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_action_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_actions_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_apiKeys_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -8175,6 +9119,28 @@ func (ec *executionContext) field_Query_apiKeys_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["before"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_benchmarks_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "industry",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["industry"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "country",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["country"] = arg1
 	return args, nil
 }
 
@@ -8828,6 +9794,405 @@ func (ec *executionContext) field___Type_fields_args(ctx context.Context, rawArg
 
 // region    **************************** field.gotpl *****************************
 
+func (ec *executionContext) _Action_id(ctx context.Context, field graphql.CollectedField, obj *ent.Action) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Action_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NodeID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Action_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Action", field, true, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _Action_name(ctx context.Context, field graphql.CollectedField, obj *ent.Action) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Action_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Action_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Action", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Action_note(ctx context.Context, field graphql.CollectedField, obj *ent.Action) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Action_note(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Note, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Action_note(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Action", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Action_startedOn(ctx context.Context, field graphql.CollectedField, obj *ent.Action) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Action_startedOn(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartedOn, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v calendar.Day) graphql.Marshaler {
+			return ec.marshalNDate2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Action_startedOn(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Action", field, false, false, errors.New("field of type Date does not have child fields"))
+}
+
+func (ec *executionContext) _Action_endedOn(ctx context.Context, field graphql.CollectedField, obj *ent.Action) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Action_endedOn(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndedOn, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *calendar.Day) graphql.Marshaler {
+			return ec.marshalODate2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Action_endedOn(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Action", field, false, false, errors.New("field of type Date does not have child fields"))
+}
+
+func (ec *executionContext) _Action_segment(ctx context.Context, field graphql.CollectedField, obj *ent.Action) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Action_segment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Action().Segment(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Segment) graphql.Marshaler {
+			return ec.marshalOSegment2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐSegment(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Action_segment(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Action",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Segment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Action_campaigns(ctx context.Context, field graphql.CollectedField, obj *ent.Action) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Action_campaigns(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Action().Campaigns(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*ent.Campaign) graphql.Marshaler {
+			return ec.marshalNCampaign2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐCampaignᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Action_campaigns(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Action",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Campaign(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Action_createdAt(ctx context.Context, field graphql.CollectedField, obj *ent.Action) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Action_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Action_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Action", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _Action_updatedAt(ctx context.Context, field graphql.CollectedField, obj *ent.Action) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Action_updatedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UpdatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Action_updatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Action", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _ActionConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Action]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ActionConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*page.Edge[*ent.Action]) graphql.Marshaler {
+			return ec.marshalNActionEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ActionConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ActionConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ActionEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ActionConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Action]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ActionConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*ent.Action) graphql.Marshaler {
+			return ec.marshalNAction2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐActionᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ActionConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ActionConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Action(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ActionConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Action]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ActionConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v page.Info) graphql.Marshaler {
+			return ec.marshalNPageInfo2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ActionConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ActionConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ActionConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Action]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ActionConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ActionConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ActionConnection", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ActionEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*ent.Action]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ActionEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ActionEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ActionEdge", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _ActionEdge_node(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*ent.Action]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ActionEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Action) graphql.Marshaler {
+			return ec.marshalNAction2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐAction(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ActionEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ActionEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Action(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _AmendResponsePayload_response(ctx context.Context, field graphql.CollectedField, obj *model.AmendResponsePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9248,6 +10613,259 @@ func (ec *executionContext) fieldContext_ApiKeyEdge_node(_ context.Context, fiel
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Benchmark_id(ctx context.Context, field graphql.CollectedField, obj *ent.Benchmark) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Benchmark_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NodeID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Benchmark_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Benchmark", field, true, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _Benchmark_industry(ctx context.Context, field graphql.CollectedField, obj *ent.Benchmark) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Benchmark_industry(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Industry, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Benchmark_industry(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Benchmark", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Benchmark_label(ctx context.Context, field graphql.CollectedField, obj *ent.Benchmark) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Benchmark_label(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Label, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Benchmark_label(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Benchmark", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Benchmark_average(ctx context.Context, field graphql.CollectedField, obj *ent.Benchmark) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Benchmark_average(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Average, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Benchmark_average(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Benchmark", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Benchmark_lowest(ctx context.Context, field graphql.CollectedField, obj *ent.Benchmark) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Benchmark_lowest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Lowest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Benchmark_lowest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Benchmark", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Benchmark_highest(ctx context.Context, field graphql.CollectedField, obj *ent.Benchmark) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Benchmark_highest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Highest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Benchmark_highest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Benchmark", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Benchmark_year(ctx context.Context, field graphql.CollectedField, obj *ent.Benchmark) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Benchmark_year(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Year, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Benchmark_year(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Benchmark", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Benchmark_country(ctx context.Context, field graphql.CollectedField, obj *ent.Benchmark) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Benchmark_country(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Country, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Benchmark_country(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Benchmark", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Benchmark_method(ctx context.Context, field graphql.CollectedField, obj *ent.Benchmark) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Benchmark_method(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Method, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Benchmark_method(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Benchmark", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Benchmark_source(ctx context.Context, field graphql.CollectedField, obj *ent.Benchmark) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Benchmark_source(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Source, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Benchmark_source(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Benchmark", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Benchmark_own(ctx context.Context, field graphql.CollectedField, obj *ent.Benchmark) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Benchmark_own(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Own(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Benchmark_own(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Benchmark", field, true, false, errors.New("field of type Boolean does not have child fields"))
 }
 
 func (ec *executionContext) _Brand_name(ctx context.Context, field graphql.CollectedField, obj *survey.Brand) (ret graphql.Marshaler) {
@@ -11110,6 +12728,70 @@ func (ec *executionContext) fieldContext_CreateAccessTokenPayload_userErrors(_ c
 	return fc, nil
 }
 
+func (ec *executionContext) _CreateActionPayload_action(ctx context.Context, field graphql.CollectedField, obj *model.CreateActionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateActionPayload_action(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Action, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Action) graphql.Marshaler {
+			return ec.marshalOAction2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐAction(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateActionPayload_action(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateActionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Action(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateActionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.CreateActionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateActionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreateActionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateActionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _CreateApiKeyPayload_apiKey(ctx context.Context, field graphql.CollectedField, obj *model.CreateAPIKeyPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11187,6 +12869,70 @@ func (ec *executionContext) _CreateApiKeyPayload_userErrors(ctx context.Context,
 func (ec *executionContext) fieldContext_CreateApiKeyPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "CreateApiKeyPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateBenchmarkPayload_benchmark(ctx context.Context, field graphql.CollectedField, obj *model.CreateBenchmarkPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateBenchmarkPayload_benchmark(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Benchmark, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Benchmark) graphql.Marshaler {
+			return ec.marshalOBenchmark2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐBenchmark(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateBenchmarkPayload_benchmark(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateBenchmarkPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Benchmark(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateBenchmarkPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.CreateBenchmarkPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateBenchmarkPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreateBenchmarkPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateBenchmarkPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -11544,6 +13290,116 @@ func (ec *executionContext) _DefineTraitPayload_userErrors(ctx context.Context, 
 func (ec *executionContext) fieldContext_DefineTraitPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "DefineTraitPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeleteActionPayload_deletedId(ctx context.Context, field graphql.CollectedField, obj *model.DeleteActionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteActionPayload_deletedId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DeletedID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteActionPayload_deletedId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeleteActionPayload", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _DeleteActionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.DeleteActionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteActionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteActionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteActionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeleteBenchmarkPayload_deletedId(ctx context.Context, field graphql.CollectedField, obj *model.DeleteBenchmarkPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteBenchmarkPayload_deletedId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DeletedID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteBenchmarkPayload_deletedId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeleteBenchmarkPayload", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _DeleteBenchmarkPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.DeleteBenchmarkPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteBenchmarkPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteBenchmarkPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteBenchmarkPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -12923,6 +14779,316 @@ func (ec *executionContext) fieldContext_Invitation_response(_ context.Context, 
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Response(ctx, field)
 		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_createAction(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createAction(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateAction(ctx, fc.Args["input"].(action.CreateInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "MANAGE")
+				if err != nil {
+					var zeroVal *model.CreateActionPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.CreateActionPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CreateActionPayload) graphql.Marshaler {
+			return ec.marshalNCreateActionPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐCreateActionPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createAction(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreateActionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createAction_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateAction(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateAction(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateAction(ctx, fc.Args["input"].(model.UpdateActionInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "MANAGE")
+				if err != nil {
+					var zeroVal *model.UpdateActionPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.UpdateActionPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.UpdateActionPayload) graphql.Marshaler {
+			return ec.marshalNUpdateActionPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐUpdateActionPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateAction(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UpdateActionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateAction_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteAction(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteAction(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteAction(ctx, fc.Args["input"].(model.DeleteActionInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "MANAGE")
+				if err != nil {
+					var zeroVal *model.DeleteActionPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.DeleteActionPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DeleteActionPayload) graphql.Marshaler {
+			return ec.marshalNDeleteActionPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteActionPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteAction(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeleteActionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteAction_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_createBenchmark(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createBenchmark(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateBenchmark(ctx, fc.Args["input"].(benchmark.CreateInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "MANAGE")
+				if err != nil {
+					var zeroVal *model.CreateBenchmarkPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.CreateBenchmarkPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CreateBenchmarkPayload) graphql.Marshaler {
+			return ec.marshalNCreateBenchmarkPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐCreateBenchmarkPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createBenchmark(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreateBenchmarkPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createBenchmark_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteBenchmark(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteBenchmark(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteBenchmark(ctx, fc.Args["input"].(model.DeleteBenchmarkInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "MANAGE")
+				if err != nil {
+					var zeroVal *model.DeleteBenchmarkPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.DeleteBenchmarkPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DeleteBenchmarkPayload) graphql.Marshaler {
+			return ec.marshalNDeleteBenchmarkPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteBenchmarkPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteBenchmark(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeleteBenchmarkPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteBenchmark_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
 	}
 	return fc, nil
 }
@@ -15180,6 +17346,192 @@ func (ec *executionContext) fieldContext_Query_nodes(ctx context.Context, field 
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_nodes_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_action(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_action(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Action(ctx, fc.Args["id"].(string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *ent.Action
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *ent.Action
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Action) graphql.Marshaler {
+			return ec.marshalOAction2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐAction(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_action(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Action(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_action_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_actions(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_actions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Actions(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *page.Connection[*ent.Action]
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *page.Connection[*ent.Action]
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[*ent.Action]) graphql.Marshaler {
+			return ec.marshalNActionConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_actions(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ActionConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_actions_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_benchmarks(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_benchmarks(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Benchmarks(ctx, fc.Args["industry"].(*string), fc.Args["country"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal []*ent.Benchmark
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal []*ent.Benchmark
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v []*ent.Benchmark) graphql.Marshaler {
+			return ec.marshalNBenchmark2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐBenchmarkᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_benchmarks(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Benchmark(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_benchmarks_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -19148,6 +21500,29 @@ func (ec *executionContext) fieldContext_Tenant_rebuild(_ context.Context, field
 	return fc, nil
 }
 
+func (ec *executionContext) _Tenant_minGroupSize(ctx context.Context, field graphql.CollectedField, obj *ent.Tenant) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Tenant_minGroupSize(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MinGroupSize, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Tenant_minGroupSize(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Tenant", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
 func (ec *executionContext) _Tenant_brand(ctx context.Context, field graphql.CollectedField, obj *ent.Tenant) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -19881,6 +22256,102 @@ func (ec *executionContext) fieldContext_TrendPoint_change(_ context.Context, fi
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_ScoreChange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TrendPoint_actions(ctx context.Context, field graphql.CollectedField, obj *insight.TrendPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrendPoint_actions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.TrendPoint().Actions(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*ent.Action) graphql.Marshaler {
+			return ec.marshalNAction2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐActionᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrendPoint_actions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TrendPoint",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Action(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateActionPayload_action(ctx context.Context, field graphql.CollectedField, obj *model.UpdateActionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateActionPayload_action(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Action, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Action) graphql.Marshaler {
+			return ec.marshalOAction2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐAction(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateActionPayload_action(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateActionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Action(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateActionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.UpdateActionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateActionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateActionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateActionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
 		},
 	}
 	return fc, nil
@@ -22385,6 +24856,71 @@ func (ec *executionContext) unmarshalInputCreateAccessTokenInput(ctx context.Con
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputCreateActionInput(ctx context.Context, obj any) (action.CreateInput, error) {
+	var it action.CreateInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "note", "startedOn", "endedOn", "segment", "campaigns"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "note":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("note"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Note = data
+		case "startedOn":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("startedOn"))
+			data, err := ec.unmarshalNDate2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.StartedOn = data
+		case "endedOn":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("endedOn"))
+			data, err := ec.unmarshalODate2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EndedOn = data
+		case "segment":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("segment"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Segment = data
+		case "campaigns":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("campaigns"))
+			data, err := ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Campaigns = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputCreateApiKeyInput(ctx context.Context, obj any) (tenant.CreateKeyInput, error) {
 	var it tenant.CreateKeyInput
 	if obj == nil {
@@ -22424,6 +24960,92 @@ func (ec *executionContext) unmarshalInputCreateApiKeyInput(ctx context.Context,
 				return it, err
 			}
 			it.ExpiresAt = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputCreateBenchmarkInput(ctx context.Context, obj any) (benchmark.CreateInput, error) {
+	var it benchmark.CreateInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"industry", "label", "average", "lowest", "highest", "year", "country", "method", "source"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "industry":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("industry"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Industry = data
+		case "label":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("label"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Label = data
+		case "average":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("average"))
+			data, err := ec.unmarshalNFloat2float64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Average = data
+		case "lowest":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("lowest"))
+			data, err := ec.unmarshalOFloat2ᚖfloat64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Lowest = data
+		case "highest":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("highest"))
+			data, err := ec.unmarshalOFloat2ᚖfloat64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Highest = data
+		case "year":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("year"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Year = data
+		case "country":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("country"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Country = data
+		case "method":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("method"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Method = data
+		case "source":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("source"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Source = data
 		}
 	}
 	return it, nil
@@ -22656,6 +25278,66 @@ func (ec *executionContext) unmarshalInputDefineTraitInput(ctx context.Context, 
 				return it, err
 			}
 			it.Edges = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputDeleteActionInput(ctx context.Context, obj any) (model.DeleteActionInput, error) {
+	var it model.DeleteActionInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputDeleteBenchmarkInput(ctx context.Context, obj any) (model.DeleteBenchmarkInput, error) {
+	var it model.DeleteBenchmarkInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
 		}
 	}
 	return it, nil
@@ -23502,6 +26184,78 @@ func (ec *executionContext) unmarshalInputTraitConditionInput(ctx context.Contex
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputUpdateActionInput(ctx context.Context, obj any) (model.UpdateActionInput, error) {
+	var it model.UpdateActionInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "name", "note", "startedOn", "endedOn", "segment", "campaigns"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "note":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("note"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Note = graphql.OmittableOf(data)
+		case "startedOn":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("startedOn"))
+			data, err := ec.unmarshalODate2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.StartedOn = data
+		case "endedOn":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("endedOn"))
+			data, err := ec.unmarshalODate2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EndedOn = graphql.OmittableOf(data)
+		case "segment":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("segment"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Segment = graphql.OmittableOf(data)
+		case "campaigns":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("campaigns"))
+			data, err := ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Campaigns = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputUpdateBrandInput(ctx context.Context, obj any) (survey.UpdateBrandInput, error) {
 	var it survey.UpdateBrandInput
 	if obj == nil {
@@ -23759,7 +26513,7 @@ func (ec *executionContext) unmarshalInputUpdateTenantInput(ctx context.Context,
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "timeZone", "industry", "allowedOrigins"}
+	fieldsInOrder := [...]string{"name", "timeZone", "industry", "allowedOrigins", "minGroupSize"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -23794,6 +26548,13 @@ func (ec *executionContext) unmarshalInputUpdateTenantInput(ctx context.Context,
 				return it, err
 			}
 			it.AllowedOrigins = data
+		case "minGroupSize":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("minGroupSize"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MinGroupSize = data
 		}
 	}
 	return it, nil
@@ -24025,11 +26786,21 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Campaign(ctx, sel, obj)
+	case *ent.Benchmark:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Benchmark(ctx, sel, obj)
 	case *ent.ApiKey:
 		if obj == nil {
 			return graphql.Null
 		}
 		return ec._ApiKey(ctx, sel, obj)
+	case *ent.Action:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Action(ctx, sel, obj)
 	default:
 		if typedObj, ok := obj.(graphql.Marshaler); ok {
 			return typedObj
@@ -24042,6 +26813,279 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 // endregion ************************** interface.gotpl ***************************
 
 // region    **************************** object.gotpl ****************************
+
+var actionImplementors = []string{"Action", "Node"}
+
+func (ec *executionContext) _Action(ctx context.Context, sel ast.SelectionSet, obj *ent.Action) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, actionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Action")
+		case "id":
+			out.Values[i] = ec._Action_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "name":
+			out.Values[i] = ec._Action_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "note":
+			out.Values[i] = ec._Action_note(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "startedOn":
+			out.Values[i] = ec._Action_startedOn(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "endedOn":
+			out.Values[i] = ec._Action_endedOn(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "segment":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Action_segment(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "campaigns":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Action_campaigns(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "createdAt":
+			out.Values[i] = ec._Action_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "updatedAt":
+			out.Values[i] = ec._Action_updatedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var actionConnectionImplementors = []string{"ActionConnection"}
+
+func (ec *executionContext) _ActionConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[*ent.Action]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, actionConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ActionConnection")
+		case "edges":
+			out.Values[i] = ec._ActionConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._ActionConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._ActionConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ActionConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var actionEdgeImplementors = []string{"ActionEdge"}
+
+func (ec *executionContext) _ActionEdge(ctx context.Context, sel ast.SelectionSet, obj *page.Edge[*ent.Action]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, actionEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ActionEdge")
+		case "cursor":
+			out.Values[i] = ec._ActionEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._ActionEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
 
 var amendResponsePayloadImplementors = []string{"AmendResponsePayload"}
 
@@ -24264,6 +27308,94 @@ func (ec *executionContext) _ApiKeyEdge(ctx context.Context, sel ast.SelectionSe
 			}
 		case "node":
 			out.Values[i] = ec._ApiKeyEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var benchmarkImplementors = []string{"Benchmark", "Node"}
+
+func (ec *executionContext) _Benchmark(ctx context.Context, sel ast.SelectionSet, obj *ent.Benchmark) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, benchmarkImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Benchmark")
+		case "id":
+			out.Values[i] = ec._Benchmark_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "industry":
+			out.Values[i] = ec._Benchmark_industry(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "label":
+			out.Values[i] = ec._Benchmark_label(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "average":
+			out.Values[i] = ec._Benchmark_average(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "lowest":
+			out.Values[i] = ec._Benchmark_lowest(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "highest":
+			out.Values[i] = ec._Benchmark_highest(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "year":
+			out.Values[i] = ec._Benchmark_year(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "country":
+			out.Values[i] = ec._Benchmark_country(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "method":
+			out.Values[i] = ec._Benchmark_method(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "source":
+			out.Values[i] = ec._Benchmark_source(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "own":
+			out.Values[i] = ec._Benchmark_own(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -25416,6 +28548,49 @@ func (ec *executionContext) _CreateAccessTokenPayload(ctx context.Context, sel a
 	return out
 }
 
+var createActionPayloadImplementors = []string{"CreateActionPayload"}
+
+func (ec *executionContext) _CreateActionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateActionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createActionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreateActionPayload")
+		case "action":
+			out.Values[i] = ec._CreateActionPayload_action(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CreateActionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var createApiKeyPayloadImplementors = []string{"CreateApiKeyPayload"}
 
 func (ec *executionContext) _CreateApiKeyPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateAPIKeyPayload) graphql.Marshaler {
@@ -25440,6 +28615,49 @@ func (ec *executionContext) _CreateApiKeyPayload(ctx context.Context, sel ast.Se
 			}
 		case "userErrors":
 			out.Values[i] = ec._CreateApiKeyPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var createBenchmarkPayloadImplementors = []string{"CreateBenchmarkPayload"}
+
+func (ec *executionContext) _CreateBenchmarkPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateBenchmarkPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createBenchmarkPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreateBenchmarkPayload")
+		case "benchmark":
+			out.Values[i] = ec._CreateBenchmarkPayload_benchmark(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CreateBenchmarkPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -25665,6 +28883,92 @@ func (ec *executionContext) _DefineTraitPayload(ctx context.Context, sel ast.Sel
 			}
 		case "userErrors":
 			out.Values[i] = ec._DefineTraitPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var deleteActionPayloadImplementors = []string{"DeleteActionPayload"}
+
+func (ec *executionContext) _DeleteActionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteActionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deleteActionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeleteActionPayload")
+		case "deletedId":
+			out.Values[i] = ec._DeleteActionPayload_deletedId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DeleteActionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var deleteBenchmarkPayloadImplementors = []string{"DeleteBenchmarkPayload"}
+
+func (ec *executionContext) _DeleteBenchmarkPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteBenchmarkPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deleteBenchmarkPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeleteBenchmarkPayload")
+		case "deletedId":
+			out.Values[i] = ec._DeleteBenchmarkPayload_deletedId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DeleteBenchmarkPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -26713,6 +30017,41 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("Mutation")
+		case "createAction":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createAction(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "updateAction":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateAction(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "deleteAction":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteAction(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "createBenchmark":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createBenchmark(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "deleteBenchmark":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteBenchmark(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "createCampaign":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_createCampaign(ctx, field)
@@ -27459,6 +30798,72 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 					}
 				}()
 				res = ec._Query_nodes(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "action":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_action(ctx, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "actions":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_actions(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "benchmarks":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_benchmarks(ctx, field)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -29436,6 +32841,11 @@ func (ec *executionContext) _Tenant(ctx context.Context, sel ast.SelectionSet, o
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "minGroupSize":
+			out.Values[i] = ec._Tenant_minGroupSize(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "brand":
 			field := field
 
@@ -29879,26 +33289,107 @@ func (ec *executionContext) _TrendPoint(ctx context.Context, sel ast.SelectionSe
 		case "start":
 			out.Values[i] = ec._TrendPoint_start(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "end":
 			out.Values[i] = ec._TrendPoint_end(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "complete":
 			out.Values[i] = ec._TrendPoint_complete(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "score":
 			out.Values[i] = ec._TrendPoint_score(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "change":
 			out.Values[i] = ec._TrendPoint_change(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "actions":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._TrendPoint_actions(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var updateActionPayloadImplementors = []string{"UpdateActionPayload"}
+
+func (ec *executionContext) _UpdateActionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UpdateActionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, updateActionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpdateActionPayload")
+		case "action":
+			out.Values[i] = ec._UpdateActionPayload_action(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._UpdateActionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
@@ -30968,6 +34459,68 @@ func (ec *executionContext) ___Type(ctx context.Context, sel ast.SelectionSet, o
 
 // region    ***************************** type.gotpl *****************************
 
+func (ec *executionContext) marshalNAction2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐActionᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Action) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAction2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐAction(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAction2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐAction(ctx context.Context, sel ast.SelectionSet, v *ent.Action) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Action(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNActionConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx context.Context, sel ast.SelectionSet, v *page.Connection[*ent.Action]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ActionConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNActionEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*page.Edge[*ent.Action]) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNActionEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNActionEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx context.Context, sel ast.SelectionSet, v *page.Edge[*ent.Action]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ActionEdge(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNAmendResponseInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐAmendment(ctx context.Context, v any) (feedback.Amendment, error) {
 	res, err := ec.unmarshalInputAmendResponseInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -31043,6 +34596,32 @@ func (ec *executionContext) marshalNApiKeyEdge2ᚖgithubᚗcomᚋzerotenᚋzerot
 		return graphql.Null
 	}
 	return ec._ApiKeyEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNBenchmark2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐBenchmarkᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Benchmark) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNBenchmark2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐBenchmark(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNBenchmark2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐBenchmark(ctx context.Context, sel ast.SelectionSet, v *ent.Benchmark) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Benchmark(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNBoolean2bool(ctx context.Context, v any) (bool, error) {
@@ -31426,6 +35005,21 @@ func (ec *executionContext) marshalNCreateAccessTokenPayload2ᚖgithubᚗcomᚋz
 	return ec._CreateAccessTokenPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNCreateActionInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋactionᚐCreateInput(ctx context.Context, v any) (action.CreateInput, error) {
+	res, err := ec.unmarshalInputCreateActionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCreateActionPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐCreateActionPayload(ctx context.Context, sel ast.SelectionSet, v *model.CreateActionPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CreateActionPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNCreateApiKeyInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋtenantᚐCreateKeyInput(ctx context.Context, v any) (tenant.CreateKeyInput, error) {
 	res, err := ec.unmarshalInputCreateApiKeyInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -31439,6 +35033,21 @@ func (ec *executionContext) marshalNCreateApiKeyPayload2ᚖgithubᚗcomᚋzerote
 		return graphql.Null
 	}
 	return ec._CreateApiKeyPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNCreateBenchmarkInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋbenchmarkᚐCreateInput(ctx context.Context, v any) (benchmark.CreateInput, error) {
+	res, err := ec.unmarshalInputCreateBenchmarkInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCreateBenchmarkPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐCreateBenchmarkPayload(ctx context.Context, sel ast.SelectionSet, v *model.CreateBenchmarkPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CreateBenchmarkPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNCreateCampaignInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcampaignᚐCreateInput(ctx context.Context, v any) (campaign.CreateInput, error) {
@@ -31546,6 +35155,36 @@ func (ec *executionContext) marshalNDefineTraitPayload2ᚖgithubᚗcomᚋzeroten
 		return graphql.Null
 	}
 	return ec._DefineTraitPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNDeleteActionInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteActionInput(ctx context.Context, v any) (model.DeleteActionInput, error) {
+	res, err := ec.unmarshalInputDeleteActionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDeleteActionPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteActionPayload(ctx context.Context, sel ast.SelectionSet, v *model.DeleteActionPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DeleteActionPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNDeleteBenchmarkInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteBenchmarkInput(ctx context.Context, v any) (model.DeleteBenchmarkInput, error) {
+	res, err := ec.unmarshalInputDeleteBenchmarkInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDeleteBenchmarkPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteBenchmarkPayload(ctx context.Context, sel ast.SelectionSet, v *model.DeleteBenchmarkPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DeleteBenchmarkPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNDeleteResponseInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteResponseInput(ctx context.Context, v any) (model.DeleteResponseInput, error) {
@@ -32751,6 +36390,21 @@ func (ec *executionContext) marshalNURL2string(ctx context.Context, sel ast.Sele
 	return res
 }
 
+func (ec *executionContext) unmarshalNUpdateActionInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐUpdateActionInput(ctx context.Context, v any) (model.UpdateActionInput, error) {
+	res, err := ec.unmarshalInputUpdateActionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUpdateActionPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐUpdateActionPayload(ctx context.Context, sel ast.SelectionSet, v *model.UpdateActionPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._UpdateActionPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNUpdateBrandInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐUpdateBrandInput(ctx context.Context, v any) (survey.UpdateBrandInput, error) {
 	res, err := ec.unmarshalInputUpdateBrandInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -33127,6 +36781,13 @@ func (ec *executionContext) marshalN__TypeKind2string(ctx context.Context, sel a
 	return res
 }
 
+func (ec *executionContext) marshalOAction2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐAction(ctx context.Context, sel ast.SelectionSet, v *ent.Action) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Action(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOApiKey2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐApiKey(ctx context.Context, sel ast.SelectionSet, v *ent.ApiKey) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -33165,6 +36826,13 @@ func (ec *executionContext) marshalOBase642ᚖᚕbyte(ctx context.Context, sel a
 		return graphql.Null
 	}
 	return ec.marshalOBase642ᚕbyte(ctx, sel, *v)
+}
+
+func (ec *executionContext) marshalOBenchmark2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐBenchmark(ctx context.Context, sel ast.SelectionSet, v *ent.Benchmark) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Benchmark(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOBoolean2bool(ctx context.Context, v any) (bool, error) {

@@ -73,6 +73,11 @@ var weights = map[string]weight{
 
 	"Viewer.tenant": {own: 1},
 
+	"Action.segment":     {own: 1},
+	"Action.campaigns":   {size: list, count: 5}, // mostly all, or a few
+	"TrendPoint.actions": {size: list},           // mostly none: those that there are, are paid for when they are found
+	"Query.benchmarks":   {size: list, count: 25},
+
 	"Response.invitation":         {own: 1},
 	"Invitation.campaign":         {own: 1},
 	"Invitation.contact":          {own: 1},

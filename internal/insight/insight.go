@@ -310,6 +310,8 @@ func (f *Feedback) other(ctx context.Context, filter *selection.Filter, previous
 type TrendPoint struct {
 	// Start and End are the interval's first and last day.
 	Start, End calendar.Day
+	// First and Last are the first and the last day of the whole trend.
+	First, Last calendar.Day
 	// Complete says that the interval is over.
 	Complete bool
 	Score    *Score
@@ -389,6 +391,7 @@ func slide(byStart map[calendar.Day]*nps.Histogram, first, last calendar.Day, in
 		return h
 	}
 	trend := []*TrendPoint{}
+	end := func(start calendar.Day) calendar.Day { return min(interval.Next(start)-1, calendar.MaxDay) }
 	var window nps.Histogram
 	oldest := first
 	for range rolling - 1 {
@@ -397,7 +400,7 @@ func slide(byStart map[calendar.Day]*nps.Histogram, first, last calendar.Day, in
 	}
 	for start := first; start <= last; start = interval.Next(start) {
 		window = window.Add(at(start))
-		p := &TrendPoint{Start: start, End: min(interval.Next(start)-1, calendar.MaxDay), Score: &Score{window}}
+		p := &TrendPoint{Start: start, End: end(start), First: first, Last: end(last), Score: &Score{window}}
 		p.Complete = p.End < today
 		if n := len(trend); n > 0 {
 			if c := compare(window, trend[n-1].Score.responses); c.Difference != nil {
