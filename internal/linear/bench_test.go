@@ -1,0 +1,99 @@
+package linear
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/zeroten/zeroten/internal/nps"
+)
+
+// crowd draws profiles of traits with so many values each, the first of them most often, and about so many responses a
+// profile. Every second value of the first trait is 0.3 less happy than the others, and so is the group of the first values
+// of the first two traits.
+func crowd(random *rand.Rand, profiles, responses int, values ...int) []Profile {
+	var all []Profile
+	seen := map[string]bool{}
+	for tries := 0; len(all) < profiles && tries < 20*profiles; tries++ {
+		codes := make([]int, len(values))
+		for trait, k := range values {
+			codes[trait] = int(float64(k) * random.Float64() * random.Float64())
+		}
+		if key := fmt.Sprint(codes); seen[key] {
+			continue
+		} else {
+			seen[key] = true
+		}
+		mood := 0.3
+		if codes[0]%2 == 1 {
+			mood -= 0.3
+		}
+		if len(values) > 1 && codes[0] == 0 && codes[1] == 0 {
+			mood -= 0.3
+		}
+		all = append(all, Profile{codes, answers(random, 1+random.IntN(2*responses), mood)})
+	}
+	return all
+}
+
+// answers draws n responses whose mean is mood, with a third of them passive.
+func answers(random *rand.Rand, n int, mood float64) nps.Counts {
+	var c nps.Counts
+	for range n {
+		switch u := random.Float64(); {
+		case u < 1./3:
+			c.Passives++
+		case u < 1./3+(2./3+mood)/2:
+			c.Promoters++
+		default:
+			c.Detractors++
+		}
+	}
+	return c
+}
+
+var crowds = []struct {
+	name                string
+	profiles, responses int
+	values              []int
+}{
+	{"300x6", 300, 100, []int{5, 3, 6, 4, 4, 3}},
+	{"3000x6", 3000, 30, []int{8, 6, 12, 10, 6, 5}},
+	{"3000x6wide", 3000, 100, []int{50, 20, 12, 10, 6, 5}},
+	{"20000x6", 20000, 30, []int{50, 20, 12, 10, 6, 5}},
+	{"20000x20", 20000, 30, []int{12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6}},
+	{"20000x20x200", 20000, 30, []int{200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200}},
+}
+
+func BenchmarkDrivers(b *testing.B) {
+	for _, c := range crowds {
+		profiles := crowd(rand.New(rand.NewPCG(1, 2)), c.profiles, c.responses, c.values...)
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				Drivers(profiles, 30)
+			}
+		})
+	}
+}
+
+func BenchmarkHotspots(b *testing.B) {
+	for _, c := range crowds {
+		profiles := crowd(rand.New(rand.NewPCG(1, 2)), c.profiles, c.responses, c.values...)
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				f := Hotspots(profiles, Search{Pairs: true, Responses: 30, Difference: 0.05})
+				pairs := 0
+				for _, h := range f.Groups {
+					if len(h.Traits) == 2 {
+						pairs++
+					}
+				}
+				b.ReportMetric(float64(f.Tested), "tested")
+				b.ReportMetric(float64(len(f.Groups)), "named")
+				b.ReportMetric(float64(pairs), "pairs")
+			}
+		})
+	}
+}
