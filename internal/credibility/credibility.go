@@ -121,15 +121,12 @@ func shrink(sizes, scores []float64, within float64) Estimate {
 	if weights > 0 {
 		e.Mean = weighted / weights
 	}
-	for i, size := range sizes {
+	for i := range e.Groups {
 		g := &e.Groups[i]
 		// Put so that the score cannot leave the way from the group's own to the mean.
-		switch way := e.Mean - scores[i]; {
-		case size == 0:
-			g.Score = e.Mean
-		case g.Weight < 0.5:
+		if way := e.Mean - scores[i]; g.Weight < 0.5 {
 			g.Score = e.Mean - g.Weight*way
-		default:
+		} else {
 			g.Score = scores[i] + (1-g.Weight)*way
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -235,6 +236,12 @@ func TestProperties(t *testing.T) {
 					t.Fatalf("weight %v of %v, and %v of %v", g.Weight, groups[i], other.Weight, groups[j])
 				}
 			}
+		}
+
+		// Groups of nobody change nothing for the others.
+		alone, _ := Shrink(slices.DeleteFunc(slices.Clone(groups), func(c nps.Counts) bool { return c.N() == 0 }))
+		if alone.Within != e.Within || alone.Between != e.Between || alone.Mean != e.Mean {
+			t.Fatalf("%+v without groups of nobody, %+v with them", alone, e)
 		}
 
 		// The order of groups is nobody's business; detractors for promoters turn the sign.
