@@ -143,6 +143,14 @@ func (c Counts) StandardError() (float64, bool) {
 	return c.sample().standardError(), true
 }
 
+// AdjustedVariance is Variance after the 3 pseudo-responses of [AdjustedWald], and how many responses there are with them: what
+// a response is taken to vary by where few or unanimous ones would say that they do not vary at all. It is above 0 whatever the
+// counts are, and there where nobody answered too: 0.5 of the 3.
+func (c Counts) AdjustedVariance() (variance, n float64) {
+	s := c.sample().adjusted()
+	return s.variance(), s.n()
+}
+
 // sample is Counts in real numbers, with room for parts of a response.
 type sample struct{ detractors, passives, promoters float64 }
 
