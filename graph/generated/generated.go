@@ -198,6 +198,46 @@ type ComplexityRoot struct {
 		Promoters  func(childComplexity int) int
 	}
 
+	ChangeExplanation struct {
+		Groups   func(childComplexity int) int
+		Mix      func(childComplexity int) int
+		Movement func(childComplexity int) int
+		Reason   func(childComplexity int) int
+		Total    func(childComplexity int) int
+	}
+
+	ChangeGroup struct {
+		After       func(childComplexity int) int
+		Before      func(childComplexity int) int
+		Change      func(childComplexity int) int
+		Mix         func(childComplexity int) int
+		Movement    func(childComplexity int) int
+		ShareAfter  func(childComplexity int) int
+		ShareBefore func(childComplexity int) int
+		Values      func(childComplexity int) int
+	}
+
+	ChangePart struct {
+		Interval    func(childComplexity int) int
+		PValue      func(childComplexity int) int
+		Points      func(childComplexity int) int
+		Significant func(childComplexity int) int
+	}
+
+	ChangePoint struct {
+		Day        func(childComplexity int) int
+		Difference func(childComplexity int) int
+		Earliest   func(childComplexity int) int
+		Interval   func(childComplexity int) int
+		Latest     func(childComplexity int) int
+	}
+
+	ChangePoints struct {
+		Levels func(childComplexity int) int
+		Points func(childComplexity int) int
+		Reason func(childComplexity int) int
+	}
+
 	Contact struct {
 		CreatedAt  func(childComplexity int) int
 		Email      func(childComplexity int) int
@@ -267,6 +307,16 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	Curve struct {
+		Ends        func(childComplexity int) int
+		Interval    func(childComplexity int) int
+		PValue      func(childComplexity int) int
+		Points      func(childComplexity int) int
+		Reason      func(childComplexity int) int
+		Significant func(childComplexity int) int
+		Slope       func(childComplexity int) int
+	}
+
 	DefineTraitPayload struct {
 		Trait      func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -302,6 +352,39 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	Driver struct {
+		Alone  func(childComplexity int) int
+		Label  func(childComplexity int) int
+		Own    func(childComplexity int) int
+		Reason func(childComplexity int) int
+		Trait  func(childComplexity int) int
+		Values func(childComplexity int) int
+	}
+
+	DriverPart struct {
+		AdjustedPValue func(childComplexity int) int
+		Explained      func(childComplexity int) int
+		PValue         func(childComplexity int) int
+		Reason         func(childComplexity int) int
+		Significant    func(childComplexity int) int
+		Spread         func(childComplexity int) int
+	}
+
+	DriverValue struct {
+		Effect   func(childComplexity int) int
+		Interval func(childComplexity int) int
+		Score    func(childComplexity int) int
+		Share    func(childComplexity int) int
+		Value    func(childComplexity int) int
+	}
+
+	Drivers struct {
+		Explained func(childComplexity int) int
+		Reason    func(childComplexity int) int
+		Responses func(childComplexity int) int
+		Traits    func(childComplexity int) int
+	}
+
 	EmailSnippet struct {
 		HTML     func(childComplexity int) int
 		Links    func(childComplexity int) int
@@ -316,12 +399,17 @@ type ComplexityRoot struct {
 	}
 
 	Feedback struct {
-		Breakdown func(childComplexity int, by []string, limit int, orderBy insight.GroupOrder, minResponses int) int
-		CompareTo func(childComplexity int, filter *selection.Filter, previous *insight.Previous) int
-		Hours     func(childComplexity int) int
-		Responses func(childComplexity int, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) int
-		Score     func(childComplexity int) int
-		Trend     func(childComplexity int, interval calendar.Interval, rolling int) int
+		Breakdown     func(childComplexity int, by []string, limit int, orderBy insight.GroupOrder, minResponses int) int
+		ChangePoints  func(childComplexity int, minDifference float64) int
+		CompareTo     func(childComplexity int, filter *selection.Filter, previous *insight.Previous) int
+		Curve         func(childComplexity int, by string) int
+		Drivers       func(childComplexity int, traits []string, minResponses int) int
+		ExplainChange func(childComplexity int, from selection.Filter, by []string, limit int) int
+		Hotspots      func(childComplexity int, traits []string, depth int, minResponses int, minDifference float64, direction *insight.HotspotDirection, limit int) int
+		Hours         func(childComplexity int) int
+		Responses     func(childComplexity int, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) int
+		Score         func(childComplexity int) int
+		Trend         func(childComplexity int, interval calendar.Interval, rolling int) int
 	}
 
 	FeedbackEvent struct {
@@ -339,8 +427,26 @@ type ComplexityRoot struct {
 		Filter       func(childComplexity int) int
 		Score        func(childComplexity int) int
 		Share        func(childComplexity int) int
+		Shrunk       func(childComplexity int) int
 		Values       func(childComplexity int) int
 		VersusRest   func(childComplexity int) int
+	}
+
+	Hotspot struct {
+		BeyondParts func(childComplexity int) int
+		Feedback    func(childComplexity int) int
+		Score       func(childComplexity int) int
+		Share       func(childComplexity int) int
+		Traits      func(childComplexity int) int
+		Values      func(childComplexity int) int
+		VersusRest  func(childComplexity int) int
+		Worth       func(childComplexity int) int
+	}
+
+	Hotspots struct {
+		Groups func(childComplexity int) int
+		Reason func(childComplexity int) int
+		Tested func(childComplexity int) int
 	}
 
 	HourPoint struct {
@@ -362,6 +468,12 @@ type ComplexityRoot struct {
 		Status         func(childComplexity int) int
 		Traits         func(childComplexity int) int
 		Variant        func(childComplexity int) int
+	}
+
+	Level struct {
+		End   func(childComplexity int) int
+		Score func(childComplexity int) int
+		Start func(childComplexity int) int
 	}
 
 	Mutation struct {
@@ -583,6 +695,12 @@ type ComplexityRoot struct {
 		Wording    func(childComplexity int) int
 	}
 
+	ShrunkScore struct {
+		NPS    func(childComplexity int) int
+		Reason func(childComplexity int) int
+		Weight func(childComplexity int) int
+	}
+
 	SkipCount struct {
 		Invitations func(childComplexity int) int
 		Reason      func(childComplexity int) int
@@ -795,6 +913,8 @@ type ContactResolver interface {
 }
 type FeedbackResolver interface {
 	Responses(ctx context.Context, obj *insight.Feedback, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) (*selection.Connection, error)
+
+	Hotspots(ctx context.Context, obj *insight.Feedback, traits []string, depth int, minResponses int, minDifference float64, direction *insight.HotspotDirection, limit int) (*insight.Hotspots, error)
 }
 type FeedbackEventResolver interface {
 	Cursor(ctx context.Context, obj *feedback.Entry) (string, error)
@@ -1431,6 +1551,161 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CategoryTexts.Promoters(childComplexity), true
 
+	case "ChangeExplanation.groups":
+		if e.ComplexityRoot.ChangeExplanation.Groups == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeExplanation.Groups(childComplexity), true
+	case "ChangeExplanation.mix":
+		if e.ComplexityRoot.ChangeExplanation.Mix == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeExplanation.Mix(childComplexity), true
+	case "ChangeExplanation.movement":
+		if e.ComplexityRoot.ChangeExplanation.Movement == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeExplanation.Movement(childComplexity), true
+	case "ChangeExplanation.reason":
+		if e.ComplexityRoot.ChangeExplanation.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeExplanation.Reason(childComplexity), true
+	case "ChangeExplanation.total":
+		if e.ComplexityRoot.ChangeExplanation.Total == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeExplanation.Total(childComplexity), true
+
+	case "ChangeGroup.after":
+		if e.ComplexityRoot.ChangeGroup.After == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeGroup.After(childComplexity), true
+	case "ChangeGroup.before":
+		if e.ComplexityRoot.ChangeGroup.Before == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeGroup.Before(childComplexity), true
+	case "ChangeGroup.change":
+		if e.ComplexityRoot.ChangeGroup.Change == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeGroup.Change(childComplexity), true
+	case "ChangeGroup.mix":
+		if e.ComplexityRoot.ChangeGroup.Mix == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeGroup.Mix(childComplexity), true
+	case "ChangeGroup.movement":
+		if e.ComplexityRoot.ChangeGroup.Movement == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeGroup.Movement(childComplexity), true
+	case "ChangeGroup.shareAfter":
+		if e.ComplexityRoot.ChangeGroup.ShareAfter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeGroup.ShareAfter(childComplexity), true
+	case "ChangeGroup.shareBefore":
+		if e.ComplexityRoot.ChangeGroup.ShareBefore == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeGroup.ShareBefore(childComplexity), true
+	case "ChangeGroup.values":
+		if e.ComplexityRoot.ChangeGroup.Values == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeGroup.Values(childComplexity), true
+
+	case "ChangePart.interval":
+		if e.ComplexityRoot.ChangePart.Interval == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePart.Interval(childComplexity), true
+	case "ChangePart.pValue":
+		if e.ComplexityRoot.ChangePart.PValue == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePart.PValue(childComplexity), true
+	case "ChangePart.points":
+		if e.ComplexityRoot.ChangePart.Points == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePart.Points(childComplexity), true
+	case "ChangePart.significant":
+		if e.ComplexityRoot.ChangePart.Significant == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePart.Significant(childComplexity), true
+
+	case "ChangePoint.day":
+		if e.ComplexityRoot.ChangePoint.Day == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePoint.Day(childComplexity), true
+	case "ChangePoint.difference":
+		if e.ComplexityRoot.ChangePoint.Difference == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePoint.Difference(childComplexity), true
+	case "ChangePoint.earliest":
+		if e.ComplexityRoot.ChangePoint.Earliest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePoint.Earliest(childComplexity), true
+	case "ChangePoint.interval":
+		if e.ComplexityRoot.ChangePoint.Interval == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePoint.Interval(childComplexity), true
+	case "ChangePoint.latest":
+		if e.ComplexityRoot.ChangePoint.Latest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePoint.Latest(childComplexity), true
+
+	case "ChangePoints.levels":
+		if e.ComplexityRoot.ChangePoints.Levels == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePoints.Levels(childComplexity), true
+	case "ChangePoints.points":
+		if e.ComplexityRoot.ChangePoints.Points == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePoints.Points(childComplexity), true
+	case "ChangePoints.reason":
+		if e.ComplexityRoot.ChangePoints.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePoints.Reason(childComplexity), true
+
 	case "Contact.createdAt":
 		if e.ComplexityRoot.Contact.CreatedAt == nil {
 			break
@@ -1663,6 +1938,49 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CreateTenantPayload.UserErrors(childComplexity), true
 
+	case "Curve.ends":
+		if e.ComplexityRoot.Curve.Ends == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Curve.Ends(childComplexity), true
+	case "Curve.interval":
+		if e.ComplexityRoot.Curve.Interval == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Curve.Interval(childComplexity), true
+	case "Curve.pValue":
+		if e.ComplexityRoot.Curve.PValue == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Curve.PValue(childComplexity), true
+	case "Curve.points":
+		if e.ComplexityRoot.Curve.Points == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Curve.Points(childComplexity), true
+	case "Curve.reason":
+		if e.ComplexityRoot.Curve.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Curve.Reason(childComplexity), true
+	case "Curve.significant":
+		if e.ComplexityRoot.Curve.Significant == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Curve.Significant(childComplexity), true
+	case "Curve.slope":
+		if e.ComplexityRoot.Curve.Slope == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Curve.Slope(childComplexity), true
+
 	case "DefineTraitPayload.trait":
 		if e.ComplexityRoot.DefineTraitPayload.Trait == nil {
 			break
@@ -1754,6 +2072,136 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeleteWordingPayload.UserErrors(childComplexity), true
 
+	case "Driver.alone":
+		if e.ComplexityRoot.Driver.Alone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Driver.Alone(childComplexity), true
+	case "Driver.label":
+		if e.ComplexityRoot.Driver.Label == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Driver.Label(childComplexity), true
+	case "Driver.own":
+		if e.ComplexityRoot.Driver.Own == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Driver.Own(childComplexity), true
+	case "Driver.reason":
+		if e.ComplexityRoot.Driver.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Driver.Reason(childComplexity), true
+	case "Driver.trait":
+		if e.ComplexityRoot.Driver.Trait == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Driver.Trait(childComplexity), true
+	case "Driver.values":
+		if e.ComplexityRoot.Driver.Values == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Driver.Values(childComplexity), true
+
+	case "DriverPart.adjustedPValue":
+		if e.ComplexityRoot.DriverPart.AdjustedPValue == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DriverPart.AdjustedPValue(childComplexity), true
+	case "DriverPart.explained":
+		if e.ComplexityRoot.DriverPart.Explained == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DriverPart.Explained(childComplexity), true
+	case "DriverPart.pValue":
+		if e.ComplexityRoot.DriverPart.PValue == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DriverPart.PValue(childComplexity), true
+	case "DriverPart.reason":
+		if e.ComplexityRoot.DriverPart.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DriverPart.Reason(childComplexity), true
+	case "DriverPart.significant":
+		if e.ComplexityRoot.DriverPart.Significant == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DriverPart.Significant(childComplexity), true
+	case "DriverPart.spread":
+		if e.ComplexityRoot.DriverPart.Spread == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DriverPart.Spread(childComplexity), true
+
+	case "DriverValue.effect":
+		if e.ComplexityRoot.DriverValue.Effect == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DriverValue.Effect(childComplexity), true
+	case "DriverValue.interval":
+		if e.ComplexityRoot.DriverValue.Interval == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DriverValue.Interval(childComplexity), true
+	case "DriverValue.score":
+		if e.ComplexityRoot.DriverValue.Score == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DriverValue.Score(childComplexity), true
+	case "DriverValue.share":
+		if e.ComplexityRoot.DriverValue.Share == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DriverValue.Share(childComplexity), true
+	case "DriverValue.value":
+		if e.ComplexityRoot.DriverValue.Value == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DriverValue.Value(childComplexity), true
+
+	case "Drivers.explained":
+		if e.ComplexityRoot.Drivers.Explained == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Drivers.Explained(childComplexity), true
+	case "Drivers.reason":
+		if e.ComplexityRoot.Drivers.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Drivers.Reason(childComplexity), true
+	case "Drivers.responses":
+		if e.ComplexityRoot.Drivers.Responses == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Drivers.Responses(childComplexity), true
+	case "Drivers.traits":
+		if e.ComplexityRoot.Drivers.Traits == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Drivers.Traits(childComplexity), true
+
 	case "EmailSnippet.html":
 		if e.ComplexityRoot.EmailSnippet.HTML == nil {
 			break
@@ -1809,6 +2257,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Feedback.Breakdown(childComplexity, args["by"].([]string), args["limit"].(int), args["orderBy"].(insight.GroupOrder), args["minResponses"].(int)), true
+	case "Feedback.changePoints":
+		if e.ComplexityRoot.Feedback.ChangePoints == nil {
+			break
+		}
+
+		args, err := ec.field_Feedback_changePoints_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Feedback.ChangePoints(childComplexity, args["minDifference"].(float64)), true
 	case "Feedback.compareTo":
 		if e.ComplexityRoot.Feedback.CompareTo == nil {
 			break
@@ -1820,6 +2279,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Feedback.CompareTo(childComplexity, args["filter"].(*selection.Filter), args["previous"].(*insight.Previous)), true
+	case "Feedback.curve":
+		if e.ComplexityRoot.Feedback.Curve == nil {
+			break
+		}
+
+		args, err := ec.field_Feedback_curve_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Feedback.Curve(childComplexity, args["by"].(string)), true
+	case "Feedback.drivers":
+		if e.ComplexityRoot.Feedback.Drivers == nil {
+			break
+		}
+
+		args, err := ec.field_Feedback_drivers_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Feedback.Drivers(childComplexity, args["traits"].([]string), args["minResponses"].(int)), true
+	case "Feedback.explainChange":
+		if e.ComplexityRoot.Feedback.ExplainChange == nil {
+			break
+		}
+
+		args, err := ec.field_Feedback_explainChange_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Feedback.ExplainChange(childComplexity, args["from"].(selection.Filter), args["by"].([]string), args["limit"].(int)), true
+	case "Feedback.hotspots":
+		if e.ComplexityRoot.Feedback.Hotspots == nil {
+			break
+		}
+
+		args, err := ec.field_Feedback_hotspots_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Feedback.Hotspots(childComplexity, args["traits"].([]string), args["depth"].(int), args["minResponses"].(int), args["minDifference"].(float64), args["direction"].(*insight.HotspotDirection), args["limit"].(int)), true
 	case "Feedback.hours":
 		if e.ComplexityRoot.Feedback.Hours == nil {
 			break
@@ -1922,6 +2425,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.FeedbackGroup.Share(childComplexity), true
+	case "FeedbackGroup.shrunk":
+		if e.ComplexityRoot.FeedbackGroup.Shrunk == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FeedbackGroup.Shrunk(childComplexity), true
 	case "FeedbackGroup.values":
 		if e.ComplexityRoot.FeedbackGroup.Values == nil {
 			break
@@ -1934,6 +2443,74 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.FeedbackGroup.VersusRest(childComplexity), true
+
+	case "Hotspot.beyondParts":
+		if e.ComplexityRoot.Hotspot.BeyondParts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Hotspot.BeyondParts(childComplexity), true
+	case "Hotspot.feedback":
+		if e.ComplexityRoot.Hotspot.Feedback == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Hotspot.Feedback(childComplexity), true
+	case "Hotspot.score":
+		if e.ComplexityRoot.Hotspot.Score == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Hotspot.Score(childComplexity), true
+	case "Hotspot.share":
+		if e.ComplexityRoot.Hotspot.Share == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Hotspot.Share(childComplexity), true
+	case "Hotspot.traits":
+		if e.ComplexityRoot.Hotspot.Traits == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Hotspot.Traits(childComplexity), true
+	case "Hotspot.values":
+		if e.ComplexityRoot.Hotspot.Values == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Hotspot.Values(childComplexity), true
+	case "Hotspot.versusRest":
+		if e.ComplexityRoot.Hotspot.VersusRest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Hotspot.VersusRest(childComplexity), true
+	case "Hotspot.worth":
+		if e.ComplexityRoot.Hotspot.Worth == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Hotspot.Worth(childComplexity), true
+
+	case "Hotspots.groups":
+		if e.ComplexityRoot.Hotspots.Groups == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Hotspots.Groups(childComplexity), true
+	case "Hotspots.reason":
+		if e.ComplexityRoot.Hotspots.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Hotspots.Reason(childComplexity), true
+	case "Hotspots.tested":
+		if e.ComplexityRoot.Hotspots.Tested == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Hotspots.Tested(childComplexity), true
 
 	case "HourPoint.complete":
 		if e.ComplexityRoot.HourPoint.Complete == nil {
@@ -2026,6 +2603,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Invitation.Variant(childComplexity), true
+
+	case "Level.end":
+		if e.ComplexityRoot.Level.End == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Level.End(childComplexity), true
+	case "Level.score":
+		if e.ComplexityRoot.Level.Score == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Level.Score(childComplexity), true
+	case "Level.start":
+		if e.ComplexityRoot.Level.Start == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Level.Start(childComplexity), true
 
 	case "Mutation.amendResponse":
 		if e.ComplexityRoot.Mutation.AmendResponse == nil {
@@ -3200,6 +3796,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SetWordingPayload.Wording(childComplexity), true
+
+	case "ShrunkScore.nps":
+		if e.ComplexityRoot.ShrunkScore.NPS == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ShrunkScore.NPS(childComplexity), true
+	case "ShrunkScore.reason":
+		if e.ComplexityRoot.ShrunkScore.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ShrunkScore.Reason(childComplexity), true
+	case "ShrunkScore.weight":
+		if e.ComplexityRoot.ShrunkScore.Weight == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ShrunkScore.Weight(childComplexity), true
 
 	case "SkipCount.invitations":
 		if e.ComplexityRoot.SkipCount.Invitations == nil {
@@ -5019,6 +5634,326 @@ extend type Query {
     "Which of it; all where left out."
     filter: FeedbackFilter
   ): Feedback! @requires(scope: READ)
+}
+`, BuiltIn: false},
+	{Name: "../../schema/insight.graphql", Input: `extend type Feedback {
+  """
+  Which traits go with the score, and how much of it is their own: each alone, and each with all others held fixed.
+  Least squares on −1, 0 and 1 for detractor, passive and promoter, with the traits' values as they are, no interplay.
+  The trait with the largest own part first. TOO_FEW_RESPONSES below 100.
+  Cannot show interplay of two traits (see ` + "`" + `hotspots` + "`" + `), traits that are not kept, or causes.
+  """
+  drivers(
+    "Keys as in ` + "`" + `breakdown` + "`" + `, 1 to 20, none twice. Where left out: all dimensions, ` + "`" + `channel` + "`" + `, ` + "`" + `variant` + "`" + ` and ` + "`" + `campaign` + "`" + `."
+    traits: [String!] @length(max: 20)
+    "Values with fewer responses count as ` + "`" + `(other)` + "`" + `, and so do those beyond the 50 largest of a trait. 1 to 100,000."
+    minResponses: Int! = 30
+  ): Drivers!
+  """
+  Groups whose score differs from the rest by more than chance, by one trait or by two together, those worth most first.
+  Two traits together are named only where their group also lies beyond what all traits say one by one, as in ` + "`" + `drivers` + "`" + `;
+  one trait is named only where it still differs, and in the same direction, with the named groups of two set aside.
+  TOO_FEW_RESPONSES below twice ` + "`" + `minResponses` + "`" + `, ONE_GROUP where nothing could be tested.
+  Shows where, not why: a group may only ride on another trait. Groups by three traits are not looked for.
+  """
+  hotspots(
+    "Keys as in ` + "`" + `breakdown` + "`" + `, 1 to 20, none twice. Where left out: all dimensions, ` + "`" + `channel` + "`" + `, ` + "`" + `variant` + "`" + ` and ` + "`" + `campaign` + "`" + `."
+    traits: [String!] @length(max: 20)
+    "1 for groups by one trait only, 2 for groups by two as well."
+    depth: Int! = 2
+    "How many responses a group must have, and how many must lie outside it. 10 to 100,000."
+    minResponses: Int! = 30
+    """
+    In points, 0 to 200: groups nearer to the rest, and groups of two traits nearer to what their parts say, are left out,
+    however sure. With very many responses everything differs from everything; this is what keeps the list short.
+    """
+    minDifference: Float! = 5
+    "Only groups below the rest, or only those above it; both where left out."
+    direction: HotspotDirection
+    "At most so many. 1 to 50. The correction counts all that were tested, whatever is shown."
+    limit: Int! = 10
+  ): Hotspots!
+  """
+  The difference to other feedback, most often to the same a period earlier, taken apart: how much comes from another mix
+  of people, how much from the same groups answering otherwise. Both add up exactly to the difference shown (Kitagawa 1955).
+  Cannot tell mix from movement within a group: cut by the trait that you suspect.
+  """
+  explainChange(
+    "The other, earlier feedback. It stands by itself, as in ` + "`" + `compareTo` + "`" + `."
+    from: FeedbackFilter!
+    "One or two keys, as in ` + "`" + `breakdown` + "`" + `."
+    by: [String!]! @length(max: 2)
+    "The largest groups of both together; others, and those with fewer than 30 responses in both, are ` + "`" + `(other)` + "`" + `. 1 to 200."
+    limit: Int! = 50
+  ): ChangeExplanation!
+  """
+  The days at which the score moved to another level. On a trend that never moved, one or more are reported in at most
+  5 of 100 cases. A level lasts at least 7 days and 30 responses; at most 3,660 days, else BAD_REQUEST. TOO_SHORT below
+  14 days, TOO_FEW_RESPONSES below 60 responses.
+  A slow drift or a season shows as a few steps. What moved it is not shown: see ` + "`" + `hotspots` + "`" + `, ` + "`" + `explainChange` + "`" + ` and actions.
+  """
+  changePoints(
+    "In points, 0 to 200: neighbouring levels nearer than this are put together, the nearest first."
+    minDifference: Float! = 5
+  ): ChangePoints!
+  """
+  The score along a trait that has an order: tenure, age, household size. TOO_FEW_RESPONSES below 30.
+  Old customers differ from new ones in more than their tenure: people who left do not answer.
+  """
+  curve(
+    "A trait of kind NUMBER or DATE that is a dimension; any other is BAD_REQUEST."
+    by: String!
+  ): Curve!
+}
+
+enum InsightReason {
+  "Nobody answered, on one side at least."
+  NO_RESPONSES
+  "Fewer responses than it takes; the field says how many that is."
+  TOO_FEW_RESPONSES
+  "Fewer days or months than it takes; the field says how many that is."
+  TOO_SHORT
+  "There is one group only: nothing to tell apart."
+  ONE_GROUP
+  "Fewer groups than it takes; the field says how many that is."
+  TOO_FEW_GROUPS
+  "All are of one category, or one category is missing where each is needed."
+  NO_VARIATION
+  "Other traits determine this one, wholly or in part: their effects cannot be told apart."
+  CONFOUNDED
+  "A model was made, and on later responses it did no better than the shares that everybody knows."
+  NO_BETTER_THAN_CHANCE
+}
+
+type Drivers {
+  "How many responses were looked at."
+  responses: Int!
+  """
+  Share of the variance of single answers that all traits together explain, adjusted for how many there are (adjusted R²): 0
+  to 1. Small values are usual: single answers vary most by themselves.
+  """
+  explained: Float
+  "The trait with the largest own part first, then by what it explains alone; those without a part last, by key."
+  traits: [Driver!]!
+  "NO_RESPONSES, TOO_FEW_RESPONSES, NO_VARIATION, or ONE_GROUP where no trait has two values."
+  reason: InsightReason
+}
+
+type Driver {
+  "As in ` + "`" + `breakdown` + "`" + `."
+  trait: String!
+  "What people call it; the key itself for ` + "`" + `channel` + "`" + `, ` + "`" + `variant` + "`" + ` and ` + "`" + `campaign` + "`" + `."
+  label: String!
+  "What the trait explains when nothing else is looked at."
+  alone: DriverPart!
+  """
+  What only this trait explains: what would be lost without it, all other traits being there. Far less than ` + "`" + `alone` + "`" + `: it rides
+  on others.
+  """
+  own: DriverPart!
+  "Its values, most responses first. Empty where ` + "`" + `reason` + "`" + ` is ONE_GROUP."
+  values: [DriverValue!]!
+  "ONE_GROUP where it has a single value here; its parts are null then."
+  reason: InsightReason
+}
+
+type DriverPart {
+  """
+  Share of the variance of single answers: adjusted R² alone, the difference of adjusted R² with and without it for ` + "`" + `own` + "`" + `; 0
+  where chance explains as much. 0 to 1.
+  """
+  explained: Float
+  "The same in points, √(explained × variance): how far groups typically lie from the average, chance taken out. 0 to 100."
+  spread: Float
+  "F-test of least squares: how often chance alone would explain so much. 0 to 1."
+  pValue: Float
+  "Corrected for the number of traits, by Holm's method. 0 to 1."
+  adjustedPValue: Float
+  "adjustedPValue below 0.05. False where it is null."
+  significant: Boolean!
+  "CONFOUNDED for ` + "`" + `own` + "`" + ` where other traits determine this one."
+  reason: InsightReason
+}
+
+type DriverValue {
+  "As in ` + "`" + `FeedbackGroup.values` + "`" + `."
+  value: String!
+  "The score of those who hold it, as it is."
+  score: Score!
+  "Share of all responses, 0 to 1."
+  share: Float!
+  """
+  In points: how far the value lies from the average of the trait's values, weighted by responses, all other traits held
+  fixed. Null where ` + "`" + `own` + "`" + ` is CONFOUNDED, wholly or in part.
+  """
+  effect: Float
+  "Where the true effect lies: Student's t with the larger of the classical and the HC3 standard error."
+  interval: ScoreInterval
+}
+
+enum HotspotDirection {
+  "Below the rest: what to mend."
+  LOW
+  "Above the rest: what to learn from."
+  HIGH
+}
+
+type Hotspots {
+  "How many groups were tested; what is found is corrected for all of them."
+  tested: Int!
+  "Those worth most first, by the size of ` + "`" + `worth` + "`" + `. Empty where none stands out, which is an answer."
+  groups: [Hotspot!]!
+  "NO_RESPONSES, TOO_FEW_RESPONSES, NO_VARIATION, or ONE_GROUP where no group could be tested."
+  reason: InsightReason
+}
+
+type Hotspot {
+  "One key, or two."
+  traits: [String!]!
+  "Their values, in the same order."
+  values: [String!]!
+  "The score of the group."
+  score: Score!
+  "Share of all responses, 0 to 1."
+  share: Float!
+  """
+  Against all outside it. ` + "`" + `adjustedPValue` + "`" + ` belongs to the test that named it: for a group of two traits the weaker of this
+  one and that of ` + "`" + `beyondParts` + "`" + `; for one trait this one with the named groups of two set aside; times ` + "`" + `tested` + "`" + `.
+  """
+  versusRest: ScoreChange!
+  """
+  What the whole score would gain, in points, if this group were at the level of the rest: −share × difference. Negative for
+  a group above the rest: what would be lost. Not to be added up over groups that overlap.
+  """
+  worth: Float!
+  """
+  For a group of two traits: how far it lies, in points, beyond what all traits say one by one, with the groups named before
+  it (its own term in the model of ` + "`" + `drivers` + "`" + `). Null for one trait.
+  """
+  beyondParts: Float
+  "This group by itself, as in ` + "`" + `FeedbackGroup.feedback` + "`" + `."
+  feedback: Feedback!
+}
+
+type ChangeExplanation {
+  "This feedback's score less that of ` + "`" + `from` + "`" + `."
+  total: ScoreChange!
+  "What another mix of people makes, the groups' scores held fixed: Σ (share after − share before) × mean of both scores."
+  mix: ChangePart
+  """
+  What the groups' own changes make, the mix held fixed: Σ (score after − score before) × mean of both shares. ` + "`" + `mix` + "`" + ` and
+  ` + "`" + `movement` + "`" + ` add up to ` + "`" + `total.difference` + "`" + `.
+  """
+  movement: ChangePart
+  "Each group's part, the largest first by the size of mix and movement together; they add up too."
+  groups: [ChangeGroup!]!
+  "NO_RESPONSES on either side, or ONE_GROUP."
+  reason: InsightReason
+}
+
+type ChangePart {
+  "In points, −200 to 200."
+  points: Float!
+  "Where the true part lies; by the delta method, both sides taken as samples of people as well as of answers."
+  interval: ScoreInterval!
+  "How often chance alone would give a part this large. 0 to 1."
+  pValue: Float!
+  "pValue below 0.05."
+  significant: Boolean!
+}
+
+type ChangeGroup {
+  "As in ` + "`" + `FeedbackGroup.values` + "`" + `."
+  values: [String!]!
+  "Then."
+  before: Score!
+  "Now."
+  after: Score!
+  "Share of all responses then, 0 to 1."
+  shareBefore: Float!
+  "Share of all responses now, 0 to 1."
+  shareAfter: Float!
+  """
+  In points: (share after − share before) × (its mean score − the mean of both totals). A group above average that grows
+  counts up, one below average that grows counts down. A group that was not there before, or is not any more, is all mix.
+  """
+  mix: Float!
+  "In points: (score after − score before) × mean of both shares. 0 for a group that was not there on one side."
+  movement: Float!
+  "Its own change, corrected for the number of groups that are there on both sides."
+  change: ScoreChange!
+}
+
+type ChangePoints {
+  "From the first day to the last, without a gap. One level: it never moved beyond chance."
+  levels: [Level!]!
+  "Where one level ends and the next begins, in order; one fewer than levels."
+  points: [ChangePoint!]!
+  "NO_RESPONSES, TOO_SHORT, TOO_FEW_RESPONSES or NO_VARIATION; there are no levels then."
+  reason: InsightReason
+}
+
+type Level {
+  "Its first day."
+  start: Date!
+  "Its last day, itself included."
+  end: Date!
+  "The score of these days."
+  score: Score!
+}
+
+type ChangePoint {
+  "The first day of the new level."
+  day: Date!
+  "The first day that it may have been, at 95 %."
+  earliest: Date!
+  "The last day that it may have been, at 95 %."
+  latest: Date!
+  """
+  New level less old, in points. Large steps are found more easily than small ones, so those found look a little larger than
+  they are.
+  """
+  difference: Float!
+  "Where the true step lies, as if the day had been known beforehand."
+  interval: ScoreInterval!
+}
+
+type Curve {
+  "In the order of the trait; ` + "`" + `(none)` + "`" + ` and ` + "`" + `(other)` + "`" + ` are left out, and so are values without responses."
+  points: [FeedbackGroup!]!
+  """
+  Points of NPS from one value or range to the next, over all responses: the slope of a straight line. A curve that goes up
+  and down again may have none: look at the points.
+  """
+  slope: Float
+  "Where the true slope lies: Student's t with the larger of the classical and the HC3 standard error."
+  interval: ScoreInterval
+  "How often chance alone would give a slope this steep. 0 to 1."
+  pValue: Float
+  "pValue below 0.05. False where it is null."
+  significant: Boolean!
+  "The last point's score less the first's."
+  ends: ScoreChange!
+  "NO_RESPONSES, TOO_FEW_RESPONSES, NO_VARIATION, or ONE_GROUP where all are at one point."
+  reason: InsightReason
+}
+
+extend type FeedbackGroup {
+  """
+  The score drawn towards that of all groups of this breakdown, the more so the fewer responses it has: the better guess of
+  what the group will show next. TOO_FEW_GROUPS below three groups, TOO_FEW_RESPONSES with one response in each,
+  NO_VARIATION where all are of one category.
+  """
+  shrunk: ShrunkScore!
+}
+
+type ShrunkScore {
+  "In points."
+  nps: Float
+  "How much the group's own responses count, 0 to 1."
+  weight: Float
+  "Why there is none: see ` + "`" + `FeedbackGroup.shrunk` + "`" + `."
+  reason: InsightReason
 }
 `, BuiltIn: false},
 	{Name: "../../schema/invitation.graphql", Input: `extend type Campaign {
@@ -7076,6 +8011,86 @@ func (ec *executionContext) childFields_CategoryTexts(ctx context.Context, field
 	return nil, fmt.Errorf("no field named %q was found under type CategoryTexts", field.Name)
 }
 
+func (ec *executionContext) childFields_ChangeExplanation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "total":
+		return ec.fieldContext_ChangeExplanation_total(ctx, field)
+	case "mix":
+		return ec.fieldContext_ChangeExplanation_mix(ctx, field)
+	case "movement":
+		return ec.fieldContext_ChangeExplanation_movement(ctx, field)
+	case "groups":
+		return ec.fieldContext_ChangeExplanation_groups(ctx, field)
+	case "reason":
+		return ec.fieldContext_ChangeExplanation_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChangeExplanation", field.Name)
+}
+
+func (ec *executionContext) childFields_ChangeGroup(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "values":
+		return ec.fieldContext_ChangeGroup_values(ctx, field)
+	case "before":
+		return ec.fieldContext_ChangeGroup_before(ctx, field)
+	case "after":
+		return ec.fieldContext_ChangeGroup_after(ctx, field)
+	case "shareBefore":
+		return ec.fieldContext_ChangeGroup_shareBefore(ctx, field)
+	case "shareAfter":
+		return ec.fieldContext_ChangeGroup_shareAfter(ctx, field)
+	case "mix":
+		return ec.fieldContext_ChangeGroup_mix(ctx, field)
+	case "movement":
+		return ec.fieldContext_ChangeGroup_movement(ctx, field)
+	case "change":
+		return ec.fieldContext_ChangeGroup_change(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChangeGroup", field.Name)
+}
+
+func (ec *executionContext) childFields_ChangePart(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "points":
+		return ec.fieldContext_ChangePart_points(ctx, field)
+	case "interval":
+		return ec.fieldContext_ChangePart_interval(ctx, field)
+	case "pValue":
+		return ec.fieldContext_ChangePart_pValue(ctx, field)
+	case "significant":
+		return ec.fieldContext_ChangePart_significant(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChangePart", field.Name)
+}
+
+func (ec *executionContext) childFields_ChangePoint(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "day":
+		return ec.fieldContext_ChangePoint_day(ctx, field)
+	case "earliest":
+		return ec.fieldContext_ChangePoint_earliest(ctx, field)
+	case "latest":
+		return ec.fieldContext_ChangePoint_latest(ctx, field)
+	case "difference":
+		return ec.fieldContext_ChangePoint_difference(ctx, field)
+	case "interval":
+		return ec.fieldContext_ChangePoint_interval(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChangePoint", field.Name)
+}
+
+func (ec *executionContext) childFields_ChangePoints(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "levels":
+		return ec.fieldContext_ChangePoints_levels(ctx, field)
+	case "points":
+		return ec.fieldContext_ChangePoints_points(ctx, field)
+	case "reason":
+		return ec.fieldContext_ChangePoints_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChangePoints", field.Name)
+}
+
 func (ec *executionContext) childFields_Contact(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -7214,6 +8229,26 @@ func (ec *executionContext) childFields_CreateTenantPayload(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type CreateTenantPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Curve(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "points":
+		return ec.fieldContext_Curve_points(ctx, field)
+	case "slope":
+		return ec.fieldContext_Curve_slope(ctx, field)
+	case "interval":
+		return ec.fieldContext_Curve_interval(ctx, field)
+	case "pValue":
+		return ec.fieldContext_Curve_pValue(ctx, field)
+	case "significant":
+		return ec.fieldContext_Curve_significant(ctx, field)
+	case "ends":
+		return ec.fieldContext_Curve_ends(ctx, field)
+	case "reason":
+		return ec.fieldContext_Curve_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Curve", field.Name)
+}
+
 func (ec *executionContext) childFields_DefineTraitPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "trait":
@@ -7284,6 +8319,72 @@ func (ec *executionContext) childFields_DeleteWordingPayload(ctx context.Context
 	return nil, fmt.Errorf("no field named %q was found under type DeleteWordingPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Driver(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "trait":
+		return ec.fieldContext_Driver_trait(ctx, field)
+	case "label":
+		return ec.fieldContext_Driver_label(ctx, field)
+	case "alone":
+		return ec.fieldContext_Driver_alone(ctx, field)
+	case "own":
+		return ec.fieldContext_Driver_own(ctx, field)
+	case "values":
+		return ec.fieldContext_Driver_values(ctx, field)
+	case "reason":
+		return ec.fieldContext_Driver_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Driver", field.Name)
+}
+
+func (ec *executionContext) childFields_DriverPart(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "explained":
+		return ec.fieldContext_DriverPart_explained(ctx, field)
+	case "spread":
+		return ec.fieldContext_DriverPart_spread(ctx, field)
+	case "pValue":
+		return ec.fieldContext_DriverPart_pValue(ctx, field)
+	case "adjustedPValue":
+		return ec.fieldContext_DriverPart_adjustedPValue(ctx, field)
+	case "significant":
+		return ec.fieldContext_DriverPart_significant(ctx, field)
+	case "reason":
+		return ec.fieldContext_DriverPart_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DriverPart", field.Name)
+}
+
+func (ec *executionContext) childFields_DriverValue(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "value":
+		return ec.fieldContext_DriverValue_value(ctx, field)
+	case "score":
+		return ec.fieldContext_DriverValue_score(ctx, field)
+	case "share":
+		return ec.fieldContext_DriverValue_share(ctx, field)
+	case "effect":
+		return ec.fieldContext_DriverValue_effect(ctx, field)
+	case "interval":
+		return ec.fieldContext_DriverValue_interval(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DriverValue", field.Name)
+}
+
+func (ec *executionContext) childFields_Drivers(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "responses":
+		return ec.fieldContext_Drivers_responses(ctx, field)
+	case "explained":
+		return ec.fieldContext_Drivers_explained(ctx, field)
+	case "traits":
+		return ec.fieldContext_Drivers_traits(ctx, field)
+	case "reason":
+		return ec.fieldContext_Drivers_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Drivers", field.Name)
+}
+
 func (ec *executionContext) childFields_EmailSnippet(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "html":
@@ -7324,6 +8425,16 @@ func (ec *executionContext) childFields_Feedback(ctx context.Context, field grap
 		return ec.fieldContext_Feedback_compareTo(ctx, field)
 	case "responses":
 		return ec.fieldContext_Feedback_responses(ctx, field)
+	case "drivers":
+		return ec.fieldContext_Feedback_drivers(ctx, field)
+	case "hotspots":
+		return ec.fieldContext_Feedback_hotspots(ctx, field)
+	case "explainChange":
+		return ec.fieldContext_Feedback_explainChange(ctx, field)
+	case "changePoints":
+		return ec.fieldContext_Feedback_changePoints(ctx, field)
+	case "curve":
+		return ec.fieldContext_Feedback_curve(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Feedback", field.Name)
 }
@@ -7362,8 +8473,44 @@ func (ec *executionContext) childFields_FeedbackGroup(ctx context.Context, field
 		return ec.fieldContext_FeedbackGroup_filter(ctx, field)
 	case "feedback":
 		return ec.fieldContext_FeedbackGroup_feedback(ctx, field)
+	case "shrunk":
+		return ec.fieldContext_FeedbackGroup_shrunk(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type FeedbackGroup", field.Name)
+}
+
+func (ec *executionContext) childFields_Hotspot(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "traits":
+		return ec.fieldContext_Hotspot_traits(ctx, field)
+	case "values":
+		return ec.fieldContext_Hotspot_values(ctx, field)
+	case "score":
+		return ec.fieldContext_Hotspot_score(ctx, field)
+	case "share":
+		return ec.fieldContext_Hotspot_share(ctx, field)
+	case "versusRest":
+		return ec.fieldContext_Hotspot_versusRest(ctx, field)
+	case "worth":
+		return ec.fieldContext_Hotspot_worth(ctx, field)
+	case "beyondParts":
+		return ec.fieldContext_Hotspot_beyondParts(ctx, field)
+	case "feedback":
+		return ec.fieldContext_Hotspot_feedback(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Hotspot", field.Name)
+}
+
+func (ec *executionContext) childFields_Hotspots(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "tested":
+		return ec.fieldContext_Hotspots_tested(ctx, field)
+	case "groups":
+		return ec.fieldContext_Hotspots_groups(ctx, field)
+	case "reason":
+		return ec.fieldContext_Hotspots_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Hotspots", field.Name)
 }
 
 func (ec *executionContext) childFields_HourPoint(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7406,6 +8553,18 @@ func (ec *executionContext) childFields_Invitation(ctx context.Context, field gr
 		return ec.fieldContext_Invitation_response(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Invitation", field.Name)
+}
+
+func (ec *executionContext) childFields_Level(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "start":
+		return ec.fieldContext_Level_start(ctx, field)
+	case "end":
+		return ec.fieldContext_Level_end(ctx, field)
+	case "score":
+		return ec.fieldContext_Level_score(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Level", field.Name)
 }
 
 func (ec *executionContext) childFields_NextStep(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7732,6 +8891,18 @@ func (ec *executionContext) childFields_SetWordingPayload(ctx context.Context, f
 		return ec.fieldContext_SetWordingPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SetWordingPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ShrunkScore(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "nps":
+		return ec.fieldContext_ShrunkScore_nps(ctx, field)
+	case "weight":
+		return ec.fieldContext_ShrunkScore_weight(ctx, field)
+	case "reason":
+		return ec.fieldContext_ShrunkScore_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ShrunkScore", field.Name)
 }
 
 func (ec *executionContext) childFields_SkipCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -8514,6 +9685,20 @@ func (ec *executionContext) field_Feedback_breakdown_args(ctx context.Context, r
 	return args, nil
 }
 
+func (ec *executionContext) field_Feedback_changePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "minDifference",
+		func(ctx context.Context, v any) (float64, error) {
+			return ec.unmarshalNFloat2float64(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["minDifference"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Feedback_compareTo_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -8533,6 +9718,126 @@ func (ec *executionContext) field_Feedback_compareTo_args(ctx context.Context, r
 		return nil, err
 	}
 	args["previous"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Feedback_curve_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "by",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["by"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Feedback_drivers_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "traits",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["traits"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "minResponses",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["minResponses"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Feedback_explainChange_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "from",
+		func(ctx context.Context, v any) (selection.Filter, error) {
+			return ec.unmarshalNFeedbackFilter2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["from"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "by",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalNString2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["by"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "limit",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["limit"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Feedback_hotspots_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "traits",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["traits"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "depth",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["depth"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "minResponses",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["minResponses"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "minDifference",
+		func(ctx context.Context, v any) (float64, error) {
+			return ec.unmarshalNFloat2float64(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["minDifference"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "direction",
+		func(ctx context.Context, v any) (*insight.HotspotDirection, error) {
+			return ec.unmarshalOHotspotDirection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐHotspotDirection(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["direction"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "limit",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["limit"] = arg5
 	return args, nil
 }
 
@@ -12063,6 +13368,680 @@ func (ec *executionContext) fieldContext_CategoryTexts_detractors(_ context.Cont
 	return graphql.NewScalarFieldContext("CategoryTexts", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _ChangeExplanation_total(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeExplanation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeExplanation_total(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Total, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreChange) graphql.Marshaler {
+			return ec.marshalNScoreChange2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreChange(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeExplanation_total(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeExplanation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScoreChange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangeExplanation_mix(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeExplanation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeExplanation_mix(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Mix, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ChangePart) graphql.Marshaler {
+			return ec.marshalOChangePart2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangePart(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeExplanation_mix(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeExplanation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChangePart(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangeExplanation_movement(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeExplanation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeExplanation_movement(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Movement, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ChangePart) graphql.Marshaler {
+			return ec.marshalOChangePart2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangePart(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeExplanation_movement(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeExplanation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChangePart(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangeExplanation_groups(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeExplanation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeExplanation_groups(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Groups, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.ChangeGroup) graphql.Marshaler {
+			return ec.marshalNChangeGroup2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangeGroupᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeExplanation_groups(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeExplanation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChangeGroup(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangeExplanation_reason(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeExplanation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeExplanation_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.InsightReason) graphql.Marshaler {
+			return ec.marshalOInsightReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐInsightReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeExplanation_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangeExplanation", field, false, false, errors.New("field of type InsightReason does not have child fields"))
+}
+
+func (ec *executionContext) _ChangeGroup_values(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeGroup_values(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Values, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeGroup_values(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangeGroup", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _ChangeGroup_before(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeGroup_before(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Before, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Score) graphql.Marshaler {
+			return ec.marshalNScore2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScore(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeGroup_before(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeGroup",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Score(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangeGroup_after(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeGroup_after(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.After, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Score) graphql.Marshaler {
+			return ec.marshalNScore2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScore(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeGroup_after(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeGroup",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Score(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangeGroup_shareBefore(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeGroup_shareBefore(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ShareBefore, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeGroup_shareBefore(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangeGroup", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _ChangeGroup_shareAfter(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeGroup_shareAfter(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ShareAfter, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeGroup_shareAfter(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangeGroup", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _ChangeGroup_mix(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeGroup_mix(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Mix, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeGroup_mix(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangeGroup", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _ChangeGroup_movement(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeGroup_movement(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Movement, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeGroup_movement(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangeGroup", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _ChangeGroup_change(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeGroup_change(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Change, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreChange) graphql.Marshaler {
+			return ec.marshalNScoreChange2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreChange(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeGroup_change(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeGroup",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScoreChange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangePart_points(ctx context.Context, field graphql.CollectedField, obj *insight.ChangePart) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePart_points(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Points, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePart_points(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangePart", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _ChangePart_interval(ctx context.Context, field graphql.CollectedField, obj *insight.ChangePart) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePart_interval(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Interval, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreInterval) graphql.Marshaler {
+			return ec.marshalNScoreInterval2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreInterval(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePart_interval(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangePart",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScoreInterval(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangePart_pValue(ctx context.Context, field graphql.CollectedField, obj *insight.ChangePart) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePart_pValue(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PValue, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePart_pValue(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangePart", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _ChangePart_significant(ctx context.Context, field graphql.CollectedField, obj *insight.ChangePart) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePart_significant(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Significant, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePart_significant(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangePart", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _ChangePoint_day(ctx context.Context, field graphql.CollectedField, obj *insight.ChangePoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePoint_day(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Day, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v calendar.Day) graphql.Marshaler {
+			return ec.marshalNDate2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePoint_day(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangePoint", field, false, false, errors.New("field of type Date does not have child fields"))
+}
+
+func (ec *executionContext) _ChangePoint_earliest(ctx context.Context, field graphql.CollectedField, obj *insight.ChangePoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePoint_earliest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Earliest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v calendar.Day) graphql.Marshaler {
+			return ec.marshalNDate2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePoint_earliest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangePoint", field, false, false, errors.New("field of type Date does not have child fields"))
+}
+
+func (ec *executionContext) _ChangePoint_latest(ctx context.Context, field graphql.CollectedField, obj *insight.ChangePoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePoint_latest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Latest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v calendar.Day) graphql.Marshaler {
+			return ec.marshalNDate2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePoint_latest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangePoint", field, false, false, errors.New("field of type Date does not have child fields"))
+}
+
+func (ec *executionContext) _ChangePoint_difference(ctx context.Context, field graphql.CollectedField, obj *insight.ChangePoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePoint_difference(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Difference, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePoint_difference(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangePoint", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _ChangePoint_interval(ctx context.Context, field graphql.CollectedField, obj *insight.ChangePoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePoint_interval(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Interval, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreInterval) graphql.Marshaler {
+			return ec.marshalNScoreInterval2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreInterval(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePoint_interval(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangePoint",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScoreInterval(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangePoints_levels(ctx context.Context, field graphql.CollectedField, obj *insight.ChangePoints) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePoints_levels(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Levels, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.Level) graphql.Marshaler {
+			return ec.marshalNLevel2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐLevelᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePoints_levels(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangePoints",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Level(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangePoints_points(ctx context.Context, field graphql.CollectedField, obj *insight.ChangePoints) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePoints_points(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Points, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.ChangePoint) graphql.Marshaler {
+			return ec.marshalNChangePoint2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangePointᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePoints_points(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangePoints",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChangePoint(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangePoints_reason(ctx context.Context, field graphql.CollectedField, obj *insight.ChangePoints) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePoints_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.InsightReason) graphql.Marshaler {
+			return ec.marshalOInsightReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐInsightReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePoints_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangePoints", field, false, false, errors.New("field of type InsightReason does not have child fields"))
+}
+
 func (ec *executionContext) _Contact_id(ctx context.Context, field graphql.CollectedField, obj *ent.Contact) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -13236,6 +15215,194 @@ func (ec *executionContext) fieldContext_CreateTenantPayload_userErrors(_ contex
 	return fc, nil
 }
 
+func (ec *executionContext) _Curve_points(ctx context.Context, field graphql.CollectedField, obj *insight.Curve) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Curve_points(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Points, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.FeedbackGroup) graphql.Marshaler {
+			return ec.marshalNFeedbackGroup2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐFeedbackGroupᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Curve_points(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Curve",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_FeedbackGroup(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Curve_slope(ctx context.Context, field graphql.CollectedField, obj *insight.Curve) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Curve_slope(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Slope, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Curve_slope(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Curve", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Curve_interval(ctx context.Context, field graphql.CollectedField, obj *insight.Curve) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Curve_interval(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Interval, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreInterval) graphql.Marshaler {
+			return ec.marshalOScoreInterval2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreInterval(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Curve_interval(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Curve",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScoreInterval(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Curve_pValue(ctx context.Context, field graphql.CollectedField, obj *insight.Curve) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Curve_pValue(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PValue, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Curve_pValue(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Curve", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Curve_significant(ctx context.Context, field graphql.CollectedField, obj *insight.Curve) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Curve_significant(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Significant, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Curve_significant(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Curve", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _Curve_ends(ctx context.Context, field graphql.CollectedField, obj *insight.Curve) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Curve_ends(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Ends, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreChange) graphql.Marshaler {
+			return ec.marshalNScoreChange2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreChange(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Curve_ends(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Curve",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScoreChange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Curve_reason(ctx context.Context, field graphql.CollectedField, obj *insight.Curve) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Curve_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.InsightReason) graphql.Marshaler {
+			return ec.marshalOInsightReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐInsightReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Curve_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Curve", field, false, false, errors.New("field of type InsightReason does not have child fields"))
+}
+
 func (ec *executionContext) _DefineTraitPayload_trait(ctx context.Context, field graphql.CollectedField, obj *model.DefineTraitPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -13637,6 +15804,543 @@ func (ec *executionContext) fieldContext_DeleteWordingPayload_userErrors(_ conte
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Driver_trait(ctx context.Context, field graphql.CollectedField, obj *insight.Driver) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Driver_trait(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Trait, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Driver_trait(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Driver", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Driver_label(ctx context.Context, field graphql.CollectedField, obj *insight.Driver) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Driver_label(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Label, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Driver_label(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Driver", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Driver_alone(ctx context.Context, field graphql.CollectedField, obj *insight.Driver) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Driver_alone(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Alone, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.DriverPart) graphql.Marshaler {
+			return ec.marshalNDriverPart2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDriverPart(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Driver_alone(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Driver",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DriverPart(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Driver_own(ctx context.Context, field graphql.CollectedField, obj *insight.Driver) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Driver_own(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Own, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.DriverPart) graphql.Marshaler {
+			return ec.marshalNDriverPart2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDriverPart(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Driver_own(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Driver",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DriverPart(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Driver_values(ctx context.Context, field graphql.CollectedField, obj *insight.Driver) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Driver_values(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Values, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.DriverValue) graphql.Marshaler {
+			return ec.marshalNDriverValue2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDriverValueᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Driver_values(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Driver",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DriverValue(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Driver_reason(ctx context.Context, field graphql.CollectedField, obj *insight.Driver) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Driver_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.InsightReason) graphql.Marshaler {
+			return ec.marshalOInsightReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐInsightReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Driver_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Driver", field, false, false, errors.New("field of type InsightReason does not have child fields"))
+}
+
+func (ec *executionContext) _DriverPart_explained(ctx context.Context, field graphql.CollectedField, obj *insight.DriverPart) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DriverPart_explained(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Explained, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DriverPart_explained(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DriverPart", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _DriverPart_spread(ctx context.Context, field graphql.CollectedField, obj *insight.DriverPart) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DriverPart_spread(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Spread, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DriverPart_spread(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DriverPart", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _DriverPart_pValue(ctx context.Context, field graphql.CollectedField, obj *insight.DriverPart) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DriverPart_pValue(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PValue, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DriverPart_pValue(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DriverPart", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _DriverPart_adjustedPValue(ctx context.Context, field graphql.CollectedField, obj *insight.DriverPart) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DriverPart_adjustedPValue(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AdjustedPValue, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DriverPart_adjustedPValue(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DriverPart", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _DriverPart_significant(ctx context.Context, field graphql.CollectedField, obj *insight.DriverPart) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DriverPart_significant(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Significant, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DriverPart_significant(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DriverPart", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _DriverPart_reason(ctx context.Context, field graphql.CollectedField, obj *insight.DriverPart) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DriverPart_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.InsightReason) graphql.Marshaler {
+			return ec.marshalOInsightReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐInsightReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DriverPart_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DriverPart", field, false, false, errors.New("field of type InsightReason does not have child fields"))
+}
+
+func (ec *executionContext) _DriverValue_value(ctx context.Context, field graphql.CollectedField, obj *insight.DriverValue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DriverValue_value(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Value, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DriverValue_value(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DriverValue", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _DriverValue_score(ctx context.Context, field graphql.CollectedField, obj *insight.DriverValue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DriverValue_score(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Score, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Score) graphql.Marshaler {
+			return ec.marshalNScore2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScore(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DriverValue_score(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DriverValue",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Score(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DriverValue_share(ctx context.Context, field graphql.CollectedField, obj *insight.DriverValue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DriverValue_share(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Share, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DriverValue_share(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DriverValue", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _DriverValue_effect(ctx context.Context, field graphql.CollectedField, obj *insight.DriverValue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DriverValue_effect(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Effect, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DriverValue_effect(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DriverValue", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _DriverValue_interval(ctx context.Context, field graphql.CollectedField, obj *insight.DriverValue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DriverValue_interval(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Interval, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreInterval) graphql.Marshaler {
+			return ec.marshalOScoreInterval2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreInterval(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DriverValue_interval(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DriverValue",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScoreInterval(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Drivers_responses(ctx context.Context, field graphql.CollectedField, obj *insight.Drivers) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Drivers_responses(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Responses, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Drivers_responses(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Drivers", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Drivers_explained(ctx context.Context, field graphql.CollectedField, obj *insight.Drivers) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Drivers_explained(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Explained, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Drivers_explained(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Drivers", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Drivers_traits(ctx context.Context, field graphql.CollectedField, obj *insight.Drivers) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Drivers_traits(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Traits, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.Driver) graphql.Marshaler {
+			return ec.marshalNDriver2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDriverᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Drivers_traits(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Drivers",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Driver(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Drivers_reason(ctx context.Context, field graphql.CollectedField, obj *insight.Drivers) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Drivers_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.InsightReason) graphql.Marshaler {
+			return ec.marshalOInsightReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐInsightReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Drivers_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Drivers", field, false, false, errors.New("field of type InsightReason does not have child fields"))
 }
 
 func (ec *executionContext) _EmailSnippet_html(ctx context.Context, field graphql.CollectedField, obj *survey.Snippet) (ret graphql.Marshaler) {
@@ -14067,6 +16771,226 @@ func (ec *executionContext) fieldContext_Feedback_responses(ctx context.Context,
 	return fc, nil
 }
 
+func (ec *executionContext) _Feedback_drivers(ctx context.Context, field graphql.CollectedField, obj *insight.Feedback) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Feedback_drivers(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Drivers(ctx, fc.Args["traits"].([]string), fc.Args["minResponses"].(int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Drivers) graphql.Marshaler {
+			return ec.marshalNDrivers2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDrivers(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Feedback_drivers(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Feedback",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Drivers(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Feedback_drivers_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Feedback_hotspots(ctx context.Context, field graphql.CollectedField, obj *insight.Feedback) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Feedback_hotspots(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Feedback().Hotspots(ctx, obj, fc.Args["traits"].([]string), fc.Args["depth"].(int), fc.Args["minResponses"].(int), fc.Args["minDifference"].(float64), fc.Args["direction"].(*insight.HotspotDirection), fc.Args["limit"].(int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Hotspots) graphql.Marshaler {
+			return ec.marshalNHotspots2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐHotspots(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Feedback_hotspots(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Feedback",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Hotspots(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Feedback_hotspots_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Feedback_explainChange(ctx context.Context, field graphql.CollectedField, obj *insight.Feedback) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Feedback_explainChange(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ExplainChange(ctx, fc.Args["from"].(selection.Filter), fc.Args["by"].([]string), fc.Args["limit"].(int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ChangeExplanation) graphql.Marshaler {
+			return ec.marshalNChangeExplanation2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangeExplanation(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Feedback_explainChange(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Feedback",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChangeExplanation(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Feedback_explainChange_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Feedback_changePoints(ctx context.Context, field graphql.CollectedField, obj *insight.Feedback) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Feedback_changePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChangePoints(ctx, fc.Args["minDifference"].(float64))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ChangePoints) graphql.Marshaler {
+			return ec.marshalNChangePoints2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Feedback_changePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Feedback",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChangePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Feedback_changePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Feedback_curve(ctx context.Context, field graphql.CollectedField, obj *insight.Feedback) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Feedback_curve(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Curve(ctx, fc.Args["by"].(string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Curve) graphql.Marshaler {
+			return ec.marshalNCurve2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐCurve(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Feedback_curve(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Feedback",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Curve(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Feedback_curve_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _FeedbackEvent_cursor(ctx context.Context, field graphql.CollectedField, obj *feedback.Entry) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14400,6 +17324,327 @@ func (ec *executionContext) fieldContext_FeedbackGroup_feedback(_ context.Contex
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _FeedbackGroup_shrunk(ctx context.Context, field graphql.CollectedField, obj *insight.FeedbackGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FeedbackGroup_shrunk(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Shrunk(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ShrunkScore) graphql.Marshaler {
+			return ec.marshalNShrunkScore2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐShrunkScore(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FeedbackGroup_shrunk(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "FeedbackGroup",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ShrunkScore(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Hotspot_traits(ctx context.Context, field graphql.CollectedField, obj *insight.Hotspot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hotspot_traits(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Traits, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Hotspot_traits(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Hotspot", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Hotspot_values(ctx context.Context, field graphql.CollectedField, obj *insight.Hotspot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hotspot_values(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Values, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Hotspot_values(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Hotspot", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Hotspot_score(ctx context.Context, field graphql.CollectedField, obj *insight.Hotspot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hotspot_score(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Score, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Score) graphql.Marshaler {
+			return ec.marshalNScore2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScore(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Hotspot_score(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Hotspot",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Score(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Hotspot_share(ctx context.Context, field graphql.CollectedField, obj *insight.Hotspot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hotspot_share(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Share, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Hotspot_share(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Hotspot", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Hotspot_versusRest(ctx context.Context, field graphql.CollectedField, obj *insight.Hotspot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hotspot_versusRest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.VersusRest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreChange) graphql.Marshaler {
+			return ec.marshalNScoreChange2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreChange(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Hotspot_versusRest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Hotspot",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScoreChange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Hotspot_worth(ctx context.Context, field graphql.CollectedField, obj *insight.Hotspot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hotspot_worth(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Worth, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Hotspot_worth(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Hotspot", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Hotspot_beyondParts(ctx context.Context, field graphql.CollectedField, obj *insight.Hotspot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hotspot_beyondParts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.BeyondParts, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Hotspot_beyondParts(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Hotspot", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Hotspot_feedback(ctx context.Context, field graphql.CollectedField, obj *insight.Hotspot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hotspot_feedback(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Feedback, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Feedback) graphql.Marshaler {
+			return ec.marshalNFeedback2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐFeedback(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Hotspot_feedback(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Hotspot",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Feedback(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Hotspots_tested(ctx context.Context, field graphql.CollectedField, obj *insight.Hotspots) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hotspots_tested(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Tested, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Hotspots_tested(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Hotspots", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Hotspots_groups(ctx context.Context, field graphql.CollectedField, obj *insight.Hotspots) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hotspots_groups(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Groups, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.Hotspot) graphql.Marshaler {
+			return ec.marshalNHotspot2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐHotspotᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Hotspots_groups(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Hotspots",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Hotspot(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Hotspots_reason(ctx context.Context, field graphql.CollectedField, obj *insight.Hotspots) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hotspots_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.InsightReason) graphql.Marshaler {
+			return ec.marshalOInsightReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐInsightReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Hotspots_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Hotspots", field, false, false, errors.New("field of type InsightReason does not have child fields"))
 }
 
 func (ec *executionContext) _HourPoint_start(ctx context.Context, field graphql.CollectedField, obj *insight.HourPoint) (ret graphql.Marshaler) {
@@ -14778,6 +18023,84 @@ func (ec *executionContext) fieldContext_Invitation_response(_ context.Context, 
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Response(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Level_start(ctx context.Context, field graphql.CollectedField, obj *insight.Level) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Level_start(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Start, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v calendar.Day) graphql.Marshaler {
+			return ec.marshalNDate2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Level_start(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Level", field, false, false, errors.New("field of type Date does not have child fields"))
+}
+
+func (ec *executionContext) _Level_end(ctx context.Context, field graphql.CollectedField, obj *insight.Level) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Level_end(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.End, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v calendar.Day) graphql.Marshaler {
+			return ec.marshalNDate2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Level_end(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Level", field, false, false, errors.New("field of type Date does not have child fields"))
+}
+
+func (ec *executionContext) _Level_score(ctx context.Context, field graphql.CollectedField, obj *insight.Level) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Level_score(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Score, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Score) graphql.Marshaler {
+			return ec.marshalNScore2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScore(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Level_score(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Level",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Score(ctx, field)
 		},
 	}
 	return fc, nil
@@ -19900,7 +23223,7 @@ func (ec *executionContext) _ScoreChange_interval(ctx context.Context, field gra
 			return ec.fieldContext_ScoreChange_interval(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Interval, nil
+			return obj.Interval(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreInterval) graphql.Marshaler {
@@ -19914,7 +23237,7 @@ func (ec *executionContext) fieldContext_ScoreChange_interval(_ context.Context,
 	fc = &graphql.FieldContext{
 		Object:     "ScoreChange",
 		Field:      field,
-		IsMethod:   false,
+		IsMethod:   true,
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_ScoreInterval(ctx, field)
@@ -19932,7 +23255,7 @@ func (ec *executionContext) _ScoreChange_pValue(ctx context.Context, field graph
 			return ec.fieldContext_ScoreChange_pValue(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.PValue, nil
+			return obj.PValue(ctx)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
@@ -19943,7 +23266,7 @@ func (ec *executionContext) _ScoreChange_pValue(ctx context.Context, field graph
 	)
 }
 func (ec *executionContext) fieldContext_ScoreChange_pValue(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("ScoreChange", field, false, false, errors.New("field of type Float does not have child fields"))
+	return graphql.NewScalarFieldContext("ScoreChange", field, true, false, errors.New("field of type Float does not have child fields"))
 }
 
 func (ec *executionContext) _ScoreChange_significant(ctx context.Context, field graphql.CollectedField, obj *insight.ScoreChange) (ret graphql.Marshaler) {
@@ -19955,7 +23278,7 @@ func (ec *executionContext) _ScoreChange_significant(ctx context.Context, field 
 			return ec.fieldContext_ScoreChange_significant(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Significant, nil
+			return obj.Significant(ctx)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
@@ -19966,7 +23289,7 @@ func (ec *executionContext) _ScoreChange_significant(ctx context.Context, field 
 	)
 }
 func (ec *executionContext) fieldContext_ScoreChange_significant(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("ScoreChange", field, false, false, errors.New("field of type Boolean does not have child fields"))
+	return graphql.NewScalarFieldContext("ScoreChange", field, true, false, errors.New("field of type Boolean does not have child fields"))
 }
 
 func (ec *executionContext) _ScoreInterval_low(ctx context.Context, field graphql.CollectedField, obj *insight.ScoreInterval) (ret graphql.Marshaler) {
@@ -20689,6 +24012,75 @@ func (ec *executionContext) fieldContext_SetWordingPayload_userErrors(_ context.
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _ShrunkScore_nps(ctx context.Context, field graphql.CollectedField, obj *insight.ShrunkScore) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ShrunkScore_nps(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NPS, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ShrunkScore_nps(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ShrunkScore", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _ShrunkScore_weight(ctx context.Context, field graphql.CollectedField, obj *insight.ShrunkScore) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ShrunkScore_weight(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Weight, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ShrunkScore_weight(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ShrunkScore", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _ShrunkScore_reason(ctx context.Context, field graphql.CollectedField, obj *insight.ShrunkScore) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ShrunkScore_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.InsightReason) graphql.Marshaler {
+			return ec.marshalOInsightReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐInsightReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ShrunkScore_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ShrunkScore", field, false, false, errors.New("field of type InsightReason does not have child fields"))
 }
 
 func (ec *executionContext) _SkipCount_reason(ctx context.Context, field graphql.CollectedField, obj *reach.Skip) (ret graphql.Marshaler) {
@@ -28255,6 +31647,296 @@ func (ec *executionContext) _CategoryTexts(ctx context.Context, sel ast.Selectio
 	return out
 }
 
+var changeExplanationImplementors = []string{"ChangeExplanation"}
+
+func (ec *executionContext) _ChangeExplanation(ctx context.Context, sel ast.SelectionSet, obj *insight.ChangeExplanation) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, changeExplanationImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ChangeExplanation")
+		case "total":
+			out.Values[i] = ec._ChangeExplanation_total(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mix":
+			out.Values[i] = ec._ChangeExplanation_mix(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "movement":
+			out.Values[i] = ec._ChangeExplanation_movement(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "groups":
+			out.Values[i] = ec._ChangeExplanation_groups(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._ChangeExplanation_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var changeGroupImplementors = []string{"ChangeGroup"}
+
+func (ec *executionContext) _ChangeGroup(ctx context.Context, sel ast.SelectionSet, obj *insight.ChangeGroup) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, changeGroupImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ChangeGroup")
+		case "values":
+			out.Values[i] = ec._ChangeGroup_values(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "before":
+			out.Values[i] = ec._ChangeGroup_before(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "after":
+			out.Values[i] = ec._ChangeGroup_after(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "shareBefore":
+			out.Values[i] = ec._ChangeGroup_shareBefore(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "shareAfter":
+			out.Values[i] = ec._ChangeGroup_shareAfter(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mix":
+			out.Values[i] = ec._ChangeGroup_mix(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "movement":
+			out.Values[i] = ec._ChangeGroup_movement(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "change":
+			out.Values[i] = ec._ChangeGroup_change(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var changePartImplementors = []string{"ChangePart"}
+
+func (ec *executionContext) _ChangePart(ctx context.Context, sel ast.SelectionSet, obj *insight.ChangePart) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, changePartImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ChangePart")
+		case "points":
+			out.Values[i] = ec._ChangePart_points(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "interval":
+			out.Values[i] = ec._ChangePart_interval(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pValue":
+			out.Values[i] = ec._ChangePart_pValue(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "significant":
+			out.Values[i] = ec._ChangePart_significant(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var changePointImplementors = []string{"ChangePoint"}
+
+func (ec *executionContext) _ChangePoint(ctx context.Context, sel ast.SelectionSet, obj *insight.ChangePoint) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, changePointImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ChangePoint")
+		case "day":
+			out.Values[i] = ec._ChangePoint_day(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "earliest":
+			out.Values[i] = ec._ChangePoint_earliest(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "latest":
+			out.Values[i] = ec._ChangePoint_latest(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "difference":
+			out.Values[i] = ec._ChangePoint_difference(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "interval":
+			out.Values[i] = ec._ChangePoint_interval(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var changePointsImplementors = []string{"ChangePoints"}
+
+func (ec *executionContext) _ChangePoints(ctx context.Context, sel ast.SelectionSet, obj *insight.ChangePoints) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, changePointsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ChangePoints")
+		case "levels":
+			out.Values[i] = ec._ChangePoints_levels(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "points":
+			out.Values[i] = ec._ChangePoints_points(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._ChangePoints_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var contactImplementors = []string{"Contact", "Node"}
 
 func (ec *executionContext) _Contact(ctx context.Context, sel ast.SelectionSet, obj *ent.Contact) graphql.Marshaler {
@@ -28864,6 +32546,74 @@ func (ec *executionContext) _CreateTenantPayload(ctx context.Context, sel ast.Se
 	return out
 }
 
+var curveImplementors = []string{"Curve"}
+
+func (ec *executionContext) _Curve(ctx context.Context, sel ast.SelectionSet, obj *insight.Curve) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, curveImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Curve")
+		case "points":
+			out.Values[i] = ec._Curve_points(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "slope":
+			out.Values[i] = ec._Curve_slope(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "interval":
+			out.Values[i] = ec._Curve_interval(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "pValue":
+			out.Values[i] = ec._Curve_pValue(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "significant":
+			out.Values[i] = ec._Curve_significant(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "ends":
+			out.Values[i] = ec._Curve_ends(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._Curve_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var defineTraitPayloadImplementors = []string{"DefineTraitPayload"}
 
 func (ec *executionContext) _DefineTraitPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DefineTraitPayload) graphql.Marshaler {
@@ -29142,6 +32892,243 @@ func (ec *executionContext) _DeleteWordingPayload(ctx context.Context, sel ast.S
 		case "userErrors":
 			out.Values[i] = ec._DeleteWordingPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var driverImplementors = []string{"Driver"}
+
+func (ec *executionContext) _Driver(ctx context.Context, sel ast.SelectionSet, obj *insight.Driver) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, driverImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Driver")
+		case "trait":
+			out.Values[i] = ec._Driver_trait(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "label":
+			out.Values[i] = ec._Driver_label(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "alone":
+			out.Values[i] = ec._Driver_alone(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "own":
+			out.Values[i] = ec._Driver_own(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "values":
+			out.Values[i] = ec._Driver_values(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._Driver_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var driverPartImplementors = []string{"DriverPart"}
+
+func (ec *executionContext) _DriverPart(ctx context.Context, sel ast.SelectionSet, obj *insight.DriverPart) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, driverPartImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DriverPart")
+		case "explained":
+			out.Values[i] = ec._DriverPart_explained(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "spread":
+			out.Values[i] = ec._DriverPart_spread(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "pValue":
+			out.Values[i] = ec._DriverPart_pValue(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "adjustedPValue":
+			out.Values[i] = ec._DriverPart_adjustedPValue(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "significant":
+			out.Values[i] = ec._DriverPart_significant(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._DriverPart_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var driverValueImplementors = []string{"DriverValue"}
+
+func (ec *executionContext) _DriverValue(ctx context.Context, sel ast.SelectionSet, obj *insight.DriverValue) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, driverValueImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DriverValue")
+		case "value":
+			out.Values[i] = ec._DriverValue_value(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "score":
+			out.Values[i] = ec._DriverValue_score(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "share":
+			out.Values[i] = ec._DriverValue_share(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "effect":
+			out.Values[i] = ec._DriverValue_effect(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "interval":
+			out.Values[i] = ec._DriverValue_interval(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var driversImplementors = []string{"Drivers"}
+
+func (ec *executionContext) _Drivers(ctx context.Context, sel ast.SelectionSet, obj *insight.Drivers) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, driversImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Drivers")
+		case "responses":
+			out.Values[i] = ec._Drivers_responses(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "explained":
+			out.Values[i] = ec._Drivers_explained(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "traits":
+			out.Values[i] = ec._Drivers_traits(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._Drivers_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -29506,6 +33493,196 @@ func (ec *executionContext) _Feedback(ctx context.Context, sel ast.SelectionSet,
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "drivers":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Feedback_drivers(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "hotspots":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Feedback_hotspots(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "explainChange":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Feedback_explainChange(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "changePoints":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Feedback_changePoints(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "curve":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Feedback_curve(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -29702,6 +33879,132 @@ func (ec *executionContext) _FeedbackGroup(ctx context.Context, sel ast.Selectio
 			out.Values[i] = ec._FeedbackGroup_feedback(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "shrunk":
+			out.Values[i] = ec._FeedbackGroup_shrunk(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var hotspotImplementors = []string{"Hotspot"}
+
+func (ec *executionContext) _Hotspot(ctx context.Context, sel ast.SelectionSet, obj *insight.Hotspot) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, hotspotImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Hotspot")
+		case "traits":
+			out.Values[i] = ec._Hotspot_traits(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "values":
+			out.Values[i] = ec._Hotspot_values(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "score":
+			out.Values[i] = ec._Hotspot_score(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "share":
+			out.Values[i] = ec._Hotspot_share(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "versusRest":
+			out.Values[i] = ec._Hotspot_versusRest(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "worth":
+			out.Values[i] = ec._Hotspot_worth(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "beyondParts":
+			out.Values[i] = ec._Hotspot_beyondParts(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "feedback":
+			out.Values[i] = ec._Hotspot_feedback(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var hotspotsImplementors = []string{"Hotspots"}
+
+func (ec *executionContext) _Hotspots(ctx context.Context, sel ast.SelectionSet, obj *insight.Hotspots) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, hotspotsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Hotspots")
+		case "tested":
+			out.Values[i] = ec._Hotspots_tested(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "groups":
+			out.Values[i] = ec._Hotspots_groups(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._Hotspots_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -29976,6 +34279,54 @@ func (ec *executionContext) _Invitation(ctx context.Context, sel ast.SelectionSe
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var levelImplementors = []string{"Level"}
+
+func (ec *executionContext) _Level(ctx context.Context, sel ast.SelectionSet, obj *insight.Level) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, levelImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Level")
+		case "start":
+			out.Values[i] = ec._Level_start(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "end":
+			out.Values[i] = ec._Level_end(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "score":
+			out.Values[i] = ec._Level_score(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -32034,23 +36385,89 @@ func (ec *executionContext) _ScoreChange(ctx context.Context, sel ast.SelectionS
 		case "difference":
 			out.Values[i] = ec._ScoreChange_difference(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "interval":
 			out.Values[i] = ec._ScoreChange_interval(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "pValue":
-			out.Values[i] = ec._ScoreChange_pValue(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ScoreChange_pValue(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "significant":
-			out.Values[i] = ec._ScoreChange_significant(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ScoreChange_significant(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -32489,6 +36906,54 @@ func (ec *executionContext) _SetWordingPayload(ctx context.Context, sel ast.Sele
 		case "userErrors":
 			out.Values[i] = ec._SetWordingPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var shrunkScoreImplementors = []string{"ShrunkScore"}
+
+func (ec *executionContext) _ShrunkScore(ctx context.Context, sel ast.SelectionSet, obj *insight.ShrunkScore) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, shrunkScoreImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ShrunkScore")
+		case "nps":
+			out.Values[i] = ec._ShrunkScore_nps(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "weight":
+			out.Values[i] = ec._ShrunkScore_weight(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._ShrunkScore_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -34827,6 +39292,78 @@ func (ec *executionContext) marshalNCategoryTexts2githubᚗcomᚋzerotenᚋzerot
 	return ec._CategoryTexts(ctx, sel, &v)
 }
 
+func (ec *executionContext) marshalNChangeExplanation2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangeExplanation(ctx context.Context, sel ast.SelectionSet, v *insight.ChangeExplanation) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ChangeExplanation(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNChangeGroup2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangeGroupᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.ChangeGroup) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNChangeGroup2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangeGroup(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNChangeGroup2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangeGroup(ctx context.Context, sel ast.SelectionSet, v *insight.ChangeGroup) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ChangeGroup(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNChangePoint2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangePointᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.ChangePoint) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNChangePoint2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangePoint(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNChangePoint2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangePoint(ctx context.Context, sel ast.SelectionSet, v *insight.ChangePoint) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ChangePoint(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNChangePoints2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangePoints(ctx context.Context, sel ast.SelectionSet, v *insight.ChangePoints) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ChangePoints(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNChannel2githubᚗcomᚋzerotenᚋzerotenᚋentᚋresponseᚐChannel(ctx context.Context, v any) (response.Channel, error) {
 	tmp, err := scalar.UnmarshalString(v)
 	res := response.Channel(tmp)
@@ -35110,6 +39647,16 @@ func (ec *executionContext) marshalNCreateTenantPayload2ᚖgithubᚗcomᚋzerote
 	return ec._CreateTenantPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNCurve2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐCurve(ctx context.Context, sel ast.SelectionSet, v *insight.Curve) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Curve(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNDate2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx context.Context, v any) (calendar.Day, error) {
 	res, err := scalar.UnmarshalDate(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -35247,6 +39794,78 @@ func (ec *executionContext) marshalNDeleteWordingPayload2ᚖgithubᚗcomᚋzerot
 	return ec._DeleteWordingPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNDriver2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDriverᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.Driver) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNDriver2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDriver(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNDriver2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDriver(ctx context.Context, sel ast.SelectionSet, v *insight.Driver) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Driver(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNDriverPart2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDriverPart(ctx context.Context, sel ast.SelectionSet, v *insight.DriverPart) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DriverPart(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNDriverValue2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDriverValueᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.DriverValue) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNDriverValue2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDriverValue(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNDriverValue2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDriverValue(ctx context.Context, sel ast.SelectionSet, v *insight.DriverValue) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DriverValue(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNDrivers2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDrivers(ctx context.Context, sel ast.SelectionSet, v *insight.Drivers) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Drivers(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNEmailSnippet2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐSnippet(ctx context.Context, sel ast.SelectionSet, v *survey.Snippet) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
@@ -35322,6 +39941,11 @@ var (
 	}
 )
 
+func (ec *executionContext) unmarshalNFeedbackFilter2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐFilter(ctx context.Context, v any) (selection.Filter, error) {
+	res, err := ec.unmarshalInputFeedbackFilter(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNFeedbackGroup2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐFeedbackGroupᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.FeedbackGroup) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -35379,6 +40003,42 @@ func (ec *executionContext) marshalNGroupOrder2githubᚗcomᚋzerotenᚋzeroten�
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) marshalNHotspot2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐHotspotᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.Hotspot) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNHotspot2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐHotspot(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNHotspot2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐHotspot(ctx context.Context, sel ast.SelectionSet, v *insight.Hotspot) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Hotspot(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNHotspots2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐHotspots(ctx context.Context, sel ast.SelectionSet, v *insight.Hotspots) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Hotspots(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNHourPoint2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐHourPointᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.HourPoint) graphql.Marshaler {
@@ -35546,6 +40206,32 @@ func (ec *executionContext) marshalNInvitationStatus2githubᚗcomᚋzerotenᚋze
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) marshalNLevel2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐLevelᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.Level) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNLevel2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐLevel(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNLevel2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐLevel(ctx context.Context, sel ast.SelectionSet, v *insight.Level) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Level(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNLocale2string(ctx context.Context, v any) (string, error) {
@@ -35958,6 +40644,16 @@ func (ec *executionContext) marshalNScoreChange2ᚖgithubᚗcomᚋzerotenᚋzero
 	return ec._ScoreChange(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNScoreInterval2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreInterval(ctx context.Context, sel ast.SelectionSet, v *insight.ScoreInterval) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ScoreInterval(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNSegment2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐSegmentᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Segment) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -36042,6 +40738,16 @@ func (ec *executionContext) marshalNSetWordingPayload2ᚖgithubᚗcomᚋzeroten�
 		return graphql.Null
 	}
 	return ec._SetWordingPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNShrunkScore2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐShrunkScore(ctx context.Context, sel ast.SelectionSet, v *insight.ShrunkScore) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ShrunkScore(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNSkipCount2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋreachᚐSkipᚄ(ctx context.Context, sel ast.SelectionSet, v []*reach.Skip) graphql.Marshaler {
@@ -36978,6 +41684,13 @@ func (ec *executionContext) unmarshalOCategoryTextsInput2ᚖgithubᚗcomᚋzerot
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalOChangePart2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangePart(ctx context.Context, sel ast.SelectionSet, v *insight.ChangePart) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ChangePart(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOChannel2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚋresponseᚐChannelᚄ(ctx context.Context, v any) ([]response.Channel, error) {
 	if v == nil {
 		return nil, nil
@@ -37206,6 +41919,25 @@ func (ec *executionContext) marshalOFloat2ᚖfloat64(ctx context.Context, sel as
 	return graphql.WrapContextMarshaler(ctx, res)
 }
 
+func (ec *executionContext) unmarshalOHotspotDirection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐHotspotDirection(ctx context.Context, v any) (*insight.HotspotDirection, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := scalar.UnmarshalString(v)
+	res := insight.HotspotDirection(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOHotspotDirection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐHotspotDirection(ctx context.Context, sel ast.SelectionSet, v *insight.HotspotDirection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := scalar.MarshalString(string(*v))
+	return res
+}
+
 func (ec *executionContext) unmarshalOID2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
 	if v == nil {
 		return nil, nil
@@ -37256,6 +41988,25 @@ func (ec *executionContext) marshalOID2ᚖstring(ctx context.Context, sel ast.Se
 	_ = sel
 	_ = ctx
 	res := scalar.MarshalID(*v)
+	return res
+}
+
+func (ec *executionContext) unmarshalOInsightReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐInsightReason(ctx context.Context, v any) (*insight.InsightReason, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := scalar.UnmarshalString(v)
+	res := insight.InsightReason(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOInsightReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐInsightReason(ctx context.Context, sel ast.SelectionSet, v *insight.InsightReason) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := scalar.MarshalString(string(*v))
 	return res
 }
 

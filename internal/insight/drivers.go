@@ -49,20 +49,17 @@ type DriverValue struct {
 	Interval *ScoreInterval
 }
 
-// Drivers says which traits go with the score. Where keys is nil they are all dimensions, channel, variant and campaign.
-func (f *Feedback) Drivers(ctx context.Context, keys []string, minResponses int) (*Drivers, error) {
+// Drivers says which traits go with the score. Where nil they are all dimensions, channel, variant and campaign.
+func (f *Feedback) Drivers(ctx context.Context, traits []string, minResponses int) (*Drivers, error) {
 	const field = "drivers"
 	if minResponses < 1 || minResponses > maxMinResponses {
 		return nil, apierror.BadRequest("%s: minResponses is 1 to %d.", field, maxMinResponses)
 	}
-	t, err := f.model(ctx, field, keys)
+	t, err := f.model(ctx, field, traits)
 	if err != nil {
 		return nil, err
 	}
 	profiles := t.profiles()
-	if err := spendWork(ctx, linear.DriversWork(profiles, int64(minResponses))); err != nil {
-		return nil, err
-	}
 	found := linear.Drivers(profiles, int64(minResponses))
 	out := &Drivers{Responses: int(found.Responses), Traits: []*Driver{}, Reason: reason(found.Reason)}
 	if found.Reason == "" {

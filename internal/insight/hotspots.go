@@ -86,9 +86,6 @@ func (f *Feedback) Hotspots(ctx context.Context, s HotspotSearch) (*Hotspots, er
 	search := linear.Search{
 		Pairs: s.Depth == 2, Responses: max(int64(s.MinResponses), f.source.leastShown(ctx)), Difference: s.MinDifference / points,
 	}
-	if err := spendWork(ctx, linear.HotspotsWork(profiles, search)); err != nil {
-		return nil, err
-	}
 	found := linear.Hotspots(profiles, search)
 	out := &Hotspots{Tested: found.Tested, Groups: []*Hotspot{}, Reason: reason(found.Reason)}
 	all := t.total()

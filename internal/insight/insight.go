@@ -315,7 +315,8 @@ type TrendPoint struct {
 	// Complete says that the interval is over.
 	Complete bool
 	Score    *Score
-	// Change is against the point before; nil at the first, and where either has no responses.
+	// Change is that of the interval against the one before or, in a window of several, against the one that has left it; nil at
+	// the first point, and where either has no responses.
 	Change *ScoreChange
 }
 
@@ -393,6 +394,7 @@ func slide(byStart map[calendar.Day]*nps.Histogram, first, last calendar.Day, in
 	trend := []*TrendPoint{}
 	end := func(start calendar.Day) calendar.Day { return min(interval.Next(start)-1, calendar.MaxDay) }
 	var window nps.Histogram
+	var changes family
 	oldest := first
 	for range rolling - 1 {
 		oldest = interval.Start(oldest - 1)
@@ -402,9 +404,11 @@ func slide(byStart map[calendar.Day]*nps.Histogram, first, last calendar.Day, in
 		window = window.Add(at(start))
 		p := &TrendPoint{Start: start, End: end(start), First: first, Last: end(last), Score: &Score{window}}
 		p.Complete = p.End < today
-		if n := len(trend); n > 0 {
-			if c := compare(window, trend[n-1].Score.responses); c.Difference != nil {
-				p.Change = c
+		if len(trend) > 0 {
+			// Windows that overlap have most of their answers in common: what has come in stands against what has gone out.
+			came, gone := at(start), at(interval.Start(oldest-1))
+			if came.Count() > 0 && gone.Count() > 0 {
+				p.Change = changes.compare(came, gone)
 			}
 		}
 		trend = append(trend, p)

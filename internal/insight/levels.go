@@ -70,7 +70,7 @@ func (f *Feedback) ChangePoints(ctx context.Context, minDifference float64) (*Ch
 		change := compare(totals[i+1], totals[i])
 		out.Points = append(out.Points, &ChangePoint{
 			Day: first.Add(p.Day), Earliest: first.Add(p.Earliest), Latest: first.Add(p.Latest),
-			Difference: *change.Difference, Interval: change.Interval,
+			Difference: *change.Difference, Interval: change.Interval(),
 		})
 	}
 	return out, nil
