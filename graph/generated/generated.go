@@ -649,10 +649,12 @@ type ComplexityRoot struct {
 	}
 
 	ScoreChange struct {
-		Difference  func(childComplexity int) int
-		Interval    func(childComplexity int) int
-		PValue      func(childComplexity int) int
-		Significant func(childComplexity int) int
+		AdjustedPValue func(childComplexity int) int
+		Comparisons    func(childComplexity int) int
+		Difference     func(childComplexity int) int
+		Interval       func(childComplexity int) int
+		PValue         func(childComplexity int) int
+		Significant    func(childComplexity int) int
 	}
 
 	ScoreInterval struct {
@@ -3619,6 +3621,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Score.Responses(childComplexity), true
 
+	case "ScoreChange.adjustedPValue":
+		if e.ComplexityRoot.ScoreChange.AdjustedPValue == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ScoreChange.AdjustedPValue(childComplexity), true
+	case "ScoreChange.comparisons":
+		if e.ComplexityRoot.ScoreChange.Comparisons == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ScoreChange.Comparisons(childComplexity), true
 	case "ScoreChange.difference":
 		if e.ComplexityRoot.ScoreChange.Difference == nil {
 			break
@@ -5568,8 +5582,9 @@ type TrendPoint {
   "The score of the interval or, where ` + "`" + `rolling` + "`" + ` is more than 1, of the window that ends with it."
   score: Score!
   """
-  Against the point before; null at the first, and where either has no responses. Windows that overlap, with ` + "`" + `rolling` + "`" + `,
-  are tested as if they were independent, which is conservative.
+  The interval against the one before. With ` + "`" + `rolling` + "`" + ` above 1 two windows have most of their answers in common, so the newest
+  interval stands against the one that has left the window, ` + "`" + `difference` + "`" + ` too: what moved the window. Null at the first point,
+  and where either interval has no responses.
   """
   change: ScoreChange
 }
@@ -5585,19 +5600,38 @@ type HourPoint {
 }
 
 """
-The difference of two scores, and whether it could be chance. ` + "`" + `difference` + "`" + ` is of the scores as shown;
-` + "`" + `interval` + "`" + ` and ` + "`" + `pValue` + "`" + ` come from the two-sample test on adjusted counts, as in ADJUSTED_WALD (Rocks 2016,
-arXiv 1601.07235): the difference of the adjusted scores, with the standard error √(v₁ / n₁ + v₂ / n₂), both sides
-with their 3 pseudo-responses.
+The difference of two scores, or of two differences, and whether it could be chance. ` + "`" + `difference` + "`" + ` is of the scores as shown.
+The true one lies in ` + "`" + `interval` + "`" + `: square-and-add (Newcombe 1998, Statistics in Medicine 17:873; Zou and Donner 2008, 27:1693) of
+the intervals of each score by the method SCORE. It always holds ` + "`" + `difference` + "`" + `, and may hold 0 where ` + "`" + `significant` + "`" + ` is true, or
+not where it is false, since it looks at one comparison alone.
 """
 type ScoreChange {
-  "In points, −200 to 200. Null where either side has no responses."
+  "In points, −200 to 200; −400 to 400 for a difference of differences. Null where any side has no responses."
   difference: Float
-  "Where the true difference lies, at 95 %. Null where either side has no responses."
+  "Where the true difference lies, at 95 %. Null where any side has no responses."
   interval: ScoreInterval
-  "How often chance alone would give a difference this large: 0 to 1, two-sided. Null where either side has no responses."
+  """
+  How often chance alone would give a difference this large, in either direction, if this were the only one that is looked at: 1
+  less the confidence at which ` + "`" + `interval` + "`" + ` just touches 0. 0 to 1. Null where any side has no responses.
+  """
   pValue: Float
-  "pValue below 0.05. False where pValue is null."
+  """
+  ` + "`" + `pValue` + "`" + ` corrected for how many such comparisons stand beside each other, by Holm's method (1979): 0 to 1. Beside each other
+  stand the groups of one ` + "`" + `breakdown` + "`" + `, the changes of one ` + "`" + `trend` + "`" + `, the groups of one ` + "`" + `explainChange` + "`" + `, the pairs of one
+  ` + "`" + `experiment` + "`" + `; a comparison by itself, as in ` + "`" + `compareTo` + "`" + `, is not corrected. What is corrected is the larger of pValue and that
+  of the two-sample test on adjusted counts: far from 0, where corrections look, each errs for other scores. Null where pValue
+  is null, and where one of many has fewer than 10 responses on a side: it is shown, and not tested.
+  """
+  adjustedPValue: Float
+  """
+  How many comparisons were tested beside each other; 1 for one by itself, and where two groups make up the whole; 0 where none
+  of many has 10 responses on both sides.
+  """
+  comparisons: Int!
+  """
+  adjustedPValue below 0.05. False where that is null, where ` + "`" + `difference` + "`" + ` is 0, and where there are fewer than 5 responses on a
+  side, whatever the figures say.
+  """
   significant: Boolean!
 }
 
@@ -5605,7 +5639,8 @@ type ScoreChange {
 type FeedbackGroup {
   """
   The value of each trait, in the order asked for: text as it is, ` + "`" + `true` + "`" + ` or ` + "`" + `false` + "`" + `, the name of a range, ` + "`" + `(none)` + "`" + ` where
-  unknown. The groups put together beyond the limit are ` + "`" + `(other)` + "`" + ` in each place.
+  unknown. The groups put together beyond the limit are ` + "`" + `(other)` + "`" + ` in each place, and those that are too small to be shown,
+  see ` + "`" + `Tenant.minGroupSize` + "`" + `, are ` + "`" + `(few)` + "`" + `.
   """
   values: [String!]!
   "The score of the group."
@@ -5621,7 +5656,7 @@ type FeedbackGroup {
   contribution: Float
   """
   This group as a filter: what the breakdown was asked of, and the group's values. Null for the groups put together as
-  ` + "`" + `(other)` + "`" + `, which no filter can name, and where its rule would be larger than rules may be. What is long costs more.
+  ` + "`" + `(other)` + "`" + ` or ` + "`" + `(few)` + "`" + `, which no filter can name, and where its rule would be larger than rules may be. What is long costs more.
   """
   filter: FilterObject
   "This group by itself: its own trend, its own breakdown. The groups of one breakdown are read together, not one by one."
@@ -8807,6 +8842,10 @@ func (ec *executionContext) childFields_ScoreChange(ctx context.Context, field g
 		return ec.fieldContext_ScoreChange_interval(ctx, field)
 	case "pValue":
 		return ec.fieldContext_ScoreChange_pValue(ctx, field)
+	case "adjustedPValue":
+		return ec.fieldContext_ScoreChange_adjustedPValue(ctx, field)
+	case "comparisons":
+		return ec.fieldContext_ScoreChange_comparisons(ctx, field)
 	case "significant":
 		return ec.fieldContext_ScoreChange_significant(ctx, field)
 	}
@@ -23269,6 +23308,52 @@ func (ec *executionContext) fieldContext_ScoreChange_pValue(_ context.Context, f
 	return graphql.NewScalarFieldContext("ScoreChange", field, true, false, errors.New("field of type Float does not have child fields"))
 }
 
+func (ec *executionContext) _ScoreChange_adjustedPValue(ctx context.Context, field graphql.CollectedField, obj *insight.ScoreChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ScoreChange_adjustedPValue(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AdjustedPValue(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ScoreChange_adjustedPValue(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ScoreChange", field, true, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _ScoreChange_comparisons(ctx context.Context, field graphql.CollectedField, obj *insight.ScoreChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ScoreChange_comparisons(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Comparisons(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ScoreChange_comparisons(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ScoreChange", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
 func (ec *executionContext) _ScoreChange_significant(ctx context.Context, field graphql.CollectedField, obj *insight.ScoreChange) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -36403,6 +36488,82 @@ func (ec *executionContext) _ScoreChange(ctx context.Context, sel ast.SelectionS
 				}()
 				res = ec._ScoreChange_pValue(ctx, field, obj)
 				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "adjustedPValue":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ScoreChange_adjustedPValue(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "comparisons":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ScoreChange_comparisons(ctx, field, obj)
+				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
