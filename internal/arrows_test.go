@@ -58,6 +58,7 @@ var levels = map[string]int{
 	"internal/apierror":   0,
 	"internal/calendar":   0,
 	"internal/nps":        0,
+	"internal/ordinal":    1,
 	"schema":              0,
 	"docs":                0,
 	"internal/playground": 1,
