@@ -160,6 +160,12 @@ type ComplexityRoot struct {
 		Website         func(childComplexity int) int
 	}
 
+	CalibrationBin struct {
+		Observed  func(childComplexity int) int
+		Predicted func(childComplexity int) int
+		Responses func(childComplexity int) int
+	}
+
 	Campaign struct {
 		CreatedAt        func(childComplexity int) int
 		EmailSnippet     func(childComplexity int, provider bar.Provider, recipient bar.Recipient, mergeTag *string, locale *string, variant *string) int
@@ -407,6 +413,7 @@ type ComplexityRoot struct {
 		ExplainChange func(childComplexity int, from selection.Filter, by []string, limit int) int
 		Hotspots      func(childComplexity int, traits []string, depth int, minResponses int, minDifference float64, direction *insight.HotspotDirection, limit int) int
 		Hours         func(childComplexity int) int
+		Prediction    func(childComplexity int, traits []string) int
 		Responses     func(childComplexity int, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) int
 		Score         func(childComplexity int) int
 		Trend         func(childComplexity int, interval calendar.Interval, rolling int) int
@@ -520,6 +527,34 @@ type ComplexityRoot struct {
 		HasNextPage     func(childComplexity int) int
 		HasPreviousPage func(childComplexity int) int
 		StartCursor     func(childComplexity int) int
+	}
+
+	PredictedGroup struct {
+		Prediction func(childComplexity int) int
+		Responses  func(childComplexity int) int
+		Traits     func(childComplexity int) int
+		Values     func(childComplexity int) int
+	}
+
+	Prediction struct {
+		Detractor func(childComplexity int) int
+		Passive   func(childComplexity int) int
+		Promoter  func(childComplexity int) int
+	}
+
+	PredictionModel struct {
+		AUC         func(childComplexity int) int
+		Baseline    func(childComplexity int) int
+		Calibration func(childComplexity int) int
+		Groups      func(childComplexity int, first int, minResponses int) int
+		Lift        func(childComplexity int) int
+		LogLoss     func(childComplexity int) int
+		Reason      func(childComplexity int) int
+		Skill       func(childComplexity int) int
+		TrainedOn   func(childComplexity int) int
+		TrainedTo   func(childComplexity int) int
+		Usable      func(childComplexity int) int
+		ValidatedOn func(childComplexity int) int
 	}
 
 	ProvisionalAnswer struct {
@@ -1357,6 +1392,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Brand.Website(childComplexity), true
+
+	case "CalibrationBin.observed":
+		if e.ComplexityRoot.CalibrationBin.Observed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalibrationBin.Observed(childComplexity), true
+	case "CalibrationBin.predicted":
+		if e.ComplexityRoot.CalibrationBin.Predicted == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalibrationBin.Predicted(childComplexity), true
+	case "CalibrationBin.responses":
+		if e.ComplexityRoot.CalibrationBin.Responses == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalibrationBin.Responses(childComplexity), true
 
 	case "Campaign.createdAt":
 		if e.ComplexityRoot.Campaign.CreatedAt == nil {
@@ -2331,6 +2385,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Feedback.Hours(childComplexity), true
+	case "Feedback.prediction":
+		if e.ComplexityRoot.Feedback.Prediction == nil {
+			break
+		}
+
+		args, err := ec.field_Feedback_prediction_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Feedback.Prediction(childComplexity, args["traits"].([]string)), true
 	case "Feedback.responses":
 		if e.ComplexityRoot.Feedback.Responses == nil {
 			break
@@ -2994,6 +3059,128 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.PageInfo.StartCursor(childComplexity), true
+
+	case "PredictedGroup.prediction":
+		if e.ComplexityRoot.PredictedGroup.Prediction == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictedGroup.Prediction(childComplexity), true
+	case "PredictedGroup.responses":
+		if e.ComplexityRoot.PredictedGroup.Responses == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictedGroup.Responses(childComplexity), true
+	case "PredictedGroup.traits":
+		if e.ComplexityRoot.PredictedGroup.Traits == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictedGroup.Traits(childComplexity), true
+	case "PredictedGroup.values":
+		if e.ComplexityRoot.PredictedGroup.Values == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictedGroup.Values(childComplexity), true
+
+	case "Prediction.detractor":
+		if e.ComplexityRoot.Prediction.Detractor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Prediction.Detractor(childComplexity), true
+	case "Prediction.passive":
+		if e.ComplexityRoot.Prediction.Passive == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Prediction.Passive(childComplexity), true
+	case "Prediction.promoter":
+		if e.ComplexityRoot.Prediction.Promoter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Prediction.Promoter(childComplexity), true
+
+	case "PredictionModel.auc":
+		if e.ComplexityRoot.PredictionModel.AUC == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictionModel.AUC(childComplexity), true
+	case "PredictionModel.baseline":
+		if e.ComplexityRoot.PredictionModel.Baseline == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictionModel.Baseline(childComplexity), true
+	case "PredictionModel.calibration":
+		if e.ComplexityRoot.PredictionModel.Calibration == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictionModel.Calibration(childComplexity), true
+	case "PredictionModel.groups":
+		if e.ComplexityRoot.PredictionModel.Groups == nil {
+			break
+		}
+
+		args, err := ec.field_PredictionModel_groups_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.PredictionModel.Groups(childComplexity, args["first"].(int), args["minResponses"].(int)), true
+	case "PredictionModel.lift":
+		if e.ComplexityRoot.PredictionModel.Lift == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictionModel.Lift(childComplexity), true
+	case "PredictionModel.logLoss":
+		if e.ComplexityRoot.PredictionModel.LogLoss == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictionModel.LogLoss(childComplexity), true
+	case "PredictionModel.reason":
+		if e.ComplexityRoot.PredictionModel.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictionModel.Reason(childComplexity), true
+	case "PredictionModel.skill":
+		if e.ComplexityRoot.PredictionModel.Skill == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictionModel.Skill(childComplexity), true
+	case "PredictionModel.trainedOn":
+		if e.ComplexityRoot.PredictionModel.TrainedOn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictionModel.TrainedOn(childComplexity), true
+	case "PredictionModel.trainedTo":
+		if e.ComplexityRoot.PredictionModel.TrainedTo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictionModel.TrainedTo(childComplexity), true
+	case "PredictionModel.usable":
+		if e.ComplexityRoot.PredictionModel.Usable == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictionModel.Usable(childComplexity), true
+	case "PredictionModel.validatedOn":
+		if e.ComplexityRoot.PredictionModel.ValidatedOn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictionModel.ValidatedOn(childComplexity), true
 
 	case "ProvisionalAnswer.botSigns":
 		if e.ComplexityRoot.ProvisionalAnswer.BotSigns == nil {
@@ -5741,6 +5928,7 @@ extend type Query {
   ): Curve!
 }
 
+"Why there is no answer."
 enum InsightReason {
   "Nobody answered, on one side at least."
   NO_RESPONSES
@@ -5760,6 +5948,7 @@ enum InsightReason {
   NO_BETTER_THAN_CHANCE
 }
 
+"What goes with the score."
 type Drivers {
   "How many responses were looked at."
   responses: Int!
@@ -5774,6 +5963,7 @@ type Drivers {
   reason: InsightReason
 }
 
+"A trait, and what goes with it."
 type Driver {
   "As in ` + "`" + `breakdown` + "`" + `."
   trait: String!
@@ -5792,6 +5982,7 @@ type Driver {
   reason: InsightReason
 }
 
+"How much a trait explains, and whether it could be chance."
 type DriverPart {
   """
   Share of the variance of single answers: adjusted R² alone, the difference of adjusted R² with and without it for ` + "`" + `own` + "`" + `; 0
@@ -5810,6 +6001,7 @@ type DriverPart {
   reason: InsightReason
 }
 
+"A value of a trait."
 type DriverValue {
   "As in ` + "`" + `FeedbackGroup.values` + "`" + `."
   value: String!
@@ -5826,6 +6018,7 @@ type DriverValue {
   interval: ScoreInterval
 }
 
+"Which way a group stands out."
 enum HotspotDirection {
   "Below the rest: what to mend."
   LOW
@@ -5833,6 +6026,7 @@ enum HotspotDirection {
   HIGH
 }
 
+"Groups that stand out."
 type Hotspots {
   "How many groups were tested; what is found is corrected for all of them."
   tested: Int!
@@ -5842,6 +6036,7 @@ type Hotspots {
   reason: InsightReason
 }
 
+"A group that stands out."
 type Hotspot {
   "One key, or two."
   traits: [String!]!
@@ -5870,6 +6065,7 @@ type Hotspot {
   feedback: Feedback!
 }
 
+"A difference of two scores, taken apart."
 type ChangeExplanation {
   "This feedback's score less that of ` + "`" + `from` + "`" + `."
   total: ScoreChange!
@@ -5886,6 +6082,7 @@ type ChangeExplanation {
   reason: InsightReason
 }
 
+"A part of a difference."
 type ChangePart {
   "In points, −200 to 200."
   points: Float!
@@ -5897,6 +6094,7 @@ type ChangePart {
   significant: Boolean!
 }
 
+"A group's part in a change."
 type ChangeGroup {
   "As in ` + "`" + `FeedbackGroup.values` + "`" + `."
   values: [String!]!
@@ -5919,6 +6117,7 @@ type ChangeGroup {
   change: ScoreChange!
 }
 
+"The levels that a score stood on."
 type ChangePoints {
   "From the first day to the last, without a gap. One level: it never moved beyond chance."
   levels: [Level!]!
@@ -5928,6 +6127,7 @@ type ChangePoints {
   reason: InsightReason
 }
 
+"A stretch of days on one level."
 type Level {
   "Its first day."
   start: Date!
@@ -5937,6 +6137,7 @@ type Level {
   score: Score!
 }
 
+"A day at which the score moved."
 type ChangePoint {
   "The first day of the new level."
   day: Date!
@@ -5953,6 +6154,7 @@ type ChangePoint {
   interval: ScoreInterval!
 }
 
+"A score along an ordered trait."
 type Curve {
   "In the order of the trait; ` + "`" + `(none)` + "`" + ` and ` + "`" + `(other)` + "`" + ` are left out, and so are values without responses."
   points: [FeedbackGroup!]!
@@ -5982,6 +6184,11 @@ extend type FeedbackGroup {
   shrunk: ShrunkScore!
 }
 
+"""
+Credibility (Bühlmann and Straub 1970): weight × own score + (1 − weight) × score of all groups, weight = n ÷ (n + v ÷ b), v the
+variance within groups and b that between them; 0 for all where groups differ no more than chance makes them.
+For lists and rankings; sums and tests go by the scores as they are.
+"""
 type ShrunkScore {
   "In points."
   nps: Float
@@ -6212,6 +6419,102 @@ extend type Query {
   ` + "`" + `eventCursor` + "`" + ` leaves that out. FORBIDDEN for a token that is narrowed: take that of a list.
   """
   eventCursor: String! @requires(scope: READ)
+}
+`, BuiltIn: false},
+	{Name: "../../schema/prediction.graphql", Input: `extend type Feedback {
+  """
+  How well promoters, passives and detractors can be foretold from the traits, and the foretelling itself where it is
+  worth anything. Learned from the earlier months, judged on the last ones, as many as hold a quarter of the responses.
+  TOO_SHORT below three months, TOO_FEW_RESPONSES with fewer than 300 to learn from or 200 to be judged on.
+  Foretells answers, not loyalty, and only of people like those who answered.
+  """
+  prediction(
+    """
+    Keys of dimensions, 1 to 16, none twice. All of them where left out. ` + "`" + `channel` + "`" + `, ` + "`" + `variant` + "`" + ` and ` + "`" + `campaign` + "`" + ` are not known
+    beforehand, and BAD_REQUEST.
+    """
+    traits: [String!] @length(max: 16)
+  ): PredictionModel!
+}
+
+"""
+What traits foretell: logit P(category ≤ k) = θ_k − x′β over the three categories (proportional odds), each value of each
+trait with its own β, held back by a ridge ½ × 4 × Σβ². Values with fewer than 30 responses count as ` + "`" + `(other)` + "`" + `, and so do the rarest beyond 800 in all.
+"""
+type PredictionModel {
+  """
+  Whether it foretells later responses better than their shares so far do: the 95 % interval of the gain lies above 0. Where
+  not, there is no prediction.
+  """
+  usable: Boolean!
+  "How many responses it learned from before it was judged."
+  trainedOn: Int!
+  "The last day of those."
+  trainedTo: Date
+  "How many later responses it was judged on."
+  validatedOn: Int!
+  "Mean of −ln P of what people turned out to be, on those. Lower is better."
+  logLoss: Float
+  "The same for the shares of the three categories that it learned from."
+  baseline: Float
+  "1 − logLoss ÷ baseline: 0 for nothing, 1 for certainty. A few hundredths are usual, and can be of use: see ` + "`" + `lift` + "`" + `."
+  skill: Float
+  """
+  Of a detractor and another one, how often it ranks the detractor as the riskier: 0.5 for nothing, 1 for always. Equals count
+  half.
+  """
+  auc: Float
+  "How many times more detractors than on average there are in the riskiest tenth."
+  lift: Float
+  "By predicted risk of being a detractor, lowest first, about a tenth of the responses each: whether 30 % means 30 %."
+  calibration: [CalibrationBin!]!
+  """
+  Groups of people with the same values of all traits, the riskiest first. Learned anew from all months. Empty where not
+  usable.
+  """
+  groups(
+    "At most so many. 1 to 200."
+    first: Int! = 20
+    "Only groups with so many responses. 1 to 100,000."
+    minResponses: Int! = 1
+  ): [PredictedGroup!]!
+  """
+  NO_BETTER_THAN_CHANCE where it was judged and failed; NO_RESPONSES, TOO_SHORT, TOO_FEW_RESPONSES or NO_VARIATION (one of the
+  three categories is missing) where it could not be.
+  """
+  reason: InsightReason
+}
+
+"Responses of about the same predicted risk."
+type CalibrationBin {
+  "How many of those that it was judged on."
+  responses: Int!
+  "Mean predicted share of detractors, 0 to 1."
+  predicted: Float!
+  "What they turned out to be, 0 to 1."
+  observed: Float!
+}
+
+"People with the same values of all traits."
+type PredictedGroup {
+  "The keys of the traits."
+  traits: [String!]!
+  "Their values, in the same order."
+  values: [String!]!
+  "How many responses there are of them."
+  responses: Int!
+  "What they would likely answer."
+  prediction: Prediction!
+}
+
+"How likely somebody is what."
+type Prediction {
+  "0 to 1; the three add up to 1."
+  promoter: Float!
+  "0 to 1."
+  passive: Float!
+  "0 to 1."
+  detractor: Float!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/provisional.graphql", Input: `extend type Campaign {
@@ -7970,6 +8273,18 @@ func (ec *executionContext) childFields_Brand(ctx context.Context, field graphql
 	return nil, fmt.Errorf("no field named %q was found under type Brand", field.Name)
 }
 
+func (ec *executionContext) childFields_CalibrationBin(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "responses":
+		return ec.fieldContext_CalibrationBin_responses(ctx, field)
+	case "predicted":
+		return ec.fieldContext_CalibrationBin_predicted(ctx, field)
+	case "observed":
+		return ec.fieldContext_CalibrationBin_observed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CalibrationBin", field.Name)
+}
+
 func (ec *executionContext) childFields_Campaign(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -8470,6 +8785,8 @@ func (ec *executionContext) childFields_Feedback(ctx context.Context, field grap
 		return ec.fieldContext_Feedback_changePoints(ctx, field)
 	case "curve":
 		return ec.fieldContext_Feedback_curve(ctx, field)
+	case "prediction":
+		return ec.fieldContext_Feedback_prediction(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Feedback", field.Name)
 }
@@ -8628,6 +8945,62 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 		return ec.fieldContext_PageInfo_endCursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+}
+
+func (ec *executionContext) childFields_PredictedGroup(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "traits":
+		return ec.fieldContext_PredictedGroup_traits(ctx, field)
+	case "values":
+		return ec.fieldContext_PredictedGroup_values(ctx, field)
+	case "responses":
+		return ec.fieldContext_PredictedGroup_responses(ctx, field)
+	case "prediction":
+		return ec.fieldContext_PredictedGroup_prediction(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PredictedGroup", field.Name)
+}
+
+func (ec *executionContext) childFields_Prediction(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "promoter":
+		return ec.fieldContext_Prediction_promoter(ctx, field)
+	case "passive":
+		return ec.fieldContext_Prediction_passive(ctx, field)
+	case "detractor":
+		return ec.fieldContext_Prediction_detractor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Prediction", field.Name)
+}
+
+func (ec *executionContext) childFields_PredictionModel(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "usable":
+		return ec.fieldContext_PredictionModel_usable(ctx, field)
+	case "trainedOn":
+		return ec.fieldContext_PredictionModel_trainedOn(ctx, field)
+	case "trainedTo":
+		return ec.fieldContext_PredictionModel_trainedTo(ctx, field)
+	case "validatedOn":
+		return ec.fieldContext_PredictionModel_validatedOn(ctx, field)
+	case "logLoss":
+		return ec.fieldContext_PredictionModel_logLoss(ctx, field)
+	case "baseline":
+		return ec.fieldContext_PredictionModel_baseline(ctx, field)
+	case "skill":
+		return ec.fieldContext_PredictionModel_skill(ctx, field)
+	case "auc":
+		return ec.fieldContext_PredictionModel_auc(ctx, field)
+	case "lift":
+		return ec.fieldContext_PredictionModel_lift(ctx, field)
+	case "calibration":
+		return ec.fieldContext_PredictionModel_calibration(ctx, field)
+	case "groups":
+		return ec.fieldContext_PredictionModel_groups(ctx, field)
+	case "reason":
+		return ec.fieldContext_PredictionModel_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PredictionModel", field.Name)
 }
 
 func (ec *executionContext) childFields_ProvisionalAnswer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9880,6 +10253,20 @@ func (ec *executionContext) field_Feedback_hotspots_args(ctx context.Context, ra
 	return args, nil
 }
 
+func (ec *executionContext) field_Feedback_prediction_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "traits",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["traits"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Feedback_responses_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -10359,6 +10746,28 @@ func (ec *executionContext) field_Mutation_upsertContacts_args(ctx context.Conte
 		return nil, err
 	}
 	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_PredictionModel_groups_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "minResponses",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["minResponses"] = arg1
 	return args, nil
 }
 
@@ -12417,6 +12826,75 @@ func (ec *executionContext) _Brand_privacyPolicy(ctx context.Context, field grap
 }
 func (ec *executionContext) fieldContext_Brand_privacyPolicy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Brand", field, true, true, errors.New("field of type URL does not have child fields"))
+}
+
+func (ec *executionContext) _CalibrationBin_responses(ctx context.Context, field graphql.CollectedField, obj *insight.CalibrationBin) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CalibrationBin_responses(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Responses, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CalibrationBin_responses(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CalibrationBin", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _CalibrationBin_predicted(ctx context.Context, field graphql.CollectedField, obj *insight.CalibrationBin) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CalibrationBin_predicted(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Predicted, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CalibrationBin_predicted(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CalibrationBin", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _CalibrationBin_observed(ctx context.Context, field graphql.CollectedField, obj *insight.CalibrationBin) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CalibrationBin_observed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Observed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CalibrationBin_observed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CalibrationBin", field, false, false, errors.New("field of type Float does not have child fields"))
 }
 
 func (ec *executionContext) _Campaign_id(ctx context.Context, field graphql.CollectedField, obj *ent.Campaign) (ret graphql.Marshaler) {
@@ -17030,6 +17508,50 @@ func (ec *executionContext) fieldContext_Feedback_curve(ctx context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _Feedback_prediction(ctx context.Context, field graphql.CollectedField, obj *insight.Feedback) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Feedback_prediction(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Prediction(ctx, fc.Args["traits"].([]string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.PredictionModel) graphql.Marshaler {
+			return ec.marshalNPredictionModel2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPredictionModel(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Feedback_prediction(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Feedback",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PredictionModel(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Feedback_prediction_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _FeedbackEvent_cursor(ctx context.Context, field graphql.CollectedField, obj *feedback.Entry) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -20125,6 +20647,482 @@ func (ec *executionContext) _PageInfo_endCursor(ctx context.Context, field graph
 }
 func (ec *executionContext) fieldContext_PageInfo_endCursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("PageInfo", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _PredictedGroup_traits(ctx context.Context, field graphql.CollectedField, obj *insight.PredictedGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictedGroup_traits(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Traits, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PredictedGroup_traits(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictedGroup", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _PredictedGroup_values(ctx context.Context, field graphql.CollectedField, obj *insight.PredictedGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictedGroup_values(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Values, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PredictedGroup_values(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictedGroup", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _PredictedGroup_responses(ctx context.Context, field graphql.CollectedField, obj *insight.PredictedGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictedGroup_responses(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Responses, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PredictedGroup_responses(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictedGroup", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _PredictedGroup_prediction(ctx context.Context, field graphql.CollectedField, obj *insight.PredictedGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictedGroup_prediction(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Prediction, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Prediction) graphql.Marshaler {
+			return ec.marshalNPrediction2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPrediction(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PredictedGroup_prediction(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PredictedGroup",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Prediction(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Prediction_promoter(ctx context.Context, field graphql.CollectedField, obj *insight.Prediction) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Prediction_promoter(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Promoter, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Prediction_promoter(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Prediction", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Prediction_passive(ctx context.Context, field graphql.CollectedField, obj *insight.Prediction) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Prediction_passive(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Passive, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Prediction_passive(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Prediction", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Prediction_detractor(ctx context.Context, field graphql.CollectedField, obj *insight.Prediction) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Prediction_detractor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Detractor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Prediction_detractor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Prediction", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _PredictionModel_usable(ctx context.Context, field graphql.CollectedField, obj *insight.PredictionModel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictionModel_usable(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Usable, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PredictionModel_usable(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictionModel", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _PredictionModel_trainedOn(ctx context.Context, field graphql.CollectedField, obj *insight.PredictionModel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictionModel_trainedOn(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TrainedOn, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PredictionModel_trainedOn(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictionModel", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _PredictionModel_trainedTo(ctx context.Context, field graphql.CollectedField, obj *insight.PredictionModel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictionModel_trainedTo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TrainedTo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *calendar.Day) graphql.Marshaler {
+			return ec.marshalODate2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PredictionModel_trainedTo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictionModel", field, false, false, errors.New("field of type Date does not have child fields"))
+}
+
+func (ec *executionContext) _PredictionModel_validatedOn(ctx context.Context, field graphql.CollectedField, obj *insight.PredictionModel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictionModel_validatedOn(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ValidatedOn, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PredictionModel_validatedOn(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictionModel", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _PredictionModel_logLoss(ctx context.Context, field graphql.CollectedField, obj *insight.PredictionModel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictionModel_logLoss(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LogLoss, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PredictionModel_logLoss(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictionModel", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _PredictionModel_baseline(ctx context.Context, field graphql.CollectedField, obj *insight.PredictionModel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictionModel_baseline(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Baseline, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PredictionModel_baseline(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictionModel", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _PredictionModel_skill(ctx context.Context, field graphql.CollectedField, obj *insight.PredictionModel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictionModel_skill(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Skill, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PredictionModel_skill(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictionModel", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _PredictionModel_auc(ctx context.Context, field graphql.CollectedField, obj *insight.PredictionModel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictionModel_auc(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AUC, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PredictionModel_auc(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictionModel", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _PredictionModel_lift(ctx context.Context, field graphql.CollectedField, obj *insight.PredictionModel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictionModel_lift(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Lift, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PredictionModel_lift(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictionModel", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _PredictionModel_calibration(ctx context.Context, field graphql.CollectedField, obj *insight.PredictionModel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictionModel_calibration(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Calibration, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.CalibrationBin) graphql.Marshaler {
+			return ec.marshalNCalibrationBin2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐCalibrationBinᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PredictionModel_calibration(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PredictionModel",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CalibrationBin(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PredictionModel_groups(ctx context.Context, field graphql.CollectedField, obj *insight.PredictionModel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictionModel_groups(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Groups(fc.Args["first"].(int), fc.Args["minResponses"].(int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.PredictedGroup) graphql.Marshaler {
+			return ec.marshalNPredictedGroup2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPredictedGroupᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PredictionModel_groups(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PredictionModel",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PredictedGroup(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_PredictionModel_groups_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PredictionModel_reason(ctx context.Context, field graphql.CollectedField, obj *insight.PredictionModel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictionModel_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.InsightReason) graphql.Marshaler {
+			return ec.marshalOInsightReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐInsightReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PredictionModel_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictionModel", field, false, false, errors.New("field of type InsightReason does not have child fields"))
 }
 
 func (ec *executionContext) _ProvisionalAnswer_id(ctx context.Context, field graphql.CollectedField, obj *ent.ProvisionalAnswer) (ret graphql.Marshaler) {
@@ -31107,6 +32105,54 @@ func (ec *executionContext) _Brand(ctx context.Context, sel ast.SelectionSet, ob
 	return out
 }
 
+var calibrationBinImplementors = []string{"CalibrationBin"}
+
+func (ec *executionContext) _CalibrationBin(ctx context.Context, sel ast.SelectionSet, obj *insight.CalibrationBin) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, calibrationBinImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CalibrationBin")
+		case "responses":
+			out.Values[i] = ec._CalibrationBin_responses(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "predicted":
+			out.Values[i] = ec._CalibrationBin_predicted(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "observed":
+			out.Values[i] = ec._CalibrationBin_observed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var campaignImplementors = []string{"Campaign", "Node"}
 
 func (ec *executionContext) _Campaign(ctx context.Context, sel ast.SelectionSet, obj *ent.Campaign) graphql.Marshaler {
@@ -33768,6 +34814,44 @@ func (ec *executionContext) _Feedback(ctx context.Context, sel ast.SelectionSet,
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "prediction":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Feedback_prediction(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -34759,6 +35843,200 @@ func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet,
 			}
 		case "endCursor":
 			out.Values[i] = ec._PageInfo_endCursor(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var predictedGroupImplementors = []string{"PredictedGroup"}
+
+func (ec *executionContext) _PredictedGroup(ctx context.Context, sel ast.SelectionSet, obj *insight.PredictedGroup) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, predictedGroupImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PredictedGroup")
+		case "traits":
+			out.Values[i] = ec._PredictedGroup_traits(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "values":
+			out.Values[i] = ec._PredictedGroup_values(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "responses":
+			out.Values[i] = ec._PredictedGroup_responses(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "prediction":
+			out.Values[i] = ec._PredictedGroup_prediction(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var predictionImplementors = []string{"Prediction"}
+
+func (ec *executionContext) _Prediction(ctx context.Context, sel ast.SelectionSet, obj *insight.Prediction) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, predictionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Prediction")
+		case "promoter":
+			out.Values[i] = ec._Prediction_promoter(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "passive":
+			out.Values[i] = ec._Prediction_passive(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "detractor":
+			out.Values[i] = ec._Prediction_detractor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var predictionModelImplementors = []string{"PredictionModel"}
+
+func (ec *executionContext) _PredictionModel(ctx context.Context, sel ast.SelectionSet, obj *insight.PredictionModel) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, predictionModelImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PredictionModel")
+		case "usable":
+			out.Values[i] = ec._PredictionModel_usable(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "trainedOn":
+			out.Values[i] = ec._PredictionModel_trainedOn(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "trainedTo":
+			out.Values[i] = ec._PredictionModel_trainedTo(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "validatedOn":
+			out.Values[i] = ec._PredictionModel_validatedOn(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "logLoss":
+			out.Values[i] = ec._PredictionModel_logLoss(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "baseline":
+			out.Values[i] = ec._PredictionModel_baseline(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "skill":
+			out.Values[i] = ec._PredictionModel_skill(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "auc":
+			out.Values[i] = ec._PredictionModel_auc(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "lift":
+			out.Values[i] = ec._PredictionModel_lift(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "calibration":
+			out.Values[i] = ec._PredictionModel_calibration(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "groups":
+			out.Values[i] = ec._PredictionModel_groups(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._PredictionModel_reason(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -39323,6 +40601,32 @@ func (ec *executionContext) marshalNBrand2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋ
 	return ec._Brand(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNCalibrationBin2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐCalibrationBinᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.CalibrationBin) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNCalibrationBin2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐCalibrationBin(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNCalibrationBin2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐCalibrationBin(ctx context.Context, sel ast.SelectionSet, v *insight.CalibrationBin) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CalibrationBin(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNCampaign2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐCampaignᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Campaign) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -40482,6 +41786,52 @@ func (ec *executionContext) marshalNOrderDirection2githubᚗcomᚋzerotenᚋzero
 
 func (ec *executionContext) marshalNPageInfo2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐInfo(ctx context.Context, sel ast.SelectionSet, v page.Info) graphql.Marshaler {
 	return ec._PageInfo(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNPredictedGroup2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPredictedGroupᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.PredictedGroup) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNPredictedGroup2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPredictedGroup(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNPredictedGroup2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPredictedGroup(ctx context.Context, sel ast.SelectionSet, v *insight.PredictedGroup) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._PredictedGroup(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNPrediction2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPrediction(ctx context.Context, sel ast.SelectionSet, v *insight.Prediction) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Prediction(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNPredictionModel2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPredictionModel(ctx context.Context, sel ast.SelectionSet, v *insight.PredictionModel) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._PredictionModel(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNProvisionalAnswer2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐProvisionalAnswerᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.ProvisionalAnswer) graphql.Marshaler {

@@ -33,8 +33,8 @@ type ChangePoint struct {
 	Interval   *ScoreInterval
 }
 
-// flopsPerStretch is how many multiplications weighing a stretch of days takes the time of.
-const flopsPerStretch = 12
+// stretchTime is how many nanoseconds it takes to weigh a stretch of days.
+const stretchTime = 30
 
 // ChangePoints finds the days at which the score moved to another level. Neighbouring levels nearer than minDifference, in points,
 // are put together.
@@ -54,7 +54,7 @@ func (f *Feedback) ChangePoints(ctx context.Context, minDifference float64) (*Ch
 	for i := range days {
 		counts[i] = days[i].Counts()
 	}
-	if err := spendWork(ctx, flopsPerStretch*int64(level.Work(len(days)))); err != nil {
+	if err := spendTime(ctx, stretchTime*int64(level.Work(len(days)))); err != nil {
 		return nil, err
 	}
 	found, why := level.Find(counts, minDifference/points)

@@ -172,10 +172,10 @@ func (f *Feedback) uncut(field string) error {
 	return nil
 }
 
-// flopsPerPoint is how many multiplications of models cost a point.
-const flopsPerPoint = 100_000
+// pointTime is how many nanoseconds of reckoning cost a point: less than it stands for, since estimates may be short.
+const pointTime = 200_000
 
-// spendWork pays for so many multiplications, before they are done.
-func spendWork(ctx context.Context, flops int64) error {
-	return rate.Spend(ctx, int(flops/flopsPerPoint))
+// spendTime pays for reckoning that is estimated to take so many nanoseconds, before it is done.
+func spendTime(ctx context.Context, nanoseconds int64) error {
+	return rate.Spend(ctx, int(nanoseconds/pointTime))
 }
