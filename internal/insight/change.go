@@ -2,69 +2,104 @@ package insight
 
 import (
 	"context"
+	"sync"
 
 	"github.com/zeroten/zeroten/internal/nps"
 )
 
-// ScoreChange is the difference of two scores, and whether it could be chance.
+// ScoreChange is the difference of two scores, or of two differences, and whether it could be chance. What it takes a search to say
+// is reckoned when it is asked for: a trend compares every point.
 type ScoreChange struct {
-	// Difference is in points, of the scores as shown.
+	// Difference is in points, of the scores as shown; nil where any side has no responses.
 	Difference *float64
-	a, b       nps.Counts
-	among      *family
-	adjusted   *float64
-	tested     int
+
+	of nps.Difference
+	// among are the comparisons that it stands beside, at a place; nil where it stands by itself.
+	among *family
+	at    int
+	// found, where not nil, is the corrected p of whoever found it among others.
+	found *float64
+	// tested is how many others that were.
+	tested int
 }
 
-// family are comparisons that stand beside each other.
+// family are comparisons that stand beside each other: that one of them is called significant by chance must be as rare as if there
+// were but one.
 type family struct {
+	// mirrored says that there are two groups, which make up the whole: one comparison, seen from both sides.
 	mirrored bool
-	all      []*ScoreChange
+	pairs    []nps.Pair
+
+	once   sync.Once
+	judged nps.Family
+	err    error
 }
 
+// compare is the difference of two scores by itself.
 func compare(a, b nps.Histogram) *ScoreChange {
-	c := &ScoreChange{a: a.Counts(), b: b.Counts(), tested: 1}
-	if x, y := (&Score{a}).NPS(), (&Score{b}).NPS(); x != nil && y != nil {
-		c.Difference = new(*x - *y)
+	c := &ScoreChange{tested: 1}
+	if of, ok := nps.Compare(a.Counts(), b.Counts()); ok {
+		c.of, c.Difference = of, new(*(&Score{a}).NPS() - *(&Score{b}).NPS())
 	}
 	return c
 }
 
+// changed is a difference that was made elsewhere; nil is none.
+func changed(d *nps.Difference) *ScoreChange {
+	c := &ScoreChange{tested: 1}
+	if d != nil {
+		c.of, c.Difference = *d, new(points*d.Estimate)
+	}
+	return c
+}
+
+// compare is the difference of two scores beside the others of the family.
 func (f *family) compare(a, b nps.Histogram) *ScoreChange {
 	c := compare(a, b)
-	c.among = f
-	f.all = append(f.all, c)
+	c.among, c.at = f, len(f.pairs)
+	f.pairs = append(f.pairs, nps.Pair{A: a.Counts(), B: b.Counts()})
 	return c
 }
 
-// named is the comparison of a group that was found among so many, with the p that it was found by.
-func named(a, b nps.Histogram, adjusted float64, tested int) *ScoreChange {
+// foundAmong is the difference of two scores with the p, corrected for all that were tested, that it was found by.
+func foundAmong(a, b nps.Histogram, adjusted float64, tested int) *ScoreChange {
 	c := compare(a, b)
-	c.adjusted, c.tested = &adjusted, tested
+	c.found, c.tested = &adjusted, tested
 	return c
 }
 
+// searchTime is how many nanoseconds it takes to find the p of one comparison.
+const searchTime = 10_000
+
+// judge tests the family, once.
+func (f *family) judge(ctx context.Context) (*nps.Family, error) {
+	f.once.Do(func() {
+		if f.err = spendTime(ctx, searchTime*int64(len(f.pairs))); f.err == nil {
+			f.judged = nps.Judge(f.pairs, f.mirrored)
+		}
+	})
+	return &f.judged, f.err
+}
+
+// Interval is where the true difference lies at 95 %, in points; nil where there is none.
 func (c *ScoreChange) Interval() *ScoreInterval {
-	d, ok := nps.Compare(c.a, c.b)
-	if !ok {
+	if c.Difference == nil {
 		return nil
 	}
-	return inPoints(d.Interval)
+	return inPoints(c.of.Interval())
 }
 
+// PValue is how often chance alone would give a difference this large, if nothing else were looked at; nil where there is none.
 func (c *ScoreChange) PValue(ctx context.Context) (*float64, error) {
-	d, ok := nps.Compare(c.a, c.b)
-	if !ok {
+	if c.Difference == nil {
 		return nil, nil
 	}
-	return &d.P, nil
-}
-
-func (c *ScoreChange) AdjustedPValue(ctx context.Context) (*float64, error) { return c.PValue(ctx) }
-
-func (c *ScoreChange) Comparisons(ctx context.Context) (int, error) { return c.tested, nil }
-
-func (c *ScoreChange) Significant(ctx context.Context) (bool, error) {
-	p, err := c.AdjustedPValue(ctx)
-	return p != nil && *p < nps.Significance, err
+	if c.among != nil {
+		judged, err := c.among.judge(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return new(judged.P[c.at]), nil
+	}
+	return new(c.of.P()), nil
 }
