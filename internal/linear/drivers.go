@@ -151,7 +151,7 @@ func (t *table) part(explained, f, a, b float64) Part {
 	return Part{
 		Explained: explained,
 		Spread:    math.Sqrt(explained * t.variance()),
-		P:         max(fisherTail(f, a, b), surest(t.all)),
+		P:         min(max(fisherTail(f, a, b), surest(t.all)), 1),
 	}
 }
 
@@ -232,11 +232,12 @@ func (f *fit) effects(trait int, meat [][]float64) []Effect {
 			}
 			e.Effect += contrast[c] * f.beta[from+c]
 		}
-		e.StandardError = math.Sqrt(max(0, along(classical, contrast), along(robust, contrast)))
-		if e.StandardError > 0 {
-			reach := within * e.StandardError
-			e.Interval = &nps.Interval{Low: e.Effect - reach, High: e.Effect + reach}
+		if f.rss == 0 {
+			continue
 		}
+		e.StandardError = math.Sqrt(max(0, along(classical, contrast), along(robust, contrast)))
+		reach := within * e.StandardError
+		e.Interval = &nps.Interval{Low: e.Effect - reach, High: e.Effect + reach}
 	}
 	return effects
 }
