@@ -345,7 +345,7 @@ func TestAnything(t *testing.T) {
 		for _, d := range a.Traits {
 			for _, p := range []Part{d.Alone, d.Own} {
 				within(t, "explained", p.Explained, 0, 1)
-				within(t, "spread", p.Spread, 0, 1.01)
+				within(t, "spread", p.Spread, 0, 1)
 				within(t, "p", p.P, 0, 1)
 				within(t, "adjusted p", p.AdjustedP, p.P, 1)
 				if p.Reason != "" && p != (Part{Reason: p.Reason}) {
