@@ -103,3 +103,44 @@ func (c *ScoreChange) PValue(ctx context.Context) (*float64, error) {
 	}
 	return new(c.of.P()), nil
 }
+
+// AdjustedPValue is PValue corrected for the comparisons beside it; nil where there is none, and where it was not tested.
+func (c *ScoreChange) AdjustedPValue(ctx context.Context) (*float64, error) {
+	switch {
+	case c.Difference == nil:
+		return nil, nil
+	case c.found != nil:
+		return c.found, nil
+	case c.among == nil:
+		return new(c.of.P()), nil
+	}
+	judged, err := c.among.judge(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return judged.Adjusted[c.at], nil
+}
+
+// Comparisons is how many were tested beside each other.
+func (c *ScoreChange) Comparisons(ctx context.Context) (int, error) {
+	if c.among == nil {
+		return c.tested, nil
+	}
+	judged, err := c.among.judge(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return judged.Tested, nil
+}
+
+// Significant reports whether the corrected p is below nps.Significance, and so few responses can say it.
+func (c *ScoreChange) Significant(ctx context.Context) (bool, error) {
+	switch {
+	case c.Difference == nil:
+		return false, nil
+	case c.found == nil && c.among == nil:
+		return c.of.Significant(), nil
+	}
+	p, err := c.AdjustedPValue(ctx)
+	return p != nil && *p < nps.Significance && *c.Difference != 0, err
+}

@@ -9,7 +9,6 @@ import (
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/nps"
-	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/sequential"
 	"github.com/zeroten/zeroten/internal/trait"
 )
@@ -305,12 +304,5 @@ func (x *Experiment) Asked(delivered []int64) (*AllocationCheck, error) {
 	return allocationCheck(&check), nil
 }
 
-// Invitations says which are those that led to this feedback, as far as can be said of invitations; ok is false where the feedback is
-// narrowed by what they do not know.
-func (x *Experiment) Invitations() (filter selection.Filter, within selection.Within, variants []string, ok bool) {
-	f := x.body
-	if f.group != nil || f.source.filter.Where != nil {
-		return selection.Filter{}, selection.Within{}, nil, false
-	}
-	return f.source.filter, f.source.within, x.names, true
-}
+// Feedback is what the experiment is in.
+func (x *Experiment) Feedback() *Feedback { return x.body }

@@ -192,7 +192,7 @@ func (t *table) pairs(s Search) (tested int, candidates []candidate) {
 					}
 					tested++
 					// What the cheap test does not tell apart even by itself need not be kept.
-					if d, _ := nps.Compare(g.counts, minus(t.all, g.counts)); s.far(g.difference) && d.P < nps.Significance {
+					if d, _ := nps.CompareAdjustedWald(g.counts, minus(t.all, g.counts)); s.far(g.difference) && d.P < nps.Significance {
 						candidates = append(candidates, candidate{group: g, wald: d.P})
 					}
 				}
@@ -470,7 +470,7 @@ func distance(a, b nps.Counts) float64 {
 
 // differs is the larger P of both tests of a difference, and whether it is below a level.
 func differs(a, b nps.Counts, level float64) (p float64, ok bool) {
-	wald, ok := nps.Compare(a, b)
+	wald, ok := nps.CompareAdjustedWald(a, b)
 	if !ok || wald.P >= level || !apart(a, b, level) {
 		return 1, false
 	}

@@ -143,13 +143,8 @@ func (c Counts) StandardError() (float64, bool) {
 	return c.sample().standardError(), true
 }
 
-// AdjustedVariance is Variance after the 3 pseudo-responses of [AdjustedWald], and how many responses there are with them: what
-// a response is taken to vary by where few or unanimous ones would say that they do not vary at all. It is above 0 whatever the
-// counts are, and there where nobody answered too: 0.5 of the 3.
-func (c Counts) AdjustedVariance() (variance, n float64) {
-	s := c.sample().adjusted()
-	return s.variance(), s.n()
-}
+// mirrored is the same with detractors and promoters exchanged.
+func (c Counts) mirrored() Counts { return Counts{c.Promoters, c.Passives, c.Detractors} }
 
 // sample is Counts in real numbers, with room for parts of a response.
 type sample struct{ detractors, passives, promoters float64 }
@@ -171,6 +166,13 @@ func (s sample) adjusted() sample {
 	}
 }
 
+// mirrored is the sample with detractors and promoters exchanged: its score has the other sign.
+func (s sample) mirrored() sample { return sample{s.promoters, s.passives, s.detractors} }
+
+func (s sample) times(k float64) sample {
+	return sample{s.detractors * k, s.passives * k, s.promoters * k}
+}
+
 func (s sample) n() float64 { return s.detractors + s.passives + s.promoters }
 
 func (s sample) score() float64 { return (s.promoters - s.detractors) / s.n() }
@@ -183,3 +185,16 @@ func (s sample) variance() float64 {
 }
 
 func (s sample) standardError() float64 { return math.Sqrt(s.variance() / s.n()) }
+
+// AdjustedVariance is Variance after the 3 pseudo-responses of [AdjustedWald], and how many responses there are with them: what
+// a response is taken to vary by where few or unanimous ones would say that they do not vary at all. It is above 0 whatever the
+// counts are, and there where nobody answered too: 0.5 of the 3.
+func (c Counts) AdjustedVariance() (variance, n float64) {
+	s := c.sample().adjusted()
+	return s.variance(), s.n()
+}
+
+// Add is the counts of both bodies of responses together.
+func (c Counts) Add(o Counts) Counts {
+	return Counts{c.Detractors + o.Detractors, c.Passives + o.Passives, c.Promoters + o.Promoters}
+}
