@@ -102,7 +102,6 @@ func TestNarrowedActions(t *testing.T) {
 // actions are those of the whole list, page by page.
 func (h *house) actions(t *testing.T, secret, node string) (all []map[string]any) {
 	t.Helper()
-	total := -1
 	for after := ""; ; {
 		a := h.ask(t, secret, fmt.Sprintf(`{ actions(first: 2%s) { totalCount nodes%s pageInfo { hasNextPage endCursor } } }`, after, node), nil)
 		var data struct {
@@ -118,9 +117,9 @@ func (h *house) actions(t *testing.T, secret, node string) (all []map[string]any
 		if err := json.Unmarshal(a.Data, &data); err != nil || len(a.Errors) > 0 {
 			t.Fatal(a.text)
 		}
-		all, total = append(all, data.Actions.Nodes...), data.Actions.TotalCount
+		all = append(all, data.Actions.Nodes...)
 		if !data.Actions.PageInfo.HasNextPage {
-			if total != len(all) {
+			if total := data.Actions.TotalCount; total != len(all) {
 				t.Errorf("%d of a total of %d", len(all), total)
 			}
 			return all

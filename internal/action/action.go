@@ -170,9 +170,9 @@ func (in *UpdateInput) update(u *ent.ActionUpdateOne, old *ent.Action, segment *
 	return changed
 }
 
-func setOrClear[T any](to *T, set func(T) *ent.ActionUpdateOne, clear func() *ent.ActionUpdateOne) {
+func setOrClear[T any](to *T, set func(T) *ent.ActionUpdateOne, without func() *ent.ActionUpdateOne) {
 	if to == nil {
-		clear()
+		without()
 		return
 	}
 	set(*to)
