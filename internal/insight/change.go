@@ -26,13 +26,20 @@ type ScoreChange struct {
 // family are comparisons that stand beside each other: that one of them is called significant by chance must be as rare as if there
 // were but one.
 type family struct {
-	// mirrored says that there are two groups, which make up the whole: one comparison, seen from both sides.
-	mirrored bool
-	pairs    []nps.Pair
+	differences []*nps.Difference
+	// rest, where not nil, are the differences as those of the groups of a whole.
+	rest *nps.Family
 
-	once   sync.Once
-	judged nps.Family
-	err    error
+	paid, tested sync.Once
+	err          error
+	all          nps.Family
+	adjusted     []nps.Adjusted
+}
+
+// versusRest are the comparisons of groups with the rest of the whole that they make up.
+func versusRest(whole nps.Histogram, groups []nps.Counts) *family {
+	all := nps.VersusRest(whole.Counts(), groups)
+	return &family{rest: &all}
 }
 
 // compare is the difference of two scores by itself.
@@ -56,8 +63,12 @@ func changed(d *nps.Difference) *ScoreChange {
 // compare is the difference of two scores beside the others of the family.
 func (f *family) compare(a, b nps.Histogram) *ScoreChange {
 	c := compare(a, b)
-	c.among, c.at = f, len(f.pairs)
-	f.pairs = append(f.pairs, nps.Pair{A: a.Counts(), B: b.Counts()})
+	c.among, c.at = f, len(f.differences)
+	var d *nps.Difference
+	if c.Difference != nil {
+		d = &c.of
+	}
+	f.differences = append(f.differences, d)
 	return c
 }
 
@@ -69,16 +80,26 @@ func foundAmong(a, b nps.Histogram, adjusted float64, tested int) *ScoreChange {
 }
 
 // searchTime is how many nanoseconds it takes to find the p of one comparison.
-const searchTime = 10_000
+const searchTime = 15_000
 
-// judge tests the family, once.
-func (f *family) judge(ctx context.Context) (*nps.Family, error) {
-	f.once.Do(func() {
-		if f.err = spendTime(ctx, searchTime*int64(len(f.pairs))); f.err == nil {
-			f.judged = nps.Judge(f.pairs, f.mirrored)
+// pay pays for finding the p of all, once by itself and once to be corrected.
+func (f *family) pay(ctx context.Context) error {
+	f.paid.Do(func() { f.err = spendTime(ctx, 2*searchTime*int64(len(f.differences))) })
+	return f.err
+}
+
+// judge tests all of them, once.
+func (f *family) judge(ctx context.Context) error {
+	if err := f.pay(ctx); err != nil {
+		return err
+	}
+	f.tested.Do(func() {
+		if f.all = nps.Beside(f.differences); f.rest != nil {
+			f.all = *f.rest
 		}
+		f.adjusted = f.all.Adjusted()
 	})
-	return &f.judged, f.err
+	return nil
 }
 
 // Interval is where the true difference lies at 95 %, in points; nil where there is none.
@@ -95,30 +116,28 @@ func (c *ScoreChange) PValue(ctx context.Context) (*float64, error) {
 		return nil, nil
 	}
 	if c.among != nil {
-		judged, err := c.among.judge(ctx)
-		if err != nil {
+		if err := c.among.pay(ctx); err != nil {
 			return nil, err
 		}
-		return new(judged.P[c.at]), nil
 	}
 	return new(c.of.P()), nil
 }
 
 // AdjustedPValue is PValue corrected for the comparisons beside it; nil where there is none, and where it was not tested.
 func (c *ScoreChange) AdjustedPValue(ctx context.Context) (*float64, error) {
-	switch {
-	case c.Difference == nil:
-		return nil, nil
-	case c.found != nil:
+	if c.Difference == nil || c.found != nil {
 		return c.found, nil
-	case c.among == nil:
+	}
+	if c.among == nil {
 		return new(c.of.P()), nil
 	}
-	judged, err := c.among.judge(ctx)
-	if err != nil {
+	if err := c.among.judge(ctx); err != nil {
 		return nil, err
 	}
-	return judged.Adjusted[c.at], nil
+	if a := c.among.adjusted[c.at]; a.Tested {
+		return &a.P, nil
+	}
+	return nil, nil
 }
 
 // Comparisons is how many were tested beside each other.
@@ -126,21 +145,24 @@ func (c *ScoreChange) Comparisons(ctx context.Context) (int, error) {
 	if c.among == nil {
 		return c.tested, nil
 	}
-	judged, err := c.among.judge(ctx)
-	if err != nil {
+	if err := c.among.judge(ctx); err != nil {
 		return 0, err
 	}
-	return judged.Tested, nil
+	return c.among.all.Comparisons(), nil
 }
 
-// Significant reports whether the corrected p is below nps.Significance, and so few responses can say it.
+// Significant reports whether the corrected p is below nps.Significance, and whether so few responses can say it.
 func (c *ScoreChange) Significant(ctx context.Context) (bool, error) {
 	switch {
 	case c.Difference == nil:
 		return false, nil
-	case c.found == nil && c.among == nil:
+	case c.found != nil:
+		return *c.found < nps.Significance, nil
+	case c.among == nil:
 		return c.of.Significant(), nil
 	}
-	p, err := c.AdjustedPValue(ctx)
-	return p != nil && *p < nps.Significance && *c.Difference != 0, err
+	if err := c.among.judge(ctx); err != nil {
+		return false, err
+	}
+	return c.among.adjusted[c.at].Significant, nil
 }

@@ -73,7 +73,8 @@ func (f *Feedback) SamplePlan(ctx context.Context, goal SampleGoal) (*SamplePlan
 	}
 	if h.Count() >= minVarying {
 		p.Variance, _ = h.Counts().AdjustedVariance()
-		detectable, err := nps.Detectable(h.Count(), p.Variance, goal.Power, goal.Confidence)
+		half := float64(h.Count()) / 2
+		detectable, err := nps.DetectableDifference(half, p.Variance, half, p.Variance, goal.Power, goal.Confidence)
 		if err != nil {
 			return nil, apierror.BadRequest("%s: %v.", field, err)
 		}
@@ -84,7 +85,7 @@ func (f *Feedback) SamplePlan(ctx context.Context, goal SampleGoal) (*SamplePlan
 		n, err = nps.SampleSize(*goal.Margin/points, p.Variance, goal.Confidence)
 	} else {
 		p.groups = 2
-		n, err = nps.GroupSize(*goal.Difference/points, p.Variance, p.Variance, goal.Power, goal.Confidence)
+		n, err = nps.SampleSizeOfDifference(*goal.Difference/points, p.Variance, p.Variance, goal.Power, goal.Confidence)
 	}
 	if err == nil && n > math.MaxInt32 {
 		return nil, apierror.BadRequest("%s: that takes %d responses, more than there are people to ask; take a larger margin or difference.", field, n)

@@ -476,7 +476,7 @@ func hotspotsNaive(t fataler, all []response, s Search) (tested int, groups []Ho
 		most, least, beyond := 0.0, 1.0, 0.0
 		for _, c := range pairs {
 			inside, outside := counts(c.in)
-			wald, _ := nps.Compare(inside, outside)
+			wald, _ := nps.CompareAdjustedWald(inside, outside)
 			d := score(inside) - score(outside)
 			if wald.P >= level || math.Abs(d) < s.Difference {
 				continue
@@ -525,7 +525,7 @@ func hotspotsNaive(t fataler, all []response, s Search) (tested int, groups []Ho
 			(score(a)-score(b))*(score(inside)-score(outside)) < 0 {
 			continue
 		}
-		wald, _ := nps.Compare(a, b)
+		wald, _ := nps.CompareAdjustedWald(a, b)
 		if p := max(wald.P, math.Erfc(distance(a, b)/math.Sqrt2)); p < level {
 			name(c, p, 0)
 		}

@@ -6,7 +6,10 @@ import "math"
 // apart from 0 at low itself. Inverse quadratic interpolation where that is sure to help, else bisection: Chandrupatla,
 // A new hybrid quadratic/bisection algorithm, Advances in Engineering Software 28:145, 1997.
 func crossing(low, high float64, f func(float64) float64) float64 {
-	const tolerance = 1e-15
+	const (
+		tolerance = 1e-15
+		nothing   = 1e-20 // on the scale of scores and of z
+	)
 	// a is the newest point, b the last on the other side of the crossing, c the one that the newest took the place of.
 	a, b, c := high, low, low
 	fa := f(high)
@@ -26,13 +29,12 @@ func crossing(low, high float64, f func(float64) float64) float64 {
 		}
 		a, fa = x, fx
 
-		best := a
-		if math.Abs(fb) < math.Abs(fa) {
-			best = b
-		}
-		least := tolerance * math.Abs(best) / math.Abs(b-a)
+		least := (tolerance*max(math.Abs(a), math.Abs(b)) + nothing) / math.Abs(b-a)
 		if fx == 0 || !(least < 0.5) {
-			return best
+			if math.Abs(fb) < math.Abs(fa) {
+				return b
+			}
+			return a
 		}
 		step = 0.5
 		along, up := (a-b)/(c-b), (fa-fb)/(fc-fb)

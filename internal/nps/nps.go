@@ -133,6 +133,14 @@ func (c Counts) Variance() (float64, bool) {
 	return c.sample().variance(), true
 }
 
+// AdjustedVariance is Variance after the 3 pseudo-responses of [AdjustedWald], and how many responses there are with them: what
+// a response is taken to vary by where few or unanimous ones would say that they do not vary at all. It is above 0 whatever the
+// counts are, and there where nobody answered too: 0.5 of the 3.
+func (c Counts) AdjustedVariance() (variance, n float64) {
+	s := c.sample().adjusted()
+	return s.variance(), s.n()
+}
+
 // StandardError is the standard deviation of the score, √(variance ÷ n), on the scale of Score. It is 0 where all are
 // of one category, which says nothing about how sure the score is: see [Counts.Interval]. False where there are no
 // responses.
@@ -141,6 +149,16 @@ func (c Counts) StandardError() (float64, bool) {
 		return 0, false
 	}
 	return c.sample().standardError(), true
+}
+
+// Add is the counts of both bodies of responses together.
+func (c Counts) Add(o Counts) Counts {
+	return Counts{c.Detractors + o.Detractors, c.Passives + o.Passives, c.Promoters + o.Promoters}
+}
+
+// Sub is what is left without o, which is a part of c.
+func (c Counts) Sub(o Counts) Counts {
+	return Counts{c.Detractors - o.Detractors, c.Passives - o.Passives, c.Promoters - o.Promoters}
 }
 
 // mirrored is the same with detractors and promoters exchanged.
@@ -185,16 +203,3 @@ func (s sample) variance() float64 {
 }
 
 func (s sample) standardError() float64 { return math.Sqrt(s.variance() / s.n()) }
-
-// AdjustedVariance is Variance after the 3 pseudo-responses of [AdjustedWald], and how many responses there are with them: what
-// a response is taken to vary by where few or unanimous ones would say that they do not vary at all. It is above 0 whatever the
-// counts are, and there where nobody answered too: 0.5 of the 3.
-func (c Counts) AdjustedVariance() (variance, n float64) {
-	s := c.sample().adjusted()
-	return s.variance(), s.n()
-}
-
-// Add is the counts of both bodies of responses together.
-func (c Counts) Add(o Counts) Counts {
-	return Counts{c.Detractors + o.Detractors, c.Passives + o.Passives, c.Promoters + o.Promoters}
-}
