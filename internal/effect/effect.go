@@ -32,7 +32,7 @@ const (
 	FewResponses Caveat = "FEW_RESPONSES"
 	// NotOver is for a window after the start whose last day is today or lies ahead.
 	NotOver Caveat = "NOT_OVER"
-	// DriftingBefore is for a lead that is significant.
+	// DriftingBefore is for a lead whose P is below nps.Significance: a warning heeds few responses too.
 	DriftingBefore Caveat = "DRIFTING_BEFORE"
 	// OtherAction is for another action for some of the same people that started or ended within the windows.
 	OtherAction Caveat = "OTHER_ACTION"

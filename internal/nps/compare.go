@@ -148,39 +148,40 @@ func (d Difference) P() float64 { return twoSided(d.Z()) }
 // Fewest is the number of responses with fewer of which on a side no comparison is significant.
 const Fewest = 5
 
-const (
-	// delicate is up to how many responses on a side the normal distribution is not trusted alone,
-	delicate = 20
-	// lopsided below how many that are expected there beside the commonest category.
-	lopsided = 2
-	// everybody is so many that dealing out of them is drawing from a distribution.
-	everybody = 1e15
-)
-
 // Significant reports whether P is below Significance, and whether so few responses can say it. No side may have fewer
-// than Fewest. Where the smaller has no more than 20, or is expected to have fewer than 2 beside the commonest category,
-// P alone calls up to 14 % of equals different; so the exact test must find the same: the permutations of two bodies'
-// answers, or the chances of one's if the score that it is compared with were true. There is no such test for the
-// difference of two differences: it takes more than 20 responses on each side.
+// than Fewest. Where the smaller is delicate P alone calls up to 14 % of equals different; so the exact test must find
+// the same: the permutations of two bodies' answers, or the chances of one's if the score that it is compared with were
+// true. There is no such test for the difference of two differences: each side must have more than 20 responses.
 //
 // It is for a comparison by itself; for those that stand beside others there is [Family]. It takes no search for Z.
 func (d Difference) Significant() bool {
 	if d.Estimate == 0 || d.fewest < Fewest || d.towardsZero(atSignificance) >= math.Abs(d.Estimate) {
 		return false
 	}
-	a, b := d.added[0], d.added[1].mirrored()
 	switch d.bodies {
 	case 1:
-		b = a.likeliest(d.other).times(everybody)
-	case maxBodies:
-		return d.fewest > delicate
+		const everybody = 1e15 // so many that dealing out of them is drawing from a distribution
+		a := d.added[0]
+		b := a.likeliest(d.other).times(everybody)
+		return !delicate(a, b) || permutationP(a, b) < Significance
+	case 2:
+		a, b := d.added[0], d.added[1].mirrored()
+		return !delicate(a, b) || permutationP(a, b) < Significance
+	default:
+		return d.fewest > mostDelicate
 	}
+}
+
+// mostDelicate is up to how many responses of a side the normal distribution is not trusted alone.
+const mostDelicate = 20
+
+// delicate reports whether the normal distribution is not to be trusted alone with a comparison: where the smaller side
+// has no more than mostDelicate responses, or is expected to have fewer than 2 beside the commonest category. Both
+// bounds are the least with which no more than 5.5 % of equals are called different.
+func delicate(a, b sample) bool {
 	n, all := min(a.n(), b.n()), a.n()+b.n()
-	beside := all - max(a.detractors+b.detractors, a.passives+b.passives, a.promoters+b.promoters)
-	if n > delicate && n*beside/all >= lopsided {
-		return true
-	}
-	return permutationP(a, b) < Significance
+	commonest := max(a.detractors+b.detractors, a.passives+b.passives, a.promoters+b.promoters)
+	return n <= mostDelicate || n*(all-commonest)/all < 2
 }
 
 // exactly is up to how many answers products of two numbers of them fit an int64, so that equal parts are equal.

@@ -29,8 +29,8 @@ func SampleSize(margin, variance, confidence float64) (int64, error) {
 
 // SampleSizeOfDifference is how many responses each of two bodies must have, so that a true difference of their scores
 // is significant with a chance of power: the least n with (z + z_power)² (variance₁ + variance₂) ÷ (n + 3) ≤ difference²,
-// the 3 being the pseudo-responses of either, as in [SampleSize]; at least 1. That is the usual formula for two means,
-// with the test on adjusted counts; square-and-add comes to the same for so many.
+// the 3 being the pseudo-responses of either, as in [SampleSize]; at least 1. It is the usual formula for two means. Below
+// a hundred responses a side it falls short of the power by 2 to 4 percentage points.
 //
 // The difference is above 0 and at most 2, the power above ½ and below 1, and the variances are as in SampleSize.
 func SampleSizeOfDifference(difference, variance1, variance2, power, confidence float64) (int64, error) {

@@ -72,8 +72,9 @@ type Experiment struct {
 	Winner int
 	// SampleRatio is as [Shares] has it, Allocation as [Weeks] has it; nil where there is nothing to check.
 	SampleRatio, Allocation *Check
-	// Planned is how many responses each variant needs for a test that is looked at once, at this many; see [Planned]. It is 0
-	// where there is a reason, and where it is more than an int64 holds.
+	// Planned is how many responses each variant needs for a test that is looked at once, at this many: as
+	// [nps.SampleSizeOfDifference] has it, with the variance of all variants together, on adjusted counts. It is 0 where there is
+	// a reason, and where it is more than an int64 holds.
 	Planned int64
 	// Reason is empty but where nothing can be compared.
 	Reason Reason
@@ -152,7 +153,9 @@ func Judge(variants []nps.Counts, weeks [][]int64, plan Plan) (Experiment, error
 	if allocation, ok := Weeks(weeks); ok {
 		x.Allocation = &allocation
 	}
-	x.Planned, _ = Planned(all, plan.Difference, plan.Power)
+	variance, _ := all.AdjustedVariance()
+	// All arguments are in range: what is left to be refused is too large a number.
+	x.Planned, _ = nps.SampleSizeOfDifference(plan.Difference, variance, variance, plan.Power, 1-nps.Significance)
 	x.Verdict, x.Winner = verdict(x, len(variants), plan.Difference)
 	return x, nil
 }
@@ -236,24 +239,3 @@ func verdict(x Experiment, k int, difference float64) (Verdict, int) {
 	}
 	return Undecided, -1
 }
-
-// Planned is how many responses each of several bodies needs for a test that is looked at once, at this many, to find a difference
-// between two with the power given:
-//
-//	⌈(z₀.₉₇₅ + z_power)² × 2v ÷ difference² − 3⌉, at least 1
-//
-// with v the variance of one response in all bodies together, on adjusted counts, and the 3 pseudo-responses, which do not have
-// to be gathered. The difference is above 0 and at most 2, the power above 0.5 and below 1. It is false where the number does not
-// fit an int64.
-func Planned(all nps.Counts, difference, power float64) (int64, bool) {
-	variance, _ := all.AdjustedVariance()
-	ratio := (quantile((1+(1-nps.Significance))/2) + quantile(power)) / difference
-	n := math.Ceil(ratio*ratio*2*variance - 3)
-	if !(n < math.MaxInt64) {
-		return 0, false
-	}
-	return max(int64(n), 1), true
-}
-
-// quantile is the z that a standard normal value stays below with the given probability.
-func quantile(probability float64) float64 { return math.Sqrt2 * math.Erfinv(2*probability-1) }
