@@ -6251,6 +6251,10 @@ enum Interval {
 """
 A body of feedback, chosen by a filter, and what can be learned from it. Exact to the last response that was
 acknowledged. While a rebuild runs, the dimensions and the time zone before it answer.
+Points are points of NPS: 100 of them are the whole way from passive to promoter. Where there is no answer the value is null, and
+` + "`" + `reason` + "`" + ` beside it says why. Intervals are at 95 %, and what is called significant in one answer is corrected for all that was
+looked at, by Holm's method. Responses count as independent: of people who answer more than once intervals are a little too narrow.
+Nothing here proves a cause.
 """
 type Feedback {
   "The score of all of it."
@@ -6387,10 +6391,14 @@ the confidence (1.96 at 95 %), a response varies by v = p + d − (p − d)². E
 enum IntervalMethod {
   """
   Wald with 3 pseudo-responses added (¾ detractor, 1½ passive, ¾ promoter): Rocks 2016, arXiv 1601.07235.
-  p − d ± z √(v / n) on the counts so adjusted.
+  p − d ± z √(v / n) on the counts so adjusted. Good on average, and at worst, with ten responses, at 95 % holds 89 of 100 true
+  scores.
   """
   ADJUSTED_WALD
-  "Inverts the score test: slower, and right for small samples too. Every score that the test does not reject. Rocks 2016."
+  """
+  Inverts the score test: every score that the test does not reject (Rocks 2016). Slower, and closer for few responses: with ten, at
+  95 %, it holds 94 of 100 true scores at worst.
+  """
   SCORE
   "The textbook's: p − d ± z √(v / n). Has no width where all agree."
   WALD
