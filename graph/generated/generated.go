@@ -6011,12 +6011,12 @@ type ContactEdge {
   """
   experiment(
     """
-    2 to 10 of them, none twice. Where left out: all that occur, responses without a variant apart; more than 10 are
-    BAD_REQUEST. One that nobody answered has a score of null.
+    At least 2 and at most 10 of them, none twice. Where left out: all that occur, responses without a variant apart; more than
+    10 are BAD_REQUEST. One that nobody answered has a score of null.
     """
     variants: [String!] @length(max: 10)
     """
-    The parts that were meant to be shown each, in the order of ` + "`" + `variants` + "`" + `, each above 0: ` + "`" + `[1, 1]` + "`" + `, ` + "`" + `[9, 1]` + "`" + `. Where left out:
+    The parts that were meant to be shown each, in the order of ` + "`" + `variants` + "`" + `, at most 10, each above 0: ` + "`" + `[1, 1]` + "`" + `, ` + "`" + `[9, 1]` + "`" + `. Where left out:
     the weights of the campaign's survey where all is of one campaign and its survey has all these variants; equal else.
     """
     weights: [Float!] @length(max: 10)
@@ -6520,7 +6520,7 @@ extend type Query {
   Cannot show interplay of two traits (see ` + "`" + `hotspots` + "`" + `), traits that are not kept, or causes.
   """
   drivers(
-    "Keys as in ` + "`" + `breakdown` + "`" + `, 1 to 20, none twice. Where left out: all dimensions, ` + "`" + `channel` + "`" + `, ` + "`" + `variant` + "`" + ` and ` + "`" + `campaign` + "`" + `."
+    "Keys as in ` + "`" + `breakdown` + "`" + `, at least one and at most 20, none twice. Where left out: all dimensions, ` + "`" + `channel` + "`" + `, ` + "`" + `variant` + "`" + ` and ` + "`" + `campaign` + "`" + `."
     traits: [String!] @length(max: 20)
     "Values with fewer responses count as ` + "`" + `(other)` + "`" + `, and so do those beyond the 50 largest of a trait. 1 to 100,000."
     minResponses: Int! = 30
@@ -6533,7 +6533,7 @@ extend type Query {
   Shows where, not why: a group may only ride on another trait. Groups by three traits are not looked for.
   """
   hotspots(
-    "Keys as in ` + "`" + `breakdown` + "`" + `, 1 to 20, none twice. Where left out: all dimensions, ` + "`" + `channel` + "`" + `, ` + "`" + `variant` + "`" + ` and ` + "`" + `campaign` + "`" + `."
+    "Keys as in ` + "`" + `breakdown` + "`" + `, at least one and at most 20, none twice. Where left out: all dimensions, ` + "`" + `channel` + "`" + `, ` + "`" + `variant` + "`" + ` and ` + "`" + `campaign` + "`" + `."
     traits: [String!] @length(max: 20)
     "1 for groups by one trait only, 2 for groups by two as well."
     depth: Int! = 2
@@ -6557,7 +6557,7 @@ extend type Query {
   explainChange(
     "The other, earlier feedback. It stands by itself, as in ` + "`" + `compareTo` + "`" + `."
     from: FeedbackFilter!
-    "One or two keys, as in ` + "`" + `breakdown` + "`" + `."
+    "One key or two, at most 2, as in ` + "`" + `breakdown` + "`" + `."
     by: [String!]! @length(max: 2)
     "The largest groups of both together; others, and those with fewer than 30 responses in both, are ` + "`" + `(other)` + "`" + `. 1 to 200."
     limit: Int! = 50
@@ -7084,7 +7084,7 @@ extend type Query {
   """
   prediction(
     """
-    Keys of dimensions, 1 to 16, none twice. All of them where left out. ` + "`" + `channel` + "`" + `, ` + "`" + `variant` + "`" + ` and ` + "`" + `campaign` + "`" + ` are not known
+    Keys of dimensions, at least one and at most 16, none twice. All of them where left out. ` + "`" + `channel` + "`" + `, ` + "`" + `variant` + "`" + ` and ` + "`" + `campaign` + "`" + ` are not known
     beforehand, and BAD_REQUEST.
     """
     traits: [String!] @length(max: 16)

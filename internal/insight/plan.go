@@ -81,17 +81,17 @@ func (f *Feedback) SamplePlan(ctx context.Context, goal SampleGoal) (*SamplePlan
 		p.Detectable = new(points * detectable)
 	}
 	var n int64
-	if goal.Margin != nil {
-		n, err = nps.SampleSize(*goal.Margin/points, p.Variance, goal.Confidence)
+	known, by := "margin", goal.Margin
+	if by != nil {
+		n, err = nps.SampleSize(*by/points, p.Variance, goal.Confidence)
 	} else {
 		p.groups = 2
-		n, err = nps.SampleSizeOfDifference(*goal.Difference/points, p.Variance, p.Variance, goal.Power, goal.Confidence)
+		known, by = "difference", goal.Difference
+		n, err = nps.SampleSizeOfDifference(*by/points, p.Variance, p.Variance, goal.Power, goal.Confidence)
 	}
-	if err == nil && n > math.MaxInt32 {
-		return nil, apierror.BadRequest("%s: that takes %d responses, more than there are people to ask; take a larger margin or difference.", field, n)
-	}
-	if err != nil {
-		return nil, apierror.BadRequest("%s: %v.", field, err)
+	// What was asked for is valid: it fails where that takes more than can be counted.
+	if err != nil || n > math.MaxInt32 {
+		return nil, apierror.BadRequest("%s: a %s of %g takes more responses than there are people to ask; take a larger one.", field, known, *by)
 	}
 	p.Responses = int(n)
 	return p, nil
