@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/internal/calendar"
@@ -248,17 +247,14 @@ func TestInsightIsSound(t *testing.T) {
 				g := rapid.SampledFrom(groups).Draw(rt, "group")
 				s.b, s.all = g.Feedback, g.Score.Responses()
 			}
-			s.groups()
-			s.trend()
-			s.drivers()
-			s.hotspots()
-			s.explained(filters.Draw(rt, "from"))
-			s.changePoints()
-			s.curve()
-			s.experiment()
-			s.samplePlan()
-			s.prediction()
-			s.effect(w.reader, filter, w.campaigns)
+			// All at once would take long, and they know nothing of each other but what was read.
+			asks := []func(){
+				func() { s.groups() }, s.trend, s.drivers, s.hotspots, func() { s.explained(filters.Draw(rt, "from")) }, s.changePoints,
+				s.curve, s.experiment, s.samplePlan, s.prediction, func() { s.effect(w.reader, filter, w.campaigns) },
+			}
+			for _, at := range rapid.SliceOfNDistinct(rapid.IntRange(0, len(asks)-1), 3, 3, rapid.ID[int]).Draw(rt, "asked") {
+				asks[at]()
+			}
 		})
 	})
 }
@@ -532,11 +528,9 @@ func (s *soundness) effect(r *insight.Reader, filter selection.Filter, campaigns
 	for _, at := range rapid.SliceOfNDistinct(rapid.IntRange(0, len(campaigns)-1), 0, 3, rapid.ID[int]).Draw(s.t, "for") {
 		deed.Campaigns = append(deed.Campaigns, campaigns[at].ID)
 	}
-	none := func(context.Context) ([]insight.Deed, error) {
-		return []insight.Deed{{Started: deed.Started, Segment: uuid.Nil, Campaigns: nil}}, nil
-	}
+	others := func(context.Context) ([]insight.Deed, error) { return []insight.Deed{{Started: deed.Started}}, nil }
 	window, settle := rapid.SampledFrom([]int{7, 56, 365}).Draw(s.t, "window"), rapid.SampledFrom([]int{0, 365}).Draw(s.t, "settle")
-	e, err := r.Effect(s.ctx, deed, window, settle, filter, none)
+	e, err := r.Effect(s.ctx, deed, window, settle, filter, others)
 	if err != nil {
 		s.t.Fatal(err)
 	}
