@@ -16,6 +16,7 @@ import (
 	idkind "github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/selection"
 )
 
 func (r *actionResolver) Segment(ctx context.Context, obj *ent.Action) (*ent.Segment, error) {
@@ -27,6 +28,10 @@ func (r *actionResolver) Segment(ctx context.Context, obj *ent.Action) (*ent.Seg
 
 func (r *actionResolver) Campaigns(ctx context.Context, obj *ent.Action) ([]*ent.Campaign, error) {
 	return loadersOf(ctx).campaignsOf(ctx, obj)
+}
+
+func (r *actionResolver) Effect(ctx context.Context, obj *ent.Action, window int, settle int, filter *selection.Filter) (*insight.ActionEffect, error) {
+	return r.effect(ctx, obj, window, settle, filterOf(filter))
 }
 
 func (r *mutationResolver) CreateAction(ctx context.Context, input action.CreateInput) (*model.CreateActionPayload, error) {
@@ -55,7 +60,7 @@ func (r *mutationResolver) DeleteAction(ctx context.Context, input model.DeleteA
 }
 
 func (r *queryResolver) Action(ctx context.Context, id string) (*ent.Action, error) {
-	u, err := parseID(idkind.Action, "id", id)
+	u, err := parseID(idkind.Action, id)
 	if err != nil {
 		return nil, err
 	}

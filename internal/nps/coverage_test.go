@@ -133,7 +133,7 @@ func TestSimulatedComparison(t *testing.T) {
 		for _, other := range [][3]float64{truth, {0.2, 0.3, 0.5}} {
 			held, significant := 0, 0
 			for range surveys {
-				d, ok := Compare(drawn(random, 20, truth), drawn(random, 35, other))
+				d, ok := CompareAdjustedWald(drawn(random, 20, truth), drawn(random, 35, other))
 				if !ok {
 					t.Fatal("no difference")
 				}

@@ -53,10 +53,10 @@ func ExampleCounts_Interval_nobodyAnswered() {
 	// Output: false <nil>
 }
 
-func ExampleCompare() {
+func ExampleCompareAdjustedWald() {
 	thisMonth := nps.Counts{Detractors: 10, Promoters: 20}
 	lastMonth := nps.Counts{Detractors: 18, Promoters: 12}
-	d, _ := nps.Compare(thisMonth, lastMonth)
+	d, _ := nps.CompareAdjustedWald(thisMonth, lastMonth)
 	fmt.Printf("%+.1f points, true change %.1f to %.1f, p = %.3f\n",
 		100*d.Difference, 100*d.Interval.Low, 100*d.Interval.High, d.P)
 	fmt.Println("significant:", d.Significant())
