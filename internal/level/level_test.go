@@ -188,6 +188,7 @@ func TestEveryDivision(t *testing.T) {
 
 // TestCutsTakeNoShortCut holds the search against the plain one, to the last digit, for penalties of all sizes.
 func TestCutsTakeNoShortCut(t *testing.T) {
+	cuts := 0
 	rapid.Check(t, func(t *rapid.T) {
 		d := divided(varied(t, 14, 150))
 		price := rapid.Float64Range(0, 30).Draw(t, "penalty")
@@ -195,7 +196,11 @@ func TestCutsTakeNoShortCut(t *testing.T) {
 		if !slices.Equal(got, want) && worth(d, got, price, d.gain) != worth(d, want, price, d.gain) {
 			t.Errorf("levels begin at %v, want %v", got, want)
 		}
+		cuts += len(want)
 	})
+	if cuts < 100 {
+		t.Errorf("%d cuts prove little", cuts)
+	}
 }
 
 func TestPublished(t *testing.T) {
