@@ -62,6 +62,7 @@ var levels = map[string]int{
 	"docs":                0,
 	"internal/playground": 1,
 	"internal/level":      1,
+	"internal/effect":     1,
 
 	// What only tests use.
 	"internal":           0,
@@ -209,7 +210,7 @@ func TestArrowsPointDown(t *testing.T) {
 
 // Statistics are pure: they read nothing, write nothing, and know no other room but nps.
 func TestStatisticsArePure(t *testing.T) {
-	rooms := []string{"internal/nps", "internal/level"}
+	rooms := []string{"internal/nps", "internal/level", "internal/effect"}
 	allowed := []string{"cmp", "errors", "fmt", "iter", "math", "slices", "sort", "strconv", module + "/internal/nps"}
 	for _, p := range list(t) {
 		path, _ := inModule(p.ImportPath)
