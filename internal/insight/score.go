@@ -84,7 +84,7 @@ type ScoreChange struct {
 }
 
 func compare(a, b nps.Histogram) *ScoreChange {
-	d, ok := nps.Compare(a.Counts(), b.Counts())
+	d, ok := nps.CompareAdjustedWald(a.Counts(), b.Counts())
 	if !ok {
 		return &ScoreChange{}
 	}
