@@ -383,6 +383,20 @@ func TestProperties(t *testing.T) {
 	})
 }
 
+// A group below average whose share stayed gives 0, not −0, which JSON would show.
+func TestNoMinusZero(t *testing.T) {
+	unhappy, happy := nps.Counts{Detractors: 10}, nps.Counts{Promoters: 10}
+	x, reason := Explain([]Group{{unhappy, unhappy}, {happy, happy}})
+	if reason != "" {
+		t.Fatal(reason)
+	}
+	for i, g := range x.Groups {
+		if g.Mix != 0 || math.Signbit(g.Mix) || g.Movement != 0 || math.Signbit(g.Movement) {
+			t.Errorf("group %d: %+v", i, g)
+		}
+	}
+}
+
 func TestLumped(t *testing.T) {
 	of := func(before, after int64) Group {
 		return Group{nps.Counts{Passives: before}, nps.Counts{Promoters: after}}
