@@ -34,6 +34,7 @@ require (
 	golang.org/x/term v0.45.0
 	golang.org/x/text v0.41.0
 	golang.org/x/time v0.9.0
+	gonum.org/v1/gonum v0.16.0
 	modernc.org/sqlite v1.46.0
 	pgregory.net/rapid v1.2.0
 )

@@ -15,7 +15,10 @@ import (
 	"entgo.io/ent"
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
+	"github.com/zeroten/zeroten/ent/action"
+	"github.com/zeroten/zeroten/ent/actioncampaign"
 	"github.com/zeroten/zeroten/ent/apikey"
+	"github.com/zeroten/zeroten/ent/benchmark"
 	"github.com/zeroten/zeroten/ent/brand"
 	"github.com/zeroten/zeroten/ent/brandimage"
 	"github.com/zeroten/zeroten/ent/campaign"
@@ -37,8 +40,14 @@ type Client struct {
 	config
 	// Schema is the client for creating, migrating and dropping schema.
 	Schema *migrate.Schema
+	// Action is the client for interacting with the Action builders.
+	Action *ActionClient
+	// ActionCampaign is the client for interacting with the ActionCampaign builders.
+	ActionCampaign *ActionCampaignClient
 	// ApiKey is the client for interacting with the ApiKey builders.
 	ApiKey *ApiKeyClient
+	// Benchmark is the client for interacting with the Benchmark builders.
+	Benchmark *BenchmarkClient
 	// Brand is the client for interacting with the Brand builders.
 	Brand *BrandClient
 	// BrandImage is the client for interacting with the BrandImage builders.
@@ -78,7 +87,10 @@ func NewClient(opts ...Option) *Client {
 
 func (c *Client) init() {
 	c.Schema = migrate.NewSchema(c.driver)
+	c.Action = NewActionClient(c.config)
+	c.ActionCampaign = NewActionCampaignClient(c.config)
 	c.ApiKey = NewApiKeyClient(c.config)
+	c.Benchmark = NewBenchmarkClient(c.config)
 	c.Brand = NewBrandClient(c.config)
 	c.BrandImage = NewBrandImageClient(c.config)
 	c.Campaign = NewCampaignClient(c.config)
@@ -185,7 +197,10 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 	return &Tx{
 		ctx:               ctx,
 		config:            cfg,
+		Action:            NewActionClient(cfg),
+		ActionCampaign:    NewActionCampaignClient(cfg),
 		ApiKey:            NewApiKeyClient(cfg),
+		Benchmark:         NewBenchmarkClient(cfg),
 		Brand:             NewBrandClient(cfg),
 		BrandImage:        NewBrandImageClient(cfg),
 		Campaign:          NewCampaignClient(cfg),
@@ -219,7 +234,10 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 	return &Tx{
 		ctx:               ctx,
 		config:            cfg,
+		Action:            NewActionClient(cfg),
+		ActionCampaign:    NewActionCampaignClient(cfg),
 		ApiKey:            NewApiKeyClient(cfg),
+		Benchmark:         NewBenchmarkClient(cfg),
 		Brand:             NewBrandClient(cfg),
 		BrandImage:        NewBrandImageClient(cfg),
 		Campaign:          NewCampaignClient(cfg),
@@ -240,7 +258,7 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 // Debug returns a new debug-client. It's used to get verbose logging on specific operations.
 //
 //	client.Debug().
-//		ApiKey.
+//		Action.
 //		Query().
 //		Count(ctx)
 func (c *Client) Debug() *Client {
@@ -263,9 +281,9 @@ func (c *Client) Close() error {
 // In order to add hooks to a specific client, call: `client.Node.Use(...)`.
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
-		c.ApiKey, c.Brand, c.BrandImage, c.Campaign, c.Contact, c.Invitation, c.LinkKey,
-		c.ProvisionalAnswer, c.Response, c.Segment, c.SigningKey, c.Survey, c.Tenant,
-		c.Trait, c.Wording,
+		c.Action, c.ActionCampaign, c.ApiKey, c.Benchmark, c.Brand, c.BrandImage,
+		c.Campaign, c.Contact, c.Invitation, c.LinkKey, c.ProvisionalAnswer,
+		c.Response, c.Segment, c.SigningKey, c.Survey, c.Tenant, c.Trait, c.Wording,
 	} {
 		n.Use(hooks...)
 	}
@@ -275,9 +293,9 @@ func (c *Client) Use(hooks ...Hook) {
 // In order to add interceptors to a specific client, call: `client.Node.Intercept(...)`.
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
-		c.ApiKey, c.Brand, c.BrandImage, c.Campaign, c.Contact, c.Invitation, c.LinkKey,
-		c.ProvisionalAnswer, c.Response, c.Segment, c.SigningKey, c.Survey, c.Tenant,
-		c.Trait, c.Wording,
+		c.Action, c.ActionCampaign, c.ApiKey, c.Benchmark, c.Brand, c.BrandImage,
+		c.Campaign, c.Contact, c.Invitation, c.LinkKey, c.ProvisionalAnswer,
+		c.Response, c.Segment, c.SigningKey, c.Survey, c.Tenant, c.Trait, c.Wording,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -286,8 +304,14 @@ func (c *Client) Intercept(interceptors ...Interceptor) {
 // Mutate implements the ent.Mutator interface.
 func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 	switch m := m.(type) {
+	case *ActionMutation:
+		return c.Action.mutate(ctx, m)
+	case *ActionCampaignMutation:
+		return c.ActionCampaign.mutate(ctx, m)
 	case *ApiKeyMutation:
 		return c.ApiKey.mutate(ctx, m)
+	case *BenchmarkMutation:
+		return c.Benchmark.mutate(ctx, m)
 	case *BrandMutation:
 		return c.Brand.mutate(ctx, m)
 	case *BrandImageMutation:
@@ -318,6 +342,274 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Wording.mutate(ctx, m)
 	default:
 		return nil, fmt.Errorf("ent: unknown mutation type %T", m)
+	}
+}
+
+// ActionClient is a client for the Action schema.
+type ActionClient struct {
+	config
+}
+
+// NewActionClient returns a client for the Action from the given config.
+func NewActionClient(c config) *ActionClient {
+	return &ActionClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `action.Hooks(f(g(h())))`.
+func (c *ActionClient) Use(hooks ...Hook) {
+	c.hooks.Action = append(c.hooks.Action, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `action.Intercept(f(g(h())))`.
+func (c *ActionClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Action = append(c.inters.Action, interceptors...)
+}
+
+// Create returns a builder for creating a Action entity.
+func (c *ActionClient) Create() *ActionCreate {
+	mutation := newActionMutation(c.config, OpCreate)
+	return &ActionCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Action entities.
+func (c *ActionClient) CreateBulk(builders ...*ActionCreate) *ActionCreateBulk {
+	return &ActionCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *ActionClient) MapCreateBulk(slice any, setFunc func(*ActionCreate, int)) *ActionCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &ActionCreateBulk{err: fmt.Errorf("calling to ActionClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*ActionCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &ActionCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Action.
+func (c *ActionClient) Update() *ActionUpdate {
+	mutation := newActionMutation(c.config, OpUpdate)
+	return &ActionUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *ActionClient) UpdateOne(_m *Action) *ActionUpdateOne {
+	mutation := newActionMutation(c.config, OpUpdateOne, withAction(_m))
+	return &ActionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *ActionClient) UpdateOneID(id uuid.UUID) *ActionUpdateOne {
+	mutation := newActionMutation(c.config, OpUpdateOne, withActionID(id))
+	return &ActionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Action.
+func (c *ActionClient) Delete() *ActionDelete {
+	mutation := newActionMutation(c.config, OpDelete)
+	return &ActionDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *ActionClient) DeleteOne(_m *Action) *ActionDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *ActionClient) DeleteOneID(id uuid.UUID) *ActionDeleteOne {
+	builder := c.Delete().Where(action.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &ActionDeleteOne{builder}
+}
+
+// Query returns a query builder for Action.
+func (c *ActionClient) Query() *ActionQuery {
+	return &ActionQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeAction},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Action entity by its id.
+func (c *ActionClient) Get(ctx context.Context, id uuid.UUID) (*Action, error) {
+	return c.Query().Where(action.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *ActionClient) GetX(ctx context.Context, id uuid.UUID) *Action {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *ActionClient) Hooks() []Hook {
+	hooks := c.hooks.Action
+	return append(hooks[:len(hooks):len(hooks)], action.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *ActionClient) Interceptors() []Interceptor {
+	return c.inters.Action
+}
+
+func (c *ActionClient) mutate(ctx context.Context, m *ActionMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&ActionCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&ActionUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&ActionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&ActionDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Action mutation op: %q", m.Op())
+	}
+}
+
+// ActionCampaignClient is a client for the ActionCampaign schema.
+type ActionCampaignClient struct {
+	config
+}
+
+// NewActionCampaignClient returns a client for the ActionCampaign from the given config.
+func NewActionCampaignClient(c config) *ActionCampaignClient {
+	return &ActionCampaignClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `actioncampaign.Hooks(f(g(h())))`.
+func (c *ActionCampaignClient) Use(hooks ...Hook) {
+	c.hooks.ActionCampaign = append(c.hooks.ActionCampaign, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `actioncampaign.Intercept(f(g(h())))`.
+func (c *ActionCampaignClient) Intercept(interceptors ...Interceptor) {
+	c.inters.ActionCampaign = append(c.inters.ActionCampaign, interceptors...)
+}
+
+// Create returns a builder for creating a ActionCampaign entity.
+func (c *ActionCampaignClient) Create() *ActionCampaignCreate {
+	mutation := newActionCampaignMutation(c.config, OpCreate)
+	return &ActionCampaignCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of ActionCampaign entities.
+func (c *ActionCampaignClient) CreateBulk(builders ...*ActionCampaignCreate) *ActionCampaignCreateBulk {
+	return &ActionCampaignCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *ActionCampaignClient) MapCreateBulk(slice any, setFunc func(*ActionCampaignCreate, int)) *ActionCampaignCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &ActionCampaignCreateBulk{err: fmt.Errorf("calling to ActionCampaignClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*ActionCampaignCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &ActionCampaignCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for ActionCampaign.
+func (c *ActionCampaignClient) Update() *ActionCampaignUpdate {
+	mutation := newActionCampaignMutation(c.config, OpUpdate)
+	return &ActionCampaignUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *ActionCampaignClient) UpdateOne(_m *ActionCampaign) *ActionCampaignUpdateOne {
+	mutation := newActionCampaignMutation(c.config, OpUpdateOne, withActionCampaign(_m))
+	return &ActionCampaignUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *ActionCampaignClient) UpdateOneID(id uuid.UUID) *ActionCampaignUpdateOne {
+	mutation := newActionCampaignMutation(c.config, OpUpdateOne, withActionCampaignID(id))
+	return &ActionCampaignUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for ActionCampaign.
+func (c *ActionCampaignClient) Delete() *ActionCampaignDelete {
+	mutation := newActionCampaignMutation(c.config, OpDelete)
+	return &ActionCampaignDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *ActionCampaignClient) DeleteOne(_m *ActionCampaign) *ActionCampaignDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *ActionCampaignClient) DeleteOneID(id uuid.UUID) *ActionCampaignDeleteOne {
+	builder := c.Delete().Where(actioncampaign.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &ActionCampaignDeleteOne{builder}
+}
+
+// Query returns a query builder for ActionCampaign.
+func (c *ActionCampaignClient) Query() *ActionCampaignQuery {
+	return &ActionCampaignQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeActionCampaign},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a ActionCampaign entity by its id.
+func (c *ActionCampaignClient) Get(ctx context.Context, id uuid.UUID) (*ActionCampaign, error) {
+	return c.Query().Where(actioncampaign.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *ActionCampaignClient) GetX(ctx context.Context, id uuid.UUID) *ActionCampaign {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *ActionCampaignClient) Hooks() []Hook {
+	hooks := c.hooks.ActionCampaign
+	return append(hooks[:len(hooks):len(hooks)], actioncampaign.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *ActionCampaignClient) Interceptors() []Interceptor {
+	return c.inters.ActionCampaign
+}
+
+func (c *ActionCampaignClient) mutate(ctx context.Context, m *ActionCampaignMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&ActionCampaignCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&ActionCampaignUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&ActionCampaignUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&ActionCampaignDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown ActionCampaign mutation op: %q", m.Op())
 	}
 }
 
@@ -452,6 +744,140 @@ func (c *ApiKeyClient) mutate(ctx context.Context, m *ApiKeyMutation) (Value, er
 		return (&ApiKeyDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown ApiKey mutation op: %q", m.Op())
+	}
+}
+
+// BenchmarkClient is a client for the Benchmark schema.
+type BenchmarkClient struct {
+	config
+}
+
+// NewBenchmarkClient returns a client for the Benchmark from the given config.
+func NewBenchmarkClient(c config) *BenchmarkClient {
+	return &BenchmarkClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `benchmark.Hooks(f(g(h())))`.
+func (c *BenchmarkClient) Use(hooks ...Hook) {
+	c.hooks.Benchmark = append(c.hooks.Benchmark, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `benchmark.Intercept(f(g(h())))`.
+func (c *BenchmarkClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Benchmark = append(c.inters.Benchmark, interceptors...)
+}
+
+// Create returns a builder for creating a Benchmark entity.
+func (c *BenchmarkClient) Create() *BenchmarkCreate {
+	mutation := newBenchmarkMutation(c.config, OpCreate)
+	return &BenchmarkCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Benchmark entities.
+func (c *BenchmarkClient) CreateBulk(builders ...*BenchmarkCreate) *BenchmarkCreateBulk {
+	return &BenchmarkCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *BenchmarkClient) MapCreateBulk(slice any, setFunc func(*BenchmarkCreate, int)) *BenchmarkCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &BenchmarkCreateBulk{err: fmt.Errorf("calling to BenchmarkClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*BenchmarkCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &BenchmarkCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Benchmark.
+func (c *BenchmarkClient) Update() *BenchmarkUpdate {
+	mutation := newBenchmarkMutation(c.config, OpUpdate)
+	return &BenchmarkUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *BenchmarkClient) UpdateOne(_m *Benchmark) *BenchmarkUpdateOne {
+	mutation := newBenchmarkMutation(c.config, OpUpdateOne, withBenchmark(_m))
+	return &BenchmarkUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *BenchmarkClient) UpdateOneID(id uuid.UUID) *BenchmarkUpdateOne {
+	mutation := newBenchmarkMutation(c.config, OpUpdateOne, withBenchmarkID(id))
+	return &BenchmarkUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Benchmark.
+func (c *BenchmarkClient) Delete() *BenchmarkDelete {
+	mutation := newBenchmarkMutation(c.config, OpDelete)
+	return &BenchmarkDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *BenchmarkClient) DeleteOne(_m *Benchmark) *BenchmarkDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *BenchmarkClient) DeleteOneID(id uuid.UUID) *BenchmarkDeleteOne {
+	builder := c.Delete().Where(benchmark.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &BenchmarkDeleteOne{builder}
+}
+
+// Query returns a query builder for Benchmark.
+func (c *BenchmarkClient) Query() *BenchmarkQuery {
+	return &BenchmarkQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeBenchmark},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Benchmark entity by its id.
+func (c *BenchmarkClient) Get(ctx context.Context, id uuid.UUID) (*Benchmark, error) {
+	return c.Query().Where(benchmark.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *BenchmarkClient) GetX(ctx context.Context, id uuid.UUID) *Benchmark {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *BenchmarkClient) Hooks() []Hook {
+	hooks := c.hooks.Benchmark
+	return append(hooks[:len(hooks):len(hooks)], benchmark.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *BenchmarkClient) Interceptors() []Interceptor {
+	return c.inters.Benchmark
+}
+
+func (c *BenchmarkClient) mutate(ctx context.Context, m *BenchmarkMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&BenchmarkCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&BenchmarkUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&BenchmarkUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&BenchmarkDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Benchmark mutation op: %q", m.Op())
 	}
 }
 
@@ -2334,13 +2760,13 @@ func (c *WordingClient) mutate(ctx context.Context, m *WordingMutation) (Value, 
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		ApiKey, Brand, BrandImage, Campaign, Contact, Invitation, LinkKey,
-		ProvisionalAnswer, Response, Segment, SigningKey, Survey, Tenant, Trait,
-		Wording []ent.Hook
+		Action, ActionCampaign, ApiKey, Benchmark, Brand, BrandImage, Campaign, Contact,
+		Invitation, LinkKey, ProvisionalAnswer, Response, Segment, SigningKey, Survey,
+		Tenant, Trait, Wording []ent.Hook
 	}
 	inters struct {
-		ApiKey, Brand, BrandImage, Campaign, Contact, Invitation, LinkKey,
-		ProvisionalAnswer, Response, Segment, SigningKey, Survey, Tenant, Trait,
-		Wording []ent.Interceptor
+		Action, ActionCampaign, ApiKey, Benchmark, Brand, BrandImage, Campaign, Contact,
+		Invitation, LinkKey, ProvisionalAnswer, Response, Segment, SigningKey, Survey,
+		Tenant, Trait, Wording []ent.Interceptor
 	}
 )

@@ -12,7 +12,10 @@ import (
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
+	"github.com/zeroten/zeroten/ent/action"
+	"github.com/zeroten/zeroten/ent/actioncampaign"
 	"github.com/zeroten/zeroten/ent/apikey"
+	"github.com/zeroten/zeroten/ent/benchmark"
 	"github.com/zeroten/zeroten/ent/brand"
 	"github.com/zeroten/zeroten/ent/brandimage"
 	"github.com/zeroten/zeroten/ent/campaign"
@@ -89,7 +92,10 @@ var (
 func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
+			action.Table:            action.ValidColumn,
+			actioncampaign.Table:    actioncampaign.ValidColumn,
 			apikey.Table:            apikey.ValidColumn,
+			benchmark.Table:         benchmark.ValidColumn,
 			brand.Table:             brand.ValidColumn,
 			brandimage.Table:        brandimage.ValidColumn,
 			campaign.Table:          campaign.ValidColumn,

@@ -3,7 +3,10 @@
 package ent
 
 import (
+	"github.com/zeroten/zeroten/ent/action"
+	"github.com/zeroten/zeroten/ent/actioncampaign"
 	"github.com/zeroten/zeroten/ent/apikey"
+	"github.com/zeroten/zeroten/ent/benchmark"
 	"github.com/zeroten/zeroten/ent/brand"
 	"github.com/zeroten/zeroten/ent/brandimage"
 	"github.com/zeroten/zeroten/ent/campaign"
@@ -27,8 +30,45 @@ import (
 
 // schemaGraph holds a representation of ent/schema at runtime.
 var schemaGraph = func() *sqlgraph.Schema {
-	graph := &sqlgraph.Schema{Nodes: make([]*sqlgraph.Node, 15)}
+	graph := &sqlgraph.Schema{Nodes: make([]*sqlgraph.Node, 18)}
 	graph.Nodes[0] = &sqlgraph.Node{
+		NodeSpec: sqlgraph.NodeSpec{
+			Table:   action.Table,
+			Columns: action.Columns,
+			ID: &sqlgraph.FieldSpec{
+				Type:   field.TypeUUID,
+				Column: action.FieldID,
+			},
+		},
+		Type: "Action",
+		Fields: map[string]*sqlgraph.FieldSpec{
+			action.FieldTenantID:  {Type: field.TypeUUID, Column: action.FieldTenantID},
+			action.FieldName:      {Type: field.TypeString, Column: action.FieldName},
+			action.FieldNote:      {Type: field.TypeString, Column: action.FieldNote},
+			action.FieldStartedOn: {Type: field.TypeInt32, Column: action.FieldStartedOn},
+			action.FieldEndedOn:   {Type: field.TypeInt32, Column: action.FieldEndedOn},
+			action.FieldSegmentID: {Type: field.TypeUUID, Column: action.FieldSegmentID},
+			action.FieldCreatedAt: {Type: field.TypeTime, Column: action.FieldCreatedAt},
+			action.FieldUpdatedAt: {Type: field.TypeTime, Column: action.FieldUpdatedAt},
+		},
+	}
+	graph.Nodes[1] = &sqlgraph.Node{
+		NodeSpec: sqlgraph.NodeSpec{
+			Table:   actioncampaign.Table,
+			Columns: actioncampaign.Columns,
+			ID: &sqlgraph.FieldSpec{
+				Type:   field.TypeUUID,
+				Column: actioncampaign.FieldID,
+			},
+		},
+		Type: "ActionCampaign",
+		Fields: map[string]*sqlgraph.FieldSpec{
+			actioncampaign.FieldTenantID:   {Type: field.TypeUUID, Column: actioncampaign.FieldTenantID},
+			actioncampaign.FieldActionID:   {Type: field.TypeUUID, Column: actioncampaign.FieldActionID},
+			actioncampaign.FieldCampaignID: {Type: field.TypeUUID, Column: actioncampaign.FieldCampaignID},
+		},
+	}
+	graph.Nodes[2] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   apikey.Table,
 			Columns: apikey.Columns,
@@ -50,7 +90,31 @@ var schemaGraph = func() *sqlgraph.Schema {
 			apikey.FieldRevokedAt:  {Type: field.TypeTime, Column: apikey.FieldRevokedAt},
 		},
 	}
-	graph.Nodes[1] = &sqlgraph.Node{
+	graph.Nodes[3] = &sqlgraph.Node{
+		NodeSpec: sqlgraph.NodeSpec{
+			Table:   benchmark.Table,
+			Columns: benchmark.Columns,
+			ID: &sqlgraph.FieldSpec{
+				Type:   field.TypeUUID,
+				Column: benchmark.FieldID,
+			},
+		},
+		Type: "Benchmark",
+		Fields: map[string]*sqlgraph.FieldSpec{
+			benchmark.FieldTenantID:  {Type: field.TypeUUID, Column: benchmark.FieldTenantID},
+			benchmark.FieldIndustry:  {Type: field.TypeString, Column: benchmark.FieldIndustry},
+			benchmark.FieldLabel:     {Type: field.TypeString, Column: benchmark.FieldLabel},
+			benchmark.FieldAverage:   {Type: field.TypeFloat64, Column: benchmark.FieldAverage},
+			benchmark.FieldLowest:    {Type: field.TypeFloat64, Column: benchmark.FieldLowest},
+			benchmark.FieldHighest:   {Type: field.TypeFloat64, Column: benchmark.FieldHighest},
+			benchmark.FieldYear:      {Type: field.TypeInt, Column: benchmark.FieldYear},
+			benchmark.FieldCountry:   {Type: field.TypeString, Column: benchmark.FieldCountry},
+			benchmark.FieldMethod:    {Type: field.TypeString, Column: benchmark.FieldMethod},
+			benchmark.FieldSource:    {Type: field.TypeString, Column: benchmark.FieldSource},
+			benchmark.FieldCreatedAt: {Type: field.TypeTime, Column: benchmark.FieldCreatedAt},
+		},
+	}
+	graph.Nodes[4] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   brand.Table,
 			Columns: brand.Columns,
@@ -73,7 +137,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			brand.FieldUpdatedAt:       {Type: field.TypeTime, Column: brand.FieldUpdatedAt},
 		},
 	}
-	graph.Nodes[2] = &sqlgraph.Node{
+	graph.Nodes[5] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   brandimage.Table,
 			Columns: brandimage.Columns,
@@ -93,7 +157,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			brandimage.FieldCreatedAt: {Type: field.TypeTime, Column: brandimage.FieldCreatedAt},
 		},
 	}
-	graph.Nodes[3] = &sqlgraph.Node{
+	graph.Nodes[6] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   campaign.Table,
 			Columns: campaign.Columns,
@@ -113,7 +177,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			campaign.FieldUpdatedAt:        {Type: field.TypeTime, Column: campaign.FieldUpdatedAt},
 		},
 	}
-	graph.Nodes[4] = &sqlgraph.Node{
+	graph.Nodes[7] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   contact.Table,
 			Columns: contact.Columns,
@@ -137,7 +201,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			contact.FieldUpdatedAt:   {Type: field.TypeTime, Column: contact.FieldUpdatedAt},
 		},
 	}
-	graph.Nodes[5] = &sqlgraph.Node{
+	graph.Nodes[8] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   invitation.Table,
 			Columns: invitation.Columns,
@@ -163,7 +227,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			invitation.FieldResponseID:     {Type: field.TypeUUID, Column: invitation.FieldResponseID},
 		},
 	}
-	graph.Nodes[6] = &sqlgraph.Node{
+	graph.Nodes[9] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   linkkey.Table,
 			Columns: linkkey.Columns,
@@ -181,7 +245,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			linkkey.FieldCreatedAt: {Type: field.TypeTime, Column: linkkey.FieldCreatedAt},
 		},
 	}
-	graph.Nodes[7] = &sqlgraph.Node{
+	graph.Nodes[10] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   provisionalanswer.Table,
 			Columns: provisionalanswer.Columns,
@@ -208,7 +272,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			provisionalanswer.FieldLastOpenedAt:  {Type: field.TypeTime, Column: provisionalanswer.FieldLastOpenedAt},
 		},
 	}
-	graph.Nodes[8] = &sqlgraph.Node{
+	graph.Nodes[11] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   response.Table,
 			Columns: response.Columns,
@@ -234,7 +298,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			response.FieldUnverified:  {Type: field.TypeBool, Column: response.FieldUnverified},
 		},
 	}
-	graph.Nodes[9] = &sqlgraph.Node{
+	graph.Nodes[12] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   entsegment.Table,
 			Columns: entsegment.Columns,
@@ -252,7 +316,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			entsegment.FieldUpdatedAt: {Type: field.TypeTime, Column: entsegment.FieldUpdatedAt},
 		},
 	}
-	graph.Nodes[10] = &sqlgraph.Node{
+	graph.Nodes[13] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   signingkey.Table,
 			Columns: signingkey.Columns,
@@ -268,7 +332,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			signingkey.FieldCreatedAt: {Type: field.TypeTime, Column: signingkey.FieldCreatedAt},
 		},
 	}
-	graph.Nodes[11] = &sqlgraph.Node{
+	graph.Nodes[14] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   survey.Table,
 			Columns: survey.Columns,
@@ -290,7 +354,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			survey.FieldUpdatedAt:   {Type: field.TypeTime, Column: survey.FieldUpdatedAt},
 		},
 	}
-	graph.Nodes[12] = &sqlgraph.Node{
+	graph.Nodes[15] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   tenant.Table,
 			Columns: tenant.Columns,
@@ -310,9 +374,10 @@ var schemaGraph = func() *sqlgraph.Schema {
 			tenant.FieldRevision:       {Type: field.TypeInt64, Column: tenant.FieldRevision},
 			tenant.FieldSettings:       {Type: field.TypeInt64, Column: tenant.FieldSettings},
 			tenant.FieldCube:           {Type: field.TypeInt, Column: tenant.FieldCube},
+			tenant.FieldMinGroupSize:   {Type: field.TypeInt, Column: tenant.FieldMinGroupSize},
 		},
 	}
-	graph.Nodes[13] = &sqlgraph.Node{
+	graph.Nodes[16] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   enttrait.Table,
 			Columns: enttrait.Columns,
@@ -333,7 +398,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			enttrait.FieldUpdatedAt:   {Type: field.TypeTime, Column: enttrait.FieldUpdatedAt},
 		},
 	}
-	graph.Nodes[14] = &sqlgraph.Node{
+	graph.Nodes[17] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   wording.Table,
 			Columns: wording.Columns,
@@ -359,6 +424,141 @@ var schemaGraph = func() *sqlgraph.Schema {
 // All update, update-one and query builders implement this interface.
 type predicateAdder interface {
 	addPredicate(func(s *sql.Selector))
+}
+
+// addPredicate implements the predicateAdder interface.
+func (_q *ActionQuery) addPredicate(pred func(s *sql.Selector)) {
+	_q.predicates = append(_q.predicates, pred)
+}
+
+// Filter returns a Filter implementation to apply filters on the ActionQuery builder.
+func (_q *ActionQuery) Filter() *ActionFilter {
+	return &ActionFilter{config: _q.config, predicateAdder: _q}
+}
+
+// addPredicate implements the predicateAdder interface.
+func (m *ActionMutation) addPredicate(pred func(s *sql.Selector)) {
+	m.predicates = append(m.predicates, pred)
+}
+
+// Filter returns an entql.Where implementation to apply filters on the ActionMutation builder.
+func (m *ActionMutation) Filter() *ActionFilter {
+	return &ActionFilter{config: m.config, predicateAdder: m}
+}
+
+// ActionFilter provides a generic filtering capability at runtime for ActionQuery.
+type ActionFilter struct {
+	predicateAdder
+	config
+}
+
+// Where applies the entql predicate on the query filter.
+func (f *ActionFilter) Where(p entql.P) {
+	f.addPredicate(func(s *sql.Selector) {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[0].Type, p, s); err != nil {
+			s.AddError(err)
+		}
+	})
+}
+
+// WhereID applies the entql [16]byte predicate on the id field.
+func (f *ActionFilter) WhereID(p entql.ValueP) {
+	f.Where(p.Field(action.FieldID))
+}
+
+// WhereTenantID applies the entql [16]byte predicate on the tenant_id field.
+func (f *ActionFilter) WhereTenantID(p entql.ValueP) {
+	f.Where(p.Field(action.FieldTenantID))
+}
+
+// WhereName applies the entql string predicate on the name field.
+func (f *ActionFilter) WhereName(p entql.StringP) {
+	f.Where(p.Field(action.FieldName))
+}
+
+// WhereNote applies the entql string predicate on the note field.
+func (f *ActionFilter) WhereNote(p entql.StringP) {
+	f.Where(p.Field(action.FieldNote))
+}
+
+// WhereStartedOn applies the entql int32 predicate on the started_on field.
+func (f *ActionFilter) WhereStartedOn(p entql.Int32P) {
+	f.Where(p.Field(action.FieldStartedOn))
+}
+
+// WhereEndedOn applies the entql int32 predicate on the ended_on field.
+func (f *ActionFilter) WhereEndedOn(p entql.Int32P) {
+	f.Where(p.Field(action.FieldEndedOn))
+}
+
+// WhereSegmentID applies the entql [16]byte predicate on the segment_id field.
+func (f *ActionFilter) WhereSegmentID(p entql.ValueP) {
+	f.Where(p.Field(action.FieldSegmentID))
+}
+
+// WhereCreatedAt applies the entql time.Time predicate on the created_at field.
+func (f *ActionFilter) WhereCreatedAt(p entql.TimeP) {
+	f.Where(p.Field(action.FieldCreatedAt))
+}
+
+// WhereUpdatedAt applies the entql time.Time predicate on the updated_at field.
+func (f *ActionFilter) WhereUpdatedAt(p entql.TimeP) {
+	f.Where(p.Field(action.FieldUpdatedAt))
+}
+
+// addPredicate implements the predicateAdder interface.
+func (_q *ActionCampaignQuery) addPredicate(pred func(s *sql.Selector)) {
+	_q.predicates = append(_q.predicates, pred)
+}
+
+// Filter returns a Filter implementation to apply filters on the ActionCampaignQuery builder.
+func (_q *ActionCampaignQuery) Filter() *ActionCampaignFilter {
+	return &ActionCampaignFilter{config: _q.config, predicateAdder: _q}
+}
+
+// addPredicate implements the predicateAdder interface.
+func (m *ActionCampaignMutation) addPredicate(pred func(s *sql.Selector)) {
+	m.predicates = append(m.predicates, pred)
+}
+
+// Filter returns an entql.Where implementation to apply filters on the ActionCampaignMutation builder.
+func (m *ActionCampaignMutation) Filter() *ActionCampaignFilter {
+	return &ActionCampaignFilter{config: m.config, predicateAdder: m}
+}
+
+// ActionCampaignFilter provides a generic filtering capability at runtime for ActionCampaignQuery.
+type ActionCampaignFilter struct {
+	predicateAdder
+	config
+}
+
+// Where applies the entql predicate on the query filter.
+func (f *ActionCampaignFilter) Where(p entql.P) {
+	f.addPredicate(func(s *sql.Selector) {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[1].Type, p, s); err != nil {
+			s.AddError(err)
+		}
+	})
+}
+
+// WhereID applies the entql [16]byte predicate on the id field.
+func (f *ActionCampaignFilter) WhereID(p entql.ValueP) {
+	f.Where(p.Field(actioncampaign.FieldID))
+}
+
+// WhereTenantID applies the entql [16]byte predicate on the tenant_id field.
+func (f *ActionCampaignFilter) WhereTenantID(p entql.ValueP) {
+	f.Where(p.Field(actioncampaign.FieldTenantID))
+}
+
+// WhereActionID applies the entql [16]byte predicate on the action_id field.
+func (f *ActionCampaignFilter) WhereActionID(p entql.ValueP) {
+	f.Where(p.Field(actioncampaign.FieldActionID))
+}
+
+// WhereCampaignID applies the entql [16]byte predicate on the campaign_id field.
+func (f *ActionCampaignFilter) WhereCampaignID(p entql.ValueP) {
+	f.Where(p.Field(actioncampaign.FieldCampaignID))
 }
 
 // addPredicate implements the predicateAdder interface.
@@ -390,7 +590,7 @@ type ApiKeyFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *ApiKeyFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[0].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[2].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -447,6 +647,101 @@ func (f *ApiKeyFilter) WhereRevokedAt(p entql.TimeP) {
 }
 
 // addPredicate implements the predicateAdder interface.
+func (_q *BenchmarkQuery) addPredicate(pred func(s *sql.Selector)) {
+	_q.predicates = append(_q.predicates, pred)
+}
+
+// Filter returns a Filter implementation to apply filters on the BenchmarkQuery builder.
+func (_q *BenchmarkQuery) Filter() *BenchmarkFilter {
+	return &BenchmarkFilter{config: _q.config, predicateAdder: _q}
+}
+
+// addPredicate implements the predicateAdder interface.
+func (m *BenchmarkMutation) addPredicate(pred func(s *sql.Selector)) {
+	m.predicates = append(m.predicates, pred)
+}
+
+// Filter returns an entql.Where implementation to apply filters on the BenchmarkMutation builder.
+func (m *BenchmarkMutation) Filter() *BenchmarkFilter {
+	return &BenchmarkFilter{config: m.config, predicateAdder: m}
+}
+
+// BenchmarkFilter provides a generic filtering capability at runtime for BenchmarkQuery.
+type BenchmarkFilter struct {
+	predicateAdder
+	config
+}
+
+// Where applies the entql predicate on the query filter.
+func (f *BenchmarkFilter) Where(p entql.P) {
+	f.addPredicate(func(s *sql.Selector) {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[3].Type, p, s); err != nil {
+			s.AddError(err)
+		}
+	})
+}
+
+// WhereID applies the entql [16]byte predicate on the id field.
+func (f *BenchmarkFilter) WhereID(p entql.ValueP) {
+	f.Where(p.Field(benchmark.FieldID))
+}
+
+// WhereTenantID applies the entql [16]byte predicate on the tenant_id field.
+func (f *BenchmarkFilter) WhereTenantID(p entql.ValueP) {
+	f.Where(p.Field(benchmark.FieldTenantID))
+}
+
+// WhereIndustry applies the entql string predicate on the industry field.
+func (f *BenchmarkFilter) WhereIndustry(p entql.StringP) {
+	f.Where(p.Field(benchmark.FieldIndustry))
+}
+
+// WhereLabel applies the entql string predicate on the label field.
+func (f *BenchmarkFilter) WhereLabel(p entql.StringP) {
+	f.Where(p.Field(benchmark.FieldLabel))
+}
+
+// WhereAverage applies the entql float64 predicate on the average field.
+func (f *BenchmarkFilter) WhereAverage(p entql.Float64P) {
+	f.Where(p.Field(benchmark.FieldAverage))
+}
+
+// WhereLowest applies the entql float64 predicate on the lowest field.
+func (f *BenchmarkFilter) WhereLowest(p entql.Float64P) {
+	f.Where(p.Field(benchmark.FieldLowest))
+}
+
+// WhereHighest applies the entql float64 predicate on the highest field.
+func (f *BenchmarkFilter) WhereHighest(p entql.Float64P) {
+	f.Where(p.Field(benchmark.FieldHighest))
+}
+
+// WhereYear applies the entql int predicate on the year field.
+func (f *BenchmarkFilter) WhereYear(p entql.IntP) {
+	f.Where(p.Field(benchmark.FieldYear))
+}
+
+// WhereCountry applies the entql string predicate on the country field.
+func (f *BenchmarkFilter) WhereCountry(p entql.StringP) {
+	f.Where(p.Field(benchmark.FieldCountry))
+}
+
+// WhereMethod applies the entql string predicate on the method field.
+func (f *BenchmarkFilter) WhereMethod(p entql.StringP) {
+	f.Where(p.Field(benchmark.FieldMethod))
+}
+
+// WhereSource applies the entql string predicate on the source field.
+func (f *BenchmarkFilter) WhereSource(p entql.StringP) {
+	f.Where(p.Field(benchmark.FieldSource))
+}
+
+// WhereCreatedAt applies the entql time.Time predicate on the created_at field.
+func (f *BenchmarkFilter) WhereCreatedAt(p entql.TimeP) {
+	f.Where(p.Field(benchmark.FieldCreatedAt))
+}
+
+// addPredicate implements the predicateAdder interface.
 func (_q *BrandQuery) addPredicate(pred func(s *sql.Selector)) {
 	_q.predicates = append(_q.predicates, pred)
 }
@@ -475,7 +770,7 @@ type BrandFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *BrandFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[1].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[4].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -565,7 +860,7 @@ type BrandImageFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *BrandImageFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[2].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[5].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -640,7 +935,7 @@ type CampaignFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *CampaignFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[3].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[6].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -715,7 +1010,7 @@ type ContactFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *ContactFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[4].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[7].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -810,7 +1105,7 @@ type InvitationFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *InvitationFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[5].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[8].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -915,7 +1210,7 @@ type LinkKeyFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *LinkKeyFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[6].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[9].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -980,7 +1275,7 @@ type ProvisionalAnswerFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *ProvisionalAnswerFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[7].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[10].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -1090,7 +1385,7 @@ type ResponseFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *ResponseFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[8].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[11].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -1195,7 +1490,7 @@ type SegmentFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *SegmentFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[9].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[12].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -1260,7 +1555,7 @@ type SigningKeyFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *SigningKeyFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[10].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[13].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -1315,7 +1610,7 @@ type SurveyFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *SurveyFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[11].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[14].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -1400,7 +1695,7 @@ type TenantFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *TenantFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[12].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[15].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -1456,6 +1751,11 @@ func (f *TenantFilter) WhereCube(p entql.IntP) {
 	f.Where(p.Field(tenant.FieldCube))
 }
 
+// WhereMinGroupSize applies the entql int predicate on the min_group_size field.
+func (f *TenantFilter) WhereMinGroupSize(p entql.IntP) {
+	f.Where(p.Field(tenant.FieldMinGroupSize))
+}
+
 // addPredicate implements the predicateAdder interface.
 func (_q *TraitQuery) addPredicate(pred func(s *sql.Selector)) {
 	_q.predicates = append(_q.predicates, pred)
@@ -1485,7 +1785,7 @@ type TraitFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *TraitFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[13].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[16].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -1565,7 +1865,7 @@ type WordingFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *WordingFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[14].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[17].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})

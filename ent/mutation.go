@@ -13,7 +13,10 @@ import (
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent/action"
+	"github.com/zeroten/zeroten/ent/actioncampaign"
 	"github.com/zeroten/zeroten/ent/apikey"
+	"github.com/zeroten/zeroten/ent/benchmark"
 	"github.com/zeroten/zeroten/ent/brand"
 	"github.com/zeroten/zeroten/ent/brandimage"
 	"github.com/zeroten/zeroten/ent/campaign"
@@ -30,6 +33,7 @@ import (
 	enttrait "github.com/zeroten/zeroten/ent/trait"
 	"github.com/zeroten/zeroten/ent/wording"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/segment"
 	"github.com/zeroten/zeroten/internal/trait"
 )
@@ -43,7 +47,10 @@ const (
 	OpUpdateOne = ent.OpUpdateOne
 
 	// Node types.
+	TypeAction            = "Action"
+	TypeActionCampaign    = "ActionCampaign"
 	TypeApiKey            = "ApiKey"
+	TypeBenchmark         = "Benchmark"
 	TypeBrand             = "Brand"
 	TypeBrandImage        = "BrandImage"
 	TypeCampaign          = "Campaign"
@@ -59,6 +66,1286 @@ const (
 	TypeTrait             = "Trait"
 	TypeWording           = "Wording"
 )
+
+// ActionMutation represents an operation that mutates the Action nodes in the graph.
+type ActionMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *uuid.UUID
+	tenant_id     *uuid.UUID
+	name          *string
+	note          *string
+	started_on    *calendar.Day
+	addstarted_on *calendar.Day
+	ended_on      *calendar.Day
+	addended_on   *calendar.Day
+	segment_id    *uuid.UUID
+	created_at    *time.Time
+	updated_at    *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*Action, error)
+	predicates    []predicate.Action
+}
+
+var _ ent.Mutation = (*ActionMutation)(nil)
+
+// actionOption allows management of the mutation configuration using functional options.
+type actionOption func(*ActionMutation)
+
+// newActionMutation creates new mutation for the Action entity.
+func newActionMutation(c config, op Op, opts ...actionOption) *ActionMutation {
+	m := &ActionMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeAction,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withActionID sets the ID field of the mutation.
+func withActionID(id uuid.UUID) actionOption {
+	return func(m *ActionMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Action
+		)
+		m.oldValue = func(ctx context.Context) (*Action, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Action.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withAction sets the old Action of the mutation.
+func withAction(node *Action) actionOption {
+	return func(m *ActionMutation) {
+		m.oldValue = func(context.Context) (*Action, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m ActionMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m ActionMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Action entities.
+func (m *ActionMutation) SetID(id uuid.UUID) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *ActionMutation) ID() (id uuid.UUID, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *ActionMutation) IDs(ctx context.Context) ([]uuid.UUID, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []uuid.UUID{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Action.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetTenantID sets the "tenant_id" field.
+func (m *ActionMutation) SetTenantID(u uuid.UUID) {
+	m.tenant_id = &u
+}
+
+// TenantID returns the value of the "tenant_id" field in the mutation.
+func (m *ActionMutation) TenantID() (r uuid.UUID, exists bool) {
+	v := m.tenant_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTenantID returns the old "tenant_id" field's value of the Action entity.
+// If the Action object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ActionMutation) OldTenantID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTenantID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTenantID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTenantID: %w", err)
+	}
+	return oldValue.TenantID, nil
+}
+
+// ResetTenantID resets all changes to the "tenant_id" field.
+func (m *ActionMutation) ResetTenantID() {
+	m.tenant_id = nil
+}
+
+// SetName sets the "name" field.
+func (m *ActionMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *ActionMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the Action entity.
+// If the Action object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ActionMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *ActionMutation) ResetName() {
+	m.name = nil
+}
+
+// SetNote sets the "note" field.
+func (m *ActionMutation) SetNote(s string) {
+	m.note = &s
+}
+
+// Note returns the value of the "note" field in the mutation.
+func (m *ActionMutation) Note() (r string, exists bool) {
+	v := m.note
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNote returns the old "note" field's value of the Action entity.
+// If the Action object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ActionMutation) OldNote(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNote is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNote requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNote: %w", err)
+	}
+	return oldValue.Note, nil
+}
+
+// ClearNote clears the value of the "note" field.
+func (m *ActionMutation) ClearNote() {
+	m.note = nil
+	m.clearedFields[action.FieldNote] = struct{}{}
+}
+
+// NoteCleared returns if the "note" field was cleared in this mutation.
+func (m *ActionMutation) NoteCleared() bool {
+	_, ok := m.clearedFields[action.FieldNote]
+	return ok
+}
+
+// ResetNote resets all changes to the "note" field.
+func (m *ActionMutation) ResetNote() {
+	m.note = nil
+	delete(m.clearedFields, action.FieldNote)
+}
+
+// SetStartedOn sets the "started_on" field.
+func (m *ActionMutation) SetStartedOn(c calendar.Day) {
+	m.started_on = &c
+	m.addstarted_on = nil
+}
+
+// StartedOn returns the value of the "started_on" field in the mutation.
+func (m *ActionMutation) StartedOn() (r calendar.Day, exists bool) {
+	v := m.started_on
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStartedOn returns the old "started_on" field's value of the Action entity.
+// If the Action object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ActionMutation) OldStartedOn(ctx context.Context) (v calendar.Day, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStartedOn is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStartedOn requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStartedOn: %w", err)
+	}
+	return oldValue.StartedOn, nil
+}
+
+// AddStartedOn adds c to the "started_on" field.
+func (m *ActionMutation) AddStartedOn(c calendar.Day) {
+	if m.addstarted_on != nil {
+		*m.addstarted_on += c
+	} else {
+		m.addstarted_on = &c
+	}
+}
+
+// AddedStartedOn returns the value that was added to the "started_on" field in this mutation.
+func (m *ActionMutation) AddedStartedOn() (r calendar.Day, exists bool) {
+	v := m.addstarted_on
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetStartedOn resets all changes to the "started_on" field.
+func (m *ActionMutation) ResetStartedOn() {
+	m.started_on = nil
+	m.addstarted_on = nil
+}
+
+// SetEndedOn sets the "ended_on" field.
+func (m *ActionMutation) SetEndedOn(c calendar.Day) {
+	m.ended_on = &c
+	m.addended_on = nil
+}
+
+// EndedOn returns the value of the "ended_on" field in the mutation.
+func (m *ActionMutation) EndedOn() (r calendar.Day, exists bool) {
+	v := m.ended_on
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEndedOn returns the old "ended_on" field's value of the Action entity.
+// If the Action object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ActionMutation) OldEndedOn(ctx context.Context) (v *calendar.Day, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEndedOn is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEndedOn requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEndedOn: %w", err)
+	}
+	return oldValue.EndedOn, nil
+}
+
+// AddEndedOn adds c to the "ended_on" field.
+func (m *ActionMutation) AddEndedOn(c calendar.Day) {
+	if m.addended_on != nil {
+		*m.addended_on += c
+	} else {
+		m.addended_on = &c
+	}
+}
+
+// AddedEndedOn returns the value that was added to the "ended_on" field in this mutation.
+func (m *ActionMutation) AddedEndedOn() (r calendar.Day, exists bool) {
+	v := m.addended_on
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearEndedOn clears the value of the "ended_on" field.
+func (m *ActionMutation) ClearEndedOn() {
+	m.ended_on = nil
+	m.addended_on = nil
+	m.clearedFields[action.FieldEndedOn] = struct{}{}
+}
+
+// EndedOnCleared returns if the "ended_on" field was cleared in this mutation.
+func (m *ActionMutation) EndedOnCleared() bool {
+	_, ok := m.clearedFields[action.FieldEndedOn]
+	return ok
+}
+
+// ResetEndedOn resets all changes to the "ended_on" field.
+func (m *ActionMutation) ResetEndedOn() {
+	m.ended_on = nil
+	m.addended_on = nil
+	delete(m.clearedFields, action.FieldEndedOn)
+}
+
+// SetSegmentID sets the "segment_id" field.
+func (m *ActionMutation) SetSegmentID(u uuid.UUID) {
+	m.segment_id = &u
+}
+
+// SegmentID returns the value of the "segment_id" field in the mutation.
+func (m *ActionMutation) SegmentID() (r uuid.UUID, exists bool) {
+	v := m.segment_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSegmentID returns the old "segment_id" field's value of the Action entity.
+// If the Action object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ActionMutation) OldSegmentID(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSegmentID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSegmentID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSegmentID: %w", err)
+	}
+	return oldValue.SegmentID, nil
+}
+
+// ClearSegmentID clears the value of the "segment_id" field.
+func (m *ActionMutation) ClearSegmentID() {
+	m.segment_id = nil
+	m.clearedFields[action.FieldSegmentID] = struct{}{}
+}
+
+// SegmentIDCleared returns if the "segment_id" field was cleared in this mutation.
+func (m *ActionMutation) SegmentIDCleared() bool {
+	_, ok := m.clearedFields[action.FieldSegmentID]
+	return ok
+}
+
+// ResetSegmentID resets all changes to the "segment_id" field.
+func (m *ActionMutation) ResetSegmentID() {
+	m.segment_id = nil
+	delete(m.clearedFields, action.FieldSegmentID)
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *ActionMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *ActionMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Action entity.
+// If the Action object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ActionMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *ActionMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetUpdatedAt sets the "updated_at" field.
+func (m *ActionMutation) SetUpdatedAt(t time.Time) {
+	m.updated_at = &t
+}
+
+// UpdatedAt returns the value of the "updated_at" field in the mutation.
+func (m *ActionMutation) UpdatedAt() (r time.Time, exists bool) {
+	v := m.updated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpdatedAt returns the old "updated_at" field's value of the Action entity.
+// If the Action object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ActionMutation) OldUpdatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpdatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpdatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpdatedAt: %w", err)
+	}
+	return oldValue.UpdatedAt, nil
+}
+
+// ResetUpdatedAt resets all changes to the "updated_at" field.
+func (m *ActionMutation) ResetUpdatedAt() {
+	m.updated_at = nil
+}
+
+// Where appends a list predicates to the ActionMutation builder.
+func (m *ActionMutation) Where(ps ...predicate.Action) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the ActionMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *ActionMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Action, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *ActionMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *ActionMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Action).
+func (m *ActionMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *ActionMutation) Fields() []string {
+	fields := make([]string, 0, 8)
+	if m.tenant_id != nil {
+		fields = append(fields, action.FieldTenantID)
+	}
+	if m.name != nil {
+		fields = append(fields, action.FieldName)
+	}
+	if m.note != nil {
+		fields = append(fields, action.FieldNote)
+	}
+	if m.started_on != nil {
+		fields = append(fields, action.FieldStartedOn)
+	}
+	if m.ended_on != nil {
+		fields = append(fields, action.FieldEndedOn)
+	}
+	if m.segment_id != nil {
+		fields = append(fields, action.FieldSegmentID)
+	}
+	if m.created_at != nil {
+		fields = append(fields, action.FieldCreatedAt)
+	}
+	if m.updated_at != nil {
+		fields = append(fields, action.FieldUpdatedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *ActionMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case action.FieldTenantID:
+		return m.TenantID()
+	case action.FieldName:
+		return m.Name()
+	case action.FieldNote:
+		return m.Note()
+	case action.FieldStartedOn:
+		return m.StartedOn()
+	case action.FieldEndedOn:
+		return m.EndedOn()
+	case action.FieldSegmentID:
+		return m.SegmentID()
+	case action.FieldCreatedAt:
+		return m.CreatedAt()
+	case action.FieldUpdatedAt:
+		return m.UpdatedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *ActionMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case action.FieldTenantID:
+		return m.OldTenantID(ctx)
+	case action.FieldName:
+		return m.OldName(ctx)
+	case action.FieldNote:
+		return m.OldNote(ctx)
+	case action.FieldStartedOn:
+		return m.OldStartedOn(ctx)
+	case action.FieldEndedOn:
+		return m.OldEndedOn(ctx)
+	case action.FieldSegmentID:
+		return m.OldSegmentID(ctx)
+	case action.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case action.FieldUpdatedAt:
+		return m.OldUpdatedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown Action field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ActionMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case action.FieldTenantID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTenantID(v)
+		return nil
+	case action.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case action.FieldNote:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNote(v)
+		return nil
+	case action.FieldStartedOn:
+		v, ok := value.(calendar.Day)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStartedOn(v)
+		return nil
+	case action.FieldEndedOn:
+		v, ok := value.(calendar.Day)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEndedOn(v)
+		return nil
+	case action.FieldSegmentID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSegmentID(v)
+		return nil
+	case action.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case action.FieldUpdatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpdatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Action field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *ActionMutation) AddedFields() []string {
+	var fields []string
+	if m.addstarted_on != nil {
+		fields = append(fields, action.FieldStartedOn)
+	}
+	if m.addended_on != nil {
+		fields = append(fields, action.FieldEndedOn)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *ActionMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case action.FieldStartedOn:
+		return m.AddedStartedOn()
+	case action.FieldEndedOn:
+		return m.AddedEndedOn()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ActionMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case action.FieldStartedOn:
+		v, ok := value.(calendar.Day)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddStartedOn(v)
+		return nil
+	case action.FieldEndedOn:
+		v, ok := value.(calendar.Day)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddEndedOn(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Action numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *ActionMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(action.FieldNote) {
+		fields = append(fields, action.FieldNote)
+	}
+	if m.FieldCleared(action.FieldEndedOn) {
+		fields = append(fields, action.FieldEndedOn)
+	}
+	if m.FieldCleared(action.FieldSegmentID) {
+		fields = append(fields, action.FieldSegmentID)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *ActionMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *ActionMutation) ClearField(name string) error {
+	switch name {
+	case action.FieldNote:
+		m.ClearNote()
+		return nil
+	case action.FieldEndedOn:
+		m.ClearEndedOn()
+		return nil
+	case action.FieldSegmentID:
+		m.ClearSegmentID()
+		return nil
+	}
+	return fmt.Errorf("unknown Action nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *ActionMutation) ResetField(name string) error {
+	switch name {
+	case action.FieldTenantID:
+		m.ResetTenantID()
+		return nil
+	case action.FieldName:
+		m.ResetName()
+		return nil
+	case action.FieldNote:
+		m.ResetNote()
+		return nil
+	case action.FieldStartedOn:
+		m.ResetStartedOn()
+		return nil
+	case action.FieldEndedOn:
+		m.ResetEndedOn()
+		return nil
+	case action.FieldSegmentID:
+		m.ResetSegmentID()
+		return nil
+	case action.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case action.FieldUpdatedAt:
+		m.ResetUpdatedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Action field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *ActionMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *ActionMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *ActionMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *ActionMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *ActionMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *ActionMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *ActionMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown Action unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *ActionMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown Action edge %s", name)
+}
+
+// ActionCampaignMutation represents an operation that mutates the ActionCampaign nodes in the graph.
+type ActionCampaignMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *uuid.UUID
+	tenant_id     *uuid.UUID
+	action_id     *uuid.UUID
+	campaign_id   *uuid.UUID
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*ActionCampaign, error)
+	predicates    []predicate.ActionCampaign
+}
+
+var _ ent.Mutation = (*ActionCampaignMutation)(nil)
+
+// actioncampaignOption allows management of the mutation configuration using functional options.
+type actioncampaignOption func(*ActionCampaignMutation)
+
+// newActionCampaignMutation creates new mutation for the ActionCampaign entity.
+func newActionCampaignMutation(c config, op Op, opts ...actioncampaignOption) *ActionCampaignMutation {
+	m := &ActionCampaignMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeActionCampaign,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withActionCampaignID sets the ID field of the mutation.
+func withActionCampaignID(id uuid.UUID) actioncampaignOption {
+	return func(m *ActionCampaignMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *ActionCampaign
+		)
+		m.oldValue = func(ctx context.Context) (*ActionCampaign, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().ActionCampaign.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withActionCampaign sets the old ActionCampaign of the mutation.
+func withActionCampaign(node *ActionCampaign) actioncampaignOption {
+	return func(m *ActionCampaignMutation) {
+		m.oldValue = func(context.Context) (*ActionCampaign, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m ActionCampaignMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m ActionCampaignMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of ActionCampaign entities.
+func (m *ActionCampaignMutation) SetID(id uuid.UUID) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *ActionCampaignMutation) ID() (id uuid.UUID, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *ActionCampaignMutation) IDs(ctx context.Context) ([]uuid.UUID, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []uuid.UUID{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().ActionCampaign.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetTenantID sets the "tenant_id" field.
+func (m *ActionCampaignMutation) SetTenantID(u uuid.UUID) {
+	m.tenant_id = &u
+}
+
+// TenantID returns the value of the "tenant_id" field in the mutation.
+func (m *ActionCampaignMutation) TenantID() (r uuid.UUID, exists bool) {
+	v := m.tenant_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTenantID returns the old "tenant_id" field's value of the ActionCampaign entity.
+// If the ActionCampaign object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ActionCampaignMutation) OldTenantID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTenantID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTenantID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTenantID: %w", err)
+	}
+	return oldValue.TenantID, nil
+}
+
+// ResetTenantID resets all changes to the "tenant_id" field.
+func (m *ActionCampaignMutation) ResetTenantID() {
+	m.tenant_id = nil
+}
+
+// SetActionID sets the "action_id" field.
+func (m *ActionCampaignMutation) SetActionID(u uuid.UUID) {
+	m.action_id = &u
+}
+
+// ActionID returns the value of the "action_id" field in the mutation.
+func (m *ActionCampaignMutation) ActionID() (r uuid.UUID, exists bool) {
+	v := m.action_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldActionID returns the old "action_id" field's value of the ActionCampaign entity.
+// If the ActionCampaign object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ActionCampaignMutation) OldActionID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldActionID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldActionID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldActionID: %w", err)
+	}
+	return oldValue.ActionID, nil
+}
+
+// ResetActionID resets all changes to the "action_id" field.
+func (m *ActionCampaignMutation) ResetActionID() {
+	m.action_id = nil
+}
+
+// SetCampaignID sets the "campaign_id" field.
+func (m *ActionCampaignMutation) SetCampaignID(u uuid.UUID) {
+	m.campaign_id = &u
+}
+
+// CampaignID returns the value of the "campaign_id" field in the mutation.
+func (m *ActionCampaignMutation) CampaignID() (r uuid.UUID, exists bool) {
+	v := m.campaign_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCampaignID returns the old "campaign_id" field's value of the ActionCampaign entity.
+// If the ActionCampaign object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ActionCampaignMutation) OldCampaignID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCampaignID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCampaignID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCampaignID: %w", err)
+	}
+	return oldValue.CampaignID, nil
+}
+
+// ResetCampaignID resets all changes to the "campaign_id" field.
+func (m *ActionCampaignMutation) ResetCampaignID() {
+	m.campaign_id = nil
+}
+
+// Where appends a list predicates to the ActionCampaignMutation builder.
+func (m *ActionCampaignMutation) Where(ps ...predicate.ActionCampaign) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the ActionCampaignMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *ActionCampaignMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.ActionCampaign, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *ActionCampaignMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *ActionCampaignMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (ActionCampaign).
+func (m *ActionCampaignMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *ActionCampaignMutation) Fields() []string {
+	fields := make([]string, 0, 3)
+	if m.tenant_id != nil {
+		fields = append(fields, actioncampaign.FieldTenantID)
+	}
+	if m.action_id != nil {
+		fields = append(fields, actioncampaign.FieldActionID)
+	}
+	if m.campaign_id != nil {
+		fields = append(fields, actioncampaign.FieldCampaignID)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *ActionCampaignMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case actioncampaign.FieldTenantID:
+		return m.TenantID()
+	case actioncampaign.FieldActionID:
+		return m.ActionID()
+	case actioncampaign.FieldCampaignID:
+		return m.CampaignID()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *ActionCampaignMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case actioncampaign.FieldTenantID:
+		return m.OldTenantID(ctx)
+	case actioncampaign.FieldActionID:
+		return m.OldActionID(ctx)
+	case actioncampaign.FieldCampaignID:
+		return m.OldCampaignID(ctx)
+	}
+	return nil, fmt.Errorf("unknown ActionCampaign field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ActionCampaignMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case actioncampaign.FieldTenantID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTenantID(v)
+		return nil
+	case actioncampaign.FieldActionID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetActionID(v)
+		return nil
+	case actioncampaign.FieldCampaignID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCampaignID(v)
+		return nil
+	}
+	return fmt.Errorf("unknown ActionCampaign field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *ActionCampaignMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *ActionCampaignMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ActionCampaignMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown ActionCampaign numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *ActionCampaignMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *ActionCampaignMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *ActionCampaignMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown ActionCampaign nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *ActionCampaignMutation) ResetField(name string) error {
+	switch name {
+	case actioncampaign.FieldTenantID:
+		m.ResetTenantID()
+		return nil
+	case actioncampaign.FieldActionID:
+		m.ResetActionID()
+		return nil
+	case actioncampaign.FieldCampaignID:
+		m.ResetCampaignID()
+		return nil
+	}
+	return fmt.Errorf("unknown ActionCampaign field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *ActionCampaignMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *ActionCampaignMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *ActionCampaignMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *ActionCampaignMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *ActionCampaignMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *ActionCampaignMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *ActionCampaignMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown ActionCampaign unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *ActionCampaignMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown ActionCampaign edge %s", name)
+}
 
 // ApiKeyMutation represents an operation that mutates the ApiKey nodes in the graph.
 type ApiKeyMutation struct {
@@ -898,6 +2185,1075 @@ func (m *ApiKeyMutation) ClearEdge(name string) error {
 // It returns an error if the edge is not defined in the schema.
 func (m *ApiKeyMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown ApiKey edge %s", name)
+}
+
+// BenchmarkMutation represents an operation that mutates the Benchmark nodes in the graph.
+type BenchmarkMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *uuid.UUID
+	tenant_id     *uuid.UUID
+	industry      *string
+	label         *string
+	average       *float64
+	addaverage    *float64
+	lowest        *float64
+	addlowest     *float64
+	highest       *float64
+	addhighest    *float64
+	year          *int
+	addyear       *int
+	country       *string
+	method        *string
+	source        *string
+	created_at    *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*Benchmark, error)
+	predicates    []predicate.Benchmark
+}
+
+var _ ent.Mutation = (*BenchmarkMutation)(nil)
+
+// benchmarkOption allows management of the mutation configuration using functional options.
+type benchmarkOption func(*BenchmarkMutation)
+
+// newBenchmarkMutation creates new mutation for the Benchmark entity.
+func newBenchmarkMutation(c config, op Op, opts ...benchmarkOption) *BenchmarkMutation {
+	m := &BenchmarkMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeBenchmark,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withBenchmarkID sets the ID field of the mutation.
+func withBenchmarkID(id uuid.UUID) benchmarkOption {
+	return func(m *BenchmarkMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Benchmark
+		)
+		m.oldValue = func(ctx context.Context) (*Benchmark, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Benchmark.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withBenchmark sets the old Benchmark of the mutation.
+func withBenchmark(node *Benchmark) benchmarkOption {
+	return func(m *BenchmarkMutation) {
+		m.oldValue = func(context.Context) (*Benchmark, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m BenchmarkMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m BenchmarkMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Benchmark entities.
+func (m *BenchmarkMutation) SetID(id uuid.UUID) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *BenchmarkMutation) ID() (id uuid.UUID, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *BenchmarkMutation) IDs(ctx context.Context) ([]uuid.UUID, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []uuid.UUID{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Benchmark.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetTenantID sets the "tenant_id" field.
+func (m *BenchmarkMutation) SetTenantID(u uuid.UUID) {
+	m.tenant_id = &u
+}
+
+// TenantID returns the value of the "tenant_id" field in the mutation.
+func (m *BenchmarkMutation) TenantID() (r uuid.UUID, exists bool) {
+	v := m.tenant_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTenantID returns the old "tenant_id" field's value of the Benchmark entity.
+// If the Benchmark object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BenchmarkMutation) OldTenantID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTenantID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTenantID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTenantID: %w", err)
+	}
+	return oldValue.TenantID, nil
+}
+
+// ResetTenantID resets all changes to the "tenant_id" field.
+func (m *BenchmarkMutation) ResetTenantID() {
+	m.tenant_id = nil
+}
+
+// SetIndustry sets the "industry" field.
+func (m *BenchmarkMutation) SetIndustry(s string) {
+	m.industry = &s
+}
+
+// Industry returns the value of the "industry" field in the mutation.
+func (m *BenchmarkMutation) Industry() (r string, exists bool) {
+	v := m.industry
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldIndustry returns the old "industry" field's value of the Benchmark entity.
+// If the Benchmark object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BenchmarkMutation) OldIndustry(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldIndustry is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldIndustry requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldIndustry: %w", err)
+	}
+	return oldValue.Industry, nil
+}
+
+// ResetIndustry resets all changes to the "industry" field.
+func (m *BenchmarkMutation) ResetIndustry() {
+	m.industry = nil
+}
+
+// SetLabel sets the "label" field.
+func (m *BenchmarkMutation) SetLabel(s string) {
+	m.label = &s
+}
+
+// Label returns the value of the "label" field in the mutation.
+func (m *BenchmarkMutation) Label() (r string, exists bool) {
+	v := m.label
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLabel returns the old "label" field's value of the Benchmark entity.
+// If the Benchmark object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BenchmarkMutation) OldLabel(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLabel is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLabel requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLabel: %w", err)
+	}
+	return oldValue.Label, nil
+}
+
+// ResetLabel resets all changes to the "label" field.
+func (m *BenchmarkMutation) ResetLabel() {
+	m.label = nil
+}
+
+// SetAverage sets the "average" field.
+func (m *BenchmarkMutation) SetAverage(f float64) {
+	m.average = &f
+	m.addaverage = nil
+}
+
+// Average returns the value of the "average" field in the mutation.
+func (m *BenchmarkMutation) Average() (r float64, exists bool) {
+	v := m.average
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAverage returns the old "average" field's value of the Benchmark entity.
+// If the Benchmark object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BenchmarkMutation) OldAverage(ctx context.Context) (v float64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAverage is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAverage requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAverage: %w", err)
+	}
+	return oldValue.Average, nil
+}
+
+// AddAverage adds f to the "average" field.
+func (m *BenchmarkMutation) AddAverage(f float64) {
+	if m.addaverage != nil {
+		*m.addaverage += f
+	} else {
+		m.addaverage = &f
+	}
+}
+
+// AddedAverage returns the value that was added to the "average" field in this mutation.
+func (m *BenchmarkMutation) AddedAverage() (r float64, exists bool) {
+	v := m.addaverage
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetAverage resets all changes to the "average" field.
+func (m *BenchmarkMutation) ResetAverage() {
+	m.average = nil
+	m.addaverage = nil
+}
+
+// SetLowest sets the "lowest" field.
+func (m *BenchmarkMutation) SetLowest(f float64) {
+	m.lowest = &f
+	m.addlowest = nil
+}
+
+// Lowest returns the value of the "lowest" field in the mutation.
+func (m *BenchmarkMutation) Lowest() (r float64, exists bool) {
+	v := m.lowest
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLowest returns the old "lowest" field's value of the Benchmark entity.
+// If the Benchmark object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BenchmarkMutation) OldLowest(ctx context.Context) (v *float64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLowest is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLowest requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLowest: %w", err)
+	}
+	return oldValue.Lowest, nil
+}
+
+// AddLowest adds f to the "lowest" field.
+func (m *BenchmarkMutation) AddLowest(f float64) {
+	if m.addlowest != nil {
+		*m.addlowest += f
+	} else {
+		m.addlowest = &f
+	}
+}
+
+// AddedLowest returns the value that was added to the "lowest" field in this mutation.
+func (m *BenchmarkMutation) AddedLowest() (r float64, exists bool) {
+	v := m.addlowest
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearLowest clears the value of the "lowest" field.
+func (m *BenchmarkMutation) ClearLowest() {
+	m.lowest = nil
+	m.addlowest = nil
+	m.clearedFields[benchmark.FieldLowest] = struct{}{}
+}
+
+// LowestCleared returns if the "lowest" field was cleared in this mutation.
+func (m *BenchmarkMutation) LowestCleared() bool {
+	_, ok := m.clearedFields[benchmark.FieldLowest]
+	return ok
+}
+
+// ResetLowest resets all changes to the "lowest" field.
+func (m *BenchmarkMutation) ResetLowest() {
+	m.lowest = nil
+	m.addlowest = nil
+	delete(m.clearedFields, benchmark.FieldLowest)
+}
+
+// SetHighest sets the "highest" field.
+func (m *BenchmarkMutation) SetHighest(f float64) {
+	m.highest = &f
+	m.addhighest = nil
+}
+
+// Highest returns the value of the "highest" field in the mutation.
+func (m *BenchmarkMutation) Highest() (r float64, exists bool) {
+	v := m.highest
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldHighest returns the old "highest" field's value of the Benchmark entity.
+// If the Benchmark object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BenchmarkMutation) OldHighest(ctx context.Context) (v *float64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldHighest is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldHighest requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldHighest: %w", err)
+	}
+	return oldValue.Highest, nil
+}
+
+// AddHighest adds f to the "highest" field.
+func (m *BenchmarkMutation) AddHighest(f float64) {
+	if m.addhighest != nil {
+		*m.addhighest += f
+	} else {
+		m.addhighest = &f
+	}
+}
+
+// AddedHighest returns the value that was added to the "highest" field in this mutation.
+func (m *BenchmarkMutation) AddedHighest() (r float64, exists bool) {
+	v := m.addhighest
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearHighest clears the value of the "highest" field.
+func (m *BenchmarkMutation) ClearHighest() {
+	m.highest = nil
+	m.addhighest = nil
+	m.clearedFields[benchmark.FieldHighest] = struct{}{}
+}
+
+// HighestCleared returns if the "highest" field was cleared in this mutation.
+func (m *BenchmarkMutation) HighestCleared() bool {
+	_, ok := m.clearedFields[benchmark.FieldHighest]
+	return ok
+}
+
+// ResetHighest resets all changes to the "highest" field.
+func (m *BenchmarkMutation) ResetHighest() {
+	m.highest = nil
+	m.addhighest = nil
+	delete(m.clearedFields, benchmark.FieldHighest)
+}
+
+// SetYear sets the "year" field.
+func (m *BenchmarkMutation) SetYear(i int) {
+	m.year = &i
+	m.addyear = nil
+}
+
+// Year returns the value of the "year" field in the mutation.
+func (m *BenchmarkMutation) Year() (r int, exists bool) {
+	v := m.year
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldYear returns the old "year" field's value of the Benchmark entity.
+// If the Benchmark object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BenchmarkMutation) OldYear(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldYear is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldYear requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldYear: %w", err)
+	}
+	return oldValue.Year, nil
+}
+
+// AddYear adds i to the "year" field.
+func (m *BenchmarkMutation) AddYear(i int) {
+	if m.addyear != nil {
+		*m.addyear += i
+	} else {
+		m.addyear = &i
+	}
+}
+
+// AddedYear returns the value that was added to the "year" field in this mutation.
+func (m *BenchmarkMutation) AddedYear() (r int, exists bool) {
+	v := m.addyear
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetYear resets all changes to the "year" field.
+func (m *BenchmarkMutation) ResetYear() {
+	m.year = nil
+	m.addyear = nil
+}
+
+// SetCountry sets the "country" field.
+func (m *BenchmarkMutation) SetCountry(s string) {
+	m.country = &s
+}
+
+// Country returns the value of the "country" field in the mutation.
+func (m *BenchmarkMutation) Country() (r string, exists bool) {
+	v := m.country
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCountry returns the old "country" field's value of the Benchmark entity.
+// If the Benchmark object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BenchmarkMutation) OldCountry(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCountry is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCountry requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCountry: %w", err)
+	}
+	return oldValue.Country, nil
+}
+
+// ClearCountry clears the value of the "country" field.
+func (m *BenchmarkMutation) ClearCountry() {
+	m.country = nil
+	m.clearedFields[benchmark.FieldCountry] = struct{}{}
+}
+
+// CountryCleared returns if the "country" field was cleared in this mutation.
+func (m *BenchmarkMutation) CountryCleared() bool {
+	_, ok := m.clearedFields[benchmark.FieldCountry]
+	return ok
+}
+
+// ResetCountry resets all changes to the "country" field.
+func (m *BenchmarkMutation) ResetCountry() {
+	m.country = nil
+	delete(m.clearedFields, benchmark.FieldCountry)
+}
+
+// SetMethod sets the "method" field.
+func (m *BenchmarkMutation) SetMethod(s string) {
+	m.method = &s
+}
+
+// Method returns the value of the "method" field in the mutation.
+func (m *BenchmarkMutation) Method() (r string, exists bool) {
+	v := m.method
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMethod returns the old "method" field's value of the Benchmark entity.
+// If the Benchmark object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BenchmarkMutation) OldMethod(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMethod is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMethod requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMethod: %w", err)
+	}
+	return oldValue.Method, nil
+}
+
+// ResetMethod resets all changes to the "method" field.
+func (m *BenchmarkMutation) ResetMethod() {
+	m.method = nil
+}
+
+// SetSource sets the "source" field.
+func (m *BenchmarkMutation) SetSource(s string) {
+	m.source = &s
+}
+
+// Source returns the value of the "source" field in the mutation.
+func (m *BenchmarkMutation) Source() (r string, exists bool) {
+	v := m.source
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSource returns the old "source" field's value of the Benchmark entity.
+// If the Benchmark object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BenchmarkMutation) OldSource(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSource is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSource requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSource: %w", err)
+	}
+	return oldValue.Source, nil
+}
+
+// ResetSource resets all changes to the "source" field.
+func (m *BenchmarkMutation) ResetSource() {
+	m.source = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *BenchmarkMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *BenchmarkMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Benchmark entity.
+// If the Benchmark object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *BenchmarkMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *BenchmarkMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// Where appends a list predicates to the BenchmarkMutation builder.
+func (m *BenchmarkMutation) Where(ps ...predicate.Benchmark) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the BenchmarkMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *BenchmarkMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Benchmark, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *BenchmarkMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *BenchmarkMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Benchmark).
+func (m *BenchmarkMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *BenchmarkMutation) Fields() []string {
+	fields := make([]string, 0, 11)
+	if m.tenant_id != nil {
+		fields = append(fields, benchmark.FieldTenantID)
+	}
+	if m.industry != nil {
+		fields = append(fields, benchmark.FieldIndustry)
+	}
+	if m.label != nil {
+		fields = append(fields, benchmark.FieldLabel)
+	}
+	if m.average != nil {
+		fields = append(fields, benchmark.FieldAverage)
+	}
+	if m.lowest != nil {
+		fields = append(fields, benchmark.FieldLowest)
+	}
+	if m.highest != nil {
+		fields = append(fields, benchmark.FieldHighest)
+	}
+	if m.year != nil {
+		fields = append(fields, benchmark.FieldYear)
+	}
+	if m.country != nil {
+		fields = append(fields, benchmark.FieldCountry)
+	}
+	if m.method != nil {
+		fields = append(fields, benchmark.FieldMethod)
+	}
+	if m.source != nil {
+		fields = append(fields, benchmark.FieldSource)
+	}
+	if m.created_at != nil {
+		fields = append(fields, benchmark.FieldCreatedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *BenchmarkMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case benchmark.FieldTenantID:
+		return m.TenantID()
+	case benchmark.FieldIndustry:
+		return m.Industry()
+	case benchmark.FieldLabel:
+		return m.Label()
+	case benchmark.FieldAverage:
+		return m.Average()
+	case benchmark.FieldLowest:
+		return m.Lowest()
+	case benchmark.FieldHighest:
+		return m.Highest()
+	case benchmark.FieldYear:
+		return m.Year()
+	case benchmark.FieldCountry:
+		return m.Country()
+	case benchmark.FieldMethod:
+		return m.Method()
+	case benchmark.FieldSource:
+		return m.Source()
+	case benchmark.FieldCreatedAt:
+		return m.CreatedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *BenchmarkMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case benchmark.FieldTenantID:
+		return m.OldTenantID(ctx)
+	case benchmark.FieldIndustry:
+		return m.OldIndustry(ctx)
+	case benchmark.FieldLabel:
+		return m.OldLabel(ctx)
+	case benchmark.FieldAverage:
+		return m.OldAverage(ctx)
+	case benchmark.FieldLowest:
+		return m.OldLowest(ctx)
+	case benchmark.FieldHighest:
+		return m.OldHighest(ctx)
+	case benchmark.FieldYear:
+		return m.OldYear(ctx)
+	case benchmark.FieldCountry:
+		return m.OldCountry(ctx)
+	case benchmark.FieldMethod:
+		return m.OldMethod(ctx)
+	case benchmark.FieldSource:
+		return m.OldSource(ctx)
+	case benchmark.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown Benchmark field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *BenchmarkMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case benchmark.FieldTenantID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTenantID(v)
+		return nil
+	case benchmark.FieldIndustry:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetIndustry(v)
+		return nil
+	case benchmark.FieldLabel:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLabel(v)
+		return nil
+	case benchmark.FieldAverage:
+		v, ok := value.(float64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAverage(v)
+		return nil
+	case benchmark.FieldLowest:
+		v, ok := value.(float64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLowest(v)
+		return nil
+	case benchmark.FieldHighest:
+		v, ok := value.(float64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetHighest(v)
+		return nil
+	case benchmark.FieldYear:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetYear(v)
+		return nil
+	case benchmark.FieldCountry:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCountry(v)
+		return nil
+	case benchmark.FieldMethod:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMethod(v)
+		return nil
+	case benchmark.FieldSource:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSource(v)
+		return nil
+	case benchmark.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Benchmark field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *BenchmarkMutation) AddedFields() []string {
+	var fields []string
+	if m.addaverage != nil {
+		fields = append(fields, benchmark.FieldAverage)
+	}
+	if m.addlowest != nil {
+		fields = append(fields, benchmark.FieldLowest)
+	}
+	if m.addhighest != nil {
+		fields = append(fields, benchmark.FieldHighest)
+	}
+	if m.addyear != nil {
+		fields = append(fields, benchmark.FieldYear)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *BenchmarkMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case benchmark.FieldAverage:
+		return m.AddedAverage()
+	case benchmark.FieldLowest:
+		return m.AddedLowest()
+	case benchmark.FieldHighest:
+		return m.AddedHighest()
+	case benchmark.FieldYear:
+		return m.AddedYear()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *BenchmarkMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case benchmark.FieldAverage:
+		v, ok := value.(float64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddAverage(v)
+		return nil
+	case benchmark.FieldLowest:
+		v, ok := value.(float64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLowest(v)
+		return nil
+	case benchmark.FieldHighest:
+		v, ok := value.(float64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddHighest(v)
+		return nil
+	case benchmark.FieldYear:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddYear(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Benchmark numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *BenchmarkMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(benchmark.FieldLowest) {
+		fields = append(fields, benchmark.FieldLowest)
+	}
+	if m.FieldCleared(benchmark.FieldHighest) {
+		fields = append(fields, benchmark.FieldHighest)
+	}
+	if m.FieldCleared(benchmark.FieldCountry) {
+		fields = append(fields, benchmark.FieldCountry)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *BenchmarkMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *BenchmarkMutation) ClearField(name string) error {
+	switch name {
+	case benchmark.FieldLowest:
+		m.ClearLowest()
+		return nil
+	case benchmark.FieldHighest:
+		m.ClearHighest()
+		return nil
+	case benchmark.FieldCountry:
+		m.ClearCountry()
+		return nil
+	}
+	return fmt.Errorf("unknown Benchmark nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *BenchmarkMutation) ResetField(name string) error {
+	switch name {
+	case benchmark.FieldTenantID:
+		m.ResetTenantID()
+		return nil
+	case benchmark.FieldIndustry:
+		m.ResetIndustry()
+		return nil
+	case benchmark.FieldLabel:
+		m.ResetLabel()
+		return nil
+	case benchmark.FieldAverage:
+		m.ResetAverage()
+		return nil
+	case benchmark.FieldLowest:
+		m.ResetLowest()
+		return nil
+	case benchmark.FieldHighest:
+		m.ResetHighest()
+		return nil
+	case benchmark.FieldYear:
+		m.ResetYear()
+		return nil
+	case benchmark.FieldCountry:
+		m.ResetCountry()
+		return nil
+	case benchmark.FieldMethod:
+		m.ResetMethod()
+		return nil
+	case benchmark.FieldSource:
+		m.ResetSource()
+		return nil
+	case benchmark.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Benchmark field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *BenchmarkMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *BenchmarkMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *BenchmarkMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *BenchmarkMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *BenchmarkMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *BenchmarkMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *BenchmarkMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown Benchmark unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *BenchmarkMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown Benchmark edge %s", name)
 }
 
 // BrandMutation represents an operation that mutates the Brand nodes in the graph.
@@ -10168,6 +12524,8 @@ type TenantMutation struct {
 	addsettings           *int64
 	cube                  *int
 	addcube               *int
+	min_group_size        *int
+	addmin_group_size     *int
 	clearedFields         map[string]struct{}
 	done                  bool
 	oldValue              func(context.Context) (*Tenant, error)
@@ -10724,6 +13082,62 @@ func (m *TenantMutation) ResetCube() {
 	m.addcube = nil
 }
 
+// SetMinGroupSize sets the "min_group_size" field.
+func (m *TenantMutation) SetMinGroupSize(i int) {
+	m.min_group_size = &i
+	m.addmin_group_size = nil
+}
+
+// MinGroupSize returns the value of the "min_group_size" field in the mutation.
+func (m *TenantMutation) MinGroupSize() (r int, exists bool) {
+	v := m.min_group_size
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMinGroupSize returns the old "min_group_size" field's value of the Tenant entity.
+// If the Tenant object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TenantMutation) OldMinGroupSize(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMinGroupSize is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMinGroupSize requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMinGroupSize: %w", err)
+	}
+	return oldValue.MinGroupSize, nil
+}
+
+// AddMinGroupSize adds i to the "min_group_size" field.
+func (m *TenantMutation) AddMinGroupSize(i int) {
+	if m.addmin_group_size != nil {
+		*m.addmin_group_size += i
+	} else {
+		m.addmin_group_size = &i
+	}
+}
+
+// AddedMinGroupSize returns the value that was added to the "min_group_size" field in this mutation.
+func (m *TenantMutation) AddedMinGroupSize() (r int, exists bool) {
+	v := m.addmin_group_size
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetMinGroupSize resets all changes to the "min_group_size" field.
+func (m *TenantMutation) ResetMinGroupSize() {
+	m.min_group_size = nil
+	m.addmin_group_size = nil
+}
+
 // Where appends a list predicates to the TenantMutation builder.
 func (m *TenantMutation) Where(ps ...predicate.Tenant) {
 	m.predicates = append(m.predicates, ps...)
@@ -10758,7 +13172,7 @@ func (m *TenantMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *TenantMutation) Fields() []string {
-	fields := make([]string, 0, 9)
+	fields := make([]string, 0, 10)
 	if m.name != nil {
 		fields = append(fields, tenant.FieldName)
 	}
@@ -10786,6 +13200,9 @@ func (m *TenantMutation) Fields() []string {
 	if m.cube != nil {
 		fields = append(fields, tenant.FieldCube)
 	}
+	if m.min_group_size != nil {
+		fields = append(fields, tenant.FieldMinGroupSize)
+	}
 	return fields
 }
 
@@ -10812,6 +13229,8 @@ func (m *TenantMutation) Field(name string) (ent.Value, bool) {
 		return m.Settings()
 	case tenant.FieldCube:
 		return m.Cube()
+	case tenant.FieldMinGroupSize:
+		return m.MinGroupSize()
 	}
 	return nil, false
 }
@@ -10839,6 +13258,8 @@ func (m *TenantMutation) OldField(ctx context.Context, name string) (ent.Value, 
 		return m.OldSettings(ctx)
 	case tenant.FieldCube:
 		return m.OldCube(ctx)
+	case tenant.FieldMinGroupSize:
+		return m.OldMinGroupSize(ctx)
 	}
 	return nil, fmt.Errorf("unknown Tenant field %s", name)
 }
@@ -10911,6 +13332,13 @@ func (m *TenantMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetCube(v)
 		return nil
+	case tenant.FieldMinGroupSize:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMinGroupSize(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Tenant field %s", name)
 }
@@ -10931,6 +13359,9 @@ func (m *TenantMutation) AddedFields() []string {
 	if m.addcube != nil {
 		fields = append(fields, tenant.FieldCube)
 	}
+	if m.addmin_group_size != nil {
+		fields = append(fields, tenant.FieldMinGroupSize)
+	}
 	return fields
 }
 
@@ -10947,6 +13378,8 @@ func (m *TenantMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedSettings()
 	case tenant.FieldCube:
 		return m.AddedCube()
+	case tenant.FieldMinGroupSize:
+		return m.AddedMinGroupSize()
 	}
 	return nil, false
 }
@@ -10983,6 +13416,13 @@ func (m *TenantMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddCube(v)
+		return nil
+	case tenant.FieldMinGroupSize:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddMinGroupSize(v)
 		return nil
 	}
 	return fmt.Errorf("unknown Tenant numeric field %s", name)
@@ -11052,6 +13492,9 @@ func (m *TenantMutation) ResetField(name string) error {
 		return nil
 	case tenant.FieldCube:
 		m.ResetCube()
+		return nil
+	case tenant.FieldMinGroupSize:
+		m.ResetMinGroupSize()
 		return nil
 	}
 	return fmt.Errorf("unknown Tenant field %s", name)

@@ -6,15 +6,28 @@ import (
 	"context"
 
 	"entgo.io/ent/dialect/sql"
+	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/nps"
 )
+
+// IsNode marks Action as a Node of the API.
+func (*Action) IsNode() {}
+
+// NodeID is the id that the API shows.
+func (n *Action) NodeID() string { return id.Action.Format(n.ID) }
 
 // IsNode marks ApiKey as a Node of the API.
 func (*ApiKey) IsNode() {}
 
 // NodeID is the id that the API shows.
 func (n *ApiKey) NodeID() string { return id.ApiKey.Format(n.ID) }
+
+// IsNode marks Benchmark as a Node of the API.
+func (*Benchmark) IsNode() {}
+
+// NodeID is the id that the API shows.
+func (n *Benchmark) NodeID() string { return id.Benchmark.Format(n.ID) }
 
 // IsNode marks Campaign as a Node of the API.
 func (*Campaign) IsNode() {}
@@ -73,8 +86,14 @@ type Node interface {
 // Nodes finds what there is of a kind, of all that the caller may see: none where nothing is shown by ids of that kind.
 func (c *Client) Nodes(ctx context.Context, kind id.Kind, where func(*sql.Selector)) ([]Node, error) {
 	switch kind {
+	case id.Action:
+		rows, err := c.Action.Query().Where(where).All(ctx)
+		return asNodes(rows), err
 	case id.ApiKey:
 		rows, err := c.ApiKey.Query().Where(where).All(ctx)
+		return asNodes(rows), err
+	case id.Benchmark:
+		rows, err := c.Benchmark.Query().Where(where).All(ctx)
 		return asNodes(rows), err
 	case id.Campaign:
 		rows, err := c.Campaign.Query().Where(where).All(ctx)
@@ -107,8 +126,12 @@ func (c *Client) Nodes(ctx context.Context, kind id.Kind, where func(*sql.Select
 // KindOf is the kind of the ids of a table's rows; empty where the API shows none of them.
 func KindOf(table string) id.Kind {
 	switch table {
+	case "actions":
+		return id.Action
 	case "api_keys":
 		return id.ApiKey
+	case "benchmarks":
+		return id.Benchmark
 	case "campaigns":
 		return id.Campaign
 	case "contacts":
@@ -136,6 +159,9 @@ func asNodes[T Node](rows []T) []Node {
 	}
 	return nodes
 }
+
+// Own says that the tenant has entered it: those that come with the program are nobody's.
+func (b *Benchmark) Own() bool { return b.TenantID != uuid.Nil }
 
 // Category is that of the score.
 func (r *Response) Category() nps.Category { return nps.CategoryOf(r.Score) }

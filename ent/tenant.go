@@ -36,7 +36,9 @@ type Tenant struct {
 	// Grows with every change to campaigns, traits, zone or cubes.
 	Settings int64 `json:"settings,omitempty"`
 	// The generation of cells that answers; 0 before the first.
-	Cube         int `json:"cube,omitempty"`
+	Cube int `json:"cube,omitempty"`
+	// Smaller groups are put together before who is narrowed; 1 hides none.
+	MinGroupSize int `json:"min_group_size,omitempty"`
 	selectValues sql.SelectValues
 }
 
@@ -47,7 +49,7 @@ func (*Tenant) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case tenant.FieldAllowedOrigins:
 			values[i] = new([]byte)
-		case tenant.FieldLogPosition, tenant.FieldRevision, tenant.FieldSettings, tenant.FieldCube:
+		case tenant.FieldLogPosition, tenant.FieldRevision, tenant.FieldSettings, tenant.FieldCube, tenant.FieldMinGroupSize:
 			values[i] = new(sql.NullInt64)
 		case tenant.FieldName, tenant.FieldTimeZone, tenant.FieldIndustry:
 			values[i] = new(sql.NullString)
@@ -133,6 +135,12 @@ func (_m *Tenant) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.Cube = int(value.Int64)
 			}
+		case tenant.FieldMinGroupSize:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field min_group_size", values[i])
+			} else if value.Valid {
+				_m.MinGroupSize = int(value.Int64)
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -197,6 +205,9 @@ func (_m *Tenant) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("cube=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Cube))
+	builder.WriteString(", ")
+	builder.WriteString("min_group_size=")
+	builder.WriteString(fmt.Sprintf("%v", _m.MinGroupSize))
 	builder.WriteByte(')')
 	return builder.String()
 }

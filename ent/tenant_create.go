@@ -131,6 +131,20 @@ func (_c *TenantCreate) SetNillableCube(v *int) *TenantCreate {
 	return _c
 }
 
+// SetMinGroupSize sets the "min_group_size" field.
+func (_c *TenantCreate) SetMinGroupSize(v int) *TenantCreate {
+	_c.mutation.SetMinGroupSize(v)
+	return _c
+}
+
+// SetNillableMinGroupSize sets the "min_group_size" field if the given value is not nil.
+func (_c *TenantCreate) SetNillableMinGroupSize(v *int) *TenantCreate {
+	if v != nil {
+		_c.SetMinGroupSize(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *TenantCreate) SetID(v uuid.UUID) *TenantCreate {
 	_c.mutation.SetID(v)
@@ -209,6 +223,10 @@ func (_c *TenantCreate) defaults() error {
 		v := tenant.DefaultCube
 		_c.mutation.SetCube(v)
 	}
+	if _, ok := _c.mutation.MinGroupSize(); !ok {
+		v := tenant.DefaultMinGroupSize
+		_c.mutation.SetMinGroupSize(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		if tenant.DefaultID == nil {
 			return fmt.Errorf("ent: uninitialized tenant.DefaultID (forgotten import ent/runtime?)")
@@ -241,6 +259,9 @@ func (_c *TenantCreate) check() error {
 	}
 	if _, ok := _c.mutation.Cube(); !ok {
 		return &ValidationError{Name: "cube", err: errors.New(`ent: missing required field "Tenant.cube"`)}
+	}
+	if _, ok := _c.mutation.MinGroupSize(); !ok {
+		return &ValidationError{Name: "min_group_size", err: errors.New(`ent: missing required field "Tenant.min_group_size"`)}
 	}
 	return nil
 }
@@ -312,6 +333,10 @@ func (_c *TenantCreate) createSpec() (*Tenant, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Cube(); ok {
 		_spec.SetField(tenant.FieldCube, field.TypeInt, value)
 		_node.Cube = value
+	}
+	if value, ok := _c.mutation.MinGroupSize(); ok {
+		_spec.SetField(tenant.FieldMinGroupSize, field.TypeInt, value)
+		_node.MinGroupSize = value
 	}
 	return _node, _spec
 }

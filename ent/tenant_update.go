@@ -179,6 +179,27 @@ func (_u *TenantUpdate) AddCube(v int) *TenantUpdate {
 	return _u
 }
 
+// SetMinGroupSize sets the "min_group_size" field.
+func (_u *TenantUpdate) SetMinGroupSize(v int) *TenantUpdate {
+	_u.mutation.ResetMinGroupSize()
+	_u.mutation.SetMinGroupSize(v)
+	return _u
+}
+
+// SetNillableMinGroupSize sets the "min_group_size" field if the given value is not nil.
+func (_u *TenantUpdate) SetNillableMinGroupSize(v *int) *TenantUpdate {
+	if v != nil {
+		_u.SetMinGroupSize(*v)
+	}
+	return _u
+}
+
+// AddMinGroupSize adds value to the "min_group_size" field.
+func (_u *TenantUpdate) AddMinGroupSize(v int) *TenantUpdate {
+	_u.mutation.AddMinGroupSize(v)
+	return _u
+}
+
 // Mutation returns the TenantMutation object of the builder.
 func (_u *TenantUpdate) Mutation() *TenantMutation {
 	return _u.mutation
@@ -272,6 +293,12 @@ func (_u *TenantUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.AddedCube(); ok {
 		_spec.AddField(tenant.FieldCube, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.MinGroupSize(); ok {
+		_spec.SetField(tenant.FieldMinGroupSize, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedMinGroupSize(); ok {
+		_spec.AddField(tenant.FieldMinGroupSize, field.TypeInt, value)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
@@ -445,6 +472,27 @@ func (_u *TenantUpdateOne) AddCube(v int) *TenantUpdateOne {
 	return _u
 }
 
+// SetMinGroupSize sets the "min_group_size" field.
+func (_u *TenantUpdateOne) SetMinGroupSize(v int) *TenantUpdateOne {
+	_u.mutation.ResetMinGroupSize()
+	_u.mutation.SetMinGroupSize(v)
+	return _u
+}
+
+// SetNillableMinGroupSize sets the "min_group_size" field if the given value is not nil.
+func (_u *TenantUpdateOne) SetNillableMinGroupSize(v *int) *TenantUpdateOne {
+	if v != nil {
+		_u.SetMinGroupSize(*v)
+	}
+	return _u
+}
+
+// AddMinGroupSize adds value to the "min_group_size" field.
+func (_u *TenantUpdateOne) AddMinGroupSize(v int) *TenantUpdateOne {
+	_u.mutation.AddMinGroupSize(v)
+	return _u
+}
+
 // Mutation returns the TenantMutation object of the builder.
 func (_u *TenantUpdateOne) Mutation() *TenantMutation {
 	return _u.mutation
@@ -568,6 +616,12 @@ func (_u *TenantUpdateOne) sqlSave(ctx context.Context) (_node *Tenant, err erro
 	}
 	if value, ok := _u.mutation.AddedCube(); ok {
 		_spec.AddField(tenant.FieldCube, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.MinGroupSize(); ok {
+		_spec.SetField(tenant.FieldMinGroupSize, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedMinGroupSize(); ok {
+		_spec.AddField(tenant.FieldMinGroupSize, field.TypeInt, value)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &Tenant{config: _u.config}

@@ -12,8 +12,14 @@ import (
 // Tx is a transactional client that is created by calling Client.Tx().
 type Tx struct {
 	config
+	// Action is the client for interacting with the Action builders.
+	Action *ActionClient
+	// ActionCampaign is the client for interacting with the ActionCampaign builders.
+	ActionCampaign *ActionCampaignClient
 	// ApiKey is the client for interacting with the ApiKey builders.
 	ApiKey *ApiKeyClient
+	// Benchmark is the client for interacting with the Benchmark builders.
+	Benchmark *BenchmarkClient
 	// Brand is the client for interacting with the Brand builders.
 	Brand *BrandClient
 	// BrandImage is the client for interacting with the BrandImage builders.
@@ -173,7 +179,10 @@ func (tx *Tx) Client() *Client {
 }
 
 func (tx *Tx) init() {
+	tx.Action = NewActionClient(tx.config)
+	tx.ActionCampaign = NewActionCampaignClient(tx.config)
 	tx.ApiKey = NewApiKeyClient(tx.config)
+	tx.Benchmark = NewBenchmarkClient(tx.config)
 	tx.Brand = NewBrandClient(tx.config)
 	tx.BrandImage = NewBrandImageClient(tx.config)
 	tx.Campaign = NewCampaignClient(tx.config)
@@ -197,7 +206,7 @@ func (tx *Tx) init() {
 // of them in order to commit or rollback the transaction.
 //
 // If a closed transaction is embedded in one of the generated entities, and the entity
-// applies a query, for example: ApiKey.QueryXXX(), the query will be executed
+// applies a query, for example: Action.QueryXXX(), the query will be executed
 // through the driver which created this transaction.
 //
 // Note that txDriver is not goroutine safe.

@@ -28,4 +28,9 @@ func (r *queryResolver) Feedback(ctx context.Context, filter *selection.Filter) 
 
 func (r *Resolver) Feedback() generated.FeedbackResolver { return &feedbackResolver{r} }
 
-type feedbackResolver struct{ *Resolver }
+func (r *Resolver) TrendPoint() generated.TrendPointResolver { return &trendPointResolver{r} }
+
+type (
+	feedbackResolver   struct{ *Resolver }
+	trendPointResolver struct{ *Resolver }
+)

@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"fmt"
+	"sort"
 	"sync"
 
 	"entgo.io/ent/dialect/sql"
@@ -13,6 +14,11 @@ import (
 	"github.com/zeroten/zeroten/ent/contact"
 	"github.com/zeroten/zeroten/ent/invitation"
 	"github.com/zeroten/zeroten/ent/response"
+	entsegment "github.com/zeroten/zeroten/ent/segment"
+	"github.com/zeroten/zeroten/graph/limit"
+	"github.com/zeroten/zeroten/internal/action"
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/calendar"
 	people "github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/insight"
@@ -81,6 +87,9 @@ type loaders struct {
 	campaigns *loader[ent.Campaign]
 	contacts  *loader[ent.Contact]
 	responses *loader[ent.Response]
+	segments  *loader[ent.Segment]
+	// forWhom are the campaigns that actions were for, by the action.
+	forWhom *loader[[]uuid.UUID]
 	// invitations are those that responses answer, by the response.
 	invitations *loader[ent.Invitation]
 	// surveys and wordings are those of campaigns, by the campaign.
@@ -95,6 +104,8 @@ type loaders struct {
 	values flight.Memo[uuid.UUID, []*people.Value]
 	// valuesOfAll are those of all traits, by key, once one of the list of traits is asked for its own.
 	valuesOfAll flight.Memo[struct{}, map[string][]people.Value]
+	// started are the actions of trends, by the trends' first and last days: those of groups mostly have the same.
+	started flight.Memo[[2]calendar.Day, []*ent.Action]
 	// few are the contacts of a caller who is narrowed, looked up once for all lists of them.
 	few flight.Memo[struct{}, fewContacts]
 	// mark is how far the tenant had come before the operation read anything, where its root asks for that.
@@ -105,6 +116,9 @@ type loaders struct {
 	looking chan struct{}
 	seen    map[uuid.UUID]bool
 }
+
+// maxStarted is how many actions are read for a trend: no operation can pay for more.
+const maxStarted = limit.MaxCost
 
 // maxSeen is of how many contacts it is kept whether they are visible.
 const maxSeen = 10_000
@@ -176,6 +190,43 @@ func (l *loaders) valuesInAll(ctx context.Context, key string, count func() (map
 	return pointers(values[key]), err
 }
 
+// startedIn gives the actions that started within a trend's interval. Those of the whole trend are read together.
+func (l *loaders) startedIn(ctx context.Context, db *store.DB, p *insight.TrendPoint) ([]*ent.Action, error) {
+	all, err := l.started.Do(ctx, [2]calendar.Day{p.First, p.Last}, func() ([]*ent.Action, error) {
+		found, err := action.Between(ctx, db, p.First, p.Last, maxStarted)
+		if len(found) > maxStarted {
+			return nil, apierror.New(apierror.TooComplex, "More than %d actions started from %s to %s: ask for them by a trend of fewer days.", maxStarted, p.First, p.Last)
+		}
+		wantOfActions(ctx, found...)
+		return found, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	from := sort.Search(len(all), func(i int) bool { return all[i].StartedOn >= p.Start })
+	until := from + sort.Search(len(all)-from, func(i int) bool { return all[from+i].StartedOn > p.End })
+	return all[from:until:until], nil
+}
+
+// campaignsOf are those that an action was for.
+func (l *loaders) campaignsOf(ctx context.Context, a *ent.Action) ([]*ent.Campaign, error) {
+	ids, err := l.forWhom.load(ctx, a.ID)
+	if err != nil {
+		return nil, err
+	}
+	campaigns := []*ent.Campaign{}
+	for _, id := range *ids {
+		c, err := l.campaigns.load(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if c != nil {
+			campaigns = append(campaigns, c)
+		}
+	}
+	return campaigns, nil
+}
+
 // fewOnce looks up the caller's contacts, unless the request has done so.
 func (l *loaders) fewOnce(look people.Few) people.Few {
 	return func(ctx context.Context) ([]uuid.UUID, bool, error) {
@@ -239,7 +290,8 @@ func withLoaders(ctx context.Context, db *store.DB) context.Context {
 	among := func(ids []uuid.UUID) func(*sql.Selector) {
 		return func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }
 	}
-	l := &loaders{
+	var l *loaders
+	l = &loaders{
 		looking: make(chan struct{}, 1), seen: map[uuid.UUID]bool{},
 		campaigns: newLoader(func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*ent.Campaign, error) {
 			rows, err := db.Ent.Campaign.Query().Where(campaign.And(among(ids))).All(ctx)
@@ -261,6 +313,25 @@ func withLoaders(ctx context.Context, db *store.DB) context.Context {
 				return nil, fmt.Errorf("loading responses: %w", err)
 			}
 			return byID(rows, func(r *ent.Response) uuid.UUID { return r.ID }), nil
+		}),
+		segments: newLoader(func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*ent.Segment, error) {
+			rows, err := db.Ent.Segment.Query().Where(entsegment.And(among(ids))).All(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("loading segments: %w", err)
+			}
+			return byID(rows, func(s *ent.Segment) uuid.UUID { return s.ID }), nil
+		}),
+		forWhom: newLoader(func(ctx context.Context, actions []uuid.UUID) (map[uuid.UUID]*[]uuid.UUID, error) {
+			found, err := action.CampaignsOf(ctx, db, actions)
+			all := make(map[uuid.UUID]*[]uuid.UUID, len(actions))
+			for _, a := range actions {
+				campaigns := found[a]
+				all[a] = &campaigns
+				for _, c := range campaigns {
+					l.campaigns.want(c)
+				}
+			}
+			return all, err
 		}),
 		invitations: newLoader(func(ctx context.Context, responses []uuid.UUID) (map[uuid.UUID]*ent.Invitation, error) {
 			rows, err := db.Ent.Invitation.Query().Where(func(s *sql.Selector) {

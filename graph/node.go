@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
@@ -10,6 +11,7 @@ import (
 	"github.com/zeroten/zeroten/graph/model"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/benchmark"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/selection"
@@ -89,6 +91,10 @@ func (r *Resolver) find(ctx context.Context, kind id.Kind, ids []uuid.UUID, foun
 		want(ctx, seen...)
 		add(found, seen)
 		return nil
+	case id.Benchmark:
+		if err := shippedAmong(ids, found); err != nil {
+			return err
+		}
 	case id.ApiKey:
 		if caller, _ := auth.From(ctx); !caller.May(auth.Admin) {
 			return nil // as if there were none: the root field asks for ADMIN too
@@ -96,11 +102,21 @@ func (r *Resolver) find(ctx context.Context, kind id.Kind, ids []uuid.UUID, foun
 	}
 	rows, err := r.DB.Ent.Nodes(ctx, kind, among)
 	for _, row := range rows {
-		if i, ok := row.(*ent.Invitation); ok {
-			wantOf(ctx, i)
+		switch row := row.(type) {
+		case *ent.Invitation:
+			wantOf(ctx, row)
+		case *ent.Action:
+			wantOfActions(ctx, row)
 		}
 	}
 	add(found, rows)
+	return err
+}
+
+// shippedAmong finds the benchmarks that come with the program, which are in no database.
+func shippedAmong(ids []uuid.UUID, found map[string]model.Node) error {
+	shipped, err := benchmark.Shipped()
+	add(found, slices.DeleteFunc(shipped, func(b *ent.Benchmark) bool { return !slices.Contains(ids, b.ID) }))
 	return err
 }
 

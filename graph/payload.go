@@ -7,6 +7,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/internal/action"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/feedback"
@@ -142,6 +143,23 @@ func want(ctx context.Context, responses ...*ent.Response) {
 			l.contacts.want(*r.ContactID)
 		}
 	}
+}
+
+// wantOfActions tells the loaders what may be asked for of these actions.
+func wantOfActions(ctx context.Context, actions ...*ent.Action) {
+	l := loadersOf(ctx)
+	for _, a := range actions {
+		l.forWhom.want(a.ID)
+		if a.SegmentID != nil {
+			l.segments.want(*a.SegmentID)
+		}
+	}
+}
+
+// change is what becomes of a field that null takes away, and that stays where it is left out.
+func change[T any](given graphql.Omittable[T]) action.Change[T] {
+	to, ok := given.ValueOK()
+	return action.Change[T]{Given: ok, To: to}
 }
 
 // provisional lists a campaign's provisional answers.

@@ -9,6 +9,30 @@ import (
 	"github.com/zeroten/zeroten/ent"
 )
 
+// The ActionFunc type is an adapter to allow the use of ordinary
+// function as Action mutator.
+type ActionFunc func(context.Context, *ent.ActionMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f ActionFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.ActionMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.ActionMutation", m)
+}
+
+// The ActionCampaignFunc type is an adapter to allow the use of ordinary
+// function as ActionCampaign mutator.
+type ActionCampaignFunc func(context.Context, *ent.ActionCampaignMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f ActionCampaignFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.ActionCampaignMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.ActionCampaignMutation", m)
+}
+
 // The ApiKeyFunc type is an adapter to allow the use of ordinary
 // function as ApiKey mutator.
 type ApiKeyFunc func(context.Context, *ent.ApiKeyMutation) (ent.Value, error)
@@ -19,6 +43,18 @@ func (f ApiKeyFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, erro
 		return f(ctx, mv)
 	}
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.ApiKeyMutation", m)
+}
+
+// The BenchmarkFunc type is an adapter to allow the use of ordinary
+// function as Benchmark mutator.
+type BenchmarkFunc func(context.Context, *ent.BenchmarkMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f BenchmarkFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.BenchmarkMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.BenchmarkMutation", m)
 }
 
 // The BrandFunc type is an adapter to allow the use of ordinary

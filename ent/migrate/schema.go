@@ -9,6 +9,56 @@ import (
 )
 
 var (
+	// ActionsColumns holds the columns for the "actions" table.
+	ActionsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "tenant_id", Type: field.TypeUUID},
+		{Name: "name", Type: field.TypeString},
+		{Name: "note", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "started_on", Type: field.TypeInt32},
+		{Name: "ended_on", Type: field.TypeInt32, Nullable: true},
+		{Name: "segment_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "updated_at", Type: field.TypeTime},
+	}
+	// ActionsTable holds the schema information for the "actions" table.
+	ActionsTable = &schema.Table{
+		Name:       "actions",
+		Columns:    ActionsColumns,
+		PrimaryKey: []*schema.Column{ActionsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "action_tenant_id_started_on_id",
+				Unique:  false,
+				Columns: []*schema.Column{ActionsColumns[1], ActionsColumns[4], ActionsColumns[0]},
+			},
+			{
+				Name:    "action_tenant_id_segment_id",
+				Unique:  false,
+				Columns: []*schema.Column{ActionsColumns[1], ActionsColumns[6]},
+			},
+		},
+	}
+	// ActionCampaignsColumns holds the columns for the "action_campaigns" table.
+	ActionCampaignsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "tenant_id", Type: field.TypeUUID},
+		{Name: "action_id", Type: field.TypeUUID},
+		{Name: "campaign_id", Type: field.TypeUUID},
+	}
+	// ActionCampaignsTable holds the schema information for the "action_campaigns" table.
+	ActionCampaignsTable = &schema.Table{
+		Name:       "action_campaigns",
+		Columns:    ActionCampaignsColumns,
+		PrimaryKey: []*schema.Column{ActionCampaignsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "actioncampaign_tenant_id_action_id_campaign_id",
+				Unique:  true,
+				Columns: []*schema.Column{ActionCampaignsColumns[1], ActionCampaignsColumns[2], ActionCampaignsColumns[3]},
+			},
+		},
+	}
 	// APIKeysColumns holds the columns for the "api_keys" table.
 	APIKeysColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -34,6 +84,27 @@ var (
 				Columns: []*schema.Column{APIKeysColumns[4]},
 			},
 		},
+	}
+	// BenchmarksColumns holds the columns for the "benchmarks" table.
+	BenchmarksColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "tenant_id", Type: field.TypeUUID},
+		{Name: "industry", Type: field.TypeString},
+		{Name: "label", Type: field.TypeString},
+		{Name: "average", Type: field.TypeFloat64},
+		{Name: "lowest", Type: field.TypeFloat64, Nullable: true},
+		{Name: "highest", Type: field.TypeFloat64, Nullable: true},
+		{Name: "year", Type: field.TypeInt},
+		{Name: "country", Type: field.TypeString, Nullable: true},
+		{Name: "method", Type: field.TypeString, Size: 2147483647},
+		{Name: "source", Type: field.TypeString, Size: 2147483647},
+		{Name: "created_at", Type: field.TypeTime},
+	}
+	// BenchmarksTable holds the schema information for the "benchmarks" table.
+	BenchmarksTable = &schema.Table{
+		Name:       "benchmarks",
+		Columns:    BenchmarksColumns,
+		PrimaryKey: []*schema.Column{BenchmarksColumns[0]},
 	}
 	// BrandsColumns holds the columns for the "brands" table.
 	BrandsColumns = []*schema.Column{
@@ -197,9 +268,9 @@ var (
 				Columns: []*schema.Column{InvitationsColumns[1], InvitationsColumns[13]},
 			},
 			{
-				Name:    "invitation_tenant_id_campaign_id_visitor_due_at",
+				Name:    "invitation_tenant_id_visitor_due_at",
 				Unique:  false,
-				Columns: []*schema.Column{InvitationsColumns[1], InvitationsColumns[2], InvitationsColumns[10], InvitationsColumns[11]},
+				Columns: []*schema.Column{InvitationsColumns[1], InvitationsColumns[10], InvitationsColumns[11]},
 			},
 		},
 	}
@@ -392,6 +463,7 @@ var (
 		{Name: "revision", Type: field.TypeInt64, Default: 0},
 		{Name: "settings", Type: field.TypeInt64, Default: 0},
 		{Name: "cube", Type: field.TypeInt, Default: 0},
+		{Name: "min_group_size", Type: field.TypeInt, Default: 1},
 	}
 	// TenantsTable holds the schema information for the "tenants" table.
 	TenantsTable = &schema.Table{
@@ -449,7 +521,10 @@ var (
 	}
 	// Tables holds all the tables in the schema.
 	Tables = []*schema.Table{
+		ActionsTable,
+		ActionCampaignsTable,
 		APIKeysTable,
+		BenchmarksTable,
 		BrandsTable,
 		BrandImagesTable,
 		CampaignsTable,
@@ -468,6 +543,9 @@ var (
 )
 
 func init() {
+	ActionCampaignsTable.Annotation = &entsql.Annotation{
+		Table: "action_campaigns",
+	}
 	APIKeysTable.Annotation = &entsql.Annotation{
 		Table: "api_keys",
 	}

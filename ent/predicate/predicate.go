@@ -6,8 +6,17 @@ import (
 	"entgo.io/ent/dialect/sql"
 )
 
+// Action is the predicate function for action builders.
+type Action func(*sql.Selector)
+
+// ActionCampaign is the predicate function for actioncampaign builders.
+type ActionCampaign func(*sql.Selector)
+
 // ApiKey is the predicate function for apikey builders.
 type ApiKey func(*sql.Selector)
+
+// Benchmark is the predicate function for benchmark builders.
+type Benchmark func(*sql.Selector)
 
 // Brand is the predicate function for brand builders.
 type Brand func(*sql.Selector)

@@ -111,6 +111,54 @@ func DenyMutationOperationRule(op ent.Op) MutationRule {
 	return OnMutationOperation(rule, op)
 }
 
+// The ActionQueryRuleFunc type is an adapter to allow the use of ordinary
+// functions as a query rule.
+type ActionQueryRuleFunc func(context.Context, *ent.ActionQuery) error
+
+// EvalQuery return f(ctx, q).
+func (f ActionQueryRuleFunc) EvalQuery(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.ActionQuery); ok {
+		return f(ctx, q)
+	}
+	return Denyf("ent/privacy: unexpected query type %T, expect *ent.ActionQuery", q)
+}
+
+// The ActionMutationRuleFunc type is an adapter to allow the use of ordinary
+// functions as a mutation rule.
+type ActionMutationRuleFunc func(context.Context, *ent.ActionMutation) error
+
+// EvalMutation calls f(ctx, m).
+func (f ActionMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutation) error {
+	if m, ok := m.(*ent.ActionMutation); ok {
+		return f(ctx, m)
+	}
+	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.ActionMutation", m)
+}
+
+// The ActionCampaignQueryRuleFunc type is an adapter to allow the use of ordinary
+// functions as a query rule.
+type ActionCampaignQueryRuleFunc func(context.Context, *ent.ActionCampaignQuery) error
+
+// EvalQuery return f(ctx, q).
+func (f ActionCampaignQueryRuleFunc) EvalQuery(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.ActionCampaignQuery); ok {
+		return f(ctx, q)
+	}
+	return Denyf("ent/privacy: unexpected query type %T, expect *ent.ActionCampaignQuery", q)
+}
+
+// The ActionCampaignMutationRuleFunc type is an adapter to allow the use of ordinary
+// functions as a mutation rule.
+type ActionCampaignMutationRuleFunc func(context.Context, *ent.ActionCampaignMutation) error
+
+// EvalMutation calls f(ctx, m).
+func (f ActionCampaignMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutation) error {
+	if m, ok := m.(*ent.ActionCampaignMutation); ok {
+		return f(ctx, m)
+	}
+	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.ActionCampaignMutation", m)
+}
+
 // The ApiKeyQueryRuleFunc type is an adapter to allow the use of ordinary
 // functions as a query rule.
 type ApiKeyQueryRuleFunc func(context.Context, *ent.ApiKeyQuery) error
@@ -133,6 +181,30 @@ func (f ApiKeyMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutation
 		return f(ctx, m)
 	}
 	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.ApiKeyMutation", m)
+}
+
+// The BenchmarkQueryRuleFunc type is an adapter to allow the use of ordinary
+// functions as a query rule.
+type BenchmarkQueryRuleFunc func(context.Context, *ent.BenchmarkQuery) error
+
+// EvalQuery return f(ctx, q).
+func (f BenchmarkQueryRuleFunc) EvalQuery(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.BenchmarkQuery); ok {
+		return f(ctx, q)
+	}
+	return Denyf("ent/privacy: unexpected query type %T, expect *ent.BenchmarkQuery", q)
+}
+
+// The BenchmarkMutationRuleFunc type is an adapter to allow the use of ordinary
+// functions as a mutation rule.
+type BenchmarkMutationRuleFunc func(context.Context, *ent.BenchmarkMutation) error
+
+// EvalMutation calls f(ctx, m).
+func (f BenchmarkMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutation) error {
+	if m, ok := m.(*ent.BenchmarkMutation); ok {
+		return f(ctx, m)
+	}
+	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.BenchmarkMutation", m)
 }
 
 // The BrandQueryRuleFunc type is an adapter to allow the use of ordinary
@@ -506,7 +578,13 @@ var _ QueryMutationRule = FilterFunc(nil)
 
 func queryFilter(q ent.Query) (Filter, error) {
 	switch q := q.(type) {
+	case *ent.ActionQuery:
+		return q.Filter(), nil
+	case *ent.ActionCampaignQuery:
+		return q.Filter(), nil
 	case *ent.ApiKeyQuery:
+		return q.Filter(), nil
+	case *ent.BenchmarkQuery:
 		return q.Filter(), nil
 	case *ent.BrandQuery:
 		return q.Filter(), nil
@@ -543,7 +621,13 @@ func queryFilter(q ent.Query) (Filter, error) {
 
 func mutationFilter(m ent.Mutation) (Filter, error) {
 	switch m := m.(type) {
+	case *ent.ActionMutation:
+		return m.Filter(), nil
+	case *ent.ActionCampaignMutation:
+		return m.Filter(), nil
 	case *ent.ApiKeyMutation:
+		return m.Filter(), nil
+	case *ent.BenchmarkMutation:
 		return m.Filter(), nil
 	case *ent.BrandMutation:
 		return m.Filter(), nil

@@ -7,7 +7,10 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent/action"
+	"github.com/zeroten/zeroten/ent/actioncampaign"
 	"github.com/zeroten/zeroten/ent/apikey"
+	"github.com/zeroten/zeroten/ent/benchmark"
 	"github.com/zeroten/zeroten/ent/brand"
 	"github.com/zeroten/zeroten/ent/brandimage"
 	"github.com/zeroten/zeroten/ent/campaign"
@@ -32,6 +35,54 @@ import (
 // (default values, validators, hooks and policies) and stitches it
 // to their package variables.
 func init() {
+	actionMixin := schema.Action{}.Mixin()
+	action.Policy = privacy.NewPolicies(actionMixin[0], schema.Action{})
+	action.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := action.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	actionMixinHooks0 := actionMixin[0].Hooks()
+
+	action.Hooks[1] = actionMixinHooks0[0]
+	actionFields := schema.Action{}.Fields()
+	_ = actionFields
+	// actionDescCreatedAt is the schema descriptor for created_at field.
+	actionDescCreatedAt := actionFields[6].Descriptor()
+	// action.DefaultCreatedAt holds the default value on creation for the created_at field.
+	action.DefaultCreatedAt = actionDescCreatedAt.Default.(func() time.Time)
+	// actionDescUpdatedAt is the schema descriptor for updated_at field.
+	actionDescUpdatedAt := actionFields[7].Descriptor()
+	// action.DefaultUpdatedAt holds the default value on creation for the updated_at field.
+	action.DefaultUpdatedAt = actionDescUpdatedAt.Default.(func() time.Time)
+	// action.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
+	action.UpdateDefaultUpdatedAt = actionDescUpdatedAt.UpdateDefault.(func() time.Time)
+	// actionDescID is the schema descriptor for id field.
+	actionDescID := actionFields[0].Descriptor()
+	// action.DefaultID holds the default value on creation for the id field.
+	action.DefaultID = actionDescID.Default.(func() uuid.UUID)
+	actioncampaignMixin := schema.ActionCampaign{}.Mixin()
+	actioncampaign.Policy = privacy.NewPolicies(actioncampaignMixin[0], schema.ActionCampaign{})
+	actioncampaign.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := actioncampaign.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	actioncampaignMixinHooks0 := actioncampaignMixin[0].Hooks()
+
+	actioncampaign.Hooks[1] = actioncampaignMixinHooks0[0]
+	actioncampaignFields := schema.ActionCampaign{}.Fields()
+	_ = actioncampaignFields
+	// actioncampaignDescID is the schema descriptor for id field.
+	actioncampaignDescID := actioncampaignFields[0].Descriptor()
+	// actioncampaign.DefaultID holds the default value on creation for the id field.
+	actioncampaign.DefaultID = actioncampaignDescID.Default.(func() uuid.UUID)
 	apikeyMixin := schema.ApiKey{}.Mixin()
 	apikey.Policy = privacy.NewPolicies(apikeyMixin[0], schema.ApiKey{})
 	apikey.Hooks[0] = func(next ent.Mutator) ent.Mutator {
@@ -55,6 +106,29 @@ func init() {
 	apikeyDescID := apikeyFields[0].Descriptor()
 	// apikey.DefaultID holds the default value on creation for the id field.
 	apikey.DefaultID = apikeyDescID.Default.(func() uuid.UUID)
+	benchmarkMixin := schema.Benchmark{}.Mixin()
+	benchmark.Policy = privacy.NewPolicies(benchmarkMixin[0], schema.Benchmark{})
+	benchmark.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := benchmark.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	benchmarkMixinHooks0 := benchmarkMixin[0].Hooks()
+
+	benchmark.Hooks[1] = benchmarkMixinHooks0[0]
+	benchmarkFields := schema.Benchmark{}.Fields()
+	_ = benchmarkFields
+	// benchmarkDescCreatedAt is the schema descriptor for created_at field.
+	benchmarkDescCreatedAt := benchmarkFields[10].Descriptor()
+	// benchmark.DefaultCreatedAt holds the default value on creation for the created_at field.
+	benchmark.DefaultCreatedAt = benchmarkDescCreatedAt.Default.(func() time.Time)
+	// benchmarkDescID is the schema descriptor for id field.
+	benchmarkDescID := benchmarkFields[0].Descriptor()
+	// benchmark.DefaultID holds the default value on creation for the id field.
+	benchmark.DefaultID = benchmarkDescID.Default.(func() uuid.UUID)
 	brandMixin := schema.Brand{}.Mixin()
 	brand.Policy = privacy.NewPolicies(brandMixin[0], schema.Brand{})
 	brand.Hooks[0] = func(next ent.Mutator) ent.Mutator {
@@ -361,6 +435,10 @@ func init() {
 	tenantDescCube := tenantFields[9].Descriptor()
 	// tenant.DefaultCube holds the default value on creation for the cube field.
 	tenant.DefaultCube = tenantDescCube.Default.(int)
+	// tenantDescMinGroupSize is the schema descriptor for min_group_size field.
+	tenantDescMinGroupSize := tenantFields[10].Descriptor()
+	// tenant.DefaultMinGroupSize holds the default value on creation for the min_group_size field.
+	tenant.DefaultMinGroupSize = tenantDescMinGroupSize.Default.(int)
 	// tenantDescID is the schema descriptor for id field.
 	tenantDescID := tenantFields[0].Descriptor()
 	// tenant.DefaultID holds the default value on creation for the id field.

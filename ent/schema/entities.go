@@ -17,6 +17,7 @@ import (
 	zeroten "github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/ent/privacy"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/segment"
 	"github.com/zeroten/zeroten/internal/trait"
@@ -59,6 +60,7 @@ func (Tenant) Fields() []ent.Field {
 		field.Int64("revision").Default(0).Comment("Grows with every transaction that changes what a flush reads."),
 		field.Int64("settings").Default(0).Comment("Grows with every change to campaigns, traits, zone or cubes."),
 		field.Int("cube").Default(0).Comment("The generation of cells that answers; 0 before the first."),
+		field.Int("min_group_size").Default(1).Comment("Smaller groups are put together before who is narrowed; 1 hides none."),
 	}
 }
 
@@ -264,6 +266,117 @@ func (Segment) Fields() []ent.Field {
 		field.JSON("rule", segment.Rule{}).SchemaType(asJSON),
 		createdAt(),
 		updatedAt(),
+	}
+}
+
+// Action is something that was done, to be seen on trends. What campaigns it was for is in ActionCampaign; for all where none is there.
+type Action struct{ ent.Schema }
+
+// Mixin of Action.
+func (Action) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Policy of Action: for who is narrowed there are those alone that name nothing which the caller may not see. Nobody who is narrowed
+// changes one.
+func (Action) Policy() ent.Policy {
+	query := privacy.ActionQueryRuleFunc(func(ctx context.Context, q *zeroten.ActionQuery) error {
+		n := auth.Narrowed(ctx)
+		if n.IsZero() || auth.IsSystem(ctx) {
+			return privacy.Skip
+		}
+		q.Where(func(s *sql.Selector) {
+			if n.Segment != uuid.Nil {
+				s.Where(sql.Or(sql.IsNull(s.C("segment_id")), sql.EQ(s.C("segment_id"), n.Segment)))
+			}
+			if n.Campaigns != nil {
+				s.Where(sql.NotExists(othersOf(s, n.Campaigns)))
+			}
+		})
+		return privacy.Skip
+	})
+	return privacy.Policy{Query: privacy.QueryPolicy{query}, Mutation: narrowed(none).Mutation}
+}
+
+// othersOf selects the campaigns that an action was for besides these.
+func othersOf(actions *sql.Selector, campaigns []uuid.UUID) *sql.Selector {
+	c := sql.Dialect(actions.Dialect()).Table("action_campaigns").As("narrowed")
+	ids := []any{uuid.Nil} // a list must have an element, and there is no zero id
+	for _, campaign := range campaigns {
+		ids = append(ids, campaign)
+	}
+	return sql.Dialect(actions.Dialect()).Select(c.C("id")).From(c).Where(sql.And(
+		sql.ColumnsEQ(c.C("tenant_id"), actions.C("tenant_id")), sql.ColumnsEQ(c.C("action_id"), actions.C("id")),
+		sql.NotIn(c.C("campaign_id"), ids...)))
+}
+
+// Fields of Action.
+func (Action) Fields() []ent.Field {
+	return []ent.Field{
+		key(),
+		field.String("name"),
+		field.Text("note").Optional().Nillable(),
+		field.Int32("started_on").GoType(calendar.Day(0)),
+		field.Int32("ended_on").GoType(calendar.Day(0)).Optional().Nillable().Comment("The last day, itself included."),
+		field.UUID("segment_id", uuid.UUID{}).Optional().Nillable(),
+		createdAt(),
+		updatedAt(),
+	}
+}
+
+// Indexes of Action. A segment is deleted only where none names it.
+func (Action) Indexes() []ent.Index {
+	return []ent.Index{index.Fields("tenant_id", "started_on", "id"), index.Fields("tenant_id", "segment_id")}
+}
+
+// ActionCampaign is a campaign that an action was for.
+type ActionCampaign struct{ ent.Schema }
+
+// Mixin of ActionCampaign.
+func (ActionCampaign) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Annotations of ActionCampaign.
+func (ActionCampaign) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsql.Table("action_campaigns"), unnamed{true}}
+}
+
+// Policy of ActionCampaign: who is narrowed to campaigns has only theirs.
+func (ActionCampaign) Policy() ent.Policy {
+	return narrowed(func(n auth.Narrowing) entql.P { return inCampaigns("campaign_id", n) })
+}
+
+// Fields of ActionCampaign.
+func (ActionCampaign) Fields() []ent.Field {
+	return []ent.Field{
+		key(),
+		field.UUID("action_id", uuid.UUID{}).Immutable(),
+		field.UUID("campaign_id", uuid.UUID{}).Immutable(),
+	}
+}
+
+// Indexes of ActionCampaign.
+func (ActionCampaign) Indexes() []ent.Index {
+	return []ent.Index{index.Fields("tenant_id", "action_id", "campaign_id").Unique()}
+}
+
+// Benchmark is a published score that the tenant has entered. Those that come with the program are in no database.
+type Benchmark struct{ ent.Schema }
+
+// Mixin of Benchmark.
+func (Benchmark) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Fields of Benchmark. Scores are in points, as they were published.
+func (Benchmark) Fields() []ent.Field {
+	return []ent.Field{
+		key(),
+		field.String("industry").Immutable(),
+		field.String("label").Immutable(),
+		field.Float("average").Immutable(),
+		field.Float("lowest").Optional().Nillable().Immutable(),
+		field.Float("highest").Optional().Nillable().Immutable(),
+		field.Int("year").Immutable(),
+		field.String("country").Optional().Nillable().Immutable(),
+		field.Text("method").Immutable(),
+		field.Text("source").Immutable(),
+		createdAt(),
 	}
 }
 
@@ -510,14 +623,15 @@ func (Invitation) Fields() []ent.Field {
 	}
 }
 
-// Indexes of Invitation. A widget's visitor is looked for among those that the campaign asked.
+// Indexes of Invitation. A widget's visitor is one of one campaign: so no other index is as good a way to them, whatever a database thinks of
+// how much a campaign has.
 func (Invitation) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("tenant_id", "due_at", "id"),
 		index.Fields("tenant_id", "campaign_id", "due_at", "id"),
 		index.Fields("tenant_id", "contact_id", "due_at", "id"),
 		index.Fields("tenant_id", "response_id").Unique(),
-		index.Fields("tenant_id", "campaign_id", "visitor", "due_at"),
+		index.Fields("tenant_id", "visitor", "due_at"),
 	}
 }
 

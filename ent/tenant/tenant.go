@@ -33,6 +33,8 @@ const (
 	FieldSettings = "settings"
 	// FieldCube holds the string denoting the cube field in the database.
 	FieldCube = "cube"
+	// FieldMinGroupSize holds the string denoting the min_group_size field in the database.
+	FieldMinGroupSize = "min_group_size"
 	// Table holds the table name of the tenant in the database.
 	Table = "tenants"
 )
@@ -49,6 +51,7 @@ var Columns = []string{
 	FieldRevision,
 	FieldSettings,
 	FieldCube,
+	FieldMinGroupSize,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -81,6 +84,8 @@ var (
 	DefaultSettings int64
 	// DefaultCube holds the default value on creation for the "cube" field.
 	DefaultCube int
+	// DefaultMinGroupSize holds the default value on creation for the "min_group_size" field.
+	DefaultMinGroupSize int
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() uuid.UUID
 )
@@ -131,4 +136,9 @@ func BySettings(opts ...sql.OrderTermOption) OrderOption {
 // ByCube orders the results by the cube field.
 func ByCube(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldCube, opts...).ToFunc()
+}
+
+// ByMinGroupSize orders the results by the min_group_size field.
+func ByMinGroupSize(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldMinGroupSize, opts...).ToFunc()
 }

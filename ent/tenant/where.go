@@ -95,6 +95,11 @@ func Cube(v int) predicate.Tenant {
 	return predicate.Tenant(sql.FieldEQ(FieldCube, v))
 }
 
+// MinGroupSize applies equality check predicate on the "min_group_size" field. It's identical to MinGroupSizeEQ.
+func MinGroupSize(v int) predicate.Tenant {
+	return predicate.Tenant(sql.FieldEQ(FieldMinGroupSize, v))
+}
+
 // NameEQ applies the EQ predicate on the "name" field.
 func NameEQ(v string) predicate.Tenant {
 	return predicate.Tenant(sql.FieldEQ(FieldName, v))
@@ -508,6 +513,46 @@ func CubeLT(v int) predicate.Tenant {
 // CubeLTE applies the LTE predicate on the "cube" field.
 func CubeLTE(v int) predicate.Tenant {
 	return predicate.Tenant(sql.FieldLTE(FieldCube, v))
+}
+
+// MinGroupSizeEQ applies the EQ predicate on the "min_group_size" field.
+func MinGroupSizeEQ(v int) predicate.Tenant {
+	return predicate.Tenant(sql.FieldEQ(FieldMinGroupSize, v))
+}
+
+// MinGroupSizeNEQ applies the NEQ predicate on the "min_group_size" field.
+func MinGroupSizeNEQ(v int) predicate.Tenant {
+	return predicate.Tenant(sql.FieldNEQ(FieldMinGroupSize, v))
+}
+
+// MinGroupSizeIn applies the In predicate on the "min_group_size" field.
+func MinGroupSizeIn(vs ...int) predicate.Tenant {
+	return predicate.Tenant(sql.FieldIn(FieldMinGroupSize, vs...))
+}
+
+// MinGroupSizeNotIn applies the NotIn predicate on the "min_group_size" field.
+func MinGroupSizeNotIn(vs ...int) predicate.Tenant {
+	return predicate.Tenant(sql.FieldNotIn(FieldMinGroupSize, vs...))
+}
+
+// MinGroupSizeGT applies the GT predicate on the "min_group_size" field.
+func MinGroupSizeGT(v int) predicate.Tenant {
+	return predicate.Tenant(sql.FieldGT(FieldMinGroupSize, v))
+}
+
+// MinGroupSizeGTE applies the GTE predicate on the "min_group_size" field.
+func MinGroupSizeGTE(v int) predicate.Tenant {
+	return predicate.Tenant(sql.FieldGTE(FieldMinGroupSize, v))
+}
+
+// MinGroupSizeLT applies the LT predicate on the "min_group_size" field.
+func MinGroupSizeLT(v int) predicate.Tenant {
+	return predicate.Tenant(sql.FieldLT(FieldMinGroupSize, v))
+}
+
+// MinGroupSizeLTE applies the LTE predicate on the "min_group_size" field.
+func MinGroupSizeLTE(v int) predicate.Tenant {
+	return predicate.Tenant(sql.FieldLTE(FieldMinGroupSize, v))
 }
 
 // And groups predicates with the AND operator between them.

@@ -22,8 +22,10 @@ import (
 	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/graph/model"
 	"github.com/zeroten/zeroten/graph/scalar"
+	"github.com/zeroten/zeroten/internal/action"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/benchmark"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/contact"
@@ -56,9 +58,11 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	Action() ActionResolver
 	Brand() BrandResolver
 	Campaign() CampaignResolver
 	Contact() ContactResolver
+	Experiment() ExperimentResolver
 	Feedback() FeedbackResolver
 	FeedbackEvent() FeedbackEventResolver
 	Invitation() InvitationResolver
@@ -70,6 +74,7 @@ type ResolverRoot interface {
 	Subscription() SubscriptionResolver
 	Tenant() TenantResolver
 	Trait() TraitResolver
+	TrendPoint() TrendPointResolver
 	Widget() WidgetResolver
 }
 
@@ -78,9 +83,58 @@ type DirectiveRoot struct {
 }
 
 type ComplexityRoot struct {
+	Action struct {
+		Campaigns func(childComplexity int) int
+		CreatedAt func(childComplexity int) int
+		Effect    func(childComplexity int, window int, settle int, filter *selection.Filter) int
+		EndedOn   func(childComplexity int) int
+		Name      func(childComplexity int) int
+		NodeID    func(childComplexity int) int
+		Note      func(childComplexity int) int
+		Segment   func(childComplexity int) int
+		StartedOn func(childComplexity int) int
+		UpdatedAt func(childComplexity int) int
+	}
+
+	ActionConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	ActionEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	ActionEffect struct {
+		After        func(childComplexity int) int
+		Before       func(childComplexity int) int
+		Caveats      func(childComplexity int) int
+		Change       func(childComplexity int) int
+		Effect       func(childComplexity int) int
+		Lead         func(childComplexity int) int
+		OthersChange func(childComplexity int) int
+		Placebos     func(childComplexity int) int
+		Reason       func(childComplexity int) int
+	}
+
+	AllocationCheck struct {
+		Mismatch func(childComplexity int) int
+		PValue   func(childComplexity int) int
+	}
+
 	AmendResponsePayload struct {
 		Response   func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	AnytimeChange struct {
+		AdjustedPValue func(childComplexity int) int
+		Interval       func(childComplexity int) int
+		PValue         func(childComplexity int) int
+		Significant    func(childComplexity int) int
 	}
 
 	ApiKey struct {
@@ -106,6 +160,25 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	Benchmark struct {
+		Average  func(childComplexity int) int
+		Country  func(childComplexity int) int
+		Highest  func(childComplexity int) int
+		Industry func(childComplexity int) int
+		Label    func(childComplexity int) int
+		Lowest   func(childComplexity int) int
+		Method   func(childComplexity int) int
+		NodeID   func(childComplexity int) int
+		Own      func(childComplexity int) int
+		Source   func(childComplexity int) int
+		Year     func(childComplexity int) int
+	}
+
+	BenchmarkComparison struct {
+		Benchmark     func(childComplexity int) int
+		VersusAverage func(childComplexity int) int
+	}
+
 	Brand struct {
 		Accent          func(childComplexity int) int
 		Background      func(childComplexity int) int
@@ -116,6 +189,12 @@ type ComplexityRoot struct {
 		PrivacyPolicy   func(childComplexity int) int
 		Text            func(childComplexity int) int
 		Website         func(childComplexity int) int
+	}
+
+	CalibrationBin struct {
+		Observed  func(childComplexity int) int
+		Predicted func(childComplexity int) int
+		Responses func(childComplexity int) int
 	}
 
 	Campaign struct {
@@ -156,6 +235,46 @@ type ComplexityRoot struct {
 		Promoters  func(childComplexity int) int
 	}
 
+	ChangeExplanation struct {
+		Groups   func(childComplexity int) int
+		Mix      func(childComplexity int) int
+		Movement func(childComplexity int) int
+		Reason   func(childComplexity int) int
+		Total    func(childComplexity int) int
+	}
+
+	ChangeGroup struct {
+		After       func(childComplexity int) int
+		Before      func(childComplexity int) int
+		Change      func(childComplexity int) int
+		Mix         func(childComplexity int) int
+		Movement    func(childComplexity int) int
+		ShareAfter  func(childComplexity int) int
+		ShareBefore func(childComplexity int) int
+		Values      func(childComplexity int) int
+	}
+
+	ChangePart struct {
+		Interval    func(childComplexity int) int
+		PValue      func(childComplexity int) int
+		Points      func(childComplexity int) int
+		Significant func(childComplexity int) int
+	}
+
+	ChangePoint struct {
+		Day        func(childComplexity int) int
+		Difference func(childComplexity int) int
+		Earliest   func(childComplexity int) int
+		Interval   func(childComplexity int) int
+		Latest     func(childComplexity int) int
+	}
+
+	ChangePoints struct {
+		Levels func(childComplexity int) int
+		Points func(childComplexity int) int
+		Reason func(childComplexity int) int
+	}
+
 	Contact struct {
 		CreatedAt  func(childComplexity int) int
 		Email      func(childComplexity int) int
@@ -187,9 +306,19 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	CreateActionPayload struct {
+		Action     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	CreateApiKeyPayload struct {
 		APIKey     func(childComplexity int) int
 		Secret     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	CreateBenchmarkPayload struct {
+		Benchmark  func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -215,8 +344,28 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	Curve struct {
+		Ends        func(childComplexity int) int
+		Interval    func(childComplexity int) int
+		PValue      func(childComplexity int) int
+		Points      func(childComplexity int) int
+		Reason      func(childComplexity int) int
+		Significant func(childComplexity int) int
+		Slope       func(childComplexity int) int
+	}
+
 	DefineTraitPayload struct {
 		Trait      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	DeleteActionPayload struct {
+		DeletedID  func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	DeleteBenchmarkPayload struct {
+		DeletedID  func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -240,6 +389,39 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	Driver struct {
+		Alone  func(childComplexity int) int
+		Label  func(childComplexity int) int
+		Own    func(childComplexity int) int
+		Reason func(childComplexity int) int
+		Trait  func(childComplexity int) int
+		Values func(childComplexity int) int
+	}
+
+	DriverPart struct {
+		AdjustedPValue func(childComplexity int) int
+		Explained      func(childComplexity int) int
+		PValue         func(childComplexity int) int
+		Reason         func(childComplexity int) int
+		Significant    func(childComplexity int) int
+		Spread         func(childComplexity int) int
+	}
+
+	DriverValue struct {
+		Effect   func(childComplexity int) int
+		Interval func(childComplexity int) int
+		Score    func(childComplexity int) int
+		Share    func(childComplexity int) int
+		Value    func(childComplexity int) int
+	}
+
+	Drivers struct {
+		Explained func(childComplexity int) int
+		Reason    func(childComplexity int) int
+		Responses func(childComplexity int) int
+		Traits    func(childComplexity int) int
+	}
+
 	EmailSnippet struct {
 		HTML     func(childComplexity int) int
 		Links    func(childComplexity int) int
@@ -253,13 +435,41 @@ type ComplexityRoot struct {
 		UserErrors      func(childComplexity int) int
 	}
 
+	Experiment struct {
+		Allocation  func(childComplexity int) int
+		Asked       func(childComplexity int) int
+		Comparisons func(childComplexity int) int
+		Planned     func(childComplexity int) int
+		Reason      func(childComplexity int) int
+		SampleRatio func(childComplexity int) int
+		Variants    func(childComplexity int) int
+		Verdict     func(childComplexity int) int
+		Winner      func(childComplexity int) int
+	}
+
+	ExperimentVariant struct {
+		ExpectedShare func(childComplexity int) int
+		Score         func(childComplexity int) int
+		Share         func(childComplexity int) int
+		Variant       func(childComplexity int) int
+	}
+
 	Feedback struct {
-		Breakdown func(childComplexity int, by []string, limit int, orderBy insight.GroupOrder, minResponses int) int
-		CompareTo func(childComplexity int, filter *selection.Filter, previous *insight.Previous) int
-		Hours     func(childComplexity int) int
-		Responses func(childComplexity int, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) int
-		Score     func(childComplexity int) int
-		Trend     func(childComplexity int, interval calendar.Interval, rolling int) int
+		Benchmarks    func(childComplexity int, industry *string, country *string) int
+		Breakdown     func(childComplexity int, by []string, limit int, orderBy insight.GroupOrder, minResponses int) int
+		ChangePoints  func(childComplexity int, minDifference float64) int
+		CompareTo     func(childComplexity int, filter *selection.Filter, previous *insight.Previous) int
+		Curve         func(childComplexity int, by string) int
+		Drivers       func(childComplexity int, traits []string, minResponses int) int
+		Experiment    func(childComplexity int, variants []string, weights []float64, difference float64, power float64) int
+		ExplainChange func(childComplexity int, from selection.Filter, by []string, limit int) int
+		Hotspots      func(childComplexity int, traits []string, depth int, minResponses int, minDifference float64, direction *insight.HotspotDirection, limit int) int
+		Hours         func(childComplexity int) int
+		Prediction    func(childComplexity int, traits []string) int
+		Responses     func(childComplexity int, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) int
+		SamplePlan    func(childComplexity int, margin *float64, difference *float64, power float64, confidence float64, responseRate *float64) int
+		Score         func(childComplexity int) int
+		Trend         func(childComplexity int, interval calendar.Interval, rolling int) int
 	}
 
 	FeedbackEvent struct {
@@ -277,8 +487,26 @@ type ComplexityRoot struct {
 		Filter       func(childComplexity int) int
 		Score        func(childComplexity int) int
 		Share        func(childComplexity int) int
+		Shrunk       func(childComplexity int) int
 		Values       func(childComplexity int) int
 		VersusRest   func(childComplexity int) int
+	}
+
+	Hotspot struct {
+		BeyondParts func(childComplexity int) int
+		Feedback    func(childComplexity int) int
+		Score       func(childComplexity int) int
+		Share       func(childComplexity int) int
+		Traits      func(childComplexity int) int
+		Values      func(childComplexity int) int
+		VersusRest  func(childComplexity int) int
+		Worth       func(childComplexity int) int
+	}
+
+	Hotspots struct {
+		Groups func(childComplexity int) int
+		Reason func(childComplexity int) int
+		Tested func(childComplexity int) int
 	}
 
 	HourPoint struct {
@@ -302,15 +530,25 @@ type ComplexityRoot struct {
 		Variant        func(childComplexity int) int
 	}
 
+	Level struct {
+		End   func(childComplexity int) int
+		Score func(childComplexity int) int
+		Start func(childComplexity int) int
+	}
+
 	Mutation struct {
 		AmendResponse      func(childComplexity int, input feedback.Amendment) int
 		CreateAPIKey       func(childComplexity int, input tenant.CreateKeyInput) int
 		CreateAccessToken  func(childComplexity int, input tenant.CreateTokenInput) int
+		CreateAction       func(childComplexity int, input action.CreateInput) int
+		CreateBenchmark    func(childComplexity int, input benchmark.CreateInput) int
 		CreateCampaign     func(childComplexity int, input campaign.CreateInput) int
 		CreateContactToken func(childComplexity int, input model.CreateContactTokenInput) int
 		CreateSegment      func(childComplexity int, input settings.CreateSegmentInput) int
 		CreateTenant       func(childComplexity int, input tenant.CreateInput) int
 		DefineTrait        func(childComplexity int, input settings.DefineTraitInput) int
+		DeleteAction       func(childComplexity int, input model.DeleteActionInput) int
+		DeleteBenchmark    func(childComplexity int, input model.DeleteBenchmarkInput) int
 		DeleteResponse     func(childComplexity int, input model.DeleteResponseInput) int
 		DeleteSegment      func(childComplexity int, input model.DeleteSegmentInput) int
 		DeleteTrait        func(childComplexity int, input model.DeleteTraitInput) int
@@ -320,6 +558,7 @@ type ComplexityRoot struct {
 		RecordResponses    func(childComplexity int, input model.RecordResponsesInput) int
 		RevokeAPIKey       func(childComplexity int, input tenant.RevokeKeyInput) int
 		SetWording         func(childComplexity int, input survey.SetWordingInput) int
+		UpdateAction       func(childComplexity int, input model.UpdateActionInput) int
 		UpdateBrand        func(childComplexity int, input survey.UpdateBrandInput) int
 		UpdateCampaign     func(childComplexity int, input campaign.UpdateInput) int
 		UpdateSegment      func(childComplexity int, input settings.UpdateSegmentInput) int
@@ -341,6 +580,39 @@ type ComplexityRoot struct {
 		HasNextPage     func(childComplexity int) int
 		HasPreviousPage func(childComplexity int) int
 		StartCursor     func(childComplexity int) int
+	}
+
+	Placebos struct {
+		AsLarge func(childComplexity int) int
+		Tried   func(childComplexity int) int
+	}
+
+	PredictedGroup struct {
+		Prediction func(childComplexity int) int
+		Responses  func(childComplexity int) int
+		Traits     func(childComplexity int) int
+		Values     func(childComplexity int) int
+	}
+
+	Prediction struct {
+		Detractor func(childComplexity int) int
+		Passive   func(childComplexity int) int
+		Promoter  func(childComplexity int) int
+	}
+
+	PredictionModel struct {
+		AUC         func(childComplexity int) int
+		Baseline    func(childComplexity int) int
+		Calibration func(childComplexity int) int
+		Groups      func(childComplexity int, first int, minResponses int) int
+		Lift        func(childComplexity int) int
+		LogLoss     func(childComplexity int) int
+		Reason      func(childComplexity int) int
+		Skill       func(childComplexity int) int
+		TrainedOn   func(childComplexity int) int
+		TrainedTo   func(childComplexity int) int
+		Usable      func(childComplexity int) int
+		ValidatedOn func(childComplexity int) int
 	}
 
 	ProvisionalAnswer struct {
@@ -370,6 +642,9 @@ type ComplexityRoot struct {
 
 	Query struct {
 		APIKeys     func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Action      func(childComplexity int, id string) int
+		Actions     func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Benchmarks  func(childComplexity int, industry *string, country *string) int
 		Campaign    func(childComplexity int, id string) int
 		Campaigns   func(childComplexity int, first *int, after *string, last *int, before *string, status []campaign1.Status, search *string) int
 		Contact     func(childComplexity int, id *string, externalID *string, email *string) int
@@ -455,6 +730,14 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	SamplePlan struct {
+		Days        func(childComplexity int) int
+		Detectable  func(childComplexity int) int
+		Invitations func(childComplexity int) int
+		Responses   func(childComplexity int) int
+		Variance    func(childComplexity int) int
+	}
+
 	Score struct {
 		Detractors func(childComplexity int) int
 		Histogram  func(childComplexity int) int
@@ -467,10 +750,12 @@ type ComplexityRoot struct {
 	}
 
 	ScoreChange struct {
-		Difference  func(childComplexity int) int
-		Interval    func(childComplexity int) int
-		PValue      func(childComplexity int) int
-		Significant func(childComplexity int) int
+		AdjustedPValue func(childComplexity int) int
+		Comparisons    func(childComplexity int) int
+		Difference     func(childComplexity int) int
+		Interval       func(childComplexity int) int
+		PValue         func(childComplexity int) int
+		Significant    func(childComplexity int) int
 	}
 
 	ScoreInterval struct {
@@ -511,6 +796,12 @@ type ComplexityRoot struct {
 	SetWordingPayload struct {
 		UserErrors func(childComplexity int) int
 		Wording    func(childComplexity int) int
+	}
+
+	ShrunkScore struct {
+		NPS    func(childComplexity int) int
+		Reason func(childComplexity int) int
+		Weight func(childComplexity int) int
 	}
 
 	SkipCount struct {
@@ -554,6 +845,7 @@ type ComplexityRoot struct {
 		Brand          func(childComplexity int) int
 		CreatedAt      func(childComplexity int) int
 		Industry       func(childComplexity int) int
+		MinGroupSize   func(childComplexity int) int
 		Name           func(childComplexity int) int
 		NodeID         func(childComplexity int) int
 		Rebuild        func(childComplexity int) int
@@ -597,11 +889,17 @@ type ComplexityRoot struct {
 	}
 
 	TrendPoint struct {
+		Actions  func(childComplexity int) int
 		Change   func(childComplexity int) int
 		Complete func(childComplexity int) int
 		End      func(childComplexity int) int
 		Score    func(childComplexity int) int
 		Start    func(childComplexity int) int
+	}
+
+	UpdateActionPayload struct {
+		Action     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	UpdateBrandPayload struct {
@@ -653,6 +951,13 @@ type ComplexityRoot struct {
 		Weight   func(childComplexity int) int
 	}
 
+	VariantComparison struct {
+		Against func(childComplexity int) int
+		Anytime func(childComplexity int) int
+		Once    func(childComplexity int) int
+		Variant func(childComplexity int) int
+	}
+
 	Viewer struct {
 		ExpiresAt func(childComplexity int) int
 		Scopes    func(childComplexity int) int
@@ -690,6 +995,12 @@ type ComplexityRoot struct {
 
 // region    ************************** generated!.gotpl **************************
 
+type ActionResolver interface {
+	Segment(ctx context.Context, obj *ent.Action) (*ent.Segment, error)
+	Campaigns(ctx context.Context, obj *ent.Action) ([]*ent.Campaign, error)
+
+	Effect(ctx context.Context, obj *ent.Action, window int, settle int, filter *selection.Filter) (*insight.ActionEffect, error)
+}
 type BrandResolver interface {
 	Logo(ctx context.Context, obj *survey.Brand) (*string, error)
 
@@ -712,8 +1023,16 @@ type CampaignResolver interface {
 type ContactResolver interface {
 	Responses(ctx context.Context, obj *ent.Contact, first *int, after *string, last *int, before *string) (*selection.Connection, error)
 }
+type ExperimentResolver interface {
+	Asked(ctx context.Context, obj *insight.Experiment) (*insight.AllocationCheck, error)
+}
 type FeedbackResolver interface {
 	Responses(ctx context.Context, obj *insight.Feedback, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) (*selection.Connection, error)
+	Benchmarks(ctx context.Context, obj *insight.Feedback, industry *string, country *string) ([]*insight.BenchmarkComparison, error)
+	Experiment(ctx context.Context, obj *insight.Feedback, variants []string, weights []float64, difference float64, power float64) (*insight.Experiment, error)
+	SamplePlan(ctx context.Context, obj *insight.Feedback, margin *float64, difference *float64, power float64, confidence float64, responseRate *float64) (*insight.SamplePlan, error)
+
+	Hotspots(ctx context.Context, obj *insight.Feedback, traits []string, depth int, minResponses int, minDifference float64, direction *insight.HotspotDirection, limit int) (*insight.Hotspots, error)
 }
 type FeedbackEventResolver interface {
 	Cursor(ctx context.Context, obj *feedback.Entry) (string, error)
@@ -726,6 +1045,11 @@ type InvitationResolver interface {
 	Response(ctx context.Context, obj *ent.Invitation) (*ent.Response, error)
 }
 type MutationResolver interface {
+	CreateAction(ctx context.Context, input action.CreateInput) (*model.CreateActionPayload, error)
+	UpdateAction(ctx context.Context, input model.UpdateActionInput) (*model.UpdateActionPayload, error)
+	DeleteAction(ctx context.Context, input model.DeleteActionInput) (*model.DeleteActionPayload, error)
+	CreateBenchmark(ctx context.Context, input benchmark.CreateInput) (*model.CreateBenchmarkPayload, error)
+	DeleteBenchmark(ctx context.Context, input model.DeleteBenchmarkInput) (*model.DeleteBenchmarkPayload, error)
 	CreateCampaign(ctx context.Context, input campaign.CreateInput) (*model.CreateCampaignPayload, error)
 	UpdateCampaign(ctx context.Context, input campaign.UpdateInput) (*model.UpdateCampaignPayload, error)
 	UpsertContacts(ctx context.Context, input model.UpsertContactsInput) (*model.UpsertContactsPayload, error)
@@ -764,6 +1088,9 @@ type QueryResolver interface {
 	Viewer(ctx context.Context) (*model.Viewer, error)
 	Node(ctx context.Context, id string) (model.Node, error)
 	Nodes(ctx context.Context, ids []string) ([]model.Node, error)
+	Action(ctx context.Context, id string) (*ent.Action, error)
+	Actions(ctx context.Context, first *int, after *string, last *int, before *string) (*page.Connection[*ent.Action], error)
+	Benchmarks(ctx context.Context, industry *string, country *string) ([]*ent.Benchmark, error)
 	Campaign(ctx context.Context, id string) (*ent.Campaign, error)
 	Campaigns(ctx context.Context, first *int, after *string, last *int, before *string, status []campaign1.Status, search *string) (*page.Connection[*ent.Campaign], error)
 	Contact(ctx context.Context, id *string, externalID *string, email *string) (*ent.Contact, error)
@@ -800,11 +1127,15 @@ type SubscriptionResolver interface {
 }
 type TenantResolver interface {
 	Rebuild(ctx context.Context, obj *ent.Tenant) (*cube.Rebuild, error)
+
 	Brand(ctx context.Context, obj *ent.Tenant) (*survey.Brand, error)
 }
 type TraitResolver interface {
 	Values(ctx context.Context, obj *ent.Trait) ([]*contact.Value, error)
 	Rebuild(ctx context.Context, obj *ent.Trait) (*cube.Rebuild, error)
+}
+type TrendPointResolver interface {
+	Actions(ctx context.Context, obj *insight.TrendPoint) ([]*ent.Action, error)
 }
 type WidgetResolver interface {
 	Snippet(ctx context.Context, obj *survey.Widget) (string, error)
@@ -828,6 +1159,178 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 	_ = ec
 	switch typeName + "." + field {
 
+	case "Action.campaigns":
+		if e.ComplexityRoot.Action.Campaigns == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Action.Campaigns(childComplexity), true
+	case "Action.createdAt":
+		if e.ComplexityRoot.Action.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Action.CreatedAt(childComplexity), true
+	case "Action.effect":
+		if e.ComplexityRoot.Action.Effect == nil {
+			break
+		}
+
+		args, err := ec.field_Action_effect_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Action.Effect(childComplexity, args["window"].(int), args["settle"].(int), args["filter"].(*selection.Filter)), true
+	case "Action.endedOn":
+		if e.ComplexityRoot.Action.EndedOn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Action.EndedOn(childComplexity), true
+	case "Action.name":
+		if e.ComplexityRoot.Action.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Action.Name(childComplexity), true
+	case "Action.id":
+		if e.ComplexityRoot.Action.NodeID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Action.NodeID(childComplexity), true
+	case "Action.note":
+		if e.ComplexityRoot.Action.Note == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Action.Note(childComplexity), true
+	case "Action.segment":
+		if e.ComplexityRoot.Action.Segment == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Action.Segment(childComplexity), true
+	case "Action.startedOn":
+		if e.ComplexityRoot.Action.StartedOn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Action.StartedOn(childComplexity), true
+	case "Action.updatedAt":
+		if e.ComplexityRoot.Action.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Action.UpdatedAt(childComplexity), true
+
+	case "ActionConnection.edges":
+		if e.ComplexityRoot.ActionConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActionConnection.Edges(childComplexity), true
+	case "ActionConnection.nodes":
+		if e.ComplexityRoot.ActionConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActionConnection.Nodes(childComplexity), true
+	case "ActionConnection.pageInfo":
+		if e.ComplexityRoot.ActionConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActionConnection.PageInfo(childComplexity), true
+	case "ActionConnection.totalCount":
+		if e.ComplexityRoot.ActionConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActionConnection.TotalCount(childComplexity), true
+
+	case "ActionEdge.cursor":
+		if e.ComplexityRoot.ActionEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActionEdge.Cursor(childComplexity), true
+	case "ActionEdge.node":
+		if e.ComplexityRoot.ActionEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActionEdge.Node(childComplexity), true
+
+	case "ActionEffect.after":
+		if e.ComplexityRoot.ActionEffect.After == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActionEffect.After(childComplexity), true
+	case "ActionEffect.before":
+		if e.ComplexityRoot.ActionEffect.Before == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActionEffect.Before(childComplexity), true
+	case "ActionEffect.caveats":
+		if e.ComplexityRoot.ActionEffect.Caveats == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActionEffect.Caveats(childComplexity), true
+	case "ActionEffect.change":
+		if e.ComplexityRoot.ActionEffect.Change == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActionEffect.Change(childComplexity), true
+	case "ActionEffect.effect":
+		if e.ComplexityRoot.ActionEffect.Effect == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActionEffect.Effect(childComplexity), true
+	case "ActionEffect.lead":
+		if e.ComplexityRoot.ActionEffect.Lead == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActionEffect.Lead(childComplexity), true
+	case "ActionEffect.othersChange":
+		if e.ComplexityRoot.ActionEffect.OthersChange == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActionEffect.OthersChange(childComplexity), true
+	case "ActionEffect.placebos":
+		if e.ComplexityRoot.ActionEffect.Placebos == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActionEffect.Placebos(childComplexity), true
+	case "ActionEffect.reason":
+		if e.ComplexityRoot.ActionEffect.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActionEffect.Reason(childComplexity), true
+
+	case "AllocationCheck.mismatch":
+		if e.ComplexityRoot.AllocationCheck.Mismatch == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AllocationCheck.Mismatch(childComplexity), true
+	case "AllocationCheck.pValue":
+		if e.ComplexityRoot.AllocationCheck.PValue == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AllocationCheck.PValue(childComplexity), true
+
 	case "AmendResponsePayload.response":
 		if e.ComplexityRoot.AmendResponsePayload.Response == nil {
 			break
@@ -840,6 +1343,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.AmendResponsePayload.UserErrors(childComplexity), true
+
+	case "AnytimeChange.adjustedPValue":
+		if e.ComplexityRoot.AnytimeChange.AdjustedPValue == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AnytimeChange.AdjustedPValue(childComplexity), true
+	case "AnytimeChange.interval":
+		if e.ComplexityRoot.AnytimeChange.Interval == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AnytimeChange.Interval(childComplexity), true
+	case "AnytimeChange.pValue":
+		if e.ComplexityRoot.AnytimeChange.PValue == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AnytimeChange.PValue(childComplexity), true
+	case "AnytimeChange.significant":
+		if e.ComplexityRoot.AnytimeChange.Significant == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AnytimeChange.Significant(childComplexity), true
 
 	case "ApiKey.createdAt":
 		if e.ComplexityRoot.ApiKey.CreatedAt == nil {
@@ -928,6 +1456,86 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ApiKeyEdge.Node(childComplexity), true
 
+	case "Benchmark.average":
+		if e.ComplexityRoot.Benchmark.Average == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Benchmark.Average(childComplexity), true
+	case "Benchmark.country":
+		if e.ComplexityRoot.Benchmark.Country == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Benchmark.Country(childComplexity), true
+	case "Benchmark.highest":
+		if e.ComplexityRoot.Benchmark.Highest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Benchmark.Highest(childComplexity), true
+	case "Benchmark.industry":
+		if e.ComplexityRoot.Benchmark.Industry == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Benchmark.Industry(childComplexity), true
+	case "Benchmark.label":
+		if e.ComplexityRoot.Benchmark.Label == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Benchmark.Label(childComplexity), true
+	case "Benchmark.lowest":
+		if e.ComplexityRoot.Benchmark.Lowest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Benchmark.Lowest(childComplexity), true
+	case "Benchmark.method":
+		if e.ComplexityRoot.Benchmark.Method == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Benchmark.Method(childComplexity), true
+	case "Benchmark.id":
+		if e.ComplexityRoot.Benchmark.NodeID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Benchmark.NodeID(childComplexity), true
+	case "Benchmark.own":
+		if e.ComplexityRoot.Benchmark.Own == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Benchmark.Own(childComplexity), true
+	case "Benchmark.source":
+		if e.ComplexityRoot.Benchmark.Source == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Benchmark.Source(childComplexity), true
+	case "Benchmark.year":
+		if e.ComplexityRoot.Benchmark.Year == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Benchmark.Year(childComplexity), true
+
+	case "BenchmarkComparison.benchmark":
+		if e.ComplexityRoot.BenchmarkComparison.Benchmark == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BenchmarkComparison.Benchmark(childComplexity), true
+	case "BenchmarkComparison.versusAverage":
+		if e.ComplexityRoot.BenchmarkComparison.VersusAverage == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BenchmarkComparison.VersusAverage(childComplexity), true
+
 	case "Brand.accentColor":
 		if e.ComplexityRoot.Brand.Accent == nil {
 			break
@@ -982,6 +1590,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Brand.Website(childComplexity), true
+
+	case "CalibrationBin.observed":
+		if e.ComplexityRoot.CalibrationBin.Observed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalibrationBin.Observed(childComplexity), true
+	case "CalibrationBin.predicted":
+		if e.ComplexityRoot.CalibrationBin.Predicted == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalibrationBin.Predicted(childComplexity), true
+	case "CalibrationBin.responses":
+		if e.ComplexityRoot.CalibrationBin.Responses == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CalibrationBin.Responses(childComplexity), true
 
 	case "Campaign.createdAt":
 		if e.ComplexityRoot.Campaign.CreatedAt == nil {
@@ -1178,6 +1805,161 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CategoryTexts.Promoters(childComplexity), true
 
+	case "ChangeExplanation.groups":
+		if e.ComplexityRoot.ChangeExplanation.Groups == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeExplanation.Groups(childComplexity), true
+	case "ChangeExplanation.mix":
+		if e.ComplexityRoot.ChangeExplanation.Mix == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeExplanation.Mix(childComplexity), true
+	case "ChangeExplanation.movement":
+		if e.ComplexityRoot.ChangeExplanation.Movement == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeExplanation.Movement(childComplexity), true
+	case "ChangeExplanation.reason":
+		if e.ComplexityRoot.ChangeExplanation.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeExplanation.Reason(childComplexity), true
+	case "ChangeExplanation.total":
+		if e.ComplexityRoot.ChangeExplanation.Total == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeExplanation.Total(childComplexity), true
+
+	case "ChangeGroup.after":
+		if e.ComplexityRoot.ChangeGroup.After == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeGroup.After(childComplexity), true
+	case "ChangeGroup.before":
+		if e.ComplexityRoot.ChangeGroup.Before == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeGroup.Before(childComplexity), true
+	case "ChangeGroup.change":
+		if e.ComplexityRoot.ChangeGroup.Change == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeGroup.Change(childComplexity), true
+	case "ChangeGroup.mix":
+		if e.ComplexityRoot.ChangeGroup.Mix == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeGroup.Mix(childComplexity), true
+	case "ChangeGroup.movement":
+		if e.ComplexityRoot.ChangeGroup.Movement == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeGroup.Movement(childComplexity), true
+	case "ChangeGroup.shareAfter":
+		if e.ComplexityRoot.ChangeGroup.ShareAfter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeGroup.ShareAfter(childComplexity), true
+	case "ChangeGroup.shareBefore":
+		if e.ComplexityRoot.ChangeGroup.ShareBefore == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeGroup.ShareBefore(childComplexity), true
+	case "ChangeGroup.values":
+		if e.ComplexityRoot.ChangeGroup.Values == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangeGroup.Values(childComplexity), true
+
+	case "ChangePart.interval":
+		if e.ComplexityRoot.ChangePart.Interval == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePart.Interval(childComplexity), true
+	case "ChangePart.pValue":
+		if e.ComplexityRoot.ChangePart.PValue == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePart.PValue(childComplexity), true
+	case "ChangePart.points":
+		if e.ComplexityRoot.ChangePart.Points == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePart.Points(childComplexity), true
+	case "ChangePart.significant":
+		if e.ComplexityRoot.ChangePart.Significant == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePart.Significant(childComplexity), true
+
+	case "ChangePoint.day":
+		if e.ComplexityRoot.ChangePoint.Day == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePoint.Day(childComplexity), true
+	case "ChangePoint.difference":
+		if e.ComplexityRoot.ChangePoint.Difference == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePoint.Difference(childComplexity), true
+	case "ChangePoint.earliest":
+		if e.ComplexityRoot.ChangePoint.Earliest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePoint.Earliest(childComplexity), true
+	case "ChangePoint.interval":
+		if e.ComplexityRoot.ChangePoint.Interval == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePoint.Interval(childComplexity), true
+	case "ChangePoint.latest":
+		if e.ComplexityRoot.ChangePoint.Latest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePoint.Latest(childComplexity), true
+
+	case "ChangePoints.levels":
+		if e.ComplexityRoot.ChangePoints.Levels == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePoints.Levels(childComplexity), true
+	case "ChangePoints.points":
+		if e.ComplexityRoot.ChangePoints.Points == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePoints.Points(childComplexity), true
+	case "ChangePoints.reason":
+		if e.ComplexityRoot.ChangePoints.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePoints.Reason(childComplexity), true
+
 	case "Contact.createdAt":
 		if e.ComplexityRoot.Contact.CreatedAt == nil {
 			break
@@ -1301,6 +2083,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CreateAccessTokenPayload.UserErrors(childComplexity), true
 
+	case "CreateActionPayload.action":
+		if e.ComplexityRoot.CreateActionPayload.Action == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateActionPayload.Action(childComplexity), true
+	case "CreateActionPayload.userErrors":
+		if e.ComplexityRoot.CreateActionPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateActionPayload.UserErrors(childComplexity), true
+
 	case "CreateApiKeyPayload.apiKey":
 		if e.ComplexityRoot.CreateApiKeyPayload.APIKey == nil {
 			break
@@ -1319,6 +2114,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreateApiKeyPayload.UserErrors(childComplexity), true
+
+	case "CreateBenchmarkPayload.benchmark":
+		if e.ComplexityRoot.CreateBenchmarkPayload.Benchmark == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateBenchmarkPayload.Benchmark(childComplexity), true
+	case "CreateBenchmarkPayload.userErrors":
+		if e.ComplexityRoot.CreateBenchmarkPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateBenchmarkPayload.UserErrors(childComplexity), true
 
 	case "CreateCampaignPayload.campaign":
 		if e.ComplexityRoot.CreateCampaignPayload.Campaign == nil {
@@ -1384,6 +2192,49 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CreateTenantPayload.UserErrors(childComplexity), true
 
+	case "Curve.ends":
+		if e.ComplexityRoot.Curve.Ends == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Curve.Ends(childComplexity), true
+	case "Curve.interval":
+		if e.ComplexityRoot.Curve.Interval == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Curve.Interval(childComplexity), true
+	case "Curve.pValue":
+		if e.ComplexityRoot.Curve.PValue == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Curve.PValue(childComplexity), true
+	case "Curve.points":
+		if e.ComplexityRoot.Curve.Points == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Curve.Points(childComplexity), true
+	case "Curve.reason":
+		if e.ComplexityRoot.Curve.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Curve.Reason(childComplexity), true
+	case "Curve.significant":
+		if e.ComplexityRoot.Curve.Significant == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Curve.Significant(childComplexity), true
+	case "Curve.slope":
+		if e.ComplexityRoot.Curve.Slope == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Curve.Slope(childComplexity), true
+
 	case "DefineTraitPayload.trait":
 		if e.ComplexityRoot.DefineTraitPayload.Trait == nil {
 			break
@@ -1396,6 +2247,32 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DefineTraitPayload.UserErrors(childComplexity), true
+
+	case "DeleteActionPayload.deletedId":
+		if e.ComplexityRoot.DeleteActionPayload.DeletedID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteActionPayload.DeletedID(childComplexity), true
+	case "DeleteActionPayload.userErrors":
+		if e.ComplexityRoot.DeleteActionPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteActionPayload.UserErrors(childComplexity), true
+
+	case "DeleteBenchmarkPayload.deletedId":
+		if e.ComplexityRoot.DeleteBenchmarkPayload.DeletedID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteBenchmarkPayload.DeletedID(childComplexity), true
+	case "DeleteBenchmarkPayload.userErrors":
+		if e.ComplexityRoot.DeleteBenchmarkPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteBenchmarkPayload.UserErrors(childComplexity), true
 
 	case "DeleteResponsePayload.deletedId":
 		if e.ComplexityRoot.DeleteResponsePayload.DeletedID == nil {
@@ -1449,6 +2326,136 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeleteWordingPayload.UserErrors(childComplexity), true
 
+	case "Driver.alone":
+		if e.ComplexityRoot.Driver.Alone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Driver.Alone(childComplexity), true
+	case "Driver.label":
+		if e.ComplexityRoot.Driver.Label == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Driver.Label(childComplexity), true
+	case "Driver.own":
+		if e.ComplexityRoot.Driver.Own == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Driver.Own(childComplexity), true
+	case "Driver.reason":
+		if e.ComplexityRoot.Driver.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Driver.Reason(childComplexity), true
+	case "Driver.trait":
+		if e.ComplexityRoot.Driver.Trait == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Driver.Trait(childComplexity), true
+	case "Driver.values":
+		if e.ComplexityRoot.Driver.Values == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Driver.Values(childComplexity), true
+
+	case "DriverPart.adjustedPValue":
+		if e.ComplexityRoot.DriverPart.AdjustedPValue == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DriverPart.AdjustedPValue(childComplexity), true
+	case "DriverPart.explained":
+		if e.ComplexityRoot.DriverPart.Explained == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DriverPart.Explained(childComplexity), true
+	case "DriverPart.pValue":
+		if e.ComplexityRoot.DriverPart.PValue == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DriverPart.PValue(childComplexity), true
+	case "DriverPart.reason":
+		if e.ComplexityRoot.DriverPart.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DriverPart.Reason(childComplexity), true
+	case "DriverPart.significant":
+		if e.ComplexityRoot.DriverPart.Significant == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DriverPart.Significant(childComplexity), true
+	case "DriverPart.spread":
+		if e.ComplexityRoot.DriverPart.Spread == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DriverPart.Spread(childComplexity), true
+
+	case "DriverValue.effect":
+		if e.ComplexityRoot.DriverValue.Effect == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DriverValue.Effect(childComplexity), true
+	case "DriverValue.interval":
+		if e.ComplexityRoot.DriverValue.Interval == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DriverValue.Interval(childComplexity), true
+	case "DriverValue.score":
+		if e.ComplexityRoot.DriverValue.Score == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DriverValue.Score(childComplexity), true
+	case "DriverValue.share":
+		if e.ComplexityRoot.DriverValue.Share == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DriverValue.Share(childComplexity), true
+	case "DriverValue.value":
+		if e.ComplexityRoot.DriverValue.Value == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DriverValue.Value(childComplexity), true
+
+	case "Drivers.explained":
+		if e.ComplexityRoot.Drivers.Explained == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Drivers.Explained(childComplexity), true
+	case "Drivers.reason":
+		if e.ComplexityRoot.Drivers.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Drivers.Reason(childComplexity), true
+	case "Drivers.responses":
+		if e.ComplexityRoot.Drivers.Responses == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Drivers.Responses(childComplexity), true
+	case "Drivers.traits":
+		if e.ComplexityRoot.Drivers.Traits == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Drivers.Traits(childComplexity), true
+
 	case "EmailSnippet.html":
 		if e.ComplexityRoot.EmailSnippet.HTML == nil {
 			break
@@ -1493,6 +2500,97 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.EraseContactPayload.UserErrors(childComplexity), true
 
+	case "Experiment.allocation":
+		if e.ComplexityRoot.Experiment.Allocation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Experiment.Allocation(childComplexity), true
+	case "Experiment.asked":
+		if e.ComplexityRoot.Experiment.Asked == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Experiment.Asked(childComplexity), true
+	case "Experiment.comparisons":
+		if e.ComplexityRoot.Experiment.Comparisons == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Experiment.Comparisons(childComplexity), true
+	case "Experiment.planned":
+		if e.ComplexityRoot.Experiment.Planned == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Experiment.Planned(childComplexity), true
+	case "Experiment.reason":
+		if e.ComplexityRoot.Experiment.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Experiment.Reason(childComplexity), true
+	case "Experiment.sampleRatio":
+		if e.ComplexityRoot.Experiment.SampleRatio == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Experiment.SampleRatio(childComplexity), true
+	case "Experiment.variants":
+		if e.ComplexityRoot.Experiment.Variants == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Experiment.Variants(childComplexity), true
+	case "Experiment.verdict":
+		if e.ComplexityRoot.Experiment.Verdict == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Experiment.Verdict(childComplexity), true
+	case "Experiment.winner":
+		if e.ComplexityRoot.Experiment.Winner == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Experiment.Winner(childComplexity), true
+
+	case "ExperimentVariant.expectedShare":
+		if e.ComplexityRoot.ExperimentVariant.ExpectedShare == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExperimentVariant.ExpectedShare(childComplexity), true
+	case "ExperimentVariant.score":
+		if e.ComplexityRoot.ExperimentVariant.Score == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExperimentVariant.Score(childComplexity), true
+	case "ExperimentVariant.share":
+		if e.ComplexityRoot.ExperimentVariant.Share == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExperimentVariant.Share(childComplexity), true
+	case "ExperimentVariant.variant":
+		if e.ComplexityRoot.ExperimentVariant.Variant == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExperimentVariant.Variant(childComplexity), true
+
+	case "Feedback.benchmarks":
+		if e.ComplexityRoot.Feedback.Benchmarks == nil {
+			break
+		}
+
+		args, err := ec.field_Feedback_benchmarks_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Feedback.Benchmarks(childComplexity, args["industry"].(*string), args["country"].(*string)), true
 	case "Feedback.breakdown":
 		if e.ComplexityRoot.Feedback.Breakdown == nil {
 			break
@@ -1504,6 +2602,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Feedback.Breakdown(childComplexity, args["by"].([]string), args["limit"].(int), args["orderBy"].(insight.GroupOrder), args["minResponses"].(int)), true
+	case "Feedback.changePoints":
+		if e.ComplexityRoot.Feedback.ChangePoints == nil {
+			break
+		}
+
+		args, err := ec.field_Feedback_changePoints_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Feedback.ChangePoints(childComplexity, args["minDifference"].(float64)), true
 	case "Feedback.compareTo":
 		if e.ComplexityRoot.Feedback.CompareTo == nil {
 			break
@@ -1515,12 +2624,78 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Feedback.CompareTo(childComplexity, args["filter"].(*selection.Filter), args["previous"].(*insight.Previous)), true
+	case "Feedback.curve":
+		if e.ComplexityRoot.Feedback.Curve == nil {
+			break
+		}
+
+		args, err := ec.field_Feedback_curve_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Feedback.Curve(childComplexity, args["by"].(string)), true
+	case "Feedback.drivers":
+		if e.ComplexityRoot.Feedback.Drivers == nil {
+			break
+		}
+
+		args, err := ec.field_Feedback_drivers_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Feedback.Drivers(childComplexity, args["traits"].([]string), args["minResponses"].(int)), true
+	case "Feedback.experiment":
+		if e.ComplexityRoot.Feedback.Experiment == nil {
+			break
+		}
+
+		args, err := ec.field_Feedback_experiment_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Feedback.Experiment(childComplexity, args["variants"].([]string), args["weights"].([]float64), args["difference"].(float64), args["power"].(float64)), true
+	case "Feedback.explainChange":
+		if e.ComplexityRoot.Feedback.ExplainChange == nil {
+			break
+		}
+
+		args, err := ec.field_Feedback_explainChange_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Feedback.ExplainChange(childComplexity, args["from"].(selection.Filter), args["by"].([]string), args["limit"].(int)), true
+	case "Feedback.hotspots":
+		if e.ComplexityRoot.Feedback.Hotspots == nil {
+			break
+		}
+
+		args, err := ec.field_Feedback_hotspots_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Feedback.Hotspots(childComplexity, args["traits"].([]string), args["depth"].(int), args["minResponses"].(int), args["minDifference"].(float64), args["direction"].(*insight.HotspotDirection), args["limit"].(int)), true
 	case "Feedback.hours":
 		if e.ComplexityRoot.Feedback.Hours == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Feedback.Hours(childComplexity), true
+	case "Feedback.prediction":
+		if e.ComplexityRoot.Feedback.Prediction == nil {
+			break
+		}
+
+		args, err := ec.field_Feedback_prediction_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Feedback.Prediction(childComplexity, args["traits"].([]string)), true
 	case "Feedback.responses":
 		if e.ComplexityRoot.Feedback.Responses == nil {
 			break
@@ -1532,6 +2707,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Feedback.Responses(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["filter"].(*selection.Filter), args["orderBy"].(*selection.Order)), true
+	case "Feedback.samplePlan":
+		if e.ComplexityRoot.Feedback.SamplePlan == nil {
+			break
+		}
+
+		args, err := ec.field_Feedback_samplePlan_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Feedback.SamplePlan(childComplexity, args["margin"].(*float64), args["difference"].(*float64), args["power"].(float64), args["confidence"].(float64), args["responseRate"].(*float64)), true
 	case "Feedback.score":
 		if e.ComplexityRoot.Feedback.Score == nil {
 			break
@@ -1617,6 +2803,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.FeedbackGroup.Share(childComplexity), true
+	case "FeedbackGroup.shrunk":
+		if e.ComplexityRoot.FeedbackGroup.Shrunk == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FeedbackGroup.Shrunk(childComplexity), true
 	case "FeedbackGroup.values":
 		if e.ComplexityRoot.FeedbackGroup.Values == nil {
 			break
@@ -1629,6 +2821,74 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.FeedbackGroup.VersusRest(childComplexity), true
+
+	case "Hotspot.beyondParts":
+		if e.ComplexityRoot.Hotspot.BeyondParts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Hotspot.BeyondParts(childComplexity), true
+	case "Hotspot.feedback":
+		if e.ComplexityRoot.Hotspot.Feedback == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Hotspot.Feedback(childComplexity), true
+	case "Hotspot.score":
+		if e.ComplexityRoot.Hotspot.Score == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Hotspot.Score(childComplexity), true
+	case "Hotspot.share":
+		if e.ComplexityRoot.Hotspot.Share == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Hotspot.Share(childComplexity), true
+	case "Hotspot.traits":
+		if e.ComplexityRoot.Hotspot.Traits == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Hotspot.Traits(childComplexity), true
+	case "Hotspot.values":
+		if e.ComplexityRoot.Hotspot.Values == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Hotspot.Values(childComplexity), true
+	case "Hotspot.versusRest":
+		if e.ComplexityRoot.Hotspot.VersusRest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Hotspot.VersusRest(childComplexity), true
+	case "Hotspot.worth":
+		if e.ComplexityRoot.Hotspot.Worth == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Hotspot.Worth(childComplexity), true
+
+	case "Hotspots.groups":
+		if e.ComplexityRoot.Hotspots.Groups == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Hotspots.Groups(childComplexity), true
+	case "Hotspots.reason":
+		if e.ComplexityRoot.Hotspots.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Hotspots.Reason(childComplexity), true
+	case "Hotspots.tested":
+		if e.ComplexityRoot.Hotspots.Tested == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Hotspots.Tested(childComplexity), true
 
 	case "HourPoint.complete":
 		if e.ComplexityRoot.HourPoint.Complete == nil {
@@ -1722,6 +2982,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Invitation.Variant(childComplexity), true
 
+	case "Level.end":
+		if e.ComplexityRoot.Level.End == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Level.End(childComplexity), true
+	case "Level.score":
+		if e.ComplexityRoot.Level.Score == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Level.Score(childComplexity), true
+	case "Level.start":
+		if e.ComplexityRoot.Level.Start == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Level.Start(childComplexity), true
+
 	case "Mutation.amendResponse":
 		if e.ComplexityRoot.Mutation.AmendResponse == nil {
 			break
@@ -1755,6 +3034,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateAccessToken(childComplexity, args["input"].(tenant.CreateTokenInput)), true
+	case "Mutation.createAction":
+		if e.ComplexityRoot.Mutation.CreateAction == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createAction_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateAction(childComplexity, args["input"].(action.CreateInput)), true
+	case "Mutation.createBenchmark":
+		if e.ComplexityRoot.Mutation.CreateBenchmark == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createBenchmark_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateBenchmark(childComplexity, args["input"].(benchmark.CreateInput)), true
 	case "Mutation.createCampaign":
 		if e.ComplexityRoot.Mutation.CreateCampaign == nil {
 			break
@@ -1810,6 +3111,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DefineTrait(childComplexity, args["input"].(settings.DefineTraitInput)), true
+	case "Mutation.deleteAction":
+		if e.ComplexityRoot.Mutation.DeleteAction == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteAction_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteAction(childComplexity, args["input"].(model.DeleteActionInput)), true
+	case "Mutation.deleteBenchmark":
+		if e.ComplexityRoot.Mutation.DeleteBenchmark == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteBenchmark_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteBenchmark(childComplexity, args["input"].(model.DeleteBenchmarkInput)), true
 	case "Mutation.deleteResponse":
 		if e.ComplexityRoot.Mutation.DeleteResponse == nil {
 			break
@@ -1909,6 +3232,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SetWording(childComplexity, args["input"].(survey.SetWordingInput)), true
+	case "Mutation.updateAction":
+		if e.ComplexityRoot.Mutation.UpdateAction == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateAction_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateAction(childComplexity, args["input"].(model.UpdateActionInput)), true
 	case "Mutation.updateBrand":
 		if e.ComplexityRoot.Mutation.UpdateBrand == nil {
 			break
@@ -2037,6 +3371,141 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.PageInfo.StartCursor(childComplexity), true
 
+	case "Placebos.asLarge":
+		if e.ComplexityRoot.Placebos.AsLarge == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Placebos.AsLarge(childComplexity), true
+	case "Placebos.tried":
+		if e.ComplexityRoot.Placebos.Tried == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Placebos.Tried(childComplexity), true
+
+	case "PredictedGroup.prediction":
+		if e.ComplexityRoot.PredictedGroup.Prediction == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictedGroup.Prediction(childComplexity), true
+	case "PredictedGroup.responses":
+		if e.ComplexityRoot.PredictedGroup.Responses == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictedGroup.Responses(childComplexity), true
+	case "PredictedGroup.traits":
+		if e.ComplexityRoot.PredictedGroup.Traits == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictedGroup.Traits(childComplexity), true
+	case "PredictedGroup.values":
+		if e.ComplexityRoot.PredictedGroup.Values == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictedGroup.Values(childComplexity), true
+
+	case "Prediction.detractor":
+		if e.ComplexityRoot.Prediction.Detractor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Prediction.Detractor(childComplexity), true
+	case "Prediction.passive":
+		if e.ComplexityRoot.Prediction.Passive == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Prediction.Passive(childComplexity), true
+	case "Prediction.promoter":
+		if e.ComplexityRoot.Prediction.Promoter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Prediction.Promoter(childComplexity), true
+
+	case "PredictionModel.auc":
+		if e.ComplexityRoot.PredictionModel.AUC == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictionModel.AUC(childComplexity), true
+	case "PredictionModel.baseline":
+		if e.ComplexityRoot.PredictionModel.Baseline == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictionModel.Baseline(childComplexity), true
+	case "PredictionModel.calibration":
+		if e.ComplexityRoot.PredictionModel.Calibration == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictionModel.Calibration(childComplexity), true
+	case "PredictionModel.groups":
+		if e.ComplexityRoot.PredictionModel.Groups == nil {
+			break
+		}
+
+		args, err := ec.field_PredictionModel_groups_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.PredictionModel.Groups(childComplexity, args["first"].(int), args["minResponses"].(int)), true
+	case "PredictionModel.lift":
+		if e.ComplexityRoot.PredictionModel.Lift == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictionModel.Lift(childComplexity), true
+	case "PredictionModel.logLoss":
+		if e.ComplexityRoot.PredictionModel.LogLoss == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictionModel.LogLoss(childComplexity), true
+	case "PredictionModel.reason":
+		if e.ComplexityRoot.PredictionModel.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictionModel.Reason(childComplexity), true
+	case "PredictionModel.skill":
+		if e.ComplexityRoot.PredictionModel.Skill == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictionModel.Skill(childComplexity), true
+	case "PredictionModel.trainedOn":
+		if e.ComplexityRoot.PredictionModel.TrainedOn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictionModel.TrainedOn(childComplexity), true
+	case "PredictionModel.trainedTo":
+		if e.ComplexityRoot.PredictionModel.TrainedTo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictionModel.TrainedTo(childComplexity), true
+	case "PredictionModel.usable":
+		if e.ComplexityRoot.PredictionModel.Usable == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictionModel.Usable(childComplexity), true
+	case "PredictionModel.validatedOn":
+		if e.ComplexityRoot.PredictionModel.ValidatedOn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PredictionModel.ValidatedOn(childComplexity), true
+
 	case "ProvisionalAnswer.botSigns":
 		if e.ComplexityRoot.ProvisionalAnswer.BotSigns == nil {
 			break
@@ -2147,6 +3616,39 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.APIKeys(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.action":
+		if e.ComplexityRoot.Query.Action == nil {
+			break
+		}
+
+		args, err := ec.field_Query_action_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Action(childComplexity, args["id"].(string)), true
+	case "Query.actions":
+		if e.ComplexityRoot.Query.Actions == nil {
+			break
+		}
+
+		args, err := ec.field_Query_actions_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Actions(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.benchmarks":
+		if e.ComplexityRoot.Query.Benchmarks == nil {
+			break
+		}
+
+		args, err := ec.field_Query_benchmarks_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Benchmarks(childComplexity, args["industry"].(*string), args["country"].(*string)), true
 	case "Query.campaign":
 		if e.ComplexityRoot.Query.Campaign == nil {
 			break
@@ -2576,6 +4078,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RevokeApiKeyPayload.UserErrors(childComplexity), true
 
+	case "SamplePlan.days":
+		if e.ComplexityRoot.SamplePlan.Days == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SamplePlan.Days(childComplexity), true
+	case "SamplePlan.detectable":
+		if e.ComplexityRoot.SamplePlan.Detectable == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SamplePlan.Detectable(childComplexity), true
+	case "SamplePlan.invitations":
+		if e.ComplexityRoot.SamplePlan.Invitations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SamplePlan.Invitations(childComplexity), true
+	case "SamplePlan.responses":
+		if e.ComplexityRoot.SamplePlan.Responses == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SamplePlan.Responses(childComplexity), true
+	case "SamplePlan.variance":
+		if e.ComplexityRoot.SamplePlan.Variance == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SamplePlan.Variance(childComplexity), true
+
 	case "Score.detractors":
 		if e.ComplexityRoot.Score.Detractors == nil {
 			break
@@ -2630,6 +4163,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Score.Responses(childComplexity), true
 
+	case "ScoreChange.adjustedPValue":
+		if e.ComplexityRoot.ScoreChange.AdjustedPValue == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ScoreChange.AdjustedPValue(childComplexity), true
+	case "ScoreChange.comparisons":
+		if e.ComplexityRoot.ScoreChange.Comparisons == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ScoreChange.Comparisons(childComplexity), true
 	case "ScoreChange.difference":
 		if e.ComplexityRoot.ScoreChange.Difference == nil {
 			break
@@ -2808,6 +4353,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SetWordingPayload.Wording(childComplexity), true
 
+	case "ShrunkScore.nps":
+		if e.ComplexityRoot.ShrunkScore.NPS == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ShrunkScore.NPS(childComplexity), true
+	case "ShrunkScore.reason":
+		if e.ComplexityRoot.ShrunkScore.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ShrunkScore.Reason(childComplexity), true
+	case "ShrunkScore.weight":
+		if e.ComplexityRoot.ShrunkScore.Weight == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ShrunkScore.Weight(childComplexity), true
+
 	case "SkipCount.invitations":
 		if e.ComplexityRoot.SkipCount.Invitations == nil {
 			break
@@ -2983,6 +4547,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Tenant.Industry(childComplexity), true
+	case "Tenant.minGroupSize":
+		if e.ComplexityRoot.Tenant.MinGroupSize == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Tenant.MinGroupSize(childComplexity), true
 	case "Tenant.name":
 		if e.ComplexityRoot.Tenant.Name == nil {
 			break
@@ -3139,6 +4709,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.TraitValue.Value(childComplexity), true
 
+	case "TrendPoint.actions":
+		if e.ComplexityRoot.TrendPoint.Actions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TrendPoint.Actions(childComplexity), true
 	case "TrendPoint.change":
 		if e.ComplexityRoot.TrendPoint.Change == nil {
 			break
@@ -3169,6 +4745,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.TrendPoint.Start(childComplexity), true
+
+	case "UpdateActionPayload.action":
+		if e.ComplexityRoot.UpdateActionPayload.Action == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateActionPayload.Action(childComplexity), true
+	case "UpdateActionPayload.userErrors":
+		if e.ComplexityRoot.UpdateActionPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateActionPayload.UserErrors(childComplexity), true
 
 	case "UpdateBrandPayload.brand":
 		if e.ComplexityRoot.UpdateBrandPayload.Brand == nil {
@@ -3310,6 +4899,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Variant.Weight(childComplexity), true
+
+	case "VariantComparison.against":
+		if e.ComplexityRoot.VariantComparison.Against == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VariantComparison.Against(childComplexity), true
+	case "VariantComparison.anytime":
+		if e.ComplexityRoot.VariantComparison.Anytime == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VariantComparison.Anytime(childComplexity), true
+	case "VariantComparison.once":
+		if e.ComplexityRoot.VariantComparison.Once == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VariantComparison.Once(childComplexity), true
+	case "VariantComparison.variant":
+		if e.ComplexityRoot.VariantComparison.Variant == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VariantComparison.Variant(childComplexity), true
 
 	case "Viewer.expiresAt":
 		if e.ComplexityRoot.Viewer.ExpiresAt == nil {
@@ -3465,12 +5079,16 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputContactInput,
 		ec.unmarshalInputContactOrder,
 		ec.unmarshalInputCreateAccessTokenInput,
+		ec.unmarshalInputCreateActionInput,
 		ec.unmarshalInputCreateApiKeyInput,
+		ec.unmarshalInputCreateBenchmarkInput,
 		ec.unmarshalInputCreateCampaignInput,
 		ec.unmarshalInputCreateContactTokenInput,
 		ec.unmarshalInputCreateSegmentInput,
 		ec.unmarshalInputCreateTenantInput,
 		ec.unmarshalInputDefineTraitInput,
+		ec.unmarshalInputDeleteActionInput,
+		ec.unmarshalInputDeleteBenchmarkInput,
 		ec.unmarshalInputDeleteResponseInput,
 		ec.unmarshalInputDeleteSegmentInput,
 		ec.unmarshalInputDeleteTraitInput,
@@ -3487,6 +5105,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputSegmentRuleInput,
 		ec.unmarshalInputSetWordingInput,
 		ec.unmarshalInputTraitConditionInput,
+		ec.unmarshalInputUpdateActionInput,
 		ec.unmarshalInputUpdateBrandInput,
 		ec.unmarshalInputUpdateCampaignInput,
 		ec.unmarshalInputUpdateSegmentInput,
@@ -3587,6 +5206,360 @@ func newExecutionContext(
 }
 
 var sources = []*ast.Source{
+	{Name: "../../schema/action.graphql", Input: `"""
+Something that was done: a change of price, a new help desk, a campaign for a group. It stands on trends.
+For a token that is narrowed there are only the actions that name nothing which there is not for it: those that were for all, those
+that were for no other campaigns than its own, and, where it is narrowed to a segment, for no other segment.
+"""
+type Action implements Node {
+  "Begins with ` + "`" + `act_` + "`" + `."
+  id: ID!
+  "At most 200 characters. Need not be unique."
+  name: String!
+  "What was done and why; at most 10,000 characters. Null where nothing was noted."
+  note: String
+  "The first day on which it could be felt."
+  startedOn: Date!
+  "The last day, itself included. Null where it goes on."
+  endedOn: Date
+  "Whom it was for: people in this segment when they answered. Null where it was for all."
+  segment: Segment
+  "Which campaigns it was for, the oldest first. Empty where it was for all."
+  campaigns: [Campaign!]!
+  "When it was noted."
+  createdAt: DateTime!
+  "When it was last changed."
+  updatedAt: DateTime!
+  """
+  Whether the score moved with it, from what the caller may see. Before against after; and, where the action was for some,
+  against everybody else: difference in differences.
+  Cannot show what else happened at the same time to the same people, nor who began or ceased to answer because of it.
+  """
+  effect(
+    "Days compared on each side, 7 to 365; a multiple of 7 keeps weekdays even."
+    window: Int! = 56
+    "Days after the start that are left out, for what takes time to be felt: 0 to 365."
+    settle: Int! = 0
+    "Only this feedback; ` + "`" + `from` + "`" + `, ` + "`" + `to` + "`" + `, ` + "`" + `last` + "`" + ` and ` + "`" + `categories` + "`" + ` are BAD_REQUEST."
+    filter: FeedbackFilter
+  ): ActionEffect!
+}
+
+extend type TrendPoint {
+  """
+  Actions that started within the interval, by its calendar days, in the order of their starts: all that there are for the caller,
+  whatever feedback the trend is of. An operation reads at most 1,000 for a trend, else it is TOO_COMPLEX.
+  """
+  actions: [Action!]!
+}
+
+extend type Query {
+  "An action by its id; null where there is none."
+  action(
+    "Begins with ` + "`" + `act_` + "`" + `."
+    id: ID!
+  ): Action @requires(scope: READ)
+  "The tenant's actions, the latest start first, of equal starts the newest."
+  actions(
+    "Page size from the start, 1 to 100; 50 where none is given. Not with ` + "`" + `last` + "`" + ` or ` + "`" + `before` + "`" + `."
+    first: Int
+    "Only what comes after this cursor. Not with ` + "`" + `last` + "`" + ` or ` + "`" + `before` + "`" + `."
+    after: String
+    "Page size from the end, 1 to 100; 50 where only ` + "`" + `before` + "`" + ` is given. Not with ` + "`" + `first` + "`" + ` or ` + "`" + `after` + "`" + `."
+    last: Int
+    "Only what comes before this cursor. Not with ` + "`" + `first` + "`" + ` or ` + "`" + `after` + "`" + `."
+    before: String
+  ): ActionConnection! @requires(scope: READ)
+}
+
+extend type Mutation {
+  "Notes something that was done."
+  createAction(
+    "The action."
+    input: CreateActionInput!
+  ): CreateActionPayload! @requires(scope: MANAGE)
+  """
+  Changes an action: what is given is set, what is left out stays; null takes ` + "`" + `endedOn` + "`" + `, ` + "`" + `note` + "`" + `, ` + "`" + `segment` + "`" + ` or ` + "`" + `campaigns` + "`" + `
+  away.
+  """
+  updateAction(
+    "The action and what changes."
+    input: UpdateActionInput!
+  ): UpdateActionPayload! @requires(scope: MANAGE)
+  "Deletes an action. No feedback is touched."
+  deleteAction(
+    "The action to delete."
+    input: DeleteActionInput!
+  ): DeleteActionPayload! @requires(scope: MANAGE)
+}
+
+"Something that was done."
+input CreateActionInput {
+  "1 to 200 characters. Need not be unique."
+  name: String!
+  "At most 10,000 characters; a blank one is none."
+  note: String
+  "The first day on which it could be felt: 1970-01-01 or later, else OUT_OF_RANGE; may lie ahead."
+  startedOn: Date!
+  "The last day, itself included; before ` + "`" + `startedOn` + "`" + ` it is INVALID. Goes on where left out."
+  endedOn: Date
+  "Whom it was for; NOT_FOUND where there is none. A segment that an action uses cannot be deleted: CONFLICT."
+  segment: ID
+  "Which campaigns it was for, at most 100, also closed ones; NOT_FOUND where one is none. For all where left out or empty."
+  campaigns: [ID!] @length(max: 100)
+}
+
+"What became of ` + "`" + `createAction` + "`" + `."
+type CreateActionPayload {
+  "The new action; null where it was refused."
+  action: Action
+  "Why it was refused; empty where it was not."
+  userErrors: [UserError!]!
+}
+
+"""
+An action and what changes. What is left out stays; null takes it away, where it may be away: ` + "`" + `name` + "`" + ` and ` + "`" + `startedOn` + "`" + ` stay where
+they are null.
+"""
+input UpdateActionInput {
+  "The action to change; NOT_FOUND where there is none."
+  id: ID!
+  "1 to 200 characters."
+  name: String
+  "At most 10,000 characters; a blank one takes it away, too."
+  note: String
+  "The first day on which it could be felt: 1970-01-01 or later, else OUT_OF_RANGE; after ` + "`" + `endedOn` + "`" + ` it is INVALID."
+  startedOn: Date
+  "The last day, itself included; before ` + "`" + `startedOn` + "`" + ` it is INVALID."
+  endedOn: Date
+  "Whom it was for; NOT_FOUND where there is none."
+  segment: ID
+  "Which campaigns it was for, at most 100; they take the place of those before. For all where empty."
+  campaigns: [ID!] @length(max: 100)
+}
+
+"What became of ` + "`" + `updateAction` + "`" + `."
+type UpdateActionPayload {
+  "The action as it is now; null where the change was refused."
+  action: Action
+  "Why it was refused; empty where it was not."
+  userErrors: [UserError!]!
+}
+
+"An action to delete."
+input DeleteActionInput {
+  "The action to delete; NOT_FOUND where there is none."
+  id: ID!
+}
+
+"What became of ` + "`" + `deleteAction` + "`" + `."
+type DeleteActionPayload {
+  "The id of the action that is gone; null where nothing was deleted."
+  deletedId: ID
+  "Why nothing was deleted; empty where it was."
+  userErrors: [UserError!]!
+}
+
+"A page of actions."
+type ActionConnection {
+  "The page's actions, each with its cursor."
+  edges: [ActionEdge!]!
+  "The page's actions, in the same order as ` + "`" + `edges` + "`" + `."
+  nodes: [Action!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many there are on all pages together; counted only when asked for."
+  totalCount: Int!
+}
+
+"An action's place in a list."
+type ActionEdge {
+  "For ` + "`" + `after` + "`" + ` and ` + "`" + `before` + "`" + `; opaque."
+  cursor: String!
+  "The action."
+  node: Action!
+}
+
+"Before and after an action."
+type ActionEffect {
+  "Those it was for, in the window before the start."
+  before: Score!
+  "Those it was for, in the window from the start on, what is to settle left out. Ends with today where the window is not over."
+  after: Score!
+  "After less before."
+  change: ScoreChange!
+  "The same for everybody else in the filter. Its values are null where the action was for all."
+  othersChange: ScoreChange!
+  """
+  Difference in differences: ` + "`" + `change` + "`" + ` less ` + "`" + `othersChange` + "`" + `, with the square-and-add interval of four scores, −400 to 400.
+  Rests on this: without the action both would have moved alike. Null values where there is no control.
+  """
+  effect: ScoreChange!
+  """
+  The same figure a window earlier, when nothing had been done yet: the window before the start against the one before that.
+  Far from 0: the two were drifting apart already. Near 0 is a good sign, and no proof.
+  """
+  lead: ScoreChange!
+  "The same figure at other days, a week apart, whose windows end before the start: whether the score moves like this anyway."
+  placebos: Placebos!
+  "What to keep in mind."
+  caveats: [EffectCaveat!]!
+  "NO_RESPONSES before or after."
+  reason: InsightReason
+}
+
+"Days on which nothing was done."
+type Placebos {
+  "How many such days were tried: those with at least 30 responses in every window; the windows overlap."
+  tried: Int!
+  "On how many of them the figure was at least as large, in either direction. 6 of 20: it moves like this anyway."
+  asLarge: Int!
+}
+
+"What to keep in mind about an effect."
+enum EffectCaveat {
+  "The action was for everybody: whatever else changed at the time is in the figure too."
+  NO_CONTROL
+  "One of the windows has fewer than 30 responses."
+  FEW_RESPONSES
+  "The window after the start is not over yet."
+  NOT_OVER
+  "The figure was far from 0 a window earlier already (` + "`" + `lead` + "`" + `, p below 0.05)."
+  DRIFTING_BEFORE
+  "Another action for some of the same people started or ended within the windows."
+  OTHER_ACTION
+  """
+  Other people answered than before: for one trait at least, ` + "`" + `mix` + "`" + ` of those it was for is 1 point or more, and beyond chance
+  with Holm's correction.
+  """
+  MIX_CHANGED
+  "There are no two years of feedback: a season cannot be told from an effect. A control takes out what is common to both."
+  NO_YEAR_BEFORE
+}
+`, BuiltIn: false},
+	{Name: "../../schema/benchmark.graphql", Input: `"""
+A published score, or one of the tenant's own. Those that come with Zeroten are the same for all tenants, and so are their ids. A
+token that is narrowed sees the tenant's own ones too: they hold none of its feedback.
+"""
+type Benchmark implements Node {
+  "Begins with ` + "`" + `bench_` + "`" + `."
+  id: ID!
+  "As in ` + "`" + `Tenant.industry` + "`" + `."
+  industry: String!
+  "What people call it, e.g. ` + "`" + `Internet providers` + "`" + `; at most 200 characters."
+  label: String!
+  "In points, −100 to 100."
+  average: Float!
+  "The lowest company's. Null where it was not published."
+  lowest: Float
+  "The highest company's. Null where it was not published."
+  highest: Float
+  "When the answers were given."
+  year: Int!
+  "ISO 3166-1, two letters. Null where it is not known or several."
+  country: String
+  "Who asked whom, and how: the panel, the number of people; at most 1,000 characters."
+  method: String!
+  "Who published it and where; at most 500 characters."
+  source: String!
+  "Entered by the tenant: no other tenant sees it."
+  own: Boolean!
+}
+
+extend type Query {
+  "Published scores and the tenant's own, newest first, then by label."
+  benchmarks(
+    """
+    As in ` + "`" + `Tenant.industry` + "`" + `, without regard to case, to how its words are joined, or to an ` + "`" + `s` + "`" + ` at the end: ` + "`" + `Internet provider` + "`" + `
+    finds ` + "`" + `internet-providers` + "`" + `. At most 100 characters, else BAD_REQUEST; all where left out.
+    """
+    industry: String
+    "ISO 3166-1, two letters, else BAD_REQUEST; all where left out. Figures whose country is not known are not found by one."
+    country: String
+  ): [Benchmark!]! @requires(scope: READ)
+}
+
+extend type Mutation {
+  "Adds a benchmark of the tenant's own; at most 200, else TOO_MANY."
+  createBenchmark(
+    "The benchmark."
+    input: CreateBenchmarkInput!
+  ): CreateBenchmarkPayload! @requires(scope: MANAGE)
+  "Deletes one of the tenant's own; those that came with Zeroten are NOT_ALLOWED."
+  deleteBenchmark(
+    "The benchmark to delete."
+    input: DeleteBenchmarkInput!
+  ): DeleteBenchmarkPayload! @requires(scope: MANAGE)
+}
+
+"A benchmark of the tenant's own. The lowest may not lie above the average, nor the average above the highest: INVALID."
+input CreateBenchmarkInput {
+  "As in ` + "`" + `Tenant.industry` + "`" + `; 1 to 100 characters."
+  industry: String!
+  "1 to 200 characters."
+  label: String!
+  "−100 to 100, else OUT_OF_RANGE."
+  average: Float!
+  "−100 to 100, else OUT_OF_RANGE."
+  lowest: Float
+  "−100 to 100, else OUT_OF_RANGE."
+  highest: Float
+  "2003, when the score was first published, to this year, else OUT_OF_RANGE."
+  year: Int!
+  "ISO 3166-1, two letters, else INVALID."
+  country: String
+  "1 to 1,000 characters."
+  method: String!
+  "1 to 500 characters."
+  source: String!
+}
+
+"What became of ` + "`" + `createBenchmark` + "`" + `."
+type CreateBenchmarkPayload {
+  "The new benchmark; null where it was refused."
+  benchmark: Benchmark
+  "Why it was refused; empty where it was not."
+  userErrors: [UserError!]!
+}
+
+"A benchmark to delete."
+input DeleteBenchmarkInput {
+  "The benchmark to delete; NOT_FOUND where there is none."
+  id: ID!
+}
+
+"What became of ` + "`" + `deleteBenchmark` + "`" + `."
+type DeleteBenchmarkPayload {
+  "The id of the benchmark that is gone; null where nothing was deleted."
+  deletedId: ID
+  "Why nothing was deleted; empty where it was."
+  userErrors: [UserError!]!
+}
+
+extend type Feedback {
+  """
+  This score beside those of the industry. Figures of others are taken as exact: how sure they are is seldom published.
+  Method and country move an NPS by more than most companies do; compare with care.
+  """
+  benchmarks(
+    "As in ` + "`" + `Tenant.industry` + "`" + `, which is taken where this is left out. Without either the list is empty."
+    industry: String
+    "ISO 3166-1, two letters: only figures from this country; from all where left out."
+    country: String
+  ): [BenchmarkComparison!]!
+}
+
+"This score beside a benchmark."
+type BenchmarkComparison {
+  "What it stands beside."
+  benchmark: Benchmark!
+  """
+  This score less the benchmark's average. The average is taken as exact: ` + "`" + `interval` + "`" + ` is the SCORE interval less it, ` + "`" + `pValue` + "`" + `
+  the score test's. Not corrected: benchmarks are looked up, not searched through.
+  """
+  versusAverage: ScoreChange!
+}
+`, BuiltIn: false},
 	{Name: "../../schema/campaign.graphql", Input: `"One question, asked of many people, over time."
 type Campaign implements Node {
   "Begins with ` + "`" + `camp_` + "`" + `."
@@ -4031,6 +6004,178 @@ type ContactEdge {
   node: Contact!
 }
 `, BuiltIn: false},
+	{Name: "../../schema/experiment.graphql", Input: `extend type Feedback {
+  """
+  The variants in this body of feedback against each other. Look as often as you like: verdicts hold at any moment.
+  Only those who answered are compared: a variant that makes unhappy people answer looks worse.
+  """
+  experiment(
+    """
+    At least 2 and at most 10 of them, none twice. Where left out: all that occur, responses without a variant apart; more than
+    10 are BAD_REQUEST. One that nobody answered has a score of null.
+    """
+    variants: [String!] @length(max: 10)
+    """
+    The parts that were meant to be shown each, in the order of ` + "`" + `variants` + "`" + `, at most 10, each above 0: ` + "`" + `[1, 1]` + "`" + `, ` + "`" + `[9, 1]` + "`" + `. Where left out:
+    the weights of the campaign's survey where all is of one campaign and its survey has all these variants; equal else.
+    """
+    weights: [Float!] @length(max: 10)
+    """
+    The difference in points that would matter, more than 0 and at most 200. The test is at its best for it; choose it
+    beforehand.
+    """
+    difference: Float! = 10
+    "How sure to be to find it, more than 0.5 and less than 1: for ` + "`" + `planned` + "`" + `."
+    power: Float! = 0.8
+  ): Experiment!
+  """
+  How many responses it takes, judged by how much scores vary in this body of feedback; with fewer than 30 responses the
+  worst case is taken.
+  """
+  samplePlan(
+    """
+    To know a score to ± so many points: more than 0 and at most 100. Exactly one of ` + "`" + `margin` + "`" + ` and ` + "`" + `difference` + "`" + `, else
+    BAD_REQUEST.
+    """
+    margin: Float
+    "To see that two groups differ by so many points: more than 0 and at most 200."
+    difference: Float
+    "How sure to be to see it, more than 0.5 and less than 1; for ` + "`" + `difference` + "`" + ` only."
+    power: Float! = 0.8
+    "How sure to be in the end, more than 0 and less than 1."
+    confidence: Float! = 0.95
+    """
+    Share of those asked who answer, more than 0 and at most 1: for ` + "`" + `invitations` + "`" + `. Where left out, what ` + "`" + `reach` + "`" + ` knows of these
+    campaigns and the last 90 days.
+    """
+    responseRate: Float
+  ): SamplePlan!
+}
+
+"Variants against each other."
+type Experiment {
+  "In the order asked for, else by name."
+  variants: [ExperimentVariant!]!
+  "Every pair of variants."
+  comparisons: [VariantComparison!]!
+  "What can be said now."
+  verdict: ExperimentVerdict!
+  "The variant that is better than each of the others, at WINNER."
+  winner: String
+  """
+  Whether the responses are shared out as meant: χ² against ` + "`" + `weights` + "`" + `. Where they are not, either the assignment is broken or
+  the variants make different people answer: no score can be compared.
+  """
+  sampleRatio: AllocationCheck!
+  """
+  Whether people were asked as meant: the same over ` + "`" + `Reach.delivered` + "`" + ` by variant. A mismatch here is a broken assignment; one in
+  ` + "`" + `sampleRatio` + "`" + ` alone says that the variants make different people answer. Null where nobody was invited (the variant came with
+  the response), and for a token that is narrowed.
+  """
+  asked: AllocationCheck
+  """
+  Whether the shares stayed the same from week to week: χ² of weeks by variants. Where they did not, a good week counts for
+  one variant only: narrow ` + "`" + `from` + "`" + ` and ` + "`" + `to` + "`" + `.
+  """
+  allocation: AllocationCheck!
+  """
+  How many responses each variant needs for a test that is looked at once, at this many: ⌈(z₀.₉₇₅ + z_power)² × 2v ÷ d² − 3⌉,
+  v the variance of all variants together. Looking all the time costs about two thirds more at the same power.
+  """
+  planned: Int
+  "ONE_GROUP or NO_RESPONSES."
+  reason: InsightReason
+}
+
+"One of the variants."
+type ExperimentVariant {
+  "Its name, as in ` + "`" + `Response.variant` + "`" + `."
+  variant: String!
+  "The score of those who answered it."
+  score: Score!
+  "Share of the responses of all variants here, 0 to 1."
+  share: Float!
+  "The share that was meant, by ` + "`" + `weights` + "`" + `."
+  expectedShare: Float!
+}
+
+"Two variants against each other."
+type VariantComparison {
+  "One of them."
+  variant: String!
+  "The other, which stands later in ` + "`" + `variants` + "`" + `."
+  against: String!
+  "` + "`" + `variant` + "`" + ` less ` + "`" + `against` + "`" + `, for one look at the planned number; not for a decision on an earlier one."
+  once: ScoreChange!
+  """
+  The same for any number of looks: with δ̂ the difference of scores, V its variance on adjusted counts and τ the difference
+  looked for, 1 ÷ p = √(V ÷ (V + τ²)) × exp(δ̂² τ² ÷ (2V(V + τ²))): a mixture sequential test (Robbins 1970; Johari et al.
+  2022).
+  Null while either has fewer than 100 responses.
+  """
+  anytime: AnytimeChange
+}
+
+"A difference that may be looked at again and again."
+type AnytimeChange {
+  "Where the true difference lies, in points, at every moment together with 95 %; wider than ` + "`" + `once` + "`" + `."
+  interval: ScoreInterval!
+  "How often chance alone would ever, at any look, give so much. 0 to 1."
+  pValue: Float!
+  "Corrected for the number of pairs, by Holm's method."
+  adjustedPValue: Float!
+  "adjustedPValue below 0.05."
+  significant: Boolean!
+}
+
+"Whether responses are shared out as they should be."
+type AllocationCheck {
+  "0 to 1; null where there is nothing to check: one week only, no responses."
+  pValue: Float
+  "pValue below 0.001, the usual bar: a warning that must be heeded may not come by chance."
+  mismatch: Boolean!
+}
+
+"What an experiment has shown so far."
+enum ExperimentVerdict {
+  "The responses are not shared out as meant: nothing can be said."
+  INVALID
+  "A variant has fewer than 100 responses, or there is only one variant."
+  TOO_EARLY
+  "Go on: neither is shown yet."
+  UNDECIDED
+  "One variant is better than every other, corrected for the pairs."
+  WINNER
+  "All differences are shown to be smaller than the one that would matter: the intervals lie within it."
+  NO_RELEVANT_DIFFERENCE
+}
+
+"How many responses it takes."
+type SamplePlan {
+  """
+  Responses of each group: one group for ` + "`" + `margin` + "`" + `, two for ` + "`" + `difference` + "`" + `. ` + "`" + `margin` + "`" + `: ⌈z² v ÷ margin² − 3⌉. ` + "`" + `difference` + "`" + `: ⌈(z +
+  z_power)² × 2v ÷ difference² − 3⌉. At least 1.
+  """
+  responses: Int!
+  "How many people to ask in each group, at the response rate: ⌈responses ÷ rate⌉. Null where no rate is known."
+  invitations: Int
+  """
+  v, the variance of one answer as −1, 0 or 1: p + d − (p − d)² of this feedback, on adjusted counts; 1, the worst case, with
+  fewer than 30 responses.
+  """
+  variance: Float!
+  """
+  How many days that takes for all groups together at the pace of the last 28 days of this feedback. Null where there was no
+  response in them.
+  """
+  days: Int
+  """
+  The other way round: what this feedback, split in two halves, would show at this power, in points. Null with fewer than 30
+  responses.
+  """
+  detectable: Float
+}
+`, BuiltIn: false},
 	{Name: "../../schema/feedback.graphql", Input: `"""
 Which feedback. What is left out does not narrow: with no filter, all that the tenant ever heard.
 The same filter serves scores, trends, lists of responses and subscriptions. All that is given must hold; of a list, one
@@ -4106,6 +6251,10 @@ enum Interval {
 """
 A body of feedback, chosen by a filter, and what can be learned from it. Exact to the last response that was
 acknowledged. While a rebuild runs, the dimensions and the time zone before it answer.
+Points are points of NPS: 100 of them are the whole way from passive to promoter. Where there is no answer the value is null, and
+` + "`" + `reason` + "`" + ` beside it says why. Intervals are at 95 %, and what is called significant in one answer is corrected for all that was
+looked at, by Holm's method. Responses count as independent: of people who answer more than once intervals are a little too narrow.
+Nothing here proves a cause.
 """
 type Feedback {
   "The score of all of it."
@@ -4242,10 +6391,14 @@ the confidence (1.96 at 95 %), a response varies by v = p + d − (p − d)². E
 enum IntervalMethod {
   """
   Wald with 3 pseudo-responses added (¾ detractor, 1½ passive, ¾ promoter): Rocks 2016, arXiv 1601.07235.
-  p − d ± z √(v / n) on the counts so adjusted.
+  p − d ± z √(v / n) on the counts so adjusted. Good on average, and at worst, with ten responses, at 95 % holds 89 of 100 true
+  scores.
   """
   ADJUSTED_WALD
-  "Inverts the score test: slower, and right for small samples too. Every score that the test does not reject. Rocks 2016."
+  """
+  Inverts the score test: every score that the test does not reject (Rocks 2016). Slower, and closer for few responses: with ten, at
+  95 %, it holds 94 of 100 true scores at worst.
+  """
   SCORE
   "The textbook's: p − d ± z √(v / n). Has no width where all agree."
   WALD
@@ -4270,8 +6423,9 @@ type TrendPoint {
   "The score of the interval or, where ` + "`" + `rolling` + "`" + ` is more than 1, of the window that ends with it."
   score: Score!
   """
-  Against the point before; null at the first, and where either has no responses. Windows that overlap, with ` + "`" + `rolling` + "`" + `,
-  are tested as if they were independent, which is conservative.
+  The interval against the one before. With ` + "`" + `rolling` + "`" + ` above 1 two windows have most of their answers in common, so the newest
+  interval stands against the one that has left the window, ` + "`" + `difference` + "`" + ` too: what moved the window. Null at the first point,
+  and where either interval has no responses.
   """
   change: ScoreChange
 }
@@ -4287,19 +6441,38 @@ type HourPoint {
 }
 
 """
-The difference of two scores, and whether it could be chance. ` + "`" + `difference` + "`" + ` is of the scores as shown;
-` + "`" + `interval` + "`" + ` and ` + "`" + `pValue` + "`" + ` come from the two-sample test on adjusted counts, as in ADJUSTED_WALD (Rocks 2016,
-arXiv 1601.07235): the difference of the adjusted scores, with the standard error √(v₁ / n₁ + v₂ / n₂), both sides
-with their 3 pseudo-responses.
+The difference of two scores, or of two differences, and whether it could be chance. ` + "`" + `difference` + "`" + ` is of the scores as shown.
+The true one lies in ` + "`" + `interval` + "`" + `: square-and-add (Newcombe 1998, Statistics in Medicine 17:873; Zou and Donner 2008, 27:1693) of
+the intervals of each score by the method SCORE. It always holds ` + "`" + `difference` + "`" + `, and may hold 0 where ` + "`" + `significant` + "`" + ` is true, or
+not where it is false, since it looks at one comparison alone.
 """
 type ScoreChange {
-  "In points, −200 to 200. Null where either side has no responses."
+  "In points, −200 to 200; −400 to 400 for a difference of differences. Null where any side has no responses."
   difference: Float
-  "Where the true difference lies, at 95 %. Null where either side has no responses."
+  "Where the true difference lies, at 95 %. Null where any side has no responses."
   interval: ScoreInterval
-  "How often chance alone would give a difference this large: 0 to 1, two-sided. Null where either side has no responses."
+  """
+  How often chance alone would give a difference this large, in either direction, if this were the only one that is looked at: 1
+  less the confidence at which ` + "`" + `interval` + "`" + ` just touches 0. 0 to 1. Null where any side has no responses.
+  """
   pValue: Float
-  "pValue below 0.05. False where pValue is null."
+  """
+  ` + "`" + `pValue` + "`" + ` corrected for how many such comparisons stand beside each other, by Holm's method (1979): 0 to 1. Beside each other
+  stand the groups of one ` + "`" + `breakdown` + "`" + `, the changes of one ` + "`" + `trend` + "`" + `, the groups of one ` + "`" + `explainChange` + "`" + `, the pairs of one
+  ` + "`" + `experiment` + "`" + `; a comparison by itself, as in ` + "`" + `compareTo` + "`" + `, is not corrected. What is corrected is the larger of pValue and that
+  of the two-sample test on adjusted counts: far from 0, where corrections look, each errs for other scores. Null where pValue
+  is null, and where one of many has fewer than 10 responses on a side: it is shown, and not tested.
+  """
+  adjustedPValue: Float
+  """
+  How many comparisons were tested beside each other; 1 for one by itself, and where two groups make up the whole; 0 where none
+  of many has 10 responses on both sides.
+  """
+  comparisons: Int!
+  """
+  adjustedPValue below 0.05. False where that is null, where ` + "`" + `difference` + "`" + ` is 0, and where there are fewer than 5 responses on a
+  side, whatever the figures say.
+  """
   significant: Boolean!
 }
 
@@ -4307,7 +6480,8 @@ type ScoreChange {
 type FeedbackGroup {
   """
   The value of each trait, in the order asked for: text as it is, ` + "`" + `true` + "`" + ` or ` + "`" + `false` + "`" + `, the name of a range, ` + "`" + `(none)` + "`" + ` where
-  unknown. The groups put together beyond the limit are ` + "`" + `(other)` + "`" + ` in each place.
+  unknown. The groups put together beyond the limit are ` + "`" + `(other)` + "`" + ` in each place, and those that are too small to be shown,
+  see ` + "`" + `Tenant.minGroupSize` + "`" + `, are ` + "`" + `(few)` + "`" + `.
   """
   values: [String!]!
   "The score of the group."
@@ -4323,7 +6497,7 @@ type FeedbackGroup {
   contribution: Float
   """
   This group as a filter: what the breakdown was asked of, and the group's values. Null for the groups put together as
-  ` + "`" + `(other)` + "`" + `, which no filter can name, and where its rule would be larger than rules may be. What is long costs more.
+  ` + "`" + `(other)` + "`" + ` or ` + "`" + `(few)` + "`" + `, which no filter can name, and where its rule would be larger than rules may be. What is long costs more.
   """
   filter: FilterObject
   "This group by itself: its own trend, its own breakdown. The groups of one breakdown are read together, not one by one."
@@ -4336,6 +6510,346 @@ extend type Query {
     "Which of it; all where left out."
     filter: FeedbackFilter
   ): Feedback! @requires(scope: READ)
+}
+`, BuiltIn: false},
+	{Name: "../../schema/insight.graphql", Input: `extend type Feedback {
+  """
+  Which traits go with the score, and how much of it is their own: each alone, and each with all others held fixed.
+  Least squares on −1, 0 and 1 for detractor, passive and promoter, with the traits' values as they are, no interplay.
+  The trait with the largest own part first. TOO_FEW_RESPONSES below 100.
+  Cannot show interplay of two traits (see ` + "`" + `hotspots` + "`" + `), traits that are not kept, or causes.
+  """
+  drivers(
+    "Keys as in ` + "`" + `breakdown` + "`" + `, at least one and at most 20, none twice. Where left out: all dimensions, ` + "`" + `channel` + "`" + `, ` + "`" + `variant` + "`" + ` and ` + "`" + `campaign` + "`" + `."
+    traits: [String!] @length(max: 20)
+    "Values with fewer responses count as ` + "`" + `(other)` + "`" + `, and so do those beyond the 50 largest of a trait. 1 to 100,000."
+    minResponses: Int! = 30
+  ): Drivers!
+  """
+  Groups whose score differs from the rest by more than chance, by one trait or by two together, those worth most first.
+  Two traits together are named only where their group also lies beyond what all traits say one by one, as in ` + "`" + `drivers` + "`" + `;
+  one trait is named only where it still differs, and in the same direction, with the named groups of two set aside.
+  TOO_FEW_RESPONSES below twice ` + "`" + `minResponses` + "`" + `, ONE_GROUP where nothing could be tested.
+  Shows where, not why: a group may only ride on another trait. Groups by three traits are not looked for.
+  """
+  hotspots(
+    "Keys as in ` + "`" + `breakdown` + "`" + `, at least one and at most 20, none twice. Where left out: all dimensions, ` + "`" + `channel` + "`" + `, ` + "`" + `variant` + "`" + ` and ` + "`" + `campaign` + "`" + `."
+    traits: [String!] @length(max: 20)
+    "1 for groups by one trait only, 2 for groups by two as well."
+    depth: Int! = 2
+    "How many responses a group must have, and how many must lie outside it. 10 to 100,000."
+    minResponses: Int! = 30
+    """
+    In points, 0 to 200: groups nearer to the rest, and groups of two traits nearer to what their parts say, are left out,
+    however sure. With very many responses everything differs from everything; this is what keeps the list short.
+    """
+    minDifference: Float! = 5
+    "Only groups below the rest, or only those above it; both where left out."
+    direction: HotspotDirection
+    "At most so many. 1 to 50. The correction counts all that were tested, whatever is shown."
+    limit: Int! = 10
+  ): Hotspots!
+  """
+  The difference to other feedback, most often to the same a period earlier, taken apart: how much comes from another mix
+  of people, how much from the same groups answering otherwise. Both add up exactly to the difference shown (Kitagawa 1955).
+  Cannot tell mix from movement within a group: cut by the trait that you suspect.
+  """
+  explainChange(
+    "The other, earlier feedback. It stands by itself, as in ` + "`" + `compareTo` + "`" + `."
+    from: FeedbackFilter!
+    "One key or two, at most 2, as in ` + "`" + `breakdown` + "`" + `."
+    by: [String!]! @length(max: 2)
+    "The largest groups of both together; others, and those with fewer than 30 responses in both, are ` + "`" + `(other)` + "`" + `. 1 to 200."
+    limit: Int! = 50
+  ): ChangeExplanation!
+  """
+  The days at which the score moved to another level. On a trend that never moved, one or more are reported in at most
+  5 of 100 cases. A level lasts at least 7 days and 30 responses; at most 3,660 days, else BAD_REQUEST. TOO_SHORT below
+  14 days, TOO_FEW_RESPONSES below 60 responses.
+  A slow drift or a season shows as a few steps. What moved it is not shown: see ` + "`" + `hotspots` + "`" + `, ` + "`" + `explainChange` + "`" + ` and actions.
+  """
+  changePoints(
+    "In points, 0 to 200: neighbouring levels nearer than this are put together, the nearest first."
+    minDifference: Float! = 5
+  ): ChangePoints!
+  """
+  The score along a trait that has an order: tenure, age, household size. TOO_FEW_RESPONSES below 30.
+  Old customers differ from new ones in more than their tenure: people who left do not answer.
+  """
+  curve(
+    "A trait of kind NUMBER or DATE that is a dimension; any other is BAD_REQUEST."
+    by: String!
+  ): Curve!
+}
+
+"Why there is no answer."
+enum InsightReason {
+  "Nobody answered, on one side at least."
+  NO_RESPONSES
+  "Fewer responses than it takes; the field says how many that is."
+  TOO_FEW_RESPONSES
+  "Fewer days or months than it takes; the field says how many that is."
+  TOO_SHORT
+  "There is one group only: nothing to tell apart."
+  ONE_GROUP
+  "Fewer groups than it takes; the field says how many that is."
+  TOO_FEW_GROUPS
+  "All are of one category, or one category is missing where each is needed."
+  NO_VARIATION
+  "Other traits determine this one, wholly or in part: their effects cannot be told apart."
+  CONFOUNDED
+  "A model was made, and on later responses it did no better than the shares that everybody knows."
+  NO_BETTER_THAN_CHANCE
+}
+
+"What goes with the score."
+type Drivers {
+  "How many responses were looked at."
+  responses: Int!
+  """
+  Share of the variance of single answers that all traits together explain, adjusted for how many there are (adjusted R²): 0
+  to 1. Small values are usual: single answers vary most by themselves.
+  """
+  explained: Float
+  "The trait with the largest own part first, then by what it explains alone; those without a part last, by key."
+  traits: [Driver!]!
+  "NO_RESPONSES, TOO_FEW_RESPONSES, NO_VARIATION, or ONE_GROUP where no trait has two values."
+  reason: InsightReason
+}
+
+"A trait, and what goes with it."
+type Driver {
+  "As in ` + "`" + `breakdown` + "`" + `."
+  trait: String!
+  "What people call it; the key itself for ` + "`" + `channel` + "`" + `, ` + "`" + `variant` + "`" + ` and ` + "`" + `campaign` + "`" + `."
+  label: String!
+  "What the trait explains when nothing else is looked at."
+  alone: DriverPart!
+  """
+  What only this trait explains: what would be lost without it, all other traits being there. Far less than ` + "`" + `alone` + "`" + `: it rides
+  on others.
+  """
+  own: DriverPart!
+  "Its values, most responses first. Empty where ` + "`" + `reason` + "`" + ` is ONE_GROUP."
+  values: [DriverValue!]!
+  "ONE_GROUP where it has a single value here; its parts are null then."
+  reason: InsightReason
+}
+
+"How much a trait explains, and whether it could be chance."
+type DriverPart {
+  """
+  Share of the variance of single answers: adjusted R² alone, the difference of adjusted R² with and without it for ` + "`" + `own` + "`" + `; 0
+  where chance explains as much. 0 to 1.
+  """
+  explained: Float
+  "The same in points, √(explained × variance): how far groups typically lie from the average, chance taken out. 0 to 100."
+  spread: Float
+  "F-test of least squares: how often chance alone would explain so much. 0 to 1."
+  pValue: Float
+  "Corrected for the number of traits, by Holm's method. 0 to 1."
+  adjustedPValue: Float
+  "adjustedPValue below 0.05. False where it is null."
+  significant: Boolean!
+  "CONFOUNDED for ` + "`" + `own` + "`" + ` where other traits determine this one."
+  reason: InsightReason
+}
+
+"A value of a trait."
+type DriverValue {
+  "As in ` + "`" + `FeedbackGroup.values` + "`" + `."
+  value: String!
+  "The score of those who hold it, as it is."
+  score: Score!
+  "Share of all responses, 0 to 1."
+  share: Float!
+  """
+  In points: how far the value lies from the average of the trait's values, weighted by responses, all other traits held
+  fixed. Null where ` + "`" + `own` + "`" + ` is CONFOUNDED, wholly or in part.
+  """
+  effect: Float
+  "Where the true effect lies: Student's t with the larger of the classical and the HC3 standard error."
+  interval: ScoreInterval
+}
+
+"Which way a group stands out."
+enum HotspotDirection {
+  "Below the rest: what to mend."
+  LOW
+  "Above the rest: what to learn from."
+  HIGH
+}
+
+"Groups that stand out."
+type Hotspots {
+  "How many groups were tested; what is found is corrected for all of them."
+  tested: Int!
+  "Those worth most first, by the size of ` + "`" + `worth` + "`" + `. Empty where none stands out, which is an answer."
+  groups: [Hotspot!]!
+  "NO_RESPONSES, TOO_FEW_RESPONSES, NO_VARIATION, or ONE_GROUP where no group could be tested."
+  reason: InsightReason
+}
+
+"A group that stands out."
+type Hotspot {
+  "One key, or two."
+  traits: [String!]!
+  "Their values, in the same order."
+  values: [String!]!
+  "The score of the group."
+  score: Score!
+  "Share of all responses, 0 to 1."
+  share: Float!
+  """
+  Against all outside it. ` + "`" + `adjustedPValue` + "`" + ` belongs to the test that named it: for a group of two traits the weaker of this
+  one and that of ` + "`" + `beyondParts` + "`" + `; for one trait this one with the named groups of two set aside; times ` + "`" + `tested` + "`" + `.
+  """
+  versusRest: ScoreChange!
+  """
+  What the whole score would gain, in points, if this group were at the level of the rest: −share × difference. Negative for
+  a group above the rest: what would be lost. Not to be added up over groups that overlap.
+  """
+  worth: Float!
+  """
+  For a group of two traits: how far it lies, in points, beyond what all traits say one by one, with the groups named before
+  it (its own term in the model of ` + "`" + `drivers` + "`" + `). Null for one trait.
+  """
+  beyondParts: Float
+  "This group by itself, as in ` + "`" + `FeedbackGroup.feedback` + "`" + `."
+  feedback: Feedback!
+}
+
+"A difference of two scores, taken apart."
+type ChangeExplanation {
+  "This feedback's score less that of ` + "`" + `from` + "`" + `."
+  total: ScoreChange!
+  "What another mix of people makes, the groups' scores held fixed: Σ (share after − share before) × mean of both scores."
+  mix: ChangePart
+  """
+  What the groups' own changes make, the mix held fixed: Σ (score after − score before) × mean of both shares. ` + "`" + `mix` + "`" + ` and
+  ` + "`" + `movement` + "`" + ` add up to ` + "`" + `total.difference` + "`" + `.
+  """
+  movement: ChangePart
+  "Each group's part, the largest first by the size of mix and movement together; they add up too."
+  groups: [ChangeGroup!]!
+  "NO_RESPONSES on either side, or ONE_GROUP."
+  reason: InsightReason
+}
+
+"A part of a difference."
+type ChangePart {
+  "In points, −200 to 200."
+  points: Float!
+  "Where the true part lies; by the delta method, both sides taken as samples of people as well as of answers."
+  interval: ScoreInterval!
+  "How often chance alone would give a part this large. 0 to 1."
+  pValue: Float!
+  "pValue below 0.05."
+  significant: Boolean!
+}
+
+"A group's part in a change."
+type ChangeGroup {
+  "As in ` + "`" + `FeedbackGroup.values` + "`" + `."
+  values: [String!]!
+  "Then."
+  before: Score!
+  "Now."
+  after: Score!
+  "Share of all responses then, 0 to 1."
+  shareBefore: Float!
+  "Share of all responses now, 0 to 1."
+  shareAfter: Float!
+  """
+  In points: (share after − share before) × (its mean score − the mean of both totals). A group above average that grows
+  counts up, one below average that grows counts down. A group that was not there before, or is not any more, is all mix.
+  """
+  mix: Float!
+  "In points: (score after − score before) × mean of both shares. 0 for a group that was not there on one side."
+  movement: Float!
+  "Its own change, corrected for the number of groups that are there on both sides."
+  change: ScoreChange!
+}
+
+"The levels that a score stood on."
+type ChangePoints {
+  "From the first day to the last, without a gap. One level: it never moved beyond chance."
+  levels: [Level!]!
+  "Where one level ends and the next begins, in order; one fewer than levels."
+  points: [ChangePoint!]!
+  "NO_RESPONSES, TOO_SHORT, TOO_FEW_RESPONSES or NO_VARIATION; there are no levels then."
+  reason: InsightReason
+}
+
+"A stretch of days on one level."
+type Level {
+  "Its first day."
+  start: Date!
+  "Its last day, itself included."
+  end: Date!
+  "The score of these days."
+  score: Score!
+}
+
+"A day at which the score moved."
+type ChangePoint {
+  "The first day of the new level."
+  day: Date!
+  "The first day that it may have been, at 95 %."
+  earliest: Date!
+  "The last day that it may have been, at 95 %."
+  latest: Date!
+  """
+  New level less old, in points. Large steps are found more easily than small ones, so those found look a little larger than
+  they are.
+  """
+  difference: Float!
+  "Where the true step lies, as if the day had been known beforehand."
+  interval: ScoreInterval!
+}
+
+"A score along an ordered trait."
+type Curve {
+  "In the order of the trait; ` + "`" + `(none)` + "`" + ` and ` + "`" + `(other)` + "`" + ` are left out, and so are values without responses."
+  points: [FeedbackGroup!]!
+  """
+  Points of NPS from one value or range to the next, over all responses: the slope of a straight line. A curve that goes up
+  and down again may have none: look at the points.
+  """
+  slope: Float
+  "Where the true slope lies: Student's t with the larger of the classical and the HC3 standard error."
+  interval: ScoreInterval
+  "How often chance alone would give a slope this steep. 0 to 1."
+  pValue: Float
+  "pValue below 0.05. False where it is null."
+  significant: Boolean!
+  "The last point's score less the first's."
+  ends: ScoreChange!
+  "NO_RESPONSES, TOO_FEW_RESPONSES, NO_VARIATION, or ONE_GROUP where all are at one point."
+  reason: InsightReason
+}
+
+extend type FeedbackGroup {
+  """
+  The score drawn towards that of all groups of this breakdown, the more so the fewer responses it has: the better guess of
+  what the group will show next. TOO_FEW_GROUPS below three groups, TOO_FEW_RESPONSES with one response in each,
+  NO_VARIATION where all are of one category.
+  """
+  shrunk: ShrunkScore!
+}
+
+"""
+Credibility (Bühlmann and Straub 1970): weight × own score + (1 − weight) × score of all groups, weight = n ÷ (n + v ÷ b), v the
+variance within groups and b that between them; 0 for all where groups differ no more than chance makes them.
+For lists and rankings; sums and tests go by the scores as they are.
+"""
+type ShrunkScore {
+  "In points."
+  nps: Float
+  "How much the group's own responses count, 0 to 1."
+  weight: Float
+  "Why there is none: see ` + "`" + `FeedbackGroup.shrunk` + "`" + `."
+  reason: InsightReason
 }
 `, BuiltIn: false},
 	{Name: "../../schema/invitation.graphql", Input: `extend type Campaign {
@@ -4559,6 +7073,102 @@ extend type Query {
   ` + "`" + `eventCursor` + "`" + ` leaves that out. FORBIDDEN for a token that is narrowed: take that of a list.
   """
   eventCursor: String! @requires(scope: READ)
+}
+`, BuiltIn: false},
+	{Name: "../../schema/prediction.graphql", Input: `extend type Feedback {
+  """
+  How well promoters, passives and detractors can be foretold from the traits, and the foretelling itself where it is
+  worth anything. Learned from the earlier months, judged on the last ones, as many as hold a quarter of the responses.
+  TOO_SHORT below three months, TOO_FEW_RESPONSES with fewer than 300 to learn from or 200 to be judged on.
+  Foretells answers, not loyalty, and only of people like those who answered.
+  """
+  prediction(
+    """
+    Keys of dimensions, at least one and at most 16, none twice. All of them where left out. ` + "`" + `channel` + "`" + `, ` + "`" + `variant` + "`" + ` and ` + "`" + `campaign` + "`" + ` are not known
+    beforehand, and BAD_REQUEST.
+    """
+    traits: [String!] @length(max: 16)
+  ): PredictionModel!
+}
+
+"""
+What traits foretell: logit P(category ≤ k) = θ_k − x′β over the three categories (proportional odds), each value of each
+trait with its own β, held back by a ridge ½ × 4 × Σβ². Values with fewer than 30 responses count as ` + "`" + `(other)` + "`" + `, and so do the rarest beyond 800 in all.
+"""
+type PredictionModel {
+  """
+  Whether it foretells later responses better than their shares so far do: the 95 % interval of the gain lies above 0. Where
+  not, there is no prediction.
+  """
+  usable: Boolean!
+  "How many responses it learned from before it was judged."
+  trainedOn: Int!
+  "The last day of those."
+  trainedTo: Date
+  "How many later responses it was judged on."
+  validatedOn: Int!
+  "Mean of −ln P of what people turned out to be, on those. Lower is better."
+  logLoss: Float
+  "The same for the shares of the three categories that it learned from."
+  baseline: Float
+  "1 − logLoss ÷ baseline: 0 for nothing, 1 for certainty. A few hundredths are usual, and can be of use: see ` + "`" + `lift` + "`" + `."
+  skill: Float
+  """
+  Of a detractor and another one, how often it ranks the detractor as the riskier: 0.5 for nothing, 1 for always. Equals count
+  half.
+  """
+  auc: Float
+  "How many times more detractors than on average there are in the riskiest tenth."
+  lift: Float
+  "By predicted risk of being a detractor, lowest first, about a tenth of the responses each: whether 30 % means 30 %."
+  calibration: [CalibrationBin!]!
+  """
+  Groups of people with the same values of all traits, the riskiest first. Learned anew from all months. Empty where not
+  usable.
+  """
+  groups(
+    "At most so many. 1 to 200."
+    first: Int! = 20
+    "Only groups with so many responses. 1 to 100,000."
+    minResponses: Int! = 1
+  ): [PredictedGroup!]!
+  """
+  NO_BETTER_THAN_CHANCE where it was judged and failed; NO_RESPONSES, TOO_SHORT, TOO_FEW_RESPONSES or NO_VARIATION (one of the
+  three categories is missing) where it could not be.
+  """
+  reason: InsightReason
+}
+
+"Responses of about the same predicted risk."
+type CalibrationBin {
+  "How many of those that it was judged on."
+  responses: Int!
+  "Mean predicted share of detractors, 0 to 1."
+  predicted: Float!
+  "What they turned out to be, 0 to 1."
+  observed: Float!
+}
+
+"People with the same values of all traits."
+type PredictedGroup {
+  "The keys of the traits."
+  traits: [String!]!
+  "Their values, in the same order."
+  values: [String!]!
+  "How many responses there are of them."
+  responses: Int!
+  "What they would likely answer."
+  prediction: Prediction!
+}
+
+"How likely somebody is what."
+type Prediction {
+  "0 to 1; the three add up to 1."
+  promoter: Float!
+  "0 to 1."
+  passive: Float!
+  "0 to 1."
+  detractor: Float!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/provisional.graphql", Input: `extend type Campaign {
@@ -5183,7 +7793,7 @@ extend type Mutation {
     "The segment and what changes."
     input: UpdateSegmentInput!
   ): UpdateSegmentPayload! @requires(scope: MANAGE)
-  "Deletes a saved segment. No response and no contact is touched."
+  "Deletes a saved segment. No response and no contact is touched. One that an action is for is a CONFLICT: change or delete the action first."
   deleteSegment(
     "The segment to delete."
     input: DeleteSegmentInput!
@@ -5226,7 +7836,7 @@ type UpdateSegmentPayload {
 
 "A segment to delete."
 input DeleteSegmentInput {
-  "The segment to delete; NOT_FOUND where there is none."
+  "The segment to delete; NOT_FOUND where there is none, CONFLICT where an action is for it."
   id: ID!
 }
 
@@ -5778,6 +8388,13 @@ type Tenant implements Node {
   token that is narrowed.
   """
   rebuild: Rebuild @requires(scope: READ)
+  """
+  Before a token that is narrowed, groups with fewer responses are put together as ` + "`" + `(few)` + "`" + ` wherever feedback is cut by traits:
+  ` + "`" + `breakdown` + "`" + `, ` + "`" + `drivers` + "`" + `, ` + "`" + `hotspots` + "`" + `, ` + "`" + `explainChange` + "`" + `, ` + "`" + `curve` + "`" + `, ` + "`" + `prediction` + "`" + `. 1, which hides nothing, to 1,000. ` + "`" + `(few)` + "`" + ` takes
+  in the smallest other group while it is too small itself; a body smaller than this has no groups.
+  Keeps somebody from being seen by chance; somebody who combines many queries may still work them out.
+  """
+  minGroupSize: Int!
 }
 
 "Past responses being counted anew in the background. It goes on by itself after a restart."
@@ -5905,6 +8522,8 @@ input UpdateTenantInput {
   ` + "`" + `https://dashboard.example` + "`" + `. They take the place of those before. Takes effect within seconds.
   """
   allowedOrigins: [String!] @length(max: 50)
+  "See ` + "`" + `Tenant.minGroupSize` + "`" + `: 1 to 1,000, else OUT_OF_RANGE."
+  minGroupSize: Int
 }
 
 "What became of ` + "`" + `updateTenant` + "`" + `."
@@ -6152,6 +8771,90 @@ var parsedSchema = gqlparser.MustLoadSchema(sources...)
 // Each function is generated once per unique object type, deduplicating the
 // switch statements that were previously inlined in every fieldContext_* function.
 
+func (ec *executionContext) childFields_Action(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Action_id(ctx, field)
+	case "name":
+		return ec.fieldContext_Action_name(ctx, field)
+	case "note":
+		return ec.fieldContext_Action_note(ctx, field)
+	case "startedOn":
+		return ec.fieldContext_Action_startedOn(ctx, field)
+	case "endedOn":
+		return ec.fieldContext_Action_endedOn(ctx, field)
+	case "segment":
+		return ec.fieldContext_Action_segment(ctx, field)
+	case "campaigns":
+		return ec.fieldContext_Action_campaigns(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Action_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Action_updatedAt(ctx, field)
+	case "effect":
+		return ec.fieldContext_Action_effect(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Action", field.Name)
+}
+
+func (ec *executionContext) childFields_ActionConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ActionConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ActionConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ActionConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_ActionConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ActionConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ActionEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_ActionEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_ActionEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ActionEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ActionEffect(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "before":
+		return ec.fieldContext_ActionEffect_before(ctx, field)
+	case "after":
+		return ec.fieldContext_ActionEffect_after(ctx, field)
+	case "change":
+		return ec.fieldContext_ActionEffect_change(ctx, field)
+	case "othersChange":
+		return ec.fieldContext_ActionEffect_othersChange(ctx, field)
+	case "effect":
+		return ec.fieldContext_ActionEffect_effect(ctx, field)
+	case "lead":
+		return ec.fieldContext_ActionEffect_lead(ctx, field)
+	case "placebos":
+		return ec.fieldContext_ActionEffect_placebos(ctx, field)
+	case "caveats":
+		return ec.fieldContext_ActionEffect_caveats(ctx, field)
+	case "reason":
+		return ec.fieldContext_ActionEffect_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ActionEffect", field.Name)
+}
+
+func (ec *executionContext) childFields_AllocationCheck(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "pValue":
+		return ec.fieldContext_AllocationCheck_pValue(ctx, field)
+	case "mismatch":
+		return ec.fieldContext_AllocationCheck_mismatch(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AllocationCheck", field.Name)
+}
+
 func (ec *executionContext) childFields_AmendResponsePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "response":
@@ -6160,6 +8863,20 @@ func (ec *executionContext) childFields_AmendResponsePayload(ctx context.Context
 		return ec.fieldContext_AmendResponsePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type AmendResponsePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_AnytimeChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "interval":
+		return ec.fieldContext_AnytimeChange_interval(ctx, field)
+	case "pValue":
+		return ec.fieldContext_AnytimeChange_pValue(ctx, field)
+	case "adjustedPValue":
+		return ec.fieldContext_AnytimeChange_adjustedPValue(ctx, field)
+	case "significant":
+		return ec.fieldContext_AnytimeChange_significant(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AnytimeChange", field.Name)
 }
 
 func (ec *executionContext) childFields_ApiKey(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6208,6 +8925,44 @@ func (ec *executionContext) childFields_ApiKeyEdge(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type ApiKeyEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_Benchmark(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Benchmark_id(ctx, field)
+	case "industry":
+		return ec.fieldContext_Benchmark_industry(ctx, field)
+	case "label":
+		return ec.fieldContext_Benchmark_label(ctx, field)
+	case "average":
+		return ec.fieldContext_Benchmark_average(ctx, field)
+	case "lowest":
+		return ec.fieldContext_Benchmark_lowest(ctx, field)
+	case "highest":
+		return ec.fieldContext_Benchmark_highest(ctx, field)
+	case "year":
+		return ec.fieldContext_Benchmark_year(ctx, field)
+	case "country":
+		return ec.fieldContext_Benchmark_country(ctx, field)
+	case "method":
+		return ec.fieldContext_Benchmark_method(ctx, field)
+	case "source":
+		return ec.fieldContext_Benchmark_source(ctx, field)
+	case "own":
+		return ec.fieldContext_Benchmark_own(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Benchmark", field.Name)
+}
+
+func (ec *executionContext) childFields_BenchmarkComparison(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "benchmark":
+		return ec.fieldContext_BenchmarkComparison_benchmark(ctx, field)
+	case "versusAverage":
+		return ec.fieldContext_BenchmarkComparison_versusAverage(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BenchmarkComparison", field.Name)
+}
+
 func (ec *executionContext) childFields_Brand(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "name":
@@ -6230,6 +8985,18 @@ func (ec *executionContext) childFields_Brand(ctx context.Context, field graphql
 		return ec.fieldContext_Brand_privacyPolicy(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Brand", field.Name)
+}
+
+func (ec *executionContext) childFields_CalibrationBin(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "responses":
+		return ec.fieldContext_CalibrationBin_responses(ctx, field)
+	case "predicted":
+		return ec.fieldContext_CalibrationBin_predicted(ctx, field)
+	case "observed":
+		return ec.fieldContext_CalibrationBin_observed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CalibrationBin", field.Name)
 }
 
 func (ec *executionContext) childFields_Campaign(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6308,6 +9075,86 @@ func (ec *executionContext) childFields_CategoryTexts(ctx context.Context, field
 	return nil, fmt.Errorf("no field named %q was found under type CategoryTexts", field.Name)
 }
 
+func (ec *executionContext) childFields_ChangeExplanation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "total":
+		return ec.fieldContext_ChangeExplanation_total(ctx, field)
+	case "mix":
+		return ec.fieldContext_ChangeExplanation_mix(ctx, field)
+	case "movement":
+		return ec.fieldContext_ChangeExplanation_movement(ctx, field)
+	case "groups":
+		return ec.fieldContext_ChangeExplanation_groups(ctx, field)
+	case "reason":
+		return ec.fieldContext_ChangeExplanation_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChangeExplanation", field.Name)
+}
+
+func (ec *executionContext) childFields_ChangeGroup(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "values":
+		return ec.fieldContext_ChangeGroup_values(ctx, field)
+	case "before":
+		return ec.fieldContext_ChangeGroup_before(ctx, field)
+	case "after":
+		return ec.fieldContext_ChangeGroup_after(ctx, field)
+	case "shareBefore":
+		return ec.fieldContext_ChangeGroup_shareBefore(ctx, field)
+	case "shareAfter":
+		return ec.fieldContext_ChangeGroup_shareAfter(ctx, field)
+	case "mix":
+		return ec.fieldContext_ChangeGroup_mix(ctx, field)
+	case "movement":
+		return ec.fieldContext_ChangeGroup_movement(ctx, field)
+	case "change":
+		return ec.fieldContext_ChangeGroup_change(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChangeGroup", field.Name)
+}
+
+func (ec *executionContext) childFields_ChangePart(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "points":
+		return ec.fieldContext_ChangePart_points(ctx, field)
+	case "interval":
+		return ec.fieldContext_ChangePart_interval(ctx, field)
+	case "pValue":
+		return ec.fieldContext_ChangePart_pValue(ctx, field)
+	case "significant":
+		return ec.fieldContext_ChangePart_significant(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChangePart", field.Name)
+}
+
+func (ec *executionContext) childFields_ChangePoint(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "day":
+		return ec.fieldContext_ChangePoint_day(ctx, field)
+	case "earliest":
+		return ec.fieldContext_ChangePoint_earliest(ctx, field)
+	case "latest":
+		return ec.fieldContext_ChangePoint_latest(ctx, field)
+	case "difference":
+		return ec.fieldContext_ChangePoint_difference(ctx, field)
+	case "interval":
+		return ec.fieldContext_ChangePoint_interval(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChangePoint", field.Name)
+}
+
+func (ec *executionContext) childFields_ChangePoints(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "levels":
+		return ec.fieldContext_ChangePoints_levels(ctx, field)
+	case "points":
+		return ec.fieldContext_ChangePoints_points(ctx, field)
+	case "reason":
+		return ec.fieldContext_ChangePoints_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ChangePoints", field.Name)
+}
+
 func (ec *executionContext) childFields_Contact(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -6370,6 +9217,16 @@ func (ec *executionContext) childFields_CreateAccessTokenPayload(ctx context.Con
 	return nil, fmt.Errorf("no field named %q was found under type CreateAccessTokenPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateActionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "action":
+		return ec.fieldContext_CreateActionPayload_action(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateActionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateActionPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateApiKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "apiKey":
@@ -6380,6 +9237,16 @@ func (ec *executionContext) childFields_CreateApiKeyPayload(ctx context.Context,
 		return ec.fieldContext_CreateApiKeyPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateApiKeyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateBenchmarkPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "benchmark":
+		return ec.fieldContext_CreateBenchmarkPayload_benchmark(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateBenchmarkPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateBenchmarkPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateCampaignPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6426,6 +9293,26 @@ func (ec *executionContext) childFields_CreateTenantPayload(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type CreateTenantPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Curve(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "points":
+		return ec.fieldContext_Curve_points(ctx, field)
+	case "slope":
+		return ec.fieldContext_Curve_slope(ctx, field)
+	case "interval":
+		return ec.fieldContext_Curve_interval(ctx, field)
+	case "pValue":
+		return ec.fieldContext_Curve_pValue(ctx, field)
+	case "significant":
+		return ec.fieldContext_Curve_significant(ctx, field)
+	case "ends":
+		return ec.fieldContext_Curve_ends(ctx, field)
+	case "reason":
+		return ec.fieldContext_Curve_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Curve", field.Name)
+}
+
 func (ec *executionContext) childFields_DefineTraitPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "trait":
@@ -6434,6 +9321,26 @@ func (ec *executionContext) childFields_DefineTraitPayload(ctx context.Context, 
 		return ec.fieldContext_DefineTraitPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DefineTraitPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteActionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeleteActionPayload_deletedId(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteActionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteActionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteBenchmarkPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeleteBenchmarkPayload_deletedId(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteBenchmarkPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteBenchmarkPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteResponsePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6476,6 +9383,72 @@ func (ec *executionContext) childFields_DeleteWordingPayload(ctx context.Context
 	return nil, fmt.Errorf("no field named %q was found under type DeleteWordingPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Driver(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "trait":
+		return ec.fieldContext_Driver_trait(ctx, field)
+	case "label":
+		return ec.fieldContext_Driver_label(ctx, field)
+	case "alone":
+		return ec.fieldContext_Driver_alone(ctx, field)
+	case "own":
+		return ec.fieldContext_Driver_own(ctx, field)
+	case "values":
+		return ec.fieldContext_Driver_values(ctx, field)
+	case "reason":
+		return ec.fieldContext_Driver_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Driver", field.Name)
+}
+
+func (ec *executionContext) childFields_DriverPart(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "explained":
+		return ec.fieldContext_DriverPart_explained(ctx, field)
+	case "spread":
+		return ec.fieldContext_DriverPart_spread(ctx, field)
+	case "pValue":
+		return ec.fieldContext_DriverPart_pValue(ctx, field)
+	case "adjustedPValue":
+		return ec.fieldContext_DriverPart_adjustedPValue(ctx, field)
+	case "significant":
+		return ec.fieldContext_DriverPart_significant(ctx, field)
+	case "reason":
+		return ec.fieldContext_DriverPart_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DriverPart", field.Name)
+}
+
+func (ec *executionContext) childFields_DriverValue(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "value":
+		return ec.fieldContext_DriverValue_value(ctx, field)
+	case "score":
+		return ec.fieldContext_DriverValue_score(ctx, field)
+	case "share":
+		return ec.fieldContext_DriverValue_share(ctx, field)
+	case "effect":
+		return ec.fieldContext_DriverValue_effect(ctx, field)
+	case "interval":
+		return ec.fieldContext_DriverValue_interval(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DriverValue", field.Name)
+}
+
+func (ec *executionContext) childFields_Drivers(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "responses":
+		return ec.fieldContext_Drivers_responses(ctx, field)
+	case "explained":
+		return ec.fieldContext_Drivers_explained(ctx, field)
+	case "traits":
+		return ec.fieldContext_Drivers_traits(ctx, field)
+	case "reason":
+		return ec.fieldContext_Drivers_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Drivers", field.Name)
+}
+
 func (ec *executionContext) childFields_EmailSnippet(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "html":
@@ -6502,6 +9475,44 @@ func (ec *executionContext) childFields_EraseContactPayload(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type EraseContactPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_Experiment(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "variants":
+		return ec.fieldContext_Experiment_variants(ctx, field)
+	case "comparisons":
+		return ec.fieldContext_Experiment_comparisons(ctx, field)
+	case "verdict":
+		return ec.fieldContext_Experiment_verdict(ctx, field)
+	case "winner":
+		return ec.fieldContext_Experiment_winner(ctx, field)
+	case "sampleRatio":
+		return ec.fieldContext_Experiment_sampleRatio(ctx, field)
+	case "asked":
+		return ec.fieldContext_Experiment_asked(ctx, field)
+	case "allocation":
+		return ec.fieldContext_Experiment_allocation(ctx, field)
+	case "planned":
+		return ec.fieldContext_Experiment_planned(ctx, field)
+	case "reason":
+		return ec.fieldContext_Experiment_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Experiment", field.Name)
+}
+
+func (ec *executionContext) childFields_ExperimentVariant(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "variant":
+		return ec.fieldContext_ExperimentVariant_variant(ctx, field)
+	case "score":
+		return ec.fieldContext_ExperimentVariant_score(ctx, field)
+	case "share":
+		return ec.fieldContext_ExperimentVariant_share(ctx, field)
+	case "expectedShare":
+		return ec.fieldContext_ExperimentVariant_expectedShare(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ExperimentVariant", field.Name)
+}
+
 func (ec *executionContext) childFields_Feedback(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "score":
@@ -6516,6 +9527,24 @@ func (ec *executionContext) childFields_Feedback(ctx context.Context, field grap
 		return ec.fieldContext_Feedback_compareTo(ctx, field)
 	case "responses":
 		return ec.fieldContext_Feedback_responses(ctx, field)
+	case "benchmarks":
+		return ec.fieldContext_Feedback_benchmarks(ctx, field)
+	case "experiment":
+		return ec.fieldContext_Feedback_experiment(ctx, field)
+	case "samplePlan":
+		return ec.fieldContext_Feedback_samplePlan(ctx, field)
+	case "drivers":
+		return ec.fieldContext_Feedback_drivers(ctx, field)
+	case "hotspots":
+		return ec.fieldContext_Feedback_hotspots(ctx, field)
+	case "explainChange":
+		return ec.fieldContext_Feedback_explainChange(ctx, field)
+	case "changePoints":
+		return ec.fieldContext_Feedback_changePoints(ctx, field)
+	case "curve":
+		return ec.fieldContext_Feedback_curve(ctx, field)
+	case "prediction":
+		return ec.fieldContext_Feedback_prediction(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Feedback", field.Name)
 }
@@ -6554,8 +9583,44 @@ func (ec *executionContext) childFields_FeedbackGroup(ctx context.Context, field
 		return ec.fieldContext_FeedbackGroup_filter(ctx, field)
 	case "feedback":
 		return ec.fieldContext_FeedbackGroup_feedback(ctx, field)
+	case "shrunk":
+		return ec.fieldContext_FeedbackGroup_shrunk(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type FeedbackGroup", field.Name)
+}
+
+func (ec *executionContext) childFields_Hotspot(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "traits":
+		return ec.fieldContext_Hotspot_traits(ctx, field)
+	case "values":
+		return ec.fieldContext_Hotspot_values(ctx, field)
+	case "score":
+		return ec.fieldContext_Hotspot_score(ctx, field)
+	case "share":
+		return ec.fieldContext_Hotspot_share(ctx, field)
+	case "versusRest":
+		return ec.fieldContext_Hotspot_versusRest(ctx, field)
+	case "worth":
+		return ec.fieldContext_Hotspot_worth(ctx, field)
+	case "beyondParts":
+		return ec.fieldContext_Hotspot_beyondParts(ctx, field)
+	case "feedback":
+		return ec.fieldContext_Hotspot_feedback(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Hotspot", field.Name)
+}
+
+func (ec *executionContext) childFields_Hotspots(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "tested":
+		return ec.fieldContext_Hotspots_tested(ctx, field)
+	case "groups":
+		return ec.fieldContext_Hotspots_groups(ctx, field)
+	case "reason":
+		return ec.fieldContext_Hotspots_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Hotspots", field.Name)
 }
 
 func (ec *executionContext) childFields_HourPoint(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6600,6 +9665,18 @@ func (ec *executionContext) childFields_Invitation(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type Invitation", field.Name)
 }
 
+func (ec *executionContext) childFields_Level(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "start":
+		return ec.fieldContext_Level_start(ctx, field)
+	case "end":
+		return ec.fieldContext_Level_end(ctx, field)
+	case "score":
+		return ec.fieldContext_Level_score(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Level", field.Name)
+}
+
 func (ec *executionContext) childFields_NextStep(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "categories":
@@ -6626,6 +9703,72 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 		return ec.fieldContext_PageInfo_endCursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+}
+
+func (ec *executionContext) childFields_Placebos(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "tried":
+		return ec.fieldContext_Placebos_tried(ctx, field)
+	case "asLarge":
+		return ec.fieldContext_Placebos_asLarge(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Placebos", field.Name)
+}
+
+func (ec *executionContext) childFields_PredictedGroup(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "traits":
+		return ec.fieldContext_PredictedGroup_traits(ctx, field)
+	case "values":
+		return ec.fieldContext_PredictedGroup_values(ctx, field)
+	case "responses":
+		return ec.fieldContext_PredictedGroup_responses(ctx, field)
+	case "prediction":
+		return ec.fieldContext_PredictedGroup_prediction(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PredictedGroup", field.Name)
+}
+
+func (ec *executionContext) childFields_Prediction(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "promoter":
+		return ec.fieldContext_Prediction_promoter(ctx, field)
+	case "passive":
+		return ec.fieldContext_Prediction_passive(ctx, field)
+	case "detractor":
+		return ec.fieldContext_Prediction_detractor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Prediction", field.Name)
+}
+
+func (ec *executionContext) childFields_PredictionModel(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "usable":
+		return ec.fieldContext_PredictionModel_usable(ctx, field)
+	case "trainedOn":
+		return ec.fieldContext_PredictionModel_trainedOn(ctx, field)
+	case "trainedTo":
+		return ec.fieldContext_PredictionModel_trainedTo(ctx, field)
+	case "validatedOn":
+		return ec.fieldContext_PredictionModel_validatedOn(ctx, field)
+	case "logLoss":
+		return ec.fieldContext_PredictionModel_logLoss(ctx, field)
+	case "baseline":
+		return ec.fieldContext_PredictionModel_baseline(ctx, field)
+	case "skill":
+		return ec.fieldContext_PredictionModel_skill(ctx, field)
+	case "auc":
+		return ec.fieldContext_PredictionModel_auc(ctx, field)
+	case "lift":
+		return ec.fieldContext_PredictionModel_lift(ctx, field)
+	case "calibration":
+		return ec.fieldContext_PredictionModel_calibration(ctx, field)
+	case "groups":
+		return ec.fieldContext_PredictionModel_groups(ctx, field)
+	case "reason":
+		return ec.fieldContext_PredictionModel_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PredictionModel", field.Name)
 }
 
 func (ec *executionContext) childFields_ProvisionalAnswer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6810,6 +9953,22 @@ func (ec *executionContext) childFields_RevokeApiKeyPayload(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type RevokeApiKeyPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_SamplePlan(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "responses":
+		return ec.fieldContext_SamplePlan_responses(ctx, field)
+	case "invitations":
+		return ec.fieldContext_SamplePlan_invitations(ctx, field)
+	case "variance":
+		return ec.fieldContext_SamplePlan_variance(ctx, field)
+	case "days":
+		return ec.fieldContext_SamplePlan_days(ctx, field)
+	case "detectable":
+		return ec.fieldContext_SamplePlan_detectable(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SamplePlan", field.Name)
+}
+
 func (ec *executionContext) childFields_Score(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "nps":
@@ -6840,6 +9999,10 @@ func (ec *executionContext) childFields_ScoreChange(ctx context.Context, field g
 		return ec.fieldContext_ScoreChange_interval(ctx, field)
 	case "pValue":
 		return ec.fieldContext_ScoreChange_pValue(ctx, field)
+	case "adjustedPValue":
+		return ec.fieldContext_ScoreChange_adjustedPValue(ctx, field)
+	case "comparisons":
+		return ec.fieldContext_ScoreChange_comparisons(ctx, field)
 	case "significant":
 		return ec.fieldContext_ScoreChange_significant(ctx, field)
 	}
@@ -6926,6 +10089,18 @@ func (ec *executionContext) childFields_SetWordingPayload(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type SetWordingPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_ShrunkScore(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "nps":
+		return ec.fieldContext_ShrunkScore_nps(ctx, field)
+	case "weight":
+		return ec.fieldContext_ShrunkScore_weight(ctx, field)
+	case "reason":
+		return ec.fieldContext_ShrunkScore_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ShrunkScore", field.Name)
+}
+
 func (ec *executionContext) childFields_SkipCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "reason":
@@ -7004,6 +10179,8 @@ func (ec *executionContext) childFields_Tenant(ctx context.Context, field graphq
 		return ec.fieldContext_Tenant_createdAt(ctx, field)
 	case "rebuild":
 		return ec.fieldContext_Tenant_rebuild(ctx, field)
+	case "minGroupSize":
+		return ec.fieldContext_Tenant_minGroupSize(ctx, field)
 	case "brand":
 		return ec.fieldContext_Tenant_brand(ctx, field)
 	}
@@ -7094,8 +10271,20 @@ func (ec *executionContext) childFields_TrendPoint(ctx context.Context, field gr
 		return ec.fieldContext_TrendPoint_score(ctx, field)
 	case "change":
 		return ec.fieldContext_TrendPoint_change(ctx, field)
+	case "actions":
+		return ec.fieldContext_TrendPoint_actions(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TrendPoint", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateActionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "action":
+		return ec.fieldContext_UpdateActionPayload_action(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateActionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateActionPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateBrandPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7194,6 +10383,20 @@ func (ec *executionContext) childFields_Variant(ctx context.Context, field graph
 		return ec.fieldContext_Variant_urlLabel(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Variant", field.Name)
+}
+
+func (ec *executionContext) childFields_VariantComparison(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "variant":
+		return ec.fieldContext_VariantComparison_variant(ctx, field)
+	case "against":
+		return ec.fieldContext_VariantComparison_against(ctx, field)
+	case "once":
+		return ec.fieldContext_VariantComparison_once(ctx, field)
+	case "anytime":
+		return ec.fieldContext_VariantComparison_anytime(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type VariantComparison", field.Name)
 }
 
 func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7387,6 +10590,36 @@ func (ec *executionContext) dir_requires_args(ctx context.Context, rawArgs map[s
 		return nil, err
 	}
 	args["scope"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Action_effect_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "window",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["window"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "settle",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["settle"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*selection.Filter, error) {
+			return ec.unmarshalOFeedbackFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg2
 	return args, nil
 }
 
@@ -7654,6 +10887,28 @@ func (ec *executionContext) field_Contact_responses_args(ctx context.Context, ra
 	return args, nil
 }
 
+func (ec *executionContext) field_Feedback_benchmarks_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "industry",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["industry"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "country",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["country"] = arg1
+	return args, nil
+}
+
 func (ec *executionContext) field_Feedback_breakdown_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -7692,6 +10947,20 @@ func (ec *executionContext) field_Feedback_breakdown_args(ctx context.Context, r
 	return args, nil
 }
 
+func (ec *executionContext) field_Feedback_changePoints_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "minDifference",
+		func(ctx context.Context, v any) (float64, error) {
+			return ec.unmarshalNFloat2float64(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["minDifference"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Feedback_compareTo_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -7711,6 +10980,178 @@ func (ec *executionContext) field_Feedback_compareTo_args(ctx context.Context, r
 		return nil, err
 	}
 	args["previous"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Feedback_curve_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "by",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["by"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Feedback_drivers_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "traits",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["traits"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "minResponses",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["minResponses"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Feedback_experiment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "variants",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["variants"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "weights",
+		func(ctx context.Context, v any) ([]float64, error) {
+			return ec.unmarshalOFloat2ᚕfloat64ᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["weights"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "difference",
+		func(ctx context.Context, v any) (float64, error) {
+			return ec.unmarshalNFloat2float64(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["difference"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "power",
+		func(ctx context.Context, v any) (float64, error) {
+			return ec.unmarshalNFloat2float64(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["power"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Feedback_explainChange_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "from",
+		func(ctx context.Context, v any) (selection.Filter, error) {
+			return ec.unmarshalNFeedbackFilter2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["from"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "by",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalNString2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["by"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "limit",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["limit"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Feedback_hotspots_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "traits",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["traits"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "depth",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["depth"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "minResponses",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["minResponses"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "minDifference",
+		func(ctx context.Context, v any) (float64, error) {
+			return ec.unmarshalNFloat2float64(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["minDifference"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "direction",
+		func(ctx context.Context, v any) (*insight.HotspotDirection, error) {
+			return ec.unmarshalOHotspotDirection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐHotspotDirection(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["direction"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "limit",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["limit"] = arg5
+	return args, nil
+}
+
+func (ec *executionContext) field_Feedback_prediction_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "traits",
+		func(ctx context.Context, v any) ([]string, error) {
+			return ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["traits"] = arg0
 	return args, nil
 }
 
@@ -7768,6 +11209,52 @@ func (ec *executionContext) field_Feedback_responses_args(ctx context.Context, r
 	return args, nil
 }
 
+func (ec *executionContext) field_Feedback_samplePlan_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "margin",
+		func(ctx context.Context, v any) (*float64, error) {
+			return ec.unmarshalOFloat2ᚖfloat64(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["margin"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "difference",
+		func(ctx context.Context, v any) (*float64, error) {
+			return ec.unmarshalOFloat2ᚖfloat64(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["difference"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "power",
+		func(ctx context.Context, v any) (float64, error) {
+			return ec.unmarshalNFloat2float64(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["power"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "confidence",
+		func(ctx context.Context, v any) (float64, error) {
+			return ec.unmarshalNFloat2float64(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["confidence"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "responseRate",
+		func(ctx context.Context, v any) (*float64, error) {
+			return ec.unmarshalOFloat2ᚖfloat64(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["responseRate"] = arg4
+	return args, nil
+}
+
 func (ec *executionContext) field_Feedback_trend_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -7818,12 +11305,40 @@ func (ec *executionContext) field_Mutation_createAccessToken_args(ctx context.Co
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_createAction_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (action.CreateInput, error) {
+			return ec.unmarshalNCreateActionInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋactionᚐCreateInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_createApiKey_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (tenant.CreateKeyInput, error) {
 			return ec.unmarshalNCreateApiKeyInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋtenantᚐCreateKeyInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_createBenchmark_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (benchmark.CreateInput, error) {
+			return ec.unmarshalNCreateBenchmarkInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋbenchmarkᚐCreateInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -7894,6 +11409,34 @@ func (ec *executionContext) field_Mutation_defineTrait_args(ctx context.Context,
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (settings.DefineTraitInput, error) {
 			return ec.unmarshalNDefineTraitInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsettingsᚐDefineTraitInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_deleteAction_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.DeleteActionInput, error) {
+			return ec.unmarshalNDeleteActionInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteActionInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_deleteBenchmark_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.DeleteBenchmarkInput, error) {
+			return ec.unmarshalNDeleteBenchmarkInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteBenchmarkInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -8028,6 +11571,20 @@ func (ec *executionContext) field_Mutation_setWording_args(ctx context.Context, 
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_updateAction_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.UpdateActionInput, error) {
+			return ec.unmarshalNUpdateActionInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐUpdateActionInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_updateBrand_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -8126,6 +11683,28 @@ func (ec *executionContext) field_Mutation_upsertContacts_args(ctx context.Conte
 	return args, nil
 }
 
+func (ec *executionContext) field_PredictionModel_groups_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "minResponses",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["minResponses"] = arg1
+	return args, nil
+}
+
 func (ec *executionContext) field_Query___type_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -8137,6 +11716,58 @@ func (ec *executionContext) field_Query___type_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["name"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_action_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_actions_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
 	return args, nil
 }
 
@@ -8175,6 +11806,28 @@ func (ec *executionContext) field_Query_apiKeys_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["before"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_benchmarks_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "industry",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["industry"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "country",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["country"] = arg1
 	return args, nil
 }
 
@@ -8828,6 +12481,765 @@ func (ec *executionContext) field___Type_fields_args(ctx context.Context, rawArg
 
 // region    **************************** field.gotpl *****************************
 
+func (ec *executionContext) _Action_id(ctx context.Context, field graphql.CollectedField, obj *ent.Action) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Action_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NodeID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Action_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Action", field, true, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _Action_name(ctx context.Context, field graphql.CollectedField, obj *ent.Action) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Action_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Action_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Action", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Action_note(ctx context.Context, field graphql.CollectedField, obj *ent.Action) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Action_note(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Note, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Action_note(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Action", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Action_startedOn(ctx context.Context, field graphql.CollectedField, obj *ent.Action) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Action_startedOn(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartedOn, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v calendar.Day) graphql.Marshaler {
+			return ec.marshalNDate2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Action_startedOn(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Action", field, false, false, errors.New("field of type Date does not have child fields"))
+}
+
+func (ec *executionContext) _Action_endedOn(ctx context.Context, field graphql.CollectedField, obj *ent.Action) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Action_endedOn(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndedOn, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *calendar.Day) graphql.Marshaler {
+			return ec.marshalODate2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Action_endedOn(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Action", field, false, false, errors.New("field of type Date does not have child fields"))
+}
+
+func (ec *executionContext) _Action_segment(ctx context.Context, field graphql.CollectedField, obj *ent.Action) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Action_segment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Action().Segment(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Segment) graphql.Marshaler {
+			return ec.marshalOSegment2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐSegment(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Action_segment(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Action",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Segment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Action_campaigns(ctx context.Context, field graphql.CollectedField, obj *ent.Action) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Action_campaigns(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Action().Campaigns(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*ent.Campaign) graphql.Marshaler {
+			return ec.marshalNCampaign2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐCampaignᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Action_campaigns(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Action",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Campaign(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Action_createdAt(ctx context.Context, field graphql.CollectedField, obj *ent.Action) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Action_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Action_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Action", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _Action_updatedAt(ctx context.Context, field graphql.CollectedField, obj *ent.Action) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Action_updatedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UpdatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Action_updatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Action", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _Action_effect(ctx context.Context, field graphql.CollectedField, obj *ent.Action) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Action_effect(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Action().Effect(ctx, obj, fc.Args["window"].(int), fc.Args["settle"].(int), fc.Args["filter"].(*selection.Filter))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ActionEffect) graphql.Marshaler {
+			return ec.marshalNActionEffect2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐActionEffect(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Action_effect(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Action",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ActionEffect(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Action_effect_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ActionConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Action]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ActionConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*page.Edge[*ent.Action]) graphql.Marshaler {
+			return ec.marshalNActionEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ActionConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ActionConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ActionEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ActionConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Action]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ActionConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*ent.Action) graphql.Marshaler {
+			return ec.marshalNAction2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐActionᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ActionConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ActionConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Action(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ActionConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Action]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ActionConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v page.Info) graphql.Marshaler {
+			return ec.marshalNPageInfo2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ActionConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ActionConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ActionConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Action]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ActionConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ActionConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ActionConnection", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ActionEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*ent.Action]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ActionEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ActionEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ActionEdge", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _ActionEdge_node(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*ent.Action]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ActionEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Action) graphql.Marshaler {
+			return ec.marshalNAction2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐAction(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ActionEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ActionEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Action(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ActionEffect_before(ctx context.Context, field graphql.CollectedField, obj *insight.ActionEffect) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ActionEffect_before(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Before, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Score) graphql.Marshaler {
+			return ec.marshalNScore2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScore(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ActionEffect_before(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ActionEffect",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Score(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ActionEffect_after(ctx context.Context, field graphql.CollectedField, obj *insight.ActionEffect) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ActionEffect_after(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.After, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Score) graphql.Marshaler {
+			return ec.marshalNScore2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScore(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ActionEffect_after(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ActionEffect",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Score(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ActionEffect_change(ctx context.Context, field graphql.CollectedField, obj *insight.ActionEffect) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ActionEffect_change(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Change, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreChange) graphql.Marshaler {
+			return ec.marshalNScoreChange2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreChange(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ActionEffect_change(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ActionEffect",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScoreChange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ActionEffect_othersChange(ctx context.Context, field graphql.CollectedField, obj *insight.ActionEffect) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ActionEffect_othersChange(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OthersChange, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreChange) graphql.Marshaler {
+			return ec.marshalNScoreChange2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreChange(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ActionEffect_othersChange(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ActionEffect",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScoreChange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ActionEffect_effect(ctx context.Context, field graphql.CollectedField, obj *insight.ActionEffect) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ActionEffect_effect(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Effect, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreChange) graphql.Marshaler {
+			return ec.marshalNScoreChange2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreChange(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ActionEffect_effect(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ActionEffect",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScoreChange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ActionEffect_lead(ctx context.Context, field graphql.CollectedField, obj *insight.ActionEffect) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ActionEffect_lead(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Lead, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreChange) graphql.Marshaler {
+			return ec.marshalNScoreChange2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreChange(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ActionEffect_lead(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ActionEffect",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScoreChange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ActionEffect_placebos(ctx context.Context, field graphql.CollectedField, obj *insight.ActionEffect) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ActionEffect_placebos(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Placebos, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Placebos) graphql.Marshaler {
+			return ec.marshalNPlacebos2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPlacebos(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ActionEffect_placebos(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ActionEffect",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Placebos(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ActionEffect_caveats(ctx context.Context, field graphql.CollectedField, obj *insight.ActionEffect) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ActionEffect_caveats(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Caveats(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []insight.EffectCaveat) graphql.Marshaler {
+			return ec.marshalNEffectCaveat2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐEffectCaveatᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ActionEffect_caveats(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ActionEffect", field, true, false, errors.New("field of type EffectCaveat does not have child fields"))
+}
+
+func (ec *executionContext) _ActionEffect_reason(ctx context.Context, field graphql.CollectedField, obj *insight.ActionEffect) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ActionEffect_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.InsightReason) graphql.Marshaler {
+			return ec.marshalOInsightReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐInsightReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ActionEffect_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ActionEffect", field, false, false, errors.New("field of type InsightReason does not have child fields"))
+}
+
+func (ec *executionContext) _AllocationCheck_pValue(ctx context.Context, field graphql.CollectedField, obj *insight.AllocationCheck) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AllocationCheck_pValue(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PValue, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AllocationCheck_pValue(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AllocationCheck", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _AllocationCheck_mismatch(ctx context.Context, field graphql.CollectedField, obj *insight.AllocationCheck) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AllocationCheck_mismatch(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Mismatch, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AllocationCheck_mismatch(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AllocationCheck", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
 func (ec *executionContext) _AmendResponsePayload_response(ctx context.Context, field graphql.CollectedField, obj *model.AmendResponsePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8890,6 +13302,107 @@ func (ec *executionContext) fieldContext_AmendResponsePayload_userErrors(_ conte
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _AnytimeChange_interval(ctx context.Context, field graphql.CollectedField, obj *insight.AnytimeChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AnytimeChange_interval(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Interval, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreInterval) graphql.Marshaler {
+			return ec.marshalNScoreInterval2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreInterval(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AnytimeChange_interval(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AnytimeChange",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScoreInterval(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AnytimeChange_pValue(ctx context.Context, field graphql.CollectedField, obj *insight.AnytimeChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AnytimeChange_pValue(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PValue, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AnytimeChange_pValue(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AnytimeChange", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _AnytimeChange_adjustedPValue(ctx context.Context, field graphql.CollectedField, obj *insight.AnytimeChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AnytimeChange_adjustedPValue(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AdjustedPValue, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AnytimeChange_adjustedPValue(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AnytimeChange", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _AnytimeChange_significant(ctx context.Context, field graphql.CollectedField, obj *insight.AnytimeChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AnytimeChange_significant(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Significant, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AnytimeChange_significant(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AnytimeChange", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
 func (ec *executionContext) _ApiKey_id(ctx context.Context, field graphql.CollectedField, obj *ent.ApiKey) (ret graphql.Marshaler) {
@@ -9250,6 +13763,323 @@ func (ec *executionContext) fieldContext_ApiKeyEdge_node(_ context.Context, fiel
 	return fc, nil
 }
 
+func (ec *executionContext) _Benchmark_id(ctx context.Context, field graphql.CollectedField, obj *ent.Benchmark) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Benchmark_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NodeID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Benchmark_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Benchmark", field, true, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _Benchmark_industry(ctx context.Context, field graphql.CollectedField, obj *ent.Benchmark) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Benchmark_industry(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Industry, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Benchmark_industry(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Benchmark", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Benchmark_label(ctx context.Context, field graphql.CollectedField, obj *ent.Benchmark) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Benchmark_label(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Label, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Benchmark_label(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Benchmark", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Benchmark_average(ctx context.Context, field graphql.CollectedField, obj *ent.Benchmark) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Benchmark_average(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Average, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Benchmark_average(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Benchmark", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Benchmark_lowest(ctx context.Context, field graphql.CollectedField, obj *ent.Benchmark) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Benchmark_lowest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Lowest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Benchmark_lowest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Benchmark", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Benchmark_highest(ctx context.Context, field graphql.CollectedField, obj *ent.Benchmark) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Benchmark_highest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Highest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Benchmark_highest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Benchmark", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Benchmark_year(ctx context.Context, field graphql.CollectedField, obj *ent.Benchmark) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Benchmark_year(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Year, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Benchmark_year(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Benchmark", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Benchmark_country(ctx context.Context, field graphql.CollectedField, obj *ent.Benchmark) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Benchmark_country(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Country, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Benchmark_country(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Benchmark", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Benchmark_method(ctx context.Context, field graphql.CollectedField, obj *ent.Benchmark) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Benchmark_method(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Method, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Benchmark_method(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Benchmark", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Benchmark_source(ctx context.Context, field graphql.CollectedField, obj *ent.Benchmark) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Benchmark_source(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Source, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Benchmark_source(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Benchmark", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Benchmark_own(ctx context.Context, field graphql.CollectedField, obj *ent.Benchmark) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Benchmark_own(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Own(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Benchmark_own(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Benchmark", field, true, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _BenchmarkComparison_benchmark(ctx context.Context, field graphql.CollectedField, obj *insight.BenchmarkComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BenchmarkComparison_benchmark(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Benchmark, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Benchmark) graphql.Marshaler {
+			return ec.marshalNBenchmark2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐBenchmark(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BenchmarkComparison_benchmark(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BenchmarkComparison",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Benchmark(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _BenchmarkComparison_versusAverage(ctx context.Context, field graphql.CollectedField, obj *insight.BenchmarkComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BenchmarkComparison_versusAverage(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.VersusAverage, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreChange) graphql.Marshaler {
+			return ec.marshalNScoreChange2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreChange(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BenchmarkComparison_versusAverage(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BenchmarkComparison",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScoreChange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Brand_name(ctx context.Context, field graphql.CollectedField, obj *survey.Brand) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9455,6 +14285,75 @@ func (ec *executionContext) _Brand_privacyPolicy(ctx context.Context, field grap
 }
 func (ec *executionContext) fieldContext_Brand_privacyPolicy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Brand", field, true, true, errors.New("field of type URL does not have child fields"))
+}
+
+func (ec *executionContext) _CalibrationBin_responses(ctx context.Context, field graphql.CollectedField, obj *insight.CalibrationBin) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CalibrationBin_responses(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Responses, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CalibrationBin_responses(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CalibrationBin", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _CalibrationBin_predicted(ctx context.Context, field graphql.CollectedField, obj *insight.CalibrationBin) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CalibrationBin_predicted(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Predicted, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CalibrationBin_predicted(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CalibrationBin", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _CalibrationBin_observed(ctx context.Context, field graphql.CollectedField, obj *insight.CalibrationBin) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CalibrationBin_observed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Observed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CalibrationBin_observed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CalibrationBin", field, false, false, errors.New("field of type Float does not have child fields"))
 }
 
 func (ec *executionContext) _Campaign_id(ctx context.Context, field graphql.CollectedField, obj *ent.Campaign) (ret graphql.Marshaler) {
@@ -10445,6 +15344,680 @@ func (ec *executionContext) fieldContext_CategoryTexts_detractors(_ context.Cont
 	return graphql.NewScalarFieldContext("CategoryTexts", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _ChangeExplanation_total(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeExplanation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeExplanation_total(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Total, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreChange) graphql.Marshaler {
+			return ec.marshalNScoreChange2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreChange(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeExplanation_total(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeExplanation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScoreChange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangeExplanation_mix(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeExplanation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeExplanation_mix(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Mix, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ChangePart) graphql.Marshaler {
+			return ec.marshalOChangePart2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangePart(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeExplanation_mix(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeExplanation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChangePart(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangeExplanation_movement(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeExplanation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeExplanation_movement(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Movement, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ChangePart) graphql.Marshaler {
+			return ec.marshalOChangePart2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangePart(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeExplanation_movement(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeExplanation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChangePart(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangeExplanation_groups(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeExplanation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeExplanation_groups(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Groups, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.ChangeGroup) graphql.Marshaler {
+			return ec.marshalNChangeGroup2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangeGroupᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeExplanation_groups(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeExplanation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChangeGroup(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangeExplanation_reason(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeExplanation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeExplanation_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.InsightReason) graphql.Marshaler {
+			return ec.marshalOInsightReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐInsightReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeExplanation_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangeExplanation", field, false, false, errors.New("field of type InsightReason does not have child fields"))
+}
+
+func (ec *executionContext) _ChangeGroup_values(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeGroup_values(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Values, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeGroup_values(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangeGroup", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _ChangeGroup_before(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeGroup_before(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Before, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Score) graphql.Marshaler {
+			return ec.marshalNScore2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScore(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeGroup_before(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeGroup",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Score(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangeGroup_after(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeGroup_after(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.After, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Score) graphql.Marshaler {
+			return ec.marshalNScore2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScore(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeGroup_after(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeGroup",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Score(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangeGroup_shareBefore(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeGroup_shareBefore(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ShareBefore, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeGroup_shareBefore(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangeGroup", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _ChangeGroup_shareAfter(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeGroup_shareAfter(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ShareAfter, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeGroup_shareAfter(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangeGroup", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _ChangeGroup_mix(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeGroup_mix(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Mix, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeGroup_mix(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangeGroup", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _ChangeGroup_movement(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeGroup_movement(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Movement, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeGroup_movement(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangeGroup", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _ChangeGroup_change(ctx context.Context, field graphql.CollectedField, obj *insight.ChangeGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangeGroup_change(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Change, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreChange) graphql.Marshaler {
+			return ec.marshalNScoreChange2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreChange(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangeGroup_change(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangeGroup",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScoreChange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangePart_points(ctx context.Context, field graphql.CollectedField, obj *insight.ChangePart) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePart_points(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Points, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePart_points(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangePart", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _ChangePart_interval(ctx context.Context, field graphql.CollectedField, obj *insight.ChangePart) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePart_interval(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Interval, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreInterval) graphql.Marshaler {
+			return ec.marshalNScoreInterval2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreInterval(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePart_interval(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangePart",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScoreInterval(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangePart_pValue(ctx context.Context, field graphql.CollectedField, obj *insight.ChangePart) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePart_pValue(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PValue, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePart_pValue(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangePart", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _ChangePart_significant(ctx context.Context, field graphql.CollectedField, obj *insight.ChangePart) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePart_significant(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Significant, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePart_significant(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangePart", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _ChangePoint_day(ctx context.Context, field graphql.CollectedField, obj *insight.ChangePoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePoint_day(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Day, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v calendar.Day) graphql.Marshaler {
+			return ec.marshalNDate2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePoint_day(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangePoint", field, false, false, errors.New("field of type Date does not have child fields"))
+}
+
+func (ec *executionContext) _ChangePoint_earliest(ctx context.Context, field graphql.CollectedField, obj *insight.ChangePoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePoint_earliest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Earliest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v calendar.Day) graphql.Marshaler {
+			return ec.marshalNDate2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePoint_earliest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangePoint", field, false, false, errors.New("field of type Date does not have child fields"))
+}
+
+func (ec *executionContext) _ChangePoint_latest(ctx context.Context, field graphql.CollectedField, obj *insight.ChangePoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePoint_latest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Latest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v calendar.Day) graphql.Marshaler {
+			return ec.marshalNDate2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePoint_latest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangePoint", field, false, false, errors.New("field of type Date does not have child fields"))
+}
+
+func (ec *executionContext) _ChangePoint_difference(ctx context.Context, field graphql.CollectedField, obj *insight.ChangePoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePoint_difference(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Difference, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePoint_difference(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangePoint", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _ChangePoint_interval(ctx context.Context, field graphql.CollectedField, obj *insight.ChangePoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePoint_interval(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Interval, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreInterval) graphql.Marshaler {
+			return ec.marshalNScoreInterval2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreInterval(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePoint_interval(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangePoint",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScoreInterval(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangePoints_levels(ctx context.Context, field graphql.CollectedField, obj *insight.ChangePoints) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePoints_levels(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Levels, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.Level) graphql.Marshaler {
+			return ec.marshalNLevel2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐLevelᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePoints_levels(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangePoints",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Level(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangePoints_points(ctx context.Context, field graphql.CollectedField, obj *insight.ChangePoints) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePoints_points(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Points, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.ChangePoint) graphql.Marshaler {
+			return ec.marshalNChangePoint2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangePointᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePoints_points(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangePoints",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChangePoint(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangePoints_reason(ctx context.Context, field graphql.CollectedField, obj *insight.ChangePoints) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePoints_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.InsightReason) graphql.Marshaler {
+			return ec.marshalOInsightReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐInsightReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePoints_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangePoints", field, false, false, errors.New("field of type InsightReason does not have child fields"))
+}
+
 func (ec *executionContext) _Contact_id(ctx context.Context, field graphql.CollectedField, obj *ent.Contact) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11110,6 +16683,70 @@ func (ec *executionContext) fieldContext_CreateAccessTokenPayload_userErrors(_ c
 	return fc, nil
 }
 
+func (ec *executionContext) _CreateActionPayload_action(ctx context.Context, field graphql.CollectedField, obj *model.CreateActionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateActionPayload_action(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Action, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Action) graphql.Marshaler {
+			return ec.marshalOAction2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐAction(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateActionPayload_action(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateActionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Action(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateActionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.CreateActionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateActionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreateActionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateActionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _CreateApiKeyPayload_apiKey(ctx context.Context, field graphql.CollectedField, obj *model.CreateAPIKeyPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11187,6 +16824,70 @@ func (ec *executionContext) _CreateApiKeyPayload_userErrors(ctx context.Context,
 func (ec *executionContext) fieldContext_CreateApiKeyPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "CreateApiKeyPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateBenchmarkPayload_benchmark(ctx context.Context, field graphql.CollectedField, obj *model.CreateBenchmarkPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateBenchmarkPayload_benchmark(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Benchmark, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Benchmark) graphql.Marshaler {
+			return ec.marshalOBenchmark2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐBenchmark(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateBenchmarkPayload_benchmark(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateBenchmarkPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Benchmark(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateBenchmarkPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.CreateBenchmarkPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateBenchmarkPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreateBenchmarkPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateBenchmarkPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -11490,6 +17191,194 @@ func (ec *executionContext) fieldContext_CreateTenantPayload_userErrors(_ contex
 	return fc, nil
 }
 
+func (ec *executionContext) _Curve_points(ctx context.Context, field graphql.CollectedField, obj *insight.Curve) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Curve_points(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Points, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.FeedbackGroup) graphql.Marshaler {
+			return ec.marshalNFeedbackGroup2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐFeedbackGroupᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Curve_points(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Curve",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_FeedbackGroup(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Curve_slope(ctx context.Context, field graphql.CollectedField, obj *insight.Curve) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Curve_slope(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Slope, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Curve_slope(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Curve", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Curve_interval(ctx context.Context, field graphql.CollectedField, obj *insight.Curve) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Curve_interval(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Interval, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreInterval) graphql.Marshaler {
+			return ec.marshalOScoreInterval2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreInterval(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Curve_interval(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Curve",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScoreInterval(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Curve_pValue(ctx context.Context, field graphql.CollectedField, obj *insight.Curve) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Curve_pValue(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PValue, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Curve_pValue(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Curve", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Curve_significant(ctx context.Context, field graphql.CollectedField, obj *insight.Curve) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Curve_significant(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Significant, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Curve_significant(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Curve", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _Curve_ends(ctx context.Context, field graphql.CollectedField, obj *insight.Curve) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Curve_ends(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Ends, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreChange) graphql.Marshaler {
+			return ec.marshalNScoreChange2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreChange(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Curve_ends(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Curve",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScoreChange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Curve_reason(ctx context.Context, field graphql.CollectedField, obj *insight.Curve) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Curve_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.InsightReason) graphql.Marshaler {
+			return ec.marshalOInsightReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐInsightReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Curve_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Curve", field, false, false, errors.New("field of type InsightReason does not have child fields"))
+}
+
 func (ec *executionContext) _DefineTraitPayload_trait(ctx context.Context, field graphql.CollectedField, obj *model.DefineTraitPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11544,6 +17433,116 @@ func (ec *executionContext) _DefineTraitPayload_userErrors(ctx context.Context, 
 func (ec *executionContext) fieldContext_DefineTraitPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "DefineTraitPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeleteActionPayload_deletedId(ctx context.Context, field graphql.CollectedField, obj *model.DeleteActionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteActionPayload_deletedId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DeletedID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteActionPayload_deletedId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeleteActionPayload", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _DeleteActionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.DeleteActionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteActionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteActionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteActionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeleteBenchmarkPayload_deletedId(ctx context.Context, field graphql.CollectedField, obj *model.DeleteBenchmarkPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteBenchmarkPayload_deletedId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DeletedID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteBenchmarkPayload_deletedId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeleteBenchmarkPayload", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _DeleteBenchmarkPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.DeleteBenchmarkPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteBenchmarkPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteBenchmarkPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteBenchmarkPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -11783,6 +17782,543 @@ func (ec *executionContext) fieldContext_DeleteWordingPayload_userErrors(_ conte
 	return fc, nil
 }
 
+func (ec *executionContext) _Driver_trait(ctx context.Context, field graphql.CollectedField, obj *insight.Driver) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Driver_trait(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Trait, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Driver_trait(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Driver", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Driver_label(ctx context.Context, field graphql.CollectedField, obj *insight.Driver) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Driver_label(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Label, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Driver_label(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Driver", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Driver_alone(ctx context.Context, field graphql.CollectedField, obj *insight.Driver) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Driver_alone(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Alone, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.DriverPart) graphql.Marshaler {
+			return ec.marshalNDriverPart2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDriverPart(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Driver_alone(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Driver",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DriverPart(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Driver_own(ctx context.Context, field graphql.CollectedField, obj *insight.Driver) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Driver_own(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Own, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.DriverPart) graphql.Marshaler {
+			return ec.marshalNDriverPart2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDriverPart(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Driver_own(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Driver",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DriverPart(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Driver_values(ctx context.Context, field graphql.CollectedField, obj *insight.Driver) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Driver_values(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Values, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.DriverValue) graphql.Marshaler {
+			return ec.marshalNDriverValue2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDriverValueᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Driver_values(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Driver",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DriverValue(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Driver_reason(ctx context.Context, field graphql.CollectedField, obj *insight.Driver) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Driver_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.InsightReason) graphql.Marshaler {
+			return ec.marshalOInsightReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐInsightReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Driver_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Driver", field, false, false, errors.New("field of type InsightReason does not have child fields"))
+}
+
+func (ec *executionContext) _DriverPart_explained(ctx context.Context, field graphql.CollectedField, obj *insight.DriverPart) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DriverPart_explained(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Explained, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DriverPart_explained(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DriverPart", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _DriverPart_spread(ctx context.Context, field graphql.CollectedField, obj *insight.DriverPart) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DriverPart_spread(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Spread, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DriverPart_spread(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DriverPart", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _DriverPart_pValue(ctx context.Context, field graphql.CollectedField, obj *insight.DriverPart) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DriverPart_pValue(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PValue, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DriverPart_pValue(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DriverPart", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _DriverPart_adjustedPValue(ctx context.Context, field graphql.CollectedField, obj *insight.DriverPart) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DriverPart_adjustedPValue(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AdjustedPValue, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DriverPart_adjustedPValue(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DriverPart", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _DriverPart_significant(ctx context.Context, field graphql.CollectedField, obj *insight.DriverPart) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DriverPart_significant(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Significant, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DriverPart_significant(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DriverPart", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _DriverPart_reason(ctx context.Context, field graphql.CollectedField, obj *insight.DriverPart) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DriverPart_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.InsightReason) graphql.Marshaler {
+			return ec.marshalOInsightReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐInsightReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DriverPart_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DriverPart", field, false, false, errors.New("field of type InsightReason does not have child fields"))
+}
+
+func (ec *executionContext) _DriverValue_value(ctx context.Context, field graphql.CollectedField, obj *insight.DriverValue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DriverValue_value(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Value, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DriverValue_value(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DriverValue", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _DriverValue_score(ctx context.Context, field graphql.CollectedField, obj *insight.DriverValue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DriverValue_score(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Score, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Score) graphql.Marshaler {
+			return ec.marshalNScore2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScore(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DriverValue_score(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DriverValue",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Score(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DriverValue_share(ctx context.Context, field graphql.CollectedField, obj *insight.DriverValue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DriverValue_share(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Share, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DriverValue_share(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DriverValue", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _DriverValue_effect(ctx context.Context, field graphql.CollectedField, obj *insight.DriverValue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DriverValue_effect(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Effect, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DriverValue_effect(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DriverValue", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _DriverValue_interval(ctx context.Context, field graphql.CollectedField, obj *insight.DriverValue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DriverValue_interval(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Interval, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreInterval) graphql.Marshaler {
+			return ec.marshalOScoreInterval2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreInterval(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DriverValue_interval(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DriverValue",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScoreInterval(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Drivers_responses(ctx context.Context, field graphql.CollectedField, obj *insight.Drivers) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Drivers_responses(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Responses, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Drivers_responses(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Drivers", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Drivers_explained(ctx context.Context, field graphql.CollectedField, obj *insight.Drivers) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Drivers_explained(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Explained, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Drivers_explained(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Drivers", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Drivers_traits(ctx context.Context, field graphql.CollectedField, obj *insight.Drivers) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Drivers_traits(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Traits, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.Driver) graphql.Marshaler {
+			return ec.marshalNDriver2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDriverᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Drivers_traits(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Drivers",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Driver(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Drivers_reason(ctx context.Context, field graphql.CollectedField, obj *insight.Drivers) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Drivers_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.InsightReason) graphql.Marshaler {
+			return ec.marshalOInsightReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐInsightReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Drivers_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Drivers", field, false, false, errors.New("field of type InsightReason does not have child fields"))
+}
+
 func (ec *executionContext) _EmailSnippet_html(ctx context.Context, field graphql.CollectedField, obj *survey.Snippet) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11951,6 +18487,359 @@ func (ec *executionContext) fieldContext_EraseContactPayload_userErrors(_ contex
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Experiment_variants(ctx context.Context, field graphql.CollectedField, obj *insight.Experiment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Experiment_variants(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Variants, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.ExperimentVariant) graphql.Marshaler {
+			return ec.marshalNExperimentVariant2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐExperimentVariantᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Experiment_variants(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Experiment",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ExperimentVariant(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Experiment_comparisons(ctx context.Context, field graphql.CollectedField, obj *insight.Experiment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Experiment_comparisons(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Comparisons, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.VariantComparison) graphql.Marshaler {
+			return ec.marshalNVariantComparison2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐVariantComparisonᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Experiment_comparisons(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Experiment",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_VariantComparison(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Experiment_verdict(ctx context.Context, field graphql.CollectedField, obj *insight.Experiment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Experiment_verdict(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Verdict, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v insight.ExperimentVerdict) graphql.Marshaler {
+			return ec.marshalNExperimentVerdict2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐExperimentVerdict(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Experiment_verdict(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Experiment", field, false, false, errors.New("field of type ExperimentVerdict does not have child fields"))
+}
+
+func (ec *executionContext) _Experiment_winner(ctx context.Context, field graphql.CollectedField, obj *insight.Experiment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Experiment_winner(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Winner, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Experiment_winner(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Experiment", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Experiment_sampleRatio(ctx context.Context, field graphql.CollectedField, obj *insight.Experiment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Experiment_sampleRatio(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SampleRatio, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.AllocationCheck) graphql.Marshaler {
+			return ec.marshalNAllocationCheck2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐAllocationCheck(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Experiment_sampleRatio(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Experiment",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AllocationCheck(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Experiment_asked(ctx context.Context, field graphql.CollectedField, obj *insight.Experiment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Experiment_asked(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Experiment().Asked(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.AllocationCheck) graphql.Marshaler {
+			return ec.marshalOAllocationCheck2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐAllocationCheck(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Experiment_asked(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Experiment",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AllocationCheck(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Experiment_allocation(ctx context.Context, field graphql.CollectedField, obj *insight.Experiment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Experiment_allocation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Allocation(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.AllocationCheck) graphql.Marshaler {
+			return ec.marshalNAllocationCheck2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐAllocationCheck(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Experiment_allocation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Experiment",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AllocationCheck(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Experiment_planned(ctx context.Context, field graphql.CollectedField, obj *insight.Experiment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Experiment_planned(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Planned, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Experiment_planned(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Experiment", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Experiment_reason(ctx context.Context, field graphql.CollectedField, obj *insight.Experiment) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Experiment_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.InsightReason) graphql.Marshaler {
+			return ec.marshalOInsightReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐInsightReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Experiment_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Experiment", field, false, false, errors.New("field of type InsightReason does not have child fields"))
+}
+
+func (ec *executionContext) _ExperimentVariant_variant(ctx context.Context, field graphql.CollectedField, obj *insight.ExperimentVariant) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExperimentVariant_variant(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Variant, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExperimentVariant_variant(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExperimentVariant", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _ExperimentVariant_score(ctx context.Context, field graphql.CollectedField, obj *insight.ExperimentVariant) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExperimentVariant_score(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Score, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Score) graphql.Marshaler {
+			return ec.marshalNScore2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScore(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExperimentVariant_score(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ExperimentVariant",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Score(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ExperimentVariant_share(ctx context.Context, field graphql.CollectedField, obj *insight.ExperimentVariant) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExperimentVariant_share(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Share, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExperimentVariant_share(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExperimentVariant", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _ExperimentVariant_expectedShare(ctx context.Context, field graphql.CollectedField, obj *insight.ExperimentVariant) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExperimentVariant_expectedShare(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ExpectedShare, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExperimentVariant_expectedShare(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ExperimentVariant", field, false, false, errors.New("field of type Float does not have child fields"))
 }
 
 func (ec *executionContext) _Feedback_score(ctx context.Context, field graphql.CollectedField, obj *insight.Feedback) (ret graphql.Marshaler) {
@@ -12205,6 +19094,402 @@ func (ec *executionContext) fieldContext_Feedback_responses(ctx context.Context,
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Feedback_responses_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Feedback_benchmarks(ctx context.Context, field graphql.CollectedField, obj *insight.Feedback) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Feedback_benchmarks(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Feedback().Benchmarks(ctx, obj, fc.Args["industry"].(*string), fc.Args["country"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.BenchmarkComparison) graphql.Marshaler {
+			return ec.marshalNBenchmarkComparison2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐBenchmarkComparisonᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Feedback_benchmarks(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Feedback",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BenchmarkComparison(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Feedback_benchmarks_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Feedback_experiment(ctx context.Context, field graphql.CollectedField, obj *insight.Feedback) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Feedback_experiment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Feedback().Experiment(ctx, obj, fc.Args["variants"].([]string), fc.Args["weights"].([]float64), fc.Args["difference"].(float64), fc.Args["power"].(float64))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Experiment) graphql.Marshaler {
+			return ec.marshalNExperiment2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐExperiment(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Feedback_experiment(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Feedback",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Experiment(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Feedback_experiment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Feedback_samplePlan(ctx context.Context, field graphql.CollectedField, obj *insight.Feedback) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Feedback_samplePlan(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Feedback().SamplePlan(ctx, obj, fc.Args["margin"].(*float64), fc.Args["difference"].(*float64), fc.Args["power"].(float64), fc.Args["confidence"].(float64), fc.Args["responseRate"].(*float64))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.SamplePlan) graphql.Marshaler {
+			return ec.marshalNSamplePlan2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐSamplePlan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Feedback_samplePlan(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Feedback",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SamplePlan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Feedback_samplePlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Feedback_drivers(ctx context.Context, field graphql.CollectedField, obj *insight.Feedback) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Feedback_drivers(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Drivers(ctx, fc.Args["traits"].([]string), fc.Args["minResponses"].(int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Drivers) graphql.Marshaler {
+			return ec.marshalNDrivers2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDrivers(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Feedback_drivers(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Feedback",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Drivers(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Feedback_drivers_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Feedback_hotspots(ctx context.Context, field graphql.CollectedField, obj *insight.Feedback) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Feedback_hotspots(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Feedback().Hotspots(ctx, obj, fc.Args["traits"].([]string), fc.Args["depth"].(int), fc.Args["minResponses"].(int), fc.Args["minDifference"].(float64), fc.Args["direction"].(*insight.HotspotDirection), fc.Args["limit"].(int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Hotspots) graphql.Marshaler {
+			return ec.marshalNHotspots2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐHotspots(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Feedback_hotspots(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Feedback",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Hotspots(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Feedback_hotspots_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Feedback_explainChange(ctx context.Context, field graphql.CollectedField, obj *insight.Feedback) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Feedback_explainChange(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ExplainChange(ctx, fc.Args["from"].(selection.Filter), fc.Args["by"].([]string), fc.Args["limit"].(int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ChangeExplanation) graphql.Marshaler {
+			return ec.marshalNChangeExplanation2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangeExplanation(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Feedback_explainChange(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Feedback",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChangeExplanation(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Feedback_explainChange_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Feedback_changePoints(ctx context.Context, field graphql.CollectedField, obj *insight.Feedback) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Feedback_changePoints(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.ChangePoints(ctx, fc.Args["minDifference"].(float64))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ChangePoints) graphql.Marshaler {
+			return ec.marshalNChangePoints2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangePoints(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Feedback_changePoints(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Feedback",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ChangePoints(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Feedback_changePoints_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Feedback_curve(ctx context.Context, field graphql.CollectedField, obj *insight.Feedback) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Feedback_curve(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Curve(ctx, fc.Args["by"].(string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Curve) graphql.Marshaler {
+			return ec.marshalNCurve2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐCurve(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Feedback_curve(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Feedback",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Curve(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Feedback_curve_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Feedback_prediction(ctx context.Context, field graphql.CollectedField, obj *insight.Feedback) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Feedback_prediction(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Prediction(ctx, fc.Args["traits"].([]string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.PredictionModel) graphql.Marshaler {
+			return ec.marshalNPredictionModel2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPredictionModel(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Feedback_prediction(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Feedback",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PredictionModel(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Feedback_prediction_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -12544,6 +19829,327 @@ func (ec *executionContext) fieldContext_FeedbackGroup_feedback(_ context.Contex
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _FeedbackGroup_shrunk(ctx context.Context, field graphql.CollectedField, obj *insight.FeedbackGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FeedbackGroup_shrunk(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Shrunk(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ShrunkScore) graphql.Marshaler {
+			return ec.marshalNShrunkScore2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐShrunkScore(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FeedbackGroup_shrunk(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "FeedbackGroup",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ShrunkScore(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Hotspot_traits(ctx context.Context, field graphql.CollectedField, obj *insight.Hotspot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hotspot_traits(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Traits, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Hotspot_traits(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Hotspot", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Hotspot_values(ctx context.Context, field graphql.CollectedField, obj *insight.Hotspot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hotspot_values(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Values, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Hotspot_values(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Hotspot", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Hotspot_score(ctx context.Context, field graphql.CollectedField, obj *insight.Hotspot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hotspot_score(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Score, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Score) graphql.Marshaler {
+			return ec.marshalNScore2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScore(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Hotspot_score(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Hotspot",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Score(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Hotspot_share(ctx context.Context, field graphql.CollectedField, obj *insight.Hotspot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hotspot_share(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Share, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Hotspot_share(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Hotspot", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Hotspot_versusRest(ctx context.Context, field graphql.CollectedField, obj *insight.Hotspot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hotspot_versusRest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.VersusRest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreChange) graphql.Marshaler {
+			return ec.marshalNScoreChange2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreChange(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Hotspot_versusRest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Hotspot",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScoreChange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Hotspot_worth(ctx context.Context, field graphql.CollectedField, obj *insight.Hotspot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hotspot_worth(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Worth, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Hotspot_worth(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Hotspot", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Hotspot_beyondParts(ctx context.Context, field graphql.CollectedField, obj *insight.Hotspot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hotspot_beyondParts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.BeyondParts, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Hotspot_beyondParts(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Hotspot", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Hotspot_feedback(ctx context.Context, field graphql.CollectedField, obj *insight.Hotspot) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hotspot_feedback(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Feedback, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Feedback) graphql.Marshaler {
+			return ec.marshalNFeedback2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐFeedback(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Hotspot_feedback(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Hotspot",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Feedback(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Hotspots_tested(ctx context.Context, field graphql.CollectedField, obj *insight.Hotspots) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hotspots_tested(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Tested, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Hotspots_tested(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Hotspots", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Hotspots_groups(ctx context.Context, field graphql.CollectedField, obj *insight.Hotspots) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hotspots_groups(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Groups, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.Hotspot) graphql.Marshaler {
+			return ec.marshalNHotspot2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐHotspotᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Hotspots_groups(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Hotspots",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Hotspot(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Hotspots_reason(ctx context.Context, field graphql.CollectedField, obj *insight.Hotspots) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Hotspots_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.InsightReason) graphql.Marshaler {
+			return ec.marshalOInsightReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐInsightReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Hotspots_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Hotspots", field, false, false, errors.New("field of type InsightReason does not have child fields"))
 }
 
 func (ec *executionContext) _HourPoint_start(ctx context.Context, field graphql.CollectedField, obj *insight.HourPoint) (ret graphql.Marshaler) {
@@ -12923,6 +20529,394 @@ func (ec *executionContext) fieldContext_Invitation_response(_ context.Context, 
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Response(ctx, field)
 		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Level_start(ctx context.Context, field graphql.CollectedField, obj *insight.Level) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Level_start(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Start, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v calendar.Day) graphql.Marshaler {
+			return ec.marshalNDate2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Level_start(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Level", field, false, false, errors.New("field of type Date does not have child fields"))
+}
+
+func (ec *executionContext) _Level_end(ctx context.Context, field graphql.CollectedField, obj *insight.Level) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Level_end(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.End, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v calendar.Day) graphql.Marshaler {
+			return ec.marshalNDate2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Level_end(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Level", field, false, false, errors.New("field of type Date does not have child fields"))
+}
+
+func (ec *executionContext) _Level_score(ctx context.Context, field graphql.CollectedField, obj *insight.Level) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Level_score(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Score, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Score) graphql.Marshaler {
+			return ec.marshalNScore2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScore(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Level_score(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Level",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Score(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_createAction(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createAction(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateAction(ctx, fc.Args["input"].(action.CreateInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "MANAGE")
+				if err != nil {
+					var zeroVal *model.CreateActionPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.CreateActionPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CreateActionPayload) graphql.Marshaler {
+			return ec.marshalNCreateActionPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐCreateActionPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createAction(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreateActionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createAction_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateAction(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateAction(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateAction(ctx, fc.Args["input"].(model.UpdateActionInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "MANAGE")
+				if err != nil {
+					var zeroVal *model.UpdateActionPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.UpdateActionPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.UpdateActionPayload) graphql.Marshaler {
+			return ec.marshalNUpdateActionPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐUpdateActionPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateAction(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UpdateActionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateAction_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteAction(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteAction(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteAction(ctx, fc.Args["input"].(model.DeleteActionInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "MANAGE")
+				if err != nil {
+					var zeroVal *model.DeleteActionPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.DeleteActionPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DeleteActionPayload) graphql.Marshaler {
+			return ec.marshalNDeleteActionPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteActionPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteAction(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeleteActionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteAction_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_createBenchmark(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createBenchmark(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateBenchmark(ctx, fc.Args["input"].(benchmark.CreateInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "MANAGE")
+				if err != nil {
+					var zeroVal *model.CreateBenchmarkPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.CreateBenchmarkPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CreateBenchmarkPayload) graphql.Marshaler {
+			return ec.marshalNCreateBenchmarkPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐCreateBenchmarkPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createBenchmark(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreateBenchmarkPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createBenchmark_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteBenchmark(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteBenchmark(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteBenchmark(ctx, fc.Args["input"].(model.DeleteBenchmarkInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "MANAGE")
+				if err != nil {
+					var zeroVal *model.DeleteBenchmarkPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.DeleteBenchmarkPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DeleteBenchmarkPayload) graphql.Marshaler {
+			return ec.marshalNDeleteBenchmarkPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteBenchmarkPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteBenchmark(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeleteBenchmarkPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteBenchmark_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
 	}
 	return fc, nil
 }
@@ -14599,6 +22593,528 @@ func (ec *executionContext) fieldContext_PageInfo_endCursor(_ context.Context, f
 	return graphql.NewScalarFieldContext("PageInfo", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _Placebos_tried(ctx context.Context, field graphql.CollectedField, obj *insight.Placebos) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Placebos_tried(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Tried, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Placebos_tried(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Placebos", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Placebos_asLarge(ctx context.Context, field graphql.CollectedField, obj *insight.Placebos) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Placebos_asLarge(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AsLarge, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Placebos_asLarge(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Placebos", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _PredictedGroup_traits(ctx context.Context, field graphql.CollectedField, obj *insight.PredictedGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictedGroup_traits(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Traits, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PredictedGroup_traits(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictedGroup", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _PredictedGroup_values(ctx context.Context, field graphql.CollectedField, obj *insight.PredictedGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictedGroup_values(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Values, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PredictedGroup_values(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictedGroup", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _PredictedGroup_responses(ctx context.Context, field graphql.CollectedField, obj *insight.PredictedGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictedGroup_responses(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Responses, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PredictedGroup_responses(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictedGroup", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _PredictedGroup_prediction(ctx context.Context, field graphql.CollectedField, obj *insight.PredictedGroup) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictedGroup_prediction(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Prediction, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Prediction) graphql.Marshaler {
+			return ec.marshalNPrediction2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPrediction(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PredictedGroup_prediction(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PredictedGroup",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Prediction(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Prediction_promoter(ctx context.Context, field graphql.CollectedField, obj *insight.Prediction) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Prediction_promoter(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Promoter, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Prediction_promoter(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Prediction", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Prediction_passive(ctx context.Context, field graphql.CollectedField, obj *insight.Prediction) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Prediction_passive(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Passive, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Prediction_passive(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Prediction", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Prediction_detractor(ctx context.Context, field graphql.CollectedField, obj *insight.Prediction) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Prediction_detractor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Detractor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Prediction_detractor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Prediction", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _PredictionModel_usable(ctx context.Context, field graphql.CollectedField, obj *insight.PredictionModel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictionModel_usable(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Usable, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PredictionModel_usable(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictionModel", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _PredictionModel_trainedOn(ctx context.Context, field graphql.CollectedField, obj *insight.PredictionModel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictionModel_trainedOn(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TrainedOn, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PredictionModel_trainedOn(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictionModel", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _PredictionModel_trainedTo(ctx context.Context, field graphql.CollectedField, obj *insight.PredictionModel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictionModel_trainedTo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TrainedTo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *calendar.Day) graphql.Marshaler {
+			return ec.marshalODate2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PredictionModel_trainedTo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictionModel", field, false, false, errors.New("field of type Date does not have child fields"))
+}
+
+func (ec *executionContext) _PredictionModel_validatedOn(ctx context.Context, field graphql.CollectedField, obj *insight.PredictionModel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictionModel_validatedOn(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ValidatedOn, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PredictionModel_validatedOn(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictionModel", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _PredictionModel_logLoss(ctx context.Context, field graphql.CollectedField, obj *insight.PredictionModel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictionModel_logLoss(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LogLoss, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PredictionModel_logLoss(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictionModel", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _PredictionModel_baseline(ctx context.Context, field graphql.CollectedField, obj *insight.PredictionModel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictionModel_baseline(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Baseline, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PredictionModel_baseline(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictionModel", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _PredictionModel_skill(ctx context.Context, field graphql.CollectedField, obj *insight.PredictionModel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictionModel_skill(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Skill, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PredictionModel_skill(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictionModel", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _PredictionModel_auc(ctx context.Context, field graphql.CollectedField, obj *insight.PredictionModel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictionModel_auc(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AUC, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PredictionModel_auc(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictionModel", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _PredictionModel_lift(ctx context.Context, field graphql.CollectedField, obj *insight.PredictionModel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictionModel_lift(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Lift, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PredictionModel_lift(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictionModel", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _PredictionModel_calibration(ctx context.Context, field graphql.CollectedField, obj *insight.PredictionModel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictionModel_calibration(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Calibration, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.CalibrationBin) graphql.Marshaler {
+			return ec.marshalNCalibrationBin2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐCalibrationBinᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PredictionModel_calibration(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PredictionModel",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CalibrationBin(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PredictionModel_groups(ctx context.Context, field graphql.CollectedField, obj *insight.PredictionModel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictionModel_groups(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return obj.Groups(fc.Args["first"].(int), fc.Args["minResponses"].(int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*insight.PredictedGroup) graphql.Marshaler {
+			return ec.marshalNPredictedGroup2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPredictedGroupᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PredictionModel_groups(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PredictionModel",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PredictedGroup(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_PredictionModel_groups_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PredictionModel_reason(ctx context.Context, field graphql.CollectedField, obj *insight.PredictionModel) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PredictionModel_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.InsightReason) graphql.Marshaler {
+			return ec.marshalOInsightReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐInsightReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PredictionModel_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PredictionModel", field, false, false, errors.New("field of type InsightReason does not have child fields"))
+}
+
 func (ec *executionContext) _ProvisionalAnswer_id(ctx context.Context, field graphql.CollectedField, obj *ent.ProvisionalAnswer) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -15180,6 +23696,192 @@ func (ec *executionContext) fieldContext_Query_nodes(ctx context.Context, field 
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_nodes_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_action(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_action(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Action(ctx, fc.Args["id"].(string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *ent.Action
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *ent.Action
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Action) graphql.Marshaler {
+			return ec.marshalOAction2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐAction(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_action(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Action(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_action_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_actions(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_actions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Actions(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *page.Connection[*ent.Action]
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *page.Connection[*ent.Action]
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[*ent.Action]) graphql.Marshaler {
+			return ec.marshalNActionConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_actions(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ActionConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_actions_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_benchmarks(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_benchmarks(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Benchmarks(ctx, fc.Args["industry"].(*string), fc.Args["country"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal []*ent.Benchmark
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal []*ent.Benchmark
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v []*ent.Benchmark) graphql.Marshaler {
+			return ec.marshalNBenchmark2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐBenchmarkᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_benchmarks(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Benchmark(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_benchmarks_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -17311,6 +26013,121 @@ func (ec *executionContext) fieldContext_RevokeApiKeyPayload_userErrors(_ contex
 	return fc, nil
 }
 
+func (ec *executionContext) _SamplePlan_responses(ctx context.Context, field graphql.CollectedField, obj *insight.SamplePlan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SamplePlan_responses(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Responses, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SamplePlan_responses(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SamplePlan", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _SamplePlan_invitations(ctx context.Context, field graphql.CollectedField, obj *insight.SamplePlan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SamplePlan_invitations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Invitations(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SamplePlan_invitations(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SamplePlan", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _SamplePlan_variance(ctx context.Context, field graphql.CollectedField, obj *insight.SamplePlan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SamplePlan_variance(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Variance, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SamplePlan_variance(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SamplePlan", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _SamplePlan_days(ctx context.Context, field graphql.CollectedField, obj *insight.SamplePlan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SamplePlan_days(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Days(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SamplePlan_days(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SamplePlan", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _SamplePlan_detectable(ctx context.Context, field graphql.CollectedField, obj *insight.SamplePlan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SamplePlan_detectable(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Detectable, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SamplePlan_detectable(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SamplePlan", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
 func (ec *executionContext) _Score_nps(ctx context.Context, field graphql.CollectedField, obj *insight.Score) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -17548,7 +26365,7 @@ func (ec *executionContext) _ScoreChange_interval(ctx context.Context, field gra
 			return ec.fieldContext_ScoreChange_interval(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Interval, nil
+			return obj.Interval(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreInterval) graphql.Marshaler {
@@ -17562,7 +26379,7 @@ func (ec *executionContext) fieldContext_ScoreChange_interval(_ context.Context,
 	fc = &graphql.FieldContext{
 		Object:     "ScoreChange",
 		Field:      field,
-		IsMethod:   false,
+		IsMethod:   true,
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_ScoreInterval(ctx, field)
@@ -17580,7 +26397,7 @@ func (ec *executionContext) _ScoreChange_pValue(ctx context.Context, field graph
 			return ec.fieldContext_ScoreChange_pValue(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.PValue, nil
+			return obj.PValue(ctx)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
@@ -17591,7 +26408,53 @@ func (ec *executionContext) _ScoreChange_pValue(ctx context.Context, field graph
 	)
 }
 func (ec *executionContext) fieldContext_ScoreChange_pValue(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("ScoreChange", field, false, false, errors.New("field of type Float does not have child fields"))
+	return graphql.NewScalarFieldContext("ScoreChange", field, true, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _ScoreChange_adjustedPValue(ctx context.Context, field graphql.CollectedField, obj *insight.ScoreChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ScoreChange_adjustedPValue(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AdjustedPValue(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ScoreChange_adjustedPValue(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ScoreChange", field, true, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _ScoreChange_comparisons(ctx context.Context, field graphql.CollectedField, obj *insight.ScoreChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ScoreChange_comparisons(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Comparisons(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ScoreChange_comparisons(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ScoreChange", field, true, false, errors.New("field of type Int does not have child fields"))
 }
 
 func (ec *executionContext) _ScoreChange_significant(ctx context.Context, field graphql.CollectedField, obj *insight.ScoreChange) (ret graphql.Marshaler) {
@@ -17603,7 +26466,7 @@ func (ec *executionContext) _ScoreChange_significant(ctx context.Context, field 
 			return ec.fieldContext_ScoreChange_significant(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Significant, nil
+			return obj.Significant(ctx)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
@@ -17614,7 +26477,7 @@ func (ec *executionContext) _ScoreChange_significant(ctx context.Context, field 
 	)
 }
 func (ec *executionContext) fieldContext_ScoreChange_significant(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("ScoreChange", field, false, false, errors.New("field of type Boolean does not have child fields"))
+	return graphql.NewScalarFieldContext("ScoreChange", field, true, false, errors.New("field of type Boolean does not have child fields"))
 }
 
 func (ec *executionContext) _ScoreInterval_low(ctx context.Context, field graphql.CollectedField, obj *insight.ScoreInterval) (ret graphql.Marshaler) {
@@ -18337,6 +27200,75 @@ func (ec *executionContext) fieldContext_SetWordingPayload_userErrors(_ context.
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _ShrunkScore_nps(ctx context.Context, field graphql.CollectedField, obj *insight.ShrunkScore) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ShrunkScore_nps(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NPS, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ShrunkScore_nps(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ShrunkScore", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _ShrunkScore_weight(ctx context.Context, field graphql.CollectedField, obj *insight.ShrunkScore) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ShrunkScore_weight(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Weight, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
+			return ec.marshalOFloat2ᚖfloat64(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ShrunkScore_weight(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ShrunkScore", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _ShrunkScore_reason(ctx context.Context, field graphql.CollectedField, obj *insight.ShrunkScore) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ShrunkScore_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.InsightReason) graphql.Marshaler {
+			return ec.marshalOInsightReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐInsightReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ShrunkScore_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ShrunkScore", field, false, false, errors.New("field of type InsightReason does not have child fields"))
 }
 
 func (ec *executionContext) _SkipCount_reason(ctx context.Context, field graphql.CollectedField, obj *reach.Skip) (ret graphql.Marshaler) {
@@ -19148,6 +28080,29 @@ func (ec *executionContext) fieldContext_Tenant_rebuild(_ context.Context, field
 	return fc, nil
 }
 
+func (ec *executionContext) _Tenant_minGroupSize(ctx context.Context, field graphql.CollectedField, obj *ent.Tenant) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Tenant_minGroupSize(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MinGroupSize, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Tenant_minGroupSize(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Tenant", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
 func (ec *executionContext) _Tenant_brand(ctx context.Context, field graphql.CollectedField, obj *ent.Tenant) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -19886,6 +28841,102 @@ func (ec *executionContext) fieldContext_TrendPoint_change(_ context.Context, fi
 	return fc, nil
 }
 
+func (ec *executionContext) _TrendPoint_actions(ctx context.Context, field graphql.CollectedField, obj *insight.TrendPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrendPoint_actions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.TrendPoint().Actions(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*ent.Action) graphql.Marshaler {
+			return ec.marshalNAction2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐActionᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrendPoint_actions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TrendPoint",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Action(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateActionPayload_action(ctx context.Context, field graphql.CollectedField, obj *model.UpdateActionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateActionPayload_action(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Action, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Action) graphql.Marshaler {
+			return ec.marshalOAction2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐAction(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateActionPayload_action(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateActionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Action(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateActionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.UpdateActionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateActionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateActionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateActionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _UpdateBrandPayload_brand(ctx context.Context, field graphql.CollectedField, obj *model.UpdateBrandPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -20516,6 +29567,116 @@ func (ec *executionContext) _Variant_urlLabel(ctx context.Context, field graphql
 }
 func (ec *executionContext) fieldContext_Variant_urlLabel(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Variant", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _VariantComparison_variant(ctx context.Context, field graphql.CollectedField, obj *insight.VariantComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VariantComparison_variant(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Variant, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_VariantComparison_variant(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VariantComparison", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _VariantComparison_against(ctx context.Context, field graphql.CollectedField, obj *insight.VariantComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VariantComparison_against(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Against, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_VariantComparison_against(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VariantComparison", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _VariantComparison_once(ctx context.Context, field graphql.CollectedField, obj *insight.VariantComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VariantComparison_once(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Once, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.ScoreChange) graphql.Marshaler {
+			return ec.marshalNScoreChange2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreChange(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_VariantComparison_once(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "VariantComparison",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScoreChange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _VariantComparison_anytime(ctx context.Context, field graphql.CollectedField, obj *insight.VariantComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VariantComparison_anytime(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Anytime, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.AnytimeChange) graphql.Marshaler {
+			return ec.marshalOAnytimeChange2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐAnytimeChange(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_VariantComparison_anytime(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "VariantComparison",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AnytimeChange(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Viewer_tenant(ctx context.Context, field graphql.CollectedField, obj *model.Viewer) (ret graphql.Marshaler) {
@@ -22385,6 +31546,71 @@ func (ec *executionContext) unmarshalInputCreateAccessTokenInput(ctx context.Con
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputCreateActionInput(ctx context.Context, obj any) (action.CreateInput, error) {
+	var it action.CreateInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "note", "startedOn", "endedOn", "segment", "campaigns"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "note":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("note"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Note = data
+		case "startedOn":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("startedOn"))
+			data, err := ec.unmarshalNDate2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.StartedOn = data
+		case "endedOn":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("endedOn"))
+			data, err := ec.unmarshalODate2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EndedOn = data
+		case "segment":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("segment"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Segment = data
+		case "campaigns":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("campaigns"))
+			data, err := ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Campaigns = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputCreateApiKeyInput(ctx context.Context, obj any) (tenant.CreateKeyInput, error) {
 	var it tenant.CreateKeyInput
 	if obj == nil {
@@ -22424,6 +31650,92 @@ func (ec *executionContext) unmarshalInputCreateApiKeyInput(ctx context.Context,
 				return it, err
 			}
 			it.ExpiresAt = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputCreateBenchmarkInput(ctx context.Context, obj any) (benchmark.CreateInput, error) {
+	var it benchmark.CreateInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"industry", "label", "average", "lowest", "highest", "year", "country", "method", "source"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "industry":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("industry"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Industry = data
+		case "label":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("label"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Label = data
+		case "average":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("average"))
+			data, err := ec.unmarshalNFloat2float64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Average = data
+		case "lowest":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("lowest"))
+			data, err := ec.unmarshalOFloat2ᚖfloat64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Lowest = data
+		case "highest":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("highest"))
+			data, err := ec.unmarshalOFloat2ᚖfloat64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Highest = data
+		case "year":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("year"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Year = data
+		case "country":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("country"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Country = data
+		case "method":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("method"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Method = data
+		case "source":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("source"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Source = data
 		}
 	}
 	return it, nil
@@ -22656,6 +31968,66 @@ func (ec *executionContext) unmarshalInputDefineTraitInput(ctx context.Context, 
 				return it, err
 			}
 			it.Edges = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputDeleteActionInput(ctx context.Context, obj any) (model.DeleteActionInput, error) {
+	var it model.DeleteActionInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputDeleteBenchmarkInput(ctx context.Context, obj any) (model.DeleteBenchmarkInput, error) {
+	var it model.DeleteBenchmarkInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
 		}
 	}
 	return it, nil
@@ -23502,6 +32874,78 @@ func (ec *executionContext) unmarshalInputTraitConditionInput(ctx context.Contex
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputUpdateActionInput(ctx context.Context, obj any) (model.UpdateActionInput, error) {
+	var it model.UpdateActionInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id", "name", "note", "startedOn", "endedOn", "segment", "campaigns"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "note":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("note"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Note = graphql.OmittableOf(data)
+		case "startedOn":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("startedOn"))
+			data, err := ec.unmarshalODate2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.StartedOn = data
+		case "endedOn":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("endedOn"))
+			data, err := ec.unmarshalODate2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EndedOn = graphql.OmittableOf(data)
+		case "segment":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("segment"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Segment = graphql.OmittableOf(data)
+		case "campaigns":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("campaigns"))
+			data, err := ec.unmarshalOID2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Campaigns = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputUpdateBrandInput(ctx context.Context, obj any) (survey.UpdateBrandInput, error) {
 	var it survey.UpdateBrandInput
 	if obj == nil {
@@ -23759,7 +33203,7 @@ func (ec *executionContext) unmarshalInputUpdateTenantInput(ctx context.Context,
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "timeZone", "industry", "allowedOrigins"}
+	fieldsInOrder := [...]string{"name", "timeZone", "industry", "allowedOrigins", "minGroupSize"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -23794,6 +33238,13 @@ func (ec *executionContext) unmarshalInputUpdateTenantInput(ctx context.Context,
 				return it, err
 			}
 			it.AllowedOrigins = data
+		case "minGroupSize":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("minGroupSize"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MinGroupSize = data
 		}
 	}
 	return it, nil
@@ -24025,11 +33476,21 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Campaign(ctx, sel, obj)
+	case *ent.Benchmark:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Benchmark(ctx, sel, obj)
 	case *ent.ApiKey:
 		if obj == nil {
 			return graphql.Null
 		}
 		return ec._ApiKey(ctx, sel, obj)
+	case *ent.Action:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Action(ctx, sel, obj)
 	default:
 		if typedObj, ok := obj.(graphql.Marshaler); ok {
 			return typedObj
@@ -24042,6 +33503,471 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 // endregion ************************** interface.gotpl ***************************
 
 // region    **************************** object.gotpl ****************************
+
+var actionImplementors = []string{"Action", "Node"}
+
+func (ec *executionContext) _Action(ctx context.Context, sel ast.SelectionSet, obj *ent.Action) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, actionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Action")
+		case "id":
+			out.Values[i] = ec._Action_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "name":
+			out.Values[i] = ec._Action_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "note":
+			out.Values[i] = ec._Action_note(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "startedOn":
+			out.Values[i] = ec._Action_startedOn(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "endedOn":
+			out.Values[i] = ec._Action_endedOn(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "segment":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Action_segment(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "campaigns":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Action_campaigns(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "createdAt":
+			out.Values[i] = ec._Action_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "updatedAt":
+			out.Values[i] = ec._Action_updatedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "effect":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Action_effect(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var actionConnectionImplementors = []string{"ActionConnection"}
+
+func (ec *executionContext) _ActionConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[*ent.Action]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, actionConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ActionConnection")
+		case "edges":
+			out.Values[i] = ec._ActionConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._ActionConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._ActionConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ActionConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var actionEdgeImplementors = []string{"ActionEdge"}
+
+func (ec *executionContext) _ActionEdge(ctx context.Context, sel ast.SelectionSet, obj *page.Edge[*ent.Action]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, actionEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ActionEdge")
+		case "cursor":
+			out.Values[i] = ec._ActionEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._ActionEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var actionEffectImplementors = []string{"ActionEffect"}
+
+func (ec *executionContext) _ActionEffect(ctx context.Context, sel ast.SelectionSet, obj *insight.ActionEffect) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, actionEffectImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ActionEffect")
+		case "before":
+			out.Values[i] = ec._ActionEffect_before(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "after":
+			out.Values[i] = ec._ActionEffect_after(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "change":
+			out.Values[i] = ec._ActionEffect_change(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "othersChange":
+			out.Values[i] = ec._ActionEffect_othersChange(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "effect":
+			out.Values[i] = ec._ActionEffect_effect(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "lead":
+			out.Values[i] = ec._ActionEffect_lead(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "placebos":
+			out.Values[i] = ec._ActionEffect_placebos(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "caveats":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ActionEffect_caveats(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "reason":
+			out.Values[i] = ec._ActionEffect_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var allocationCheckImplementors = []string{"AllocationCheck"}
+
+func (ec *executionContext) _AllocationCheck(ctx context.Context, sel ast.SelectionSet, obj *insight.AllocationCheck) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, allocationCheckImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AllocationCheck")
+		case "pValue":
+			out.Values[i] = ec._AllocationCheck_pValue(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "mismatch":
+			out.Values[i] = ec._AllocationCheck_mismatch(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
 
 var amendResponsePayloadImplementors = []string{"AmendResponsePayload"}
 
@@ -24062,6 +33988,59 @@ func (ec *executionContext) _AmendResponsePayload(ctx context.Context, sel ast.S
 			}
 		case "userErrors":
 			out.Values[i] = ec._AmendResponsePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var anytimeChangeImplementors = []string{"AnytimeChange"}
+
+func (ec *executionContext) _AnytimeChange(ctx context.Context, sel ast.SelectionSet, obj *insight.AnytimeChange) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, anytimeChangeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AnytimeChange")
+		case "interval":
+			out.Values[i] = ec._AnytimeChange_interval(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pValue":
+			out.Values[i] = ec._AnytimeChange_pValue(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "adjustedPValue":
+			out.Values[i] = ec._AnytimeChange_adjustedPValue(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "significant":
+			out.Values[i] = ec._AnytimeChange_significant(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -24288,6 +34267,137 @@ func (ec *executionContext) _ApiKeyEdge(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var benchmarkImplementors = []string{"Benchmark", "Node"}
+
+func (ec *executionContext) _Benchmark(ctx context.Context, sel ast.SelectionSet, obj *ent.Benchmark) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, benchmarkImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Benchmark")
+		case "id":
+			out.Values[i] = ec._Benchmark_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "industry":
+			out.Values[i] = ec._Benchmark_industry(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "label":
+			out.Values[i] = ec._Benchmark_label(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "average":
+			out.Values[i] = ec._Benchmark_average(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "lowest":
+			out.Values[i] = ec._Benchmark_lowest(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "highest":
+			out.Values[i] = ec._Benchmark_highest(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "year":
+			out.Values[i] = ec._Benchmark_year(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "country":
+			out.Values[i] = ec._Benchmark_country(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "method":
+			out.Values[i] = ec._Benchmark_method(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "source":
+			out.Values[i] = ec._Benchmark_source(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "own":
+			out.Values[i] = ec._Benchmark_own(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var benchmarkComparisonImplementors = []string{"BenchmarkComparison"}
+
+func (ec *executionContext) _BenchmarkComparison(ctx context.Context, sel ast.SelectionSet, obj *insight.BenchmarkComparison) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, benchmarkComparisonImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("BenchmarkComparison")
+		case "benchmark":
+			out.Values[i] = ec._BenchmarkComparison_benchmark(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "versusAverage":
+			out.Values[i] = ec._BenchmarkComparison_versusAverage(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var brandImplementors = []string{"Brand"}
 
 func (ec *executionContext) _Brand(ctx context.Context, sel ast.SelectionSet, obj *survey.Brand) graphql.Marshaler {
@@ -24477,6 +34587,54 @@ func (ec *executionContext) _Brand(ctx context.Context, sel ast.SelectionSet, ob
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var calibrationBinImplementors = []string{"CalibrationBin"}
+
+func (ec *executionContext) _CalibrationBin(ctx context.Context, sel ast.SelectionSet, obj *insight.CalibrationBin) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, calibrationBinImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CalibrationBin")
+		case "responses":
+			out.Values[i] = ec._CalibrationBin_responses(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "predicted":
+			out.Values[i] = ec._CalibrationBin_predicted(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "observed":
+			out.Values[i] = ec._CalibrationBin_observed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -25123,6 +35281,296 @@ func (ec *executionContext) _CategoryTexts(ctx context.Context, sel ast.Selectio
 	return out
 }
 
+var changeExplanationImplementors = []string{"ChangeExplanation"}
+
+func (ec *executionContext) _ChangeExplanation(ctx context.Context, sel ast.SelectionSet, obj *insight.ChangeExplanation) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, changeExplanationImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ChangeExplanation")
+		case "total":
+			out.Values[i] = ec._ChangeExplanation_total(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mix":
+			out.Values[i] = ec._ChangeExplanation_mix(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "movement":
+			out.Values[i] = ec._ChangeExplanation_movement(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "groups":
+			out.Values[i] = ec._ChangeExplanation_groups(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._ChangeExplanation_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var changeGroupImplementors = []string{"ChangeGroup"}
+
+func (ec *executionContext) _ChangeGroup(ctx context.Context, sel ast.SelectionSet, obj *insight.ChangeGroup) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, changeGroupImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ChangeGroup")
+		case "values":
+			out.Values[i] = ec._ChangeGroup_values(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "before":
+			out.Values[i] = ec._ChangeGroup_before(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "after":
+			out.Values[i] = ec._ChangeGroup_after(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "shareBefore":
+			out.Values[i] = ec._ChangeGroup_shareBefore(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "shareAfter":
+			out.Values[i] = ec._ChangeGroup_shareAfter(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mix":
+			out.Values[i] = ec._ChangeGroup_mix(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "movement":
+			out.Values[i] = ec._ChangeGroup_movement(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "change":
+			out.Values[i] = ec._ChangeGroup_change(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var changePartImplementors = []string{"ChangePart"}
+
+func (ec *executionContext) _ChangePart(ctx context.Context, sel ast.SelectionSet, obj *insight.ChangePart) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, changePartImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ChangePart")
+		case "points":
+			out.Values[i] = ec._ChangePart_points(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "interval":
+			out.Values[i] = ec._ChangePart_interval(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pValue":
+			out.Values[i] = ec._ChangePart_pValue(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "significant":
+			out.Values[i] = ec._ChangePart_significant(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var changePointImplementors = []string{"ChangePoint"}
+
+func (ec *executionContext) _ChangePoint(ctx context.Context, sel ast.SelectionSet, obj *insight.ChangePoint) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, changePointImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ChangePoint")
+		case "day":
+			out.Values[i] = ec._ChangePoint_day(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "earliest":
+			out.Values[i] = ec._ChangePoint_earliest(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "latest":
+			out.Values[i] = ec._ChangePoint_latest(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "difference":
+			out.Values[i] = ec._ChangePoint_difference(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "interval":
+			out.Values[i] = ec._ChangePoint_interval(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var changePointsImplementors = []string{"ChangePoints"}
+
+func (ec *executionContext) _ChangePoints(ctx context.Context, sel ast.SelectionSet, obj *insight.ChangePoints) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, changePointsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ChangePoints")
+		case "levels":
+			out.Values[i] = ec._ChangePoints_levels(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "points":
+			out.Values[i] = ec._ChangePoints_points(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._ChangePoints_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var contactImplementors = []string{"Contact", "Node"}
 
 func (ec *executionContext) _Contact(ctx context.Context, sel ast.SelectionSet, obj *ent.Contact) graphql.Marshaler {
@@ -25416,6 +35864,49 @@ func (ec *executionContext) _CreateAccessTokenPayload(ctx context.Context, sel a
 	return out
 }
 
+var createActionPayloadImplementors = []string{"CreateActionPayload"}
+
+func (ec *executionContext) _CreateActionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateActionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createActionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreateActionPayload")
+		case "action":
+			out.Values[i] = ec._CreateActionPayload_action(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CreateActionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var createApiKeyPayloadImplementors = []string{"CreateApiKeyPayload"}
 
 func (ec *executionContext) _CreateApiKeyPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateAPIKeyPayload) graphql.Marshaler {
@@ -25440,6 +35931,49 @@ func (ec *executionContext) _CreateApiKeyPayload(ctx context.Context, sel ast.Se
 			}
 		case "userErrors":
 			out.Values[i] = ec._CreateApiKeyPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var createBenchmarkPayloadImplementors = []string{"CreateBenchmarkPayload"}
+
+func (ec *executionContext) _CreateBenchmarkPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CreateBenchmarkPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createBenchmarkPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreateBenchmarkPayload")
+		case "benchmark":
+			out.Values[i] = ec._CreateBenchmarkPayload_benchmark(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CreateBenchmarkPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -25646,6 +36180,74 @@ func (ec *executionContext) _CreateTenantPayload(ctx context.Context, sel ast.Se
 	return out
 }
 
+var curveImplementors = []string{"Curve"}
+
+func (ec *executionContext) _Curve(ctx context.Context, sel ast.SelectionSet, obj *insight.Curve) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, curveImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Curve")
+		case "points":
+			out.Values[i] = ec._Curve_points(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "slope":
+			out.Values[i] = ec._Curve_slope(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "interval":
+			out.Values[i] = ec._Curve_interval(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "pValue":
+			out.Values[i] = ec._Curve_pValue(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "significant":
+			out.Values[i] = ec._Curve_significant(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "ends":
+			out.Values[i] = ec._Curve_ends(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._Curve_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var defineTraitPayloadImplementors = []string{"DefineTraitPayload"}
 
 func (ec *executionContext) _DefineTraitPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DefineTraitPayload) graphql.Marshaler {
@@ -25665,6 +36267,92 @@ func (ec *executionContext) _DefineTraitPayload(ctx context.Context, sel ast.Sel
 			}
 		case "userErrors":
 			out.Values[i] = ec._DefineTraitPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var deleteActionPayloadImplementors = []string{"DeleteActionPayload"}
+
+func (ec *executionContext) _DeleteActionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteActionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deleteActionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeleteActionPayload")
+		case "deletedId":
+			out.Values[i] = ec._DeleteActionPayload_deletedId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DeleteActionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var deleteBenchmarkPayloadImplementors = []string{"DeleteBenchmarkPayload"}
+
+func (ec *executionContext) _DeleteBenchmarkPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteBenchmarkPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deleteBenchmarkPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeleteBenchmarkPayload")
+		case "deletedId":
+			out.Values[i] = ec._DeleteBenchmarkPayload_deletedId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DeleteBenchmarkPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -25861,6 +36549,243 @@ func (ec *executionContext) _DeleteWordingPayload(ctx context.Context, sel ast.S
 	return out
 }
 
+var driverImplementors = []string{"Driver"}
+
+func (ec *executionContext) _Driver(ctx context.Context, sel ast.SelectionSet, obj *insight.Driver) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, driverImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Driver")
+		case "trait":
+			out.Values[i] = ec._Driver_trait(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "label":
+			out.Values[i] = ec._Driver_label(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "alone":
+			out.Values[i] = ec._Driver_alone(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "own":
+			out.Values[i] = ec._Driver_own(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "values":
+			out.Values[i] = ec._Driver_values(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._Driver_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var driverPartImplementors = []string{"DriverPart"}
+
+func (ec *executionContext) _DriverPart(ctx context.Context, sel ast.SelectionSet, obj *insight.DriverPart) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, driverPartImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DriverPart")
+		case "explained":
+			out.Values[i] = ec._DriverPart_explained(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "spread":
+			out.Values[i] = ec._DriverPart_spread(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "pValue":
+			out.Values[i] = ec._DriverPart_pValue(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "adjustedPValue":
+			out.Values[i] = ec._DriverPart_adjustedPValue(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "significant":
+			out.Values[i] = ec._DriverPart_significant(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._DriverPart_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var driverValueImplementors = []string{"DriverValue"}
+
+func (ec *executionContext) _DriverValue(ctx context.Context, sel ast.SelectionSet, obj *insight.DriverValue) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, driverValueImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DriverValue")
+		case "value":
+			out.Values[i] = ec._DriverValue_value(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "score":
+			out.Values[i] = ec._DriverValue_score(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "share":
+			out.Values[i] = ec._DriverValue_share(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "effect":
+			out.Values[i] = ec._DriverValue_effect(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "interval":
+			out.Values[i] = ec._DriverValue_interval(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var driversImplementors = []string{"Drivers"}
+
+func (ec *executionContext) _Drivers(ctx context.Context, sel ast.SelectionSet, obj *insight.Drivers) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, driversImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Drivers")
+		case "responses":
+			out.Values[i] = ec._Drivers_responses(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "explained":
+			out.Values[i] = ec._Drivers_explained(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "traits":
+			out.Values[i] = ec._Drivers_traits(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._Drivers_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var emailSnippetImplementors = []string{"EmailSnippet"}
 
 func (ec *executionContext) _EmailSnippet(ctx context.Context, sel ast.SelectionSet, obj *survey.Snippet) graphql.Marshaler {
@@ -25938,6 +36863,203 @@ func (ec *executionContext) _EraseContactPayload(ctx context.Context, sel ast.Se
 			}
 		case "userErrors":
 			out.Values[i] = ec._EraseContactPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var experimentImplementors = []string{"Experiment"}
+
+func (ec *executionContext) _Experiment(ctx context.Context, sel ast.SelectionSet, obj *insight.Experiment) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, experimentImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Experiment")
+		case "variants":
+			out.Values[i] = ec._Experiment_variants(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "comparisons":
+			out.Values[i] = ec._Experiment_comparisons(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "verdict":
+			out.Values[i] = ec._Experiment_verdict(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "winner":
+			out.Values[i] = ec._Experiment_winner(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "sampleRatio":
+			out.Values[i] = ec._Experiment_sampleRatio(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "asked":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Experiment_asked(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "allocation":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Experiment_allocation(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "planned":
+			out.Values[i] = ec._Experiment_planned(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "reason":
+			out.Values[i] = ec._Experiment_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var experimentVariantImplementors = []string{"ExperimentVariant"}
+
+func (ec *executionContext) _ExperimentVariant(ctx context.Context, sel ast.SelectionSet, obj *insight.ExperimentVariant) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, experimentVariantImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ExperimentVariant")
+		case "variant":
+			out.Values[i] = ec._ExperimentVariant_variant(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "score":
+			out.Values[i] = ec._ExperimentVariant_score(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "share":
+			out.Values[i] = ec._ExperimentVariant_share(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "expectedShare":
+			out.Values[i] = ec._ExperimentVariant_expectedShare(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -26202,6 +37324,348 @@ func (ec *executionContext) _Feedback(ctx context.Context, sel ast.SelectionSet,
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "benchmarks":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Feedback_benchmarks(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "experiment":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Feedback_experiment(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "samplePlan":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Feedback_samplePlan(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "drivers":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Feedback_drivers(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "hotspots":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Feedback_hotspots(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "explainChange":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Feedback_explainChange(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "changePoints":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Feedback_changePoints(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "curve":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Feedback_curve(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "prediction":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Feedback_prediction(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -26398,6 +37862,132 @@ func (ec *executionContext) _FeedbackGroup(ctx context.Context, sel ast.Selectio
 			out.Values[i] = ec._FeedbackGroup_feedback(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "shrunk":
+			out.Values[i] = ec._FeedbackGroup_shrunk(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var hotspotImplementors = []string{"Hotspot"}
+
+func (ec *executionContext) _Hotspot(ctx context.Context, sel ast.SelectionSet, obj *insight.Hotspot) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, hotspotImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Hotspot")
+		case "traits":
+			out.Values[i] = ec._Hotspot_traits(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "values":
+			out.Values[i] = ec._Hotspot_values(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "score":
+			out.Values[i] = ec._Hotspot_score(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "share":
+			out.Values[i] = ec._Hotspot_share(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "versusRest":
+			out.Values[i] = ec._Hotspot_versusRest(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "worth":
+			out.Values[i] = ec._Hotspot_worth(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "beyondParts":
+			out.Values[i] = ec._Hotspot_beyondParts(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "feedback":
+			out.Values[i] = ec._Hotspot_feedback(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var hotspotsImplementors = []string{"Hotspots"}
+
+func (ec *executionContext) _Hotspots(ctx context.Context, sel ast.SelectionSet, obj *insight.Hotspots) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, hotspotsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Hotspots")
+		case "tested":
+			out.Values[i] = ec._Hotspots_tested(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "groups":
+			out.Values[i] = ec._Hotspots_groups(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._Hotspots_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -26693,6 +38283,54 @@ func (ec *executionContext) _Invitation(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var levelImplementors = []string{"Level"}
+
+func (ec *executionContext) _Level(ctx context.Context, sel ast.SelectionSet, obj *insight.Level) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, levelImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Level")
+		case "start":
+			out.Values[i] = ec._Level_start(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "end":
+			out.Values[i] = ec._Level_end(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "score":
+			out.Values[i] = ec._Level_score(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var mutationImplementors = []string{"Mutation"}
 
 func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet) graphql.Marshaler {
@@ -26713,6 +38351,41 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("Mutation")
+		case "createAction":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createAction(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "updateAction":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateAction(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "deleteAction":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteAction(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "createBenchmark":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createBenchmark(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "deleteBenchmark":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteBenchmark(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "createCampaign":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_createCampaign(ctx, field)
@@ -26984,6 +38657,243 @@ func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet,
 			}
 		case "endCursor":
 			out.Values[i] = ec._PageInfo_endCursor(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var placebosImplementors = []string{"Placebos"}
+
+func (ec *executionContext) _Placebos(ctx context.Context, sel ast.SelectionSet, obj *insight.Placebos) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, placebosImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Placebos")
+		case "tried":
+			out.Values[i] = ec._Placebos_tried(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "asLarge":
+			out.Values[i] = ec._Placebos_asLarge(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var predictedGroupImplementors = []string{"PredictedGroup"}
+
+func (ec *executionContext) _PredictedGroup(ctx context.Context, sel ast.SelectionSet, obj *insight.PredictedGroup) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, predictedGroupImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PredictedGroup")
+		case "traits":
+			out.Values[i] = ec._PredictedGroup_traits(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "values":
+			out.Values[i] = ec._PredictedGroup_values(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "responses":
+			out.Values[i] = ec._PredictedGroup_responses(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "prediction":
+			out.Values[i] = ec._PredictedGroup_prediction(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var predictionImplementors = []string{"Prediction"}
+
+func (ec *executionContext) _Prediction(ctx context.Context, sel ast.SelectionSet, obj *insight.Prediction) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, predictionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Prediction")
+		case "promoter":
+			out.Values[i] = ec._Prediction_promoter(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "passive":
+			out.Values[i] = ec._Prediction_passive(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "detractor":
+			out.Values[i] = ec._Prediction_detractor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var predictionModelImplementors = []string{"PredictionModel"}
+
+func (ec *executionContext) _PredictionModel(ctx context.Context, sel ast.SelectionSet, obj *insight.PredictionModel) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, predictionModelImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PredictionModel")
+		case "usable":
+			out.Values[i] = ec._PredictionModel_usable(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "trainedOn":
+			out.Values[i] = ec._PredictionModel_trainedOn(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "trainedTo":
+			out.Values[i] = ec._PredictionModel_trainedTo(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "validatedOn":
+			out.Values[i] = ec._PredictionModel_validatedOn(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "logLoss":
+			out.Values[i] = ec._PredictionModel_logLoss(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "baseline":
+			out.Values[i] = ec._PredictionModel_baseline(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "skill":
+			out.Values[i] = ec._PredictionModel_skill(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "auc":
+			out.Values[i] = ec._PredictionModel_auc(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "lift":
+			out.Values[i] = ec._PredictionModel_lift(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "calibration":
+			out.Values[i] = ec._PredictionModel_calibration(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "groups":
+			out.Values[i] = ec._PredictionModel_groups(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._PredictionModel_reason(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -27459,6 +39369,72 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 					}
 				}()
 				res = ec._Query_nodes(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "action":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_action(ctx, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "actions":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_actions(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "benchmarks":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_benchmarks(ctx, field)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -28541,6 +40517,130 @@ func (ec *executionContext) _RevokeApiKeyPayload(ctx context.Context, sel ast.Se
 	return out
 }
 
+var samplePlanImplementors = []string{"SamplePlan"}
+
+func (ec *executionContext) _SamplePlan(ctx context.Context, sel ast.SelectionSet, obj *insight.SamplePlan) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, samplePlanImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SamplePlan")
+		case "responses":
+			out.Values[i] = ec._SamplePlan_responses(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "invitations":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._SamplePlan_invitations(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "variance":
+			out.Values[i] = ec._SamplePlan_variance(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "days":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._SamplePlan_days(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "detectable":
+			out.Values[i] = ec._SamplePlan_detectable(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var scoreImplementors = []string{"Score"}
 
 func (ec *executionContext) _Score(ctx context.Context, sel ast.SelectionSet, obj *insight.Score) graphql.Marshaler {
@@ -28629,23 +40729,165 @@ func (ec *executionContext) _ScoreChange(ctx context.Context, sel ast.SelectionS
 		case "difference":
 			out.Values[i] = ec._ScoreChange_difference(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "interval":
 			out.Values[i] = ec._ScoreChange_interval(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "pValue":
-			out.Values[i] = ec._ScoreChange_pValue(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ScoreChange_pValue(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "adjustedPValue":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ScoreChange_adjustedPValue(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "comparisons":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ScoreChange_comparisons(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "significant":
-			out.Values[i] = ec._ScoreChange_significant(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._ScoreChange_significant(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -29107,6 +41349,54 @@ func (ec *executionContext) _SetWordingPayload(ctx context.Context, sel ast.Sele
 	return out
 }
 
+var shrunkScoreImplementors = []string{"ShrunkScore"}
+
+func (ec *executionContext) _ShrunkScore(ctx context.Context, sel ast.SelectionSet, obj *insight.ShrunkScore) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, shrunkScoreImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ShrunkScore")
+		case "nps":
+			out.Values[i] = ec._ShrunkScore_nps(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "weight":
+			out.Values[i] = ec._ShrunkScore_weight(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._ShrunkScore_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var skipCountImplementors = []string{"SkipCount"}
 
 func (ec *executionContext) _SkipCount(ctx context.Context, sel ast.SelectionSet, obj *reach.Skip) graphql.Marshaler {
@@ -29436,6 +41726,11 @@ func (ec *executionContext) _Tenant(ctx context.Context, sel ast.SelectionSet, o
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "minGroupSize":
+			out.Values[i] = ec._Tenant_minGroupSize(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "brand":
 			field := field
 
@@ -29879,26 +42174,107 @@ func (ec *executionContext) _TrendPoint(ctx context.Context, sel ast.SelectionSe
 		case "start":
 			out.Values[i] = ec._TrendPoint_start(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "end":
 			out.Values[i] = ec._TrendPoint_end(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "complete":
 			out.Values[i] = ec._TrendPoint_complete(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "score":
 			out.Values[i] = ec._TrendPoint_score(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "change":
 			out.Values[i] = ec._TrendPoint_change(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "actions":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._TrendPoint_actions(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var updateActionPayloadImplementors = []string{"UpdateActionPayload"}
+
+func (ec *executionContext) _UpdateActionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UpdateActionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, updateActionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpdateActionPayload")
+		case "action":
+			out.Values[i] = ec._UpdateActionPayload_action(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._UpdateActionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
@@ -30305,6 +42681,59 @@ func (ec *executionContext) _Variant(ctx context.Context, sel ast.SelectionSet, 
 			}
 		case "urlLabel":
 			out.Values[i] = ec._Variant_urlLabel(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var variantComparisonImplementors = []string{"VariantComparison"}
+
+func (ec *executionContext) _VariantComparison(ctx context.Context, sel ast.SelectionSet, obj *insight.VariantComparison) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, variantComparisonImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("VariantComparison")
+		case "variant":
+			out.Values[i] = ec._VariantComparison_variant(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "against":
+			out.Values[i] = ec._VariantComparison_against(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "once":
+			out.Values[i] = ec._VariantComparison_once(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "anytime":
+			out.Values[i] = ec._VariantComparison_anytime(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -30968,6 +43397,88 @@ func (ec *executionContext) ___Type(ctx context.Context, sel ast.SelectionSet, o
 
 // region    ***************************** type.gotpl *****************************
 
+func (ec *executionContext) marshalNAction2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐActionᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Action) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAction2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐAction(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAction2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐAction(ctx context.Context, sel ast.SelectionSet, v *ent.Action) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Action(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNActionConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx context.Context, sel ast.SelectionSet, v *page.Connection[*ent.Action]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ActionConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNActionEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*page.Edge[*ent.Action]) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNActionEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNActionEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx context.Context, sel ast.SelectionSet, v *page.Edge[*ent.Action]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ActionEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNActionEffect2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐActionEffect(ctx context.Context, sel ast.SelectionSet, v *insight.ActionEffect) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ActionEffect(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAllocationCheck2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐAllocationCheck(ctx context.Context, sel ast.SelectionSet, v *insight.AllocationCheck) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AllocationCheck(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNAmendResponseInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐAmendment(ctx context.Context, v any) (feedback.Amendment, error) {
 	res, err := ec.unmarshalInputAmendResponseInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -31045,6 +43556,58 @@ func (ec *executionContext) marshalNApiKeyEdge2ᚖgithubᚗcomᚋzerotenᚋzerot
 	return ec._ApiKeyEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNBenchmark2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐBenchmarkᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Benchmark) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNBenchmark2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐBenchmark(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNBenchmark2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐBenchmark(ctx context.Context, sel ast.SelectionSet, v *ent.Benchmark) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Benchmark(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNBenchmarkComparison2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐBenchmarkComparisonᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.BenchmarkComparison) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNBenchmarkComparison2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐBenchmarkComparison(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNBenchmarkComparison2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐBenchmarkComparison(ctx context.Context, sel ast.SelectionSet, v *insight.BenchmarkComparison) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._BenchmarkComparison(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNBoolean2bool(ctx context.Context, v any) (bool, error) {
 	res, err := scalar.UnmarshalBoolean(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -31116,6 +43679,32 @@ func (ec *executionContext) marshalNBrand2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋ
 		return graphql.Null
 	}
 	return ec._Brand(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNCalibrationBin2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐCalibrationBinᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.CalibrationBin) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNCalibrationBin2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐCalibrationBin(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNCalibrationBin2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐCalibrationBin(ctx context.Context, sel ast.SelectionSet, v *insight.CalibrationBin) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CalibrationBin(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNCampaign2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐCampaignᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Campaign) graphql.Marshaler {
@@ -31246,6 +43835,78 @@ func (ec *executionContext) marshalNCategory2ᚕgithubᚗcomᚋzerotenᚋzeroten
 
 func (ec *executionContext) marshalNCategoryTexts2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐCategoryTexts(ctx context.Context, sel ast.SelectionSet, v survey.CategoryTexts) graphql.Marshaler {
 	return ec._CategoryTexts(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNChangeExplanation2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangeExplanation(ctx context.Context, sel ast.SelectionSet, v *insight.ChangeExplanation) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ChangeExplanation(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNChangeGroup2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangeGroupᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.ChangeGroup) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNChangeGroup2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangeGroup(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNChangeGroup2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangeGroup(ctx context.Context, sel ast.SelectionSet, v *insight.ChangeGroup) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ChangeGroup(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNChangePoint2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangePointᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.ChangePoint) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNChangePoint2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangePoint(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNChangePoint2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangePoint(ctx context.Context, sel ast.SelectionSet, v *insight.ChangePoint) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ChangePoint(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNChangePoints2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangePoints(ctx context.Context, sel ast.SelectionSet, v *insight.ChangePoints) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ChangePoints(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNChannel2githubᚗcomᚋzerotenᚋzerotenᚋentᚋresponseᚐChannel(ctx context.Context, v any) (response.Channel, error) {
@@ -31426,6 +44087,21 @@ func (ec *executionContext) marshalNCreateAccessTokenPayload2ᚖgithubᚗcomᚋz
 	return ec._CreateAccessTokenPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNCreateActionInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋactionᚐCreateInput(ctx context.Context, v any) (action.CreateInput, error) {
+	res, err := ec.unmarshalInputCreateActionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCreateActionPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐCreateActionPayload(ctx context.Context, sel ast.SelectionSet, v *model.CreateActionPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CreateActionPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNCreateApiKeyInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋtenantᚐCreateKeyInput(ctx context.Context, v any) (tenant.CreateKeyInput, error) {
 	res, err := ec.unmarshalInputCreateApiKeyInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -31439,6 +44115,21 @@ func (ec *executionContext) marshalNCreateApiKeyPayload2ᚖgithubᚗcomᚋzerote
 		return graphql.Null
 	}
 	return ec._CreateApiKeyPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNCreateBenchmarkInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋbenchmarkᚐCreateInput(ctx context.Context, v any) (benchmark.CreateInput, error) {
+	res, err := ec.unmarshalInputCreateBenchmarkInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCreateBenchmarkPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐCreateBenchmarkPayload(ctx context.Context, sel ast.SelectionSet, v *model.CreateBenchmarkPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CreateBenchmarkPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNCreateCampaignInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcampaignᚐCreateInput(ctx context.Context, v any) (campaign.CreateInput, error) {
@@ -31501,6 +44192,16 @@ func (ec *executionContext) marshalNCreateTenantPayload2ᚖgithubᚗcomᚋzerote
 	return ec._CreateTenantPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNCurve2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐCurve(ctx context.Context, sel ast.SelectionSet, v *insight.Curve) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Curve(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNDate2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx context.Context, v any) (calendar.Day, error) {
 	res, err := scalar.UnmarshalDate(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -31546,6 +44247,36 @@ func (ec *executionContext) marshalNDefineTraitPayload2ᚖgithubᚗcomᚋzeroten
 		return graphql.Null
 	}
 	return ec._DefineTraitPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNDeleteActionInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteActionInput(ctx context.Context, v any) (model.DeleteActionInput, error) {
+	res, err := ec.unmarshalInputDeleteActionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDeleteActionPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteActionPayload(ctx context.Context, sel ast.SelectionSet, v *model.DeleteActionPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DeleteActionPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNDeleteBenchmarkInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteBenchmarkInput(ctx context.Context, v any) (model.DeleteBenchmarkInput, error) {
+	res, err := ec.unmarshalInputDeleteBenchmarkInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDeleteBenchmarkPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteBenchmarkPayload(ctx context.Context, sel ast.SelectionSet, v *model.DeleteBenchmarkPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DeleteBenchmarkPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNDeleteResponseInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteResponseInput(ctx context.Context, v any) (model.DeleteResponseInput, error) {
@@ -31608,6 +44339,125 @@ func (ec *executionContext) marshalNDeleteWordingPayload2ᚖgithubᚗcomᚋzerot
 	return ec._DeleteWordingPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNDriver2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDriverᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.Driver) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNDriver2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDriver(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNDriver2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDriver(ctx context.Context, sel ast.SelectionSet, v *insight.Driver) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Driver(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNDriverPart2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDriverPart(ctx context.Context, sel ast.SelectionSet, v *insight.DriverPart) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DriverPart(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNDriverValue2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDriverValueᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.DriverValue) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNDriverValue2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDriverValue(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNDriverValue2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDriverValue(ctx context.Context, sel ast.SelectionSet, v *insight.DriverValue) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DriverValue(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNDrivers2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐDrivers(ctx context.Context, sel ast.SelectionSet, v *insight.Drivers) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Drivers(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNEffectCaveat2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐEffectCaveat(ctx context.Context, v any) (insight.EffectCaveat, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := insight.EffectCaveat(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNEffectCaveat2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐEffectCaveat(ctx context.Context, sel ast.SelectionSet, v insight.EffectCaveat) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNEffectCaveat2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐEffectCaveatᚄ(ctx context.Context, v any) ([]insight.EffectCaveat, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]insight.EffectCaveat, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNEffectCaveat2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐEffectCaveat(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNEffectCaveat2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐEffectCaveatᚄ(ctx context.Context, sel ast.SelectionSet, v []insight.EffectCaveat) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNEffectCaveat2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐEffectCaveat(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalNEmailSnippet2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐSnippet(ctx context.Context, sel ast.SelectionSet, v *survey.Snippet) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
@@ -31631,6 +44481,59 @@ func (ec *executionContext) marshalNEraseContactPayload2ᚖgithubᚗcomᚋzerote
 		return graphql.Null
 	}
 	return ec._EraseContactPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNExperiment2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐExperiment(ctx context.Context, sel ast.SelectionSet, v *insight.Experiment) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Experiment(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNExperimentVariant2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐExperimentVariantᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.ExperimentVariant) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNExperimentVariant2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐExperimentVariant(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNExperimentVariant2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐExperimentVariant(ctx context.Context, sel ast.SelectionSet, v *insight.ExperimentVariant) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ExperimentVariant(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNExperimentVerdict2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐExperimentVerdict(ctx context.Context, v any) (insight.ExperimentVerdict, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := insight.ExperimentVerdict(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNExperimentVerdict2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐExperimentVerdict(ctx context.Context, sel ast.SelectionSet, v insight.ExperimentVerdict) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) marshalNFeedback2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐFeedback(ctx context.Context, sel ast.SelectionSet, v *insight.Feedback) graphql.Marshaler {
@@ -31682,6 +44585,11 @@ var (
 		feedback.Deleted:  "DELETED",
 	}
 )
+
+func (ec *executionContext) unmarshalNFeedbackFilter2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐFilter(ctx context.Context, v any) (selection.Filter, error) {
+	res, err := ec.unmarshalInputFeedbackFilter(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
 
 func (ec *executionContext) marshalNFeedbackGroup2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐFeedbackGroupᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.FeedbackGroup) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
@@ -31740,6 +44648,42 @@ func (ec *executionContext) marshalNGroupOrder2githubᚗcomᚋzerotenᚋzeroten�
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) marshalNHotspot2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐHotspotᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.Hotspot) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNHotspot2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐHotspot(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNHotspot2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐHotspot(ctx context.Context, sel ast.SelectionSet, v *insight.Hotspot) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Hotspot(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNHotspots2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐHotspots(ctx context.Context, sel ast.SelectionSet, v *insight.Hotspots) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Hotspots(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNHourPoint2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐHourPointᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.HourPoint) graphql.Marshaler {
@@ -31909,6 +44853,32 @@ func (ec *executionContext) marshalNInvitationStatus2githubᚗcomᚋzerotenᚋze
 	return res
 }
 
+func (ec *executionContext) marshalNLevel2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐLevelᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.Level) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNLevel2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐLevel(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNLevel2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐLevel(ctx context.Context, sel ast.SelectionSet, v *insight.Level) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Level(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNLocale2string(ctx context.Context, v any) (string, error) {
 	res, err := scalar.UnmarshalLocale(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -31996,6 +44966,62 @@ func (ec *executionContext) marshalNOrderDirection2githubᚗcomᚋzerotenᚋzero
 
 func (ec *executionContext) marshalNPageInfo2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐInfo(ctx context.Context, sel ast.SelectionSet, v page.Info) graphql.Marshaler {
 	return ec._PageInfo(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNPlacebos2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPlacebos(ctx context.Context, sel ast.SelectionSet, v *insight.Placebos) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Placebos(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNPredictedGroup2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPredictedGroupᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.PredictedGroup) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNPredictedGroup2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPredictedGroup(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNPredictedGroup2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPredictedGroup(ctx context.Context, sel ast.SelectionSet, v *insight.PredictedGroup) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._PredictedGroup(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNPrediction2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPrediction(ctx context.Context, sel ast.SelectionSet, v *insight.Prediction) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Prediction(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNPredictionModel2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPredictionModel(ctx context.Context, sel ast.SelectionSet, v *insight.PredictionModel) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._PredictionModel(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNProvisionalAnswer2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐProvisionalAnswerᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.ProvisionalAnswer) graphql.Marshaler {
@@ -32252,6 +45278,16 @@ func (ec *executionContext) marshalNRevokeApiKeyPayload2ᚖgithubᚗcomᚋzerote
 	return ec._RevokeApiKeyPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNSamplePlan2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐSamplePlan(ctx context.Context, sel ast.SelectionSet, v *insight.SamplePlan) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SamplePlan(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx context.Context, v any) (auth.Scope, error) {
 	tmp, err := scalar.UnmarshalString(v)
 	res := auth.Scope(tmp)
@@ -32317,6 +45353,16 @@ func (ec *executionContext) marshalNScoreChange2ᚖgithubᚗcomᚋzerotenᚋzero
 		return graphql.Null
 	}
 	return ec._ScoreChange(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNScoreInterval2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐScoreInterval(ctx context.Context, sel ast.SelectionSet, v *insight.ScoreInterval) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ScoreInterval(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNSegment2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐSegmentᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Segment) graphql.Marshaler {
@@ -32403,6 +45449,16 @@ func (ec *executionContext) marshalNSetWordingPayload2ᚖgithubᚗcomᚋzeroten�
 		return graphql.Null
 	}
 	return ec._SetWordingPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNShrunkScore2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐShrunkScore(ctx context.Context, sel ast.SelectionSet, v *insight.ShrunkScore) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ShrunkScore(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNSkipCount2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋreachᚐSkipᚄ(ctx context.Context, sel ast.SelectionSet, v []*reach.Skip) graphql.Marshaler {
@@ -32751,6 +45807,21 @@ func (ec *executionContext) marshalNURL2string(ctx context.Context, sel ast.Sele
 	return res
 }
 
+func (ec *executionContext) unmarshalNUpdateActionInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐUpdateActionInput(ctx context.Context, v any) (model.UpdateActionInput, error) {
+	res, err := ec.unmarshalInputUpdateActionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUpdateActionPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐUpdateActionPayload(ctx context.Context, sel ast.SelectionSet, v *model.UpdateActionPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._UpdateActionPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNUpdateBrandInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐUpdateBrandInput(ctx context.Context, v any) (survey.UpdateBrandInput, error) {
 	res, err := ec.unmarshalInputUpdateBrandInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -32917,6 +45988,32 @@ func (ec *executionContext) marshalNVariant2ᚕgithubᚗcomᚋzerotenᚋzeroten�
 	}
 
 	return ret
+}
+
+func (ec *executionContext) marshalNVariantComparison2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐVariantComparisonᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.VariantComparison) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNVariantComparison2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐVariantComparison(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNVariantComparison2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐVariantComparison(ctx context.Context, sel ast.SelectionSet, v *insight.VariantComparison) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._VariantComparison(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNVariantInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐVariant(ctx context.Context, v any) (survey.Variant, error) {
@@ -33127,6 +46224,27 @@ func (ec *executionContext) marshalN__TypeKind2string(ctx context.Context, sel a
 	return res
 }
 
+func (ec *executionContext) marshalOAction2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐAction(ctx context.Context, sel ast.SelectionSet, v *ent.Action) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Action(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOAllocationCheck2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐAllocationCheck(ctx context.Context, sel ast.SelectionSet, v *insight.AllocationCheck) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._AllocationCheck(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOAnytimeChange2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐAnytimeChange(ctx context.Context, sel ast.SelectionSet, v *insight.AnytimeChange) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._AnytimeChange(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOApiKey2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐApiKey(ctx context.Context, sel ast.SelectionSet, v *ent.ApiKey) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -33165,6 +46283,13 @@ func (ec *executionContext) marshalOBase642ᚖᚕbyte(ctx context.Context, sel a
 		return graphql.Null
 	}
 	return ec.marshalOBase642ᚕbyte(ctx, sel, *v)
+}
+
+func (ec *executionContext) marshalOBenchmark2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐBenchmark(ctx context.Context, sel ast.SelectionSet, v *ent.Benchmark) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Benchmark(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOBoolean2bool(ctx context.Context, v any) (bool, error) {
@@ -33308,6 +46433,13 @@ func (ec *executionContext) unmarshalOCategoryTextsInput2ᚖgithubᚗcomᚋzerot
 	}
 	res, err := ec.unmarshalInputCategoryTextsInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOChangePart2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐChangePart(ctx context.Context, sel ast.SelectionSet, v *insight.ChangePart) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ChangePart(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOChannel2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚋresponseᚐChannelᚄ(ctx context.Context, v any) ([]response.Channel, error) {
@@ -33538,6 +46670,25 @@ func (ec *executionContext) marshalOFloat2ᚖfloat64(ctx context.Context, sel as
 	return graphql.WrapContextMarshaler(ctx, res)
 }
 
+func (ec *executionContext) unmarshalOHotspotDirection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐHotspotDirection(ctx context.Context, v any) (*insight.HotspotDirection, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := scalar.UnmarshalString(v)
+	res := insight.HotspotDirection(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOHotspotDirection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐHotspotDirection(ctx context.Context, sel ast.SelectionSet, v *insight.HotspotDirection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := scalar.MarshalString(string(*v))
+	return res
+}
+
 func (ec *executionContext) unmarshalOID2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
 	if v == nil {
 		return nil, nil
@@ -33588,6 +46739,25 @@ func (ec *executionContext) marshalOID2ᚖstring(ctx context.Context, sel ast.Se
 	_ = sel
 	_ = ctx
 	res := scalar.MarshalID(*v)
+	return res
+}
+
+func (ec *executionContext) unmarshalOInsightReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐInsightReason(ctx context.Context, v any) (*insight.InsightReason, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := scalar.UnmarshalString(v)
+	res := insight.InsightReason(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOInsightReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐInsightReason(ctx context.Context, sel ast.SelectionSet, v *insight.InsightReason) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := scalar.MarshalString(string(*v))
 	return res
 }
 

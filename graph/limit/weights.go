@@ -73,6 +73,11 @@ var weights = map[string]weight{
 
 	"Viewer.tenant": {own: 1},
 
+	"Action.segment":     {own: 1},
+	"Action.campaigns":   {size: list, count: 5}, // mostly all, or a few
+	"TrendPoint.actions": {size: list},           // mostly none: those that there are, are paid for when they are found
+	"Query.benchmarks":   {size: list, count: 25},
+
 	"Response.invitation":         {own: 1},
 	"Invitation.campaign":         {own: 1},
 	"Invitation.contact":          {own: 1},
@@ -101,6 +106,34 @@ var weights = map[string]weight{
 	"Score.interval":         {own: 1},
 	"Feedback.breakdown":     {own: 5, size: groups, argument: "limit", count: 50},
 	"Feedback.compareTo":     {own: 5},
+
+	// What goes by reckoning is paid for besides, before it is done: see insight.
+	"Feedback.drivers":            {own: 5},
+	"Drivers.traits":              {size: groups, count: 19},
+	"Driver.values":               {size: groups, count: 8},
+	"Feedback.hotspots":           {own: 5, size: groups, argument: "limit", count: 10},
+	"Hotspots.groups":             {size: items},
+	"Feedback.explainChange":      {own: 5, size: groups, argument: "limit", count: 50},
+	"ChangeExplanation.groups":    {size: items},
+	"Feedback.changePoints":       {own: 5},
+	"ChangePoints.levels":         {size: groups, count: 10},
+	"ChangePoints.points":         {size: groups, count: 10},
+	"Feedback.curve":              {own: 5},
+	"Curve.points":                {size: groups, count: 10},
+	"Feedback.experiment":         {own: 5},
+	"Experiment.variants":         {size: groups, count: 10},
+	"Experiment.comparisons":      {size: groups, count: 45},
+	"Experiment.allocation":       {own: 5},
+	"Experiment.asked":            {own: 100}, // invitations are counted for each variant
+	"Feedback.samplePlan":         {own: 5},
+	"SamplePlan.invitations":      {own: 10},
+	"SamplePlan.days":             {own: 5},
+	"Feedback.prediction":         {own: 5},
+	"PredictionModel.calibration": {size: groups, count: 10},
+	"PredictionModel.groups":      {size: groups, argument: "first", count: 20},
+	"Feedback.benchmarks":         {own: 2, size: groups, count: 10},
+	"Action.effect":               {own: 10},
+	"ActionEffect.caveats":        {own: 10},
 
 	"Mutation.recordResponses":         {own: 1, size: bulk, argument: "responses"},
 	"Mutation.upsertContacts":          {own: 1, size: bulk, argument: "contacts"},

@@ -5,9 +5,11 @@ package model
 import (
 	"time"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/survey"
 )
@@ -30,12 +32,28 @@ type CreateAccessTokenPayload struct {
 	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
+// What became of `createAction`.
+type CreateActionPayload struct {
+	// The new action; null where it was refused.
+	Action *ent.Action `json:"action,omitempty"`
+	// Why it was refused; empty where it was not.
+	UserErrors []*apierror.UserError `json:"userErrors"`
+}
+
 // What became of `createApiKey`.
 type CreateAPIKeyPayload struct {
 	// The new key; null where it was refused.
 	APIKey *ent.ApiKey `json:"apiKey,omitempty"`
 	// The secret itself. Shown this once. Null where the key was refused.
 	Secret *string `json:"secret,omitempty"`
+	// Why it was refused; empty where it was not.
+	UserErrors []*apierror.UserError `json:"userErrors"`
+}
+
+// What became of `createBenchmark`.
+type CreateBenchmarkPayload struct {
+	// The new benchmark; null where it was refused.
+	Benchmark *ent.Benchmark `json:"benchmark,omitempty"`
 	// Why it was refused; empty where it was not.
 	UserErrors []*apierror.UserError `json:"userErrors"`
 }
@@ -92,6 +110,34 @@ type DefineTraitPayload struct {
 	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
+// An action to delete.
+type DeleteActionInput struct {
+	// The action to delete; NOT_FOUND where there is none.
+	ID string `json:"id"`
+}
+
+// What became of `deleteAction`.
+type DeleteActionPayload struct {
+	// The id of the action that is gone; null where nothing was deleted.
+	DeletedID *string `json:"deletedId,omitempty"`
+	// Why nothing was deleted; empty where it was.
+	UserErrors []*apierror.UserError `json:"userErrors"`
+}
+
+// A benchmark to delete.
+type DeleteBenchmarkInput struct {
+	// The benchmark to delete; NOT_FOUND where there is none.
+	ID string `json:"id"`
+}
+
+// What became of `deleteBenchmark`.
+type DeleteBenchmarkPayload struct {
+	// The id of the benchmark that is gone; null where nothing was deleted.
+	DeletedID *string `json:"deletedId,omitempty"`
+	// Why nothing was deleted; empty where it was.
+	UserErrors []*apierror.UserError `json:"userErrors"`
+}
+
 // A response to delete.
 type DeleteResponseInput struct {
 	// The response to delete; NOT_FOUND where there is none, or no more.
@@ -108,7 +154,7 @@ type DeleteResponsePayload struct {
 
 // A segment to delete.
 type DeleteSegmentInput struct {
-	// The segment to delete; NOT_FOUND where there is none.
+	// The segment to delete; NOT_FOUND where there is none, CONFLICT where an action is for it.
 	ID string `json:"id"`
 }
 
@@ -197,6 +243,33 @@ type SetWordingPayload struct {
 
 // What is told while it happens, over a WebSocket (`graphql-transport-ws`) or server-sent events.
 type Subscription struct {
+}
+
+// An action and what changes. What is left out stays; null takes it away, where it may be away: `name` and `startedOn` stay where
+// they are null.
+type UpdateActionInput struct {
+	// The action to change; NOT_FOUND where there is none.
+	ID string `json:"id"`
+	// 1 to 200 characters.
+	Name *string `json:"name,omitempty"`
+	// At most 10,000 characters; a blank one takes it away, too.
+	Note graphql.Omittable[*string] `json:"note,omitempty"`
+	// The first day on which it could be felt: 1970-01-01 or later, else OUT_OF_RANGE; after `endedOn` it is INVALID.
+	StartedOn *calendar.Day `json:"startedOn,omitempty"`
+	// The last day, itself included; before `startedOn` it is INVALID.
+	EndedOn graphql.Omittable[*calendar.Day] `json:"endedOn,omitempty"`
+	// Whom it was for; NOT_FOUND where there is none.
+	Segment graphql.Omittable[*string] `json:"segment,omitempty"`
+	// Which campaigns it was for, at most 100; they take the place of those before. For all where empty.
+	Campaigns graphql.Omittable[[]string] `json:"campaigns,omitempty"`
+}
+
+// What became of `updateAction`.
+type UpdateActionPayload struct {
+	// The action as it is now; null where the change was refused.
+	Action *ent.Action `json:"action,omitempty"`
+	// Why it was refused; empty where it was not.
+	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
 // What became of `updateBrand`.

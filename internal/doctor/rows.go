@@ -45,6 +45,7 @@ var tables = []table{
 	{name: "tenants", columns: []column{
 		{"id", isID}, {"name", isText}, {"time_zone", isText}, {"industry", orNull(isText)}, {"allowed_origins", orNull(isJSON[[]string])},
 		{"created_at", isTime}, {"log_position", isCount}, {"revision", isCount}, {"settings", isCount}, {"cube", isCount},
+		{"min_group_size", isCount},
 	}},
 	{name: "api_keys", columns: apiKeyColumns},
 	{name: "signing_keys", columns: []column{{"id", isID}, {"secret", isHash}, {"created_at", isTime}}, whole: wholeSigningKey},

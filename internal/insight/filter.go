@@ -64,9 +64,7 @@ func (f *Feedback) Listed(further selection.Filter) (selection.Filter, selection
 // filter is a filter that means this body of feedback, wherever it is asked; ok is false where none can.
 func (f *Feedback) filter() (filter selection.Filter, ok bool) {
 	filter = f.source.filter
-	f.source.mu.Lock()
-	state := f.source.state
-	f.source.mu.Unlock()
+	state := f.source.known()
 	var rules []segment.Rule
 	if filter.Where != nil {
 		rules = append(rules, *filter.Where)
@@ -89,7 +87,7 @@ func (f *Feedback) filter() (filter selection.Filter, ok bool) {
 	}
 	// From the innermost group outwards: what is said twice is the same.
 	for g := f.group; g != nil; g = g.cut.of {
-		if g.not != nil {
+		if !g.one() {
 			return selection.Filter{}, false
 		}
 		for i, key := range g.cut.keys() {
@@ -127,4 +125,13 @@ func (f *Feedback) filter() (filter selection.Filter, ok bool) {
 		return selection.Filter{}, false
 	}
 	return filter, true
+}
+
+// Asked says what is known of who was asked for this feedback: by its filter, and what it stands below. ok is false where it is
+// narrowed by what is known of answers alone.
+func (f *Feedback) Asked() (filter selection.Filter, within selection.Within, ok bool) {
+	if f.group != nil || f.source.filter.Where != nil {
+		return selection.Filter{}, selection.Within{}, false
+	}
+	return f.source.filter, f.source.within, true
 }

@@ -57,29 +57,37 @@ func (c cut) keys() []string {
 // divide asks for what it takes to tell the cut's groups apart.
 func (c cut) divide(sp *split) {
 	for _, key := range c.keys() {
-		if key == byCampaign {
-			sp.byCampaign = true
-		} else {
-			sp.byProfile = true
-		}
+		sp.tellApart(key)
 	}
 	c.of.divide(sp)
+}
+
+// tellApart asks for what it takes to tell the values of a key apart.
+func (sp *split) tellApart(key string) {
+	if key == byCampaign {
+		sp.byCampaign = true
+	} else {
+		sp.byProfile = true
+	}
 }
 
 // group is a part of a body of feedback: one of a cut. A nil group is the whole body.
 type group struct {
 	cut    cut
 	values pair
-	// not, where not nil, makes this the group of all values but these.
-	not []pair
+	// any, where not nil, makes this the group of these values together, and not that of all values but these.
+	any, not []pair
 }
+
+// one reports whether it is the group of one combination of values.
+func (g *group) one() bool { return g.any == nil && g.not == nil }
 
 // selected is the group as lists choose it.
 func (g *group) selected() *selection.Group {
 	if g == nil {
 		return nil
 	}
-	return &selection.Group{Of: g.cut.of.selected(), By: g.cut.by, Is: g.values, Not: g.not}
+	return &selection.Group{Of: g.cut.of.selected(), By: g.cut.by, Is: g.values, Any: g.any, Not: g.not}
 }
 
 func (g *group) divide(sp *split) {
@@ -99,8 +107,8 @@ type labels struct {
 	of func(at int32) uint32
 }
 
-// labelsOf are those of a key. Keys that cannot be cut by are BAD_REQUEST.
-func (c *cells) labelsOf(key string) (labels, error) {
+// labelsOf are those of a key, for the field of the schema that asks. Keys that cannot be cut by are BAD_REQUEST.
+func (c *cells) labelsOf(field, key string) (labels, error) {
 	profiles := c.state.Active.Profiles
 	switch key {
 	case byChannel:
@@ -114,11 +122,11 @@ func (c *cells) labelsOf(key string) (labels, error) {
 	def, defined := c.state.Traits[key]
 	switch {
 	case !defined:
-		return labels{}, apierror.BadRequest("breakdown: there is no trait %.70q. Besides your traits there are channel, variant and campaign.", key)
+		return labels{}, apierror.BadRequest("%s: there is no trait %.70q. Besides your traits there are channel, variant and campaign.", field, key)
 	case !def.IsDimension:
-		return labels{}, apierror.BadRequest("breakdown: the trait %s is no dimension; make it one with defineTrait.", key)
+		return labels{}, apierror.BadRequest("%s: the trait %s is no dimension; make it one with defineTrait.", field, key)
 	case at < 0:
-		return labels{}, c.state.BeingTakenIn(c.narrowing, "breakdown", "the trait "+key)
+		return labels{}, c.state.BeingTakenIn(c.narrowing, field, "the trait "+key)
 	}
 	return c.ofColumn(profiles.Column(at)), nil
 }
@@ -184,7 +192,7 @@ type key struct {
 func (c *cells) key(by cut) (key, error) {
 	k := key{width: 1}
 	for i, name := range by.keys() {
-		l, err := c.labelsOf(name)
+		l, err := c.labelsOf("breakdown", name)
 		if err != nil {
 			return key{}, err
 		}
@@ -298,21 +306,19 @@ func (p *parts) of(values pair) []int32 {
 	return p.cells[p.starts[at]:p.starts[at+1]]
 }
 
-// but are the cells of all parts but those of the values.
-func (p *parts) but(not []pair) []int32 {
-	skip := make([]bool, len(p.starts))
-	left := len(p.cells)
-	for _, values := range not {
+// several are the cells of the parts of some values, or of all parts but these.
+func (p *parts) several(some []pair, but bool) []int32 {
+	named := make([]bool, len(p.starts))
+	for _, values := range some {
 		if n, ok := p.key.number(values); ok {
 			if at, ok := p.places[n]; ok {
-				skip[at] = true
-				left -= int(p.starts[at+1] - p.starts[at])
+				named[at] = true
 			}
 		}
 	}
-	cells := make([]int32, 0, max(left, 0))
+	var cells []int32
 	for at := range len(p.starts) - 1 {
-		if !skip[at] {
+		if named[at] != but {
 			cells = append(cells, p.cells[p.starts[at]:p.starts[at+1]]...)
 		}
 	}
@@ -337,10 +343,14 @@ func (g *group) own(ctx context.Context, c *cells) ([]int32, error) {
 	if err != nil {
 		return nil, err
 	}
-	if g.not == nil {
+	switch {
+	case g.any != nil:
+		c.rests[g] = p.several(g.any, false)
+	case g.not != nil:
+		c.rests[g] = p.several(g.not, true)
+	default:
 		return p.of(g.values), nil
 	}
-	c.rests[g] = p.but(g.not)
 	return c.rests[g], nil
 }
 
@@ -464,6 +474,8 @@ func (c *cells) ranks(own []int32, order GroupOrder, parts []shown) {
 // piece is a group of a breakdown.
 type piece struct {
 	values pair
+	// any and not, where not nil, make it the group of these values together, and of all but these.
+	any, not []pair
 	// shown are the values as they are shown.
 	shown     []string
 	histogram nps.Histogram
@@ -471,28 +483,28 @@ type piece struct {
 
 // breakdown cuts a group: in the order asked for, as many as the limit, and what is beyond it together at the end, as rest.
 // Values that already mean the rest join it, and so do groups that have too few responses.
-func (c *cells) breakdown(ctx context.Context, asked breakdown) (pieces []piece, hasRest bool, err error) {
+func (c *cells) breakdown(ctx context.Context, asked breakdown) ([]piece, error) {
 	by := asked.cut
 	own, err := by.of.own(ctx, c)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	k, err := c.key(by)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	folds := 2
 	if asked.order != ByResponses {
 		folds = 3
 	}
 	if err := c.pay(ctx, folds*len(own)); err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	d := &c.division
 	d.divide(c, own, &k)
 	restOf := rest(by.keys())
 	restNumber, known := k.number(restOf)
-	parts := make([]shown, 0, len(d.numbers))
+	parts, hasRest := make([]shown, 0, len(d.numbers)), false
 	for part, n := range d.numbers {
 		s := shown{number: n, part: int32(part), count: d.counts[part]}
 		switch {
@@ -520,12 +532,15 @@ func (c *cells) breakdown(ctx context.Context, asked breakdown) (pieces []piece,
 	}
 	first := best.parts
 	slices.SortFunc(first, asked.order.before)
-	pieces = make([]piece, len(first)+1)
+	pieces := make([]piece, len(first)+1)
 	place := make([]int32, len(d.numbers)) // 1 more than that of the piece
 	for i, s := range first {
 		pieces[i].values, place[s.part] = k.values(s.number), int32(i+1)
 	}
-	pieces[len(first)].values = restOf
+	pieces[len(first)].values, pieces[len(first)].not = restOf, make([]pair, len(first))
+	for i := range first {
+		pieces[len(first)].not[i] = pieces[i].values
+	}
 	for i, at := range own {
 		p := int(place[d.part[i]]) - 1
 		if p < 0 {
@@ -542,5 +557,5 @@ func (c *cells) breakdown(ctx context.Context, asked breakdown) (pieces []piece,
 			p.shown = append(p.shown, k.labels[at].shows(p.values[at]))
 		}
 	}
-	return pieces, hasRest, nil
+	return pieces, nil
 }

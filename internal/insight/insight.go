@@ -160,6 +160,7 @@ type breakdown struct {
 	limit        int
 	order        GroupOrder
 	minResponses int
+	leastShown   int64
 }
 
 // pay pays for folding so many cells, before it is done, and sees whether it is still wanted. The caller holds the lock.
@@ -187,10 +188,7 @@ func (s *source) read(ctx context.Context, sp split) (*cells, error) {
 		defer func() { <-s.reading }()
 	}
 	var out *cells
-	s.mu.Lock()
-	known := s.state
-	s.mu.Unlock()
-	err := s.reader.states.Retry(ctx, known, func(state *settings.State) error {
+	err := s.reader.states.Retry(ctx, s.known(), func(state *settings.State) error {
 		q, err := s.query(ctx, state)
 		if err != nil {
 			return err
@@ -207,6 +205,13 @@ func (s *source) read(ctx context.Context, sp split) (*cells, error) {
 		return nil
 	})
 	return out, err
+}
+
+// known is the state that the filter was resolved for last.
+func (s *source) known() *settings.State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
 }
 
 // query resolves the filter for a state: anew only where the state is another.
@@ -305,10 +310,13 @@ func (f *Feedback) other(ctx context.Context, filter *selection.Filter, previous
 type TrendPoint struct {
 	// Start and End are the interval's first and last day.
 	Start, End calendar.Day
+	// First and Last are the first and the last day of the whole trend.
+	First, Last calendar.Day
 	// Complete says that the interval is over.
 	Complete bool
 	Score    *Score
-	// Change is against the point before; nil at the first, and where either has no responses.
+	// Change is that of the interval against the one before or, in a window of several, against the one that has left it; nil at
+	// the first point, and where either has no responses.
 	Change *ScoreChange
 }
 
@@ -384,7 +392,9 @@ func slide(byStart map[calendar.Day]*nps.Histogram, first, last calendar.Day, in
 		return h
 	}
 	trend := []*TrendPoint{}
+	end := func(start calendar.Day) calendar.Day { return min(interval.Next(start)-1, calendar.MaxDay) }
 	var window nps.Histogram
+	var changes family
 	oldest := first
 	for range rolling - 1 {
 		oldest = interval.Start(oldest - 1)
@@ -392,11 +402,13 @@ func slide(byStart map[calendar.Day]*nps.Histogram, first, last calendar.Day, in
 	}
 	for start := first; start <= last; start = interval.Next(start) {
 		window = window.Add(at(start))
-		p := &TrendPoint{Start: start, End: min(interval.Next(start)-1, calendar.MaxDay), Score: &Score{window}}
+		p := &TrendPoint{Start: start, End: end(start), First: first, Last: end(last), Score: &Score{window}}
 		p.Complete = p.End < today
-		if n := len(trend); n > 0 {
-			if c := compare(window, trend[n-1].Score.responses); c.Difference != nil {
-				p.Change = c
+		if len(trend) > 0 {
+			// Windows that overlap have most of their answers in common: what has come in stands against what has gone out.
+			came, gone := at(start), at(interval.Start(oldest-1))
+			if came.Count() > 0 && gone.Count() > 0 {
+				p.Change = changes.compare(came, gone)
 			}
 		}
 		trend = append(trend, p)
@@ -419,6 +431,10 @@ type FeedbackGroup struct {
 	Contribution *float64
 	// Feedback is this group by itself.
 	Feedback *Feedback
+
+	// beside has all groups of the breakdown, of which this one is at a place.
+	beside *ranking
+	at     int
 }
 
 const maxGroups = 200
@@ -438,13 +454,11 @@ func (f *Feedback) Breakdown(ctx context.Context, by []string, limit int, orderB
 	if !orderBy.valid() {
 		return nil, apierror.BadRequest("breakdown: there is no order %.20q.", string(orderBy))
 	}
-	if len(by) < 1 || len(by) > 2 || len(by) == 2 && by[0] == by[1] {
-		return nil, apierror.BadRequest("breakdown: by takes one or two keys, not the same twice.")
-	}
-	if slices.Contains(by, "") {
-		return nil, apierror.BadRequest("breakdown: a key must not be empty.")
+	if err := oneOrTwo("breakdown", by); err != nil {
+		return nil, err
 	}
 	into := cutOf(f.group, by)
+	asked := breakdown{into, limit, orderBy, minResponses, f.source.leastShown(ctx)}
 	sp := split{from: f.source.from}
 	into.divide(&sp)
 	c, err := f.source.load(ctx, sp)
@@ -453,36 +467,53 @@ func (f *Feedback) Breakdown(ctx context.Context, by []string, limit int, orderB
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	asked := breakdown{into, limit, orderBy, minResponses}
 	if groups, ok := c.breakdowns[asked]; ok {
 		return groups, nil
 	}
-	pieces, hasRest, err := c.breakdown(ctx, asked)
+	pieces, err := c.breakdown(ctx, asked)
 	if err != nil {
 		return nil, err
 	}
+	groups := f.groups(into, hide(pieces, asked.leastShown, into))
+	c.breakdowns[asked] = groups
+	return groups, nil
+}
+
+// oneOrTwo fails where a field does not take these keys.
+func oneOrTwo(field string, by []string) error {
+	if len(by) < 1 || len(by) > 2 || len(by) == 2 && by[0] == by[1] {
+		return apierror.BadRequest("%s: by takes one or two keys, not the same twice.", field)
+	}
+	if slices.Contains(by, "") {
+		return apierror.BadRequest("%s: a key must not be empty.", field)
+	}
+	return nil
+}
+
+// groups are the parts of a whole, beside each other.
+func (f *Feedback) groups(into cut, pieces []piece) []*FeedbackGroup {
 	var all nps.Histogram
-	shown := make([]pair, len(pieces))
-	for i, p := range pieces {
-		all, shown[i] = all.Add(p.histogram), p.values
+	for i := range pieces {
+		all = all.Add(pieces[i].histogram)
 	}
 	groups := make([]*FeedbackGroup, 0, len(pieces))
 	balance := all.Promoters() - all.Detractors()
+	beside := &ranking{groups: make([]nps.Counts, len(pieces))}
+	for i := range pieces {
+		beside.groups[i] = pieces[i].histogram.Counts()
+	}
+	against := versusRest(all, beside.groups)
 	for i, p := range pieces {
-		g := &group{cut: into, values: p.values}
-		if hasRest && i == len(pieces)-1 {
-			g.not = shown[:i]
-		}
 		groups = append(groups, &FeedbackGroup{
 			Values:     p.shown,
 			Score:      &Score{p.histogram},
 			Share:      float64(p.histogram.Count()) / float64(all.Count()),
-			VersusRest: compare(p.histogram, all.Sub(p.histogram)),
+			VersusRest: against.compare(p.histogram, all.Sub(p.histogram)),
 			// Groups have responses, and so has the whole.
 			Contribution: new(points * nps.Contribution(p.histogram.Promoters()-p.histogram.Detractors(), p.histogram.Count(), balance, all.Count())),
-			Feedback:     &Feedback{source: f.source, group: g},
+			Feedback:     &Feedback{source: f.source, group: &group{cut: into, values: p.values, any: p.any, not: p.not}},
+			beside:       beside, at: i,
 		})
 	}
-	c.breakdowns[asked] = groups
-	return groups, nil
+	return groups
 }

@@ -71,23 +71,3 @@ type ScoreInterval struct{ Low, High float64 }
 func inPoints(i nps.Interval) *ScoreInterval {
 	return &ScoreInterval{Low: i.Low * points, High: i.High * points}
 }
-
-// ScoreChange is the difference of two scores, and whether it could be chance. All but Significant is nil where either
-// has no responses.
-type ScoreChange struct {
-	// Difference is in points, of the scores as shown; Interval is where the true one lies at 95 %.
-	Difference *float64
-	Interval   *ScoreInterval
-	// PValue is how often chance alone would give a difference this large.
-	PValue      *float64
-	Significant bool
-}
-
-func compare(a, b nps.Histogram) *ScoreChange {
-	d, ok := nps.Compare(a.Counts(), b.Counts())
-	if !ok {
-		return &ScoreChange{}
-	}
-	difference := *(&Score{a}).NPS() - *(&Score{b}).NPS()
-	return &ScoreChange{Difference: &difference, Interval: inPoints(d.Interval), PValue: &d.P, Significant: d.Significant()}
-}

@@ -27,8 +27,20 @@ type Group struct {
 	By Values
 	// Is are their values.
 	Is Values
-	// Not, where not nil, makes this the group of all values but these. No filter can say that.
-	Not []Values
+	// Any, where not nil, makes this the group of these values together, and Not that of all values but these. No filter can say
+	// either.
+	Any, Not []Values
+}
+
+// one reports whether it is the group of one combination of values.
+func (g *Group) one() bool { return g.Any == nil && g.Not == nil }
+
+// has reports whether a group that is not one has the values.
+func (g *Group) has(values Values) bool {
+	if g.Any != nil {
+		return slices.Contains(g.Any, values)
+	}
+	return !slices.Contains(g.Not, values)
 }
 
 // grouped is a group that campaigns alone do not tell.
@@ -36,7 +48,8 @@ type grouped struct {
 	// columns are where the values are: the columns of profiles, or campaignColumn.
 	columns []int
 	is      Values
-	not     map[Values]bool
+	// any and not, where not nil, are the values that it has together, and those that it does not have.
+	any, not map[Values]bool
 	// byCampaign says that it takes the campaign as well as the profile.
 	byCampaign bool
 }
@@ -68,7 +81,7 @@ func (sel *Selection) addGroup(g *Group) error {
 			column = trait.Variants
 		case ByCampaign:
 			column = campaignColumn
-			if g.Not == nil {
+			if g.one() {
 				sel.onlyCampaigns(func(c uuid.UUID) bool { return c.String() == g.Is[i] })
 			}
 			made.byCampaign = true
@@ -79,10 +92,10 @@ func (sel *Selection) addGroup(g *Group) error {
 		}
 		made.columns = append(made.columns, column)
 	}
-	if made.byCampaign && (g.Not == nil || len(made.columns) == 1) {
+	if made.byCampaign && (g.one() || len(made.columns) == 1) {
 		// Campaigns are known, with no look at each response.
-		if g.Not != nil {
-			sel.onlyCampaigns(func(c uuid.UUID) bool { return !slices.Contains(g.Not, Values{c.String()}) })
+		if !g.one() {
+			sel.onlyCampaigns(func(c uuid.UUID) bool { return g.has(Values{c.String()}) })
 		}
 		at := slices.Index(made.columns, campaignColumn)
 		made.columns, made.byCampaign = slices.Delete(made.columns, at, at+1), false
@@ -91,16 +104,23 @@ func (sel *Selection) addGroup(g *Group) error {
 			return nil
 		}
 	}
-	if g.Not != nil {
-		made.not = make(map[Values]bool, len(g.Not))
-		for _, values := range g.Not {
-			made.not[values] = true
-		}
-	}
+	made.any, made.not = setOf(g.Any), setOf(g.Not)
 	sel.steps += len(made.columns)
 	sel.groups = append(sel.groups, made)
 	sel.NarrowsProfiles = sel.NarrowsProfiles || !made.byCampaign
 	return nil
+}
+
+// setOf has some values; nil where they are nil.
+func setOf(some []Values) map[Values]bool {
+	if some == nil {
+		return nil
+	}
+	set := make(map[Values]bool, len(some))
+	for _, values := range some {
+		set[values] = true
+	}
+	return set
 }
 
 // onlyCampaigns narrows the selection to those of its campaigns that hold.
@@ -124,7 +144,10 @@ func (sel *Selection) onlyCampaigns(holds func(uuid.UUID) bool) {
 
 // has reports whether the group has the values.
 func (g *grouped) has(values Values) bool {
-	if g.not != nil {
+	switch {
+	case g.any != nil:
+		return g.any[values]
+	case g.not != nil:
 		return !g.not[values]
 	}
 	return g.is == values

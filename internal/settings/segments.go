@@ -10,6 +10,7 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
+	entaction "github.com/zeroten/zeroten/ent/action"
 	entsegment "github.com/zeroten/zeroten/ent/segment"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
@@ -97,7 +98,7 @@ func UpdateSegment(ctx context.Context, db *store.DB, in UpdateSegmentInput) (*e
 }
 
 // DeleteSegment deletes a segment of the caller's tenant, named by the text of its id. The error is UserErrors where
-// there is none.
+// there is none, and where an action is for it.
 func DeleteSegment(ctx context.Context, db *store.DB, idText string) (deleted uuid.UUID, err error) {
 	target, err := id.Segment.Parse(idText)
 	if err != nil {
@@ -107,6 +108,13 @@ func DeleteSegment(ctx context.Context, db *store.DB, idText string) (deleted uu
 		old, err := findSegment(ctx, tx, target)
 		if err != nil {
 			return err
+		}
+		used, err := tx.Ent.Action.Query().Where(entaction.SegmentID(target)).Order(entaction.ByID()).First(ctx)
+		if err == nil {
+			return apierror.User(apierror.Conflict, []string{"id"}, "The action %s is for it, and maybe others: change or delete those first.", used.NodeID())
+		}
+		if !ent.IsNotFound(err) {
+			return fmt.Errorf("looking for the segment's actions: %w", err)
 		}
 		if err := tx.Ent.Segment.DeleteOne(old).Exec(ctx); err != nil {
 			return fmt.Errorf("deleting a segment: %w", err)

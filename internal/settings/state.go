@@ -33,8 +33,10 @@ type State struct {
 	// Position is the number of the log's last event.
 	Position int64
 	// Zone is the tenant's time zone; while a change of it is being built, not yet that of Active.
-	Zone      string
-	Campaigns map[uuid.UUID]Campaign
+	Zone string
+	// MinGroupSize is how many responses a group must have to stand by itself before who is narrowed, 1 or more.
+	MinGroupSize int
+	Campaigns    map[uuid.UUID]Campaign
 	// Traits are the definitions by key; while a change is being built, not yet those of Active.
 	Traits   map[string]trait.Definition
 	Segments map[uuid.UUID]Segment
@@ -142,8 +144,8 @@ func read(
 	s := &State{Campaigns: map[uuid.UUID]Campaign{}, Traits: map[string]trait.Definition{}, Segments: map[uuid.UUID]Segment{}}
 	settings, active := int64(0), int32(-1)
 	err := store.Each(ctx, tx, func(rows *sql.Rows) error {
-		return rows.Scan(&s.Revision, &settings, &s.Position, &s.Zone, &active)
-	}, `SELECT revision, settings, log_position, time_zone, cube FROM tenants WHERE id = $1`, tenant)
+		return rows.Scan(&s.Revision, &settings, &s.Position, &s.Zone, &s.MinGroupSize, &active)
+	}, `SELECT revision, settings, log_position, time_zone, min_group_size, cube FROM tenants WHERE id = $1`, tenant)
 	if err == nil && active < 0 {
 		err = apierror.New(apierror.NotFoundCode, "no such tenant")
 	}

@@ -18,7 +18,12 @@ type UpdateInput struct {
 	Name, TimeZone, Industry *string
 	// AllowedOrigins take the place of those before, and none clears them; nil leaves them.
 	AllowedOrigins []string
+	// MinGroupSize is 1 to MaxMinGroupSize.
+	MinGroupSize *int
 }
+
+// MaxMinGroupSize is how large groups may have to be at most before those are shown to who is narrowed.
+const MaxMinGroupSize = 1_000
 
 // Update changes the caller's tenant. Another zone begins a rebuild of its cube, and answers once that is whole. The
 // error is UserErrors for what can be mended.
@@ -29,6 +34,9 @@ func Update(ctx context.Context, db *store.DB, builder *cube.Builder, in UpdateI
 			errs.Add(apierror.Invalid, []string{"timeZone"}, "%v.", err)
 		}
 	}
+	if n := in.MinGroupSize; n != nil && (*n < 1 || *n > MaxMinGroupSize) {
+		errs.Add(apierror.OutOfRange, []string{"minGroupSize"}, "1 to %d, not %d.", MaxMinGroupSize, *n)
+	}
 	origins, wrong := parseOrigins(in.AllowedOrigins)
 	if err := append(errs, wrong...).Err(); err != nil {
 		return nil, err
@@ -37,7 +45,7 @@ func Update(ctx context.Context, db *store.DB, builder *cube.Builder, in UpdateI
 	var saved *ent.Tenant
 	err := db.WriteSettings(ctx, tenant, func(tx *store.Tx) error {
 		update := tx.Ent.Tenant.UpdateOneID(tenant).SetNillableName(in.Name).
-			SetNillableIndustry(in.Industry).SetNillableTimeZone(in.TimeZone)
+			SetNillableIndustry(in.Industry).SetNillableTimeZone(in.TimeZone).SetNillableMinGroupSize(in.MinGroupSize)
 		switch {
 		case len(origins) > 0:
 			update.SetAllowedOrigins(origins)

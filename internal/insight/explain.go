@@ -1,0 +1,211 @@
+package insight
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/few"
+	"github.com/zeroten/zeroten/internal/kitagawa"
+	"github.com/zeroten/zeroten/internal/nps"
+	"github.com/zeroten/zeroten/internal/selection"
+)
+
+// ChangeExplanation is a difference of two scores, taken apart.
+type ChangeExplanation struct {
+	// Total is the score now less the one before.
+	Total *ScoreChange
+	// Mix and Movement are what another mix of people makes, and what the groups' own changes make; nil where Reason says why.
+	Mix, Movement *ChangePart
+	// Groups are those with the largest parts first.
+	Groups []*ChangeGroup
+	Reason *InsightReason
+}
+
+// ChangePart is a part of a difference, in points.
+type ChangePart struct {
+	Points      float64
+	Interval    *ScoreInterval
+	PValue      float64
+	Significant bool
+}
+
+// ChangeGroup is a group's part in a change.
+type ChangeGroup struct {
+	Values                  []string
+	Before, After           *Score
+	ShareBefore, ShareAfter float64
+	// Mix and Movement are in points.
+	Mix, Movement float64
+	Change        *ScoreChange
+}
+
+// ExplainChange takes the difference to other feedback, which stands by itself, apart by one or two keys.
+func (f *Feedback) ExplainChange(ctx context.Context, from selection.Filter, by []string, limit int) (*ChangeExplanation, error) {
+	const field = "explainChange"
+	if err := f.uncut(field); err != nil {
+		return nil, err
+	}
+	if limit < 1 || limit > maxGroups {
+		return nil, apierror.BadRequest("%s: limit is 1 to %d.", field, maxGroups)
+	}
+	if err := oneOrTwo(field, by); err != nil {
+		return nil, err
+	}
+	other, err := f.source.reader.Feedback(ctx, from, selection.Within{})
+	if err != nil {
+		return nil, err
+	}
+	if err := other.uncut(field); err != nil {
+		return nil, err
+	}
+	before, err := other.table(ctx, field, by)
+	if err != nil {
+		return nil, err
+	}
+	after, err := f.table(ctx, field, by)
+	if err != nil {
+		return nil, err
+	}
+	return explain(before, after, limit, f.source.leastShown(ctx))
+}
+
+// side by side: what a group answered before and after.
+type sides struct {
+	values        []string
+	before, after nps.Histogram
+}
+
+func (s *sides) add(o sides) {
+	s.before, s.after = s.before.Add(o.before), s.after.Add(o.after)
+}
+
+func (s *sides) counts() kitagawa.Group {
+	return kitagawa.Group{Before: s.before.Counts(), After: s.after.Counts()}
+}
+
+// beside puts the rows of two tables of the same keys side by side, in the order of what is shown of their values.
+func beside(before, after *table) []sides {
+	var all []sides
+	places := map[pair]int{}
+	put := func(t *table, add func(s *sides, h nps.Histogram)) {
+		for _, r := range t.rows {
+			var of pair
+			shown := make([]string, len(r.at))
+			for key, at := range r.at {
+				of[key], shown[key] = t.values[key][at], t.shown[key][at]
+			}
+			place, ok := places[of]
+			if !ok {
+				place = len(all)
+				places[of] = place
+				all = append(all, sides{values: shown})
+			}
+			add(&all[place], r.responses)
+		}
+	}
+	put(before, func(s *sides, h nps.Histogram) { s.before = s.before.Add(h) })
+	put(after, func(s *sides, h nps.Histogram) { s.after = s.after.Add(h) })
+	slices.SortStableFunc(all, func(a, b sides) int { return slices.Compare(a.values, b.values) })
+	return all
+}
+
+// lump puts those groups together that are named, under one name, behind the others.
+func lump(groups []sides, named []bool, as []string) []sides {
+	rest := sides{values: as}
+	var kept []sides
+	lumped := false
+	for i, g := range groups {
+		if named[i] {
+			rest.add(g)
+			lumped = true
+			continue
+		}
+		kept = append(kept, g)
+	}
+	if lumped {
+		kept = append(kept, rest)
+	}
+	return kept
+}
+
+func explain(before, after *table, limit int, least int64) (*ChangeExplanation, error) {
+	x := &ChangeExplanation{Total: compare(after.total(), before.total()), Groups: []*ChangeGroup{}}
+	groups := beside(before, after)
+	restOf := rest(after.keys)
+	other := restOf[:len(after.keys)]
+	// What is the rest already is not counted by the limit.
+	isOther := func(s sides) bool { return slices.Equal(s.values, other) }
+	counts := make([]kitagawa.Group, 0, len(groups))
+	for _, g := range groups {
+		if !isOther(g) {
+			counts = append(counts, g.counts())
+		}
+	}
+	lumped := kitagawa.Lumped(counts, limit)
+	named := make([]bool, len(groups))
+	for i, at := 0, 0; i < len(groups); i++ {
+		if isOther(groups[i]) {
+			named[i] = true
+			continue
+		}
+		named[i] = lumped[at]
+		at++
+	}
+	groups = lump(groups, named, other)
+	counts = counts[:0]
+	for i := range groups {
+		counts = append(counts, groups[i].counts())
+	}
+	out, why := kitagawa.Explain(counts)
+	if why != "" {
+		x.Reason = reason(why)
+		return x, nil
+	}
+	x.Mix, x.Movement = changePart(out.Mix), changePart(out.Movement)
+	sizes := [2][]int64{}
+	for _, c := range counts {
+		sizes[0], sizes[1] = append(sizes[0], c.Before.N()), append(sizes[1], c.After.N())
+	}
+	hidden, ok := few.Hidden(least, sizes[:]...)
+	if !ok {
+		x.Mix, x.Movement, x.Reason = nil, nil, new(OneGroup)
+		return x, nil
+	}
+	var all family
+	together := &ChangeGroup{Values: fewOf(after.keys)}
+	var unseen sides
+	add := func(to *ChangeGroup, s sides) {
+		to.Before, to.After = &Score{s.before}, &Score{s.after}
+		to.Change = all.compare(s.after, s.before)
+		x.Groups = append(x.Groups, to)
+	}
+	for i, g := range groups {
+		to := &ChangeGroup{Values: g.values}
+		if hidden[i] {
+			to = together
+			unseen.add(g)
+		}
+		p := out.Groups[i]
+		to.ShareBefore += p.ShareBefore
+		to.ShareAfter += p.ShareAfter
+		to.Mix += points * p.Mix
+		to.Movement += points * p.Movement
+		if !hidden[i] {
+			add(to, g)
+		}
+	}
+	if unseen.before.Count()+unseen.after.Count() > 0 {
+		add(together, unseen)
+	}
+	slices.SortStableFunc(x.Groups, func(a, b *ChangeGroup) int {
+		return cmp.Or(cmp.Compare(math.Abs(b.Mix+b.Movement), math.Abs(a.Mix+a.Movement)), slices.Compare(a.Values, b.Values))
+	})
+	return x, nil
+}
+
+func changePart(p kitagawa.Part) *ChangePart {
+	return &ChangePart{Points: points * p.Estimate, Interval: inPoints(p.Interval), PValue: p.P, Significant: p.Significant()}
+}
