@@ -94,23 +94,52 @@ func (r *Reader) Effect(
 	today := all.source.first.Today(r.now())
 	from := deed.Started.Add(-maxPast)
 	to := min(e.after[1], today)
-	treated, err := e.treated.between(ctx, from, to)
+	treated, untreated, err := e.sides(ctx, all, from, to)
 	if err != nil {
 		return nil, err
 	}
 	study := effect.Study{Treated: countsOf(treated), Start: maxPast, Window: window, Settle: settle, Today: int(today - from)}
 	if !deed.forAll() {
-		everybody, err := all.between(ctx, from, to)
-		if err != nil {
-			return nil, err
-		}
-		for i := range everybody {
-			everybody[i] = everybody[i].Sub(treated[i])
-		}
-		study.Others = countsOf(everybody)
+		study.Others = countsOf(untreated)
 	}
 	e.show(effect.Of(study), treated, from)
 	return e, nil
+}
+
+// maxReadings is how often both sides are read in all until they agree.
+const maxReadings = 3
+
+// sides are what those it was for answered on each of some days, and, unless it was for all, what everybody else did. Both are read
+// one after the other: where an answer is changed or taken back between, there may be more of the part than of the whole.
+func (e *ActionEffect) sides(ctx context.Context, all *Feedback, from, to calendar.Day) (treated, untreated []nps.Histogram, err error) {
+	for reading := 1; ; reading++ {
+		if treated, err = e.treated.between(ctx, from, to); err != nil || e.deed.forAll() {
+			return treated, nil, err
+		}
+		if untreated, err = all.between(ctx, from, to); err != nil {
+			return nil, nil, err
+		}
+		agree := true
+		for i := range untreated {
+			for score, n := range treated[i] {
+				agree = agree && untreated[i][score] >= n
+				untreated[i][score] = max(0, untreated[i][score]-n)
+			}
+		}
+		if agree || reading == maxReadings {
+			return treated, untreated, nil
+		}
+		all, e.treated = all.again(), e.treated.again()
+	}
+}
+
+// again is the same feedback, which is read anew.
+func (f *Feedback) again() *Feedback {
+	s := f.source
+	state := s.known()
+	return &Feedback{group: f.group, source: &source{
+		reader: s.reader, filter: s.filter, within: s.within, from: s.from, to: s.to, reading: s.reading, sel: s.first, state: state, first: s.first,
+	}}
 }
 
 // narrow is the filter for those that it was for, but for the segment.
