@@ -1,0 +1,287 @@
+package contact
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"time"
+
+	"entgo.io/ent/dialect/sql"
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/store"
+)
+
+// Ranked says how contacts are ranked.
+type Ranked struct {
+	// Model is what their risks are found by.
+	Model int64
+	// To is the id up to which all have one that were there when it was looked; some of the others may.
+	To uuid.UUID
+}
+
+// Risks says how the caller's tenant's contacts are ranked now; nil where they are not.
+type Risks func(ctx context.Context) (*Ranked, error)
+
+// ranking is a selection in the order of how likely contacts are detractors. It walks along two indexes: those who have a risk
+// in its order, and those who have none in that of their ids, always last.
+type ranking struct {
+	selection
+
+	risks  Risks
+	ranked *Ranked
+	// keys are those of whom was come along.
+	keys map[uuid.UUID]page.Key
+}
+
+func newRanking(s selection, risks Risks) *ranking {
+	r := &ranking{selection: s, risks: risks}
+	r.walk = r.along
+	return r
+}
+
+// key is a contact's place, as it was found.
+func (s *ranking) key(c *ent.Contact) page.Key { return s.keys[c.ID] }
+
+// maxTries is how often a page is read in all while one model follows another, which the risks by the former do not outlive.
+const maxTries = 3
+
+func (s *ranking) fetch(ctx context.Context, w page.Window) ([]*ent.Contact, error) {
+	var err error
+	if s.ranked, err = s.risks(ctx); err != nil {
+		return nil, err
+	}
+	for try := 1; ; try++ {
+		s.keys = map[uuid.UUID]page.Key{}
+		rows, err := s.page(ctx, w)
+		if err != nil {
+			return nil, err
+		}
+		was := s.ranked
+		if s.ranked, err = s.risks(ctx); err != nil {
+			return nil, err
+		}
+		if s.ranked == was || s.ranked != nil && was != nil && s.ranked.Model == was.Model || try == maxTries {
+			return rows, nil
+		}
+	}
+}
+
+func (s *ranking) page(ctx context.Context, w page.Window) ([]*ent.Contact, error) {
+	var some []*ent.Contact
+	var last page.Key
+	if s.sieves() || s.where != nil {
+		err := s.scan(ctx, w, func(c *ent.Contact) bool {
+			some = append(some, c)
+			return len(some) < w.Limit
+		})
+		if err != nil {
+			return nil, err
+		}
+	} else {
+		keys, err := s.along(ctx, w)
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range keys {
+			some = append(some, &ent.Contact{ID: k.ID})
+		}
+	}
+	if len(some) == 0 {
+		return nil, nil
+	}
+	last = s.keys[some[len(some)-1].ID]
+	rows, err := s.whole(ctx, some)
+	if missing := w.Limit - len(rows); err == nil && missing > 0 && len(some) == w.Limit {
+		// Some are gone meanwhile; a page that is not full is the last.
+		w = w.Beyond(last)
+		w.Limit = missing
+		more, err := s.page(ctx, w)
+		return append(rows, more...), err
+	}
+	return rows, err
+}
+
+// walked is chunk for a walk.
+func (s *selection) walked(ctx context.Context, w *page.Window, columns []string) (rows []*ent.Contact, last bool, err error) {
+	keys, err := s.walk(ctx, *w)
+	if err != nil {
+		return nil, false, err
+	}
+	ids := make([]uuid.UUID, len(keys))
+	for i, k := range keys {
+		ids[i] = k.ID
+	}
+	if s.where != nil {
+		if err := rate.SpendUnseen(ctx, len(ids)/rate.SearchedPerPoint); err != nil {
+			return nil, false, err
+		}
+	}
+	err = s.db.Sift(ctx, func() error {
+		rows, err = s.query().Where(func(s *sql.Selector) { s.Where(store.IDIn(s, ids)) }).Select(columns...).All(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	rows = page.Whole(ids, rows, func(c *ent.Contact) uuid.UUID { return c.ID })
+	if last = len(keys) < w.Limit; !last {
+		*w = w.Beyond(keys[len(keys)-1])
+	}
+	return rows, last, nil
+}
+
+// along gives the next keys of a window: those with a risk and then those without, or the other way round where the list is
+// read from its end.
+func (s *ranking) along(ctx context.Context, w page.Window) ([]page.Key, error) {
+	var keys []page.Key
+	walks := []func(context.Context, *page.Key, bool, int) ([]page.Key, error){s.withRisk, s.without}
+	if w.Backward {
+		slices.Reverse(walks)
+	}
+	var from *page.Key
+	if after, begun := w.After(); begun {
+		from = &after
+		if (after.Value == nil) != w.Backward {
+			walks = walks[1:]
+		}
+	}
+	for _, walk := range walks {
+		if len(keys) == w.Limit {
+			break
+		}
+		more, err := walk(ctx, from, w.Desc, w.Limit-len(keys))
+		if err != nil {
+			return nil, fmt.Errorf("walking along the contacts' risks: %w", err)
+		}
+		keys, from = append(keys, more...), nil
+	}
+	for _, k := range keys {
+		s.keys[k.ID] = k
+	}
+	return keys, nil
+}
+
+// direction is how a list is read.
+func direction(desc bool) (order, beyond string) {
+	if desc {
+		return "DESC", "<"
+	}
+	return "ASC", ">"
+}
+
+// withRisk gives the next of those who have a risk.
+func (s *ranking) withRisk(ctx context.Context, after *page.Key, desc bool, limit int) (keys []page.Key, err error) {
+	if s.ranked == nil {
+		return nil, nil
+	}
+	order, beyond := direction(desc)
+	args := []any{auth.Tenant(ctx), s.ranked.Model, limit}
+	from := ""
+	if after != nil {
+		from = ` AND (risk, contact_id) ` + beyond + ` ($4, $5)`
+		args = append(args, after.Value, after.ID)
+	}
+	rows, err := s.db.Query(ctx, `SELECT contact_id, risk FROM contact_risks WHERE tenant_id = $1 AND model = $2`+from+`
+		ORDER BY risk `+order+`, contact_id `+order+` LIMIT $3`, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var k page.Key
+		var risk int64
+		if err := rows.Scan(&k.ID, &risk); err != nil {
+			return nil, err
+		}
+		k.Value = risk
+		keys = append(keys, k)
+	}
+	return keys, rows.Err()
+}
+
+// late is how long after others an id may appear that was made before theirs: clocks differ, and so does how long it takes to
+// write.
+const late = 10 * time.Minute
+
+// before is the least id that was made so long before another one.
+func before(id uuid.UUID, d time.Duration) (least uuid.UUID) {
+	var at [8]byte
+	copy(at[2:], id[:6])
+	ms := binary.BigEndian.Uint64(at[:])
+	binary.BigEndian.PutUint64(at[:], ms-min(ms, uint64(d.Milliseconds())))
+	copy(least[:6], at[2:])
+	return least
+}
+
+// looked is how many contacts are looked at at once for whether they have a risk.
+const looked = 1_000
+
+// without gives the next of those who have no risk. All others are passed over, which costs little: up to some id there are no
+// others, and they are left out.
+func (s *ranking) without(ctx context.Context, after *page.Key, desc bool, limit int) (keys []page.Key, err error) {
+	var low uuid.UUID
+	high := uuid.Max
+	if s.ranked != nil {
+		low = before(s.ranked.To, late)
+	}
+	bound := func(k page.Key) {
+		if desc {
+			high = k.ID
+		} else if bytes.Compare(k.ID[:], low[:]) > 0 {
+			low = k.ID
+		}
+	}
+	if after != nil {
+		bound(*after)
+	}
+	order, _ := direction(desc)
+	for more := true; more && len(keys) < limit; {
+		size, is := limit-len(keys), `FALSE`
+		join, args := ``, []any{auth.Tenant(ctx), low, high}
+		if s.ranked != nil {
+			size, is = looked, `r.contact_id IS NOT NULL`
+			join = ` LEFT JOIN contact_risks r ON r.tenant_id = c.tenant_id AND r.contact_id = c.id AND r.model = $5`
+			args = append(args, looked, s.ranked.Model)
+		} else {
+			args = append(args, size)
+		}
+		n := 0
+		err := s.db.Sift(ctx, func() error {
+			rows, err := s.db.Query(ctx, `SELECT c.id, `+is+` FROM contacts c`+join+`
+				WHERE c.tenant_id = $1 AND c.id > $2 AND c.id < $3 ORDER BY c.id `+order+` LIMIT $4`, args...)
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			for rows.Next() {
+				var k page.Key
+				var has bool
+				if err := rows.Scan(&k.ID, &has); err != nil {
+					return err
+				}
+				n++
+				bound(k)
+				if !has && len(keys) < limit {
+					keys = append(keys, k)
+				}
+			}
+			return rows.Err()
+		})
+		if err != nil {
+			return nil, err
+		}
+		more = n == size
+		if s.ranked != nil {
+			if err := rate.SpendUnseen(ctx, n/rate.SearchedPerPoint); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return keys, nil
+}
