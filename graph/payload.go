@@ -138,7 +138,7 @@ func (r *Resolver) ranked(ctx context.Context) (*contact.Ranked, error) {
 	if err != nil || m == nil {
 		return nil, err
 	}
-	return &contact.Ranked{Model: m.Number, To: m.ScoredTo}, nil
+	return &contact.Ranked{Model: m.Number, Complete: m.Complete}, nil
 }
 
 // want tells the loaders what may be asked for of these responses.

@@ -3,10 +3,8 @@ package contact
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"slices"
-	"time"
 
 	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
@@ -21,8 +19,8 @@ import (
 type Ranked struct {
 	// Model is what their risks are found by.
 	Model int64
-	// To is the id up to which all have one that were there when it was looked; some of the others may.
-	To uuid.UUID
+	// Complete is the id up to which all have one; some of the others may.
+	Complete uuid.UUID
 }
 
 // Risks says how the caller's tenant's contacts are ranked now; nil where they are not.
@@ -167,12 +165,18 @@ func (s *ranking) along(ctx context.Context, w page.Window) ([]page.Key, error) 
 	return keys, nil
 }
 
-// direction is how a list is read.
-func direction(desc bool) (order, beyond string) {
+// withRisk is the statement for those of a tenant who have a risk by a model, so many, perhaps after one of them.
+func withRisk(desc, begun bool) string {
+	order, beyond := "ASC", ">"
 	if desc {
-		return "DESC", "<"
+		order, beyond = "DESC", "<"
 	}
-	return "ASC", ">"
+	from := ""
+	if begun {
+		from = ` AND (risk, contact_id) ` + beyond + ` ($4, $5)`
+	}
+	return `SELECT contact_id, risk FROM contact_risks WHERE tenant_id = $1 AND model = $2` + from + `
+		ORDER BY risk ` + order + `, contact_id ` + order + ` LIMIT $3`
 }
 
 // withRisk gives the next of those who have a risk.
@@ -180,15 +184,11 @@ func (s *ranking) withRisk(ctx context.Context, after *page.Key, desc bool, limi
 	if s.ranked == nil {
 		return nil, nil
 	}
-	order, beyond := direction(desc)
 	args := []any{auth.Tenant(ctx), s.ranked.Model, limit}
-	from := ""
 	if after != nil {
-		from = ` AND (risk, contact_id) ` + beyond + ` ($4, $5)`
 		args = append(args, after.Value, after.ID)
 	}
-	rows, err := s.db.Query(ctx, `SELECT contact_id, risk FROM contact_risks WHERE tenant_id = $1 AND model = $2`+from+`
-		ORDER BY risk `+order+`, contact_id `+order+` LIMIT $3`, args...)
+	rows, err := s.db.Query(ctx, withRisk(desc, after != nil), args...)
 	if err != nil {
 		return nil, err
 	}
@@ -205,30 +205,16 @@ func (s *ranking) withRisk(ctx context.Context, after *page.Key, desc bool, limi
 	return keys, rows.Err()
 }
 
-// late is how long after others an id may appear that was made before theirs: clocks differ, and so does how long it takes to
-// write.
-const late = 10 * time.Minute
-
-// before is the least id that was made so long before another one.
-func before(id uuid.UUID, d time.Duration) (least uuid.UUID) {
-	var at [8]byte
-	copy(at[2:], id[:6])
-	ms := binary.BigEndian.Uint64(at[:])
-	binary.BigEndian.PutUint64(at[:], ms-min(ms, uint64(d.Milliseconds())))
-	copy(least[:6], at[2:])
-	return least
-}
-
 // looked is how many contacts are looked at at once for whether they have a risk.
 const looked = 1_000
 
-// without gives the next of those who have no risk. All others are passed over, which costs little: up to some id there are no
-// others, and they are left out.
+// without gives the next of those who have no risk, passing over the others. Up to the id to which all have one nobody is looked
+// at.
 func (s *ranking) without(ctx context.Context, after *page.Key, desc bool, limit int) (keys []page.Key, err error) {
 	var low uuid.UUID
 	high := uuid.Max
 	if s.ranked != nil {
-		low = before(s.ranked.To, late)
+		low = s.ranked.Complete
 	}
 	bound := func(k page.Key) {
 		if desc {
@@ -240,7 +226,10 @@ func (s *ranking) without(ctx context.Context, after *page.Key, desc bool, limit
 	if after != nil {
 		bound(*after)
 	}
-	order, _ := direction(desc)
+	order := "ASC"
+	if desc {
+		order = "DESC"
+	}
 	for more := true; more && len(keys) < limit; {
 		size, is := limit-len(keys), `FALSE`
 		join, args := ``, []any{auth.Tenant(ctx), low, high}

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,15 +58,6 @@ func ranksAll(t *testing.T, ctx context.Context, db *store.DB, risk string) {
 	}
 }
 
-// made is an id of so many milliseconds after a moment.
-func made(ms, n int) (u uuid.UUID) {
-	var at [8]byte
-	binary.BigEndian.PutUint64(at[:], uint64(1_800_000_000_000+ms))
-	copy(u[:6], at[2:])
-	u[6], u[8], u[15] = 0x70, 0x80, byte(n)
-	return u
-}
-
 // By risk, whichever way and however long the pages are, whoever has none last and in the order in which they came, those of
 // equal risk too, whatever else is looked for. Only who came late may be without: those whose ids are older all had a risk.
 func TestOrderByRisk(t *testing.T) {
@@ -77,11 +67,7 @@ func TestOrderByRisk(t *testing.T) {
 		var all []*ent.Contact
 		err := db.Write(ctx, func(tx *store.Tx) error {
 			for i := range old + late {
-				ms := i
-				if i >= old {
-					ms = int(time.Hour.Milliseconds()) + i
-				}
-				c, err := tx.Ent.Contact.Create().SetID(made(ms, i)).SetName(fmt.Sprintf("%c%02d", []rune("aÅ")[i%2], i)).SetTraits(nil).Save(ctx)
+				c, err := tx.Ent.Contact.Create().SetName(fmt.Sprintf("%c%02d", []rune("aÅ")[i%2], i)).SetTraits(nil).Save(ctx)
 				if err != nil {
 					return err
 				}
@@ -120,7 +106,7 @@ func TestOrderByRisk(t *testing.T) {
 				}
 			}
 			ranks(t, ctx, db, model, risks)
-			ranked := &contact.Ranked{Model: model, To: all[rapid.IntRange(old, len(all)-1).Draw(rt, "to")].ID}
+			ranked := &contact.Ranked{Model: model, Complete: all[rapid.SampledFrom([]int{0, old / 2, old - 1}).Draw(rt, "complete")].ID}
 			if none {
 				ranked, risks = nil, nil
 			}
@@ -203,7 +189,7 @@ func TestAnotherModelMeanwhile(t *testing.T) {
 					ranks(t, ctx, db, 2, falling)
 					current = 2
 				}
-				return &contact.Ranked{Model: is, To: all[29].ID}, nil
+				return &contact.Ranked{Model: is, Complete: all[29].ID}, nil
 			},
 		}
 		list, err := contact.List(ctx, db, nil, nil, nil, page.Args{First: new(10)}, f, time.Now())
@@ -278,7 +264,7 @@ func TestPriceOfRisks(t *testing.T) {
 		ranksAll(t, ctx, db, `length(name)`)
 		spent := 0
 		paying := rate.WithSpender(ctx, func(n int) error { spent += n; return nil }, false)
-		ranked := &contact.Ranked{Model: model, To: all[len(all)-1].ID}
+		ranked := &contact.Ranked{Model: model}
 		price := func(args page.Args, search *string) (points, found int) {
 			t.Helper()
 			spent = 0
@@ -301,7 +287,7 @@ func TestPriceOfRisks(t *testing.T) {
 		if points, n := price(page.Args{Last: new(5)}, nil); n != 5 || points < 3_000/rate.SearchedPerPoint-10 {
 			t.Errorf("the last page has %d for %d points", n, points)
 		}
-		ranked.To = made(int(30*24*time.Hour.Milliseconds())*1_000, 1)
+		ranked.Complete = all[len(all)-1].ID
 		if points, n := price(page.Args{Last: new(5)}, nil); n != 5 || points != 0 {
 			t.Errorf("the last page has %d for %d points, where nobody can be without a risk", n, points)
 		}
@@ -324,7 +310,7 @@ func TestRisksAreWalked(t *testing.T) {
 		} else if _, err := db.Writer.ExecContext(ctx, `ANALYZE contact_risks`); err != nil {
 			t.Fatal(err)
 		}
-		for _, way := range [][2]string{{"ASC", ">"}, {"DESC", "<"}} {
+		for _, desc := range []bool{false, true} {
 			var plan strings.Builder
 			err := store.Each(ctx, db.Reader, func(rows *sql.Rows) error {
 				columns, err := rows.Columns()
@@ -340,13 +326,12 @@ func TestRisksAreWalked(t *testing.T) {
 				}
 				fmt.Fprintln(&plan, *into[len(into)-1].(*any))
 				return nil
-			}, explain+`SELECT contact_id, risk FROM contact_risks WHERE tenant_id = $1 AND model = $2 AND (risk, contact_id) `+way[1]+` ($4, $5)
-		ORDER BY risk `+way[0]+`, contact_id `+way[0]+` LIMIT $3`, auth.Tenant(ctx), model, 50, 1_000, uuid.Nil)
+			}, explain+contact.WithRisk(desc, true), auth.Tenant(ctx), model, 50, 1_000, uuid.Nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if text := plan.String(); !strings.Contains(text, "contact_risk_order") || strings.Contains(text, "Sort") || strings.Contains(text, "TEMP B-TREE") {
-				t.Errorf("%s: %s", way[0], text)
+				t.Errorf("descending %v: %s", desc, text)
 			}
 		}
 	})

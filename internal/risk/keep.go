@@ -48,13 +48,15 @@ type Keeper struct {
 	db     *store.DB
 	models *Models
 	jobs   *job.Runner
+	// slice is slice but in tests.
+	slice time.Duration
 	// between, where not nil, is called whenever a piece of work is done and nothing is locked.
 	between func()
 }
 
 // NewKeeper makes a Keeper that inserts its jobs by the runner, which is to Handle them by Look and Work.
 func NewKeeper(db *store.DB, models *Models, jobs *job.Runner) *Keeper {
-	return &Keeper{db: db, models: models, jobs: jobs}
+	return &Keeper{db: db, models: models, jobs: jobs, slice: slice}
 }
 
 // LookArgs is the job that looks which tenants have something to do.
@@ -95,7 +97,7 @@ func (k *Keeper) Look(ctx context.Context, _ LookArgs) error {
 // Work does the job until the slice is over. What is done is in the database, piece by piece: who is killed meanwhile leaves
 // the rest to another one, nothing is done twice, and two beside each other do no harm.
 func (k *Keeper) Work(ctx context.Context, args KeepArgs) error {
-	done, err := k.keep(auth.ForTenant(ctx, args.Tenant), args.Tenant, slice)
+	done, err := k.keep(auth.ForTenant(ctx, args.Tenant), args.Tenant, k.slice)
 	if err == nil && !done {
 		return job.Later(0)
 	}
@@ -108,10 +110,10 @@ func (k *Keeper) Keep(ctx context.Context, tenant uuid.UUID) error {
 	return err
 }
 
-// keep does what is to be done for a tenant, for so long, and reports whether that was all.
+// keep does what is to be done for a tenant, one piece at least, for so long, and reports whether that was all.
 func (k *Keeper) keep(ctx context.Context, tenant uuid.UUID, most time.Duration) (done bool, err error) {
-	p := &pace{rows: firstChunk}
-	for start := time.Now(); time.Since(start) < most; {
+	p, forgotten := &pace{rows: firstChunk}, &swept{}
+	for start := time.Now(); ; {
 		s, err := k.standing(ctx, k.db.Reader, tenant)
 		if err != nil || s == nil {
 			return true, err
@@ -127,16 +129,15 @@ func (k *Keeper) keep(ctx context.Context, tenant uuid.UUID, most time.Duration)
 		case scoring:
 			began, err = k.score(ctx, s, p)
 		case sweeping:
-			began, err = k.sweep(ctx, s, p)
+			began, err = k.sweep(ctx, s, p, forgotten)
 		}
 		if err != nil {
 			return false, err
 		}
-		if err := k.rest(ctx, time.Since(began)); err != nil {
+		if err := k.rest(ctx, time.Since(began)); err != nil || time.Since(start) >= most {
 			return false, err
 		}
 	}
-	return false, nil
 }
 
 // rest lets others write for as long as the last piece of work took.
@@ -180,12 +181,10 @@ type standing struct {
 	ofCube     int32
 	ofPosition int64
 	dated      bool
-	// whole says that all contacts had their risk once, and passedAt when all were gone through, which is null while they are;
-	// passedRevision is the tenant's at that time.
-	whole          bool
+	// passedAt is when all contacts were gone through, which is null while they are, and passedRevision the tenant's by then.
 	passedAt       sql.NullTime
 	passedRevision int64
-	// fresh says that there are contacts which came since, and swept which models are of no use any more.
+	// fresh says that there are contacts which came since, and stale names a model that is of no use any more.
 	fresh bool
 	stale sql.NullInt64
 }
@@ -247,7 +246,7 @@ func (k *Keeper) standings(ctx context.Context, from store.Querier, tenant uuid.
 	query := `SELECT t.id, t.log_position, t.revision, t.cube,
 			EXISTS (SELECT 1 FROM cubes g WHERE g.tenant_id = t.id AND g.generation > t.cube),
 			coalesce(m.number, 0), m.learned_at, m.model IS NOT NULL, coalesce(m.cube, 0), coalesce(m.position, 0), m.dimensions,
-			m.scored_to IS NOT NULL, m.passed_at, coalesce(m.passed_revision, 0),
+			m.passed_at, coalesce(m.passed_revision, 0),
 			EXISTS (SELECT 1 FROM contacts c WHERE c.tenant_id = t.id AND c.id > m.done_to),
 			(SELECT min(o.number) FROM risk_models o WHERE o.tenant_id = t.id AND o.number < m.number AND o.number <>
 				coalesce((SELECT max(a.number) FROM risk_models a WHERE a.tenant_id = t.id AND a.scored_to IS NOT NULL), 0))
@@ -263,7 +262,7 @@ func (k *Keeper) standings(ctx context.Context, from store.Querier, tenant uuid.
 		var learnedAt sql.NullTime
 		var dimensions []byte
 		err := rows.Scan(&s.tenant, &s.position, &s.revision, &s.cube, &s.building, &s.number, &learnedAt, &s.is, &s.ofCube, &s.ofPosition,
-			&dimensions, &s.whole, &s.passedAt, &s.passedRevision, &s.fresh, &s.stale)
+			&dimensions, &s.passedAt, &s.passedRevision, &s.fresh, &s.stale)
 		if err != nil {
 			return err
 		}
@@ -311,13 +310,12 @@ func (k *Keeper) score(ctx context.Context, s *standing, p *pace) (began time.Ti
 	today := state.Today(k.models.now())
 	err = k.db.WriteLocked(ctx, s.tenant, func(tx *store.Tx) error {
 		began = time.Now()
-		err := k.scorePiece(ctx, tx, s, of, today, p.rows)
-		p.took(time.Since(began))
-		return err
+		return k.scorePiece(ctx, tx, s, of, today, p.rows)
 	})
 	if err != nil {
 		return began, fmt.Errorf("giving contacts their risk: %w", err)
 	}
+	p.took(time.Since(began))
 	return began, nil
 }
 
@@ -415,35 +413,44 @@ func pairs(all []scored) string {
 	return string(append(b, ']'))
 }
 
+// swept is how far the risks by a model are forgotten, in the order of contacts. Who begins anew passes over nothing.
+type swept struct {
+	model int64
+	to    uuid.UUID
+}
+
 // sweep forgets some risks by a model that is of no use any more, and the model with the last of them. It is done under the
 // tenant's lock, since whoever is erased takes theirs along, perhaps in another order.
-func (k *Keeper) sweep(ctx context.Context, s *standing, p *pace) (began time.Time, err error) {
+func (k *Keeper) sweep(ctx context.Context, s *standing, p *pace, before *swept) (began time.Time, err error) {
+	if before.model != s.stale.Int64 {
+		*before = swept{model: s.stale.Int64}
+	}
 	began = time.Now()
-	gone := false
+	to, n := before.to, 0
 	err = k.db.WriteLocked(ctx, s.tenant, func(tx *store.Tx) error {
 		began = time.Now()
-		r, err := tx.SQL.ExecContext(ctx, `DELETE FROM contact_risks WHERE (tenant_id, contact_id, model) IN (
-			SELECT tenant_id, contact_id, model FROM contact_risks WHERE tenant_id = $1 AND model = $2 ORDER BY risk, contact_id LIMIT $3)`,
-			s.tenant, s.stale.Int64, p.rows)
+		// By contacts, which lie beside each other: in the order of risks each would be in another place.
+		err := store.Each(ctx, tx.SQL, func(rows *sql.Rows) error {
+			n++
+			return rows.Scan(&to)
+		}, `SELECT contact_id FROM contact_risks WHERE tenant_id = $1 AND contact_id > $2 AND model = $3 ORDER BY contact_id LIMIT $4`,
+			s.tenant, before.to, before.model, p.rows)
 		if err != nil {
 			return err
 		}
-		n, err := r.RowsAffected()
-		if err != nil {
-			return err
+		_, err = tx.SQL.ExecContext(ctx, `DELETE FROM contact_risks WHERE tenant_id = $1 AND contact_id > $2 AND contact_id <= $3 AND model = $4`,
+			s.tenant, before.to, to, before.model)
+		if err == nil && n < p.rows {
+			_, err = tx.SQL.ExecContext(ctx, `DELETE FROM risk_models WHERE tenant_id = $1 AND number = $2`, s.tenant, before.model)
 		}
-		if n < int64(p.rows) {
-			_, err = tx.SQL.ExecContext(ctx, `DELETE FROM risk_models WHERE tenant_id = $1 AND number = $2`, s.tenant, s.stale.Int64)
-		}
-		gone = err == nil && n < int64(p.rows)
-		p.took(time.Since(began))
 		return err
 	})
 	if err != nil {
-		return began, fmt.Errorf("forgetting the risks by model %d: %w", s.stale.Int64, err)
+		return began, fmt.Errorf("forgetting the risks by model %d: %w", before.model, err)
 	}
-	if gone {
+	if before.to = to; n < p.rows {
 		k.db.Forget() // a value may have been of somebody who was erased
 	}
+	p.took(time.Since(began))
 	return began, nil
 }

@@ -9,6 +9,7 @@ package risk
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -64,8 +65,8 @@ type learned struct {
 type Model struct {
 	// Number is what the risks of contacts by it are found by.
 	Number int64
-	// ScoredTo is the id up to which all contacts that were there have their risk.
-	ScoredTo uuid.UUID
+	// Complete is the id up to which all contacts have their risk by it.
+	Complete uuid.UUID
 
 	learned *learned
 	today   calendar.Day
@@ -78,7 +79,7 @@ func (m *Models) Of(ctx context.Context, tenant uuid.UUID) (*Model, error) {
 		return nil, err
 	}
 	model := &Model{today: s.Today(m.now())}
-	of, is := name{tenant: tenant}, false
+	of, is, scoredTo := name{tenant: tenant}, false, uuid.UUID{}
 	rows, err := m.db.Query(ctx, `SELECT number, learned_at, scored_to, model IS NOT NULL FROM risk_models
 		WHERE tenant_id = $1 AND scored_to IS NOT NULL ORDER BY number DESC LIMIT 1`, tenant)
 	if err != nil {
@@ -86,7 +87,7 @@ func (m *Models) Of(ctx context.Context, tenant uuid.UUID) (*Model, error) {
 	}
 	defer rows.Close()
 	for rows.Next() {
-		if err := rows.Scan(&of.number, &of.at, &model.ScoredTo, &is); err != nil {
+		if err := rows.Scan(&of.number, &of.at, &scoredTo, &is); err != nil {
 			return nil, fmt.Errorf("looking for the tenant's model: %w", err)
 		}
 	}
@@ -96,7 +97,7 @@ func (m *Models) Of(ctx context.Context, tenant uuid.UUID) (*Model, error) {
 	if model.learned, err = m.learned(ctx, m.db.Reader, of); err != nil {
 		return nil, err
 	}
-	model.Number = of.number
+	model.Number, model.Complete = of.number, complete(scoredTo)
 	if model.learned == nil || !same(model.learned.dimensions, s.Active.Shape.Dimensions) {
 		return nil, nil
 	}
@@ -149,6 +150,20 @@ func same(a, b []trait.Dimension) bool {
 	return slices.EqualFunc(a, b, func(a, b trait.Dimension) bool {
 		return a.Key == b.Key && a.Kind == b.Kind && slices.Equal(a.Edges, b.Edges)
 	})
+}
+
+// late is how long after others somebody may appear whose id was made before theirs: clocks differ.
+const late = 10 * time.Minute
+
+// complete is the id up to which all contacts have their risk, where the last one that was given one has that id: some while
+// before it.
+func complete(scoredTo uuid.UUID) (to uuid.UUID) {
+	var at [8]byte
+	copy(at[2:], scoredTo[:6]) // the milliseconds since 1970, in a UUIDv7
+	ms := binary.BigEndian.Uint64(at[:])
+	binary.BigEndian.PutUint64(at[:], ms-min(ms, uint64(late.Milliseconds())))
+	copy(to[:6], at[2:])
+	return to
 }
 
 // Predict foretells what somebody would answer today of whom that is known.
