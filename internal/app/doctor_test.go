@@ -100,7 +100,7 @@ func newWard(t *testing.T, url string) *ward {
 // wardTables are kept, and put back.
 var wardTables = []string{
 	"tenants", "api_keys", "signing_keys", "campaigns", "contacts", "traits", "segments", "responses", "events", "tombstones",
-	"idempotency_keys", "cubes", "profiles", "cells",
+	"idempotency_keys", "cubes", "profiles", "cells", "risk_models", "contact_risks",
 }
 
 // fill records 40 responses over three months, of which it amends two and deletes two.
