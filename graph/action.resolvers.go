@@ -55,7 +55,7 @@ func (r *mutationResolver) DeleteAction(ctx context.Context, input model.DeleteA
 }
 
 func (r *queryResolver) Action(ctx context.Context, id string) (*ent.Action, error) {
-	u, err := parseID(idkind.Action, "id", id)
+	u, err := parseID(idkind.Action, id)
 	if err != nil {
 		return nil, err
 	}

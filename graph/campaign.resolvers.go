@@ -40,7 +40,7 @@ func (r *mutationResolver) UpdateCampaign(ctx context.Context, input campaign.Up
 }
 
 func (r *queryResolver) Campaign(ctx context.Context, id string) (*ent.Campaign, error) {
-	u, err := parseID(idkind.Campaign, "id", id)
+	u, err := parseID(idkind.Campaign, id)
 	if err != nil {
 		return nil, err
 	}

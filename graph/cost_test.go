@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/zeroten/zeroten/ent/response"
+	"github.com/zeroten/zeroten/internal/action"
 	"github.com/zeroten/zeroten/internal/app"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/feedback"
@@ -25,7 +27,7 @@ import (
 // segments where those are hidden too.
 func (h *house) hide(t *testing.T, c *company, n narrowing) {
 	t.Helper()
-	into := c.ids["camp:Relationship"]
+	into, segmentText := c.ids["camp:Relationship"], c.ids["seg:Loyal"]
 	if strings.Contains(n.token, "campaigns") {
 		for i := range 30 {
 			made, err := campaign.Create(c.ctx, h.DB, campaign.CreateInput{Name: fmt.Sprintf("Hidden %d", i)})
@@ -41,6 +43,15 @@ func (h *house) hide(t *testing.T, c *company, n narrowing) {
 			if _, err := settings.CreateSegment(c.ctx, h.DB, settings.CreateSegmentInput{Name: "Hidden", Rule: rule}); err != nil {
 				t.Fatal(err)
 			}
+		}
+	}
+	for i := range 30 {
+		in := action.CreateInput{Name: "Hidden", Note: new(strings.Repeat("€", 3_000)), StartedOn: calendar.Of(2026, time.October, 1+i), Campaigns: []string{into}}
+		if strings.Contains(n.token, "segment") {
+			in.Segment = &segmentText
+		}
+		if _, err := action.Create(c.ctx, h.DB, in); err != nil {
+			t.Fatal(err)
 		}
 	}
 	recordings := make([]feedback.Recording, feedback.MaxBatch)
@@ -96,6 +107,9 @@ func questions(c *company) map[string]string {
 		"named campaigns":    `{ campaigns(search: "o") { totalCount nodes { id } } segments(search: "a") { totalCount nodes { id } } }`,
 		"contacts, folded":   `{ contacts(search: "åsa") { totalCount nodes { id } } }`,
 		"contacts in one":    `{ contacts(segment: "<seg:Gamers>") { totalCount nodes { id } } }`,
+		"actions":            `{ actions(first: 20) { totalCount nodes { id name note segment { name } campaigns { name } } } }`,
+		"actions of trends":  `{ feedback { trend { actions { name note campaigns { name } } } breakdown(by: ["plan"], limit: 3) { feedback { trend { actions { name segment { name } } } } } } }`,
+		"an action":          `{ action(id: "<act:made>") { name campaigns { id } } benchmarks { label } }`,
 		"a contact":          `{ contact(externalId: "c00") { id responses { totalCount nodes { id } } } }`,
 		"a hidden contact":   `{ contact(externalId: "hidden1") { id responses { totalCount nodes { id } } } }`,
 		"campaigns":          `{ campaigns(first: 2) { totalCount nodes { id name feedback { score { nps } breakdown(by: ["plan"]) { values } } responses(first: 3) { totalCount nodes { id } } } } }`,

@@ -20,11 +20,11 @@ func userErrors(errs apierror.UserErrors) []*apierror.UserError {
 	return pointers(errs)
 }
 
-// parseID reads an argument that is an id of some kind of thing.
-func parseID(kind id.Kind, argument, text string) (uuid.UUID, error) {
+// parseID reads the argument `id` of a field that finds some kind of thing.
+func parseID(kind id.Kind, text string) (uuid.UUID, error) {
 	u, err := kind.Parse(text)
 	if err != nil {
-		return u, apierror.BadRequest("%s: %v.", argument, err)
+		return u, apierror.BadRequest("id: %v.", err)
 	}
 	return u, nil
 }

@@ -196,7 +196,7 @@ func (f filler) value(typ *ast.Type, field, owner string) any {
 		case "segment":
 			return "<seg:Loyal>"
 		}
-		for prefix, id := range map[string]string{"campaign": "<camp:Support>", "contact": "<cont:c02>", "segment": "<seg:Loyal>", "response": "<resp:00>"} {
+		for prefix, id := range map[string]string{"campaign": "<camp:Support>", "contact": "<cont:c02>", "segment": "<seg:Loyal>", "response": "<resp:00>", "action": "<any:act>", "benchmark": "<any:bench>"} {
 			if strings.Contains(strings.ToLower(owner), prefix) {
 				return id
 			}

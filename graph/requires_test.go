@@ -35,16 +35,24 @@ func example(s *ast.Schema, typ *ast.Type) string {
 		var fields []string
 		for _, f := range def.Fields {
 			if f.Type.NonNull && f.DefaultValue == nil {
-				fields = append(fields, f.Name+": "+example(s, f.Type))
+				fields = append(fields, f.Name+": "+exampleOf(s, f))
 			}
 		}
 		return "{" + strings.Join(fields, ", ") + "}"
 	}
 	return map[string]string{
 		"ID": `"camp_01h455vb4pex5vsknk084sn02q"`, "String": `"text"`, "Int": "5", "Float": "0.5", "Boolean": "true",
-		"EmailAddress": `"x@example.com"`, "Traits": "{}", "DateTime": `"2026-01-01T00:00:00Z"`,
+		"EmailAddress": `"x@example.com"`, "Traits": "{}", "DateTime": `"2026-01-01T00:00:00Z"`, "Date": `"2026-06-01"`,
 		"Locale": `"nl"`, "URL": `"https://example.com/"`, "Color": `"#1a73e8"`, "Base64": `""`,
 	}[typ.Name()]
+}
+
+// exampleOf is a value that the field of an input takes.
+func exampleOf(s *ast.Schema, f *ast.FieldDefinition) string {
+	if f.Name == "year" {
+		return "2024"
+	}
+	return example(s, f.Type)
 }
 
 // plain asks for a root field with no more than it must be given.

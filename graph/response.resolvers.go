@@ -52,7 +52,7 @@ func (r *mutationResolver) DeleteResponse(ctx context.Context, input model.Delet
 }
 
 func (r *queryResolver) Response(ctx context.Context, id string) (*ent.Response, error) {
-	u, err := parseID(idkind.Response, "id", id)
+	u, err := parseID(idkind.Response, id)
 	if err != nil {
 		return nil, err
 	}

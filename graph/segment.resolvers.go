@@ -43,7 +43,7 @@ func (r *mutationResolver) DeleteSegment(ctx context.Context, input model.Delete
 }
 
 func (r *queryResolver) Segment(ctx context.Context, id string) (*ent.Segment, error) {
-	u, err := parseID(idkind.Segment, "id", id)
+	u, err := parseID(idkind.Segment, id)
 	if err != nil {
 		return nil, err
 	}

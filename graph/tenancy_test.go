@@ -9,11 +9,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/page"
 )
@@ -58,6 +60,13 @@ func recipes() map[string]recipe {
 		"Mutation.deleteResponse(input.id)": of(id.Response, auth.Manage, `mutation { deleteResponse(input: { id: "{{id}}" }) { deletedId`+wrong+` } }`),
 		"Mutation.eraseContact(input.id)":   of(id.Contact, auth.Admin, `mutation { eraseContact(input: { id: "{{id}}" }) { erasedResponses`+wrong+` } }`),
 		"Mutation.revokeApiKey(input.id)":   of(id.ApiKey, auth.Admin, `mutation { revokeApiKey(input: { id: "{{id}}" }) { apiKey { id name revokedAt }`+wrong+` } }`),
+
+		"Mutation.deleteAction(input.id)":    of(id.Action, auth.Manage, `mutation { deleteAction(input: { id: "{{id}}" }) { deletedId`+wrong+` } }`),
+		"Mutation.deleteBenchmark(input.id)": of(id.Benchmark, auth.Manage, `mutation { deleteBenchmark(input: { id: "{{id}}" }) { deletedId`+wrong+` } }`),
+
+		"Mutation.createAction(input.campaigns)": of(id.Campaign, auth.Manage, `mutation { createAction(input: { name: "Theirs", startedOn: "2026-06-01", campaigns: ["<camp:Support>", "{{id}}"] }) { action { name campaigns { id name } }`+wrong+` } }`),
+		"Mutation.updateAction(input.campaigns)": of(id.Campaign, auth.Manage, `mutation { updateAction(input: { id: "<any:act>", campaigns: ["{{id}}"] }) { action { name campaigns { id name } }`+wrong+` } }`),
+		"Mutation.updateAction(input.segment)":   of(id.Segment, auth.Manage, `mutation { updateAction(input: { id: "<any:act>", segment: "{{id}}" }) { action { name segment { id name } }`+wrong+` } }`),
 
 		"Mutation.deleteWording(input.campaign)": of(id.Campaign, auth.Manage, `mutation {
 			setWording(input: { campaign: "{{id}}", locale: "nl", question: "Theirs?" }) { wording { question }`+wrong+` }
@@ -151,7 +160,7 @@ func mutationRecipe(s *ast.Schema, f *ast.FieldDefinition, field string) (r reci
 			of := string(kindOfType(s, strings.ToUpper(in.Name[:1])+in.Name[1:]))
 			given = append(given, fmt.Sprintf("%s: %q", in.Name, "<any:"+of+">"))
 		case in.Type.NonNull && in.DefaultValue == nil:
-			given = append(given, in.Name+": "+example(s, in.Type))
+			given = append(given, in.Name+": "+exampleOf(s, in))
 		}
 	}
 	text := fmt.Sprintf("mutation { %s(input: { %s }) { %s } }", f.Name, strings.Join(given, ", "), strings.Join(shown, " "))
@@ -193,6 +202,7 @@ func lists() map[string]list {
 		"Segment.contacts":     {page.Order{List: "contacts", Desc: true}, auth.Read, `{ segment(id: "<seg:Loyal>") { contacts(%s)` + body + ` } }`},
 		"Feedback.responses":   {responses, auth.Read, `{ feedback(filter: { channels: [API, EMAIL] }) { responses(%s)` + body + ` } }`},
 		"Campaign.provisional": {page.Order{List: "provisional", Column: "last_opened_at", Desc: true}, auth.Read, `{ campaign(id: "<camp:Relationship>") { provisional(%s)` + body + ` } }`},
+		"Query.actions":        {page.Order{List: "actions", Column: "started_on", Desc: true}, auth.Read, `{ actions(%s)` + body + ` }`},
 		// Its cursors are positions of the log, and name nothing.
 		"Subscription.feedbackReceived": {scope: auth.Read},
 		// For operators, who see all tenants.
@@ -477,7 +487,11 @@ func TestForeignCursors(t *testing.T) {
 func cursor(t *testing.T, order page.Order) string {
 	t.Helper()
 	k := page.Key{ID: id.New()}
-	if order.Column != "" {
+	switch order.Column {
+	case "":
+	case "started_on":
+		k.Value = int64(calendar.Of(2026, time.June, 1)) // that of the action
+	default:
 		k.Value = clock.Add(-60 * 60 * 1e9) // that of the newest answer
 	}
 	made, err := page.Of(t.Context(), page.Args{}, order, func(struct{}) page.Key { return k },

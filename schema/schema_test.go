@@ -412,7 +412,7 @@ const (
 		RecordResponsesPayload.amended RecordResponsesPayload.recorded RecordResponsesPayload.responses RecordResponsesPayload.userErrors
 		Response.campaign Response.category Response.channel Response.comment Response.id Response.locale
 		Response.recordedAt Response.respondedAt Response.score Response.updatedAt Response.variant
-		Tenant.allowedOrigins Tenant.createdAt Tenant.id Tenant.industry Tenant.name Tenant.timeZone
+		Tenant.allowedOrigins Tenant.createdAt Tenant.id Tenant.industry Tenant.minGroupSize Tenant.name Tenant.timeZone
 		UpsertContactsPayload.contacts UpsertContactsPayload.userErrors
 		UserError.code UserError.field UserError.message
 		Viewer.expiresAt Viewer.scopes Viewer.tenant`
@@ -421,7 +421,7 @@ const (
 		Mutation.createTenant
 		PageInfo.endCursor PageInfo.hasNextPage PageInfo.hasPreviousPage PageInfo.startCursor
 		Query.tenants Query.viewer
-		Tenant.allowedOrigins Tenant.createdAt Tenant.id Tenant.industry Tenant.name Tenant.timeZone
+		Tenant.allowedOrigins Tenant.createdAt Tenant.id Tenant.industry Tenant.minGroupSize Tenant.name Tenant.timeZone
 		TenantConnection.edges TenantConnection.nodes TenantConnection.pageInfo TenantConnection.totalCount
 		TenantEdge.cursor TenantEdge.node
 		UserError.code UserError.field UserError.message

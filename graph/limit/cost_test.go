@@ -95,6 +95,9 @@ func TestCost(t *testing.T) {
 		"a body's list":      {"{feedback{responses(first:10){nodes{campaign{name}}}}}", nil, 1 + 1 + 10*2},
 		"lists of groups":    {`{feedback{breakdown(by:["a"] limit:3){feedback{responses(first:2){nodes{id}}}}}}`, nil, 6 + 4*(1+1+2)},
 		"a segment's lists":  {`{segment(id:"x"){responses(first:10){totalCount nodes{id}} contacts(first:3){nodes{responses(first:2){nodes{id}}}}}}`, nil, 1 + (1 + 10 + 2) + 1 + 3*(1+1+2)},
+		"actions":            {"{actions(first:10){nodes{segment{name} campaigns{name}}}}", nil, 1 + 10*(1+1+5) + 10*(1+5)/point},
+		"a trend's actions":  {"{feedback{trend{start actions{name segment{name} campaigns{name}}}}}", nil, 1 + 5 + 36/25},
+		"benchmarks":         {"{benchmarks{label average}}", nil, 25},
 		"mutation":           {`mutation{deleteResponse(input:{id:"x"}){deletedId userErrors{code}}}`, nil, 1},
 		"bulk": {
 			"mutation($i:RecordResponsesInput!){recordResponses(input:$i){recorded userErrors{code}}}",

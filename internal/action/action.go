@@ -72,10 +72,7 @@ type UpdateInput struct {
 func Create(ctx context.Context, db *store.DB, in CreateInput) (*ent.Action, error) {
 	errs := validate(&in.Name, in.Note, &in.StartedOn)
 	names, wrong := parse(in.Segment, in.Campaigns)
-	errs = append(errs, wrong...)
-	if errs == nil {
-		errs = inOrder(in.StartedOn, in.EndedOn, "endedOn")
-	}
+	errs = append(append(errs, inOrder(in.StartedOn, in.EndedOn, "endedOn")...), wrong...)
 	if err := errs.Err(); err != nil {
 		return nil, err
 	}
@@ -100,11 +97,11 @@ func Create(ctx context.Context, db *store.DB, in CreateInput) (*ent.Action, err
 
 // Update changes an action of the caller's tenant. The error is UserErrors for what the caller can mend.
 func Update(ctx context.Context, db *store.DB, in UpdateInput) (*ent.Action, error) {
+	errs := validate(in.Name, in.Note.To, in.StartedOn)
 	target, err := id.Action.Parse(in.ID)
 	if err != nil {
-		return nil, apierror.User(apierror.Invalid, []string{"id"}, "%v.", err)
+		errs.Add(apierror.Invalid, []string{"id"}, "%v.", err)
 	}
-	errs := validate(in.Name, in.Note.To, in.StartedOn)
 	names, wrong := parse(in.Segment.To, in.Campaigns.To)
 	if err := append(errs, wrong...).Err(); err != nil {
 		return nil, err
@@ -122,7 +119,8 @@ func Update(ctx context.Context, db *store.DB, in UpdateInput) (*ent.Action, err
 		if err := names.check(ctx, tx); err != nil {
 			return err
 		}
-		update, changed := in.update(old, names.segment)
+		update := tx.Ent.Action.UpdateOne(old)
+		changed := in.update(update, old, names.segment)
 		if in.Campaigns.Given {
 			before, err := campaignsOf(ctx, tx.Ent, []uuid.UUID{target})
 			if err != nil {
@@ -138,7 +136,7 @@ func Update(ctx context.Context, db *store.DB, in UpdateInput) (*ent.Action, err
 		if saved = old; !changed {
 			return nil
 		}
-		saved, err = update(tx.Ent.Action.UpdateOne(old)).Save(ctx)
+		saved, err = update.Save(ctx)
 		return err
 	})
 	if err != nil {
@@ -147,30 +145,37 @@ func Update(ctx context.Context, db *store.DB, in UpdateInput) (*ent.Action, err
 	return saved, nil
 }
 
-// update says how the action is to be changed, its campaigns apart, and whether anything of it is.
-func (in *UpdateInput) update(old *ent.Action, segment *uuid.UUID) (apply func(*ent.ActionUpdateOne) *ent.ActionUpdateOne, changed bool) {
-	var all []func(*ent.ActionUpdateOne)
+// update changes what is to be another of the action's own fields, and says whether any is.
+func (in *UpdateInput) update(u *ent.ActionUpdateOne, old *ent.Action, segment *uuid.UUID) (changed bool) {
 	if in.Name != nil && *in.Name != old.Name {
-		all = append(all, func(u *ent.ActionUpdateOne) { u.SetName(*in.Name) })
+		u.SetName(*in.Name)
+		changed = true
 	}
 	if in.StartedOn != nil && *in.StartedOn != old.StartedOn {
-		all = append(all, func(u *ent.ActionUpdateOne) { u.SetStartedOn(*in.StartedOn) })
+		u.SetStartedOn(*in.StartedOn)
+		changed = true
 	}
 	if note := filled(in.Note.To); in.Note.Given && !same(note, old.Note) {
-		all = append(all, func(u *ent.ActionUpdateOne) { u.ClearNote().SetNillableNote(note) })
+		setOrClear(note, u.SetNote, u.ClearNote)
+		changed = true
 	}
 	if in.EndedOn.Given && !same(in.EndedOn.To, old.EndedOn) {
-		all = append(all, func(u *ent.ActionUpdateOne) { u.ClearEndedOn().SetNillableEndedOn(in.EndedOn.To) })
+		setOrClear(in.EndedOn.To, u.SetEndedOn, u.ClearEndedOn)
+		changed = true
 	}
 	if in.Segment.Given && !same(segment, old.SegmentID) {
-		all = append(all, func(u *ent.ActionUpdateOne) { u.ClearSegmentID().SetNillableSegmentID(segment) })
+		setOrClear(segment, u.SetSegmentID, u.ClearSegmentID)
+		changed = true
 	}
-	return func(u *ent.ActionUpdateOne) *ent.ActionUpdateOne {
-		for _, change := range all {
-			change(u)
-		}
-		return u
-	}, len(all) > 0
+	return changed
+}
+
+func setOrClear[T any](to *T, set func(T) *ent.ActionUpdateOne, without func() *ent.ActionUpdateOne) {
+	if to == nil {
+		without()
+		return
+	}
+	set(*to)
 }
 
 // inOrder says what is wrong with the days as they will be.

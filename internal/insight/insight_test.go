@@ -207,6 +207,11 @@ func TestTrend(t *testing.T) {
 				if got := shape(trend); got != test.want {
 					t.Errorf("got  %s\nwant %s", got, test.want)
 				}
+				for _, p := range trend {
+					if p.First != trend[0].Start || p.Last != trend[len(trend)-1].End {
+						t.Errorf("the point from %s says that the trend is from %s to %s", p.Start, p.First, p.Last)
+					}
+				}
 			})
 		}
 	})
