@@ -31,7 +31,8 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // In documents and variables, names such as <camp:Relationship> stand for ids of a filled tenant, and in the answers
 // for any id, instant of the test's own clock, secret or cursor. Those that have no name get one by the order in which
 // they first come up, and later operations of the same document may use it. A document that begins with `# as: READ`
-// is asked with a key of that scope, by default ADMIN; `# as: nobody` means none.
+// is asked with a key of that scope, by default ADMIN; `# as: nobody` means none. One that begins with `# of: crowd` is asked of
+// a tenant with so many responses that something can be learned from them.
 type golden struct {
 	path      string
 	text      string
@@ -84,6 +85,9 @@ func (g golden) scope() auth.Scope {
 	}
 }
 
+// ofCrowd reports whether the document is asked of a tenant with many responses.
+func (g golden) ofCrowd() bool { return strings.HasPrefix(g.text, "# of: crowd") }
+
 // mutates reports whether the document changes anything, and so must have a tenant to itself.
 func (g golden) mutates() bool {
 	return g.doc != nil && slices.ContainsFunc(g.doc.Operations, func(op *ast.OperationDefinition) bool { return op.Operation == ast.Mutation })
@@ -93,9 +97,13 @@ func TestGolden(t *testing.T) {
 	cases := goldens(t)
 	each(t, func(t *testing.T, h *house) {
 		read := h.fill(t, h.found(t, "Fjordlink"))
+		crowd := h.crowd(t, h.fill(t, h.found(t, "Fjordlink")))
 		for _, g := range cases {
 			t.Run(strings.TrimPrefix(g.path, "testdata/"), func(t *testing.T) {
 				c := read
+				if g.ofCrowd() {
+					c = crowd
+				}
 				if g.mutates() {
 					c = h.fill(t, h.found(t, "Fjordlink"))
 				}
