@@ -211,66 +211,76 @@ const looked = 1_000
 // without gives the next of those who have no risk, passing over the others. Up to the id to which all have one nobody is looked
 // at.
 func (s *ranking) without(ctx context.Context, after *page.Key, desc bool, limit int) (keys []page.Key, err error) {
-	var low uuid.UUID
-	high := uuid.Max
+	p := passing{low: uuid.Nil, high: uuid.Max, desc: desc, size: limit}
 	if s.ranked != nil {
-		low = s.ranked.Complete
-	}
-	bound := func(k page.Key) {
-		if desc {
-			high = k.ID
-		} else if bytes.Compare(k.ID[:], low[:]) > 0 {
-			low = k.ID
-		}
+		p.model, p.low, p.size = s.ranked.Model, s.ranked.Complete, looked
 	}
 	if after != nil {
-		bound(*after)
+		p.to(after.ID)
 	}
-	order := "ASC"
-	if desc {
-		order = "DESC"
-	}
-	for more := true; more && len(keys) < limit; {
-		size, is := limit-len(keys), `FALSE`
-		join, args := ``, []any{auth.Tenant(ctx), low, high}
-		if s.ranked != nil {
-			size, is = looked, `r.contact_id IS NOT NULL`
-			join = ` LEFT JOIN contact_risks r ON r.tenant_id = c.tenant_id AND r.contact_id = c.id AND r.model = $5`
-			args = append(args, looked, s.ranked.Model)
-		} else {
-			args = append(args, size)
+	for len(keys) < limit {
+		read := func() error {
+			keys, err = p.next(ctx, s.db, keys)
+			return err
 		}
-		n := 0
-		err := s.db.Sift(ctx, func() error {
-			rows, err := s.db.Query(ctx, `SELECT c.id, `+is+` FROM contacts c`+join+`
-				WHERE c.tenant_id = $1 AND c.id > $2 AND c.id < $3 ORDER BY c.id `+order+` LIMIT $4`, args...)
-			if err != nil {
-				return err
-			}
-			defer rows.Close()
-			for rows.Next() {
-				var k page.Key
-				var has bool
-				if err := rows.Scan(&k.ID, &has); err != nil {
-					return err
-				}
-				n++
-				bound(k)
-				if !has && len(keys) < limit {
-					keys = append(keys, k)
-				}
-			}
-			return rows.Err()
-		})
-		if err != nil {
+		if s.ranked == nil { // nobody is passed over
+			err = read()
+			return keys, err
+		}
+		if err := s.db.Sift(ctx, read); err != nil {
 			return nil, err
 		}
-		more = n == size
-		if s.ranked != nil {
-			if err := rate.SpendUnseen(ctx, n/rate.SearchedPerPoint); err != nil {
-				return nil, err
-			}
+		if err := rate.SpendUnseen(ctx, p.read/rate.SearchedPerPoint); err != nil {
+			return nil, err
+		}
+		if p.read < p.size {
+			break
 		}
 	}
-	return keys, nil
+	return keys[:min(len(keys), limit)], nil
+}
+
+// passing is a walk along contacts, in the order of their ids, past those who have a risk by a model.
+type passing struct {
+	model int64
+	// low and high are between which ids it still is to go.
+	low, high uuid.UUID
+	desc      bool
+	// size is how many it looks at at once, and read how many these were last.
+	size, read int
+}
+
+// to notes that it has come to an id.
+func (p *passing) to(id uuid.UUID) {
+	if p.desc {
+		p.high = id
+	} else if bytes.Compare(id[:], p.low[:]) > 0 {
+		p.low = id
+	}
+}
+
+// next looks at the next, and appends those without a risk.
+func (p *passing) next(ctx context.Context, db *store.DB, keys []page.Key) ([]page.Key, error) {
+	order := "ASC"
+	if p.desc {
+		order = "DESC"
+	}
+	rows, err := db.Query(ctx, `SELECT c.id, r.contact_id IS NOT NULL FROM contacts c
+		LEFT JOIN contact_risks r ON r.tenant_id = c.tenant_id AND r.contact_id = c.id AND r.model = $2
+		WHERE c.tenant_id = $1 AND c.id > $3 AND c.id < $4 ORDER BY c.id `+order+` LIMIT $5`, auth.Tenant(ctx), p.model, p.low, p.high, p.size)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for p.read = 0; rows.Next(); p.read++ {
+		var k page.Key
+		var has bool
+		if err := rows.Scan(&k.ID, &has); err != nil {
+			return nil, err
+		}
+		if p.to(k.ID); !has {
+			keys = append(keys, k)
+		}
+	}
+	return keys, rows.Err()
 }

@@ -267,13 +267,9 @@ func (k *Keeper) standings(ctx context.Context, from store.Querier, tenant uuid.
 			return err
 		}
 		s.learnedAt = learnedAt.Time
-		if dimensions != nil {
-			var of []trait.Dimension
-			if err := json.Unmarshal(dimensions, &of); err != nil {
-				return fmt.Errorf("dimensions of model %d: %w", s.number, err)
-			}
-			s.dated = slices.ContainsFunc(of, func(d trait.Dimension) bool { return d.Kind == trait.Date })
-		}
+		var of []trait.Dimension
+		_ = json.Unmarshal(dimensions, &of) // whoever reads the model says so; others' must not wait for it
+		s.dated = slices.ContainsFunc(of, func(d trait.Dimension) bool { return d.Kind == trait.Date })
 		f(s)
 		return nil
 	}, query, args...)
