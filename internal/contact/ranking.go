@@ -205,7 +205,7 @@ func (s *ranking) withRisk(ctx context.Context, after *page.Key, desc bool, limi
 	return keys, rows.Err()
 }
 
-// looked is how many contacts are looked at at once for whether they have a risk.
+// looked is how many contacts are read together that are looked at for whether they have a risk.
 const looked = 1_000
 
 // without gives the next of those who have no risk, passing over the others. Up to the id to which all have one nobody is looked
@@ -246,7 +246,7 @@ type passing struct {
 	// low and high are between which ids it still is to go.
 	low, high uuid.UUID
 	desc      bool
-	// size is how many it looks at at once, and read how many these were last.
+	// size is how many it reads together, and read how many these were last.
 	size, read int
 }
 

@@ -3,7 +3,6 @@ package risk
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/internal/cube"
@@ -87,7 +86,7 @@ func Examine(ctx context.Context, tx *store.Tx, tenant uuid.UUID) ([]cube.Fault,
 		return nil, nil
 	}
 	f.Mend = func(ctx context.Context, tx *store.Tx) (bool, error) {
-		for _, table := range strings.Fields("contact_risks risk_models") {
+		for _, table := range []string{"contact_risks", "risk_models"} {
 			if _, err := tx.SQL.ExecContext(ctx, `DELETE FROM `+table+` WHERE tenant_id = $1`, tenant); err != nil {
 				return false, fmt.Errorf("forgetting the %s: %w", table, err)
 			}

@@ -11,6 +11,7 @@ import (
 	"database/sql"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -140,7 +141,7 @@ func decode(dimensions, model []byte) (*learned, error) {
 		return nil, err
 	}
 	if !slices.EqualFunc(l.model.Traits, l.dimensions, func(e ordinal.Effects, d trait.Dimension) bool { return e.Key == d.Key }) {
-		return nil, fmt.Errorf("its traits are not its dimensions")
+		return nil, errors.New("its traits are not its dimensions")
 	}
 	return l, nil
 }
