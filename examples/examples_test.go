@@ -45,18 +45,14 @@ func TestExamples(t *testing.T) {
 		t.Fatalf("the examples are %v, %v", files, err)
 	}
 	storetest.EachURL(t, func(t *testing.T, url string) {
-		address, secret, campaign := serve(t, url, func(context.Context, *app.App) error { return nil })
+		address, secret, known := serve(t, url, func(context.Context, *app.App) error { return nil })
 		for _, name := range files {
 			t.Run(name, func(t *testing.T) {
 				text, err := fs.ReadFile(examples.Files, name)
 				if err != nil {
 					t.Fatal(err)
 				}
-				variables := map[string]any{}
-				if strings.Contains(string(text), "$campaign:") {
-					variables["campaign"] = campaign
-				}
-				got := ask(t, address, secret, string(text), variables, campaign)
+				got := ask(t, address, secret, string(text), known)
 				golden := filepath.Join("testdata", strings.TrimSuffix(name, ".graphql")+".json")
 				if *update && strings.Contains(t.Name(), "/sqlite/") {
 					if err := os.WriteFile(golden, got, 0o600); err != nil {
@@ -128,7 +124,7 @@ func TestExamplesOfManyPeople(t *testing.T) {
 		t.Fatal(err)
 	}
 	storetest.EachURL(t, func(t *testing.T, url string) {
-		address, secret, campaign := serve(t, url, func(ctx context.Context, a *app.App) error { return enlarge(ctx, a, trait.MaxProfiles-100) })
+		address, secret, known := serve(t, url, func(ctx context.Context, a *app.App) error { return enlarge(ctx, a, trait.MaxProfiles-100) })
 		for _, name := range files {
 			text, err := fs.ReadFile(examples.Files, name)
 			if err != nil {
@@ -137,19 +133,16 @@ func TestExamplesOfManyPeople(t *testing.T) {
 			if strings.Contains(string(text), "\nsubscription ") {
 				continue // it is of what comes, not of what there is
 			}
-			variables := map[string]any{}
-			if strings.Contains(string(text), "$campaign:") {
-				variables["campaign"] = campaign
-			}
-			if got := ask(t, address, secret, string(text), variables, campaign); bytes.Contains(got, []byte(`"errors"`)) {
+			if got := ask(t, address, secret, string(text), known); bytes.Contains(got, []byte(`"errors"`)) {
 				t.Errorf("%s: %.500s", name, got)
 			}
 		}
 	})
 }
 
-// serve serves the demo's data, and what more adds, and gives the address, the secret of a key, and a campaign.
-func serve(t *testing.T, url string, more func(context.Context, *app.App) error) (address, secret, campaign string) {
+// serve serves the demo's data, and what more adds, and gives the address, the secret of a key, and what the examples' variables
+// stand for.
+func serve(t *testing.T, url string, more func(context.Context, *app.App) error) (address, secret string, known map[string]any) {
 	t.Helper()
 	a, err := app.Open(t.Context(), app.Config{
 		Database: url, Volatile: true, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now },
@@ -178,7 +171,7 @@ func serve(t *testing.T, url string, more func(context.Context, *app.App) error)
 			t.Error(err)
 		}
 	})
-	return "http://" + s.Addr.String() + "/graphql", secret, d.Campaigns.Relationship
+	return "http://" + s.Addr.String() + "/graphql", secret, d.Variables()
 }
 
 // What differs from run to run, and how to show it: ids, and cursors, which hold ids; and the last digits of numbers,
@@ -216,8 +209,14 @@ func hear(t *testing.T, stream io.Reader, do func()) []byte {
 }
 
 // ask gives the answer, or of a subscription the first event, which is of a response to the campaign.
-func ask(t *testing.T, address, secret, query string, variables map[string]any, campaign string) []byte {
+func ask(t *testing.T, address, secret, query string, known map[string]any) []byte {
 	t.Helper()
+	variables := map[string]any{}
+	for name, value := range known {
+		if strings.Contains(query, "$"+name+":") {
+			variables[name] = value
+		}
+	}
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {
 		t.Fatal(err)
@@ -241,7 +240,7 @@ func ask(t *testing.T, address, secret, query string, variables map[string]any, 
 	if listens {
 		text = hear(t, resp.Body, func() {
 			ask(t, address, secret, `mutation ($campaign: ID!) { recordResponse(input: { campaign: $campaign, score: 9 }) { response { id } } }`,
-				map[string]any{"campaign": campaign}, campaign)
+				known)
 		})
 	} else if text, err = io.ReadAll(resp.Body); err != nil {
 		t.Fatal(err)

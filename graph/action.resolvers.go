@@ -16,6 +16,7 @@ import (
 	idkind "github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/selection"
 )
 
 func (r *actionResolver) Segment(ctx context.Context, obj *ent.Action) (*ent.Segment, error) {
@@ -27,6 +28,10 @@ func (r *actionResolver) Segment(ctx context.Context, obj *ent.Action) (*ent.Seg
 
 func (r *actionResolver) Campaigns(ctx context.Context, obj *ent.Action) ([]*ent.Campaign, error) {
 	return loadersOf(ctx).campaignsOf(ctx, obj)
+}
+
+func (r *actionResolver) Effect(ctx context.Context, obj *ent.Action, window int, settle int, filter *selection.Filter) (*insight.ActionEffect, error) {
+	return r.effect(ctx, obj, window, settle, filterOf(filter))
 }
 
 func (r *mutationResolver) CreateAction(ctx context.Context, input action.CreateInput) (*model.CreateActionPayload, error) {

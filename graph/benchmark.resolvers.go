@@ -13,7 +13,16 @@ import (
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/benchmark"
 	idkind "github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/insight"
 )
+
+func (r *feedbackResolver) Benchmarks(ctx context.Context, obj *insight.Feedback, industry *string, country *string) ([]*insight.BenchmarkComparison, error) {
+	published, err := r.published(ctx, industry, country)
+	if err != nil {
+		return nil, err
+	}
+	return obj.Beside(ctx, published)
+}
 
 func (r *mutationResolver) CreateBenchmark(ctx context.Context, input benchmark.CreateInput) (*model.CreateBenchmarkPayload, error) {
 	b, err := benchmark.Create(ctx, r.DB, input, r.Now())

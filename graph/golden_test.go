@@ -31,8 +31,8 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // In documents and variables, names such as <camp:Relationship> stand for ids of a filled tenant, and in the answers
 // for any id, instant of the test's own clock, secret or cursor. Those that have no name get one by the order in which
 // they first come up, and later operations of the same document may use it. A document that begins with `# as: READ`
-// is asked with a key of that scope, by default ADMIN; `# as: nobody` means none. One that begins with `# of: crowd` is asked of
-// a tenant with so many responses that something can be learned from them.
+// is asked with a key of that scope, by default ADMIN; `# as: nobody` means none. Those below testdata/insight are asked of a
+// tenant with more to learn from, and one that begins with `# of: crowd` of one with so many contacts that their risks are kept.
 type golden struct {
 	path      string
 	text      string
@@ -96,16 +96,20 @@ func (g golden) mutates() bool {
 func TestGolden(t *testing.T) {
 	cases := goldens(t)
 	each(t, func(t *testing.T, h *house) {
-		read := h.fill(t, h.found(t, "Fjordlink"))
+		read, much := h.fill(t, h.found(t, "Fjordlink")), h.more(t, h.fill(t, h.found(t, "Fjordlink")))
 		crowd := h.crowd(t, h.fill(t, h.found(t, "Fjordlink")))
 		for _, g := range cases {
 			t.Run(strings.TrimPrefix(g.path, "testdata/"), func(t *testing.T) {
-				c := read
-				if g.ofCrowd() {
-					c = crowd
-				}
-				if g.mutates() {
+				c, learns := read, strings.HasPrefix(g.path, "testdata/insight/")
+				switch {
+				case g.mutates() && learns:
+					c = h.more(t, h.fill(t, h.found(t, "Fjordlink")))
+				case g.mutates():
 					c = h.fill(t, h.found(t, "Fjordlink"))
+				case learns:
+					c = much
+				case g.ofCrowd():
+					c = crowd
 				}
 				got := g.run(t, h, c)
 				if *update && strings.Contains(t.Name(), "/sqlite/") {

@@ -89,6 +89,9 @@ func recipes() map[string]recipe {
 		"Feedback.responses(filter": `{ feedback { responses(filter: %s) { totalCount } } }`,
 		"Feedback.compareTo(filter": `{ feedback { compareTo(filter: %s) { difference } } }`,
 
+		"Feedback.explainChange(from": `{ feedback { explainChange(from: %s, by: ["plan"]) { total { difference } groups { values before { responses } } } } }`,
+		"Action.effect(filter":        `{ action(id: "<any:act>") { effect(filter: %s) { before { responses } after { responses } } } }`,
+
 		"Query.reach(filter":    `{ reach(filter: %s) { invited } }`,
 		"Campaign.reach(filter": `{ campaign(id: "<camp:Support>") { reach(filter: %s) { invited } } }`,
 

@@ -268,9 +268,9 @@ var (
 				Columns: []*schema.Column{InvitationsColumns[1], InvitationsColumns[13]},
 			},
 			{
-				Name:    "invitation_tenant_id_campaign_id_visitor_due_at",
+				Name:    "invitation_tenant_id_visitor_due_at",
 				Unique:  false,
-				Columns: []*schema.Column{InvitationsColumns[1], InvitationsColumns[2], InvitationsColumns[10], InvitationsColumns[11]},
+				Columns: []*schema.Column{InvitationsColumns[1], InvitationsColumns[10], InvitationsColumns[11]},
 			},
 		},
 	}

@@ -371,6 +371,19 @@ func Between(ctx context.Context, db *store.DB, first, last calendar.Day, most i
 	return found, nil
 }
 
+// Around gives the actions that started or ended on these days, both included, and are visible to the caller; at most so many are
+// read, and one more.
+func Around(ctx context.Context, db *store.DB, first, last calendar.Day, most int) ([]*ent.Action, error) {
+	found, err := db.Ent.Action.Query().Where(entaction.Or(
+		entaction.And(entaction.StartedOnGTE(first), entaction.StartedOnLTE(last)),
+		entaction.And(entaction.EndedOnGTE(first), entaction.EndedOnLTE(last)),
+	)).Order(entaction.ByStartedOn(), entaction.ByID()).Limit(most + 1).All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("finding actions around days: %w", err)
+	}
+	return found, nil
+}
+
 // CampaignsOf tells which campaigns actions were for, the oldest first: of those that were for all there is nothing.
 func CampaignsOf(ctx context.Context, db *store.DB, actions []uuid.UUID) (map[uuid.UUID][]uuid.UUID, error) {
 	return campaignsOf(ctx, db.Ent, actions)

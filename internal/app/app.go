@@ -174,12 +174,20 @@ func (a *App) Work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.keepAnalyzed()
 	if err := a.jobs.Start(ctx); err != nil {
 		return err
 	}
 	a.Follow.Start()
 	a.Judge.Start()
 	return a.Builder.Resume(ctx)
+}
+
+// keepAnalyzed is for commands that write much.
+func (a *App) keepAnalyzed() {
+	a.DB.KeepAnalyzed(func(err error) {
+		a.log.Error("the database's statistics are not brought up to date", "error", err.Error())
+	})
 }
 
 // Close stops jobs, writes what was accepted, and closes the database.

@@ -72,7 +72,7 @@ func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
 	}
 	site := c.site(doors.main.Addr())
 	pages := &demo.Pages{Book: a.Book, Site: site, Campaigns: d.Campaigns, Log: a.log}
-	s, err := a.serve(doors, c.Edge, playground.Page{Secret: secret, Variables: map[string]any{"campaign": d.Campaigns.Relationship}},
+	s, err := a.serve(doors, c.Edge, playground.Page{Secret: secret, Variables: d.Variables()},
 		map[string]http.Handler{"GET /demo/": pages})
 	if err != nil {
 		return err

@@ -77,6 +77,7 @@ func (c *ImportCmd) Run(ctx context.Context, g *Globals) error {
 		if err != nil {
 			return err
 		}
+		a.keepAnalyzed()
 		return c.run(ctx, g, a, t, plan)
 	})
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
@@ -55,13 +56,25 @@ type Demo struct {
 	world *world
 }
 
+// Variables are what the examples' variables stand for in the demo: a campaign, and the days of the outage's month and of the month
+// before, as filters.
+func (d *Demo) Variables() map[string]any {
+	days := func(from, next calendar.Day) map[string]any { return map[string]any{"from": from, "to": next.Add(-1)} }
+	s := &d.world.story
+	return map[string]any{
+		"campaign": d.Campaigns.Relationship,
+		"before":   days(calendar.Monthly.Add(s.outage, -1), s.outage),
+		"after":    days(s.outage, s.repaired),
+	}
+}
+
 // Answers are the two years of answers before now, some 60,000, in the order of their respondedAt. For the same now
 // they are the same, each time they are ranged over. None is after now; the days that things happen on depend on the
 // day of now in TimeZone alone. A contact comes with name, address and traits in their first answer, and from then on
 // with their externalId and what has changed.
 func Answers(now time.Time, campaigns Campaigns) iter.Seq[feedback.Recording] {
 	return func(yield func(feedback.Recording) bool) {
-		newWorld(now).answers(campaigns)(yield)
+		newWorld(now, theSeed).answers(campaigns)(yield)
 	}
 }
 
@@ -74,7 +87,7 @@ func Seed(ctx context.Context, log *feedback.Log, builder *cube.Builder, db *sto
 			return Demo{}, fmt.Errorf("defining trait %s: %w", in.Key, err)
 		}
 	}
-	d := Demo{world: newWorld(now)}
+	d := Demo{world: newWorld(now, theSeed)}
 	for _, c := range []struct {
 		id                       *string
 		name, question, followUp string
@@ -255,7 +268,7 @@ func Stream(ctx context.Context, log *feedback.Log, hub *live.Hub, d Demo, every
 		for range heard { // until nobody listens any more
 		}
 	}()
-	random := stream(forStream)
+	random := d.world.stream(forStream)
 	return pace(ctx, every, heard, func() (uuid.UUID, error) {
 		out, err := log.Record(ctx, []feedback.Recording{d.world.next(random, log.Now(), d.Campaigns)})
 		var refused *apierror.Error

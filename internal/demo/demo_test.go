@@ -3,8 +3,10 @@ package demo
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -17,8 +19,10 @@ import (
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/live"
 	"github.com/zeroten/zeroten/internal/nps"
+	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -34,6 +38,7 @@ type house struct {
 	log     *feedback.Log
 	builder *cube.Builder
 	hub     *live.Hub
+	reader  *insight.Reader
 	// called is what the log's clock calls each time.
 	called func()
 }
@@ -48,7 +53,9 @@ func build(t testing.TB, db *store.DB, now time.Time) *house {
 	h := &house{ctx: auth.ForTenant(t.Context(), made.ID), db: db, called: func() {}}
 	quiet := slog.New(slog.DiscardHandler)
 	from := tail.New(db, tail.Config{Log: quiet})
-	h.hub = live.NewHub(db, settings.NewStates(db), from, live.Config{Log: quiet})
+	states := settings.NewStates(db)
+	h.hub = live.NewHub(db, states, from, live.Config{Log: quiet})
+	h.reader = insight.NewReader(db, states, func() time.Time { return now })
 	h.log, err = feedback.NewLog(db, feedback.Config{Flushed: from.Flushed, Now: func() time.Time {
 		h.called()
 		return now
@@ -86,6 +93,53 @@ func (h *house) total(t testing.TB) (all nps.Histogram, by map[string]int64) {
 		by[id.Campaign.Format(c.Campaign)] += c.Histogram.Count()
 	}
 	return all, by
+}
+
+// told is what the tenant's feedback tells, in the words of body.told.
+func (h *house) told(t *testing.T) (told []string) {
+	t.Helper()
+	say := func(format string, args ...any) { told = append(told, fmt.Sprintf(format, args...)) }
+	all, err := h.reader.Feedback(h.ctx, selection.Filter{}, selection.Within{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	drivers, err := all.Drivers(h.ctx, nil, 30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range drivers.Traits {
+		say("%s has %.6f of its own", d.Trait, *d.Own.Spread)
+		for _, v := range d.Values {
+			if v.Effect != nil {
+				say("%d with an effect of %.6f from %.6f to %.6f", v.Score.Responses(), *v.Effect, v.Interval.Low, v.Interval.High)
+			}
+		}
+	}
+	hotspots, err := all.Hotspots(h.ctx, insight.HotspotSearch{Depth: 2, MinResponses: 30, MinDifference: 5, Limit: 50})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range hotspots.Groups {
+		say("%d by %s are worth %.6f", g.Score.Responses(), g.Traits, g.Worth)
+	}
+	moves, err := all.ChangePoints(h.ctx, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range moves.Points {
+		say("%.6f on %s", p.Difference, p.Day)
+	}
+	curve, err := all.Curve(h.ctx, "customer_since")
+	if err != nil {
+		t.Fatal(err)
+	}
+	say("%.6f along tenure", *curve.Slope)
+	model, err := all.Prediction(h.ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	say("%.6f are foretold", *model.Skill)
+	return told
 }
 
 func TestSeed(t *testing.T) {
@@ -128,6 +182,10 @@ func TestSeed(t *testing.T) {
 		}
 		if len(names) != 5 || !slices.Contains(names, "Gamers on Basic") {
 			t.Errorf("segments %q", names)
+		}
+
+		if got, want := h.told(t), gather(newWorld(now, theSeed)).told(); !slices.Equal(got, want) {
+			t.Errorf("of the tenant's feedback it is told that\n%s\nand of the answers that\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 
 		// Some more come, until it is enough.
@@ -232,8 +290,8 @@ func TestMadeUpAnswersPause(t *testing.T) {
 
 // What comes later is as good as what came before.
 func TestNextIsGood(t *testing.T) {
-	w := newWorld(nows[0])
-	random := stream(forStream)
+	w := newWorld(nows[0], theSeed)
+	random := w.stream(forStream)
 	named := map[string]int{}
 	for i := range 5_000 {
 		now := nows[0].Add(time.Duration(i) * time.Minute)

@@ -3,6 +3,7 @@ package demo
 import (
 	"time"
 
+	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/internal/calendar"
 )
 
@@ -50,7 +51,17 @@ type story struct {
 	// The outage goes on up to repaired, and is forgiven by recovered. All are first days of a month.
 	outage, repaired, recovered calendar.Day
 	priceRise, helpDesk         calendar.Day
+	moves                       causes
 }
+
+// causes are what makes people feel otherwise than others do, or than on another day.
+type causes int
+
+const (
+	everything  causes = iota // that the demo tells of
+	temperAlone               // which is each customer's own, and stays
+	nothing
+)
 
 func newStory(now time.Time) story {
 	zone, err := calendar.LoadZone(TimeZone)
@@ -70,6 +81,9 @@ type mood struct {
 	usual, outage, price, help float64
 }
 
+// even is the mood that all else is added to.
+const even = 8.35
+
 func (m mood) sum() float64 { return m.usual + m.outage + m.price + m.help }
 
 var (
@@ -83,16 +97,29 @@ var (
 	byMonth   = [...]float64{-0.12, -0.06, 0, 0.04, 0.08, 0.06, 0.04, 0.04, 0, -0.02, -0.06, -0.1}
 )
 
-// mood is that of the customer on the day, in answering this survey.
-func (s *story) mood(c *customer, about subject, on calendar.Day) mood {
+// mood is that of the customer on the day, in answering this survey where and in the words that they are asked.
+func (s *story) mood(c *customer, about subject, on calendar.Day, channel response.Channel, variant *string) mood {
+	switch s.moves {
+	case nothing:
+		return mood{usual: even}
+	case temperAlone:
+		return mood{usual: even + c.temper}
+	}
 	plan := c.planOn(on)
 	year, month, day := on.Date()
 	weekday := time.Date(year, month, day, 0, 0, 0, 0, time.UTC).Weekday()
-	m := mood{usual: 8.35 + c.temper + byPersona[c.persona] + byPlan[plan] + byRegion[c.region] + bySurvey[about] +
+	m := mood{usual: even + c.temper + byPersona[c.persona] + byPlan[plan] + byRegion[c.region] + bySurvey[about] +
 		byWeekday[weekday] + byMonth[month-1] + tenure(calendar.WholeMonths(c.since, on))}
 	if c.persona == gamer {
 		// What they need is what the lowest plan lacks.
 		m.usual += [...]float64{basic: -2.2, plus: -0.1, most: 0.35}[plan]
+	}
+	if variant != nil && *variant == "B" {
+		m.usual += 0.15
+	}
+	if channel == response.ChannelWIDGET {
+		// Who is asked in the middle of something is in a worse mood.
+		m.usual -= 0.2
 	}
 	if c.region == east {
 		switch {

@@ -25,9 +25,11 @@ const (
 	forStream
 )
 
-func stream(of uint64) *rand.Rand {
-	const seed = 0x5eed
-	return rand.New(rand.NewPCG(seed, of)) //nolint:gosec // it is to be the same each time
+// theSeed is that of the demo.
+const theSeed = 0x5eed
+
+func (w *world) stream(of uint64) *rand.Rand {
+	return rand.New(rand.NewPCG(w.seed, of)) //nolint:gosec // it is to be the same each time
 }
 
 // How much there is of everything.
@@ -36,6 +38,12 @@ const (
 	newcomers   = 6_500  // customers who came since
 	strangers   = 6_000  // answers that nobody's name is known of
 	answerShare = 0.635  // of those who are asked about the relationship
+)
+
+// How far scores are apart where nothing happens: those of one customer, and what is usual for one from what is for another.
+const (
+	noise  = 1.8
+	temper = 0.8
 )
 
 // nobody stands for the customer where no name is known.
@@ -96,13 +104,15 @@ type moment struct {
 // world is who there is, what happens, and when they are asked.
 type world struct {
 	story
+	seed      uint64
 	now       int64 // Unix time in seconds
 	customers []customer
 }
 
-func newWorld(now time.Time) *world {
-	w := &world{story: newStory(now), now: now.Unix()}
-	random := stream(forPeople)
+// newWorld makes the world that ends now. With another seed there are other people, to whom the same happens.
+func newWorld(now time.Time, seed uint64) *world {
+	w := &world{story: newStory(now), seed: seed, now: now.Unix()}
+	random := w.stream(forPeople)
 	days := float64(w.last - w.first)
 	w.customers = make([]customer, 0, veterans+newcomers)
 	for i := range veterans + newcomers {
@@ -151,7 +161,7 @@ func (w *world) customer(random *rand.Rand, since calendar.Day) customer {
 	}
 	c.region = pick(random, 18, 20, 22, 26, 14)
 	c.language = language(pick(random, 70, 20, 10))
-	c.temper = 0.8 * random.NormFloat64()
+	c.temper = temper * random.NormFloat64()
 	if c.plan == basic && random.IntN(100) < 8 {
 		c.upgraded = max(w.first, since) + calendar.Day(random.IntN(int(w.last-w.first)))
 	}
@@ -184,7 +194,7 @@ func (c *customer) introduce(random *rand.Rand, number int) {
 
 // moments are when answers are given, in order.
 func (w *world) moments() []moment {
-	random := stream(forMoments)
+	random := w.stream(forMoments)
 	var found []moment
 	midnights := make([]int64, w.last-w.first+1)
 	for i := range midnights {
@@ -256,21 +266,40 @@ func (w *world) untilNow(all []moment) []moment {
 	return all
 }
 
+// origin is where an answer comes from.
+type origin struct {
+	customer *customer
+	on       calendar.Day
+	feeling  mood
+}
+
 func (w *world) answers(campaigns Campaigns) iter.Seq[feedback.Recording] {
 	return func(yield func(feedback.Recording) bool) {
-		random := stream(forAnswers)
+		for r := range w.origins(campaigns) {
+			if !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// origins are the answers, each with where it comes from.
+func (w *world) origins(campaigns Campaigns) iter.Seq2[feedback.Recording, origin] {
+	return func(yield func(feedback.Recording, origin) bool) {
+		random := w.stream(forAnswers)
 		answered := make([]calendar.Day, len(w.customers)) // 0, which is long ago, is not yet
 		for _, m := range w.moments() {
 			at := time.Unix(m.at, 0).UTC()
 			on := calendar.DayOf(at, w.zone)
 			var r feedback.Recording
+			var from origin
 			if m.who == nobody {
 				c := w.stranger(random, at)
-				r = w.answer(random, c, m.survey, on, campaigns)
+				r, from = w.answer(random, c, m.survey, on, campaigns)
 				r.Traits = c.traitsOn(on)
 			} else {
 				c := &w.customers[m.who]
-				r = w.answer(random, c, m.survey, on, campaigns)
+				r, from = w.answer(random, c, m.survey, on, campaigns)
 				// Who is known needs no more than a name, and costs the log less.
 				if before := answered[m.who]; before != 0 {
 					r.Contact = c.again(before, on)
@@ -280,7 +309,7 @@ func (w *world) answers(campaigns Campaigns) iter.Seq[feedback.Recording] {
 				answered[m.who] = on
 			}
 			r.RespondedAt = &at
-			if !yield(r) {
+			if !yield(r, from) {
 				return
 			}
 		}
@@ -302,7 +331,7 @@ func (w *world) next(random *rand.Rand, now time.Time, campaigns Campaigns) feed
 	about := subject(pick(random, 82, 18))
 	if random.IntN(100) < 10 {
 		c := w.stranger(random, now)
-		r := w.answer(random, c, about, on, campaigns)
+		r, _ := w.answer(random, c, about, on, campaigns)
 		r.Traits = c.traitsOn(on)
 		return r
 	}
@@ -310,15 +339,14 @@ func (w *world) next(random *rand.Rand, now time.Time, campaigns Campaigns) feed
 	if on < c.since+14 {
 		about = installation
 	}
-	r := w.answer(random, c, about, on, campaigns)
+	r, _ := w.answer(random, c, about, on, campaigns)
 	r.Contact = c.introduced(on)
 	return r
 }
 
 // answer is what the customer says, but for who they are.
-func (w *world) answer(random *rand.Rand, c *customer, about subject, on calendar.Day, campaigns Campaigns) feedback.Recording {
+func (w *world) answer(random *rand.Rand, c *customer, about subject, on calendar.Day, campaigns Campaigns) (feedback.Recording, origin) {
 	r := feedback.Recording{Campaign: about.in(campaigns)}
-	feeling := w.mood(c, about, on)
 	var channel int
 	switch {
 	case about == supportCall:
@@ -329,27 +357,23 @@ func (w *world) answer(random *rand.Rand, c *customer, about subject, on calenda
 		channel = pick(random, 82, 12, 5, 1)
 	}
 	r.Channel = [...]response.Channel{response.ChannelEMAIL, response.ChannelWIDGET, response.ChannelLINK, response.ChannelAPI}[channel]
-	switch r.Channel {
-	case response.ChannelEMAIL:
+	if r.Channel == response.ChannelEMAIL {
 		variant := "A"
 		if random.IntN(100) < 52 {
 			variant = "B"
-			feeling.usual += 0.15
 		}
 		r.Variant = &variant
-	case response.ChannelWIDGET:
-		// Who is asked in the middle of something is in a worse mood.
-		feeling.usual -= 0.2
 	}
-	r.Score = int(min(max(math.Round(feeling.sum()+1.8*random.NormFloat64()), 0), 10))
+	from := origin{customer: c, on: on, feeling: w.mood(c, about, on, r.Channel, r.Variant)}
+	r.Score = int(min(max(math.Round(from.feeling.sum()+noise*random.NormFloat64()), 0), 10))
 	if r.Score <= 4 && random.IntN(100) < 14 {
 		r.Score = 0 // who is angry enough gives the least there is
 	}
 	locale := c.language.locale()
 	r.Locale = &locale
 	if random.IntN(100) < [...]int{bad: 42, mixed: 22, good: 29}[toneOf(r.Score)] {
-		text := w.comment(random, c, about, on, feeling, r.Score)
+		text := w.comment(random, c, about, on, from.feeling, r.Score)
 		r.Comment = &text
 	}
-	return r
+	return r, from
 }

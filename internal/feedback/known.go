@@ -20,14 +20,14 @@ func Known(ctx context.Context, db *store.DB, keys []string) ([]bool, error) {
 		texts[i] = hex.EncodeToString(hash[:])
 		at[hash] = append(at[hash], i)
 	}
-	among := `key IN (SELECT unhex(value) FROM json_each($2))`
+	among := `tenant_id = $1 AND key IN (SELECT unhex(value) FROM json_each($2))`
 	if db.Dialect == store.Postgres {
 		for i := range texts {
 			texts[i] = `\x` + texts[i]
 		}
-		among = `key = ANY($2::bytea[])`
+		among = store.Keyed(store.Postgres, "", "key", "bytea", "$1", "$2")
 	}
-	rows, err := db.Query(ctx, `SELECT key FROM idempotency_keys WHERE tenant_id = $1 AND `+among, auth.Tenant(ctx), store.Texts(db.Dialect, texts))
+	rows, err := db.Query(ctx, `SELECT key FROM idempotency_keys WHERE `+among, auth.Tenant(ctx), store.Texts(db.Dialect, texts))
 	if err != nil {
 		return nil, fmt.Errorf("looking for idempotency keys: %w", err)
 	}

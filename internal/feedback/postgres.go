@@ -82,18 +82,26 @@ func (a *arrays) insert(table string, parts []part) string {
 		table, strings.Join(columns, ", "), strings.Join(values, ", "), a.unnest(parts))
 }
 
+// keyed are rows whose first column is a key of the tenant's, beside the tenant. For the planner the two belong together: were the tenant
+// known by itself, all that it has might be read to find a few of it (see store.Keyed).
+func (a *arrays) keyed(parts []part) string { return keyed(a.unnest(parts)) }
+
+func keyed(rows string) string {
+	return fmt.Sprintf(`(SELECT head.tenant_id, u.* FROM head, %s OFFSET 0) AS u`, rows) // without OFFSET it would be taken apart
+}
+
 func (a *arrays) update(table string, parts []part) string {
 	var set []string
 	for _, p := range parts[1:] {
 		set = append(set, fmt.Sprintf("%s = u.%s", p.column, p.column))
 	}
-	return fmt.Sprintf(`UPDATE %[1]s t SET %[2]s FROM head, %[3]s WHERE t.tenant_id = $1 AND t.%[4]s = u.%[4]s`,
-		table, strings.Join(set, ", "), a.unnest(parts), parts[0].column)
+	return fmt.Sprintf(`UPDATE %[1]s t SET %[2]s FROM %[3]s WHERE t.tenant_id = u.tenant_id AND t.%[4]s = u.%[4]s`,
+		table, strings.Join(set, ", "), a.keyed(parts), parts[0].column)
 }
 
-func (a *arrays) delete(table string) string {
-	return fmt.Sprintf(`DELETE FROM %s t USING head, %s WHERE t.tenant_id = $1 AND t.id = u.id`,
-		table, a.unnest([]part{{"id", "uuid"}}))
+func (a *arrays) delete(table, column, sqlType string) string {
+	return fmt.Sprintf(`DELETE FROM %[1]s t USING %[2]s WHERE t.tenant_id = u.tenant_id AND t.%[3]s = u.%[3]s`,
+		table, a.keyed([]part{{column, sqlType}}), column)
 }
 
 // section is one part of the statement: its text, and what it writes.
@@ -117,14 +125,12 @@ var sections = []section{
 		func(p *plan) int { return len(p.changedContacts) }, func(p *plan) []string { return contactArgs(p.changedContacts) },
 	},
 	{
-		"gone_contacts", func(a *arrays) string { return a.delete("contacts") },
+		"gone_contacts", func(a *arrays) string { return a.delete("contacts", "id", "uuid") },
 		func(p *plan) int { return len(p.goneContacts) },
 		func(p *plan) []string { return []string{store.UUIDs(store.Postgres, p.goneContacts)} },
 	},
 	{
-		"gone_provisional", func(a *arrays) string {
-			return `DELETE FROM provisional_answers t USING head, ` + a.unnest([]part{{"recipient", "bytea"}}) + ` WHERE t.tenant_id = $1 AND t.recipient = u.recipient`
-		},
+		"gone_provisional", func(a *arrays) string { return a.delete("provisional_answers", "recipient", "bytea") },
 		func(p *plan) int { return len(p.goneRecipients) },
 		func(p *plan) []string {
 			return columns([]part{{"recipient", "bytea"}}, len(p.goneRecipients), func(i int) []any { return []any{p.goneRecipients[i]} })
@@ -154,7 +160,7 @@ var sections = []section{
 		},
 	},
 	{
-		"gone_responses", func(a *arrays) string { return a.delete("responses") },
+		"gone_responses", func(a *arrays) string { return a.delete("responses", "id", "uuid") },
 		func(p *plan) int { return len(p.goneResponses) },
 		func(p *plan) []string { return []string{store.UUIDs(store.Postgres, p.goneResponses)} },
 	},
@@ -206,7 +212,8 @@ var sections = []section{
 	},
 }
 
-// changedInvitations is what becomes of invitations, all at once: of two parts of one statement that change a row one does nothing.
+// changedInvitations is what becomes of invitations, all at once: of two parts of one statement that change a row one does nothing. They are
+// found one by one, each by the index that has it.
 func changedInvitations(a *arrays) string {
 	param := func() string {
 		a.n++
@@ -220,8 +227,11 @@ func changedInvitations(a *arrays) string {
 			contact_id = CASE WHEN t.contact_id = ANY(%[4]s) THEN NULL ELSE t.contact_id END,
 			traits = CASE WHEN t.contact_id = ANY(%[4]s) THEN '{}' ELSE t.traits END,
 			visitor = CASE WHEN t.contact_id = ANY(%[4]s) THEN NULL ELSE t.visitor END
-		FROM head WHERE t.tenant_id = $1 AND (t.id = ANY(%[1]s) OR t.response_id = ANY(%[3]s) OR t.contact_id = ANY(%[4]s))`,
-		answered, by, goneResponses, goneContacts)
+		FROM (SELECT head.tenant_id, unnest(%[1]s) AS id FROM head
+			UNION SELECT i.tenant_id, i.id FROM invitations i, %[5]s WHERE i.tenant_id = u.tenant_id AND i.response_id = u.id
+			UNION SELECT i.tenant_id, i.id FROM invitations i, %[6]s WHERE i.tenant_id = u.tenant_id AND i.contact_id = u.id) AS u
+		WHERE t.tenant_id = u.tenant_id AND t.id = u.id`,
+		answered, by, goneResponses, goneContacts, keyed(`unnest(`+goneResponses+`) AS u(id)`), keyed(`unnest(`+goneContacts+`) AS u(id)`))
 }
 
 // onlyOnce is for a response that somebody put back by hand: there is a tombstone already.
@@ -279,7 +289,7 @@ func flushText(mask uint) string {
 	a := &arrays{n: 4}
 	ctes := []string{`head AS (
 		UPDATE tenants SET log_position = log_position + $3, revision = revision + 1, settings = settings + $4
-		WHERE id = $1 AND revision = $2 RETURNING log_position - $3 AS base, revision)`}
+		WHERE id = $1 AND revision = $2 RETURNING id AS tenant_id, log_position - $3 AS base, revision)`}
 	for i, s := range sections {
 		if mask&(1<<i) != 0 {
 			ctes = append(ctes, s.name+` AS (`+s.text(a)+`)`)

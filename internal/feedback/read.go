@@ -33,16 +33,16 @@ func (l *Log) read(ctx context.Context, query querying, tenant uuid.UUID, n need
 	return f, nil
 }
 
-// union makes one statement of a selection for each list of values that is not empty.
+// union makes one statement of a selection for each list of values that is not empty. The first argument is the tenant.
 type union struct {
 	dialect string
 	selects []string
 	args    []any
 }
 
-func (u *union) add(selection, column, sqlType, list string) {
+func (u *union) add(selection, alias, column, sqlType, list string) {
 	u.args = append(u.args, list)
-	u.selects = append(u.selects, selection+store.In(u.dialect, column, sqlType, fmt.Sprintf("$%d", len(u.args))))
+	u.selects = append(u.selects, selection+store.Keyed(u.dialect, alias, column, sqlType, "$1", fmt.Sprintf("$%d", len(u.args))))
 }
 
 // querying is how statements are run: by the readers' connections, or within a transaction.
@@ -67,15 +67,15 @@ func (run querying) all(ctx context.Context, u union, scan func(*sql.Rows) error
 
 func (l *Log) readContacts(ctx context.Context, query querying, tenant uuid.UUID, n needs, f *found) error {
 	u := union{dialect: l.db.Dialect, args: []any{tenant}}
-	const from = `SELECT ` + contactColumns + ` FROM contacts WHERE tenant_id = $1 AND `
+	const from = `SELECT ` + contactColumns + ` FROM contacts c WHERE `
 	if n.externalIDs != nil {
-		u.add(from, "external_id", "text", store.Texts(l.db.Dialect, n.externalIDs))
+		u.add(from, "c.", "external_id", "text", store.Texts(l.db.Dialect, n.externalIDs))
 	}
 	if n.emails != nil {
-		u.add(from, "email_key", "text", store.Texts(l.db.Dialect, n.emails))
+		u.add(from, "c.", "email_key", "text", store.Texts(l.db.Dialect, n.emails))
 	}
 	if n.contacts != nil {
-		u.add(from, "id", "uuid", store.UUIDs(l.db.Dialect, n.contacts))
+		u.add(from, "c.", "id", "uuid", store.UUIDs(l.db.Dialect, n.contacts))
 	}
 	err := query.all(ctx, u, func(rows *sql.Rows) error {
 		c := &ent.Contact{TenantID: tenant}
@@ -101,16 +101,16 @@ func (l *Log) readKeys(ctx context.Context, query querying, tenant uuid.UUID, n 
 	for i, k := range n.keys {
 		texts[i] = hex.EncodeToString(k[:])
 	}
-	among := `k.key IN (SELECT unhex(value) FROM json_each($2))`
+	among := `k.tenant_id = $1 AND k.key IN (SELECT unhex(value) FROM json_each($2))`
 	if l.db.Dialect == store.Postgres {
 		for i := range texts {
 			texts[i] = `\x` + texts[i]
 		}
-		among = `k.key = ANY($2::bytea[])`
+		among = store.Keyed(store.Postgres, "k.", "key", "bytea", "$1", "$2")
 	}
 	rows, err := query(ctx, `SELECT k.key, k.response_id, k.content, `+responseColumns+` FROM idempotency_keys k
 		LEFT JOIN responses r ON r.tenant_id = k.tenant_id AND r.id = k.response_id
-		WHERE k.tenant_id = $1 AND `+among, tenant, store.Texts(l.db.Dialect, texts))
+		WHERE `+among, tenant, store.Texts(l.db.Dialect, texts))
 	if err != nil {
 		return fmt.Errorf("reading idempotency keys: %w", err)
 	}
@@ -137,9 +137,9 @@ func (l *Log) readKeys(ctx context.Context, query querying, tenant uuid.UUID, n 
 
 func (l *Log) readResponses(ctx context.Context, query querying, tenant uuid.UUID, n needs, f *found) error {
 	u := union{dialect: l.db.Dialect, args: []any{tenant}}
-	const from = `SELECT ` + responseColumns + ` FROM responses r WHERE r.tenant_id = $1 AND `
+	const from = `SELECT ` + responseColumns + ` FROM responses r WHERE `
 	if n.responses != nil {
-		u.add(from, "r.id", "uuid", store.UUIDs(l.db.Dialect, n.responses))
+		u.add(from, "r.", "id", "uuid", store.UUIDs(l.db.Dialect, n.responses))
 	}
 	err := query.all(ctx, u, func(rows *sql.Rows) error {
 		r, err := scanResponse(rows, tenant)
@@ -157,8 +157,8 @@ func (l *Log) readResponses(ctx context.Context, query querying, tenant uuid.UUI
 
 // readAnswered reads what people answered, so much of it as one flush erases.
 func (l *Log) readAnswered(ctx context.Context, query querying, tenant uuid.UUID, people []uuid.UUID, f *found) error {
-	rows, err := query(ctx, `SELECT `+responseColumns+` FROM responses r WHERE r.tenant_id = $1 AND `+
-		store.In(l.db.Dialect, "r.contact_id", "uuid", "$2")+` ORDER BY r.contact_id LIMIT $3`,
+	rows, err := query(ctx, `SELECT `+responseColumns+` FROM responses r WHERE `+
+		store.Keyed(l.db.Dialect, "r.", "contact_id", "uuid", "$1", "$2")+` ORDER BY r.contact_id LIMIT $3`,
 		tenant, store.UUIDs(l.db.Dialect, people), l.maxErased+1)
 	if err != nil {
 		return err

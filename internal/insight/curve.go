@@ -71,7 +71,7 @@ func (f *Feedback) curve(into cut, pieces []piece, places map[string]int, least 
 			along[place] = p.histogram.Counts()
 		}
 	}
-	c := &Curve{Points: []*FeedbackGroup{}, Ends: &ScoreChange{}}
+	c := &Curve{Points: []*FeedbackGroup{}, Ends: changed(nil)}
 	groups := f.groups(into, hide(pieces, least, into))
 	for _, g := range groups {
 		if _, ok := places[g.Values[0]]; ok {

@@ -59,6 +59,9 @@ func (f *Feedback) Drivers(ctx context.Context, traits []string, minResponses in
 	if err != nil {
 		return nil, err
 	}
+	if err := spendTime(ctx, linear.DriversWork(len(t.rows), t.sizes())); err != nil {
+		return nil, err
+	}
 	profiles := t.profiles()
 	found := linear.Drivers(profiles, int64(minResponses))
 	out := &Drivers{Responses: int(found.Responses), Traits: []*Driver{}, Reason: reason(found.Reason)}

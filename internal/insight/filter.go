@@ -126,3 +126,12 @@ func (f *Feedback) filter() (filter selection.Filter, ok bool) {
 	}
 	return filter, true
 }
+
+// Asked says what is known of who was asked for this feedback: by its filter, and what it stands below. ok is false where it is
+// narrowed by what is known of answers alone.
+func (f *Feedback) Asked() (filter selection.Filter, within selection.Within, ok bool) {
+	if f.group != nil || f.source.filter.Where != nil {
+		return selection.Filter{}, selection.Within{}, false
+	}
+	return f.source.filter, f.source.within, true
+}

@@ -81,6 +81,9 @@ func (f *Feedback) Hotspots(ctx context.Context, s HotspotSearch) (*Hotspots, er
 	if err != nil {
 		return nil, err
 	}
+	if err := spendTime(ctx, linear.HotspotsWork(len(t.rows), t.sizes(), s.Depth == 2)); err != nil {
+		return nil, err
+	}
 	profiles := t.profiles()
 	// Who must not see small groups has none tested: that one is found, or counted, would tell of it.
 	search := linear.Search{
@@ -120,7 +123,7 @@ func (f *Feedback) hotspot(t *table, h linear.Hotspot, all nps.Histogram, tested
 		}
 	}
 	out.Score, out.Feedback = &Score{own}, &Feedback{source: f.source, group: g}
-	out.VersusRest = named(own, all.Sub(own), h.AdjustedP, tested)
+	out.VersusRest = foundAmong(own, all.Sub(own), h.AdjustedP, tested)
 	if len(h.Traits) == 2 {
 		out.BeyondParts = new(points * h.BeyondParts)
 	}

@@ -498,9 +498,12 @@ func (f *Feedback) groups(into cut, pieces []piece) []*FeedbackGroup {
 	}
 	groups := make([]*FeedbackGroup, 0, len(pieces))
 	balance := all.Promoters() - all.Detractors()
-	against, beside := &family{mirrored: len(pieces) == 2}, &ranking{}
+	beside := &ranking{groups: make([]nps.Counts, len(pieces))}
+	for i := range pieces {
+		beside.groups[i] = pieces[i].histogram.Counts()
+	}
+	against := versusRest(all, beside.groups)
 	for i, p := range pieces {
-		beside.groups = append(beside.groups, p.histogram.Counts())
 		groups = append(groups, &FeedbackGroup{
 			Values:     p.shown,
 			Score:      &Score{p.histogram},

@@ -90,13 +90,12 @@ func (f *Feedback) Prediction(ctx context.Context, traits []string) (*Prediction
 // learn learns a model from some cells, divided by months.
 func (c *cells) learn(ctx context.Context, keys []string, own []int32, t *table) (*ordinal.Model, ordinal.Evaluation, error) {
 	columns := make([]ordinal.Trait, len(keys))
-	sizes := make([]int, len(keys))
 	for i, key := range keys {
 		at := slices.IndexFunc(c.state.Active.Shape.Dimensions, func(d trait.Dimension) bool { return d.Key == key })
 		column := c.state.Active.Profiles.Column(at)
-		columns[i], sizes[i] = ordinal.Trait{Key: key, Values: column.Values, Of: column.Of}, len(t.values[i])
+		columns[i] = ordinal.Trait{Key: key, Values: column.Values, Of: column.Of}
 	}
-	if err := spendTime(ctx, ordinal.Work(len(t.rows), sizes...)); err != nil {
+	if err := spendTime(ctx, ordinal.Work(len(t.rows), t.sizes()...)); err != nil {
 		return nil, ordinal.Evaluation{}, err
 	}
 	model, e := ordinal.Learn(columns, func(yield func(ordinal.Cell) bool) {

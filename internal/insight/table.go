@@ -138,6 +138,15 @@ func (c *cells) table(field string, keys []string, own []int32) (*table, error) 
 	return t, nil
 }
 
+// sizes are how many values each key has.
+func (t *table) sizes() []int {
+	sizes := make([]int, len(t.keys))
+	for i := range t.values {
+		sizes[i] = len(t.values[i])
+	}
+	return sizes
+}
+
 // total is what all answered.
 func (t *table) total() (h nps.Histogram) {
 	for i := range t.rows {

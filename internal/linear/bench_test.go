@@ -10,8 +10,16 @@ import (
 
 // crowd draws profiles of traits with so many values each, the first of them most often, and about so many responses a
 // profile. Every second value of the first trait is 0.3 less happy than the others, and so is the group of the first values
-// of the first two traits.
-func crowd(random *rand.Rand, profiles, responses int, values ...int) []Profile {
+// of the first two traits. Where they are moody, every value of every trait has a mood of its own, so that most groups are far
+// from the rest, and all of them have to be looked at.
+func crowd(random *rand.Rand, moody bool, profiles, responses int, values ...int) []Profile {
+	moods := make([][]float64, len(values))
+	for trait, k := range values {
+		moods[trait] = make([]float64, k)
+		for v := range moods[trait] {
+			moods[trait][v] = 0.6 * (random.Float64() - 0.5)
+		}
+	}
 	var all []Profile
 	seen := map[string]bool{}
 	for tries := 0; len(all) < profiles && tries < 20*profiles; tries++ {
@@ -19,12 +27,18 @@ func crowd(random *rand.Rand, profiles, responses int, values ...int) []Profile 
 		for trait, k := range values {
 			codes[trait] = int(float64(k) * random.Float64() * random.Float64())
 		}
-		if key := fmt.Sprint(codes); seen[key] {
+		key := fmt.Sprint(codes)
+		if seen[key] {
 			continue
-		} else {
-			seen[key] = true
 		}
+		seen[key] = true
 		mood := 0.3
+		for trait, v := range codes {
+			if moody {
+				mood += moods[trait][v]
+			}
+		}
+		mood = max(-0.6, min(mood, 0.6))
 		if codes[0]%2 == 1 {
 			mood -= 0.3
 		}
@@ -67,7 +81,7 @@ var crowds = []struct {
 
 func BenchmarkDrivers(b *testing.B) {
 	for _, c := range crowds {
-		profiles := crowd(rand.New(rand.NewPCG(1, 2)), c.profiles, c.responses, c.values...)
+		profiles := crowd(rand.New(rand.NewPCG(1, 2)), false, c.profiles, c.responses, c.values...)
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -79,21 +93,27 @@ func BenchmarkDrivers(b *testing.B) {
 
 func BenchmarkHotspots(b *testing.B) {
 	for _, c := range crowds {
-		profiles := crowd(rand.New(rand.NewPCG(1, 2)), c.profiles, c.responses, c.values...)
-		b.Run(c.name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				f := Hotspots(profiles, Search{Pairs: true, Responses: 30, Difference: 0.05})
-				pairs := 0
-				for _, h := range f.Groups {
-					if len(h.Traits) == 2 {
-						pairs++
-					}
-				}
-				b.ReportMetric(float64(f.Tested), "tested")
-				b.ReportMetric(float64(len(f.Groups)), "named")
-				b.ReportMetric(float64(pairs), "pairs")
+		for _, moody := range []bool{false, true} {
+			profiles := crowd(rand.New(rand.NewPCG(1, 2)), moody, c.profiles, c.responses, c.values...)
+			name := c.name
+			if moody {
+				name += "moody"
 			}
-		})
+			b.Run(name, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					f := Hotspots(profiles, Search{Pairs: true, Responses: 30, Difference: 0.05})
+					pairs := 0
+					for _, h := range f.Groups {
+						if len(h.Traits) == 2 {
+							pairs++
+						}
+					}
+					b.ReportMetric(float64(f.Tested), "tested")
+					b.ReportMetric(float64(len(f.Groups)), "named")
+					b.ReportMetric(float64(pairs), "pairs")
+				}
+			})
+		}
 	}
 }

@@ -133,7 +133,7 @@ func Drivers(profiles []Profile, least int64) Analysis {
 	correct(traits, func(d *Driver) *Part { return &d.Own })
 	slices.SortStableFunc(traits, func(a, b Driver) int {
 		return cmp.Or(
-			cmp.Compare(len(a.Reason), len(b.Reason)),
+			cmp.Compare(a.Reason, b.Reason), // none, or OneGroup
 			cmp.Compare(b.Own.Explained, a.Own.Explained),
 			cmp.Compare(b.Alone.Explained, a.Alone.Explained),
 		)
@@ -150,8 +150,8 @@ func (t *table) part(explained, f, a, b float64) Part {
 	explained = min(max(0, explained), 1)
 	return Part{
 		Explained: explained,
-		Spread:    math.Sqrt(explained * t.variance()),
-		P:         max(fisherTail(f, a, b), surest(t.all)),
+		Spread:    min(math.Sqrt(explained*t.variance()), 1),
+		P:         min(max(fisherTail(f, a, b), surest(t.all)), 1),
 	}
 }
 
@@ -232,11 +232,12 @@ func (f *fit) effects(trait int, meat [][]float64) []Effect {
 			}
 			e.Effect += contrast[c] * f.beta[from+c]
 		}
-		e.StandardError = math.Sqrt(max(0, along(classical, contrast), along(robust, contrast)))
-		if e.StandardError > 0 {
-			reach := within * e.StandardError
-			e.Interval = &nps.Interval{Low: e.Effect - reach, High: e.Effect + reach}
+		if f.rss == 0 {
+			continue
 		}
+		e.StandardError = math.Sqrt(max(0, along(classical, contrast), along(robust, contrast)))
+		reach := within * e.StandardError
+		e.Interval = &nps.Interval{Low: e.Effect - reach, High: e.Effect + reach}
 	}
 	return effects
 }
@@ -253,22 +254,7 @@ func correct(traits []Driver, of func(*Driver) *Part) {
 	for i, part := range parts {
 		p[i] = part.P
 	}
-	for i, adjusted := range holm(p) {
+	for i, adjusted := range nps.Holm(p) {
 		parts[i].AdjustedP = adjusted
 	}
-}
-
-func holm(p []float64) []float64 {
-	order := make([]int, len(p))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p[a], p[b]) })
-	adjusted := make([]float64, len(p))
-	largest := 0.0
-	for k, i := range order {
-		largest = max(largest, min(1, p[i]*float64(len(p)-k)))
-		adjusted[i] = largest
-	}
-	return adjusted
 }

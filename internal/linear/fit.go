@@ -60,13 +60,6 @@ func newFit(t *table) *fit {
 
 	inverse := f.factor()
 	columns := len(inverse)
-	right := make([]float64, columns)
-	right[0] = balance(t.all)
-	for v, c := range f.column {
-		if c >= 0 {
-			right[c] = balance(t.value(v).counts)
-		}
-	}
 	// A = L⁻ᵀL⁻¹.
 	f.inverse = square(columns)
 	for _, row := range inverse {
@@ -76,13 +69,10 @@ func newFit(t *table) *fit {
 	}
 	mirror(f.inverse)
 	f.beta = make([]float64, columns)
-	for i, row := range f.inverse {
-		f.beta[i] = floats.Dot(row, right)
-	}
-
 	f.fitted = make([]float64, len(t.counts))
+	f.improve()
+	f.improve() // by what rounding left, where counts of very different size meet
 	for i, counts := range t.counts {
-		f.fitted[i] = f.mean(f.beta, i)
 		f.rss += squares(counts, f.fitted[i])
 	}
 	if f.rss <= nothing*f.tss {
@@ -90,6 +80,20 @@ func newFit(t *table) *fit {
 	}
 	f.df = size(t.all) - float64(columns)
 	return f
+}
+
+// improve adds to beta what least squares make of the residuals.
+func (f *fit) improve() {
+	right := make([]float64, f.columns())
+	for i, counts := range f.counts {
+		f.add(right, i, balance(counts)-size(counts)*f.fitted[i])
+	}
+	for c, row := range f.inverse {
+		f.beta[c] += floats.Dot(row, right)
+	}
+	for i := range f.fitted {
+		f.fitted[i] = f.mean(f.beta, i)
+	}
 }
 
 // factor chooses the columns and returns L⁻¹, row by row, of the Cholesky factor L of XᵀWX over them. A column is dropped
@@ -143,6 +147,16 @@ func (f *fit) mean(beta []float64, row int) float64 {
 		}
 	}
 	return sum
+}
+
+// add adds a number to each of a profile's columns.
+func (f *fit) add(to []float64, row int, x float64) {
+	to[0] += x
+	for _, v := range f.row(row) {
+		if c := f.column[v]; c >= 0 {
+			to[c] += x
+		}
+	}
 }
 
 // columns is how many the model has.
@@ -205,10 +219,8 @@ func (f *fit) without(trait int) (more float64, columns int) {
 			u[i] = floats.Dot(f.inverse[from+i], held)
 		}
 		solve(u)
-		for range 2 { // a second time for what rounding left
-			for _, b := range back {
-				floats.AddScaled(u, -floats.Dot(b, u), b)
-			}
+		for _, b := range back {
+			floats.AddScaled(u, -floats.Dot(b, u), b)
 		}
 		left := floats.Dot(u, u)
 		if left <= determined*f.gram[d][d] {
@@ -278,11 +290,13 @@ func (f *fit) covariances(trait int, meat [][]float64) (classical, robust [][]fl
 	return classical, robust
 }
 
-// along is xᵀMx.
+// along is xᵀMx of a symmetric M.
 func along(m [][]float64, x []float64) float64 {
 	sum := 0.0
-	for i, row := range m {
-		sum += x[i] * floats.Dot(row, x)
+	for i, xi := range x {
+		if xi != 0 {
+			sum += xi * (2*floats.Dot(m[i][:i], x[:i]) + m[i][i]*xi)
+		}
 	}
 	return sum
 }

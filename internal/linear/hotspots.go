@@ -11,8 +11,6 @@ import (
 )
 
 const (
-	// fewestOfMany is how many responses a body must have to be compared where many are.
-	fewestOfMany = 10
 	// mostPairs is how many groups of two traits are named at most.
 	mostPairs = 50
 	// spanned is the part of a group's responses that the model must leave over for the group to be something of its own.
@@ -80,12 +78,16 @@ type group struct {
 // columns, and t = num ÷ √(den (RSS − num²/den) ÷ df), which is how any column enters least squares (Seber and Lee 2003,
 // Linear Regression Analysis, section 3.7). The one with the largest min(|t|, |z|), z of its difference to the rest, is named
 // first; then it is a column of the model, and the next one is looked for, until the largest of three P, t's and those of
-// the difference by [nps.Compare] and by [nps.Contrast], is no longer below 0.05 ÷ tested (Bonferroni), or 50 are named.
+// the difference by [nps.Compare] and by [nps.CompareAdjustedWald], is no longer below 0.05 ÷ tested (Bonferroni), or 50 are
+// named.
 //
 // A value is named where it still differs from the rest with the responses of all named groups of two set aside, in the same
 // direction, with the larger P of both tests below 0.05 ÷ tested; where fewer than 10 are left on a side it is not tested.
 //
-// Groups of three traits are not looked for, and two labels for the same people are both named.
+// Groups of three traits are not looked for. Of two traits that are labels for the same people, each is named by itself; in
+// a group of two the one that stands first, since the other has nothing to add then.
+//
+// P is that of the search. How a group compares with the rest by itself is for [nps.Compare] to say, of Counts and Rest.
 func Hotspots(profiles []Profile, s Search) Findings {
 	t := newTable(profiles, s.Responses)
 	switch n := t.all.N(); {
@@ -96,19 +98,19 @@ func Hotspots(profiles []Profile, s Search) Findings {
 	case around(t.all) == 0:
 		return Findings{Reason: NoVariation}
 	}
-	values, pairs := t.groups(s)
-	found := Findings{Tested: len(values) + len(pairs)}
+	values := t.single(s)
+	tested, candidates := t.pairs(s)
+	found := Findings{Tested: len(values) + tested}
 	if found.Tested == 0 {
 		found.Reason = OneGroup
 		return found
 	}
-	// p names a group, or says that it is not to be named.
 	level := nps.Significance / float64(found.Tested)
-	named := beyond(&t, s, pairs, level)
+	named := t.beyond(s, candidates, level)
 	aside, inside := t.aside(named)
 	for _, g := range values {
 		rest := minus(minus(t.all, aside), inside[g.a])
-		if inside[g.a].N() < fewestOfMany || rest.N() < fewestOfMany || !s.far(g.difference) {
+		if min(inside[g.a].N(), rest.N()) < nps.FewestBeside || !s.far(g.difference) {
 			continue
 		}
 		left := score(inside[g.a]) - score(rest)
@@ -136,31 +138,44 @@ func Hotspots(profiles []Profile, s Search) Findings {
 // far says whether a difference is as large as what is looked for.
 func (s Search) far(difference float64) bool { return math.Abs(difference) >= s.Difference-rounding }
 
-// groups is all that are tested, in the order of traits and codes.
-func (t *table) groups(s Search) (values, pairs []group) {
-	add := func(groups []group, a, b int, counts nps.Counts) []group {
-		rest := minus(t.all, counts)
-		if counts.N() < max(s.Responses, 1) || rest.N() < max(s.Responses, 1) {
-			return groups
-		}
-		return append(groups, group{a, b, counts, score(counts) - score(rest)})
+// group is a group to be tested, or says that too few are inside or outside it.
+func (t *table) group(s Search, a, b int, counts nps.Counts) (g group, ok bool) {
+	rest := minus(t.all, counts)
+	if least := max(s.Responses, 1); counts.N() < least || rest.N() < least {
+		return group{}, false
 	}
-	inOrder := make([][]int, len(t.traits)) // the numbers of a trait's values by code, without Other
-	for trait, all := range t.traits {
-		for i, v := range all {
-			if v.code != Other {
-				inOrder[trait] = append(inOrder[trait], t.first[trait]+i)
+	return group{a, b, counts, score(counts) - score(rest)}, true
+}
+
+// inOrder is the numbers of a trait's values by code, without Other.
+func (t *table) inOrder(trait int) []int {
+	var numbers []int
+	for i, v := range t.traits[trait] {
+		if v.code != Other {
+			numbers = append(numbers, t.first[trait]+i)
+		}
+	}
+	slices.SortFunc(numbers, func(a, b int) int { return cmp.Compare(t.value(a).code, t.value(b).code) })
+	return numbers
+}
+
+// single is the groups by one trait that are tested, in the order of traits and codes.
+func (t *table) single(s Search) []group {
+	var groups []group
+	for trait := range t.traits {
+		for _, number := range t.inOrder(trait) {
+			if g, ok := t.group(s, number, -1, t.value(number).counts); ok {
+				groups = append(groups, g)
 			}
 		}
-		slices.SortFunc(inOrder[trait], func(a, b int) int {
-			return cmp.Compare(all[a-t.first[trait]].code, all[b-t.first[trait]].code)
-		})
-		for _, number := range inOrder[trait] {
-			values = add(values, number, -1, all[number-t.first[trait]].counts)
-		}
 	}
+	return groups
+}
+
+// pairs is how many groups by two traits are tested, and those of them that may be named, in the order of traits and codes.
+func (t *table) pairs(s Search) (tested int, candidates []candidate) {
 	if !s.Pairs {
-		return values, nil
+		return 0, nil
 	}
 	for a := range t.traits {
 		for b := a + 1; b < len(t.traits); b++ {
@@ -170,14 +185,23 @@ func (t *table) groups(s Search) (values, pairs []group) {
 				sum := &cells[t.cell(i, a, b)]
 				*sum = plus(*sum, counts)
 			}
-			for _, va := range inOrder[a] {
-				for _, vb := range inOrder[b] {
-					pairs = add(pairs, va, vb, cells[(va-t.first[a])*width+vb-t.first[b]])
+			inB := t.inOrder(b)
+			for _, va := range t.inOrder(a) {
+				for _, vb := range inB {
+					g, ok := t.group(s, va, vb, cells[(va-t.first[a])*width+vb-t.first[b]])
+					if !ok {
+						continue
+					}
+					tested++
+					// What the cheapest test does not tell apart even by itself cannot be named.
+					if wald, _ := nps.CompareAdjustedWald(g.counts, minus(t.all, g.counts)); s.far(g.difference) && wald.P < nps.Significance {
+						candidates = append(candidates, candidate{group: g, wald: wald.P})
+					}
 				}
 			}
 		}
 	}
-	return values, pairs
+	return tested, candidates
 }
 
 // cell is where a profile lies in a table of two traits.
@@ -186,167 +210,176 @@ func (t *table) cell(row, a, b int) int {
 	return (int(values[a])-t.first[a])*len(t.traits[b]) + int(values[b]) - t.first[b]
 }
 
-// finding is a group to be named.
-type finding struct {
-	group
-	p, beyondParts float64
-}
-
 // candidate is a group of two traits on its way through the model.
 type candidate struct {
 	group
+	// rows is the profiles of the group.
+	rows []int32
+	// wald is the P of the difference to the rest by nps.CompareAdjustedWald.
+	wald float64
 	// z is how many standard errors lie between it and the rest; 0 until it was needed.
 	z float64
 	// num and den are the group's, net of the model and of the groups named so far.
 	num, den float64
 }
 
-// crossing is a table of two traits that has candidates.
-type crossing struct {
-	a, b int
-	// at is the number of the candidate of each cell, or −1.
-	at []int32
+// finding is a group to be named.
+type finding struct {
+	group
+	// rows is the profiles of a group of two traits.
+	rows           []int32
+	p, beyondParts float64
 }
 
-// beyond is the groups of two traits that are named.
-func beyond(t *table, s Search, pairs []group, level float64) []finding {
-	var candidates []candidate
-	for _, g := range pairs {
-		// What this test does not tell apart cannot be named, and need not be looked at more closely.
-		if d, _ := nps.Compare(g.counts, minus(t.all, g.counts)); d.P < level && s.far(g.difference) {
-			candidates = append(candidates, candidate{group: g})
-		}
-	}
+// beyond names groups of two traits.
+func (t *table) beyond(s Search, candidates []candidate, level float64) []finding {
+	// It takes all three tests to name a group: what the cheapest does not tell apart, the others need not look at.
+	candidates = slices.DeleteFunc(candidates, func(c candidate) bool { return c.wald >= level })
 	if len(candidates) == 0 {
 		return nil
 	}
-	f := newFit(t)
-	if f.rss == 0 {
-		return nil // nobody is beyond it
-	}
-	crossings := f.cross(candidates)
-	f.start(candidates, crossings)
-	rss, df := f.rss, f.df-1
+	t.fill(candidates)
+	h := newHunt(newFit(t), candidates)
 	var named []finding
-	var residuals [][]float64 // of the indicators of those named, over profiles, orthogonal
-	var lengths []float64     // Σ n r² of each
-	for ; df > 0 && rss > nothing*f.tss && len(named) < mostPairs; df-- {
-		best, largest, tails := -1, 0.0, 0.0
-		for i := range candidates {
-			c := &candidates[i]
-			own := c.num / c.den
-			if c.den < spanned*float64(c.counts.N()) || !s.far(own) || own > 0 != (c.difference > 0) {
-				continue
-			}
-			left := rss - c.num*own
-			if left <= nothing*f.tss {
-				left = 0
-			}
-			// The first of equals stays: what is the same but for rounding must not be chosen by it.
-			t, enough := math.Abs(c.num)/math.Sqrt(c.den*left/df), largest*(1+1e-9)
-			if t <= enough {
-				continue
-			}
-			if c.z == 0 {
-				c.z = distance(c.counts, minus(f.all, c.counts))
-			}
-			if m := min(t, c.z); m > enough {
-				best, largest, tails = i, m, studentTails(t, df)
-			}
-		}
-		if best < 0 {
+	for len(named) < mostPairs {
+		best, tails := h.next(s)
+		if best < 0 || tails >= level {
 			break
 		}
 		c := candidates[best]
-		p, ok := differs(c.counts, minus(f.all, c.counts), level)
-		if !ok || tails >= level {
+		p, ok := differs(c.counts, minus(t.all, c.counts), level)
+		if !ok {
 			break
 		}
-		named = append(named, finding{c.group, max(p, tails), c.num / c.den})
-		rss -= c.num / c.den * c.num
-
-		r := f.residual(c.group)
-		for k, other := range residuals {
-			floats.AddScaled(r, -f.product(r, other)/lengths[k], other)
-		}
-		length := f.product(r, r)
-		residuals, lengths = append(residuals, r), append(lengths, length)
-		shared := f.over(crossings, len(candidates), func(i int) float64 { return size(f.counts[i]) * r[i] })
-		for i, h := range shared {
-			candidates[i].num -= h * c.num / c.den
-			candidates[i].den -= h * h / length
-		}
+		named = append(named, finding{c.group, c.rows, max(p, tails), c.num / c.den})
+		h.name(c)
 	}
 	return named
 }
 
-// cross finds the tables that candidates lie in; those of one table stand side by side.
-func (f *fit) cross(candidates []candidate) []crossing {
-	var crossings []crossing
-	for i, c := range candidates {
-		a, b := f.traitOf(c.a), f.traitOf(c.b)
-		if last := len(crossings) - 1; last < 0 || crossings[last].a != a || crossings[last].b != b {
-			crossings = append(crossings, crossing{a, b, slices.Repeat([]int32{-1}, len(f.traits[a])*len(f.traits[b]))})
-		}
-		crossings[len(crossings)-1].at[(c.a-f.first[a])*len(f.traits[b])+c.b-f.first[b]] = int32(i)
-	}
-	return crossings
+// hunt is the additive model with the groups named so far, and what it says of candidates.
+type hunt struct {
+	*fit
+	candidates []candidate
+	// left is the sum of squares that the model leaves over.
+	left float64
+	// free is the degrees of freedom with one group more.
+	free float64
+	// residuals are those of the indicators of the groups that were named, over profiles, each net of those before it, and
+	// lengths their Σ n r².
+	residuals [][]float64
+	lengths   []float64
 }
 
-// start sets num and den as the additive model has them.
-func (f *fit) start(candidates []candidate, crossings []crossing) {
-	for i, num := range f.over(crossings, len(candidates), func(i int) float64 {
-		return balance(f.counts[i]) - size(f.counts[i])*f.fitted[i]
-	}) {
-		candidates[i].num = num
+func newHunt(f *fit, candidates []candidate) *hunt {
+	off := make([]float64, len(f.counts))
+	for i, counts := range f.counts {
+		off[i] = balance(counts) - size(counts)*f.fitted[i]
 	}
-	for _, c := range crossings {
-		held := map[int32][]float64{}
-		for i := range f.counts {
-			k := c.at[f.cell(i, c.a, c.b)]
-			if k < 0 {
-				continue
-			}
-			if held[k] == nil {
-				held[k] = make([]float64, f.columns())
-			}
-			f.hold(held[k], i)
-		}
-		for k, columns := range held {
-			candidates[k].den = columns[0] - along(f.inverse, columns)
-		}
-	}
-}
-
-// hold adds a profile's responses to the columns that it has.
-func (f *fit) hold(columns []float64, row int) {
-	n := size(f.counts[row])
-	columns[0] += n
-	for _, v := range f.row(row) {
-		if c := f.column[v]; c >= 0 {
-			columns[c] += n
-		}
-	}
-}
-
-// residual is what the additive model leaves over of a group's indicator, profile by profile.
-func (f *fit) residual(g group) []float64 {
 	held := make([]float64, f.columns())
-	for i := range f.counts {
-		if f.within(g, i) {
-			f.hold(held, i)
+	for i := range candidates {
+		c := &candidates[i]
+		clear(held)
+		f.hold(held, c.rows)
+		c.num, c.den = sum(off, c.rows), held[0]-along(f.inverse, held)
+	}
+	return &hunt{fit: f, candidates: candidates, left: f.rss, free: f.df - 1}
+}
+
+// next is the candidate with the largest min(|t|, |z|), and the P of its t; −1 where there is none.
+func (h *hunt) next(s Search) (best int, tails float64) {
+	best = -1
+	if h.free <= 0 || h.left <= nothing*h.tss {
+		return best, 1
+	}
+	largest := 0.0
+	for i := range h.candidates {
+		c := &h.candidates[i]
+		own := c.num / c.den
+		// No score lies further than 2 from another: what does was drawn out from very few.
+		if c.den < spanned*size(c.counts) || math.Abs(own) > 2 || !s.far(own) || own > 0 != (c.difference > 0) {
+			continue
+		}
+		// Infinite where nothing would be left over.
+		t := math.Abs(c.num) / math.Sqrt(c.den*max(0, h.left-c.num*own)/h.free)
+		// The first of equals stays: what is the same but for rounding must not be chosen by it.
+		enough := largest * (1 + 1e-9)
+		if t <= enough {
+			continue
+		}
+		if c.z == 0 {
+			d, _ := nps.Compare(c.counts, minus(h.all, c.counts))
+			c.z = math.Abs(d.Z())
+		}
+		if m := min(t, c.z); m > enough {
+			best, largest, tails = i, m, studentTails(t, h.free)
 		}
 	}
+	return best, tails
+}
+
+// name makes a candidate a column of the model.
+func (h *hunt) name(named candidate) {
+	own := named.num / named.den
+	h.left -= own * named.num
+	h.free--
+	r := h.residual(named.rows)
+	for k, before := range h.residuals {
+		floats.AddScaled(r, -h.product(r, before)/h.lengths[k], before)
+	}
+	length := h.product(r, r)
+	h.residuals, h.lengths = append(h.residuals, r), append(h.lengths, length)
+	weighted := make([]float64, len(r))
+	for i, counts := range h.counts {
+		weighted[i] = size(counts) * r[i]
+	}
+	for i := range h.candidates {
+		c := &h.candidates[i]
+		shared := sum(weighted, c.rows)
+		c.num -= shared * own
+		c.den -= shared * shared / length
+	}
+}
+
+// fill finds the profiles of candidates, those of the same two traits standing side by side.
+func (t *table) fill(candidates []candidate) {
+	for len(candidates) > 0 {
+		a, b := t.traitOf(candidates[0].a), t.traitOf(candidates[0].b)
+		at := slices.Repeat([]int{-1}, len(t.traits[a])*len(t.traits[b])) // the candidate of each cell
+		n := 0
+		for ; n < len(candidates) && t.traitOf(candidates[n].a) == a && t.traitOf(candidates[n].b) == b; n++ {
+			at[(candidates[n].a-t.first[a])*len(t.traits[b])+candidates[n].b-t.first[b]] = n
+		}
+		for i := range t.counts {
+			if k := at[t.cell(i, a, b)]; k >= 0 {
+				candidates[k].rows = append(candidates[k].rows, int32(i))
+			}
+		}
+		candidates = candidates[n:]
+	}
+}
+
+// hold adds to each column how many responses of some profiles it has.
+func (f *fit) hold(columns []float64, rows []int32) {
+	for _, i := range rows {
+		f.add(columns, int(i), size(f.counts[i]))
+	}
+}
+
+// residual is what the additive model leaves over of the indicator of some profiles, profile by profile.
+func (f *fit) residual(rows []int32) []float64 {
+	held := make([]float64, f.columns())
+	f.hold(held, rows)
 	beta := make([]float64, f.columns())
 	for c, row := range f.inverse {
-		beta[c] = floats.Dot(row, held)
+		beta[c] = -floats.Dot(row, held)
 	}
 	r := make([]float64, len(f.counts))
 	for i := range r {
-		if f.within(g, i) {
-			r[i] = 1
-		}
-		r[i] -= f.mean(beta, i)
+		r[i] = f.mean(beta, i)
+	}
+	for _, i := range rows {
+		r[i]++
 	}
 	return r
 }
@@ -360,34 +393,26 @@ func (t *table) product(x, y []float64) float64 {
 	return sum
 }
 
-// over sums a number of each profile over those of each candidate.
-func (t *table) over(crossings []crossing, candidates int, number func(row int) float64) []float64 {
-	numbers := make([]float64, len(t.counts))
-	for i := range numbers {
-		numbers[i] = number(i)
+// sum is that of the numbers of some profiles.
+func sum(numbers []float64, rows []int32) float64 {
+	sum := 0.0
+	for _, i := range rows {
+		sum += numbers[i]
 	}
-	sums := make([]float64, candidates)
-	for _, c := range crossings {
-		for i, x := range numbers {
-			if k := c.at[t.cell(i, c.a, c.b)]; k >= 0 {
-				sums[k] += x
-			}
-		}
-	}
-	return sums
-}
-
-// within says whether a profile is of a group.
-func (t *table) within(g group, row int) bool {
-	has := func(number int) bool { return number < 0 || slices.Contains(t.row(row), int32(number)) }
-	return has(g.a) && has(g.b)
+	return sum
 }
 
 // aside is how those answered who are in a group that was named, and for each value how the others did who hold it.
 func (t *table) aside(named []finding) (aside nps.Counts, others []nps.Counts) {
+	within := make([]bool, len(t.counts))
+	for _, f := range named {
+		for _, i := range f.rows {
+			within[i] = true
+		}
+	}
 	others = make([]nps.Counts, t.first[len(t.traits)])
 	for i, counts := range t.counts {
-		if slices.ContainsFunc(named, func(f finding) bool { return t.within(f.group, i) }) {
+		if within[i] {
 			aside = plus(aside, counts)
 			continue
 		}
@@ -415,39 +440,13 @@ func (t *table) hotspot(f finding, tested int) Hotspot {
 	return h
 }
 
-// apart says whether the larger-scale test, by contrast, is below a level; it takes a fraction of what its P does.
-func apart(a, b nps.Counts, level float64) bool {
-	ia, _, errA := a.Interval(nps.ScoreTest, 1-level)
-	ib, _, errB := b.Interval(nps.ScoreTest, 1-level)
-	if errA != nil || errB != nil {
-		panic("linear: level")
-	}
-	d := score(a) - score(b)
-	if d < 0 {
-		return -d > math.Hypot(ia.High-score(a), score(b)-ib.Low)
-	}
-	return d > math.Hypot(score(a)-ia.Low, ib.High-score(b))
-}
-
-// distance is |z| TEMPORARY.
-func distance(a, b nps.Counts) float64 {
-	low, high := 0.0, 60.0
-	for range 60 {
-		z := (low + high) / 2
-		if z > 8 || !apart(a, b, math.Erfc(z/math.Sqrt2)) {
-			high = z
-		} else {
-			low = z
-		}
-	}
-	return low
-}
-
 // differs is the larger P of both tests of a difference, and whether it is below a level.
 func differs(a, b nps.Counts, level float64) (p float64, ok bool) {
-	wald, ok := nps.Compare(a, b)
-	if !ok || wald.P >= level || !apart(a, b, level) {
+	wald, ok := nps.CompareAdjustedWald(a, b)
+	if !ok || wald.P >= level {
 		return 1, false
 	}
-	return max(wald.P, math.Erfc(distance(a, b)/math.Sqrt2)), true
+	d, _ := nps.Compare(a, b)
+	p = max(d.P(), wald.P)
+	return p, p < level
 }

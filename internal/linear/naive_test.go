@@ -3,6 +3,7 @@ package linear
 import (
 	"cmp"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -200,8 +201,14 @@ func anyProfiles(least, most int) *rapid.Generator[[]Profile] {
 	})
 }
 
+// fataler is what *testing.T and *rapid.T have in common here.
+type fataler interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
 // alike fails the test unless got is want but for rounding.
-func alike(t *rapid.T, what string, got, want float64) {
+func alike(t fataler, what string, got, want float64) {
 	t.Helper()
 	if !(math.Abs(got-want) <= 1e-8*max(1, math.Abs(want))) {
 		t.Fatalf("%s is %v, want %v", what, got, want)
@@ -209,7 +216,7 @@ func alike(t *rapid.T, what string, got, want float64) {
 }
 
 // alikeTail is alike for the P of an F, of which rounding leaves little near 1.
-func alikeTail(t *rapid.T, what string, got, f, a, b, least float64) {
+func alikeTail(t fataler, what string, got, f, a, b, least float64) {
 	t.Helper()
 	if f < 1e-8 {
 		if got < 0.999 {
@@ -385,4 +392,224 @@ func plusAllOf(profiles []Profile) (sum nps.Counts) {
 		sum = plus(sum, p.Counts)
 	}
 	return sum
+}
+
+// hotspotsNaive follows the description of Hotspots to the letter, over single responses.
+func hotspotsNaive(t fataler, all []response, s Search) (tested int, groups []Hotspot) {
+	type candidate struct {
+		traits, values []int
+		in             func(response) bool
+	}
+	member := func(traits, values []int) func(response) bool {
+		return func(r response) bool {
+			for i, trait := range traits {
+				if r.values[trait] != values[i] {
+					return false
+				}
+			}
+			return true
+		}
+	}
+	counts := func(in func(response) bool) (inside, outside nps.Counts) {
+		for _, r := range all {
+			of := &outside
+			if in(r) {
+				of = &inside
+			}
+			switch r.y {
+			case -1:
+				of.Detractors++
+			case 0:
+				of.Passives++
+			default:
+				of.Promoters++
+			}
+		}
+		return inside, outside
+	}
+	var singles, pairs []candidate
+	offer := func(to *[]candidate, traits, values []int) {
+		c := candidate{traits, values, member(traits, values)}
+		inside, outside := counts(c.in)
+		if !slices.Contains(values, Other) && min(inside.N(), outside.N()) >= s.Responses {
+			*to = append(*to, c)
+		}
+	}
+	codes := make([][]int, len(all[0].values))
+	for trait := range codes {
+		for _, r := range all {
+			codes[trait] = append(codes[trait], r.values[trait])
+		}
+		slices.Sort(codes[trait])
+		codes[trait] = slices.Compact(codes[trait])
+	}
+	for a := range codes {
+		for _, va := range codes[a] {
+			offer(&singles, []int{a}, []int{va})
+			for b := a + 1; b < len(codes) && s.Pairs; b++ {
+				for _, vb := range codes[b] {
+					offer(&pairs, []int{a, b}, []int{va, vb})
+				}
+			}
+		}
+	}
+	tested = len(singles) + len(pairs)
+	level := 0.05 / float64(tested)
+	name := func(c candidate, p, beyond float64) {
+		inside, outside := counts(c.in)
+		share := size(inside) / float64(len(all))
+		d := score(inside) - score(outside)
+		groups = append(groups, Hotspot{
+			Traits: c.traits, Values: c.values, Counts: inside, Rest: outside, Share: share, Difference: d,
+			P: p, AdjustedP: p * float64(tested), Worth: score(outside) - balance(plus(inside, outside))/float64(len(all)), BeyondParts: beyond,
+		})
+	}
+	var named []func(response) bool
+	y := mat.NewDense(len(all), 1, nil)
+	for i, r := range all {
+		y.Set(i, 0, r.y)
+	}
+	for {
+		f := fitNaive(all, always, named...)
+		df := f.df() - 1
+		var best candidate
+		most, least, beyond := 0.0, 1.0, 0.0
+		for _, c := range pairs {
+			inside, outside := counts(c.in)
+			wald, _ := nps.CompareAdjustedWald(inside, outside)
+			squareAndAdd, _ := nps.Compare(inside, outside)
+			d := score(inside) - score(outside)
+			if wald.P >= level || math.Abs(d) < s.Difference {
+				continue
+			}
+			g := mat.NewDense(len(all), 1, nil)
+			for i, r := range all {
+				if c.in(r) {
+					g.Set(i, 0, 1)
+				}
+			}
+			var gamma, fitted, r mat.Dense
+			gamma.Mul(f.pinv, g)
+			fitted.Mul(f.x, &gamma)
+			r.Sub(g, &fitted)
+			den, num := mat.Dot(r.ColView(0), r.ColView(0)), mat.Dot(r.ColView(0), y.ColView(0))
+			own := num / den
+			if den < 1e-6*size(inside) || math.Abs(own) > 2 || math.Abs(own) < s.Difference || own*d < 0 {
+				continue
+			}
+			statistic := math.Abs(num) / math.Sqrt(den*(f.rss-num*num/den)/df)
+			if m := min(statistic, math.Abs(squareAndAdd.Z())); m > most*(1+1e-9) {
+				p := max(wald.P, squareAndAdd.P(), 2*distuv.StudentsT{Sigma: 1, Nu: df}.Survival(statistic))
+				best, most, least, beyond = c, m, p, own
+			}
+		}
+		if best.in == nil || least >= level || df <= 0 {
+			break
+		}
+		named = append(named, best.in)
+		name(best, least, beyond)
+		// The column itself, with all others, has the number that was foretold.
+		with := fitNaive(all, always, named...)
+		alike(t, "own", with.beta[len(with.beta)-1], beyond)
+	}
+	for _, c := range singles {
+		left := func(in bool) nps.Counts {
+			inside, _ := counts(func(r response) bool {
+				return c.in(r) == in && !slices.ContainsFunc(named, func(in func(response) bool) bool { return in(r) })
+			})
+			return inside
+		}
+		a, b := left(true), left(false)
+		inside, outside := counts(c.in)
+		if min(a.N(), b.N()) < 10 || min(math.Abs(score(inside)-score(outside)), math.Abs(score(a)-score(b))) < s.Difference ||
+			(score(a)-score(b))*(score(inside)-score(outside)) < 0 {
+			continue
+		}
+		wald, _ := nps.CompareAdjustedWald(a, b)
+		squareAndAdd, _ := nps.Compare(a, b)
+		if p := max(wald.P, squareAndAdd.P()); p < level {
+			name(c, p, 0)
+		}
+	}
+	return tested, groups
+}
+
+// TestHotspotsAgainstSingularValues plants groups and holds what is found against the long way. The source is seeded.
+func TestHotspotsAgainstSingularValues(t *testing.T) {
+	pairs, values := 0, 0
+	for seed := range uint64(150) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		traits := make([]int, 1+random.IntN(3))
+		for trait := range traits {
+			traits[trait] = 1 + random.IntN(4)
+		}
+		planted := []float64{-0.9, 0.9}[random.IntN(2)]
+		var profiles []Profile
+		most := 60
+		if seed%10 == 0 {
+			traits, most = []int{4, 4, 2}, 150 // where more groups than two are named
+		}
+		for range 1 + random.IntN(30) + most/10 {
+			p := Profile{Values: make([]int, len(traits))}
+			for trait, k := range traits {
+				p.Values[trait] = random.IntN(k)
+			}
+			mood := 0.1 - 0.1*float64(p.Values[0])
+			if len(traits) > 1 && p.Values[0] == p.Values[1] && p.Values[0] < most/30 {
+				mood = planted
+			}
+			p.Counts = answers(random, random.IntN(most), mood)
+			profiles = append(profiles, p)
+		}
+		s := Search{
+			Pairs:      random.IntN(4) > 0,
+			Responses:  10 + random.Int64N(20),
+			Difference: []float64{0, 0.05, 0.3}[random.IntN(3)],
+		}
+		found := Hotspots(profiles, s)
+		all := condensed(responsesOf(profiles), int(s.Responses))
+		if found.Reason == NoResponses || found.Reason == TooFewResponses {
+			if int64(len(all)) >= 2*s.Responses {
+				t.Fatalf("%d: %s of %d responses", seed, found.Reason, len(all))
+			}
+			continue
+		}
+		if found.Reason == NoVariation {
+			if fitNaive(all, never).rss > 1e-9 {
+				t.Fatalf("%d: there is variation", seed)
+			}
+			continue
+		}
+		tested, groups := hotspotsNaive(t, all, s)
+		if found.Tested != tested || (found.Reason == OneGroup) != (tested == 0) || len(found.Groups) != len(groups) {
+			t.Fatalf("%d: tested %d, found %+v, want %d, %+v", seed, found.Tested, found.Groups, tested, groups)
+		}
+		for i, h := range found.Groups {
+			if i > 0 && math.Abs(h.Worth) > math.Abs(found.Groups[i-1].Worth) {
+				t.Fatal("out of order")
+			}
+			k := slices.IndexFunc(groups, func(g Hotspot) bool { return slices.Equal(g.Traits, h.Traits) && slices.Equal(g.Values, h.Values) })
+			if k < 0 {
+				t.Fatalf("%+v is none of %+v", h, groups)
+			}
+			want := groups[k]
+			if h.Counts != want.Counts || h.Rest != want.Rest {
+				t.Fatalf("counts %v and %v, want %v and %v", h.Counts, h.Rest, want.Counts, want.Rest)
+			}
+			alike(t, "share", h.Share, want.Share)
+			alike(t, "difference", h.Difference, want.Difference)
+			alike(t, "worth", h.Worth, want.Worth)
+			alike(t, "p", h.P, want.P)
+			alike(t, "adjusted p", h.AdjustedP, want.AdjustedP)
+			alike(t, "beyond parts", h.BeyondParts, want.BeyondParts)
+			if len(h.Traits) == 2 {
+				pairs++
+			} else {
+				values++
+			}
+		}
+	}
+	if pairs < 10 || values < 10 {
+		t.Errorf("%d groups of two traits and %d of one were named: the test tells too little", pairs, values)
+	}
 }

@@ -134,7 +134,7 @@ func TestGolden(t *testing.T) {
 	}
 
 	for _, g := range golden.Differences {
-		of := map[Method]func(a, b Counts) (Difference, bool){AdjustedWald: Compare, Wald: CompareWald}[g.Method]
+		of := map[Method]func(a, b Counts) (WaldTest, bool){AdjustedWald: CompareAdjustedWald, Wald: CompareWald}[g.Method]
 		d, ok := of(g.A.counts(), g.B.counts())
 		if !ok {
 			t.Errorf("%s: no difference of %v and %v", g.Method, g.A, g.B)

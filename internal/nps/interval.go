@@ -12,11 +12,13 @@ type Method string
 
 const (
 	// AdjustedWald is Wald's interval after 3 pseudo-responses: ¾ detractor, 1½ passives, ¾ promoter. It is cheap, and
-	// from ten responses on it covers what it promises to about two percentage points, most often more closely. Its
-	// middle is drawn towards 0, so for a handful of responses it may lie beside the score itself.
+	// on average it covers what it promises. At worst it does not: of the 95 % intervals of 10, 20 and 30 responses 93,
+	// 94 and 94 % hold the true score where each category has a share of 5 % or more, and as few as 88, 91 and 92 %
+	// where one has 1 %. Its middle is drawn towards 0, so for a handful of responses it may lie beside the score itself.
 	AdjustedWald Method = "ADJUSTED_WALD"
 	// ScoreTest holds every score that the score test does not refuse, and always the score itself. It takes a search,
-	// and covers what it promises more closely than AdjustedWald, most of all for few responses.
+	// and covers what it promises more closely: of the 95 % intervals of 10, 20 and 30 responses 94 % at worst where
+	// each category has 5 % or more, and 90, 92 and 93 % where one or two have 1 %.
 	ScoreTest Method = "SCORE"
 	// Wald is the textbook's: score ± z standard errors. It is too narrow for few responses, and has no width where
 	// all are of one category.
@@ -84,28 +86,19 @@ func wald(s sample, z float64) Interval { return around(s.score(), z*s.standardE
 // This is what Tango 1998 does for the difference of paired proportions, a model with the same likelihood.
 func scoreTest(s sample, z float64) Interval {
 	score := s.score()
-	mirror := sample{s.promoters, s.passives, s.detractors}
-	return Interval{score - scoreTestReach(mirror, z), score + scoreTestReach(s, z)}
+	return Interval{score - scoreTestReach(s.mirrored(), z), score + scoreTestReach(s, z)}
 }
 
 // scoreTestReach is how far the score test's interval reaches above the score of the sample: the e ≥ 0 at which
 // n e² = z² V(score + e). The left side begins at 0, below V or level with it, and ends above, since V(1) = 0. In
-// between e² ÷ V grows, so there is one crossing, which bisection finds to the last digit whatever the shape of V.
+// between e² ÷ V grows, so there is one crossing.
 func scoreTestReach(s sample, z float64) float64 {
 	n := s.n()
 	// The reach in standard errors of variance 1, the largest there is, bounds it for large n.
-	inside, outside := 0.0, min((s.passives+2*s.detractors)/n, z/math.Sqrt(n))
-	for {
-		e := inside + (outside-inside)/2
-		if e <= inside || e >= outside {
-			return outside
-		}
-		if reach := e * math.Sqrt(n) / z; reach*reach <= s.varianceGiven(e) {
-			inside = e
-		} else {
-			outside = e
-		}
-	}
+	outside := min((s.passives+2*s.detractors)/n, z/math.Sqrt(n))
+	return crossing(0, -math.Sqrt(s.variance()), outside, func(e float64) float64 {
+		return e*math.Sqrt(n)/z - math.Sqrt(s.varianceGiven(e))
+	})
 }
 
 // varianceGiven is the variance of one response that is most likely after this sample where the true score is known to
@@ -135,4 +128,14 @@ func (s sample) varianceGiven(e float64) float64 {
 		return 0 // where all are of one category and would have to be, up to rounding
 	}
 	return rest * (y / (y + 2*o))
+}
+
+// likeliest are the shares that are most likely after this sample where the true score is known to be that.
+func (s sample) likeliest(score float64) sample {
+	away := score - s.score()
+	if away < 0 { // varianceGiven looks upwards
+		return s.mirrored().likeliest(-score).mirrored()
+	}
+	taking := s.varianceGiven(away) + score*score // of those who are no passives
+	return sample{max(taking-score, 0) / 2, max(1-taking, 0), (taking + score) / 2}
 }

@@ -133,6 +133,10 @@ func (c Counts) Variance() (float64, bool) {
 	return c.sample().variance(), true
 }
 
+// AdjustedVariance is that of adjusted counts, with 3 pseudo-responses as in [AdjustedWald]: above 0 where all are of one category, and
+// ½ where there are no responses.
+func (c Counts) AdjustedVariance() float64 { return c.sample().adjusted().variance() }
+
 // StandardError is the standard deviation of the score, √(variance ÷ n), on the scale of Score. It is 0 where all are
 // of one category, which says nothing about how sure the score is: see [Counts.Interval]. False where there are no
 // responses.
@@ -143,13 +147,18 @@ func (c Counts) StandardError() (float64, bool) {
 	return c.sample().standardError(), true
 }
 
-// AdjustedVariance is Variance after the 3 pseudo-responses of [AdjustedWald], and how many responses there are with them: what
-// a response is taken to vary by where few or unanimous ones would say that they do not vary at all. It is above 0 whatever the
-// counts are, and there where nobody answered too: 0.5 of the 3.
-func (c Counts) AdjustedVariance() (variance, n float64) {
-	s := c.sample().adjusted()
-	return s.variance(), s.n()
+// Add is the counts of both bodies of responses together.
+func (c Counts) Add(o Counts) Counts {
+	return Counts{c.Detractors + o.Detractors, c.Passives + o.Passives, c.Promoters + o.Promoters}
 }
+
+// Sub is what is left without o, which is a part of c.
+func (c Counts) Sub(o Counts) Counts {
+	return Counts{c.Detractors - o.Detractors, c.Passives - o.Passives, c.Promoters - o.Promoters}
+}
+
+// mirrored is the same with detractors and promoters exchanged.
+func (c Counts) mirrored() Counts { return Counts{c.Promoters, c.Passives, c.Detractors} }
 
 // sample is Counts in real numbers, with room for parts of a response.
 type sample struct{ detractors, passives, promoters float64 }
@@ -169,6 +178,13 @@ func (s sample) adjusted() sample {
 		s.passives + pseudoResponses*0.5,
 		s.promoters + pseudoResponses*0.25,
 	}
+}
+
+// mirrored is the sample with detractors and promoters exchanged: its score has the other sign.
+func (s sample) mirrored() sample { return sample{s.promoters, s.passives, s.detractors} }
+
+func (s sample) times(k float64) sample {
+	return sample{s.detractors * k, s.passives * k, s.promoters * k}
 }
 
 func (s sample) n() float64 { return s.detractors + s.passives + s.promoters }

@@ -156,8 +156,8 @@ func TestNobodyAnswered(t *testing.T) {
 		}
 	}
 	for _, pair := range [][2]Counts{{none, none}, {none, some}, {some, none}} {
-		for name, of := range map[string]func(a, b Counts) (Difference, bool){"Compare": Compare, "CompareWald": CompareWald} {
-			if d, ok := of(pair[0], pair[1]); ok || d != (Difference{}) {
+		for name, of := range map[string]func(a, b Counts) (WaldTest, bool){"CompareAdjustedWald": CompareAdjustedWald, "CompareWald": CompareWald} {
+			if d, ok := of(pair[0], pair[1]); ok || d != (WaldTest{}) {
 				t.Errorf("%s(%v, %v) = %v, %v, want none", name, pair[0], pair[1], d, ok)
 			}
 		}
@@ -324,9 +324,9 @@ func TestManyResponses(t *testing.T) {
 				}
 			}
 		}
-		d, ok := Compare(c, swapped(c))
+		d, ok := CompareAdjustedWald(c, swapped(c))
 		if !ok || math.IsNaN(d.P) || math.IsNaN(d.Z) || math.IsInf(d.Z, 0) {
-			t.Errorf("Compare(%+v, mirror) = %+v, %v", c, d, ok)
+			t.Errorf("CompareAdjustedWald(%+v, mirror) = %+v, %v", c, d, ok)
 		}
 	}
 	h := Histogram{}
@@ -386,7 +386,7 @@ func TestExtremeConfidence(t *testing.T) {
 func TestCompareAntisymmetry(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := someCounts(1e12).Draw(t, "a"), someCounts(1e12).Draw(t, "b")
-		for _, of := range []func(a, b Counts) (Difference, bool){Compare, CompareWald} {
+		for _, of := range []func(a, b Counts) (WaldTest, bool){CompareAdjustedWald, CompareWald} {
 			there, ok := of(a, b)
 			back, okBack := of(b, a)
 			if !ok || !okBack {
@@ -409,7 +409,7 @@ func TestCompareAntisymmetry(t *testing.T) {
 				t.Fatalf("P %v, but interval %v", there.P, i)
 			}
 		}
-		same, _ := Compare(a, a)
+		same, _ := CompareAdjustedWald(a, a)
 		if same.Difference != 0 || same.Z != 0 || same.P != 1 || same.Significant() {
 			t.Fatalf("differs from itself: %+v", same)
 		}
@@ -418,19 +418,19 @@ func TestCompareAntisymmetry(t *testing.T) {
 
 func TestCompareWithoutVariance(t *testing.T) {
 	promoters, detractors := Counts{Promoters: 10}, Counts{Detractors: 10}
-	d, ok := Compare(promoters, detractors)
+	d, ok := CompareAdjustedWald(promoters, detractors)
 	if !ok || d.Difference != 2 || d.Interval.High > 2 || !(d.P > 0 && d.P < 1e-6) || math.IsInf(d.Z, 0) {
-		t.Errorf("Compare(10 promoters, 10 detractors) = %+v, %v", d, ok)
+		t.Errorf("CompareAdjustedWald(10 promoters, 10 detractors) = %+v, %v", d, ok)
 	}
-	if d, ok = Compare(promoters, times(detractors, 1e6)); !ok || d.Interval.High != 2 {
-		t.Errorf("Compare(10 promoters, 10 million detractors) = %+v, %v, want an interval up to 2", d, ok)
+	if d, ok = CompareAdjustedWald(promoters, times(detractors, 1e6)); !ok || d.Interval.High != 2 {
+		t.Errorf("CompareAdjustedWald(10 promoters, 10 million detractors) = %+v, %v, want an interval up to 2", d, ok)
 	}
-	if d, ok = Compare(promoters, promoters); !ok || d.P != 1 || d.Z != 0 || !(d.StandardError > 0) {
-		t.Errorf("Compare(10 promoters, 10 promoters) = %+v, %v", d, ok)
+	if d, ok = CompareAdjustedWald(promoters, promoters); !ok || d.P != 1 || d.Z != 0 || !(d.StandardError > 0) {
+		t.Errorf("CompareAdjustedWald(10 promoters, 10 promoters) = %+v, %v", d, ok)
 	}
 	// The scores are equal, and yet 10 say less than 1,000: the test is on adjusted counts.
-	if d, ok = Compare(times(promoters, 100), promoters); !ok || d.Difference != 0 || !(d.Z > 0) || d.Significant() {
-		t.Errorf("Compare(1000 promoters, 10 promoters) = %+v, %v", d, ok)
+	if d, ok = CompareAdjustedWald(times(promoters, 100), promoters); !ok || d.Difference != 0 || !(d.Z > 0) || d.Significant() {
+		t.Errorf("CompareAdjustedWald(1000 promoters, 10 promoters) = %+v, %v", d, ok)
 	}
 	if d, ok = CompareWald(promoters, detractors); !ok || d.P != 0 || !math.IsInf(d.Z, 1) || d.Interval != (Interval{2, 2}) {
 		t.Errorf("CompareWald(10 promoters, 10 detractors) = %+v, %v", d, ok)

@@ -122,9 +122,9 @@ func replace(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID, 
 // not stop at one.
 func eachResponse(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID, ids []uuid.UUID, f func(uuid.UUID, []string)) (unreadable []uuid.UUID, err error) {
 	p := prefixOf(tenant)
-	query, args := `SELECT id, campaign_id, comment, traits FROM responses WHERE tenant_id = $1`, []any{tenant}
+	which, args := `tenant_id = $1`, []any{tenant}
 	if ids != nil {
-		query += ` AND ` + store.In(db.Dialect, "id", "uuid", "$2")
+		which = store.Keyed(db.Dialect, "", "id", "uuid", "$1", "$2")
 		args = append(args, store.UUIDs(db.Dialect, ids))
 	}
 	err = store.EachRaw(ctx, tx.SQL, func(r store.Raw) error {
@@ -150,14 +150,14 @@ func eachResponse(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.U
 			f(response, tokens)
 		}
 		return nil
-	}, query, args...)
+	}, `SELECT id, campaign_id, comment, traits FROM responses WHERE `+which, args...)
 	return unreadable, err
 }
 
 // remove deletes the responses' documents.
 func remove(ctx context.Context, db *store.DB, tx *store.Tx, tenant uuid.UUID, ids []uuid.UUID) error {
 	if db.Dialect == store.Postgres {
-		_, err := tx.SQL.ExecContext(ctx, `DELETE FROM search_documents WHERE tenant_id = $1 AND response_id = ANY($2::uuid[])`,
+		_, err := tx.SQL.ExecContext(ctx, `DELETE FROM search_documents WHERE `+store.Keyed(db.Dialect, "", "response_id", "uuid", "$1", "$2"),
 			tenant, store.UUIDs(db.Dialect, ids))
 		return err
 	}

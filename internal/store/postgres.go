@@ -129,13 +129,16 @@ func openPostgres(address string, opts Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	writers, err := cfg.with("plan_cache_mode", "force_generic_plan").connector(&dialer{line: line, once: true})
+	// Who writes looks for rows by their keys, a batch of them at a time. What PostgreSQL guesses of a batch must not have it read a table
+	// from end to end for them; and where it has to, that is no reason to compile anything.
+	cautious := cfg.with("plan_cache_mode", "force_generic_plan").with("enable_seqscan", "off").with("jit", "off")
+	writers, err := cautious.connector(&dialer{line: line, once: true})
 	if err != nil {
 		return nil, err
 	}
 	// One connection listens, one watches; of the others a third writes.
 	conns := opts.MaxConns - 2
-	db := &DB{Dialect: Postgres, Reader: sql.OpenDB(readers), Writer: sql.OpenDB(writers), postgres: cfg, dialer: &dialer{line: line}, writing: &writing{}}
+	db := &DB{Dialect: Postgres, Reader: sql.OpenDB(readers), Writer: sql.OpenDB(writers), postgres: cfg, dialer: &dialer{line: line}, writing: &writing{}, analyst: &analyst{vain: map[string]vain{}}}
 	db.Writer.SetMaxOpenConns(conns / 3)
 	db.Writer.SetMaxIdleConns(conns / 3)
 	db.Reader.SetMaxOpenConns(conns - conns/3)

@@ -78,6 +78,9 @@ type DB struct {
 	forgetter *forgetter
 	// unwatch ends the monitor.
 	unwatch func()
+	// analyst is for PostgreSQL alone, and unanalyze ends KeepAnalyzed.
+	analyst   *analyst
+	unanalyze func()
 
 	// migrated, where not nil, is called after each migration, whose error ends them.
 	migrated func(name string) error
@@ -220,6 +223,9 @@ func (db *DB) check(ctx context.Context) error {
 
 // Close closes all connections.
 func (db *DB) Close() error {
+	if db.unanalyze != nil {
+		db.unanalyze()
+	}
 	if db.unwatch != nil {
 		db.unwatch()
 	}

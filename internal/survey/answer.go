@@ -182,7 +182,7 @@ func (d *Desk) Count(ctx context.Context, s *Sheet, look click.Due) (bool, error
 		}
 		before := uuid.Nil
 		if person != uuid.Nil {
-			answered, err := d.db.Ent.Response.Query().Where(response.ContactID(person), response.CampaignID(s.Campaign),
+			answered, err := d.db.Ent.Response.Query().Where(response.ContactID(person), inCampaign(s.Campaign),
 				response.RespondedAtGT(look.At.Add(-s.linkLife()))).Exist(ctx)
 			if err != nil || answered {
 				return answered, err
@@ -379,12 +379,17 @@ func (d *Desk) named(ctx context.Context, r *Reader) (uuid.UUID, error) {
 // last is the newest response to the campaign that somebody whom nobody vouches for gave in a person's name; nil where there is none.
 func (d *Desk) last(ctx context.Context, s *Sheet, person uuid.UUID) (*ent.Response, error) {
 	last, err := d.db.Ent.Response.Query().
-		Where(response.ContactID(person), response.CampaignID(s.Campaign), response.Unverified(true)).
+		Where(response.ContactID(person), inCampaign(s.Campaign), response.Unverified(true)).
 		Order(response.ByRespondedAt(sql.OrderDesc()), response.ByID(sql.OrderDesc())).First(ctx)
 	if err != nil && !ent.IsNotFound(err) {
 		return nil, fmt.Errorf("finding the last answer: %w", err)
 	}
 	return last, nil
+}
+
+// inCampaign is the predicate that something is of a campaign, of what is found by whom it is of.
+func inCampaign(campaign uuid.UUID) func(*sql.Selector) {
+	return func(s *sql.Selector) { s.Where(store.FieldBeside(s, response.FieldCampaignID, campaign)) }
 }
 
 func (d *Desk) record(ctx context.Context, s *Sheet, r Reader, f Form, looked *seen, key string) (*ent.Response, error) {

@@ -335,8 +335,12 @@ func (r ruling) create(client *ent.Client, row *ent.Invitation) *ent.InvitationC
 
 // ruleOfVisitor says whether a browser is left alone of whose user nothing is known. Whoever was asked there by name has gone.
 func (d *Desk) ruleOfVisitor(ctx context.Context, client *ent.Client, s *Sheet, row *ent.Invitation) (ruling, error) {
-	last, err := newest(ctx, client.Invitation.Query().Where(entinvitation.CampaignID(s.Campaign), entinvitation.Visitor(row.Visitor),
-		entinvitation.ContactIDIsNil()))
+	nobodys := func(q *sql.Selector) { // not by the index of contacts, which has all of whom nothing is known at one place
+		q.Where(sql.P(func(b *sql.Builder) {
+			b.WriteString("(").Ident(q.C(entinvitation.FieldContactID)).WriteString(" IS NULL) IS TRUE")
+		}))
+	}
+	last, err := newest(ctx, client.Invitation.Query().Where(entinvitation.Visitor(row.Visitor), inCampaign(s.Campaign), nobodys))
 	if err != nil || last == nil {
 		return ruling{}, err
 	}
@@ -353,7 +357,7 @@ func (d *Desk) ruleOfPerson(ctx context.Context, client *ent.Client, s *Sheet, r
 		return ruling{}, fmt.Errorf("finding a contact: %w", err)
 	}
 	h := history{contact: person.ID, since: person.CreatedAt, asked: person.LastAskedAt}
-	by := client.Invitation.Query().Where(entinvitation.ContactID(person.ID), entinvitation.CampaignID(s.Campaign),
+	by := client.Invitation.Query().Where(entinvitation.ContactID(person.ID), inCampaign(s.Campaign),
 		entinvitation.ChannelEQ(entinvitation.ChannelWIDGET))
 	last, err := newest(ctx, by.Clone().Where(entinvitation.StatusNEQ(entinvitation.StatusSKIPPED)))
 	if err != nil {

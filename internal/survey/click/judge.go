@@ -114,7 +114,8 @@ func (c *Clicks) Forget(ctx context.Context, now time.Time) error {
 	ctx = auth.ForSystem(ctx)
 	for {
 		var old []uuid.UUID
-		err := c.db.Ent.ProvisionalAnswer.Query().Where(provisionalanswer.LastOpenedAtLT(now.Add(-Life).UTC())).Limit(maxForgotten).
+		err := c.db.Ent.ProvisionalAnswer.Query().Where(provisionalanswer.LastOpenedAtLT(now.Add(-Life).UTC())).
+			Order(provisionalanswer.ByLastOpenedAt()).Limit(maxForgotten). // in the index's order, so that none is read that is not old
 			Select(provisionalanswer.FieldID).Scan(ctx, &old)
 		if err != nil {
 			return fmt.Errorf("looking for old clicks: %w", err)

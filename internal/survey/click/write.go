@@ -228,9 +228,10 @@ func (d dialect) find(ctx context.Context, items []*item) ([]known, error) {
 	return people, nil
 }
 
-// hasResponded asks whether the contact c of the item i has answered.
+// hasResponded asks whether the contact c of the item i has answered. It looks through what that person has answered, and not through what
+// the campaign was answered: see store.FieldBeside.
 const hasResponded = `EXISTS (SELECT 1 FROM responses r
-	WHERE r.tenant_id = i.tenant_id AND r.contact_id = c.id AND r.campaign_id = i.campaign_id AND r.responded_at > i.since)`
+	WHERE r.tenant_id = i.tenant_id AND r.contact_id = c.id AND r.campaign_id IS NOT DISTINCT FROM i.campaign_id AND r.responded_at > i.since)`
 
 // items are the rows of lookedFor, as i. In SQLite what they are joined to with CROSS JOIN is looked up for each of them, never the other way.
 func (d dialect) items() string {
@@ -276,7 +277,7 @@ func (d dialect) lock(ctx context.Context, items []*item) (map[int]*stored, erro
 	}
 	query := `SELECT i.n, p.id, p.opened, p.opens, p.signs, p.answer, p.judged_at, p.first_opened_at, p.last_opened_at
 		FROM ` + d.items() + ` CROSS JOIN provisional_answers p
-		WHERE p.tenant_id = i.tenant_id AND p.recipient = i.recipient AND p.campaign_id = i.campaign_id`
+		WHERE p.tenant_id = i.tenant_id AND p.recipient = i.recipient AND p.campaign_id IS NOT DISTINCT FROM i.campaign_id` // as in hasResponded
 	if d.name == store.Postgres {
 		query += ` ORDER BY i.n FOR UPDATE OF p`
 	}
@@ -367,7 +368,7 @@ func (d dialect) remove(ctx context.Context, tenants []uuid.UUID, rows []*stored
 		ids[tenant] = append(ids[tenant], rows[n].id)
 	}
 	for tenant, rows := range ids {
-		_, err := d.SQL.ExecContext(ctx, `DELETE FROM provisional_answers WHERE tenant_id = $1 AND `+store.In(d.name, "id", "uuid", "$2"), tenant, store.UUIDs(d.name, rows))
+		_, err := d.SQL.ExecContext(ctx, `DELETE FROM provisional_answers WHERE `+store.Keyed(d.name, "", "id", "uuid", "$1", "$2"), tenant, store.UUIDs(d.name, rows))
 		if err != nil {
 			return fmt.Errorf("deleting opened links: %w", err)
 		}

@@ -1,0 +1,140 @@
+package graph
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/internal/action"
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/benchmark"
+	"github.com/zeroten/zeroten/internal/calendar"
+	"github.com/zeroten/zeroten/internal/insight"
+	"github.com/zeroten/zeroten/internal/reach"
+	"github.com/zeroten/zeroten/internal/selection"
+	"github.com/zeroten/zeroten/internal/survey"
+	"github.com/zeroten/zeroten/internal/tenant"
+)
+
+// What feedback alone does not know, and insight asks of other rooms.
+
+// published are benchmarks of an industry: of the tenant's own where none is named, and none where it has none.
+func (r *Resolver) published(ctx context.Context, industry, country *string) ([]*ent.Benchmark, error) {
+	if industry == nil {
+		own, err := tenant.Get(ctx, r.DB, auth.Tenant(ctx))
+		if err != nil || own.Industry == nil {
+			return nil, err
+		}
+		industry = own.Industry
+	}
+	return benchmark.List(ctx, r.DB, industry, country)
+}
+
+// weightsOf are those of the variants of a campaign's survey.
+func (r *Resolver) weightsOf(ctx context.Context, campaign uuid.UUID) (map[string]float64, error) {
+	surveys, err := survey.Of(ctx, r.DB, []uuid.UUID{campaign})
+	if err != nil {
+		return nil, err
+	}
+	weights := map[string]float64{}
+	for _, v := range surveys[campaign].Variants {
+		weights[v.Name] = float64(v.Weight)
+	}
+	return weights, nil
+}
+
+// invited counts the invitations that a body of feedback goes back to, as far as they know what it was chosen by; nil where they do
+// not, and for who is narrowed.
+func (r *Resolver) invited(ctx context.Context, of *insight.Feedback, change func(f *reach.Filter)) (*reach.Reach, error) {
+	filter, within, ok := of.Asked()
+	if !ok || !auth.Narrowed(ctx).IsZero() {
+		return nil, nil
+	}
+	f := reach.Filter{
+		Campaigns: filter.Campaigns, Segment: filter.Segment, Channels: filter.Channels, Variants: filter.Variants,
+		From: filter.From, To: filter.To, Last: filter.Last,
+	}
+	if within.Segment != uuid.Nil {
+		return nil, nil // it stands beside another, which one filter cannot say
+	}
+	change(&f)
+	return r.reach(ctx, within.Campaign, &f)
+}
+
+// asked checks whether people were asked as meant; nil where nobody was invited.
+func (r *Resolver) asked(ctx context.Context, x *insight.Experiment) (*insight.AllocationCheck, error) {
+	delivered := make([]int64, len(x.Variants))
+	for i, v := range x.Variants {
+		found, err := r.invited(ctx, x.Feedback(), func(f *reach.Filter) { f.Variants = []string{v.Variant} })
+		if err != nil || found == nil {
+			return nil, err
+		}
+		delivered[i] = int64(found.Delivered)
+	}
+	return x.Asked(delivered)
+}
+
+// rateDays are how many days the usual rate of responses is of.
+const rateDays = 90
+
+// rateOf is the share of those who were invited lately that answered.
+func (r *Resolver) rateOf(of *insight.Feedback) func(ctx context.Context) (*float64, error) {
+	return func(ctx context.Context) (*float64, error) {
+		found, err := r.invited(ctx, of, func(f *reach.Filter) {
+			f.From, f.To, f.Last = nil, nil, &selection.Period{Count: rateDays, Unit: calendar.Daily}
+		})
+		if err != nil || found == nil {
+			return nil, err
+		}
+		return found.ResponseRate(), nil
+	}
+}
+
+// maxAround is how many other actions are looked at beside one.
+const maxAround = 1_000
+
+// effect says whether the score moved with an action.
+func (r *Resolver) effect(ctx context.Context, a *ent.Action, window, settle int, filter selection.Filter) (*insight.ActionEffect, error) {
+	deeds, err := r.deeds(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	others := func(ctx context.Context) ([]insight.Deed, error) {
+		found, err := action.Around(ctx, r.DB, a.StartedOn.Add(-window), a.StartedOn.Add(settle+window), maxAround)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) > maxAround {
+			return nil, apierror.New(apierror.TooComplex, "More than %d actions started or ended around %s: take a shorter window.", maxAround, a.StartedOn)
+		}
+		beside := found[:0]
+		for _, other := range found {
+			if other.ID != a.ID {
+				beside = append(beside, other)
+			}
+		}
+		return r.deeds(ctx, beside...)
+	}
+	return r.Insight.Effect(ctx, deeds[0], window, settle, filter, others)
+}
+
+// deeds are actions as insight knows them.
+func (r *Resolver) deeds(ctx context.Context, actions ...*ent.Action) ([]insight.Deed, error) {
+	ids := make([]uuid.UUID, len(actions))
+	for i, a := range actions {
+		ids[i] = a.ID
+	}
+	campaigns, err := action.CampaignsOf(ctx, r.DB, ids)
+	if err != nil {
+		return nil, err
+	}
+	deeds := make([]insight.Deed, len(actions))
+	for i, a := range actions {
+		deeds[i] = insight.Deed{Started: a.StartedOn, Ended: a.EndedOn, Campaigns: campaigns[a.ID]}
+		if a.SegmentID != nil {
+			deeds[i].Segment = *a.SegmentID
+		}
+	}
+	return deeds, nil
+}
