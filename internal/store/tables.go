@@ -117,7 +117,7 @@ func Tables() []*schema.Table {
 		null(col("passed_at", field.TypeTime)), col("passed_revision", field.TypeInt64))
 
 	// How likely each contact is a detractor, by a model, in parts of a billion, in which databases have no doubts of what is
-	// equal. They are no columns of contacts, which are written all the time: see decision 37.
+	// equal. They are no columns of contacts, which are written all the time: see decision 39.
 	risks := table("contact_risks", 3,
 		col("tenant_id", field.TypeUUID), col("contact_id", field.TypeUUID), col("model", field.TypeInt64), col("risk", field.TypeInt32))
 	risks.Indexes = []*schema.Index{{
