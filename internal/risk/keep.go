@@ -113,11 +113,14 @@ func (k *Keeper) Keep(ctx context.Context, tenant uuid.UUID) error {
 // keep does what is to be done for a tenant, one piece at least, for so long, and reports whether that was all.
 func (k *Keeper) keep(ctx context.Context, tenant uuid.UUID, most time.Duration) (done bool, err error) {
 	p, forgotten := &pace{rows: firstChunk}, &swept{}
+	came := false // to the last contact that there was
 	for start := time.Now(); ; {
 		s, err := k.standing(ctx, k.db.Reader, tenant)
 		if err != nil || s == nil {
 			return true, err
 		}
+		// Who comes from then on is for the next time: where people come all the time it would go on as long, one by one.
+		s.fresh = s.fresh && !came
 		began := time.Now()
 		switch s.next(k.models.now()) {
 		case nothing:
@@ -127,7 +130,7 @@ func (k *Keeper) keep(ctx context.Context, tenant uuid.UUID, most time.Duration)
 		case passing:
 			err = k.pass(ctx, s)
 		case scoring:
-			began, err = k.score(ctx, s, p)
+			came, began, err = k.score(ctx, s, p)
 		case sweeping:
 			began, err = k.sweep(ctx, s, p, forgotten)
 		}
@@ -292,27 +295,29 @@ func (k *Keeper) pass(ctx context.Context, s *standing) error {
 	})
 }
 
-// score gives the next contacts their risk, under the tenant's lock: nobody comes or goes meanwhile. began is when it had it.
-func (k *Keeper) score(ctx context.Context, s *standing, p *pace) (began time.Time, err error) {
+// score gives the next contacts their risk, under the tenant's lock: nobody comes or goes meanwhile. It reports whether they were
+// the last; began is when it had the lock.
+func (k *Keeper) score(ctx context.Context, s *standing, p *pace) (last bool, began time.Time, err error) {
 	began = time.Now()
 	of, err := k.models.learned(ctx, k.db.Reader, name{s.tenant, s.number, s.learnedAt})
 	if err != nil || of == nil {
-		return began, err
+		return false, began, err
 	}
 	state, err := k.models.states.Get(ctx, s.tenant)
 	if err != nil {
-		return began, err
+		return false, began, err
 	}
 	today := state.Today(k.models.now())
 	err = k.db.WriteLocked(ctx, s.tenant, func(tx *store.Tx) error {
 		began = time.Now()
-		return k.scorePiece(ctx, tx, s, of, today, p.rows)
+		last, err = k.scorePiece(ctx, tx, s, of, today, p.rows)
+		return err
 	})
 	if err != nil {
-		return began, fmt.Errorf("giving contacts their risk: %w", err)
+		return false, began, fmt.Errorf("giving contacts their risk: %w", err)
 	}
 	p.took(time.Since(began))
-	return began, nil
+	return last, began, nil
 }
 
 // scored is a contact and its risk.
@@ -321,17 +326,17 @@ type scored struct {
 	risk    int32
 }
 
-// scorePiece is score for so many contacts. Where another model has followed it does nothing.
-func (k *Keeper) scorePiece(ctx context.Context, tx *store.Tx, s *standing, of *learned, today calendar.Day, most int) error {
+// scorePiece is score for so many contacts, within a transaction. Where another model has followed it does nothing.
+func (k *Keeper) scorePiece(ctx context.Context, tx *store.Tx, s *standing, of *learned, today calendar.Day, most int) (last bool, err error) {
 	var doneTo uuid.UUID
 	var scoredTo uuid.NullUUID
 	var passedAt sql.NullTime
 	newest := false
-	err := store.Each(ctx, tx.SQL, func(rows *sql.Rows) error { return rows.Scan(&doneTo, &scoredTo, &passedAt, &newest) },
+	err = store.Each(ctx, tx.SQL, func(rows *sql.Rows) error { return rows.Scan(&doneTo, &scoredTo, &passedAt, &newest) },
 		`SELECT done_to, scored_to, passed_at, number = (SELECT max(number) FROM risk_models WHERE tenant_id = $1)
 			FROM risk_models WHERE tenant_id = $1 AND number = $2`, s.tenant, s.number)
 	if err != nil || !newest {
-		return err
+		return false, err
 	}
 	var all []scored
 	err = store.Each(ctx, tx.SQL, func(rows *sql.Rows) error {
@@ -348,15 +353,15 @@ func (k *Keeper) scorePiece(ctx context.Context, tx *store.Tx, s *standing, of *
 		return nil
 	}, `SELECT id, traits FROM contacts WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3`, s.tenant, doneTo, most)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := k.write(ctx, tx, s, all); err != nil {
-		return err
+		return false, err
 	}
 	if len(all) > 0 {
 		doneTo = all[len(all)-1].contact
 	}
-	last := len(all) < most
+	last = len(all) < most
 	if last || scoredTo.Valid && slices.Compare(scoredTo.UUID[:], doneTo[:]) < 0 {
 		scoredTo = uuid.NullUUID{UUID: doneTo, Valid: true}
 	}
@@ -365,12 +370,12 @@ func (k *Keeper) scorePiece(ctx context.Context, tx *store.Tx, s *standing, of *
 		passedAt = sql.NullTime{Time: k.models.now().UTC().Truncate(time.Microsecond), Valid: true}
 		if err := store.Each(ctx, tx.SQL, func(rows *sql.Rows) error { return rows.Scan(&revision) },
 			`SELECT revision FROM tenants WHERE id = $1`, s.tenant); err != nil {
-			return err
+			return false, err
 		}
 	}
 	_, err = tx.SQL.ExecContext(ctx, `UPDATE risk_models SET done_to = $3, scored_to = $4, passed_at = $5, passed_revision = $6
 		WHERE tenant_id = $1 AND number = $2`, s.tenant, s.number, doneTo, scoredTo, passedAt, revision)
-	return err
+	return last, err
 }
 
 // write stores the risks that are not stored yet, or are others.

@@ -360,6 +360,35 @@ func TestContactsComeAndGo(t *testing.T) {
 	})
 }
 
+// Where people come all the time, those are given a risk who are there, and the others the next time: nobody is waited for.
+func TestNewcomersAreNotWaitedFor(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c := newCompany(t, db)
+		c.answer(1_200, 60, 1)
+		c.keep()
+		pieces := 0
+		come := func() {
+			name := fmt.Sprintf("new%d", pieces)
+			c.Upsert(contact.Input{ExternalID: &name, Name: &name, Traits: trait.Values{"plan": "Basic"}})
+		}
+		c.keeper.Between(func() {
+			if pieces++; pieces > 10 {
+				t.Fatal("it goes on as long as people come")
+			}
+			come()
+		})
+		come()
+		c.keep()
+		if n := c.count("contact_risks"); pieces != 1 || n != 61 {
+			t.Errorf("%d risks after %d pieces", n, pieces)
+		}
+		c.keep()
+		if n := c.count("contact_risks"); n != 62 {
+			t.Errorf("%d risks the next time", n)
+		}
+	})
+}
+
 // Where answers have nothing to do with who people are there is no model, and a list is in the order of ids. With more answers
 // there is one, and with others it goes, and all risks with it.
 func TestOfNoUse(t *testing.T) {
