@@ -6075,7 +6075,7 @@ type ContactEdge {
 type Experiment {
   "In the order asked for, else by name."
   variants: [ExperimentVariant!]!
-  "Every pair of variants."
+  "Every pair of variants. At INVALID no difference here means anything: other people answered."
   comparisons: [VariantComparison!]!
   "What can be said now."
   verdict: ExperimentVerdict!
@@ -6149,7 +6149,10 @@ type AnytimeChange {
 
 "Whether responses are shared out as they should be."
 type AllocationCheck {
-  "0 to 1; null where there is nothing to check: one week only, no responses."
+  """
+  0 to 1; null where there is nothing to check: no responses, one week only, or a variant of which fewer than 5 are expected and
+  fewer than 10 came. Weeks in which fewer than 5 are expected of a variant are put together with those beside them.
+  """
   pValue: Float
   "pValue below 0.001, the usual bar: a warning that must be heeded may not come by chance."
   mismatch: Boolean!
@@ -6184,8 +6187,8 @@ type SamplePlan {
   """
   variance: Float!
   """
-  How many days that takes for all groups together at the pace of the last 28 days of this feedback. Null where there was no
-  response in them.
+  How many days that takes for all groups together at the pace of the last 28 days of this feedback, or of all of it where the
+  filter has fewer. Null where there was no response in them.
   """
   days: Int
   """
@@ -6688,7 +6691,10 @@ type DriverValue {
   fixed. Null where ` + "`" + `own` + "`" + ` is CONFOUNDED, wholly or in part.
   """
   effect: Float
-  "Where the true effect lies: Student's t with the larger of the classical and the HC3 standard error."
+  """
+  Where the true effect lies: Student's t with the larger of the classical and the HC3 standard error. With few responses it may
+  reach beyond ±200, where no effect can be: they say nothing then.
+  """
   interval: ScoreInterval
 }
 
@@ -6722,7 +6728,8 @@ type Hotspot {
   share: Float!
   """
   Against all outside it. ` + "`" + `adjustedPValue` + "`" + ` belongs to the test that named it: for a group of two traits the weaker of this
-  one and that of ` + "`" + `beyondParts` + "`" + `; for one trait this one with the named groups of two set aside; times ` + "`" + `tested` + "`" + `.
+  one and that of ` + "`" + `beyondParts` + "`" + `; for one trait this one with the named groups of two set aside, which may be stronger than
+  ` + "`" + `pValue` + "`" + ` here; times ` + "`" + `tested` + "`" + `.
   """
   versusRest: ScoreChange!
   """
