@@ -93,7 +93,8 @@ func (r *Reader) Effect(
 	}
 	today := all.source.first.Today(r.now())
 	from := deed.Started.Add(-maxPast)
-	to := min(e.after[1], today)
+	// Behind the windows lies what tells whether there were years enough.
+	to := min(max(e.after[1], deed.Started.Add(effect.TwoYears)), today)
 	treated, untreated, err := e.sides(ctx, all, from, to)
 	if err != nil {
 		return nil, err
@@ -110,27 +111,32 @@ func (r *Reader) Effect(
 const maxReadings = 3
 
 // sides are what those it was for answered on each of some days, and, unless it was for all, what everybody else did. Both are read
-// one after the other: where an answer is changed or taken back between, there may be more of the part than of the whole.
+// one after the other: what comes, is changed or taken back between would count on the wrong side. Where that goes on and on, no
+// side counts less than nobody.
 func (e *ActionEffect) sides(ctx context.Context, all *Feedback, from, to calendar.Day) (treated, untreated []nps.Histogram, err error) {
+	if treated, err = e.treated.between(ctx, from, to); err != nil || e.deed.forAll() {
+		return treated, nil, err
+	}
 	for reading := 1; ; reading++ {
-		if treated, err = e.treated.between(ctx, from, to); err != nil || e.deed.forAll() {
-			return treated, nil, err
-		}
 		if untreated, err = all.between(ctx, from, to); err != nil {
 			return nil, nil, err
 		}
-		agree := true
-		for i := range untreated {
-			for score, n := range treated[i] {
-				agree = agree && untreated[i][score] >= n
-				untreated[i][score] = max(0, untreated[i][score]-n)
-			}
+		e.treated = e.treated.again()
+		before := treated
+		if treated, err = e.treated.between(ctx, from, to); err != nil {
+			return nil, nil, err
 		}
-		if agree || reading == maxReadings {
-			return treated, untreated, nil
+		if slices.Equal(treated, before) || reading == maxReadings {
+			break
 		}
-		all, e.treated = all.again(), e.treated.again()
+		all = all.again()
 	}
+	for i := range untreated {
+		for score, n := range treated[i] {
+			untreated[i][score] = max(0, untreated[i][score]-n)
+		}
+	}
+	return treated, untreated, nil
 }
 
 // again is the same feedback, which is read anew.
@@ -254,7 +260,7 @@ func (d *Deed) meets(ctx context.Context, o *Deed, state *settings.State) (bool,
 	return err == nil && !among.Empty(), err
 }
 
-// leastMix is the mix, as a share of the way from all detractors to all promoters, from which on it counts: a point.
+// leastMix is the mix from which on it counts: a point, of scores from −1 to 1.
 const leastMix = 0.01
 
 // mixChanged reports whether other people of those it was for answered than before, beyond chance, so that it moved the score.
@@ -273,6 +279,9 @@ func (e *ActionEffect) mixChanged(ctx context.Context) (bool, error) {
 	after, err := e.treated.cut(ctx, e.after, keys)
 	if err != nil {
 		return false, err
+	}
+	if before.state.Active.Number != after.state.Active.Number {
+		return false, nil // meanwhile ranges are others, and all people would seem to be
 	}
 	var ps, mixes []float64
 	for i := range keys {
