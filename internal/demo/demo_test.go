@@ -96,7 +96,7 @@ func (h *house) total(t testing.TB) (all nps.Histogram, by map[string]int64) {
 }
 
 // told is what the tenant's feedback tells, in the words of body.told.
-func (h *house) told(t *testing.T) (told []string) {
+func (h *house) told(t *testing.T, d Demo) (told []string) {
 	t.Helper()
 	say := func(format string, args ...any) { told = append(told, fmt.Sprintf(format, args...)) }
 	all, err := h.reader.Feedback(h.ctx, selection.Filter{}, selection.Within{})
@@ -139,6 +139,16 @@ func (h *house) told(t *testing.T) (told []string) {
 		t.Fatal(err)
 	}
 	say("%.6f are foretold", *model.Skill)
+	calls, err := id.Campaign.Parse(d.Campaigns.SupportCall)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deed := insight.Deed{Started: d.world.helpDesk, Campaigns: []uuid.UUID{calls}}
+	effect, err := h.reader.Effect(h.ctx, deed, 56, 40, selection.Filter{}, func(context.Context) ([]insight.Deed, error) { return nil, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	say("%.6f by the help desk", *effect.Effect.Difference)
 	return told
 }
 
@@ -184,7 +194,7 @@ func TestSeed(t *testing.T) {
 			t.Errorf("segments %q", names)
 		}
 
-		if got, want := h.told(t), gather(newWorld(now, theSeed)).told(); !slices.Equal(got, want) {
+		if got, want := h.told(t, d), gather(newWorld(now, theSeed)).told(); !slices.Equal(got, want) {
 			t.Errorf("of the tenant's feedback it is told that\n%s\nand of the answers that\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 
