@@ -14,10 +14,14 @@ const lint = (files, rules) => ({
 
 // What has no id of its own: it is computed, or part of something that has one.
 const values = [
-  'Brand', 'CategoryTexts', 'EmailSnippet', 'Feedback', 'FeedbackEvent', 'FeedbackGroup', 'HourPoint',
-  'NextStep', 'PageInfo', 'Reach', 'Rebuild', 'Score', 'ScoreChange', 'ScoreInterval', 'SegmentRule',
+  'ActionEffect', 'AllocationCheck', 'AnytimeChange', 'BenchmarkComparison', 'Brand', 'CalibrationBin',
+  'CategoryTexts', 'ChangeExplanation', 'ChangeGroup', 'ChangePart', 'ChangePoint', 'ChangePoints',
+  'Curve', 'Driver', 'DriverPart', 'DriverValue', 'Drivers', 'EmailSnippet', 'Experiment',
+  'ExperimentVariant', 'Feedback', 'FeedbackEvent', 'FeedbackGroup', 'Hotspot', 'Hotspots', 'HourPoint',
+  'Level', 'NextStep', 'PageInfo', 'Placebos', 'PredictedGroup', 'Prediction', 'PredictionModel', 'Reach',
+  'Rebuild', 'SamplePlan', 'Score', 'ScoreChange', 'ScoreInterval', 'SegmentRule', 'ShrunkScore',
   'SkipCount', 'Survey', 'SurveyLink', 'SurveyTexts', 'TraitCondition', 'TraitValue', 'TrendPoint',
-  'UserError', 'Variant', 'Viewer', 'Widget', 'Wording',
+  'UserError', 'Variant', 'VariantComparison', 'Viewer', 'Widget', 'Wording',
 ];
 
 export default [
