@@ -63,6 +63,23 @@ func bodies() map[string]string {
 	all["the period before"] = `{ feedback(filter: { from: "2026-01-01", to: "2026-06-30" %[1]s }) { compareTo(previous: PERIOD) ` + change + `
 		breakdown(by: ["persona"], limit: 2) { values feedback { compareTo(previous: YEAR) ` + change + ` } } } }`
 	all["hours"] = `{ feedback(filter: { from: "2026-11-01", to: "2026-11-14" %[1]s }) { hours { start complete score { histogram } } breakdown(by: ["plan"], limit: 1) { feedback { hours { score { responses } } } } } }`
+	part := `{ points interval { low high } pValue significant }`
+	for name, below := range map[string]string{
+		"drivers":       `drivers { responses explained reason traits { trait reason alone { explained pValue } own { explained adjustedPValue reason } values { value share score ` + score + ` effect interval { low high } } } }`,
+		"few drivers":   `drivers(traits: ["plan", "campaign"], minResponses: 1) { responses explained traits { trait values { value score { responses } } } }`,
+		"hotspots":      `hotspots(minResponses: 10, minDifference: 0) { tested reason groups { traits values share worth score ` + score + ` versusRest ` + change + ` feedback { score { responses } } } }`,
+		"changePoints":  `changePoints(minDifference: 0) { reason levels { start end score ` + score + ` } points { day difference } }`,
+		"curve":         `curve(by: "household") { reason slope pValue interval { low high } ends ` + change + ` points { values share score ` + score + ` } }`,
+		"experiment":    `experiment { verdict winner planned reason variants { variant share score ` + score + ` } comparisons { variant against once ` + change + ` } sampleRatio { pValue } allocation { pValue } }`,
+		"samplePlan":    `samplePlan(margin: 5) { responses variance days detectable }`,
+		"prediction":    `prediction { usable trainedOn trainedTo validatedOn logLoss reason groups { values responses } }`,
+		"benchmarks":    `benchmarks { benchmark { label } versusAverage ` + change + ` }`,
+		"shrunk":        `breakdown(by: ["persona"]) { values shrunk { nps weight reason } versusRest { adjustedPValue comparisons } }`,
+		"explainChange": `explainChange(from: { to: "2025-11-30" %[1]s }, by: ["persona"]) { reason total ` + change + ` mix ` + part + ` movement ` + part + ` groups { values shareBefore shareAfter mix movement before ` + score + ` after ` + score + ` change ` + change + ` } }`,
+		"of a group":    `breakdown(by: ["plan"], limit: 2) { values feedback { curve(by: "household") { slope reason } samplePlan(difference: 20) { variance } changePoints { reason } experiment { variants { variant } } } }`,
+	} {
+		all["insight: "+name] = `{ feedback(filter: { %[1]s }) { ` + below + ` } }`
+	}
 	for name, below := range map[string]string{
 		"of a body": `responses(first: 9, orderBy: { field: SCORE })` + page, "of a body, by words": `responses(filter: { search: "slow" })` + page,
 		"of groups": `breakdown(by: ["plan", "campaign"], limit: 2) { values feedback { responses(first: 4)` + page + ` } }`,

@@ -46,21 +46,19 @@ func answers(random *rand.Rand, mean, score float64) nps.Counts {
 	passives := 0.35 * (1 - score*score)
 	promoters := (1 - passives + score) / 2
 	var c nps.Counts
-	for left := math.Exp(-mean); ; {
-		// Poisson's number, by what is left of 1 after as many factors.
-		u := 1.0
-		for u *= random.Float64(); u > left; u *= random.Float64() {
-			switch x := random.Float64(); {
-			case x < promoters:
-				c.Promoters++
-			case x < promoters+passives:
-				c.Passives++
-			default:
-				c.Detractors++
-			}
+	// Poisson's number, by how many factors leave how much of 1.
+	left := math.Exp(-mean)
+	for u := random.Float64(); u > left; u *= random.Float64() {
+		switch x := random.Float64(); {
+		case x < promoters:
+			c.Promoters++
+		case x < promoters+passives:
+			c.Passives++
+		default:
+			c.Detractors++
 		}
-		return c
 	}
+	return c
 }
 
 // TestSimulatedEffects plants effects and looks whether their intervals hold them, from 15 responses a window on.
@@ -129,5 +127,15 @@ func TestSimulatedPlacebos(t *testing.T) {
 	}
 	if float64(rare)/runs > 0.15 {
 		t.Errorf("%.3f are rare among placebos, want about 0.05", float64(rare)/runs)
+	}
+}
+
+func BenchmarkOf(b *testing.B) {
+	w := world{days: 730, start: 600, window: 56, treated: 12, others: 60, treatedScore: 0.3, othersScore: 0.4}
+	s := w.draw(rand.New(rand.NewPCG(1985, 0)))
+	for b.Loop() {
+		if Of(s).Effect == nil {
+			b.Fatal("no effect")
+		}
 	}
 }

@@ -30,7 +30,7 @@ func (f *Feedback) Beside(ctx context.Context, published []*ent.Benchmark) ([]*B
 	for i, b := range published {
 		c := &ScoreChange{tested: 1}
 		if of, ok := nps.CompareWith(h.Counts(), b.Average/points); ok {
-			c.of, c.Difference = of, new(*(&Score{h}).NPS() - b.Average)
+			c.of, c.Difference = of, new(*(&Score{h}).NPS()-b.Average)
 		}
 		comparisons[i] = &BenchmarkComparison{Benchmark: b, VersusAverage: c}
 	}

@@ -46,7 +46,7 @@ func versusRest(whole nps.Histogram, groups []nps.Counts) *family {
 func compare(a, b nps.Histogram) *ScoreChange {
 	c := &ScoreChange{tested: 1}
 	if of, ok := nps.Compare(a.Counts(), b.Counts()); ok {
-		c.of, c.Difference = of, new(*(&Score{a}).NPS() - *(&Score{b}).NPS())
+		c.of, c.Difference = of, new(*(&Score{a}).NPS()-*(&Score{b}).NPS())
 	}
 	return c
 }

@@ -204,14 +204,17 @@ func (t *Trial) weights(ctx context.Context, field string, names []string, of *t
 
 func (x *Experiment) show(scores []nps.Histogram, found sequential.Experiment) {
 	var all int64
-	whole := 0.0
+	whole, largest := 0.0, 0.0
 	for i := range scores {
 		all += scores[i].Count()
-		whole += x.weights[i]
+		largest = max(largest, x.weights[i])
+	}
+	for _, w := range x.weights {
+		whole += w / largest // large ones would add up to infinity
 	}
 	x.Variants, x.Comparisons = []*ExperimentVariant{}, []*VariantComparison{}
 	for i, name := range x.names {
-		v := &ExperimentVariant{Variant: name, Score: &Score{scores[i]}, ExpectedShare: x.weights[i] / whole}
+		v := &ExperimentVariant{Variant: name, Score: &Score{scores[i]}, ExpectedShare: x.weights[i] / largest / whole}
 		if all > 0 {
 			v.Share = float64(scores[i].Count()) / float64(all)
 		}

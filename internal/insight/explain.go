@@ -69,7 +69,7 @@ func (f *Feedback) ExplainChange(ctx context.Context, from selection.Filter, by 
 	if err != nil {
 		return nil, err
 	}
-	return explain(ctx, before, after, limit, f.source.leastShown(ctx))
+	return explain(before, after, limit, f.source.leastShown(ctx))
 }
 
 // side by side: what a group answered before and after.
@@ -131,7 +131,7 @@ func lump(groups []sides, named []bool, as []string) []sides {
 	return kept
 }
 
-func explain(ctx context.Context, before, after *table, limit int, least int64) (*ChangeExplanation, error) {
+func explain(before, after *table, limit int, least int64) (*ChangeExplanation, error) {
 	x := &ChangeExplanation{Total: compare(after.total(), before.total()), Groups: []*ChangeGroup{}}
 	groups := beside(before, after)
 	restOf := rest(after.keys)

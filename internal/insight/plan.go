@@ -72,7 +72,7 @@ func (f *Feedback) SamplePlan(ctx context.Context, goal SampleGoal) (*SamplePlan
 		p.rate = func(context.Context) (*float64, error) { return goal.Rate, nil }
 	}
 	if h.Count() >= minVarying {
-		p.Variance, _ = h.Counts().AdjustedVariance()
+		p.Variance = h.Counts().AdjustedVariance()
 		half := float64(h.Count()) / 2
 		detectable, err := nps.DetectableDifference(half, p.Variance, half, p.Variance, goal.Power, goal.Confidence)
 		if err != nil {

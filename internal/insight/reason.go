@@ -1,7 +1,7 @@
 package insight
 
 // InsightReason says why there is no answer; nil where there is one.
-type InsightReason string
+type InsightReason string //nolint:revive // as in the schema
 
 // The reasons of the schema.
 const (

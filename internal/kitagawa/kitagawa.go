@@ -143,8 +143,7 @@ func Explain(groups []Group) (Explanation, Reason) {
 			if c.N() == 0 {
 				continue // chance has no part in it
 			}
-			v, _ := c.AdjustedVariance()
-			w := []float64{w0, w1}[side]
+			v, w := c.AdjustedVariance(), []float64{w0, w1}[side]
 			mix[side] = append(mix[side], pull{share: w, variance: v, byShare: (m0 + m1) / 2, byScore: tilt})
 			movement[side] = append(movement[side], pull{share: w, variance: v, byShare: (m1 - m0) / 2, byScore: hold})
 		}

@@ -62,17 +62,22 @@ func TestGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	type part struct {
-		Estimate, StandardError, P float64
-		Interval                   [2]float64
+		Estimate, StandardError, Z, P float64
+		Interval                      [2]float64
+		AdjustedP                     *float64
+		Comparisons                   int
 	}
 	var golden struct {
 		ExplainChange []struct {
 			Before, After map[string]triple
 			Out           struct {
-				Difference    float64
-				Mix, Movement part
-				Groups        map[string]struct{ Mix, Movement float64 }
-				Reason        Reason
+				Difference           float64
+				Total, Mix, Movement part
+				Groups               map[string]struct {
+					Mix, Movement float64
+					Change        *part
+				}
+				Reason Reason
 			}
 		}
 	}
@@ -115,6 +120,37 @@ func TestGolden(t *testing.T) {
 				near(t, name+"'s high end", p.got.Interval.High, p.want.Interval[1], 1e-9)
 				near(t, name+"'s p", p.got.P, p.want.P, 1e-9)
 			}
+			// What stands beside it is of package nps.
+			compare := func(g Group) *nps.Difference {
+				if d, ok := nps.Compare(g.After, g.Before); ok {
+					return &d
+				}
+				return nil
+			}
+			same := func(name string, d *nps.Difference, want *part) {
+				if (d == nil) != (want == nil) {
+					t.Errorf("%s: %v, want %v", name, d, want)
+				}
+				if d == nil || want == nil {
+					return
+				}
+				near(t, name+"'s estimate", d.Estimate, want.Estimate, 1e-9)
+				near(t, name+"'s low end", d.Interval().Low, want.Interval[0], 1e-9)
+				near(t, name+"'s high end", d.Interval().High, want.Interval[1], 1e-9)
+				near(t, name+"'s z", d.Z(), want.Z, 1e-8)
+				near(t, name+"'s p", d.P(), want.P, 1e-9)
+			}
+			var total Group
+			var changes []*nps.Difference
+			for _, group := range groups {
+				total = Group{plus(total.Before, group.Before), plus(total.After, group.After)}
+				changes = append(changes, compare(group))
+			}
+			same("total", compare(total), &g.Out.Total)
+			// Groups that are on one side only are no comparison: one group on both sides stands by itself.
+			family := nps.Beside(slices.DeleteFunc(slices.Clone(changes), func(d *nps.Difference) bool { return d == nil }))
+			judged := family.Adjusted()
+
 			if len(keys) != len(g.Out.Groups) {
 				t.Errorf("groups %v, want %d", keys, len(g.Out.Groups))
 			}
@@ -125,6 +161,17 @@ func TestGolden(t *testing.T) {
 				}
 				near(t, key+"'s mix", x.Groups[i].Mix, want.Mix, 1e-9)
 				near(t, key+"'s movement", x.Groups[i].Movement, want.Movement, 1e-9)
+				same(key+"'s change", changes[i], want.Change)
+				if want.Change == nil {
+					continue
+				}
+				adjusted := judged[0]
+				judged = judged[1:]
+				if adjusted.Tested != (want.Change.AdjustedP != nil) || family.Comparisons() != want.Change.Comparisons {
+					t.Errorf("%s: %+v of %d, want %+v", key, adjusted, family.Comparisons(), want.Change)
+				} else if adjusted.Tested {
+					near(t, key+"'s adjusted p", adjusted.P, *want.Change.AdjustedP, 1e-9)
+				}
 			}
 		})
 	}
@@ -334,6 +381,20 @@ func TestProperties(t *testing.T) {
 		near(t, "movement backwards", z.Movement.Estimate, -x.Movement.Estimate, 1e-12)
 		near(t, "mix's standard error backwards", z.Mix.StandardError, x.Mix.StandardError, 1e-12)
 	})
+}
+
+// A group below average whose share stayed gives 0, not −0, which JSON would show.
+func TestNoMinusZero(t *testing.T) {
+	unhappy, happy := nps.Counts{Detractors: 10}, nps.Counts{Promoters: 10}
+	x, reason := Explain([]Group{{unhappy, unhappy}, {happy, happy}})
+	if reason != "" {
+		t.Fatal(reason)
+	}
+	for i, g := range x.Groups {
+		if g.Mix != 0 || math.Signbit(g.Mix) || g.Movement != 0 || math.Signbit(g.Movement) {
+			t.Errorf("group %d: %+v", i, g)
+		}
+	}
 }
 
 func TestLumped(t *testing.T) {

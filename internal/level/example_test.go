@@ -22,7 +22,7 @@ func ExampleFind() {
 		fmt.Printf("days %d to %d: %+.0f\n", l.Start, l.End, 100*score)
 	}
 	for _, p := range s.Points {
-		fmt.Printf("%+.0f points on day %d, or from day %d to day %d\n", 100*p.Difference, p.Day, p.Earliest, p.Latest)
+		fmt.Printf("%+.0f points on day %d, or from day %d to day %d\n", 100*p.Change.Estimate, p.Day, p.Earliest, p.Latest)
 	}
 	// Output:
 	// days 0 to 39: +30

@@ -103,7 +103,12 @@ func TestGolden(t *testing.T) {
 				if got.Day != want.Day || got.Earliest != want.Earliest || got.Latest != want.Latest {
 					t.Errorf("point %d is %+v, want %+v", i, got, want)
 				}
-				near(t, "difference", got.Difference, want.Change.Estimate, 1e-9)
+				interval := got.Change.Interval()
+				near(t, "change", got.Change.Estimate, want.Change.Estimate, 1e-9)
+				near(t, "its lower end", interval.Low, want.Change.Interval[0], 1e-6)
+				near(t, "its upper end", interval.High, want.Change.Interval[1], 1e-6)
+				near(t, "its z", got.Change.Z(), want.Change.Z, 1e-6)
+				near(t, "its p", got.Change.P(), want.Change.P, 1e-6)
 			}
 		})
 	}

@@ -53,9 +53,10 @@ type Point struct {
 	// Earliest and Latest are the first and the last day that it may have been, with 95 % confidence. Day is never
 	// outside. Days in between may be less likely than these.
 	Earliest, Latest int
-	// Difference is the new level's score less the old one's, −2 to 2. Large steps are found more easily than small
-	// ones, so those found look a little larger than they are.
-	Difference float64
+	// Change is the new level's score less the old one's. Large steps are found more easily than small ones, so those
+	// found look a little larger than they are; its interval is as if the day had been known beforehand, and its P knows
+	// nothing of the search, which is what says that there is a step.
+	Change nps.Difference
 }
 
 // Series is a series of days taken apart.
@@ -102,7 +103,8 @@ func Find(days []nps.Counts, minDifference float64) (Series, Reason) {
 	levels := merged(d.levels(days, d.cuts(penalty(edge))), minDifference)
 	s := Series{Levels: levels, Points: make([]Point, 0, len(levels)-1)}
 	for i, l := range levels[1:] {
-		p := Point{Day: l.Start, Difference: score(l.Counts) - score(levels[i].Counts)}
+		p := Point{Day: l.Start}
+		p.Change, _ = nps.Compare(l.Counts, levels[i].Counts) // levels have responses
 		p.Earliest, p.Latest = d.dates(levels[i].Start, p.Day, l.End+1)
 		s.Points = append(s.Points, p)
 	}

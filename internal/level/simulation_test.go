@@ -96,15 +96,15 @@ func poisson(random *rand.Rand, mean float64) int64 {
 // TestSimulatedFalseAlarms looks for change on series that never moved. The sources are seeded: a run is as good as any
 // other. Least squares must fail for a score far from 0, or the bounds would prove nothing for the tilt.
 func TestSimulatedFalseAlarms(t *testing.T) {
-	const runs = 250
+	const runs = 160
 	most := 0.05 + 4*math.Sqrt(0.05*0.95/runs)
 	sum := 0
 	worlds := []world{
 		{days: 90, aDay: 3, score: steps(0.3)},
 		{days: 365, aDay: 3, score: steps(0.3)},
 		{days: 365, aDay: 60, score: steps(0.3)},
-		{days: 730, aDay: 3, score: steps(0.8)},
-		{days: 730, aDay: 3, score: steps(0.9)},
+		{days: 365, aDay: 3, score: steps(0.8)},
+		{days: 365, aDay: 3, score: steps(0.9)},
 		{days: 365, aDay: 60, score: steps(0.3), shock: 0.05},
 		{days: 365, aDay: 60, score: steps(0.3), week: 0.04},
 	}

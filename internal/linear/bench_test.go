@@ -27,11 +27,11 @@ func crowd(random *rand.Rand, moody bool, profiles, responses int, values ...int
 		for trait, k := range values {
 			codes[trait] = int(float64(k) * random.Float64() * random.Float64())
 		}
-		if key := fmt.Sprint(codes); seen[key] {
+		key := fmt.Sprint(codes)
+		if seen[key] {
 			continue
-		} else {
-			seen[key] = true
 		}
+		seen[key] = true
 		mood := 0.3
 		for trait, v := range codes {
 			if moody {

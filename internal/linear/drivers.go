@@ -254,22 +254,7 @@ func correct(traits []Driver, of func(*Driver) *Part) {
 	for i, part := range parts {
 		p[i] = part.P
 	}
-	for i, adjusted := range holm(p) {
+	for i, adjusted := range nps.Holm(p) {
 		parts[i].AdjustedP = adjusted
 	}
-}
-
-func holm(p []float64) []float64 {
-	order := make([]int, len(p))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p[a], p[b]) })
-	adjusted := make([]float64, len(p))
-	largest := 0.0
-	for k, i := range order {
-		largest = max(largest, min(1, p[i]*float64(len(p)-k)))
-		adjusted[i] = largest
-	}
-	return adjusted
 }

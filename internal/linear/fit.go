@@ -219,10 +219,8 @@ func (f *fit) without(trait int) (more float64, columns int) {
 			u[i] = floats.Dot(f.inverse[from+i], held)
 		}
 		solve(u)
-		for range 2 { // a second time for what rounding left
-			for _, b := range back {
-				floats.AddScaled(u, -floats.Dot(b, u), b)
-			}
+		for _, b := range back {
+			floats.AddScaled(u, -floats.Dot(b, u), b)
 		}
 		left := floats.Dot(u, u)
 		if left <= determined*f.gram[d][d] {

@@ -70,10 +70,13 @@ type goldenPart struct {
 }
 
 type goldenHotspot struct {
-	Group        [][2]string
-	Counts       triple
-	Share        float64
-	VersusRest   struct{ Estimate, Z, P float64 }
+	Group      [][2]string
+	Counts     triple
+	Share      float64
+	VersusRest struct {
+		Estimate, Z, P float64
+		Interval       [2]float64
+	}
 	Worth        float64
 	P, AdjustedP float64
 	BeyondParts  *float64
@@ -294,6 +297,14 @@ func TestGoldenHotspots(t *testing.T) {
 				what := fmt.Sprint(group)
 				agree(t, what+": share", h.Share, want.Share, closed)
 				agree(t, what+": difference", h.Difference, want.VersusRest.Estimate, closed)
+				if rest, ok := nps.Compare(h.Counts, h.Rest); !ok {
+					t.Errorf("%s: nothing to compare with", what)
+				} else {
+					agree(t, what+": z", rest.Z(), want.VersusRest.Z, searched)
+					agreeSmall(t, what+": p by itself", rest.P(), want.VersusRest.P, searched)
+					agree(t, what+": low", rest.Interval().Low, want.VersusRest.Interval[0], searched)
+					agree(t, what+": high", rest.Interval().High, want.VersusRest.Interval[1], searched)
+				}
 				agree(t, what+": worth", h.Worth, want.Worth, closed)
 				agreeSmall(t, what+": p", h.P, want.P, searched)
 				agreeSmall(t, what+": adjusted p", h.AdjustedP, want.AdjustedP, searched)

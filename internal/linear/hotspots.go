@@ -11,8 +11,6 @@ import (
 )
 
 const (
-	// fewestOfMany is how many responses a body must have to be compared where many are.
-	fewestOfMany = 10
 	// mostPairs is how many groups of two traits are named at most.
 	mostPairs = 50
 	// spanned is the part of a group's responses that the model must leave over for the group to be something of its own.
@@ -80,12 +78,16 @@ type group struct {
 // columns, and t = num ÷ √(den (RSS − num²/den) ÷ df), which is how any column enters least squares (Seber and Lee 2003,
 // Linear Regression Analysis, section 3.7). The one with the largest min(|t|, |z|), z of its difference to the rest, is named
 // first; then it is a column of the model, and the next one is looked for, until the largest of three P, t's and those of
-// the difference by [nps.Compare] and by [nps.Contrast], is no longer below 0.05 ÷ tested (Bonferroni), or 50 are named.
+// the difference by [nps.Compare] and by [nps.CompareAdjustedWald], is no longer below 0.05 ÷ tested (Bonferroni), or 50 are
+// named.
 //
 // A value is named where it still differs from the rest with the responses of all named groups of two set aside, in the same
 // direction, with the larger P of both tests below 0.05 ÷ tested; where fewer than 10 are left on a side it is not tested.
 //
-// Groups of three traits are not looked for, and two labels for the same people are both named.
+// Groups of three traits are not looked for. Of two traits that are labels for the same people, each is named by itself; in
+// a group of two the one that stands first, since the other has nothing to add then.
+//
+// P is that of the search. How a group compares with the rest by itself is for [nps.Compare] to say, of Counts and Rest.
 func Hotspots(profiles []Profile, s Search) Findings {
 	t := newTable(profiles, s.Responses)
 	switch n := t.all.N(); {
@@ -108,7 +110,7 @@ func Hotspots(profiles []Profile, s Search) Findings {
 	aside, inside := t.aside(named)
 	for _, g := range values {
 		rest := minus(minus(t.all, aside), inside[g.a])
-		if inside[g.a].N() < fewestOfMany || rest.N() < fewestOfMany || !s.far(g.difference) {
+		if min(inside[g.a].N(), rest.N()) < nps.FewestBeside || !s.far(g.difference) {
 			continue
 		}
 		left := score(inside[g.a]) - score(rest)
@@ -191,9 +193,9 @@ func (t *table) pairs(s Search) (tested int, candidates []candidate) {
 						continue
 					}
 					tested++
-					// What the cheap test does not tell apart even by itself need not be kept.
-					if d, _ := nps.CompareAdjustedWald(g.counts, minus(t.all, g.counts)); s.far(g.difference) && d.P < nps.Significance {
-						candidates = append(candidates, candidate{group: g, wald: d.P})
+					// What the cheapest test does not tell apart even by itself cannot be named.
+					if wald, _ := nps.CompareAdjustedWald(g.counts, minus(t.all, g.counts)); s.far(g.difference) && wald.P < nps.Significance {
+						candidates = append(candidates, candidate{group: g, wald: wald.P})
 					}
 				}
 			}
@@ -213,7 +215,7 @@ type candidate struct {
 	group
 	// rows is the profiles of the group.
 	rows []int32
-	// wald is the P of the difference to the rest by nps.Compare.
+	// wald is the P of the difference to the rest by nps.CompareAdjustedWald.
 	wald float64
 	// z is how many standard errors lie between it and the rest; 0 until it was needed.
 	z float64
@@ -231,7 +233,7 @@ type finding struct {
 
 // beyond names groups of two traits.
 func (t *table) beyond(s Search, candidates []candidate, level float64) []finding {
-	// No P of the three may be larger: what one of them does not tell apart need not be looked at by the others.
+	// It takes all three tests to name a group: what the cheapest does not tell apart, the others need not look at.
 	candidates = slices.DeleteFunc(candidates, func(c candidate) bool { return c.wald >= level })
 	if len(candidates) == 0 {
 		return nil
@@ -306,7 +308,8 @@ func (h *hunt) next(s Search) (best int, tails float64) {
 			continue
 		}
 		if c.z == 0 {
-			c.z = distance(c.counts, minus(h.all, c.counts))
+			d, _ := nps.Compare(c.counts, minus(h.all, c.counts))
+			c.z = math.Abs(d.Z())
 		}
 		if m := min(t, c.z); m > enough {
 			best, largest, tails = i, m, studentTails(t, h.free)
@@ -437,42 +440,13 @@ func (t *table) hotspot(f finding, tested int) Hotspot {
 	return h
 }
 
-// apart says whether the larger-scale test, by contrast, is below a level; it takes a fraction of what its P does.
-func apart(a, b nps.Counts, level float64) bool {
-	ia, _, errA := a.Interval(nps.ScoreTest, 1-level)
-	ib, _, errB := b.Interval(nps.ScoreTest, 1-level)
-	if errA != nil || errB != nil {
-		panic("linear: level")
-	}
-	d := score(a) - score(b)
-	if d < 0 {
-		return -d > math.Hypot(ia.High-score(a), score(b)-ib.Low)
-	}
-	return d > math.Hypot(score(a)-ia.Low, ib.High-score(b))
-}
-
-// distance is |z| TEMPORARY.
-func distance(a, b nps.Counts) float64 {
-	if score(a) == score(b) {
-		return 0
-	}
-	low, high := 0.0, 60.0
-	for range 60 {
-		z := (low + high) / 2
-		if z > 8 || !apart(a, b, math.Erfc(z/math.Sqrt2)) {
-			high = z
-		} else {
-			low = z
-		}
-	}
-	return low
-}
-
 // differs is the larger P of both tests of a difference, and whether it is below a level.
 func differs(a, b nps.Counts, level float64) (p float64, ok bool) {
 	wald, ok := nps.CompareAdjustedWald(a, b)
-	if !ok || wald.P >= level || !apart(a, b, level) {
+	if !ok || wald.P >= level {
 		return 1, false
 	}
-	return max(wald.P, math.Erfc(distance(a, b)/math.Sqrt2)), true
+	d, _ := nps.Compare(a, b)
+	p = max(d.P(), wald.P)
+	return p, p < level
 }

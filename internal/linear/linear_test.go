@@ -102,6 +102,15 @@ func TestNothingLeft(t *testing.T) {
 	agree(t, "p of one in a hundred", a.Traits[0].Alone.P, 0.01, 1e-9)
 	agree(t, "own p of one in a hundred", a.Traits[0].Own.P, 0.01, 1e-9)
 
+	// Where one trait explains all, another adds nothing, be it ever so easy.
+	a = Drivers([]Profile{
+		{[]int{0, 0}, nps.Counts{Detractors: 30}}, {[]int{0, 1}, nps.Counts{Detractors: 40}},
+		{[]int{1, 0}, nps.Counts{Promoters: 50}}, {[]int{1, 1}, nps.Counts{Promoters: 30}},
+	}, 30)
+	if d := a.Traits[1]; d.Trait != 1 || d.Own.Explained != 0 || d.Own.P != 1 || d.Own.Reason != "" {
+		t.Errorf("%+v beside what explains all", d)
+	}
+
 	l := Curve([]nps.Counts{{Detractors: 20}, {Passives: 20}, {Promoters: 20}})
 	if l.Slope != 1 || l.Interval != nil || !l.Significant() || l.P <= 0 || l.P > 1e-20 {
 		t.Errorf("line %+v through all", l)
@@ -110,24 +119,62 @@ func TestNothingLeft(t *testing.T) {
 	agree(t, "p of one in forty", l.P, 1./40, 1e-9)
 }
 
+// A response that alone decides a number is met, whatever it is; it counts with the variance of all.
+func TestLeverage(t *testing.T) {
+	groups := []nps.Counts{{Promoters: 1}, {Detractors: 3, Promoters: 3}, {Detractors: 2, Passives: 1, Promoters: 3}, {Detractors: 30, Passives: 40, Promoters: 40}}
+	d := Drivers(of(groups...), 1).Traits[0]
+	n, within := 0.0, 0.0
+	for _, c := range groups {
+		n += size(c)
+		within += around(c)
+	}
+	variance := within / (n - 4)
+	for _, v := range d.Values {
+		classical, hc3 := 0.0, 0.0
+		for code, c := range groups {
+			w := -size(c) / n
+			if code == v.Code {
+				w++
+			}
+			classical += w * w * variance / size(c)
+			if size(c) == 1 {
+				hc3 += w * w * variance
+				continue
+			}
+			loo := size(c) / (size(c) - 1)
+			hc3 += w * w * around(c) * loo * loo / size(c) / size(c)
+		}
+		agree(t, "standard error", v.Effect.StandardError, math.Sqrt(max(classical, hc3)), 1e-9)
+		if v.Code == 0 && hc3 <= classical {
+			t.Error("HC3 is not looked at")
+		}
+	}
+
+	few := nps.Counts{Detractors: 10, Passives: 10, Promoters: 20}
+	l := Curve([]nps.Counts{{Promoters: 1}, few})
+	variance = around(few) / 39
+	agree(t, "standard error of a line", l.StandardError, math.Sqrt(variance+around(few)/39/39), 1e-9)
+}
+
 // Where the values are as many as the responses, traits alone still have something to say.
 func TestSaturated(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	var profiles []Profile
 	for i := range 100 {
-		p := Profile{Values: []int{i % 50, i / 2, random.IntN(50), random.IntN(50)}}
+		// Each value meets two of the other trait, as in a chain: a link more for each response.
+		p := Profile{Values: []int{i / 2, (i + 1) / 2, 0}}
 		p.Counts = answers(random, 1, 0)
 		profiles = append(profiles, p)
 	}
 	a := Drivers(profiles, 1)
-	if a.Reason != TooFewResponses || a.Explained != 0 || len(a.Traits) != 4 {
+	if a.Reason != TooFewResponses || a.Explained != 0 || len(a.Traits) != 3 {
 		t.Fatalf("%+v", a)
 	}
-	for _, d := range a.Traits {
+	for _, d := range a.Traits[:2] {
 		if d.Reason != "" || d.Alone.Reason != "" || d.Alone.P == 0 {
 			t.Errorf("%+v alone", d)
 		}
-		if d.Own.Reason != TooFewResponses && d.Own.Reason != Confounded {
+		if d.Own != (Part{Reason: TooFewResponses}) {
 			t.Errorf("%+v own", d)
 		}
 		for _, v := range d.Values {
@@ -136,28 +183,108 @@ func TestSaturated(t *testing.T) {
 			}
 		}
 	}
+	if d := a.Traits[2]; d.Trait != 2 || d.Reason != OneGroup {
+		t.Errorf("%+v of one value", d)
+	}
 }
 
-// A trait of 200 values has its 50 largest and the rest.
+// Counts of very different size meet, and the model still finds what adds up.
+func TestUnequalCounts(t *testing.T) {
+	for _, n := range []int64{1, 1e3, 1e6, 1e9, 1e12} {
+		a := Drivers([]Profile{
+			{[]int{0, 0}, nps.Counts{Passives: n}}, {[]int{0, 1}, nps.Counts{Promoters: 100}},
+			{[]int{1, 0}, nps.Counts{Detractors: 1}}, {[]int{1, 1}, nps.Counts{Passives: n}},
+		}, 1)
+		for _, d := range a.Traits {
+			if e := d.Values[1].Effect; e != nil {
+				agree(t, "effect", math.Abs(e.Effect-d.Values[0].Effect.Effect), 1, 1e-9)
+			}
+		}
+		if a.Traits[0].Values[0].Effect != nil {
+			agree(t, "explained", a.Explained, 1, 1e-9)
+		}
+	}
+}
+
+// A trait of many values has its 50 largest and the rest.
 func TestManyValues(t *testing.T) {
+	for _, k := range []int{50, 51, 200} {
+		var profiles []Profile
+		for code := range k {
+			profiles = append(profiles, Profile{[]int{code}, nps.Counts{Detractors: int64(40 + code), Promoters: 50}})
+		}
+		a := Drivers(profiles, 30)
+		values := a.Traits[0].Values
+		if other := slices.IndexFunc(values, func(v Value) bool { return v.Code == Other }); other >= 0 != (k > 50) {
+			t.Errorf("%d values: %v", k, values)
+		} else if other >= 0 {
+			if n := values[other].Counts.N(); n <= values[1].Counts.N() != (k == 51) {
+				t.Errorf("%d values: Other has %d", k, n)
+			}
+			values = slices.Delete(slices.Clone(values), other, other+1)
+		}
+		if len(values) != 50 || values[0].Code != k-1 || values[49].Code != k-50 {
+			t.Errorf("%d values: %v", k, values)
+		}
+		n := int64(0)
+		for _, v := range a.Traits[0].Values {
+			n += v.Counts.N()
+		}
+		if n != a.Responses {
+			t.Errorf("%d values have %d responses of %d", k, n, a.Responses)
+		}
+		if f := Hotspots(profiles, Search{Pairs: true, Responses: 30}); f.Tested != 50 {
+			t.Errorf("%d values: tested %d", k, f.Tested)
+		}
+	}
+}
+
+// Equal values stand in the order of their codes, and Other behind them.
+func TestEqualValues(t *testing.T) {
+	some := nps.Counts{Detractors: 10, Passives: 20, Promoters: 30}
+	profiles := []Profile{{[]int{Other}, some}}
+	for code := range 40 {
+		profiles = append(profiles, Profile{[]int{(code * 7) % 40}, some})
+	}
+	for i, v := range Drivers(profiles, 30).Traits[0].Values {
+		if want := i; i < 40 && v.Code != want || i == 40 && v.Code != Other {
+			t.Errorf("value %d is %d", i, v.Code)
+		}
+	}
+}
+
+// Of two labels for the same people the first is named; the pair that they make is none, and with what is left of the values
+// when the group is set aside nothing is to be found.
+func TestTwins(t *testing.T) {
 	var profiles []Profile
-	for code := range 200 {
-		profiles = append(profiles, Profile{[]int{code}, nps.Counts{Detractors: int64(40 + code), Promoters: 50}})
+	for a := range 3 {
+		for b := range 3 {
+			c := nps.Counts{Detractors: 60, Passives: 80, Promoters: 160}
+			if a == 0 && b == 0 {
+				c = nps.Counts{Detractors: 200, Passives: 50, Promoters: 50}
+			}
+			profiles = append(profiles, Profile{[]int{a, b, 2 - a}, c})
+		}
 	}
-	a := Drivers(profiles, 30)
-	values := a.Traits[0].Values
-	if len(values) != 51 || values[0].Code != Other || values[1].Code != 199 || values[50].Code != 150 {
-		t.Errorf("values %v", values)
+	f := Hotspots(profiles, Search{Pairs: true, Responses: 30})
+	if len(f.Groups) != 1 || f.Tested != 9+9+9+3 || !slices.Equal(f.Groups[0].Traits, []int{0, 1}) || !slices.Equal(f.Groups[0].Values, []int{0, 0}) {
+		t.Errorf("%+v", f)
 	}
-	n := int64(0)
-	for _, v := range values {
-		n += v.Counts.N()
-	}
-	if n != a.Responses {
-		t.Errorf("values have %d responses of %d", n, a.Responses)
-	}
-	if f := Hotspots(profiles, Search{Pairs: true, Responses: 30}); f.Tested != 50 {
-		t.Errorf("tested %d", f.Tested)
+
+	// Where fewer than ten are left, they are not tested, be they ever so unanimous.
+	for left, named := range map[int64]bool{9: false, 12: true} {
+		f := Hotspots([]Profile{
+			{[]int{0, 0}, nps.Counts{Detractors: 300}}, {[]int{0, 1}, nps.Counts{Detractors: left}},
+			{[]int{1, 0}, nps.Counts{Passives: 10, Promoters: 300}}, {[]int{1, 1}, nps.Counts{Passives: 10, Promoters: 300}},
+			{[]int{2, 0}, nps.Counts{Passives: 10, Promoters: 300}}, {[]int{2, 1}, nps.Counts{Passives: 150, Promoters: 150}},
+		}, Search{Pairs: true, Responses: 30})
+		pair := slices.ContainsFunc(f.Groups, func(h Hotspot) bool {
+			return slices.Equal(h.Traits, []int{0, 1}) && slices.Equal(h.Values, []int{0, 0})
+		})
+		value := slices.ContainsFunc(f.Groups, func(h Hotspot) bool { return slices.Equal(h.Traits, []int{0}) && h.Values[0] == 0 })
+		if !pair || value != named {
+			t.Errorf("%d left: %+v", left, f)
+		}
 	}
 }
 
@@ -342,7 +469,13 @@ func TestAnything(t *testing.T) {
 		a := Drivers(profiles, least)
 		finite(t, a)
 		within(t, "explained", a.Explained, 0, 1)
-		for _, d := range a.Traits {
+		for i, d := range a.Traits {
+			if i > 0 {
+				before := a.Traits[i-1]
+				if slices.Compare([]float64{before.Own.Explained, before.Alone.Explained}, []float64{d.Own.Explained, d.Alone.Explained}) < 0 {
+					t.Fatalf("%+v before %+v", before, d)
+				}
+			}
 			for _, p := range []Part{d.Alone, d.Own} {
 				within(t, "explained", p.Explained, 0, 1)
 				within(t, "spread", p.Spread, 0, 1)
@@ -414,4 +547,24 @@ func TestTails(t *testing.T) {
 	}
 	agree(t, "p of no F", fisherTail(0, 3, 100), 1, 0)
 	agree(t, "p of all F", fisherTail(math.Inf(1), 3, 100), 0, 0)
+}
+
+// What is more takes more, and what is refused for it is refused however much it is.
+func TestWork(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		profiles := rapid.IntRange(0, math.MaxInt).Draw(t, "profiles")
+		values := rapid.SliceOfN(rapid.IntRange(0, math.MaxInt), 0, 20).Draw(t, "values")
+		more := append(slices.Clone(values), rapid.IntRange(1, 200).Draw(t, "another"))
+		drivers := DriversWork(profiles, values)
+		alone, pairs := HotspotsWork(profiles, values, false), HotspotsWork(profiles, values, true)
+		if drivers <= 0 || alone <= 0 || pairs < alone {
+			t.Fatalf("work %d, %d, %d", drivers, alone, pairs)
+		}
+		if DriversWork(profiles, more) < drivers || HotspotsWork(profiles, more, true) < pairs || HotspotsWork(profiles, more, false) < alone {
+			t.Fatal("one trait more takes less")
+		}
+		if half := profiles / 2; DriversWork(half, values) > drivers || HotspotsWork(half, values, true) > pairs {
+			t.Fatal("half of the profiles take more")
+		}
+	})
 }

@@ -1,28 +1,27 @@
 package linear
 
-// Work is in steps of about a nanosecond of one processor. It is known beforehand, from how many profiles there are and how
-// many values each trait has, and is what it takes at worst: where all values have enough responses to be looked at, and
-// nearly all groups differ from the rest. Where nothing does, [Hotspots] takes a fifth of it, or less.
-
-// DriversWork is roughly how much work [Drivers] is.
+// DriversWork is roughly how much work [Drivers] is, known beforehand from how many profiles there are and how many values
+// each trait has: in steps that take a processor about a nanosecond, give or take a half, where all values have enough
+// responses to be looked at.
 func DriversWork(profiles int, values []int) int64 {
 	rows, traits, columns := float64(profiles), float64(len(values)+1), columnsOf(values)
-	return steps(rows*(60*traits+2*traits*traits) + 0.9*columns*columns*columns)
+	return steps(1e5 + rows*(90*traits+traits*traits) + 0.5*columns*columns*columns)
 }
 
-// HotspotsWork is roughly how much work [Hotspots] is.
+// HotspotsWork is how much work [Hotspots] is at worst, in the same steps: where nearly all groups differ from the rest, and as
+// many are named as can be. Where few do it takes a third of that, or less.
 func HotspotsWork(profiles int, values []int, pairs bool) int64 {
 	rows, traits, columns := float64(profiles), float64(len(values)+1), columnsOf(values)
-	work := rows * 60 * traits
+	work := 1e5 + rows*60*traits
 	if !pairs {
 		return steps(work)
 	}
-	work += rows*(40*traits+traits*traits) + 0.4*columns*columns*columns
+	work += rows*(40*traits+traits*traits) + 0.3*columns*columns*columns
 	for b := range values {
 		for a := range b {
-			// What is looked at in the rounds, and what it takes to see it net of the model.
+			// What the rounds go through, what tests take, and what it takes to see groups net of the model.
 			groups := min(float64(valuesAtMost(values[a]))*float64(valuesAtMost(values[b])), rows)
-			work += 85*rows + 650*groups + min(groups*columns, rows*traits)*columns/4
+			work += 200*rows + 650*groups + min(groups*columns, rows*traits)*columns/4
 		}
 	}
 	return steps(work)

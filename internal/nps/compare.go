@@ -133,11 +133,16 @@ func (d Difference) Z() float64 {
 		e := s.adjusted().standardError()
 		variance += e * e
 	}
-	low, high := 0.0, distance/math.Sqrt(variance)
-	for high < maxZ && d.towardsZero(high) < distance {
-		low, high = high, 2*high
+	short := func(z float64) float64 { return d.towardsZero(z) - distance }
+	low, atLow, high := 0.0, -distance, distance/math.Sqrt(variance)
+	for high < maxZ {
+		atHigh := short(high)
+		if atHigh >= 0 {
+			break
+		}
+		low, atLow, high = high, atHigh, 2*high
 	}
-	return math.Copysign(crossing(low, high, func(z float64) float64 { return d.towardsZero(z) - distance }), d.Estimate)
+	return math.Copysign(crossing(low, atLow, high, short), d.Estimate)
 }
 
 // P is how often chance alone would give a difference at least this large in either direction, from 0 to 1: 1 less the
@@ -149,9 +154,10 @@ func (d Difference) P() float64 { return twoSided(d.Z()) }
 const Fewest = 5
 
 // Significant reports whether P is below Significance, and whether so few responses can say it. No side may have fewer
-// than Fewest. Where the smaller is delicate P alone calls up to 14 % of equals different; so the exact test must find
-// the same: the permutations of two bodies' answers, or the chances of one's if the score that it is compared with were
-// true. There is no such test for the difference of two differences: each side must have more than 20 responses.
+// than Fewest. Where the smaller has no more than 20, or is expected to have fewer than 2 beside the commonest category,
+// P alone calls up to 8 % of equals different, and where nearly all agree up to 14 %. There an exact test must find the
+// same: the permutations of two bodies' answers, or the chances of one's if the score that it is compared with were
+// true. There is no such test for the difference of two differences: each side must have more than 20.
 //
 // It is for a comparison by itself; for those that stand beside others there is [Family]. It takes no search for Z.
 func (d Difference) Significant() bool {
@@ -176,8 +182,9 @@ func (d Difference) Significant() bool {
 const mostDelicate = 20
 
 // delicate reports whether the normal distribution is not to be trusted alone with a comparison: where the smaller side
-// has no more than mostDelicate responses, or is expected to have fewer than 2 beside the commonest category. Both
-// bounds are the least with which no more than 5.5 % of equals are called different.
+// has no more than mostDelicate responses, or is expected to have fewer than 2 beside the commonest category. So no more
+// than 5.5 % of equals are called different, beside up to 10,000 and where a share of 5 % or more is passive; up to
+// 6.5 % where next to nobody is.
 func delicate(a, b sample) bool {
 	n, all := min(a.n(), b.n()), a.n()+b.n()
 	commonest := max(a.detractors+b.detractors, a.passives+b.passives, a.promoters+b.promoters)

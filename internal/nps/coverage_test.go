@@ -64,6 +64,39 @@ func TestCoverage(t *testing.T) {
 	}
 }
 
+// TestWorstCoverage has the figures that the methods' comments give, where they were found: the worst truths among all
+// with shares in whole hundredths.
+func TestWorstCoverage(t *testing.T) {
+	for _, g := range []struct {
+		n      int64
+		method Method
+		truth  [3]float64
+		share  float64
+	}{
+		{10, AdjustedWald, [3]float64{0.01, 0.19, 0.8}, 0.879}, {10, ScoreTest, [3]float64{0.01, 0.19, 0.8}, 0.966},
+		{20, AdjustedWald, [3]float64{0.01, 0.8, 0.19}, 0.914}, {30, AdjustedWald, [3]float64{0.01, 0.81, 0.18}, 0.922},
+		{10, AdjustedWald, [3]float64{0.05, 0.4, 0.55}, 0.930}, {20, AdjustedWald, [3]float64{0.35, 0.1, 0.55}, 0.939},
+		{30, AdjustedWald, [3]float64{0.5, 0.05, 0.45}, 0.940},
+		{10, ScoreTest, [3]float64{0.01, 0.01, 0.98}, 0.900}, {20, ScoreTest, [3]float64{0.01, 0.02, 0.97}, 0.924},
+		{30, ScoreTest, [3]float64{0.01, 0.68, 0.31}, 0.933}, {10, ScoreTest, [3]float64{0.4, 0.1, 0.5}, 0.940},
+		{20, ScoreTest, [3]float64{0.1, 0.5, 0.4}, 0.944}, {30, ScoreTest, [3]float64{0.35, 0.6, 0.05}, 0.938},
+	} {
+		share := 0.0
+		for d := range g.n + 1 {
+			for p := range g.n + 1 - d {
+				c := Counts{d, g.n - d - p, p}
+				i := interval(t, c, g.method, 0.95)
+				if score := trueScore(g.truth); i.Low-slack <= score && score <= i.High+slack {
+					share += multinomial(c, g.truth)
+				}
+			}
+		}
+		if math.Abs(share-g.share) > 0.0005 {
+			t.Errorf("%s covers %v of n = %d with %.4f, want %.3f", g.method, g.truth, g.n, share, g.share)
+		}
+	}
+}
+
 // drawn is n responses from everybody with a seeded source, score by score, so that the way from scores to counts is
 // simulated too.
 func drawn(random *rand.Rand, n int, truth [3]float64) Counts {

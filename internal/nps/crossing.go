@@ -2,30 +2,32 @@ package nps
 
 import "math"
 
-// crossing is where f, below 0 from low on and above it up to high, crosses 0, to the last digits. It need not be told
-// apart from 0 at low itself. Inverse quadratic interpolation where that is sure to help, else bisection: Chandrupatla,
-// A new hybrid quadratic/bisection algorithm, Advances in Engineering Software 28:145, 1997.
-func crossing(low, high float64, f func(float64) float64) float64 {
+// crossing is where f, below 0 from low on and then above it up to high, crosses 0, to the last digits. What it is at low
+// is known, and may be 0 there as well. Where f is not above 0 at high, by rounding or because it never is, that is high.
+//
+// It goes by inverse quadratic interpolation where that is sure to help, else by bisection: Chandrupatla, A new hybrid
+// quadratic/bisection algorithm for finding the zero of a nonlinear function, Advances in Engineering Software 28:145,
+// 1997. But it begins with the chord, since what is looked for here lies near it.
+func crossing(low, atLow, high float64, f func(float64) float64) float64 {
 	const (
 		tolerance = 1e-15
 		nothing   = 1e-20 // on the scale of scores and of z
 	)
-	// a is the newest point, b the last on the other side of the crossing, c the one that the newest took the place of.
-	a, b, c := high, low, low
-	fa := f(high)
+	// a is the newest point, b the last on the other side of the crossing, c the one whose place the newest took.
+	a, b, fb := high, low, atLow
+	fa := f(a)
 	if !(fa > 0) {
-		return high // by rounding, or where there is no way up to it
+		return high
 	}
-	fb, fc := -fa, -fa // what f is at low does not matter: the first step goes to the middle
-	step := 0.5
-	for {
+	if !(fb < 0) {
+		fb = -fa
+	}
+	for step := fa / (fa - fb); ; {
 		x := a + step*(b-a)
 		fx := f(x)
-		if math.Signbit(fx) == math.Signbit(fa) {
-			c, fc = a, fa
-		} else {
-			c, fc = b, fb
-			b, fb = a, fa
+		c, fc := a, fa
+		if math.Signbit(fx) != math.Signbit(fa) {
+			b, fb, c, fc = a, fa, b, fb
 		}
 		a, fa = x, fx
 

@@ -53,6 +53,42 @@ func ExampleCounts_Interval_nobodyAnswered() {
 	// Output: false <nil>
 }
 
+func ExampleCompare() {
+	thisMonth := nps.Counts{Detractors: 10, Promoters: 20}
+	lastMonth := nps.Counts{Detractors: 18, Promoters: 12}
+	d, _ := nps.Compare(thisMonth, lastMonth)
+	i := d.Interval()
+	fmt.Printf("%+.1f points, true change %.1f to %.1f, p = %.3f\n", 100*d.Estimate, 100*i.Low, 100*i.High, d.P())
+	fmt.Println("significant:", d.Significant())
+	// Output:
+	// +53.3 points, true change 3.0 to 95.1, p = 0.037
+	// significant: true
+}
+
+func ExampleVersusRest() {
+	groups := []nps.Counts{
+		{Detractors: 10, Passives: 30, Promoters: 60},
+		{Detractors: 25, Passives: 20, Promoters: 55},
+		{Detractors: 80, Passives: 60, Promoters: 60},
+		{Promoters: 7},
+	}
+	whole := nps.Counts{Detractors: 115, Passives: 110, Promoters: 182}
+	family := nps.VersusRest(whole, groups)
+	for i, a := range family.Adjusted() {
+		d := family.Differences[i]
+		fmt.Printf("%+5.1f points, p = %.2g", 100*d.Estimate, d.P())
+		if a.Tested {
+			fmt.Printf(", as one of %d %.2g", family.Comparisons(), a.P)
+		}
+		fmt.Println(", significant:", a.Significant)
+	}
+	// Output:
+	// +44.5 points, p = 2.4e-06, as one of 3 4.8e-06, significant: true
+	// +17.9 points, p = 0.072, as one of 3 0.072, significant: false
+	// -52.0 points, p = 4.6e-10, as one of 3 1.4e-09, significant: true
+	// +85.0 points, p = 0.024, significant: false
+}
+
 func ExampleCompareAdjustedWald() {
 	thisMonth := nps.Counts{Detractors: 10, Promoters: 20}
 	lastMonth := nps.Counts{Detractors: 18, Promoters: 12}

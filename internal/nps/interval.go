@@ -12,11 +12,13 @@ type Method string
 
 const (
 	// AdjustedWald is Wald's interval after 3 pseudo-responses: ¾ detractor, 1½ passives, ¾ promoter. It is cheap, and
-	// from ten responses on it covers what it promises to about two percentage points, most often more closely. Its
-	// middle is drawn towards 0, so for a handful of responses it may lie beside the score itself.
+	// on average it covers what it promises. At worst it does not: of the 95 % intervals of 10, 20 and 30 responses 93,
+	// 94 and 94 % hold the true score where each category has a share of 5 % or more, and as few as 88, 91 and 92 %
+	// where one has 1 %. Its middle is drawn towards 0, so for a handful of responses it may lie beside the score itself.
 	AdjustedWald Method = "ADJUSTED_WALD"
 	// ScoreTest holds every score that the score test does not refuse, and always the score itself. It takes a search,
-	// and covers what it promises more closely than AdjustedWald, most of all for few responses.
+	// and covers what it promises more closely: of the 95 % intervals of 10, 20 and 30 responses 94 % at worst where
+	// each category has 5 % or more, and 90, 92 and 93 % where one or two have 1 %.
 	ScoreTest Method = "SCORE"
 	// Wald is the textbook's: score ± z standard errors. It is too narrow for few responses, and has no width where
 	// all are of one category.
@@ -94,7 +96,7 @@ func scoreTestReach(s sample, z float64) float64 {
 	n := s.n()
 	// The reach in standard errors of variance 1, the largest there is, bounds it for large n.
 	outside := min((s.passives+2*s.detractors)/n, z/math.Sqrt(n))
-	return crossing(0, outside, func(e float64) float64 {
+	return crossing(0, -math.Sqrt(s.variance()), outside, func(e float64) float64 {
 		return e*math.Sqrt(n)/z - math.Sqrt(s.varianceGiven(e))
 	})
 }

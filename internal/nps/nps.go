@@ -133,13 +133,9 @@ func (c Counts) Variance() (float64, bool) {
 	return c.sample().variance(), true
 }
 
-// AdjustedVariance is Variance after the 3 pseudo-responses of [AdjustedWald], and how many responses there are with them: what
-// a response is taken to vary by where few or unanimous ones would say that they do not vary at all. It is above 0 whatever the
-// counts are, and there where nobody answered too: 0.5 of the 3.
-func (c Counts) AdjustedVariance() (variance, n float64) {
-	s := c.sample().adjusted()
-	return s.variance(), s.n()
-}
+// AdjustedVariance is that of adjusted counts, with 3 pseudo-responses as in [AdjustedWald]: above 0 where all are of one category, and
+// ½ where there are no responses.
+func (c Counts) AdjustedVariance() float64 { return c.sample().adjusted().variance() }
 
 // StandardError is the standard deviation of the score, √(variance ÷ n), on the scale of Score. It is 0 where all are
 // of one category, which says nothing about how sure the score is: see [Counts.Interval]. False where there are no

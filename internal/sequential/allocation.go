@@ -48,7 +48,8 @@ var ErrWeights = errors.New("weights must be above 0, and one of each variant")
 // 10 came. The error wraps ErrWeights.
 //
 // This is the check for a sample ratio mismatch: Fabijan and others, Diagnosing sample ratio mismatch in online controlled
-// experiments, KDD 2019.
+// experiments, KDD 2019. It is a test for one look: looked at all the time, P is below [Alarm] at some look in 2 or 3 of 100 sound
+// experiments. A mismatch that comes and goes is chance; one that is there stays.
 func Shares(counts []int64, weights []float64) (Check, bool, error) {
 	if len(weights) != len(counts) {
 		return Check{}, false, fmt.Errorf("%w: %d weights of %d variants", ErrWeights, len(weights), len(counts))

@@ -153,7 +153,7 @@ func Judge(variants []nps.Counts, weeks [][]int64, plan Plan) (Experiment, error
 	if allocation, ok := Weeks(weeks); ok {
 		x.Allocation = &allocation
 	}
-	variance, _ := all.AdjustedVariance()
+	variance := all.AdjustedVariance()
 	// All arguments are in range: what is left to be refused is too large a number.
 	x.Planned, _ = nps.SampleSizeOfDifference(plan.Difference, variance, variance, plan.Power, 1-nps.Significance)
 	x.Verdict, x.Winner = verdict(x, len(variants), plan.Difference)
@@ -194,11 +194,8 @@ func compare(variants []nps.Counts, difference float64) []Comparison {
 // Walsh, Always valid inference: continuous monitoring of A/B tests, Operations Research 70(3), 2022. The variance is estimated and
 // the distribution is normal for many responses only, hence [MinResponses].
 func anytime(a, b nps.Counts, tau float64) *Anytime {
-	scoreA, _ := a.Score()
-	scoreB, _ := b.Score()
-	varianceA, nA := a.AdjustedVariance()
-	varianceB, nB := b.AdjustedVariance()
-	estimate, variance := scoreA-scoreB, varianceA/nA+varianceB/nB
+	d, _ := nps.CompareAdjustedWald(a, b)
+	estimate, variance := d.Difference, d.StandardError*d.StandardError
 	ratio := tau * tau / variance
 	evidence := estimate*estimate/variance*(ratio/(1+ratio))/2 - math.Log1p(ratio)/2 // ln(1 ÷ P)
 	reach := math.Sqrt(2 * variance * (1 + 1/ratio) * (-math.Log(nps.Significance) + math.Log1p(ratio)/2))

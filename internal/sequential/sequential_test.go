@@ -139,8 +139,28 @@ func TestGolden(t *testing.T) {
 			if len(x.Comparisons) != len(g.Out.Comparisons) {
 				t.Fatalf("%d comparisons, want %d", len(x.Comparisons), len(g.Out.Comparisons))
 			}
+			// What may be looked at once is of package nps, in the same order.
+			var once []*nps.Difference
+			for _, c := range x.Comparisons {
+				d, ok := nps.Compare(variants[c.Variant], variants[c.Against])
+				if !ok {
+					t.Fatalf("no comparison of %v", variants)
+				}
+				once = append(once, &d)
+			}
+			family := nps.Beside(once)
+			adjusted := family.Adjusted()
 			for j, want := range g.Out.Comparisons {
 				c := x.Comparisons[j]
+				near(t, "once", once[j].Estimate, want.Once.Estimate, 1e-9)
+				near(t, "once: low end", once[j].Interval().Low, want.Once.Interval[0], 1e-9)
+				near(t, "once: high end", once[j].Interval().High, want.Once.Interval[1], 1e-9)
+				near(t, "once: z", once[j].Z(), want.Once.Z, 1e-8)
+				nearly(t, "once: p", once[j].P(), want.Once.P, 1e-6)
+				nearly(t, "once: adjusted p", adjusted[j].P, *want.Once.AdjustedP, 1e-6)
+				if family.Comparisons() != want.Once.Comparisons {
+					t.Errorf("%d comparisons, want %d", family.Comparisons(), want.Once.Comparisons)
+				}
 				pair := fmt.Sprint(want.Pair)
 				if names[c.Variant] != want.Pair[0] || names[c.Against] != want.Pair[1] {
 					t.Errorf("pair %d is %s and %s, want %s", j, names[c.Variant], names[c.Against], pair)
