@@ -484,8 +484,8 @@ func (b *body) testMoves(t *testing.T, seen *tally) {
 			before, after := found.Levels[i], found.Levels[i+1]
 			said0, planted0 := b.said(both(these, within(start(before), length(before))))
 			said1, planted1 := b.said(both(these, within(start(after), length(after))))
-			if planted := planted1 - planted0; planted*p.Difference <= 0 || math.Abs(p.Difference-planted) > 4*math.Hypot(standardError(said0), standardError(said1)) {
-				t.Errorf("on %s the score moved by %.1f, planted is %.1f", b.first.Add(p.Day), 100*p.Difference, 100*planted)
+			if planted := planted1 - planted0; planted*p.Change.Estimate <= 0 || math.Abs(p.Change.Estimate-planted) > 4*math.Hypot(standardError(said0), standardError(said1)) {
+				t.Errorf("on %s the score moved by %.1f, planted is %.1f", b.first.Add(p.Day), 100*p.Change.Estimate, 100*planted)
 			}
 		}
 	}
@@ -496,8 +496,7 @@ func (b *body) testMoves(t *testing.T, seen *tally) {
 }
 
 func standardError(c nps.Counts) float64 {
-	variance, n := c.AdjustedVariance()
-	return math.Sqrt(variance / n)
+	return math.Sqrt(c.AdjustedVariance() / float64(c.N()+3)) // with the pseudo-responses
 }
 
 // sides are the replies before and after, by group.
@@ -666,7 +665,7 @@ func (b *body) told() (told []string) {
 	}
 	moves, _ := level.Find(b.days(all), 0.05)
 	for _, p := range moves.Points {
-		say("%.6f on %s", 100*p.Difference, b.first.Add(p.Day))
+		say("%.6f on %s", 100*p.Change.Estimate, b.first.Add(p.Day))
 	}
 	say("%.6f along tenure", 100*b.curve().Slope)
 	_, e := b.learn()
