@@ -28,7 +28,7 @@ import (
 // TestOnlyWhatIsSoughtIsRead has people open links and answer, and others record, on a PostgreSQL whose planner knows nothing of its tables,
 // and on one that goes by what is true of most tenants and not of this one: what each of them costs must not grow with what there is. The
 // server counts what it reads.
-func TestOnlyWhatIsSoughtIsRead(t *testing.T) {
+func TestOnlyWhatIsSoughtIsRead(t *testing.T) { //nolint:tparallel // what one costs must not be that of another
 	t.Parallel()
 	c := newCrowded(t)
 	c.neighbours(300)
@@ -49,7 +49,7 @@ func TestOnlyWhatIsSoughtIsRead(t *testing.T) {
 
 // TestPlansOfEmptyTablesAreNotKept has a server run while there is hardly anything, and then much all at once: how it reads what there was
 // must not stay how it reads what there is.
-func TestPlansOfEmptyTablesAreNotKept(t *testing.T) {
+func TestPlansOfEmptyTablesAreNotKept(t *testing.T) { //nolint:tparallel // one after the other
 	t.Parallel()
 	c := newCrowded(t)
 	c.open()

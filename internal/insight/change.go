@@ -32,7 +32,7 @@ type family struct {
 
 	paid, tested sync.Once
 	err          error
-	all          nps.Family
+	comparisons  int
 	adjusted     []nps.Adjusted
 }
 
@@ -94,10 +94,25 @@ func (f *family) judge(ctx context.Context) error {
 		return err
 	}
 	f.tested.Do(func() {
-		if f.all = nps.Beside(f.differences); f.rest != nil {
-			f.all = *f.rest
+		if f.rest != nil {
+			f.comparisons, f.adjusted = f.rest.Comparisons(), f.rest.Adjusted()
+			return
 		}
-		f.adjusted = f.all.Adjusted()
+		// What there is nothing to compare with stands beside nothing.
+		var some []*nps.Difference
+		for _, d := range f.differences {
+			if d != nil {
+				some = append(some, d)
+			}
+		}
+		all := nps.Beside(some)
+		f.comparisons, f.adjusted = all.Comparisons(), make([]nps.Adjusted, len(f.differences))
+		adjusted := all.Adjusted()
+		for i, d := range f.differences {
+			if d != nil {
+				f.adjusted[i], adjusted = adjusted[0], adjusted[1:]
+			}
+		}
 	})
 	return nil
 }
@@ -148,7 +163,7 @@ func (c *ScoreChange) Comparisons(ctx context.Context) (int, error) {
 	if err := c.among.judge(ctx); err != nil {
 		return 0, err
 	}
-	return c.among.all.Comparisons(), nil
+	return c.among.comparisons, nil
 }
 
 // Significant reports whether the corrected p is below nps.Significance, and whether so few responses can say it.
