@@ -470,12 +470,15 @@ func (b *body) testMoves(t *testing.T, seen *tally) {
 		if why != "" {
 			t.Fatal(why)
 		}
+		var moved []calendar.Day
+		for _, p := range found.Points {
+			moved = append(moved, b.first.Add(p.Day))
+		}
 		for _, day := range on {
 			seen.days++
-			at := int(day - b.first)
-			if !slices.ContainsFunc(found.Points, func(p level.Point) bool { return max(p.Day-at, at-p.Day) <= 7 }) {
+			if !slices.ContainsFunc(moved, func(m calendar.Day) bool { return max(m-day, day-m) <= 7 }) {
 				seen.late++
-				t.Logf("%s, day %d, is not among %+v", day, at, found.Points)
+				t.Logf("%s is on none of the days found: %v", day, moved)
 			}
 		}
 		for i, p := range found.Points {
