@@ -17,11 +17,12 @@ const values = [
   'ActionEffect', 'AllocationCheck', 'AnytimeChange', 'BenchmarkComparison', 'Brand', 'CalibrationBin',
   'CategoryTexts', 'ChangeExplanation', 'ChangeGroup', 'ChangePart', 'ChangePoint', 'ChangePoints',
   'Curve', 'Driver', 'DriverPart', 'DriverValue', 'Drivers', 'EmailSnippet', 'Experiment',
-  'ExperimentVariant', 'Feedback', 'FeedbackEvent', 'FeedbackGroup', 'Hotspot', 'Hotspots', 'HourPoint',
-  'Level', 'NextStep', 'PageInfo', 'Placebos', 'PredictedGroup', 'Prediction', 'PredictionModel', 'Reach',
-  'Rebuild', 'SamplePlan', 'Score', 'ScoreChange', 'ScoreInterval', 'SegmentRule', 'ShrunkScore',
-  'SkipCount', 'Survey', 'SurveyLink', 'SurveyTexts', 'TraitCondition', 'TraitValue', 'TrendPoint',
-  'UserError', 'Variant', 'VariantComparison', 'Viewer', 'Widget', 'Wording',
+  'ExperimentVariant', 'Feedback', 'FeedbackEvent', 'FeedbackGroup', 'Hotspot', 'Hotspots',
+  'HourPoint', 'Level', 'NextStep', 'PageInfo', 'Placebos', 'PredictedGroup', 'Prediction',
+  'PredictionModel', 'Reach', 'Rebuild', 'SamplePlan', 'Score', 'ScoreChange', 'ScoreInterval',
+  'SegmentRule', 'ShrunkScore', 'SkipCount', 'Survey', 'SurveyLink', 'SurveyTexts', 'TraitCondition',
+  'TraitValue', 'TrendPoint', 'UserError', 'Variant', 'VariantComparison', 'Viewer', 'Widget',
+  'Wording',
 ];
 
 export default [

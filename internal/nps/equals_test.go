@@ -1,14 +1,10 @@
 package nps
 
 import (
-	"flag"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"testing"
 )
-
-var thorough = flag.Bool("thorough", false, "enumerate more truths and sizes, which takes some minutes")
 
 // nine are shares of detractors, passives and promoters among everybody, with scores of −50, three times 0, 30, 50, 70,
 // 85 and 91.
@@ -132,7 +128,7 @@ func called(a, b []outcome) (byP, significant float64) {
 				continue
 			}
 			byP += chance
-			if *thorough && !delicate(a[i].counts.sample(), b[j].counts.sample()) {
+			if thorough && !delicate(a[i].counts.sample(), b[j].counts.sample()) {
 				significant += chance
 				continue
 			}
@@ -237,82 +233,5 @@ func TestDifferencesAreCovered(t *testing.T) {
 		if least < sizes.least || mean < sizes.mean {
 			t.Errorf("%d and %d: the interval holds the difference of %.2f and %.2f with %.4f, and %.4f on average", sizes.n, sizes.other, nine[at/len(nine)], nine[at%len(nine)], least, mean)
 		}
-	}
-}
-
-// TestEqualsThoroughly does the same for every size up to 40 and some larger, for more truths and beside more sizes. Where
-// next to nobody is passive few differences can be seen at all, and the bound is looser.
-func TestEqualsThoroughly(t *testing.T) {
-	if !*thorough {
-		t.Skip("it takes some minutes: -thorough -timeout 1h")
-	}
-	random := rand.New(rand.NewPCG(5, 55))
-	for _, truth := range slices.Concat(nine, [][3]float64{
-		{0.4, 0.2, 0.4}, {0.3, 0.1, 0.6}, {0.1, 0.2, 0.7}, {0.2, 0.1, 0.7}, {0.05, 0.1, 0.85}, {0.1, 0.05, 0.85}, {0.02, 0.08, 0.9},
-		{0, 0.05, 0.95}, {0.05, 0.9, 0.05}, {0.475, 0.05, 0.475}, {0.25, 0.05, 0.7}, {0.01, 0.04, 0.95}, {0.5, 0, 0.5}, {0.3, 0, 0.7},
-		{0.1, 0, 0.9}, {0.02, 0, 0.98},
-	}) {
-		bound := 0.055
-		if truth[1] < 0.05 {
-			bound = 0.065
-		}
-		known := map[int64][]outcome{}
-		of := func(n int64) []outcome {
-			if known[n] == nil {
-				known[n] = outcomes(random, n, truth, 1500)
-			}
-			return known[n]
-		}
-		var most, mostByP float64
-		var at, atByP [2]int64
-		judge := func(n, other int64, byP, significant, bound float64) {
-			if significant > bound {
-				t.Errorf("%.4f of comparisons of %d with %d of %.3f are significant", significant, n, other, truth)
-			}
-			if significant > most {
-				most, at = significant, [2]int64{n, other}
-			}
-			if byP > mostByP && n >= Fewest {
-				mostByP, atByP = byP, [2]int64{n, other}
-			}
-		}
-		for n := int64(1); n <= enumerable; n++ {
-			if n > 40 && n%10 != 0 {
-				continue
-			}
-			for _, other := range []int64{n, 5, 7, 10, 15, 20, 30, 50, 100, 300, 1000, 10000, everybody} {
-				if other < n {
-					continue
-				}
-				a, b := of(n), of(other)
-				if other > enumerable && other < everybody && n > 50 {
-					continue // they are drawn below
-				}
-				byP, significant := called(a, b)
-				if other == everybody {
-					judge(n, other, byP, significant, bound+0.002) // nothing smooths what so few can come to
-				} else {
-					judge(n, other, byP, significant, bound)
-				}
-			}
-		}
-		t.Logf("%.3f: %.4f at most, of %d; by P alone %.4f, of %d", truth, most, at, mostByP, atByP)
-		const pairs = 100_000
-		most, mostByP = 0, 0
-		for _, n := range []int64{60, 100, 300, 1000} {
-			for _, other := range []int64{300, 1000, 10000} {
-				if other < n {
-					continue
-				}
-				hits := 0.0
-				for range pairs {
-					if d, _ := Compare(dealt(random, n, truth), dealt(random, other, truth)); d.Significant() {
-						hits++
-					}
-				}
-				judge(n, other, 0, hits/pairs, bound+4*math.Sqrt(bound/pairs))
-			}
-		}
-		t.Logf("%.3f: %.4f at most, of %d, by drawing %d", truth, most, at, pairs)
 	}
 }
