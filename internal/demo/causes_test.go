@@ -254,9 +254,9 @@ func atMost(share float64, n int) int {
 	return int(share*float64(n) + 4*math.Sqrt(share*(1-share)*float64(n)))
 }
 
-// tally is how good what was found is: intervals that miss what is planted, days that are found more than a week off, groups of two
-// traits that are named and not planted.
-type tally struct{ worlds, intervals, missed, days, late, pairs, wrong int }
+// tally is how good what was found is: intervals that miss what is planted, days that are found more than a week off, series of days
+// with a step that is not planted, groups of two traits that are named and not planted.
+type tally struct{ worlds, intervals, missed, days, late, series, stepped, pairs, wrong int }
 
 func (i *tally) look(t *testing.T, what string, estimate, standardError, truth float64, interval nps.Interval) {
 	t.Helper()
@@ -288,14 +288,15 @@ func TestPlantedIsFound(t *testing.T) {
 		})
 	}
 	look(nows[0], theSeed)
-	if seen.missed+seen.late+seen.wrong > 0 {
+	if seen.missed+seen.late+seen.stepped+seen.wrong > 0 {
 		t.Errorf("in the demo %+v", seen)
 	}
 	for i := range *worlds / 4 {
 		look(nows[i%len(nows)], uint64(i))
 	}
 	t.Logf("%+v", seen)
-	if seen.missed > atMost(0.05, seen.intervals) || seen.late > atMost(0.05, seen.days) || seen.wrong > atMost(0.05, seen.worlds) {
+	if seen.missed > atMost(0.05, seen.intervals) || seen.late > atMost(0.05, seen.days) ||
+		seen.stepped > atMost(0.05, seen.series) || seen.wrong > atMost(0.05, seen.worlds) {
 		t.Error("that is too many")
 	}
 }
@@ -481,6 +482,8 @@ func (b *body) testMoves(t *testing.T, seen *tally) {
 				t.Logf("%s is on none of the days found: %v", day, moved)
 			}
 		}
+		seen.series++
+		stepped := false
 		for i, p := range found.Points {
 			start := func(l level.Level) calendar.Day { return b.first.Add(l.Start) }
 			length := func(l level.Level) int { return l.End - l.Start + 1 }
@@ -488,8 +491,12 @@ func (b *body) testMoves(t *testing.T, seen *tally) {
 			said0, planted0 := b.said(both(these, within(start(before), length(before))))
 			said1, planted1 := b.said(both(these, within(start(after), length(after))))
 			if planted := planted1 - planted0; planted*p.Change.Estimate <= 0 || math.Abs(p.Change.Estimate-planted) > 4*math.Hypot(standardError(said0), standardError(said1)) {
-				t.Errorf("on %s the score moved by %.1f, planted is %.1f", b.first.Add(p.Day), 100*p.Change.Estimate, 100*planted)
+				stepped = true
+				t.Logf("on %s the score moved by %.1f, planted is %.1f", b.first.Add(p.Day), 100*p.Change.Estimate, 100*planted)
 			}
+		}
+		if stepped {
+			seen.stepped++
 		}
 	}
 	days(all, b.priceRise, b.outage)
@@ -777,7 +784,7 @@ func (b *body) winner(t *testing.T) bool {
 			said, _ := b.said(both(b.of("variant", name), within(b.first, int(next-b.first))))
 			variants = append(variants, said)
 		}
-		found, err := sequential.Judge(variants, nil, sequential.Plan{Weights: []float64{48, 52}, Difference: 0.1, Power: 0.8})
+		found, err := sequential.Judge(variants, nil, sequential.Plan{Weights: []float64{1, 1}, Difference: 0.1, Power: 0.8})
 		if err != nil {
 			t.Fatal(err)
 		}
