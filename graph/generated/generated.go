@@ -6688,7 +6688,9 @@ type DriverValue {
   share: Float!
   """
   In points: how far the value lies from the average of the trait's values, weighted by responses, all other traits held
-  fixed. Null where ` + "`" + `own` + "`" + ` is CONFOUNDED, wholly or in part.
+  fixed. Null for the one value that other traits determine, such as ` + "`" + `(none)` + "`" + ` where those of whom one trait is not known are
+  the same as those of whom another is not: it is left out of the average. Null for all where ` + "`" + `own` + "`" + ` is CONFOUNDED, or more than
+  one is determined.
   """
   effect: Float
   """
