@@ -5646,7 +5646,7 @@ extend type Mutation {
 
 "A campaign to make."
 input CreateCampaignInput {
-  "Unique in the tenant (else TAKEN); 1 to 200 characters, and neither ` + "`" + `(none)` + "`" + ` nor ` + "`" + `(other)` + "`" + ` (else NOT_ALLOWED)."
+  "Unique in the tenant (else TAKEN); 1 to 200 characters, and none of ` + "`" + `(none)` + "`" + `, ` + "`" + `(other)` + "`" + ` and ` + "`" + `(few)` + "`" + ` (else NOT_ALLOWED)."
   name: String!
   "At most 500 characters. Where left out: ` + "`" + `How likely is it that you would recommend us to a friend or colleague?` + "`" + `"
   question: String
@@ -5666,7 +5666,7 @@ type CreateCampaignPayload {
 input UpdateCampaignInput {
   "The campaign to change; NOT_FOUND where there is none."
   id: ID!
-  "Unique in the tenant (else TAKEN); 1 to 200 characters, and neither ` + "`" + `(none)` + "`" + ` nor ` + "`" + `(other)` + "`" + ` (else NOT_ALLOWED)."
+  "Unique in the tenant (else TAKEN); 1 to 200 characters, and none of ` + "`" + `(none)` + "`" + `, ` + "`" + `(other)` + "`" + ` and ` + "`" + `(few)` + "`" + ` (else NOT_ALLOWED)."
   name: String
   "1 to 500 characters. Past responses are not touched."
   question: String
@@ -7379,7 +7379,7 @@ input RecordResponseInput {
   traits: Traits
   "How it came in."
   channel: Channel! = API
-  "The version of the survey or of the experience that was shown; at most 100 characters, and neither ` + "`" + `(none)` + "`" + ` nor ` + "`" + `(other)` + "`" + `."
+  "The version of the survey or of the experience that was shown; at most 100 characters, and none of ` + "`" + `(none)` + "`" + `, ` + "`" + `(other)` + "`" + ` and ` + "`" + `(few)` + "`" + `."
   variant: String
   "The language it was given in."
   locale: Locale
@@ -7520,7 +7520,7 @@ scalar EmailAddress
 """
 What is known about somebody, as a JSON object: trait key to text, number, boolean or calendar day.
 ` + "`" + `{"plan": "gold", "household": 3, "fibre": true, "customer_since": "2021-04-01"}` + "`" + `
-At most 100 traits; text is at most 500 characters, and neither ` + "`" + `(none)` + "`" + ` nor ` + "`" + `(other)` + "`" + `; a number lies within ±(2⁵³ − 1).
+At most 100 traits; text is at most 500 characters, and none of ` + "`" + `(none)` + "`" + `, ` + "`" + `(other)` + "`" + ` and ` + "`" + `(few)` + "`" + `; a number lies within ±(2⁵³ − 1).
 A value that does not fit the kind of its trait is refused. A trait that the tenant has not defined yet is kept all
 the same, and can be defined later: past responses are then taken in.
 """
@@ -8124,7 +8124,7 @@ input NextStepInput {
 
 "A version of a campaign."
 input VariantInput {
-  "1 to 100 characters in one line, and neither ` + "`" + `(none)` + "`" + ` nor ` + "`" + `(other)` + "`" + ` (else INVALID)."
+  "1 to 100 characters in one line, and none of ` + "`" + `(none)` + "`" + `, ` + "`" + `(other)` + "`" + ` and ` + "`" + `(few)` + "`" + ` (else INVALID)."
   name: String!
   "0 to 1,000; at 0 nobody falls into it, and it can still be named in a link."
   weight: Int! = 1
