@@ -8392,7 +8392,9 @@ type Tenant implements Node {
   """
   Before a token that is narrowed, groups with fewer responses are put together as ` + "`" + `(few)` + "`" + ` wherever feedback is cut by traits:
   ` + "`" + `breakdown` + "`" + `, ` + "`" + `drivers` + "`" + `, ` + "`" + `hotspots` + "`" + `, ` + "`" + `explainChange` + "`" + `, ` + "`" + `curve` + "`" + `, ` + "`" + `prediction` + "`" + `. 1, which hides nothing, to 1,000. ` + "`" + `(few)` + "`" + ` takes
-  in the smallest other group while it is too small itself; a body smaller than this has no groups.
+  in the smallest other group while it is too small itself, by two keys within each value of one of them as well; a body smaller
+  than this has no groups. Where all that are too small are part of ` + "`" + `(other)` + "`" + ` anyway they stay in it; hotspots and variants that
+  are too small are left out. Days are no groups: a trend shows each as it is, and so do filters and lists.
   Keeps somebody from being seen by chance; somebody who combines many queries may still work them out.
   """
   minGroupSize: Int!
