@@ -6012,7 +6012,8 @@ type ContactEdge {
   experiment(
     """
     At least 2 and at most 10 of them, none twice. Where left out: all that occur, responses without a variant apart; more than
-    10 are BAD_REQUEST. One that nobody answered has a score of null.
+    10 are BAD_REQUEST. One that nobody answered has a score of null. Those that are too few for a token that is narrowed, see
+    ` + "`" + `Tenant.minGroupSize` + "`" + `, are left out, and BAD_REQUEST where they are named.
     """
     variants: [String!] @length(max: 10)
     """
@@ -7119,9 +7120,15 @@ type PredictionModel {
   half.
   """
   auc: Float
-  "How many times more detractors than on average there are in the riskiest tenth."
+  """
+  How many times more detractors than on average there are in the riskiest tenth. Null where that tenth is too small for a token
+  that is narrowed, see ` + "`" + `Tenant.minGroupSize` + "`" + `.
+  """
   lift: Float
-  "By predicted risk of being a detractor, lowest first, about a tenth of the responses each: whether 30 % means 30 %."
+  """
+  By predicted risk of being a detractor, lowest first, about a tenth of the responses each, and no fewer than ` + "`" + `Tenant.minGroupSize` + "`" + `
+  for a token that is narrowed: whether 30 % means 30 %.
+  """
   calibration: [CalibrationBin!]!
   """
   Groups of people with the same values of all traits, the riskiest first. Learned anew from all months. Empty where not

@@ -96,7 +96,7 @@ func (t *Trial) validate(field string) error {
 		return apierror.BadRequest("%s: variants takes %d to %d; leave it out for all.", field, minVariants, maxVariants)
 	}
 	for i, v := range t.Variants {
-		if v == "" || v == trait.None {
+		if v == "" || v == trait.None || v == trait.Few {
 			return apierror.BadRequest("%s: a variant has a name: %.70q is none.", field, v)
 		}
 		if slices.Contains(t.Variants[:i], v) {

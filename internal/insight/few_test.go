@@ -109,6 +109,17 @@ func (w *world) cut(t *rapid.T, body *insight.Feedback, least int, keys ...strin
 	return a
 }
 
+// tested is how many of the groups that are shown hotspots tests, with 10 in each and outside.
+func (a *among) tested() (n int) {
+	for _, g := range a.all {
+		size := g.Score.Responses()
+		if _, ok := named(g.Values); ok && min(size, a.whole-size) >= max(10, a.least) {
+			n++
+		}
+	}
+	return n
+}
+
 // shows fails where the group is none of those that are shown apart.
 func (a *among) shows(t *rapid.T, what string, values []string) *insight.FeedbackGroup {
 	t.Helper()
@@ -139,7 +150,7 @@ func TestNoGroupIsTooSmall(t *testing.T) {
 			}
 			var f selection.Filter
 			if rapid.IntRange(0, 2).Draw(rt, "of some days") == 0 {
-				f.From = new(calendar.DayOf(now, time.UTC).Add(-rapid.IntRange(1, 200).Draw(rt, "days")))
+				f.From = new(calendar.DayOf(now, time.UTC).Add(-rapid.OneOf(rapid.IntRange(1, 4), rapid.IntRange(1, 200)).Draw(rt, "days")))
 			}
 			body, err := w.reader.Feedback(w.ctx, f, selection.Within{})
 			if err != nil {
@@ -195,8 +206,8 @@ func (w *world) smallBreakdowns(t *rapid.T, body *insight.Feedback, least int, b
 	}
 	sum(t, least, "a breakdown", a.whole, parts...)
 	for _, g := range a.all {
-		if n := g.Shrunk(); n.NPS != nil && *n.Weight == 0 && g.Score.Responses() == 0 {
-			t.Fatalf("%v is drawn, and of nobody", g.Values)
+		if n := g.Shrunk(); (n.Reason != nil && *n.Reason == insight.TooFewGroups) != (len(a.all) < 3) {
+			t.Fatalf("%v of %d that are shown is drawn to %v", g.Values, len(a.all), n.Reason)
 		}
 		// What is below a group is the group.
 		points, err := g.Feedback.Trend(w.ctx, calendar.Monthly, 1)
@@ -284,6 +295,19 @@ func (w *world) smallModels(t *rapid.T, body *insight.Feedback, least int, seen 
 	hotspots, err := body.Hotspots(w.ctx, insight.HotspotSearch{Depth: 2, MinResponses: 10, Limit: 50})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if hotspots.Reason == nil {
+		tested := 0
+		every := []string{"plan", "age", "channel", "variant", "campaign"}
+		for i, key := range every {
+			tested += w.cut(t, body, least, key).tested()
+			for _, other := range every[:i] {
+				tested += w.cut(t, body, least, key, other).tested()
+			}
+		}
+		if hotspots.Tested != tested {
+			t.Fatalf("%d hotspots are tested, want %d", hotspots.Tested, tested)
+		}
 	}
 	for _, h := range hotspots.Groups {
 		seen[[]string{"", "hotspots", "hotspots by two"}[len(h.Traits)]]++
