@@ -2,9 +2,12 @@ package graph
 
 import (
 	"context"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/ent/invitation"
+	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/internal/action"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
@@ -48,7 +51,8 @@ func (r *Resolver) weightsOf(ctx context.Context, campaign uuid.UUID) (map[strin
 // not, and for who is narrowed.
 func (r *Resolver) invited(ctx context.Context, of *insight.Feedback, change func(f *reach.Filter)) (*reach.Reach, error) {
 	filter, within, ok := of.Asked()
-	if !ok || !auth.Narrowed(ctx).IsZero() {
+	unasked := func(c response.Channel) bool { return invitation.ChannelValidator(invitation.Channel(c)) != nil }
+	if !ok || !auth.Narrowed(ctx).IsZero() || slices.ContainsFunc(filter.Channels, unasked) {
 		return nil, nil
 	}
 	f := reach.Filter{

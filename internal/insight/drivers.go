@@ -120,7 +120,12 @@ func (t *table) driver(d linear.Driver, least int64) *Driver {
 	// What is no value of its own makes up the rest.
 	rest := whole
 	histograms := make([]nps.Histogram, len(d.Values))
-	at := -1
+	unseen, ok := hiddenValues(least, all)
+	if !ok {
+		return out
+	}
+	hidden, among := make([]bool, len(d.Values)), slices.Clone(unseen)
+	at, apart := -1, false
 	for i, v := range d.Values {
 		if v.Code == linear.Other {
 			at = i
@@ -128,20 +133,20 @@ func (t *table) driver(d linear.Driver, least int64) *Driver {
 		}
 		histograms[i] = all[v.Code]
 		rest = rest.Sub(all[v.Code])
+		hidden[i], among[v.Code] = unseen[v.Code], false
+		apart = apart || hidden[i]
 	}
 	if at >= 0 {
 		histograms[at] = rest
+		// Those that are not shown may be all in the rest: then nothing tells of them. Else the rest must not tell of one part.
+		hidden[at] = apart && slices.Contains(among, true)
 	}
-	out.Values = t.driverValues(d, histograms, whole.Count(), least)
+	out.Values = t.driverValues(d, histograms, hidden, whole.Count())
 	return out
 }
 
-// driverValues are a trait's values as they are shown to the caller.
-func (t *table) driverValues(d linear.Driver, histograms []nps.Histogram, whole, least int64) []*DriverValue {
-	hidden, ok := hidden(least, histograms)
-	if !ok {
-		return []*DriverValue{}
-	}
+// driverValues are a trait's values as they are shown to the caller, with those together that are hidden.
+func (t *table) driverValues(d linear.Driver, histograms []nps.Histogram, hidden []bool, whole int64) []*DriverValue {
 	values := make([]*DriverValue, 0, len(d.Values))
 	var together nps.Histogram
 	for i, v := range d.Values {
@@ -162,7 +167,7 @@ func (t *table) driverValues(d linear.Driver, histograms []nps.Histogram, whole,
 		values = append(values, value)
 	}
 	if n := together.Count(); n > 0 {
-		values = append(values, &DriverValue{Value: Few, Score: &Score{together}, Share: float64(n) / float64(whole)})
+		values = append(values, &DriverValue{Value: trait.Few, Score: &Score{together}, Share: float64(n) / float64(whole)})
 	}
 	return values
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/segment"
 	"github.com/zeroten/zeroten/internal/selection"
-	"github.com/zeroten/zeroten/internal/settings"
 )
 
 // Deed is something that was done: when, and for whom.
@@ -230,20 +229,20 @@ func (e *ActionEffect) otherActions(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	within := func(day calendar.Day) bool { return day >= e.before[0] && day <= e.after[1] }
-	state := e.treated.source.known()
 	for _, o := range others {
 		if !within(o.Started) && (o.Ended == nil || !within(*o.Ended)) {
 			continue
 		}
-		if same, err := e.deed.meets(ctx, &o, state); err != nil || same {
+		if same, err := e.meets(ctx, &o); err != nil || same {
 			return same, err
 		}
 	}
 	return false, nil
 }
 
-// meets reports whether both deeds were for some of the same people, as far as there have been such people.
-func (d *Deed) meets(ctx context.Context, o *Deed, state *settings.State) (bool, error) {
+// meets reports whether another deed was for some of the same people, as far as the caller has seen such people answer.
+func (e *ActionEffect) meets(ctx context.Context, o *Deed) (bool, error) {
+	d := &e.deed
 	if len(d.Campaigns) > 0 && len(o.Campaigns) > 0 &&
 		!slices.ContainsFunc(d.Campaigns, func(c uuid.UUID) bool { return slices.Contains(o.Campaigns, c) }) {
 		return false, nil
@@ -251,13 +250,30 @@ func (d *Deed) meets(ctx context.Context, o *Deed, state *settings.State) (bool,
 	if d.Segment == uuid.Nil || o.Segment == uuid.Nil || d.Segment == o.Segment {
 		return true, nil
 	}
-	both := segment.Rule{All: []segment.Rule{state.Segments[d.Segment].Rule, state.Segments[o.Segment].Rule}}
-	m, err := segment.Compile(both, state.Active.Shape.Dimensions)
+	// Whom the tenant knows besides is nobody's business: a caller may see a part of the feedback alone.
+	c, err := e.treated.source.load(ctx, split{byProfile: true, from: e.treated.source.from})
 	if err != nil {
-		return true, nil //nolint:nilerr // a rule that cannot be told yet, or no longer: they may be
+		return false, err
 	}
-	among, err := m.Among(ctx, state.Active.Profiles)
-	return err == nil && !among.Empty(), err
+	m, err := segment.Compile(c.state.Segments[o.Segment].Rule, c.state.Active.Shape.Dimensions)
+	if err != nil {
+		return true, nil // a rule that cannot be told yet, or no longer: they may be
+	}
+	among, err := m.Among(ctx, c.state.Active.Profiles)
+	if err != nil {
+		return false, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.pay(ctx, c.cells.Len()); err != nil {
+		return false, err
+	}
+	for at := range int32(c.cells.Len()) {
+		if c.cells.Count(at) > 0 && among.Has(c.cells.Profile(at)) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // leastMix is the mix from which on it counts: a point, of scores from −1 to 1.

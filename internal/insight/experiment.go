@@ -97,7 +97,7 @@ func (t *Trial) validate(field string) error {
 		return apierror.BadRequest("%s: variants takes %d to %d; leave it out for all.", field, minVariants, maxVariants)
 	}
 	for i, v := range t.Variants {
-		if v == "" || v == trait.None {
+		if v == "" || v == trait.None || v == trait.Few {
 			return apierror.BadRequest("%s: a variant has a name: %.70q is none.", field, v)
 		}
 		if slices.Contains(t.Variants[:i], v) {
@@ -144,7 +144,7 @@ func (f *Feedback) Experiment(ctx context.Context, trial Trial) (*Experiment, er
 // choose finds the variants, and what was answered to each.
 func (x *Experiment) choose(field string, t *table, named []string, least int64) ([]nps.Histogram, error) {
 	all := t.of(0)
-	hidden, ok := hidden(least, all)
+	hidden, ok := hiddenValues(least, all)
 	shown := func(at int) bool { return ok && !hidden[at] }
 	x.names = named
 	if named == nil {

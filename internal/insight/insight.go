@@ -474,7 +474,7 @@ func (f *Feedback) Breakdown(ctx context.Context, by []string, limit int, orderB
 	if err != nil {
 		return nil, err
 	}
-	groups := f.groups(into, hide(pieces, asked.leastShown, into))
+	groups := f.groups(into, pieces)
 	c.breakdowns[asked] = groups
 	return groups, nil
 }

@@ -28,6 +28,9 @@ type Search struct {
 	// Difference is how far, on the scale of scores, a group must lie from the rest, and one of two traits from what its
 	// parts say, from 0 to 2.
 	Difference float64
+	// Unseen, where not nil, says of which groups nothing may be known, by the places of their one or two traits and the codes
+	// of their values: they are not looked for.
+	Unseen func(traits, values []int) bool
 }
 
 // Findings is the groups that stand out.
@@ -143,6 +146,12 @@ func (t *table) group(s Search, a, b int, counts nps.Counts) (g group, ok bool) 
 	rest := minus(t.all, counts)
 	if least := max(s.Responses, 1); counts.N() < least || rest.N() < least {
 		return group{}, false
+	}
+	if s.Unseen != nil {
+		traits, values := t.named(a, b)
+		if s.Unseen(traits, values) {
+			return group{}, false
+		}
 	}
 	return group{a, b, counts, score(counts) - score(rest)}, true
 }
@@ -431,13 +440,18 @@ func (t *table) hotspot(f finding, tested int) Hotspot {
 		P: f.p, AdjustedP: f.p * float64(tested),
 		Worth: -size(f.counts) / size(t.all) * f.difference, BeyondParts: f.beyondParts,
 	}
-	for _, number := range []int{f.a, f.b} {
+	h.Traits, h.Values = t.named(f.a, f.b)
+	return h
+}
+
+// named are the traits and the codes of one or two values' numbers; the second is −1 where there is one.
+func (t *table) named(a, b int) (traits, codes []int) {
+	for _, number := range []int{a, b} {
 		if number >= 0 {
-			h.Traits = append(h.Traits, t.traitOf(number))
-			h.Values = append(h.Values, t.value(number).code)
+			traits, codes = append(traits, t.traitOf(number)), append(codes, t.value(number).code)
 		}
 	}
-	return h
+	return traits, codes
 }
 
 // differs is the larger P of both tests of a difference, and whether it is below a level.
