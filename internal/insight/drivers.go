@@ -59,6 +59,10 @@ func (f *Feedback) Drivers(ctx context.Context, traits []string, minResponses in
 	if err != nil {
 		return nil, err
 	}
+	least := f.source.leastShown(ctx)
+	if n := t.total().Count(); n > 0 && n < least {
+		return &Drivers{Responses: int(n), Traits: []*Driver{}, Reason: new(OneGroup)}, nil // to the caller it has no groups
+	}
 	if err := spendTime(ctx, linear.DriversWork(len(t.rows), t.sizes())); err != nil {
 		return nil, err
 	}
@@ -68,7 +72,6 @@ func (f *Feedback) Drivers(ctx context.Context, traits []string, minResponses in
 	if found.Reason == "" {
 		out.Explained = &found.Explained
 	}
-	least := f.source.leastShown(ctx)
 	for _, d := range found.Traits {
 		out.Traits = append(out.Traits, t.driver(d, least))
 	}

@@ -40,8 +40,10 @@ type Experiment struct {
 	Planned *int
 	Reason  *InsightReason
 
-	body    *Feedback
-	names   []string
+	body  *Feedback
+	names []string
+	// unseen are those of the names whose responses are too few to be shown to the caller.
+	unseen  []string
 	weights []float64
 }
 
@@ -158,16 +160,19 @@ func (x *Experiment) choose(field string, t *table, named []string, least int64)
 			return nil, apierror.BadRequest("%s: there are %d variants; name %d to %d of them.", field, len(x.names), minVariants, maxVariants)
 		}
 	}
+	// One that is hidden looks like one that nobody answered, by itself and in all that is made of it.
 	scores := make([]nps.Histogram, len(x.names))
 	for i, name := range x.names {
-		at := slices.Index(t.values[0], name)
-		switch {
+		switch at := slices.Index(t.values[0], name); {
 		case at < 0:
-		case !shown(at):
-			return nil, apierror.BadRequest("%s: the variant %.70q has too few responses to be shown to you.", field, name)
-		default:
+		case shown(at):
 			scores[i] = all[at]
+		default:
+			x.unseen = append(x.unseen, name)
 		}
+	}
+	if n := t.total().Count(); n > 0 && n < least {
+		x.Reason = new(OneGroup) // to the caller it has no groups
 	}
 	return scores, nil
 }
@@ -229,7 +234,10 @@ func (x *Experiment) show(scores []nps.Histogram, found sequential.Experiment) {
 		}
 		x.Comparisons = append(x.Comparisons, pair)
 	}
-	x.Verdict, x.Reason, x.SampleRatio = ExperimentVerdict(found.Verdict), reason(found.Reason), allocationCheck(found.SampleRatio)
+	x.Verdict, x.SampleRatio = ExperimentVerdict(found.Verdict), allocationCheck(found.SampleRatio)
+	if x.Reason == nil {
+		x.Reason = reason(found.Reason)
+	}
 	if found.Winner >= 0 {
 		x.Winner = &x.names[found.Winner]
 	}
@@ -266,7 +274,9 @@ func (x *Experiment) Allocation(ctx context.Context) (*AllocationCheck, error) {
 	column := c.state.Active.Profiles.Column(trait.Variants)
 	place := make([]int, len(column.Values)) // of a value among the variants, or −1
 	for i, value := range column.Values {
-		place[i] = slices.Index(x.names, value)
+		if place[i] = slices.Index(x.names, value); slices.Contains(x.unseen, value) {
+			place[i] = -1
+		}
 	}
 	byWeek := map[calendar.Day][]int64{}
 	for _, at := range own {
