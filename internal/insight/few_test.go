@@ -229,8 +229,8 @@ func (w *world) smallBreakdowns(t *rapid.T, body *insight.Feedback, least int, b
 		if again.whole != g.Score.Responses() {
 			t.Fatalf("(few) has %d responses, and below %d", g.Score.Responses(), again.whole)
 		}
-		if len(by) == 1 && (len(again.all) != 1 || again.all[0].Values[0] != trait.Few) {
-			t.Fatalf("(few) is taken apart by the same key: %v", again.all)
+		if len(again.all) != 1 || again.all[0].Values[0] != trait.Few {
+			t.Fatalf("(few) is taken apart by the same keys: %v", again.all)
 		}
 		seen["few again"]++
 	}
