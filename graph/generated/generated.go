@@ -6032,7 +6032,7 @@ type ContactEdge {
     """
     At least 2 and at most 10 of them, none twice. Where left out: all that occur, responses without a variant apart; more than
     10 are BAD_REQUEST. One that nobody answered has a score of null. Those that are too few for a token that is narrowed, see
-    ` + "`" + `Tenant.minGroupSize` + "`" + `, are left out, and BAD_REQUEST where they are named.
+    ` + "`" + `Tenant.minGroupSize` + "`" + `, are left out, and look as if nobody had answered them where they are named.
     """
     variants: [String!] @length(max: 10)
     """
@@ -6103,7 +6103,7 @@ type Experiment {
   v the variance of all variants together. Looking all the time costs about two thirds more at the same power.
   """
   planned: Int
-  "ONE_GROUP or NO_RESPONSES."
+  "ONE_GROUP, also where there are too few in all for a token that is narrowed, or NO_RESPONSES."
   reason: InsightReason
 }
 

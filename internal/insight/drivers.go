@@ -123,7 +123,7 @@ func (t *table) driver(d linear.Driver, least int64) *Driver {
 	// What is no value of its own makes up the rest.
 	rest := whole
 	histograms := make([]nps.Histogram, len(d.Values))
-	unseen, ok := hiddenValues(least, all)
+	unseen, ok := t.hiddenValues(d.Trait, least, all)
 	if !ok {
 		return out
 	}

@@ -146,7 +146,7 @@ func (f *Feedback) Experiment(ctx context.Context, trial Trial) (*Experiment, er
 // choose finds the variants, and what was answered to each.
 func (x *Experiment) choose(field string, t *table, named []string, least int64) ([]nps.Histogram, error) {
 	all := t.of(0)
-	hidden, ok := hiddenValues(least, all)
+	hidden, ok := t.hiddenValues(0, least, all)
 	shown := func(at int) bool { return ok && !hidden[at] }
 	x.names = named
 	if named == nil {

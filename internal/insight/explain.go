@@ -132,7 +132,7 @@ func beside(before, after *table) []sides {
 }
 
 // unseenSides says which of the groups are not shown to the caller; ok is false where either side is too small to have groups.
-func unseenSides(least int64, keys []string, groups []sides) (unseen []bool, ok bool) {
+func unseenSides(body *group, least int64, keys []string, groups []sides) (unseen []bool, ok bool) {
 	if least <= 1 {
 		return make([]bool, len(groups)), true
 	}
@@ -155,7 +155,7 @@ func unseenSides(least int64, keys []string, groups []sides) (unseen []bool, ok 
 	for i := range groups {
 		before, after = append(before, groups[i].before.Count()), append(after, groups[i].after.Count())
 	}
-	return hidden(least, keys, func(group, key int) int { return places[key][of(group, key)] }, before, after)
+	return hidden(body, least, keys, func(group, key int) int { return places[key][of(group, key)] }, before, after)
 }
 
 // lump puts those groups together that are named, under one name, behind the others.
@@ -191,7 +191,7 @@ func explain(before, after *table, limit int, least int64) *ChangeExplanation {
 		}
 	}
 	lumped := kitagawa.Lumped(counts, limit)
-	unseen, ok := unseenSides(least, after.keys, groups)
+	unseen, ok := unseenSides(after.body, least, after.keys, groups)
 	named := make([]bool, len(groups))
 	// Those that are not shown may be all in the rest: then nothing tells of them. Else all groups are put together that one of them
 	// is in.

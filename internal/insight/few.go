@@ -33,9 +33,20 @@ func (s *source) leastShown(ctx context.Context) int64 {
 	return int64(s.known().MinGroupSize)
 }
 
-// hidden says which of a cut's groups are put together before the caller, given by the places of their values of each key; ok is
-// false where all together are too few to have groups. Whichever key is named first, it is the same.
-func hidden(least int64, keys []string, at func(group, key int) int, bodies ...[]int64) (put []bool, ok bool) {
+// apart reports whether groups by some keys may be told apart in this one: within those put together as Few, by the same keys, they
+// are not, whatever is cut besides.
+func (g *group) apart(keys []string) bool {
+	for ; g != nil; g = g.cut.of {
+		if g.any != nil && !slices.ContainsFunc(g.cut.keys(), func(key string) bool { return !slices.Contains(keys, key) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// hidden says which of the groups that a body is cut into are put together before the caller, given by the places of their values of
+// each key; ok is false where all together are too few to have groups. Whichever key is named first, it is the same.
+func hidden(body *group, least int64, keys []string, at func(group, key int) int, bodies ...[]int64) (put []bool, ok bool) {
 	groups := len(bodies[0])
 	if least <= 1 {
 		return make([]bool, groups), true
@@ -78,8 +89,9 @@ func hidden(least int64, keys []string, at func(group, key int) int, bodies ...[
 		return nil, false
 	}
 	put = make([]bool, groups)
+	together := !body.apart(keys)
 	for i, group := range place {
-		put[group] = found[i]
+		put[group] = found[i] || together
 	}
 	return put, true
 }
@@ -92,9 +104,9 @@ func payHidden(ctx context.Context, least int64, groups, keys int) error {
 	return spendTime(ctx, groupTime*int64(groups)*int64(keys))
 }
 
-// hiddenValues is hidden for the values of one key, in their order.
-func hiddenValues(least int64, values []nps.Histogram) (put []bool, ok bool) {
-	return hidden(least, []string{""}, func(group, _ int) int { return group }, sizesOf(values))
+// hiddenValues is hidden for the values of one of the keys, in their order.
+func (t *table) hiddenValues(key int, least int64, values []nps.Histogram) (put []bool, ok bool) {
+	return hidden(t.body, least, t.keys[key:key+1], func(group, _ int) int { return group }, sizesOf(values))
 }
 
 func sizesOf(groups []nps.Histogram) []int64 {
@@ -165,7 +177,7 @@ func (t *table) unseen(least int64, keys []int) map[[2]int]bool {
 	for j, key := range keys {
 		names[j] = t.keys[key]
 	}
-	put, ok := hidden(least, names, func(group, key int) int { return cells[group][key] }, sizes)
+	put, ok := hidden(t.body, least, names, func(group, key int) int { return cells[group][key] }, sizes)
 	if !ok {
 		return nil
 	}

@@ -172,7 +172,7 @@ func TestNoGroupIsTooSmall(t *testing.T) {
 		})
 		for _, what := range []string{
 			"few", "few by two", "few again", "other", "drivers", "few of drivers", "hotspots", "hotspots by two", "curve", "few of a curve", "prediction", "few of a prediction",
-			"experiment", "change", "few of a change", "no groups", "calibration",
+			"experiment", "change", "few of a change", "no groups", "calibration", "a variant of nobody",
 		} {
 			if seen[what] == 0 {
 				t.Errorf("%s was never seen: %v", what, seen)
@@ -229,8 +229,8 @@ func (w *world) smallBreakdowns(t *rapid.T, body *insight.Feedback, least int, b
 		if again.whole != g.Score.Responses() {
 			t.Fatalf("(few) has %d responses, and below %d", g.Score.Responses(), again.whole)
 		}
-		if len(by) == 1 && (len(again.all) != 1 || again.all[0].Values[0] != trait.Few) {
-			t.Fatalf("(few) is taken apart by the same key: %v", again.all)
+		if len(again.all) != 1 || again.all[0].Values[0] != trait.Few {
+			t.Fatalf("(few) is taken apart by the same keys: %v", again.all)
 		}
 		seen["few again"]++
 	}
@@ -387,12 +387,14 @@ func (w *world) smallExperiment(t *rapid.T, body *insight.Feedback, least int, s
 	for _, name := range []string{"b", "c", "d"} {
 		experiment, err := body.Experiment(w.ctx, insight.Trial{Variants: []string{"a", name}, Difference: 10, Power: 0.8})
 		if err != nil {
-			continue // one of them is not shown
+			t.Fatal(err)
 		}
 		for _, v := range experiment.Variants {
 			if v.Score.Responses() > 0 {
 				variants.shows(t, "an experiment of those named", []string{v.Variant})
+				continue
 			}
+			seen["a variant of nobody"]++
 		}
 	}
 }

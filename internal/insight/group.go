@@ -589,7 +589,7 @@ func (c *cells) unseen(asked breakdown, k *key) (unseen []bool, ok bool) {
 		return nil, true
 	}
 	d := &c.division
-	return hidden(asked.leastShown, asked.keys(), func(part, key int) int {
+	return hidden(asked.of, asked.leastShown, asked.keys(), func(part, key int) int {
 		if key == 0 {
 			return int(d.numbers[part] / k.width)
 		}

@@ -76,7 +76,7 @@ func (f *Feedback) Prediction(ctx context.Context, traits []string) (*Prediction
 	if err := c.pay(ctx, (5+len(keys))*len(own)); err != nil {
 		return nil, err
 	}
-	t, err := c.table(field, keys, own)
+	t, err := c.table(field, f.group, keys, own)
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +173,7 @@ func (t *table) foretold(model *ordinal.Model, least int64) []*PredictedGroup {
 	for i := range t.rows {
 		histograms[i] = t.rows[i].responses
 	}
-	hidden, ok := hidden(least, t.keys, func(group, key int) int { return int(t.rows[group].at[key]) }, sizesOf(histograms))
+	hidden, ok := hidden(t.body, least, t.keys, func(group, key int) int { return int(t.rows[group].at[key]) }, sizesOf(histograms))
 	if !ok {
 		return nil
 	}

@@ -16,7 +16,9 @@ const maxKeys = 20
 // table is a body of feedback cut by several keys at once.
 type table struct {
 	state *settings.State
-	keys  []string
+	// body is the group that is cut; nil where it is a whole one.
+	body *group
+	keys []string
 	// values are those of each key that occur, in the order of their labels; shown is what is shown of them.
 	values, shown [][]string
 	rows          []row
@@ -82,12 +84,12 @@ func (f *Feedback) table(ctx context.Context, field string, keys []string) (*tab
 	if err := c.pay(ctx, (2+len(keys))*len(own)); err != nil {
 		return nil, err
 	}
-	return c.table(field, keys, own)
+	return c.table(field, f.group, keys, own)
 }
 
 // table is that of some of the cells. The caller holds the lock.
-func (c *cells) table(field string, keys []string, own []int32) (*table, error) {
-	t := &table{state: c.state, keys: keys, values: make([][]string, len(keys)), shown: make([][]string, len(keys))}
+func (c *cells) table(field string, body *group, keys []string, own []int32) (*table, error) {
+	t := &table{state: c.state, body: body, keys: keys, values: make([][]string, len(keys)), shown: make([][]string, len(keys))}
 	all := make([]labels, len(keys))
 	for i, key := range keys {
 		var err error
