@@ -271,6 +271,9 @@ func (w *world) smallModels(t *rapid.T, body *insight.Feedback, least int, seen 
 	if err != nil {
 		t.Fatal(err)
 	}
+	if n := drivers.Responses; n > 0 && n < least && (len(drivers.Traits) > 0 || drivers.Explained != nil || drivers.Reason == nil || *drivers.Reason != insight.OneGroup) {
+		t.Fatalf("of %d responses: %+v", n, drivers)
+	}
 	for _, d := range drivers.Traits {
 		if len(d.Values) == 0 {
 			continue
@@ -379,6 +382,9 @@ func (w *world) smallExperiment(t *rapid.T, body *insight.Feedback, least int, s
 	experiment, err := body.Experiment(w.ctx, insight.Trial{Difference: 10, Power: 0.8})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if n := variants.whole; n > 0 && n < least && (len(experiment.Variants) > 0 || experiment.Reason == nil || *experiment.Reason != insight.OneGroup) {
+		t.Fatalf("of %d responses: %+v", n, experiment)
 	}
 	for _, v := range experiment.Variants {
 		seen["experiment"]++
