@@ -67,8 +67,8 @@ func (r *queryResolver) Contact(ctx context.Context, id *string, externalID *str
 	})
 }
 
-func (r *queryResolver) Contacts(ctx context.Context, first *int, after *string, last *int, before *string, search *string, segment *string, orderBy *contact.Order) (*page.Connection[*ent.Contact], error) {
-	return r.contacts(ctx, page.Args{First: first, After: after, Last: last, Before: before}, contact.Filter{Search: search, Segment: segment, OrderBy: orderBy})
+func (r *queryResolver) Contacts(ctx context.Context, first *int, after *string, last *int, before *string, search *string, segment *string, answered *bool, orderBy *contact.Order) (*page.Connection[*ent.Contact], error) {
+	return r.contacts(ctx, page.Args{First: first, After: after, Last: last, Before: before}, contact.Filter{Search: search, Segment: segment, Answered: answered, OrderBy: orderBy})
 }
 
 func (r *queryResolver) Traits(ctx context.Context) ([]*ent.Trait, error) {

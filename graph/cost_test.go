@@ -103,6 +103,7 @@ func questions(c *company) map[string]string {
 		"contacts":           `{ contacts(first: 30) { totalCount nodes { id name traits responses(first: 3) { totalCount nodes { id } } } } }`,
 		"contacts found":     `{ contacts(search: "ben") { totalCount nodes { id } } }`,
 		"contacts by name":   `{ contacts(first: 5, orderBy: { field: NAME, direction: ASC }) { totalCount nodes { id } } }`,
+		"who answered":       `{ contacts(answered: true) { totalCount nodes { id } } never: contacts(answered: false) { totalCount nodes { id } } }`,
 		"found, by name":     `{ contacts(first: 5, orderBy: { field: NAME }, search: "ben") { nodes { id } } }`,
 		"named campaigns":    `{ campaigns(search: "o") { totalCount nodes { id } } segments(search: "a") { totalCount nodes { id } } }`,
 		"contacts, folded":   `{ contacts(search: "åsa") { totalCount nodes { id } } }`,

@@ -32,7 +32,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // for any id, instant of the test's own clock, secret or cursor. Those that have no name get one by the order in which
 // they first come up, and later operations of the same document may use it. A document that begins with `# as: READ`
 // is asked with a key of that scope, by default ADMIN; `# as: nobody` means none. Those below testdata/insight are asked of a
-// tenant with more to learn from.
+// tenant with more to learn from, and one that begins with `# of: crowd` of one with so many contacts that their risks are kept.
 type golden struct {
 	path      string
 	text      string
@@ -85,6 +85,9 @@ func (g golden) scope() auth.Scope {
 	}
 }
 
+// ofCrowd reports whether the document is asked of a tenant with many responses.
+func (g golden) ofCrowd() bool { return strings.HasPrefix(g.text, "# of: crowd") }
+
 // mutates reports whether the document changes anything, and so must have a tenant to itself.
 func (g golden) mutates() bool {
 	return g.doc != nil && slices.ContainsFunc(g.doc.Operations, func(op *ast.OperationDefinition) bool { return op.Operation == ast.Mutation })
@@ -94,6 +97,7 @@ func TestGolden(t *testing.T) {
 	cases := goldens(t)
 	each(t, func(t *testing.T, h *house) {
 		read, much := h.fill(t, h.found(t, "Fjordlink")), h.more(t, h.fill(t, h.found(t, "Fjordlink")))
+		crowd := h.crowd(t, h.fill(t, h.found(t, "Fjordlink")))
 		for _, g := range cases {
 			t.Run(strings.TrimPrefix(g.path, "testdata/"), func(t *testing.T) {
 				c, learns := read, strings.HasPrefix(g.path, "testdata/insight/")
@@ -104,6 +108,8 @@ func TestGolden(t *testing.T) {
 					c = h.fill(t, h.found(t, "Fjordlink"))
 				case learns:
 					c = much
+				case g.ofCrowd():
+					c = crowd
 				}
 				got := g.run(t, h, c)
 				if *update && strings.Contains(t.Name(), "/sqlite/") {

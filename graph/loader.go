@@ -22,6 +22,7 @@ import (
 	people "github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/insight"
+	"github.com/zeroten/zeroten/internal/risk"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/survey"
 )
@@ -95,6 +96,8 @@ type loaders struct {
 	// surveys and wordings are those of campaigns, by the campaign.
 	surveys  *loader[survey.Survey]
 	wordings *loader[[]*survey.Wording]
+	// model is what the tenant has learned of who answers how.
+	model flight.Memo[struct{}, *risk.Model]
 	// brand is how the tenant looks.
 	brand flight.Memo[struct{}, *survey.Brand]
 

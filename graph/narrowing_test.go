@@ -305,6 +305,8 @@ func (h *house) sameLists(t *testing.T, c *company, token string, p part) {
 		`{ campaigns(%s, search: "o")` + listed + ` }`:                                                 "camp",
 		`{ segments(%s, search: "a")` + listed + ` }`:                                                  "seg",
 		`{ contacts(%s, search: "ben")` + listed + ` }`:                                                "cont",
+		`{ contacts(%s, answered: true)` + listed + ` }`:                                               "cont",
+		`{ contacts(%s, answered: false)` + listed + ` }`:                                              "cont",
 		`{ contacts(%s, search: "åsa")` + listed + ` }`:                                                "cont",
 		`{ contacts(%s, segment: "` + slices.Max(p.segments) + `")` + listed + ` }`:                    "cont",
 		`{ segment(id: "` + slices.Max(p.segments) + `") { contacts(%s)` + listed + ` } }`:             "cont",
@@ -405,6 +407,7 @@ func (h *house) noCounts(t *testing.T, token string) {
 	}
 	for _, text := range []string{
 		`{ traits { values { contacts } } }`,
+		`{ contacts(first: 1, orderBy: { field: DETRACTOR_RISK }) { nodes { id } } }`,
 		`{ apiKeys { totalCount } }`,
 		`{ campaigns { nodes { provisional { totalCount } } } }`,
 		`{ campaigns { nodes { link(traits: { persona: "gamer" }) { url } } } }`,

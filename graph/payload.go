@@ -9,6 +9,7 @@ import (
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/action"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/page"
@@ -127,7 +128,17 @@ func (r *Resolver) reach(ctx context.Context, within uuid.UUID, filter *reach.Fi
 
 // contacts lists contacts that are visible to the caller.
 func (r *Resolver) contacts(ctx context.Context, args page.Args, filter contact.Filter) (*contact.Connection, error) {
+	filter.Risks = r.ranked
 	return contact.List(ctx, r.DB, r.States, r.visible(ctx), r.few(ctx), args, filter, r.Log.Now())
+}
+
+// ranked says how the caller's contacts are ranked.
+func (r *Resolver) ranked(ctx context.Context) (*contact.Ranked, error) {
+	m, err := r.Risks.Of(ctx, auth.Tenant(ctx))
+	if err != nil || m == nil {
+		return nil, err
+	}
+	return &contact.Ranked{Model: m.Number, Complete: m.Complete}, nil
 }
 
 // want tells the loaders what may be asked for of these responses.

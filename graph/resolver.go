@@ -9,6 +9,7 @@ import (
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/live"
+	"github.com/zeroten/zeroten/internal/risk"
 	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
@@ -23,6 +24,7 @@ type Resolver struct {
 	States  *settings.States
 	Builder *cube.Builder
 	Insight *insight.Reader
+	Risks   *risk.Models
 	Live    *live.Hub
 	Scores  *insight.Shared
 	// Site is where people find the pages, and Now the clock.

@@ -78,7 +78,7 @@ var levels = map[string]int{
 
 // forbidden are packages, with all below them, that no room may use but those named.
 var forbidden = map[string][]string{
-	"database/sql":                             {"internal/feedback", "internal/selection", "internal/reach", "internal/contact", "internal/settings", "internal/cube", "internal/follow", "internal/search", "internal/job", "internal/store", "ent/migrate", "bench", "internal/pgtest"},
+	"database/sql":                             {"internal/feedback", "internal/selection", "internal/reach", "internal/contact", "internal/settings", "internal/risk", "internal/cube", "internal/follow", "internal/search", "internal/job", "internal/store", "ent/migrate", "bench", "internal/pgtest"},
 	"github.com/lib/pq":                        {"internal/feedback", "internal/cube", "internal/store", "bench", "internal/pgtest"},
 	"modernc.org/sqlite":                       {"internal/store", "bench"},
 	"testing":                                  {"internal/pgtest", "internal/storetest", "internal/feedback/feedbacktest", "internal/search/searchtest", "ent/enttest"},

@@ -283,6 +283,7 @@ type ComplexityRoot struct {
 		Name       func(childComplexity int) int
 		NodeID     func(childComplexity int) int
 		Phone      func(childComplexity int) int
+		Prediction func(childComplexity int) int
 		Responses  func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Traits     func(childComplexity int) int
 		UpdatedAt  func(childComplexity int) int
@@ -648,7 +649,7 @@ type ComplexityRoot struct {
 		Campaign    func(childComplexity int, id string) int
 		Campaigns   func(childComplexity int, first *int, after *string, last *int, before *string, status []campaign1.Status, search *string) int
 		Contact     func(childComplexity int, id *string, externalID *string, email *string) int
-		Contacts    func(childComplexity int, first *int, after *string, last *int, before *string, search *string, segment *string, orderBy *contact.Order) int
+		Contacts    func(childComplexity int, first *int, after *string, last *int, before *string, search *string, segment *string, answered *bool, orderBy *contact.Order) int
 		EventCursor func(childComplexity int) int
 		Feedback    func(childComplexity int, filter *selection.Filter) int
 		Node        func(childComplexity int, id string) int
@@ -1022,6 +1023,7 @@ type CampaignResolver interface {
 }
 type ContactResolver interface {
 	Responses(ctx context.Context, obj *ent.Contact, first *int, after *string, last *int, before *string) (*selection.Connection, error)
+	Prediction(ctx context.Context, obj *ent.Contact) (*insight.Prediction, error)
 }
 type ExperimentResolver interface {
 	Asked(ctx context.Context, obj *insight.Experiment) (*insight.AllocationCheck, error)
@@ -1094,7 +1096,7 @@ type QueryResolver interface {
 	Campaign(ctx context.Context, id string) (*ent.Campaign, error)
 	Campaigns(ctx context.Context, first *int, after *string, last *int, before *string, status []campaign1.Status, search *string) (*page.Connection[*ent.Campaign], error)
 	Contact(ctx context.Context, id *string, externalID *string, email *string) (*ent.Contact, error)
-	Contacts(ctx context.Context, first *int, after *string, last *int, before *string, search *string, segment *string, orderBy *contact.Order) (*page.Connection[*ent.Contact], error)
+	Contacts(ctx context.Context, first *int, after *string, last *int, before *string, search *string, segment *string, answered *bool, orderBy *contact.Order) (*page.Connection[*ent.Contact], error)
 	Traits(ctx context.Context) ([]*ent.Trait, error)
 	Feedback(ctx context.Context, filter *selection.Filter) (*insight.Feedback, error)
 	Reach(ctx context.Context, filter *reach.Filter) (*reach.Reach, error)
@@ -2002,6 +2004,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Contact.Phone(childComplexity), true
+	case "Contact.prediction":
+		if e.ComplexityRoot.Contact.Prediction == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.Prediction(childComplexity), true
 	case "Contact.responses":
 		if e.ComplexityRoot.Contact.Responses == nil {
 			break
@@ -3692,7 +3700,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Contacts(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["search"].(*string), args["segment"].(*string), args["orderBy"].(*contact.Order)), true
+		return e.ComplexityRoot.Query.Contacts(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["search"].(*string), args["segment"].(*string), args["answered"].(*bool), args["orderBy"].(*contact.Order)), true
 	case "Query.eventCursor":
 		if e.ComplexityRoot.Query.EventCursor == nil {
 			break
@@ -5826,6 +5834,11 @@ extend type Query {
     search: String
     "Only contacts who, by what is known about them now, are in this saved segment. NOT_FOUND where there is none."
     segment: ID
+    """
+    Only those who ever answered, where true; only those who never did, where false. Contacts are looked through for it, and
+    cost as much as when they are searched.
+    """
+    answered: Boolean
     "Newest first where left out."
     orderBy: ContactOrder
   ): ContactConnection! @requires(scope: READ)
@@ -5982,6 +5995,12 @@ enum ContactOrderField {
   contacts are gone through for each page, and cost as much as when they are searched: narrow where there are many.
   """
   NAME
+  """
+  How likely they are detractors, as in ` + "`" + `Contact.prediction` + "`" + `; those without a prediction come last either way. FORBIDDEN for a
+  token that is narrowed. The order is worked out in the background: of what is said about somebody it knows within a day, and
+  who is new is among those that come last for some minutes.
+  """
+  DETRACTOR_RISK
 }
 
 "A page of contacts."
@@ -6056,7 +6075,7 @@ type ContactEdge {
 type Experiment {
   "In the order asked for, else by name."
   variants: [ExperimentVariant!]!
-  "Every pair of variants."
+  "Every pair of variants. At INVALID no difference here means anything: other people answered."
   comparisons: [VariantComparison!]!
   "What can be said now."
   verdict: ExperimentVerdict!
@@ -6130,7 +6149,10 @@ type AnytimeChange {
 
 "Whether responses are shared out as they should be."
 type AllocationCheck {
-  "0 to 1; null where there is nothing to check: one week only, no responses."
+  """
+  0 to 1; null where there is nothing to check: no responses, one week only, or a variant of which fewer than 5 are expected and
+  fewer than 10 came. Weeks in which fewer than 5 are expected of a variant are put together with those beside them.
+  """
   pValue: Float
   "pValue below 0.001, the usual bar: a warning that must be heeded may not come by chance."
   mismatch: Boolean!
@@ -6165,8 +6187,8 @@ type SamplePlan {
   """
   variance: Float!
   """
-  How many days that takes for all groups together at the pace of the last 28 days of this feedback. Null where there was no
-  response in them.
+  How many days that takes for all groups together at the pace of the last 28 days of this feedback, or of all of it where the
+  filter has fewer. Null where there was no response in them.
   """
   days: Int
   """
@@ -6671,7 +6693,10 @@ type DriverValue {
   one is determined.
   """
   effect: Float
-  "Where the true effect lies: Student's t with the larger of the classical and the HC3 standard error."
+  """
+  Where the true effect lies: Student's t with the larger of the classical and the HC3 standard error. With few responses it may
+  reach beyond ±200, where no effect can be: they say nothing then.
+  """
   interval: ScoreInterval
 }
 
@@ -6705,7 +6730,8 @@ type Hotspot {
   share: Float!
   """
   Against all outside it. ` + "`" + `adjustedPValue` + "`" + ` belongs to the test that named it: for a group of two traits the weaker of this
-  one and that of ` + "`" + `beyondParts` + "`" + `; for one trait this one with the named groups of two set aside; times ` + "`" + `tested` + "`" + `.
+  one and that of ` + "`" + `beyondParts` + "`" + `; for one trait this one with the named groups of two set aside, which may be stronger than
+  ` + "`" + `pValue` + "`" + ` here; times ` + "`" + `tested` + "`" + `.
   """
   versusRest: ScoreChange!
   """
@@ -7172,6 +7198,17 @@ type Prediction {
   passive: Float!
   "0 to 1."
   detractor: Float!
+}
+
+extend type Contact {
+  """
+  What they would likely answer, by what is known about them now: from the tenant's model, over all campaigns and all
+  dimensions, learned anew in the background as responses come in. Null where that model is not usable, see
+  ` + "`" + `Feedback.prediction` + "`" + `; where its ` + "`" + `auc` + "`" + ` is not above 0.5 beyond chance, so that it knows the shares and not who is who; and,
+  after the dimensions have changed, until it has learned by the new ones. FORBIDDEN for a token that is narrowed: the model has
+  learned from feedback that it must not see.
+  """
+  prediction: Prediction @requires(scope: READ)
 }
 `, BuiltIn: false},
 	{Name: "../../schema/provisional.graphql", Input: `extend type Campaign {
@@ -9180,6 +9217,8 @@ func (ec *executionContext) childFields_Contact(ctx context.Context, field graph
 		return ec.fieldContext_Contact_updatedAt(ctx, field)
 	case "responses":
 		return ec.fieldContext_Contact_responses(ctx, field)
+	case "prediction":
+		return ec.fieldContext_Contact_prediction(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Contact", field.Name)
 }
@@ -11983,14 +12022,22 @@ func (ec *executionContext) field_Query_contacts_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["segment"] = arg5
-	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "answered",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["answered"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
 		func(ctx context.Context, v any) (*contact.Order, error) {
 			return ec.unmarshalOContactOrder2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcontactᚐOrder(ctx, v)
 		})
 	if err != nil {
 		return nil, err
 	}
-	args["orderBy"] = arg6
+	args["orderBy"] = arg7
 	return args, nil
 }
 
@@ -16430,6 +16477,56 @@ func (ec *executionContext) fieldContext_Contact_responses(ctx context.Context, 
 	if fc.Args, err = ec.field_Contact_responses_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Contact_prediction(ctx context.Context, field graphql.CollectedField, obj *ent.Contact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Contact_prediction(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Contact().Prediction(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *insight.Prediction
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *insight.Prediction
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *insight.Prediction) graphql.Marshaler {
+			return ec.marshalOPrediction2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPrediction(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Contact_prediction(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Contact",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Prediction(ctx, field)
+		},
 	}
 	return fc, nil
 }
@@ -24087,7 +24184,7 @@ func (ec *executionContext) _Query_contacts(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Contacts(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["search"].(*string), fc.Args["segment"].(*string), fc.Args["orderBy"].(*contact.Order))
+			return ec.Resolvers.Query().Contacts(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["search"].(*string), fc.Args["segment"].(*string), fc.Args["answered"].(*bool), fc.Args["orderBy"].(*contact.Order))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -35669,6 +35766,44 @@ func (ec *executionContext) _Contact(ctx context.Context, sel ast.SelectionSet, 
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "prediction":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Contact_prediction(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -46871,6 +47006,13 @@ func (ec *executionContext) unmarshalOPeriodInput2ᚖgithubᚗcomᚋzerotenᚋze
 	}
 	res, err := ec.unmarshalInputPeriodInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOPrediction2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPrediction(ctx context.Context, sel ast.SelectionSet, v *insight.Prediction) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Prediction(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOPrevious2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPrevious(ctx context.Context, v any) (*insight.Previous, error) {

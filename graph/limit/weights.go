@@ -64,6 +64,8 @@ var weights = map[string]weight{
 	"Query.traits": {size: list, count: 16},
 	"Trait.values": {own: 10},
 
+	"Contact.prediction": {own: 1},
+
 	"Response.campaign": {own: 1},
 	"Response.contact":  {own: 1},
 

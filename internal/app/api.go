@@ -46,7 +46,7 @@ func (a *App) api(flags Edge, door *edge.Door, site survey.Site) (*graph.Handler
 	return graph.NewHandler(graph.Config{
 		Resolver: &graph.Resolver{
 			DB: a.DB, Log: a.Log, Finder: selection.NewFinder(a.DB, a.States), States: a.States, Builder: a.Builder, Insight: a.Insight,
-			Live: a.Live, Scores: insight.NewShared(a.Insight), Site: site, Studio: survey.NewStudio(), Now: a.now,
+			Risks: a.Risks, Live: a.Live, Scores: insight.NewShared(a.Insight), Site: site, Studio: survey.NewStudio(), Now: a.now,
 		},
 		Keys: a.Keys, Watcher: a.Watcher, Origins: tenant.NewOrigins(a.DB, flags.AllowOrigin),
 		Operations: engine.OperationsConfig{TrustedDocuments: flags.TrustedDocuments},

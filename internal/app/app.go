@@ -19,6 +19,7 @@ import (
 	"github.com/zeroten/zeroten/internal/job"
 	"github.com/zeroten/zeroten/internal/live"
 	"github.com/zeroten/zeroten/internal/observe"
+	"github.com/zeroten/zeroten/internal/risk"
 	"github.com/zeroten/zeroten/internal/search"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
@@ -54,6 +55,7 @@ type App struct {
 	States  *settings.States
 	Builder *cube.Builder
 	Insight *insight.Reader
+	Risks   *risk.Models
 	Keys    *tenant.Keys
 	Watcher *tenant.Watcher
 	Tail    *tail.Tail
@@ -145,6 +147,10 @@ func Open(ctx context.Context, cfg Config) (a *App, err error) {
 	// People wait for what a rebuild counts.
 	job.Handle(a.jobs, a.Builder.Work, job.Options{Priority: job.First})
 	a.Insight = insight.NewReader(db, a.States, cfg.Now)
+	a.Risks = risk.NewModels(db, a.States, cfg.Now)
+	risks := risk.NewKeeper(db, a.Risks, a.jobs)
+	job.Handle(a.jobs, risks.Look, job.Options{Every: risk.Every})
+	job.Handle(a.jobs, risks.Work, job.Options{Unique: true})
 	a.Keys = tenant.NewKeys(db)
 	a.Watcher = tenant.NewWatcher(a.Keys, watchEvery)
 	a.Book = survey.NewBook(db, cfg.Now, cfg.Log)

@@ -83,6 +83,7 @@ func newWard(t *testing.T, url string) *ward {
 	if w.db.Dialect == store.Postgres {
 		w.exec(`ALTER TABLE responses DROP CONSTRAINT responses_campaign_id`)
 		w.exec(`ALTER TABLE responses DROP CONSTRAINT responses_contact_id`)
+		w.exec(`ALTER TABLE contact_risks DROP CONSTRAINT contact_risks_contact_id`)
 	} else {
 		w.exec(`PRAGMA foreign_keys = 0`)
 	}
@@ -99,7 +100,7 @@ func newWard(t *testing.T, url string) *ward {
 // wardTables are kept, and put back.
 var wardTables = []string{
 	"tenants", "api_keys", "signing_keys", "campaigns", "contacts", "traits", "segments", "responses", "events", "tombstones",
-	"idempotency_keys", "cubes", "profiles", "cells",
+	"idempotency_keys", "cubes", "profiles", "cells", "risk_models", "contact_risks",
 }
 
 // fill records 40 responses over three months, of which it amends two and deletes two.
@@ -365,6 +366,13 @@ var corruptions = []corruption{
 	{name: "a cube's zone is none", sql: []string{`UPDATE cubes SET shape = '{"zone":"Mars/Olympus","dimensions":[{"key":"plan","kind":"TEXT"}]}' WHERE tenant_id = {First}`}, want: []string{"Mars/Olympus"}, mends: true, cells: true},
 	{name: "a half-built cube", sql: []string{`INSERT INTO cubes (tenant_id, generation, shape, whole, done, total, built_to) SELECT tenant_id, 2, shape, FALSE, 40, 40, {R39} FROM cubes WHERE tenant_id = {First}`}, want: []string{"cube 2, which is being built, is not what the responses give so far"}, mends: true},
 	{name: "both tenants' cubes are gone", sql: []string{`DELETE FROM cubes`}, want: []string{"{First} First: ", "{Second} Second: "}, mends: true, cells: true},
+	// What is learned.
+	{name: "a model that cannot be read", sql: []string{modelOf(1, `'[{"key":"plan","kind":"TEXT"}]'`, `'{"theta":[2,1],"traits":[]}'`)}, want: []string{"the model 1 of who answers how cannot be read"}, mends: true},
+	{name: "a model of other dimensions", sql: []string{modelOf(1, `'[{"key":"plan","kind":"TEXT"}]'`, `'{"theta":[1,2],"traits":[{"key":"persona"}]}'`)}, want: []string{"its traits are not its dimensions"}, mends: true},
+	{name: "contacts without a risk", sql: []string{modelOf(1, `'[]'`, `'{"theta":[1,2],"traits":[]}'`), `INSERT INTO contact_risks SELECT tenant_id, id, 1, 0 FROM contacts WHERE tenant_id = {First} AND id <> {P16}`}, want: []string{"{P16} has no risk by the model 1"}, mends: true},
+	{name: "risks of no model", sql: []string{`INSERT INTO contact_risks SELECT tenant_id, id, 7, 0 FROM contacts WHERE tenant_id = {First}`}, want: []string{"risks by the model 7, which is not there"}, mends: true},
+	{name: "a risk beyond certainty", sql: []string{modelOf(1, `'[]'`, `'{"theta":[1,2],"traits":[]}'`), `INSERT INTO contact_risks SELECT tenant_id, id, 1, 1000000001 FROM contacts WHERE tenant_id = {First}`}, want: []string{"{P16} has the risk 1000000001, which is none"}, mends: true},
+	{name: "a risk of nobody", sql: []string{`INSERT INTO contact_risks VALUES ({First}, {nothing}, 1, 5)`, modelOf(1, `'[]'`, `NULL`)}, want: []string{"there is a risk of cont_", "who is not there"}, mends: true},
 	// Settings, and what refers to what.
 	{name: "the tenant's zone is another", sql: []string{`UPDATE tenants SET time_zone = 'Pacific/Auckland' WHERE id = {First}`}, want: []string{"Pacific/Auckland", "Europe/Amsterdam", "say which is right with updateTenant"}},
 	{name: "the tenant's zone is none", sql: []string{`UPDATE tenants SET time_zone = 'Mars/Olympus' WHERE id = {First}`}, want: []string{`"Mars/Olympus", which is none`, "Europe/Amsterdam"}, mends: true},
@@ -390,10 +398,18 @@ var corruptions = []corruption{
 	{name: "JSON that is none", sqlite: true, sql: []string{`UPDATE responses SET traits = '{' WHERE id = {R3}`}, want: []string{`{R3} has the traits "{"`}},
 	{name: "a campaign of letters", sqlite: true, sql: []string{`UPDATE responses SET campaign_id = 'none' WHERE id = {R3}`}, want: []string{`{R3} has the campaign "none", but by event 4 it is of {C1}`}, mends: true},
 	{name: "a cell that was changed by letters", sqlite: true, sql: []string{`UPDATE cells SET changed = 'x' WHERE tenant_id = {First} AND grain = 1 AND campaign_id = {C1}`}, want: []string{`has the changed "x"`}, mends: true, cells: true},
+	{name: "a risk of letters", sqlite: true, sql: []string{modelOf(1, `'[]'`, `NULL`), `INSERT INTO contact_risks SELECT tenant_id, id, 1, 'x' FROM contacts WHERE tenant_id = {First}`}, want: []string{`{P16} has the risk "x", which is none`}, mends: true},
 	{name: "a cell of letters", sqlite: true, sql: []string{`UPDATE cells SET s3 = 'x' WHERE tenant_id = {First} AND grain = 2 AND campaign_id = {C1}`}, want: []string{`has the s3 "x"`}, mends: true, cells: true},
 	{name: "an event of letters", sqlite: true, sql: []string{`UPDATE events SET at = 'then', score = 'x' WHERE tenant_id = {First} AND position = 4`}, want: []string{`event 4 has the at "then"`}},
 	{name: "a position of letters", sqlite: true, sql: []string{`UPDATE tenants SET log_position = 'x' WHERE id = {First}`}, want: []string{`{First} has the log_position "x"`}},
 	{name: "a tenant without an id", sqlite: true, sql: []string{`UPDATE tenants SET id = 'x' WHERE id = {First}`}, want: []string{`a tenant has the id "x"`}, cells: true},
+}
+
+// modelOf stores a model by which all contacts have their risk.
+func modelOf(number int, dimensions, model string) string {
+	return fmt.Sprintf(`INSERT INTO risk_models (tenant_id, number, cube, dimensions, model, position, learned_at, done_to, scored_to, passed_at, passed_revision)
+		VALUES ({First}, %d, 1, %s, %s, 40, '2026-11-01 00:00:00+00:00', {nothing}, 'ffffffff-ffff-ffff-ffff-ffffffffffff', '2026-11-01 00:00:00+00:00', 0)`,
+		number, dimensions, model)
 }
 
 // TestDoctor spoils a database in one way after the other. Each time the doctor says what is wrong, with ids and both

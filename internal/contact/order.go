@@ -19,6 +19,7 @@ type OrderField string
 const (
 	ByCreatedAt OrderField = "CREATED_AT"
 	ByName      OrderField = "NAME"
+	ByRisk      OrderField = "DETRACTOR_RISK"
 )
 
 // Order of a list of contacts. The zero value is newest first, and so is nil.
@@ -29,6 +30,8 @@ type Order struct {
 
 func (o *Order) byName() bool { return o != nil && o.Field == ByName }
 
+func (o *Order) byRisk() bool { return o != nil && o.Field == ByRisk }
+
 func (o *Order) page() page.Order {
 	p := page.Order{List: "contacts", Desc: o == nil || o.Direction != page.Ascending}
 	if o.byName() {
@@ -36,6 +39,13 @@ func (o *Order) page() page.Order {
 		p.Accepts = func(v any) bool {
 			_, ok := v.(string)
 			return ok
+		}
+	}
+	if o.byRisk() {
+		p.Column, p.Nullable = "risk", true
+		p.Accepts = func(v any) bool {
+			risk, ok := v.(int64)
+			return ok && risk >= 0
 		}
 	}
 	return p

@@ -100,15 +100,23 @@ type Filter struct {
 	Search *string
 	// Segment is the text of the id of a saved segment that they are in, by what is known about them now.
 	Segment *string
+	// Answered keeps those who ever answered where it is true, and else those who never did.
+	Answered *bool
 	// OrderBy where nil is newest first.
 	OrderBy *Order
+	// Risks says how contacts are ranked, for the order by risk.
+	Risks Risks
 }
 
 // List pages through the contacts that are visible to the caller. The error is NOT_FOUND where there is no
-// such segment, and BAD_REQUEST where its dimensions are still being built, and for what cannot be meant.
+// such segment, FORBIDDEN for the order by risk where the caller is narrowed, and BAD_REQUEST where the segment's dimensions
+// are still being built, and for what cannot be meant.
 func List(
 	ctx context.Context, db *store.DB, states *settings.States, visible Visible, few Few, args page.Args, filter Filter, now time.Time,
 ) (*page.Connection[*ent.Contact], error) {
+	if filter.OrderBy.byRisk() && !auth.Narrowed(ctx).IsZero() {
+		return nil, apierror.New(apierror.Forbidden, "How likely somebody is a detractor is learned from all the tenant's feedback: a narrowed token may not order by it.")
+	}
 	s := selection{db: db, visible: visible}
 	if few != nil {
 		var err error
@@ -130,13 +138,20 @@ func List(
 			return nil, err
 		}
 	}
-	order, fetch := filter.OrderBy.page(), s.fetch
-	if filter.OrderBy.byName() {
+	if filter.Answered != nil {
+		s.gave(ctx, *filter.Answered)
+	}
+	key, fetch := filter.OrderBy.key, s.fetch
+	switch {
+	case filter.OrderBy.byName():
 		inOrder := named{selection: s, by: filter.OrderBy}
 		inOrder.named = true
 		fetch = inOrder.fetch
+	case filter.OrderBy.byRisk():
+		inOrder := newRanking(s, filter.Risks)
+		key, fetch = inOrder.key, inOrder.fetch
 	}
-	list, err := page.Of(ctx, args, order, filter.OrderBy.key, fetch, s.count)
+	list, err := page.Of(ctx, args, filter.OrderBy.page(), key, fetch, s.count)
 	if err != nil {
 		return nil, fmt.Errorf("listing contacts: %w", err)
 	}
@@ -153,6 +168,8 @@ type selection struct {
 	folds   bool // says that tests fold what they look at
 	named   bool // says that all names are looked at, for their order
 	visible Visible
+	// walk, where not nil, gives the keys of the next in a window of another order than that of ids.
+	walk func(ctx context.Context, w page.Window) ([]page.Key, error)
 	// answered, where they are few, are the ids of all that there are, newest first.
 	answered []uuid.UUID
 	few      bool
@@ -185,7 +202,7 @@ func (s *selection) search(text string) {
 	if s.db.Dialect == store.Postgres {
 		like = " ILIKE "
 	}
-	s.where = func(sel *sql.Selector) {
+	s.also(func(sel *sql.Selector) {
 		var columns []*sql.Predicate
 		for _, column := range []string{entcontact.FieldName, entcontact.FieldEmail, entcontact.FieldExternalID} {
 			columns = append(columns, sql.P(func(b *sql.Builder) {
@@ -193,7 +210,7 @@ func (s *selection) search(text string) {
 			}))
 		}
 		sel.Where(sql.Or(columns...))
-	}
+	})
 	if !english {
 		s.folds = true
 		holds := page.Holding(text)
@@ -206,6 +223,36 @@ func (s *selection) search(text string) {
 			return false
 		})
 	}
+}
+
+// also has the database look for something more.
+func (s *selection) also(where func(*sql.Selector)) {
+	before := s.where
+	s.where = func(sel *sql.Selector) {
+		if before != nil {
+			before(sel)
+		}
+		where(sel)
+	}
+}
+
+// gave looks for those who gave a response, or for those who gave none. For who is narrowed there is nobody else than who did.
+func (s *selection) gave(ctx context.Context, ever bool) {
+	if !auth.Narrowed(ctx).IsZero() {
+		if !ever {
+			s.visible, s.answered, s.few = nil, nil, true
+		}
+		return
+	}
+	s.also(func(sel *sql.Selector) {
+		r := sql.Dialect(sel.Dialect()).Table("responses").As("given")
+		given := sql.Exists
+		if !ever {
+			given = sql.NotExists
+		}
+		sel.Where(given(sql.Dialect(sel.Dialect()).Select(r.C("id")).From(r).Where(sql.And(
+			sql.ColumnsEQ(r.C("tenant_id"), sel.C("tenant_id")), sql.ColumnsEQ(r.C("contact_id"), sel.C("id"))))))
+	})
 }
 
 // segment looks for those who are in a saved segment.
@@ -436,7 +483,7 @@ func (s *selection) scan(ctx context.Context, w page.Window, f func(*ent.Contact
 		return err
 	}
 	read := func(ctx context.Context, w page.Window) (bool, error) { return s.sift(ctx, w, f) }
-	if s.where != nil && !s.few {
+	if s.where != nil && !s.few && s.walk == nil {
 		return s.portions(ctx, w, read)
 	}
 	_, err := read(ctx, w)
@@ -506,6 +553,9 @@ func (s *selection) folded(c *ent.Contact) int {
 
 // chunk reads the next of a window, which goes on after them; last says that there are no more.
 func (s *selection) chunk(ctx context.Context, w *page.Window, columns []string) (rows []*ent.Contact, last bool, err error) {
+	if s.walk != nil {
+		return s.walked(ctx, w, columns)
+	}
 	q := s.query().Where(w.Apply)
 	ids := s.next(*w)
 	if s.few {

@@ -15,6 +15,7 @@ import (
 	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/risk"
 	"github.com/zeroten/zeroten/internal/search"
 	"github.com/zeroten/zeroten/internal/store"
 )
@@ -235,6 +236,7 @@ func (d *doctor) examine(ctx context.Context, p patient) (e examination, err err
 		cells := d.attempt(ctx, tx, "the cells", func() ([]cube.Fault, error) { return cube.Examine(ctx, d.db, tx, p.id, log.Witness) })
 		e.faults = append(append(e.faults, log.Faults()...), cells...)
 		e.faults = append(e.faults, d.attempt(ctx, tx, "the search index", func() ([]cube.Fault, error) { return search.Examine(ctx, d.db, tx, p.id) })...)
+		e.faults = append(e.faults, d.attempt(ctx, tx, "the contacts' risks", func() ([]cube.Fault, error) { return risk.Examine(ctx, tx, p.id) })...)
 		return ctx.Err()
 	})
 	if err != nil {

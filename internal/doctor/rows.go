@@ -95,6 +95,11 @@ var tables = []table{
 	{name: "cells", derived: true, columns: append([]column{
 		{"cube", isCount}, {"grain", isCount}, {"campaign_id", isID}, {"start", isNumber}, {"profile_id", isCount},
 	}, append(histogram(), column{"changed", isCount})...)},
+	{name: "risk_models", derived: true, columns: []column{
+		{"number", isCount}, {"cube", isCount}, {"dimensions", isJSON[[]trait.Dimension]}, {"model", orNull(isJSON[any])}, {"position", isCount},
+		{"learned_at", isTime}, {"done_to", isID}, {"scored_to", orNull(isID)}, {"passed_at", orNull(isTime)}, {"passed_revision", isCount},
+	}},
+	{name: "contact_risks", derived: true, columns: []column{{"contact_id", isID}, {"model", isCount}, {"risk", isCount}}},
 }
 
 // allTables are all that belong to tenants: tables, and what there is besides of entities, whose columns' types say enough.
@@ -387,6 +392,10 @@ func (t table) row(r store.Raw) string {
 		return fmt.Sprintf("profile %s of cube %s", r.Show(1), r.Show(0))
 	case "cells":
 		return fmt.Sprintf("the cell of cube %s, grain %s, campaign %s, day %s, profile %s", r.Show(0), r.Show(1), r.Show(2), r.Show(3), r.Show(4))
+	case "risk_models":
+		return "the model " + r.Show(0) + " of who answers how"
+	case "contact_risks":
+		return "the risk of " + r.Show(0)
 	case "idempotency_keys":
 		key, _ := r.Text(0)
 		return fmt.Sprintf("the idempotency key %x", key)
@@ -441,6 +450,7 @@ var references = []reference{
 	{"the invitations' responses", "invitations", "response_id", "responses", id.Invitation, id.Response, "id"},
 	{"the events' campaigns", "events", "campaign_id", "campaigns", "", id.Campaign, "position"},
 	{"the deleted responses' campaigns", "tombstones", "campaign_id", "campaigns", id.Response, id.Campaign, "response_id"},
+	{"the risks' contacts", "contact_risks", "contact_id", "contacts", "", id.Contact, "contact_id"},
 	{"the cells' campaigns", "cells", "campaign_id", "campaigns", "", id.Campaign, "start"},
 }
 

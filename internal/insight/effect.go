@@ -93,24 +93,59 @@ func (r *Reader) Effect(
 	}
 	today := all.source.first.Today(r.now())
 	from := deed.Started.Add(-maxPast)
-	to := min(e.after[1], today)
-	treated, err := e.treated.between(ctx, from, to)
+	// Behind the windows lies what tells whether there were years enough.
+	to := min(max(e.after[1], deed.Started.Add(effect.TwoYears)), today)
+	treated, untreated, err := e.sides(ctx, all, from, to)
 	if err != nil {
 		return nil, err
 	}
 	study := effect.Study{Treated: countsOf(treated), Start: maxPast, Window: window, Settle: settle, Today: int(today - from)}
 	if !deed.forAll() {
-		everybody, err := all.between(ctx, from, to)
-		if err != nil {
-			return nil, err
-		}
-		for i := range everybody {
-			everybody[i] = everybody[i].Sub(treated[i])
-		}
-		study.Others = countsOf(everybody)
+		study.Others = countsOf(untreated)
 	}
 	e.show(effect.Of(study), treated, from)
 	return e, nil
+}
+
+// maxReadings is how often both sides are read in all until they agree.
+const maxReadings = 3
+
+// sides are what those it was for answered on each of some days, and, unless it was for all, what everybody else did. Both are read
+// one after the other: what comes, is changed or taken back between would count on the wrong side. Where that goes on and on, no
+// side counts less than nobody.
+func (e *ActionEffect) sides(ctx context.Context, all *Feedback, from, to calendar.Day) (treated, untreated []nps.Histogram, err error) {
+	if treated, err = e.treated.between(ctx, from, to); err != nil || e.deed.forAll() {
+		return treated, nil, err
+	}
+	for reading := 1; ; reading++ {
+		if untreated, err = all.between(ctx, from, to); err != nil {
+			return nil, nil, err
+		}
+		e.treated = e.treated.again()
+		before := treated
+		if treated, err = e.treated.between(ctx, from, to); err != nil {
+			return nil, nil, err
+		}
+		if slices.Equal(treated, before) || reading == maxReadings {
+			break
+		}
+		all = all.again()
+	}
+	for i := range untreated {
+		for score, n := range treated[i] {
+			untreated[i][score] = max(0, untreated[i][score]-n)
+		}
+	}
+	return treated, untreated, nil
+}
+
+// again is the same feedback, which is read anew.
+func (f *Feedback) again() *Feedback {
+	s := f.source
+	state := s.known()
+	return &Feedback{group: f.group, source: &source{
+		reader: s.reader, filter: s.filter, within: s.within, from: s.from, to: s.to, reading: s.reading, sel: s.first, state: state, first: s.first,
+	}}
 }
 
 // narrow is the filter for those that it was for, but for the segment.
@@ -225,7 +260,7 @@ func (d *Deed) meets(ctx context.Context, o *Deed, state *settings.State) (bool,
 	return err == nil && !among.Empty(), err
 }
 
-// leastMix is the mix, as a share of the way from all detractors to all promoters, from which on it counts: a point.
+// leastMix is the mix from which on it counts: a point, of scores from −1 to 1.
 const leastMix = 0.01
 
 // mixChanged reports whether other people of those it was for answered than before, beyond chance, so that it moved the score.
@@ -244,6 +279,9 @@ func (e *ActionEffect) mixChanged(ctx context.Context) (bool, error) {
 	after, err := e.treated.cut(ctx, e.after, keys)
 	if err != nil {
 		return false, err
+	}
+	if before.state.Active.Number != after.state.Active.Number {
+		return false, nil // meanwhile ranges are others, and all people would seem to be
 	}
 	var ps, mixes []float64
 	for i := range keys {

@@ -2,6 +2,7 @@ package insight
 
 import (
 	"context"
+	"maps"
 	"math"
 	"slices"
 
@@ -280,10 +281,9 @@ func (x *Experiment) Allocation(ctx context.Context) (*AllocationCheck, error) {
 		byWeek[week][variant] += c.cells.Count(at)
 	}
 	weeks := make([][]int64, 0, len(byWeek))
-	for _, counts := range byWeek {
-		weeks = append(weeks, counts)
+	for _, week := range slices.Sorted(maps.Keys(byWeek)) {
+		weeks = append(weeks, byWeek[week])
 	}
-	slices.SortFunc(weeks, slices.Compare) // whatever the order, the same figure to the last digit
 	check, ok := sequential.Weeks(weeks)
 	if !ok {
 		return &AllocationCheck{}, nil

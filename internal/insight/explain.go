@@ -5,6 +5,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/few"
@@ -61,15 +62,26 @@ func (f *Feedback) ExplainChange(ctx context.Context, from selection.Filter, by 
 	if err := other.uncut(field); err != nil {
 		return nil, err
 	}
-	before, err := other.table(ctx, field, by)
-	if err != nil {
-		return nil, err
+	for reading := 1; ; reading++ {
+		before, err := other.table(ctx, field, by)
+		if err != nil {
+			return nil, err
+		}
+		after, err := f.table(ctx, field, by)
+		if err != nil {
+			return nil, err
+		}
+		// Of another generation of the cube, ranges have other names.
+		if before.state.Active.Number == after.state.Active.Number {
+			return explain(before, after, limit, f.source.leastShown(ctx)), nil
+		}
+		if reading == maxReadings {
+			busy := apierror.New(apierror.Overloaded, "The tenant's dimensions are changing just now; try again in a second.")
+			busy.RetryAfter = time.Second
+			return nil, busy
+		}
+		other, f = other.again(), f.again()
 	}
-	after, err := f.table(ctx, field, by)
-	if err != nil {
-		return nil, err
-	}
-	return explain(before, after, limit, f.source.leastShown(ctx))
 }
 
 // side by side: what a group answered before and after.
@@ -131,7 +143,7 @@ func lump(groups []sides, named []bool, as []string) []sides {
 	return kept
 }
 
-func explain(before, after *table, limit int, least int64) (*ChangeExplanation, error) {
+func explain(before, after *table, limit int, least int64) *ChangeExplanation {
 	x := &ChangeExplanation{Total: compare(after.total(), before.total()), Groups: []*ChangeGroup{}}
 	groups := beside(before, after)
 	restOf := rest(after.keys)
@@ -162,7 +174,7 @@ func explain(before, after *table, limit int, least int64) (*ChangeExplanation, 
 	out, why := kitagawa.Explain(counts)
 	if why != "" {
 		x.Reason = reason(why)
-		return x, nil
+		return x
 	}
 	x.Mix, x.Movement = changePart(out.Mix), changePart(out.Movement)
 	sizes := [2][]int64{}
@@ -172,7 +184,7 @@ func explain(before, after *table, limit int, least int64) (*ChangeExplanation, 
 	hidden, ok := few.Hidden(least, sizes[:]...)
 	if !ok {
 		x.Mix, x.Movement, x.Reason = nil, nil, new(OneGroup)
-		return x, nil
+		return x
 	}
 	var all family
 	together := &ChangeGroup{Values: fewOf(after.keys)}
@@ -203,7 +215,7 @@ func explain(before, after *table, limit int, least int64) (*ChangeExplanation, 
 	slices.SortStableFunc(x.Groups, func(a, b *ChangeGroup) int {
 		return cmp.Or(cmp.Compare(math.Abs(b.Mix+b.Movement), math.Abs(a.Mix+a.Movement)), slices.Compare(a.Values, b.Values))
 	})
-	return x, nil
+	return x
 }
 
 func changePart(p kitagawa.Part) *ChangePart {

@@ -110,7 +110,7 @@ func (p *SamplePlan) Invitations(ctx context.Context) (*int, error) {
 	return new(int(n)), nil
 }
 
-// paceDays are how many days the pace of responses is of.
+// paceDays are how many days the pace of responses is of, unless the feedback has fewer.
 const paceDays = 28
 
 // Days is how long the responses of all groups take at the pace of the last days; nil where there were none in them.
@@ -120,7 +120,8 @@ func (p *SamplePlan) Days(ctx context.Context) (*int, error) {
 	if f.source.to != cube.Latest {
 		last = min(last, f.source.to)
 	}
-	days, err := f.between(ctx, max(last.Add(1-paceDays), calendar.MinDay), last)
+	first := max(last.Add(1-paceDays), calendar.MinDay, f.source.from)
+	days, err := f.between(ctx, first, last)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +132,7 @@ func (p *SamplePlan) Days(ctx context.Context) (*int, error) {
 	if lately == 0 {
 		return nil, nil
 	}
-	n := math.Ceil(float64(p.groups) * float64(p.Responses) * paceDays / float64(lately))
+	n := math.Ceil(float64(p.groups) * float64(p.Responses) * float64(len(days)) / float64(lately))
 	if n > math.MaxInt32 {
 		return nil, nil
 	}

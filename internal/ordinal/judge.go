@@ -120,7 +120,7 @@ func (e *Evaluation) rank(groups []group, judged nps.Counts) {
 	}
 	if below > 0 {
 		auc := min(won/(detractors*below), 1)
-		e.AUC = &auc
+		e.AUC, e.Ranks = &auc, auc-0.5 > confident*math.Sqrt(byChance(groups, detractors, below))
 	}
 	left, found := n/10, 0.0
 	for _, g := range slices.Backward(groups) {
@@ -130,4 +130,15 @@ func (e *Evaluation) rank(groups []group, judged nps.Counts) {
 	}
 	lift := min(found*10/detractors, 10)
 	e.Lift = &lift
+}
+
+// byChance is the variance of AUC where risks say nothing: that of Mann and Whitney's U ÷ (detractors × others), which equals
+// make smaller (Lehmann, Nonparametrics, 1975).
+func byChance(groups []group, detractors, others float64) float64 {
+	n, equals := detractors+others, 0.0
+	for _, g := range groups {
+		t := float64(g.counts.N())
+		equals += t * (t - 1) * (t + 1)
+	}
+	return max(n+1-equals/(n*(n-1)), 0) / (12 * detractors * others)
 }

@@ -108,6 +108,11 @@ type Evaluation struct {
 	// and McNeil (The meaning and use of the area under a ROC curve, Radiology 143, 1982). Nil where there are no
 	// detractors to be judged on, or nobody else.
 	AUC *float64
+	// Ranks says that AUC lies above ½ beyond chance: by 1.96 times the deviation that it would have if risks said nothing, by
+	// the test of Mann and Whitney (On a test of whether one of two random variables is stochastically larger than the other,
+	// Annals of Mathematical Statistics 18, 1947). A model may be usable that does not rank: where all people's answers moved,
+	// and values that came up meanwhile tell when somebody answered, it knows the later shares better, and of two people nothing.
+	Ranks bool
 	// Lift is how many times more detractors than on average there are in the riskiest tenth, 0 to 10. Of the people of
 	// equal risk that the tenth ends in, it takes as large a part as fits. Nil where there are no detractors to be judged on.
 	Lift *float64

@@ -1,10 +1,12 @@
 package ordinal
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
+	"math/bits"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -263,6 +265,43 @@ func TestRanks(t *testing.T) {
 		if bins.Passives != all.N() || bins.Detractors != all.Detractors || len(e.Calibration) > 10 {
 			t.Errorf("bins %+v of %v", e.Calibration, all)
 		}
+	})
+}
+
+// TestByChance holds the variance against all ways in which detractors may be spread over people of these risks.
+func TestByChance(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var groups []group
+		var risks []int
+		for i := range rapid.IntRange(1, 5).Draw(t, "groups") {
+			n := rapid.IntRange(1, 3).Draw(t, "people")
+			groups = append(groups, group{risk: float64(i), counts: nps.Counts{Passives: int64(n)}})
+			for range n {
+				risks = append(risks, i)
+			}
+		}
+		if len(risks) < 2 {
+			return
+		}
+		detractors := rapid.IntRange(1, len(risks)-1).Draw(t, "detractors")
+		ways, mean, squares := 0.0, 0.0, 0.0
+		for way := range 1 << len(risks) {
+			if bits.OnesCount(uint(way)) != detractors {
+				continue
+			}
+			won := 0.0
+			for i, one := range risks {
+				for j, other := range risks {
+					if way>>i&1 == 1 && way>>j&1 == 0 {
+						won += float64(cmp.Compare(one, other)+1) / 2
+					}
+				}
+			}
+			auc := won / float64(detractors*(len(risks)-detractors))
+			ways, mean, squares = ways+1, mean+auc, squares+auc*auc
+		}
+		near6(t, "auc by chance", mean/ways, 0.5)
+		near6(t, "variance", byChance(groups, float64(detractors), float64(len(risks)-detractors)), squares/ways-0.25)
 	})
 }
 

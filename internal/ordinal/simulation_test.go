@@ -49,19 +49,63 @@ func surveyed(random *rand.Rand, n int, signal float64) ([]Trait, []Cell) {
 }
 
 // TestNothingToForetell is about customers whose answers have nothing to do with who they are: of 300 companies of them, at
-// most 2.5 %, and four standard errors, may seem to be foretold. The source is seeded: a run is as good as any other.
+// most 2.5 %, and four standard errors, may seem to be foretold, and as many to be ranked. The source is seeded: a run is as
+// good as any other.
 func TestNothingToForetell(t *testing.T) {
 	const companies, most = 300, 0.025
 	random := rand.New(rand.NewPCG(300, 1980))
-	usable := 0
+	usable, ranked := 0, 0
 	for range companies {
 		traits, cells := surveyed(random, 1200, 0)
-		if _, e := Learn(traits, slices.Values(cells)); e.Reason == "" {
+		_, e := Learn(traits, slices.Values(cells))
+		if e.Reason == "" {
 			usable++
 		}
+		if e.Ranks {
+			ranked++
+		}
 	}
-	if bound := companies*most + 4*math.Sqrt(companies*most*(1-most)); float64(usable) > bound {
-		t.Errorf("%d of %d are usable, want at most %.1f", usable, companies, bound)
+	t.Logf("%d are usable, %d ranked", usable, ranked)
+	if bound := companies*most + 4*math.Sqrt(companies*most*(1-most)); float64(max(usable, ranked)) > bound {
+		t.Errorf("%d of %d are usable and %d ranked, want at most %.1f", usable, companies, ranked, bound)
+	}
+}
+
+// TestDriftRanksNobody is about answers that became worse for all at once, when all got a new router. That tells when somebody
+// answered, so that later months are foretold better than by the shares so far; and of two people it says nothing.
+func TestDriftRanksNobody(t *testing.T) {
+	const companies, responses, most = 200, 1200, 0.025
+	random := rand.New(rand.NewPCG(200, 1947))
+	usable, ranked := 0, 0
+	for range companies {
+		traits, cells := surveyed(random, responses, 0)
+		traits = append(traits, Trait{Key: "router", Values: []string{"old", "new"}})
+		router := &traits[len(traits)-1]
+		for i := range cells {
+			worse := cells[i].Month >= 3
+			value := uint16(0)
+			if worse {
+				value = 1
+			}
+			router.Of = append(router.Of, value)
+			if worse && cells[i].Counts.Promoters > 0 && random.Float64() < 0.6 {
+				cells[i].Counts.Promoters, cells[i].Counts.Detractors = 0, 1
+			}
+		}
+		_, e := Learn(traits, slices.Values(cells))
+		if e.Reason == "" {
+			usable++
+			if e.Ranks {
+				ranked++
+			}
+		}
+	}
+	t.Logf("of %d, %d are usable, and %d ranked", companies, usable, ranked)
+	if usable < companies*9/10 {
+		t.Errorf("%d of %d are usable, want nearly all", usable, companies)
+	}
+	if bound := companies*most + 4*math.Sqrt(companies*most*(1-most)); float64(ranked) > bound {
+		t.Errorf("%d of %d rank people, want at most %.1f", ranked, companies, bound)
 	}
 }
 
@@ -74,7 +118,7 @@ func TestSomethingToForetell(t *testing.T) {
 	for range companies {
 		traits, cells := surveyed(random, responses, 1)
 		model, e := Learn(traits, slices.Values(cells))
-		if model == nil {
+		if model == nil || !e.Ranks {
 			t.Fatalf("%+v", e)
 		}
 		auc += *e.AUC / companies

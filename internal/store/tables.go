@@ -106,7 +106,26 @@ func Tables() []*schema.Table {
 	// The tenant's revision that wrote the row last. That of a month's total is of all the month's cells.
 	columns = append(columns, &schema.Column{Name: "changed", Type: field.TypeInt64, Default: 0})
 	cells := table("cells", 6, columns...)
-	return append(tables, events, tombstones, keys, followers, cubes, profiles, cells)
+
+	// What a tenant has learned of who answers how: see internal/risk. That with the highest number that is scored_to anybody
+	// answers; one above it is being made ready.
+	models := table("risk_models", 2,
+		col("tenant_id", field.TypeUUID), col("number", field.TypeInt64),
+		col("cube", field.TypeInt32), of(col("dimensions", field.TypeJSON), "json"), of(null(col("model", field.TypeJSON)), "json"),
+		col("position", field.TypeInt64), col("learned_at", field.TypeTime),
+		col("done_to", field.TypeUUID), null(col("scored_to", field.TypeUUID)),
+		null(col("passed_at", field.TypeTime)), col("passed_revision", field.TypeInt64))
+
+	// How likely each contact is a detractor, by a model, in parts of a billion, in which databases have no doubts of what is
+	// equal. They are no columns of contacts, which are written all the time: see decision 39.
+	risks := table("contact_risks", 3,
+		col("tenant_id", field.TypeUUID), col("contact_id", field.TypeUUID), col("model", field.TypeInt64), col("risk", field.TypeInt32))
+	risks.Indexes = []*schema.Index{{
+		Name: "contact_risk_order", Columns: []*schema.Column{risks.Columns[0], risks.Columns[2], risks.Columns[3], risks.Columns[1]},
+	}}
+	refer(risks, "contact_id", named("contacts"))
+	risks.ForeignKeys[0].OnDelete = schema.Cascade // whoever is erased leaves none
+	return append(tables, events, tombstones, keys, followers, cubes, profiles, cells, models, risks)
 }
 
 // table makes a table whose first so many columns are its primary key.

@@ -1,0 +1,4 @@
+package contact
+
+// WithRisk is for tests.
+var WithRisk = withRisk
