@@ -268,16 +268,22 @@ func (x *Experiment) Allocation(ctx context.Context) (*AllocationCheck, error) {
 		place[i] = slices.Index(x.names, value)
 	}
 	byWeek := map[calendar.Day][]int64{}
+	var day calendar.Day
+	var counts []int64 // of the day's week
 	for _, at := range own {
 		variant := place[column.Of[c.cells.Profile(at)]]
 		if variant < 0 {
 			continue
 		}
-		week := calendar.Weekly.Start(c.cells.Start(at))
-		if byWeek[week] == nil {
-			byWeek[week] = make([]int64, len(x.names))
+		if start := c.cells.Start(at); counts == nil || start != day { // cells of one day mostly come after each other
+			day = start
+			week := calendar.Weekly.Start(day)
+			if counts = byWeek[week]; counts == nil {
+				counts = make([]int64, len(x.names))
+				byWeek[week] = counts
+			}
 		}
-		byWeek[week][variant] += c.cells.Count(at)
+		counts[variant] += c.cells.Count(at)
 	}
 	weeks := make([][]int64, 0, len(byWeek))
 	for _, counts := range byWeek {

@@ -81,15 +81,14 @@ func (f *Feedback) Hotspots(ctx context.Context, s HotspotSearch) (*Hotspots, er
 	if err != nil {
 		return nil, err
 	}
-	if err := spendTime(ctx, linear.HotspotsWork(len(t.rows), t.sizes(), s.Depth == 2)); err != nil {
-		return nil, err
-	}
-	profiles := t.profiles()
 	// Who must not see small groups has none tested: that one is found, or counted, would tell of it.
 	search := linear.Search{
 		Pairs: s.Depth == 2, Responses: max(int64(s.MinResponses), f.source.leastShown(ctx)), Difference: s.MinDifference / points,
 	}
-	found := linear.Hotspots(profiles, search)
+	found, err := linear.PaidHotspots(t.profiles(), search, payer(ctx))
+	if err != nil {
+		return nil, err
+	}
 	out := &Hotspots{Tested: found.Tested, Groups: []*Hotspot{}, Reason: reason(found.Reason)}
 	all := t.total()
 	for _, h := range found.Groups {
