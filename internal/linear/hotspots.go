@@ -253,15 +253,14 @@ func (t *table) beyond(s Search, candidates []candidate, level float64, pay Pay)
 	if len(candidates) == 0 {
 		return nil, nil
 	}
-	if err := pay(t.fillWork(candidates) + t.fitWork()); err != nil {
+	if err := pay(t.fillWork(candidates)); err != nil {
 		return nil, err
 	}
 	t.fill(candidates)
-	f := newFit(t)
-	if err := pay(f.huntWork(candidates)); err != nil {
+	if err := pay(t.fitWork() + t.huntWork(candidates)); err != nil {
 		return nil, err
 	}
-	h := newHunt(f, candidates)
+	h := newHunt(newFit(t), candidates)
 	h.pay = pay
 	var named []finding
 	for len(named) < mostPairs {

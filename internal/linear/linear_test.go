@@ -617,3 +617,29 @@ func TestRefusedBefore(t *testing.T) {
 		}
 	}
 }
+
+// What would take a processor longer than an operation may is refused for what was looked at so far, which is little.
+func TestDearestIsRefused(t *testing.T) {
+	const most = 200_000_000
+	refused := errors.New("refused")
+	all := crowd(rand.New(rand.NewPCG(1, 2)), true, 3_000, 100, slices.Repeat([]int{50}, 16)...)
+	for name, ask := range map[string]func(Pay) error{
+		"drivers": func(pay Pay) error { _, err := PaidDrivers(all, 30, pay); return err },
+		"hotspots": func(pay Pay) error {
+			_, err := PaidHotspots(all, Search{Pairs: true, Responses: 30, Difference: 0.05}, pay)
+			return err
+		},
+	} {
+		paid := int64(0)
+		err := ask(func(n int64) error {
+			if paid+n > most {
+				return refused
+			}
+			paid += n
+			return nil
+		})
+		if !errors.Is(err, refused) || paid > most/2 {
+			t.Errorf("%s: %v, after %d", name, err, paid)
+		}
+	}
+}

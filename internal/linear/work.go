@@ -68,10 +68,9 @@ func (t *table) fillWork(candidates []candidate) int64 {
 	return 10*rows*pairs + 170*int64(len(candidates))
 }
 
-// huntWork is what it takes to see candidates net of the model, and to look at them once.
-func (f *fit) huntWork(candidates []candidate) int64 {
-	_, traits, _ := f.extent()
-	columns := int64(f.columns())
+// huntWork is what it takes to see candidates, whose profiles are known, net of the model, and to look at them once.
+func (t *table) huntWork(candidates []candidate) int64 {
+	_, traits, columns := t.extent()
 	work := int64(0)
 	for i := range candidates {
 		held := int64(len(candidates[i].rows))
