@@ -387,7 +387,7 @@ func (b *bench) learnedWorld(ctx context.Context, database string, n int, few, c
 	if err != nil {
 		return err
 	}
-	w.learns, w.few = true, few
+	w.learns, w.few, w.bare = true, few, !checked
 	deed, err := w.learn(ctx)
 	if err != nil {
 		return err
