@@ -436,16 +436,16 @@ func (b *bench) lessons(ctx context.Context, w world, deed, section string, few 
 		if err != nil {
 			return err
 		}
-		var points float64
 		for range 10 { // what is not in memory yet is read in portions
-			if points, err = l.points(ctx, s, w, request); err == nil {
+			if _, err = l.points(ctx, s, w, request); err == nil {
 				break
 			}
 		}
 		if err != nil {
 			return err
 		}
-		if points, err = l.points(ctx, s, w, request); err != nil {
+		points, err := l.points(ctx, s, w, request)
+		if err != nil {
 			return err
 		}
 		var ms, work sample
