@@ -360,7 +360,7 @@ func (b *bench) insights(ctx context.Context) error {
 	}{
 		// Doctor counts everything again: what was poured is what recording would have made.
 		{"PostgreSQL", false, b.small / 10, true},
-		{"PostgreSQL", true, b.size, false}, {"PostgreSQL", false, b.size, false}, {"SQLite", true, b.size / 10, false},
+		{"PostgreSQL", true, b.size, false}, {"PostgreSQL", false, b.size, false}, {"SQLite", true, max(b.size/10, min(b.size, 200_000)), false},
 	} {
 		if err := b.learnedWorld(ctx, of.database, of.n, of.few, of.checked); err != nil {
 			return err

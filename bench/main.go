@@ -2,8 +2,8 @@
 
 // Command bench measures what the design promises, beside what a user would pick instead, in one run on one machine.
 //
-//	go run ./bench                  all lines, at full size: some 25 minutes
-//	go run ./bench -quick           the same small, in about two minutes: to see that it works
+//	go run ./bench                  all lines, at full size: some 45 minutes
+//	go run ./bench -quick           the same small, in some five minutes: to see that it works
 //	go run ./bench -only a,c        some lines
 //
 // It starts its own durable PostgreSQL from the machine's programs, and zeroten as users run it; the load comes from a
