@@ -63,11 +63,10 @@ func (f *Feedback) Drivers(ctx context.Context, traits []string, minResponses in
 	if n := t.total().Count(); n > 0 && n < least {
 		return &Drivers{Responses: int(n), Traits: []*Driver{}, Reason: new(OneGroup)}, nil // to the caller it has no groups
 	}
-	if err := spendTime(ctx, linear.DriversWork(len(t.rows), t.sizes())); err != nil {
+	found, err := linear.PaidDrivers(t.profiles(), int64(minResponses), payer(ctx))
+	if err != nil {
 		return nil, err
 	}
-	profiles := t.profiles()
-	found := linear.Drivers(profiles, int64(minResponses))
 	out := &Drivers{Responses: int(found.Responses), Traits: []*Driver{}, Reason: reason(found.Reason)}
 	if found.Reason == "" {
 		out.Explained = &found.Explained

@@ -256,8 +256,12 @@ func allocationCheck(c *sequential.Check) *AllocationCheck {
 // Allocation says whether the variants' shares stayed the same from week to week.
 func (x *Experiment) Allocation(ctx context.Context) (*AllocationCheck, error) {
 	f := x.body
-	sp := split{byProfile: true, by: calendar.Daily, from: f.source.from}
-	f.group.divide(&sp)
+	sp := split{by: calendar.Daily, from: f.source.from}
+	// What a group is told apart by takes all profiles; else the variants do, which are few beside two years of days.
+	if sp.byVariant = f.group == nil; !sp.byVariant {
+		f.group.divide(&sp)
+		sp.byProfile = true
+	}
 	c, err := f.source.load(ctx, sp)
 	if err != nil {
 		return nil, err
@@ -279,16 +283,26 @@ func (x *Experiment) Allocation(ctx context.Context) (*AllocationCheck, error) {
 		}
 	}
 	byWeek := map[calendar.Day][]int64{}
+	var day calendar.Day
+	var counts []int64 // of the day's week
 	for _, at := range own {
-		variant := place[column.Of[c.cells.Profile(at)]]
+		value := c.cells.Profile(at)
+		if !sp.byVariant {
+			value = int32(column.Of[value])
+		}
+		variant := place[value]
 		if variant < 0 {
 			continue
 		}
-		week := calendar.Weekly.Start(c.cells.Start(at))
-		if byWeek[week] == nil {
-			byWeek[week] = make([]int64, len(x.names))
+		if start := c.cells.Start(at); counts == nil || start != day { // cells of one day mostly come after each other
+			day = start
+			week := calendar.Weekly.Start(day)
+			if counts = byWeek[week]; counts == nil {
+				counts = make([]int64, len(x.names))
+				byWeek[week] = counts
+			}
 		}
-		byWeek[week][variant] += c.cells.Count(at)
+		counts[variant] += c.cells.Count(at)
 	}
 	weeks := make([][]int64, 0, len(byWeek))
 	for _, week := range slices.Sorted(maps.Keys(byWeek)) {

@@ -81,10 +81,6 @@ func (f *Feedback) Hotspots(ctx context.Context, s HotspotSearch) (*Hotspots, er
 	if err != nil {
 		return nil, err
 	}
-	if err := spendTime(ctx, linear.HotspotsWork(len(t.rows), t.sizes(), s.Depth == 2)); err != nil {
-		return nil, err
-	}
-	profiles := t.profiles()
 	search := linear.Search{Pairs: s.Depth == 2, Responses: int64(s.MinResponses), Difference: s.MinDifference / points}
 	if least := f.source.leastShown(ctx); least > 1 {
 		if err := spendTime(ctx, t.unseenWork(s.Depth == 2)); err != nil {
@@ -94,7 +90,10 @@ func (f *Feedback) Hotspots(ctx context.Context, s HotspotSearch) (*Hotspots, er
 		unseen := unseen{t: t, least: least, cells: map[[2]int]map[[2]int]bool{}}
 		search.Responses, search.Unseen = max(search.Responses, least), unseen.has
 	}
-	found := linear.Hotspots(profiles, search)
+	found, err := linear.PaidHotspots(t.profiles(), search, payer(ctx))
+	if err != nil {
+		return nil, err
+	}
 	out := &Hotspots{Tested: found.Tested, Groups: []*Hotspot{}, Reason: reason(found.Reason)}
 	all := t.total()
 	for _, h := range found.Groups {

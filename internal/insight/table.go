@@ -186,6 +186,20 @@ func (f *Feedback) uncut(field string) error {
 // pointTime is how many nanoseconds of reckoning cost a point: less than it stands for, since estimates may be short.
 const pointTime = 200_000
 
+// payer pays for reckoning whose parts are told one after the other: what does not make a whole point is kept for the next.
+func payer(ctx context.Context) func(nanoseconds int64) error {
+	var unpaid int64
+	return func(nanoseconds int64) error {
+		unpaid += nanoseconds
+		n := unpaid / pointTime
+		unpaid -= n * pointTime
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		return rate.Spend(ctx, int(n))
+	}
+}
+
 // spendTime pays for reckoning that is estimated to take so many nanoseconds, before it is done.
 func spendTime(ctx context.Context, nanoseconds int64) error {
 	return rate.Spend(ctx, int(nanoseconds/pointTime))

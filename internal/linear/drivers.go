@@ -99,7 +99,24 @@ type Effect struct {
 // has, coincide once in a hundred times. So P is at least one in the number of ways to deal out these responses, N! ÷ (d! a!
 // p!), the least P of a permutation test (Fisher 1935); it decides nothing but where nearly all are of one category.
 func Drivers(profiles []Profile, least int64) Analysis {
+	analysis, _ := PaidDrivers(profiles, least, free) // which never fails
+	return analysis
+}
+
+// PaidDrivers is Drivers for a caller who pays: the error is that of pay, before what it does not pay for is done.
+func PaidDrivers(profiles []Profile, least int64, pay Pay) (Analysis, error) {
+	if err := pay(tableWork(profiles)); err != nil {
+		return Analysis{}, err
+	}
 	t := newTable(profiles, least)
+	if err := pay(t.driversWork()); err != nil {
+		return Analysis{}, err
+	}
+	return t.drivers(), nil
+}
+
+// drivers are those of a table.
+func (t *table) drivers() Analysis {
 	analysis := Analysis{Responses: t.all.N()}
 	switch tss := around(t.all); {
 	case analysis.Responses == 0:
@@ -123,7 +140,7 @@ func Drivers(profiles []Profile, least int64) Analysis {
 		}
 	}
 	if analysis.Reason == "" {
-		f := newFit(&t)
+		f := newFit(t)
 		if f.df > 0 {
 			analysis.Explained = max(0, 1-(f.rss/f.df)/f.variance())
 		} else {
