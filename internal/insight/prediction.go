@@ -76,7 +76,7 @@ func (f *Feedback) Prediction(ctx context.Context, traits []string) (*Prediction
 	if err := c.pay(ctx, (5+len(keys))*len(own)); err != nil {
 		return nil, err
 	}
-	t, err := c.table(field, f.group, keys, own)
+	t, err := c.table(ctx, field, f.group, keys, own)
 	if err != nil {
 		return nil, err
 	}

@@ -84,6 +84,17 @@ func TestWorkIsPaidFor(t *testing.T) {
 		if want := 49 * profiles / rate.FoldsPerPoint; want == 0 || folds < want || folds >= 49*read {
 			t.Errorf("folding %d cells 49 times cost %d, want %d at least, and less than reading them each time", profiles, folds, want)
 		}
+		// A table takes memory for each of its rows, on both sides.
+		explain := func(limit int) func(*insight.Feedback) error {
+			return func(f *insight.Feedback) error {
+				_, err := f.ExplainChange(paying, selection.Filter{}, []string{"plan", "age"}, limit)
+				return err
+			}
+		}
+		price(request, explain(50)) // all is read
+		if tables, want := price(request, explain(49)), 2*(1+(profiles-1)/250); want < 4 || tables < want || tables > want+2 {
+			t.Errorf("two tables of %d rows cost %d, want %d", profiles, tables, want)
+		}
 		if anew, want := price(insight.WithMemo(paying), breakdown(50)), cells.Len()/rate.PackedPerPoint; anew < want || want == 0 || anew > read/2 {
 			t.Errorf("another request's cost %d, want %d at least, and much less than the first's %d, which had to read the cells", anew, want, read)
 		}

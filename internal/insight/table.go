@@ -24,6 +24,9 @@ type table struct {
 	rows          []row
 }
 
+// rowsPerPoint is how many rows cost a point: each takes up to some 600 bytes, so that what one operation may spend is some 150 MB.
+const rowsPerPoint = 250
+
 // row is what those answered who have the same values.
 type row struct {
 	// at has the place of its value for each key.
@@ -84,11 +87,11 @@ func (f *Feedback) table(ctx context.Context, field string, keys []string) (*tab
 	if err := c.pay(ctx, (2+len(keys))*len(own)); err != nil {
 		return nil, err
 	}
-	return c.table(field, f.group, keys, own)
+	return c.table(ctx, field, f.group, keys, own)
 }
 
 // table is that of some of the cells. The caller holds the lock.
-func (c *cells) table(field string, body *group, keys []string, own []int32) (*table, error) {
+func (c *cells) table(ctx context.Context, field string, body *group, keys []string, own []int32) (*table, error) {
 	t := &table{state: c.state, body: body, keys: keys, values: make([][]string, len(keys)), shown: make([][]string, len(keys))}
 	all := make([]labels, len(keys))
 	for i, key := range keys {
@@ -109,7 +112,11 @@ func (c *cells) table(field string, body *group, keys []string, own []int32) (*t
 		}
 		place, ok := places[of]
 		if !ok {
-			place = int32(len(t.rows))
+			if place = int32(len(t.rows)); place%rowsPerPoint == 0 {
+				if err := rate.Spend(ctx, 1); err != nil {
+					return nil, err
+				}
+			}
 			places[of] = place
 			r := row{at: make([]int32, len(keys))}
 			for i := range keys {
