@@ -130,9 +130,7 @@ func Judge(variants []nps.Counts, weeks [][]int64, plan Plan) (Experiment, error
 	counts := make([]int64, len(variants))
 	for i, c := range variants {
 		counts[i] = c.N()
-		all.Detractors += c.Detractors
-		all.Passives += c.Passives
-		all.Promoters += c.Promoters
+		all = all.Add(c)
 	}
 	ratio, checked, err := Shares(counts, weights)
 	if err != nil {
