@@ -10,6 +10,7 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/benchmark"
 	"github.com/zeroten/zeroten/internal/calendar"
+	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/reach"
 	"github.com/zeroten/zeroten/internal/selection"
@@ -45,18 +46,32 @@ func (r *Resolver) weightsOf(ctx context.Context, campaign uuid.UUID) (map[strin
 }
 
 // invited counts the invitations that a body of feedback goes back to, as far as they know what it was chosen by; nil where they do
-// not, and for who is narrowed.
+// not, or where it is of channels alone by which nobody is asked, and for who is narrowed.
 func (r *Resolver) invited(ctx context.Context, of *insight.Feedback, change func(f *reach.Filter)) (*reach.Reach, error) {
 	filter, within, ok := of.Asked()
 	if !ok || !auth.Narrowed(ctx).IsZero() {
 		return nil, nil
 	}
 	f := reach.Filter{
-		Campaigns: filter.Campaigns, Segment: filter.Segment, Channels: filter.Channels, Variants: filter.Variants,
+		Campaigns: filter.Campaigns, Segment: filter.Segment, Variants: filter.Variants,
 		From: filter.From, To: filter.To, Last: filter.Last,
 	}
 	if within.Segment != uuid.Nil {
-		return nil, nil // it stands beside another, which one filter cannot say
+		saved := id.Segment.Format(within.Segment)
+		if f.Segment != nil && *f.Segment != saved {
+			return nil, nil // one filter cannot say both
+		}
+		f.Segment = &saved
+	}
+	if filter.Channels != nil {
+		for _, channel := range filter.Channels {
+			if reach.Asks(channel) {
+				f.Channels = append(f.Channels, channel)
+			}
+		}
+		if f.Channels == nil {
+			return nil, nil
+		}
 	}
 	change(&f)
 	return r.reach(ctx, within.Campaign, &f)

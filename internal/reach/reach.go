@@ -104,6 +104,11 @@ var reasons = []invitation.SkippedBecause{
 	invitation.SkippedBecauseQUIET_PERIOD, invitation.SkippedBecauseOVER_BUDGET, invitation.SkippedBecauseTOO_LATE,
 }
 
+// Asks reports whether people are asked by a channel: answers come by others too.
+func Asks(channel response.Channel) bool {
+	return invitation.ChannelValidator(invitation.Channel(channel)) == nil
+}
+
 // Count counts the invitations of the caller's tenant that a filter means, those of one campaign where within is not the zero UUID. It
 // counts them at one moment. A caller who is narrowed to campaigns has those alone; for one who is narrowed to a segment it is FORBIDDEN.
 // What cannot be meant is BAD_REQUEST, and a campaign or segment that there is not NOT_FOUND. What is counted is paid for.
@@ -136,7 +141,7 @@ func Count(ctx context.Context, db *store.DB, states *settings.States, within uu
 	if f.Channels != nil {
 		names := make([]string, len(f.Channels))
 		for i, channel := range f.Channels {
-			if names[i] = string(channel); invitation.ChannelValidator(invitation.Channel(channel)) != nil {
+			if names[i] = string(channel); !Asks(channel) {
 				return nil, apierror.BadRequest("filter.channels.%d: people are asked by EMAIL, LINK or WIDGET.", i)
 			}
 		}
