@@ -45,21 +45,21 @@ func (r *Resolver) weightsOf(ctx context.Context, campaign uuid.UUID) (map[strin
 	return weights, nil
 }
 
-// invited counts the invitations that a body of feedback goes back to, as far as they know what it was chosen by; nil where they do
-// not, or where it is of channels alone by which nobody is asked, and for who is narrowed.
-func (r *Resolver) invited(ctx context.Context, of *insight.Feedback, change func(f *reach.Filter)) (*reach.Reach, error) {
+// invited are the invitations that a body of feedback goes back to, and the campaign that it stands below. ok is false where they do not
+// know what it was chosen by, or where it is of channels alone by which nobody is asked, and for who is narrowed.
+func invited(ctx context.Context, of *insight.Feedback) (f reach.Filter, campaign uuid.UUID, ok bool) {
 	filter, within, ok := of.Asked()
 	if !ok || !auth.Narrowed(ctx).IsZero() {
-		return nil, nil
+		return f, campaign, false
 	}
-	f := reach.Filter{
+	f = reach.Filter{
 		Campaigns: filter.Campaigns, Segment: filter.Segment, Variants: filter.Variants,
 		From: filter.From, To: filter.To, Last: filter.Last,
 	}
 	if within.Segment != uuid.Nil {
 		saved := id.Segment.Format(within.Segment)
 		if f.Segment != nil && *f.Segment != saved {
-			return nil, nil // one filter cannot say both
+			return f, campaign, false // one filter cannot say both
 		}
 		f.Segment = &saved
 	}
@@ -70,22 +70,31 @@ func (r *Resolver) invited(ctx context.Context, of *insight.Feedback, change fun
 			}
 		}
 		if f.Channels == nil {
-			return nil, nil
+			return f, campaign, false
 		}
 	}
-	change(&f)
-	return r.reach(ctx, within.Campaign, &f)
+	return f, within.Campaign, true
 }
 
 // asked checks whether people were asked as meant; nil where nobody was invited.
 func (r *Resolver) asked(ctx context.Context, x *insight.Experiment) (*insight.AllocationCheck, error) {
+	f, campaign, ok := invited(ctx, x.Feedback())
+	if !ok {
+		return nil, nil
+	}
+	f.Variants = make([]string, len(x.Variants))
+	for i, v := range x.Variants {
+		f.Variants[i] = v.Variant
+	}
+	found, err := reach.ByVariant(ctx, r.DB, r.States, campaign, f, r.Now())
+	if err != nil {
+		return nil, err
+	}
 	delivered := make([]int64, len(x.Variants))
 	for i, v := range x.Variants {
-		found, err := r.invited(ctx, x.Feedback(), func(f *reach.Filter) { f.Variants = []string{v.Variant} })
-		if err != nil || found == nil {
-			return nil, err
+		if of := found[v.Variant]; of != nil {
+			delivered[i] = int64(of.Delivered)
 		}
-		delivered[i] = int64(found.Delivered)
 	}
 	return x.Asked(delivered)
 }
@@ -96,10 +105,13 @@ const rateDays = 90
 // rateOf is the share of those who were invited lately that answered.
 func (r *Resolver) rateOf(of *insight.Feedback) func(ctx context.Context) (*float64, error) {
 	return func(ctx context.Context) (*float64, error) {
-		found, err := r.invited(ctx, of, func(f *reach.Filter) {
-			f.From, f.To, f.Last = nil, nil, &selection.Period{Count: rateDays, Unit: calendar.Daily}
-		})
-		if err != nil || found == nil {
+		f, campaign, ok := invited(ctx, of)
+		if !ok {
+			return nil, nil
+		}
+		f.From, f.To, f.Last = nil, nil, &selection.Period{Count: rateDays, Unit: calendar.Daily}
+		found, err := r.reach(ctx, campaign, &f)
+		if err != nil {
 			return nil, err
 		}
 		return found.ResponseRate(), nil

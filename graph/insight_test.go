@@ -4,9 +4,16 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 
+	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/ent/invitation"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/trait"
 )
 
 // How many people to ask is told of whatever feedback those who were invited are known of, however it was come to, and is null elsewhere.
@@ -46,6 +53,48 @@ func TestInvitationsOfAPlan(t *testing.T) {
 			}
 			if plan[2] != want {
 				t.Errorf("%s: %d responses take %s invitations, want %s", name, responses, plan[2], want)
+			}
+		}
+	})
+}
+
+// Who was asked for each variant is counted once for all variants, and paid for once.
+func TestAskedIsCountedOnce(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c := h.fill(t, h.found(t, "Us"))
+		support, err := id.Campaign.Parse(c.ids["camp:Support"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		const n = 4 * rate.InvitationsPerPoint
+		err = h.DB.Write(c.ctx, func(tx *store.Tx) error {
+			rows := make([]*ent.InvitationCreate, n)
+			for i := range rows {
+				rows[i] = tx.Ent.Invitation.Create().SetCampaignID(support).SetChannel(invitation.ChannelEMAIL).SetStatus(invitation.StatusSENT).
+					SetLocale("nl").SetTraits(trait.Values{}).SetDueAt(clock).SetVariant([]string{"A", "A", "B", "C"}[i%4])
+			}
+			return tx.Ent.Invitation.CreateBulk(rows...).Exec(c.ctx)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for variants, want := range map[string]string{
+			`["A", "B"], weights: [2, 1]`:                   `"mismatch":false`,
+			`["A", "B"], weights: [1, 1]`:                   `"mismatch":true`,
+			`["C", "B", "A"], weights: [1, 1, 2]`:           `"mismatch":false`,
+			`["B", "C", "Z", "A"], weights: [1, 1, 1, 2]`:   `"mismatch":true`,
+			`["Z", "Y", "X", "W", "V", "U", "T", "S", "R"]`: `"asked":null`,
+		} {
+			var costs []int
+			for _, skip := range []string{"false", "true"} {
+				a := h.ask(t, c.secrets[auth.Read], `{ feedback { experiment(variants: `+variants+`) { verdict asked @skip(if: `+skip+`) { mismatch } } } }`, nil)
+				if len(a.Errors) > 0 || skip == "false" && !strings.Contains(a.text, want) {
+					t.Errorf("%s: %s, want %s", variants, a.text, want)
+				}
+				costs = append(costs, int(a.Extensions.Cost.Actual))
+			}
+			if asked := costs[0] - costs[1]; asked != 10+n/rate.InvitationsPerPoint {
+				t.Errorf("%s: to say whether they were asked as meant costs %d", variants, asked)
 			}
 		}
 	})
