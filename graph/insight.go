@@ -8,28 +8,27 @@ import (
 	"github.com/zeroten/zeroten/internal/action"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
-	"github.com/zeroten/zeroten/internal/benchmark"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/reach"
 	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/survey"
-	"github.com/zeroten/zeroten/internal/tenant"
 )
 
 // What feedback alone does not know, and insight asks of other rooms.
 
 // published are benchmarks of an industry: of the tenant's own where none is named, and none where it has none.
 func (r *Resolver) published(ctx context.Context, industry, country *string) ([]*ent.Benchmark, error) {
+	l := loadersOf(ctx)
 	if industry == nil {
-		own, err := tenant.Get(ctx, r.DB, auth.Tenant(ctx))
-		if err != nil || own.Industry == nil {
+		own, err := l.industryOf(ctx, r.DB)
+		if err != nil || own == nil {
 			return nil, err
 		}
-		industry = own.Industry
+		industry = own
 	}
-	return benchmark.List(ctx, r.DB, industry, country)
+	return l.publishedOf(ctx, r.DB, industry, country)
 }
 
 // weightsOf are those of the variants of a campaign's survey.

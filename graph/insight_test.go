@@ -3,6 +3,7 @@ package graph_test
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -96,6 +97,35 @@ func TestAskedIsCountedOnce(t *testing.T) {
 			if asked := costs[0] - costs[1]; asked != 10+n/rate.InvitationsPerPoint {
 				t.Errorf("%s: to say whether they were asked as meant costs %d", variants, asked)
 			}
+		}
+	})
+}
+
+// However many bodies of feedback ask for benchmarks, and for whichever, those that there are and the tenant are read once; and what is
+// wrong with what is asked for is told to each.
+func TestBenchmarksAreReadOnce(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c := h.fill(t, h.found(t, "Us"))
+		const asked = `benchmarks { benchmark { label } } `
+		one := h.statements(t, c.secrets[auth.Read], `{ feedback { breakdown(by: ["plan"], limit: 1) { feedback { `+asked+`} } } }`)
+		many := h.statements(t, c.secrets[auth.Read], `{ feedback { breakdown(by: ["plan", "persona"], limit: 10) { feedback { `+asked+`
+			b: `+asked+`c: benchmarks(industry: "airlines") { benchmark { label } } d: benchmarks(country: "US") { benchmark { label } } } } }
+			benchmarks { label } e: benchmarks(country: "NL") { label } }`)
+		if many != one {
+			t.Errorf("of one group they take %d statements, and of many %d", one, many)
+		}
+		a := h.ask(t, c.secrets[auth.Read], `{ feedback { breakdown(by: ["plan"]) { feedback { benchmarks(country: "XX") { benchmark { label } } } } } }`, nil)
+		if codes := a.codes(); len(codes) < 3 || slices.ContainsFunc(codes, func(code string) bool { return code != "BAD_REQUEST" }) {
+			t.Errorf("no country: %s", a.text)
+		}
+		// What was added is there for who asks next.
+		const below = `{ userErrors { code } campaign { feedback { benchmarks(industry: "ferries") { benchmark { label } } } } }`
+		a = h.ask(t, c.secrets[auth.Manage], c.own(`mutation {
+			a: updateCampaign(input: { id: "<camp:Support>" }) `+below+`
+			b: createBenchmark(input: { industry: "Ferries", label: "Boats", average: 1, year: 2024, method: "x", source: "x" }) { userErrors { code } }
+			c: updateCampaign(input: { id: "<camp:Support>" }) `+below+` }`), nil)
+		if strings.Count(a.text, `{"benchmark":{"label":`) != 1 || len(a.Errors) > 0 {
+			t.Errorf("within one operation: %s", a.text)
 		}
 	})
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/zeroten/zeroten/graph/limit"
 	"github.com/zeroten/zeroten/internal/action"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/benchmark"
 	"github.com/zeroten/zeroten/internal/calendar"
 	people "github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/flight"
@@ -25,6 +27,7 @@ import (
 	"github.com/zeroten/zeroten/internal/risk"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/survey"
+	"github.com/zeroten/zeroten/internal/tenant"
 )
 
 // loader reads entities by id within one request. Whoever has read a page says first which ids may be asked for, and
@@ -109,6 +112,11 @@ type loaders struct {
 	valuesOfAll flight.Memo[struct{}, map[string][]people.Value]
 	// started are the actions of trends, by the trends' first and last days: those of groups mostly have the same.
 	started flight.Memo[[2]calendar.Day, []*ent.Action]
+	// industry is the tenant's, benchmarks are all that there are for the caller, and published those of an industry and a country: each
+	// group of a breakdown asks for the same.
+	industry   flight.Memo[struct{}, *string]
+	benchmarks flight.Memo[struct{}, []*ent.Benchmark]
+	published  flight.Memo[[2]string, []*ent.Benchmark]
 	// few are the contacts of a caller who is narrowed, looked up once for all lists of them.
 	few flight.Memo[struct{}, fewContacts]
 	// mark is how far the tenant had come before the operation read anything, where its root asks for that.
@@ -191,6 +199,34 @@ func (l *loaders) valuesOf(ctx context.Context, trait uuid.UUID, count func() ([
 func (l *loaders) valuesInAll(ctx context.Context, key string, count func() (map[string][]people.Value, error)) ([]*people.Value, error) {
 	values, err := l.valuesOfAll.Do(ctx, struct{}{}, count)
 	return pointers(values[key]), err
+}
+
+// industryOf is the tenant's, unless the request has it already; nil where it has none.
+func (l *loaders) industryOf(ctx context.Context, db *store.DB) (*string, error) {
+	return l.industry.Do(ctx, struct{}{}, func() (*string, error) {
+		own, err := tenant.Get(ctx, db, auth.Tenant(ctx))
+		if err != nil || own == nil {
+			return nil, err
+		}
+		return own.Industry, nil
+	})
+}
+
+// publishedOf gives the benchmarks of an industry and a country, of all where nil, unless the request has them already.
+func (l *loaders) publishedOf(ctx context.Context, db *store.DB, industry, country *string) ([]*ent.Benchmark, error) {
+	var key [2]string
+	for i, text := range []*string{industry, country} {
+		if text != nil {
+			key[i] = "=" + *text
+		}
+	}
+	return l.published.Do(ctx, key, func() ([]*ent.Benchmark, error) {
+		all, err := l.benchmarks.Do(ctx, struct{}{}, func() ([]*ent.Benchmark, error) { return benchmark.All(ctx, db) })
+		if err != nil {
+			return nil, err
+		}
+		return benchmark.Of(all, industry, country)
+	})
 }
 
 // startedIn gives the actions that started within a trend's interval. Those of the whole trend are read together.
