@@ -2,15 +2,16 @@ package graph
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
-	"github.com/zeroten/zeroten/internal/action"
-	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/insight"
+	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/reach"
 	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/survey"
@@ -117,50 +118,68 @@ func (r *Resolver) rateOf(of *insight.Feedback) func(ctx context.Context) (*floa
 	}
 }
 
-// maxAround is how many other actions are looked at beside one.
-const maxAround = 1_000
-
 // effect says whether the score moved with an action.
 func (r *Resolver) effect(ctx context.Context, a *ent.Action, window, settle int, filter selection.Filter) (*insight.ActionEffect, error) {
-	deeds, err := r.deeds(ctx, a)
+	campaigns, err := loadersOf(ctx).forWhom.load(ctx, a.ID)
 	if err != nil {
 		return nil, err
 	}
+	deed := insight.Deed{Started: a.StartedOn, Ended: a.EndedOn, Segment: orNil(a.SegmentID), Campaigns: *campaigns}
 	others := func(ctx context.Context) ([]insight.Deed, error) {
-		found, err := action.Around(ctx, r.DB, a.StartedOn.Add(-window), a.StartedOn.Add(settle+window), maxAround)
-		if err != nil {
-			return nil, err
-		}
-		if len(found) > maxAround {
-			return nil, apierror.New(apierror.TooComplex, "More than %d actions started or ended around %s: take a shorter window.", maxAround, a.StartedOn)
-		}
-		beside := found[:0]
-		for _, other := range found {
-			if other.ID != a.ID {
-				beside = append(beside, other)
-			}
-		}
-		return r.deeds(ctx, beside...)
+		return r.others(ctx, a.ID, &deed, a.StartedOn.Add(-window), a.StartedOn.Add(settle+window-1))
 	}
-	return r.Insight.Effect(ctx, deeds[0], window, settle, filter, others)
+	return r.Insight.Effect(ctx, deed, window, settle, filter, others)
 }
 
-// deeds are actions as insight knows them.
-func (r *Resolver) deeds(ctx context.Context, actions ...*ent.Action) ([]insight.Deed, error) {
-	ids := make([]uuid.UUID, len(actions))
-	for i, a := range actions {
-		ids[i] = a.ID
+func orNil(id *uuid.UUID) uuid.UUID {
+	if id == nil {
+		return uuid.Nil
 	}
-	campaigns, err := action.CampaignsOf(ctx, r.DB, ids)
+	return *id
+}
+
+// others are, of the actions that started or ended on some days, no more than tell whether one besides was for some of the same people.
+// Those for other campaigns are left out, and the campaigns of the rest; of those for the same segment there is one; and one of which it
+// is certain stands alone.
+func (r *Resolver) others(ctx context.Context, self uuid.UUID, deed *insight.Deed, first, last calendar.Day) ([]insight.Deed, error) {
+	l := loadersOf(ctx)
+	around, err := l.actionsAround(ctx, r.DB, first, last)
 	if err != nil {
 		return nil, err
 	}
-	deeds := make([]insight.Deed, len(actions))
-	for i, a := range actions {
-		deeds[i] = insight.Deed{Started: a.StartedOn, Ended: a.EndedOn, Campaigns: campaigns[a.ID]}
-		if a.SegmentID != nil {
-			deeds[i].Segment = *a.SegmentID
+	var campaigns map[uuid.UUID][]uuid.UUID
+	if len(deed.Campaigns) > 0 {
+		if campaigns, err = l.campaignsAround(ctx, r.DB, first, last); err != nil {
+			return nil, err
 		}
 	}
-	return deeds, nil
+	bySegment := map[uuid.UUID]insight.Deed{}
+	for _, o := range around {
+		if o.ID == self || apart(deed.Campaigns, campaigns[o.ID]) {
+			continue
+		}
+		other := insight.Deed{Started: o.StartedOn, Ended: o.EndedOn, Segment: orNil(o.SegmentID)}
+		if other.Segment == uuid.Nil || deed.Segment == uuid.Nil || other.Segment == deed.Segment {
+			return []insight.Deed{other}, nil
+		}
+		bySegment[other.Segment] = other
+	}
+	if len(bySegment) == 0 {
+		return nil, nil
+	}
+	// All profiles are gone through for each.
+	state, err := r.States.Get(ctx, auth.Tenant(ctx))
+	if err != nil {
+		return nil, err
+	}
+	steps := 0
+	for segment := range bySegment {
+		steps += state.Segments[deed.Segment].Rule.Steps() + state.Segments[segment].Rule.Steps()
+	}
+	return slices.Collect(maps.Values(bySegment)), rate.Spend(ctx, steps/rate.StepsPerPoint)
+}
+
+// apart reports whether two actions were for campaigns none of which is the other's too. What was for none was for all.
+func apart(some, others []uuid.UUID) bool {
+	return len(some) > 0 && len(others) > 0 && !slices.ContainsFunc(some, func(c uuid.UUID) bool { return slices.Contains(others, c) })
 }

@@ -7,13 +7,18 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/ent/invitation"
+	"github.com/zeroten/zeroten/internal/action"
+	"github.com/zeroten/zeroten/internal/app"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/trait"
 )
 
@@ -126,6 +131,134 @@ func TestBenchmarksAreReadOnce(t *testing.T) {
 			c: updateCampaign(input: { id: "<camp:Support>" }) `+below+` }`), nil)
 		if strings.Count(a.text, `{"benchmark":{"label":`) != 1 || len(a.Errors) > 0 {
 			t.Errorf("within one operation: %s", a.text)
+		}
+	})
+}
+
+// Another action is told of where it was for some of the same people, and started or ended within the windows.
+func TestOtherActions(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c := h.fill(t, h.found(t, "Us"))
+		// There are loyal gamers, and nobody is of two personas.
+		made := h.ask(t, c.secrets[auth.Manage], `mutation { createSegment(input: { name: "Families", rule: { trait: { key: "persona", in: ["family"] } } }) { segment { id } } }`, nil)
+		if c.ids["seg:Families"] = regexp.MustCompile(`seg_[0-9a-z]{26}`).FindString(made.text); c.ids["seg:Families"] == "" {
+			t.Fatal(made.text)
+		}
+		const support, closed, both = `campaigns: ["<camp:Support>"]`, `campaigns: ["<camp:Closed>"]`, `campaigns: ["<camp:Closed>", "<camp:Support>"]`
+		const gamers, loyal, families = `segment: "<seg:Gamers>"`, `segment: "<seg:Loyal>"`, `segment: "<seg:Families>"`
+		for i, test := range []struct {
+			one, other string
+			told       bool
+		}{
+			{``, ``, true},
+			{``, both, true},
+			{``, families, true},
+			{support, ``, true},
+			{support, closed, false},
+			{support, both, true},
+			{gamers, loyal, true},
+			{gamers, gamers, true},
+			{gamers, families, false},
+			{gamers, ``, true},
+			{gamers, support, true},
+			{gamers + `, ` + support, closed, false},
+			{gamers + `, ` + support, loyal + `, ` + closed, false},
+			{gamers + `, ` + support, loyal + `, ` + both, true},
+			{gamers + `, ` + support, families + `, ` + both, false},
+			{gamers + `, ` + support, families, false},
+			{gamers + `, ` + support, both, true},
+		} {
+			// Each pair by itself, years before all others. The windows go from the 43rd day to the 58th.
+			day := func(days int) string { return calendar.Of(2020, time.January, 1).Add(100*i + days).String() }
+			one := h.note(t, c, "One", `startedOn: "`+day(50)+`", `+test.one)
+			for at, within := range map[string]bool{
+				`startedOn: "` + day(43) + `"`: true, `startedOn: "` + day(42) + `"`: false,
+				`startedOn: "` + day(58) + `"`: true, `startedOn: "` + day(59) + `"`: false,
+				`startedOn: "` + day(0) + `", endedOn: "` + day(43) + `"`: true, `startedOn: "` + day(0) + `", endedOn: "` + day(42) + `"`: false,
+				`startedOn: "` + day(0) + `", endedOn: "` + day(99) + `"`: false,
+			} {
+				other := h.note(t, c, "Other", at+`, `+test.other)
+				a := h.ask(t, c.secrets[auth.Manage], `{ action(id: "`+one+`") { effect(window: 7, settle: 2) { caveats } } }`, nil)
+				if told := strings.Contains(a.text, "OTHER_ACTION"); len(a.Errors) > 0 || told != (test.told && within) {
+					t.Errorf("beside one of %q another of %q, %s: %s", test.one, test.other, at, a.text)
+				}
+				if _, err := action.Delete(c.ctx, h.DB, other); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	})
+}
+
+// However many actions of a day are asked for their caveats, those around it are read once, and paid for once: as many as there are, and
+// the campaigns that they were for where these matter.
+func TestActionsAroundArePaidForOnce(t *testing.T) {
+	storetest.EachURL(t, func(t *testing.T, databaseURL string) {
+		h := open(t, databaseURL, app.Edge{RateBurst: 10_000_000, RateRestore: 1_000_000})
+		c := h.fill(t, h.found(t, "Us"))
+		const n = 4 * rate.ActionsPerPoint
+		links := 0
+		note := func(many int) {
+			t.Helper()
+			err := h.DB.Write(c.ctx, func(tx *store.Tx) error {
+				rows := make([]*ent.ActionCreate, many)
+				for i := range rows {
+					rows[i] = tx.Ent.Action.Create().SetName("n").SetNote(strings.Repeat("€", 10_000)).SetStartedOn(calendar.Of(2026, time.August, 1))
+				}
+				made, err := tx.Ent.Action.CreateBulk(rows...).Save(c.ctx)
+				if err != nil {
+					return err
+				}
+				var rowsOf []*ent.ActionCampaignCreate
+				for _, a := range made {
+					for _, name := range []string{"Relationship", "Paused", "Closed"} {
+						u, err := id.Campaign.Parse(c.ids["camp:"+name])
+						if err != nil {
+							return err
+						}
+						rowsOf = append(rowsOf, tx.Ent.ActionCampaign.Create().SetActionID(a.ID).SetCampaignID(u))
+					}
+				}
+				links += len(rowsOf)
+				return tx.Ent.ActionCampaign.CreateBulk(rowsOf...).Exec(c.ctx)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		forSupport := h.note(t, c, "One", `startedOn: "2026-08-01", campaigns: ["<camp:Support>"]`)
+		forAll := h.note(t, c, "All", `startedOn: "2026-08-01"`)
+		few := func(of string, times int) (statements int64, cost int) {
+			t.Helper()
+			var text strings.Builder
+			for i := range times {
+				fmt.Fprintf(&text, `a%d: action(id: %q) { effect(window: 7, filter: { variants: ["Z"] }) { caveats } } `, i, of)
+			}
+			question := `{ ` + text.String() + `}`
+			return h.statements(t, c.secrets[auth.Read], question), int(h.ask(t, c.secrets[auth.Read], question, nil).Extensions.Cost.Actual)
+		}
+		type asked struct {
+			of    string
+			times int
+		}
+		statements, costs := map[asked]int64{}, map[asked]int{}
+		all := []asked{{forSupport, 1}, {forSupport, 5}, {forAll, 1}, {forAll, 5}}
+		for _, a := range all {
+			statements[a], costs[a] = few(a.of, a.times)
+		}
+		note(n)
+		for _, a := range all {
+			taken, cost := few(a.of, a.times)
+			want := costs[a] + n/rate.ActionsPerPoint
+			if a.of == forSupport {
+				want += links / rate.LinksPerPoint
+			}
+			if taken != statements[a] || cost != want {
+				t.Errorf("%v among %d: %d statements and %d points, want %d and %d", a, n, taken, cost, statements[a], want)
+			}
+		}
+		if more := statements[asked{forSupport, 5}] - statements[asked{forSupport, 1}]; more > 4 { // each is found by its id
+			t.Errorf("four more actions take %d statements more", more)
 		}
 	})
 }

@@ -24,6 +24,7 @@ import (
 	people "github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/insight"
+	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/risk"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/survey"
@@ -112,6 +113,10 @@ type loaders struct {
 	valuesOfAll flight.Memo[struct{}, map[string][]people.Value]
 	// started are the actions of trends, by the trends' first and last days: those of groups mostly have the same.
 	started flight.Memo[[2]calendar.Day, []*ent.Action]
+	// neighbours are the actions that started or ended on some days, by the first and the last of these, and aroundFor the campaigns
+	// that they were for: the effects of actions of one day are asked about the same.
+	neighbours flight.Memo[[2]calendar.Day, []action.Neighbour]
+	aroundFor  flight.Memo[[2]calendar.Day, map[uuid.UUID][]uuid.UUID]
 	// industry is the tenant's, benchmarks are all that there are for the caller, and published those of an industry and a country: each
 	// group of a breakdown asks for the same.
 	industry   flight.Memo[struct{}, *string]
@@ -130,6 +135,9 @@ type loaders struct {
 
 // maxStarted is how many actions are read for a trend: no operation can pay for more.
 const maxStarted = limit.MaxCost
+
+// maxAround is how many actions are looked at around one.
+const maxAround = 1_000
 
 // maxSeen is of how many contacts it is kept whether they are visible.
 const maxSeen = 10_000
@@ -245,6 +253,42 @@ func (l *loaders) startedIn(ctx context.Context, db *store.DB, p *insight.TrendP
 	from := sort.Search(len(all), func(i int) bool { return all[i].StartedOn >= p.Start })
 	until := from + sort.Search(len(all)-from, func(i int) bool { return all[from+i].StartedOn > p.End })
 	return all[from:until:until], nil
+}
+
+// actionsAround gives the actions that started or ended on some days. Whoever asks first pays for what there are.
+func (l *loaders) actionsAround(ctx context.Context, db *store.DB, first, last calendar.Day) ([]action.Neighbour, error) {
+	return l.neighbours.Do(ctx, [2]calendar.Day{first, last}, func() ([]action.Neighbour, error) {
+		found, err := action.Around(ctx, db, first, last, maxAround)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) > maxAround {
+			return nil, apierror.New(apierror.TooComplex, "More than %d actions started or ended from %s to %s: take a shorter window.", maxAround, first, last)
+		}
+		return found, rate.Spend(ctx, len(found)/rate.ActionsPerPoint)
+	})
+}
+
+// campaignsAround are those that these actions were for. Whoever asks first pays for them, before they are read.
+func (l *loaders) campaignsAround(ctx context.Context, db *store.DB, first, last calendar.Day) (map[uuid.UUID][]uuid.UUID, error) {
+	return l.aroundFor.Do(ctx, [2]calendar.Day{first, last}, func() (map[uuid.UUID][]uuid.UUID, error) {
+		around, err := l.actionsAround(ctx, db, first, last)
+		if err != nil {
+			return nil, err
+		}
+		ids := make([]uuid.UUID, len(around))
+		for i, a := range around {
+			ids[i] = a.ID
+		}
+		n, err := action.CountCampaignsOf(ctx, db, ids)
+		if err != nil {
+			return nil, err
+		}
+		if err := rate.Spend(ctx, n/rate.LinksPerPoint); err != nil {
+			return nil, err
+		}
+		return action.CampaignsOf(ctx, db, ids)
+	})
 }
 
 // campaignsOf are those that an action was for.
