@@ -16,6 +16,7 @@ import (
 	entaction "github.com/zeroten/zeroten/ent/action"
 	"github.com/zeroten/zeroten/ent/actioncampaign"
 	entcampaign "github.com/zeroten/zeroten/ent/campaign"
+	"github.com/zeroten/zeroten/ent/predicate"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/calendar"
@@ -383,13 +384,20 @@ type Neighbour struct {
 // read, and one more.
 func Around(ctx context.Context, db *store.DB, first, last calendar.Day, most int) ([]Neighbour, error) {
 	var found []Neighbour
-	err := db.Ent.Action.Query().Where(entaction.Or(
+	// One after the other, since each goes by an index of its own: those that ended then, and had started before, are no others.
+	for _, when := range []predicate.Action{
 		entaction.And(entaction.StartedOnGTE(first), entaction.StartedOnLTE(last)),
-		entaction.And(entaction.EndedOnGTE(first), entaction.EndedOnLTE(last)),
-	)).Order(entaction.ByStartedOn(), entaction.ByID()).Limit(most+1).
-		Select(entaction.FieldID, entaction.FieldStartedOn, entaction.FieldEndedOn, entaction.FieldSegmentID).Scan(ctx, &found)
-	if err != nil {
-		return nil, fmt.Errorf("finding actions around days: %w", err)
+		entaction.And(entaction.EndedOnGTE(first), entaction.EndedOnLTE(last), entaction.StartedOnLT(first)),
+	} {
+		var some []Neighbour
+		err := db.Ent.Action.Query().Where(when).Limit(most+1-len(found)).
+			Select(entaction.FieldID, entaction.FieldStartedOn, entaction.FieldEndedOn, entaction.FieldSegmentID).Scan(ctx, &some)
+		if err != nil {
+			return nil, fmt.Errorf("finding actions around days: %w", err)
+		}
+		if found = append(found, some...); len(found) > most {
+			break
+		}
 	}
 	return found, nil
 }
