@@ -17,6 +17,8 @@ import (
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/rate"
+	"github.com/zeroten/zeroten/internal/segment"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/trait"
@@ -259,6 +261,41 @@ func TestActionsAroundArePaidForOnce(t *testing.T) {
 		}
 		if more := statements[asked{forSupport, 5}] - statements[asked{forSupport, 1}]; more > 4 { // each is found by its id
 			t.Errorf("four more actions take %d statements more", more)
+		}
+	})
+}
+
+// Whether somebody is in two segments costs what both rules do, unless that is certain.
+func TestRulesOfOtherActionsArePaidFor(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c := h.fill(t, h.found(t, "Us"))
+		rule := segment.Rule{Trait: &segment.Condition{Key: "persona"}}
+		for i := range 200 {
+			rule.Trait.In = append(rule.Trait.In, fmt.Sprintf("nobody %d", i))
+		}
+		long, err := settings.CreateSegment(c.ctx, h.DB, settings.CreateSegmentInput{Name: "Long", Rule: rule})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.ids["seg:Long"] = long.NodeID()
+		cost := func(one string) int {
+			t.Helper()
+			a := h.ask(t, c.secrets[auth.Read], `{ action(id: "`+one+`") { effect(window: 7) { caveats } } }`, nil)
+			if len(a.Errors) > 0 {
+				t.Fatal(a.text)
+			}
+			return int(a.Extensions.Cost.Actual)
+		}
+		one := h.note(t, c, "One", `startedOn: "2020-08-01", segment: "<seg:Gamers>"`)
+		alone := cost(one)
+		h.note(t, c, "Other", `startedOn: "2020-08-01", segment: "<seg:Long>"`)
+		gamers := 3 // a rule of two
+		if got, want := cost(one), alone+(gamers+rule.Steps())/rate.StepsPerPoint; got != want || want == alone {
+			t.Errorf("beside another of a long rule it costs %d, want %d", got, want)
+		}
+		h.note(t, c, "All", `startedOn: "2020-08-01"`)
+		if got := cost(one); got != alone {
+			t.Errorf("beside another that was for all it costs %d, want %d", got, alone)
 		}
 	})
 }
