@@ -41,5 +41,5 @@ func (r *mutationResolver) DeleteBenchmark(ctx context.Context, input model.Dele
 }
 
 func (r *queryResolver) Benchmarks(ctx context.Context, industry *string, country *string) ([]*ent.Benchmark, error) {
-	return benchmark.List(ctx, r.DB, industry, country)
+	return loadersOf(ctx).publishedOf(ctx, r.DB, industry, country)
 }

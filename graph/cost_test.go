@@ -110,6 +110,7 @@ func questions(c *company) map[string]string {
 		"contacts in one":    `{ contacts(segment: "<seg:Gamers>") { totalCount nodes { id } } }`,
 		"actions":            `{ actions(first: 20) { totalCount nodes { id name note segment { name } campaigns { name } } } }`,
 		"actions of trends":  `{ feedback { trend { actions { name note campaigns { name } } } breakdown(by: ["plan"], limit: 3) { feedback { trend { actions { name segment { name } } } } } } }`,
+		"effects":            `{ actions(first: 5) { nodes { name effect { caveats } } } action(id: "<act:made>") { effect(window: 365) { caveats } } }`,
 		"an action":          `{ action(id: "<act:made>") { name campaigns { id } } benchmarks { label } }`,
 		"a contact":          `{ contact(externalId: "c00") { id responses { totalCount nodes { id } } } }`,
 		"a hidden contact":   `{ contact(externalId: "hidden1") { id responses { totalCount nodes { id } } } }`,

@@ -2,36 +2,34 @@ package graph
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
-	"github.com/zeroten/zeroten/ent/invitation"
-	"github.com/zeroten/zeroten/ent/response"
-	"github.com/zeroten/zeroten/internal/action"
-	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
-	"github.com/zeroten/zeroten/internal/benchmark"
 	"github.com/zeroten/zeroten/internal/calendar"
+	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/insight"
+	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/reach"
 	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/survey"
-	"github.com/zeroten/zeroten/internal/tenant"
 )
 
 // What feedback alone does not know, and insight asks of other rooms.
 
 // published are benchmarks of an industry: of the tenant's own where none is named, and none where it has none.
 func (r *Resolver) published(ctx context.Context, industry, country *string) ([]*ent.Benchmark, error) {
+	l := loadersOf(ctx)
 	if industry == nil {
-		own, err := tenant.Get(ctx, r.DB, auth.Tenant(ctx))
-		if err != nil || own.Industry == nil {
+		own, err := l.industryOf(ctx, r.DB)
+		if err != nil || own == nil {
 			return nil, err
 		}
-		industry = own.Industry
+		industry = own
 	}
-	return benchmark.List(ctx, r.DB, industry, country)
+	return l.publishedOf(ctx, r.DB, industry, country)
 }
 
 // weightsOf are those of the variants of a campaign's survey.
@@ -47,34 +45,56 @@ func (r *Resolver) weightsOf(ctx context.Context, campaign uuid.UUID) (map[strin
 	return weights, nil
 }
 
-// invited counts the invitations that a body of feedback goes back to, as far as they know what it was chosen by; nil where they do
-// not, and for who is narrowed.
-func (r *Resolver) invited(ctx context.Context, of *insight.Feedback, change func(f *reach.Filter)) (*reach.Reach, error) {
+// invited are the invitations that a body of feedback goes back to, and the campaign that it stands below. ok is false where they do not
+// know what it was chosen by, or where it is of channels alone by which nobody is asked, and for who is narrowed.
+func invited(ctx context.Context, of *insight.Feedback) (f reach.Filter, campaign uuid.UUID, ok bool) {
 	filter, within, ok := of.Asked()
-	unasked := func(c response.Channel) bool { return invitation.ChannelValidator(invitation.Channel(c)) != nil }
-	if !ok || !auth.Narrowed(ctx).IsZero() || slices.ContainsFunc(filter.Channels, unasked) {
-		return nil, nil
+	if !ok || !auth.Narrowed(ctx).IsZero() {
+		return f, campaign, false
 	}
-	f := reach.Filter{
-		Campaigns: filter.Campaigns, Segment: filter.Segment, Channels: filter.Channels, Variants: filter.Variants,
+	f = reach.Filter{
+		Campaigns: filter.Campaigns, Segment: filter.Segment, Variants: filter.Variants,
 		From: filter.From, To: filter.To, Last: filter.Last,
 	}
 	if within.Segment != uuid.Nil {
-		return nil, nil // it stands beside another, which one filter cannot say
+		saved := id.Segment.Format(within.Segment)
+		if f.Segment != nil && *f.Segment != saved {
+			return f, campaign, false // one filter cannot say both
+		}
+		f.Segment = &saved
 	}
-	change(&f)
-	return r.reach(ctx, within.Campaign, &f)
+	if filter.Channels != nil {
+		for _, channel := range filter.Channels {
+			if reach.Asks(channel) {
+				f.Channels = append(f.Channels, channel)
+			}
+		}
+		if f.Channels == nil {
+			return f, campaign, false
+		}
+	}
+	return f, within.Campaign, true
 }
 
 // asked checks whether people were asked as meant; nil where nobody was invited.
 func (r *Resolver) asked(ctx context.Context, x *insight.Experiment) (*insight.AllocationCheck, error) {
+	f, campaign, ok := invited(ctx, x.Feedback())
+	if !ok {
+		return nil, nil
+	}
+	f.Variants = make([]string, len(x.Variants))
+	for i, v := range x.Variants {
+		f.Variants[i] = v.Variant
+	}
+	found, err := reach.ByVariant(ctx, r.DB, r.States, campaign, f, r.Now())
+	if err != nil {
+		return nil, err
+	}
 	delivered := make([]int64, len(x.Variants))
 	for i, v := range x.Variants {
-		found, err := r.invited(ctx, x.Feedback(), func(f *reach.Filter) { f.Variants = []string{v.Variant} })
-		if err != nil || found == nil {
-			return nil, err
+		if of := found[v.Variant]; of != nil {
+			delivered[i] = int64(of.Delivered)
 		}
-		delivered[i] = int64(found.Delivered)
 	}
 	return x.Asked(delivered)
 }
@@ -85,60 +105,81 @@ const rateDays = 90
 // rateOf is the share of those who were invited lately that answered.
 func (r *Resolver) rateOf(of *insight.Feedback) func(ctx context.Context) (*float64, error) {
 	return func(ctx context.Context) (*float64, error) {
-		found, err := r.invited(ctx, of, func(f *reach.Filter) {
-			f.From, f.To, f.Last = nil, nil, &selection.Period{Count: rateDays, Unit: calendar.Daily}
-		})
-		if err != nil || found == nil {
+		f, campaign, ok := invited(ctx, of)
+		if !ok {
+			return nil, nil
+		}
+		f.From, f.To, f.Last = nil, nil, &selection.Period{Count: rateDays, Unit: calendar.Daily}
+		found, err := r.reach(ctx, campaign, &f)
+		if err != nil {
 			return nil, err
 		}
 		return found.ResponseRate(), nil
 	}
 }
 
-// maxAround is how many other actions are looked at beside one.
-const maxAround = 1_000
-
 // effect says whether the score moved with an action.
 func (r *Resolver) effect(ctx context.Context, a *ent.Action, window, settle int, filter selection.Filter) (*insight.ActionEffect, error) {
-	deeds, err := r.deeds(ctx, a)
+	campaigns, err := loadersOf(ctx).forWhom.load(ctx, a.ID)
 	if err != nil {
 		return nil, err
 	}
-	others := func(ctx context.Context) ([]insight.Deed, error) {
-		found, err := action.Around(ctx, r.DB, a.StartedOn.Add(-window), a.StartedOn.Add(settle+window), maxAround)
-		if err != nil {
-			return nil, err
-		}
-		if len(found) > maxAround {
-			return nil, apierror.New(apierror.TooComplex, "More than %d actions started or ended around %s: take a shorter window.", maxAround, a.StartedOn)
-		}
-		beside := found[:0]
-		for _, other := range found {
-			if other.ID != a.ID {
-				beside = append(beside, other)
-			}
-		}
-		return r.deeds(ctx, beside...)
+	action := insight.Action{Started: a.StartedOn, Ended: a.EndedOn, Segment: orNil(a.SegmentID), Campaigns: *campaigns}
+	others := func(ctx context.Context) ([]insight.Action, error) {
+		return r.others(ctx, a.ID, &action, a.StartedOn.Add(-window), a.StartedOn.Add(settle+window-1))
 	}
-	return r.Insight.Effect(ctx, deeds[0], window, settle, filter, others)
+	return r.Insight.Effect(ctx, action, window, settle, filter, others)
 }
 
-// deeds are actions as insight knows them.
-func (r *Resolver) deeds(ctx context.Context, actions ...*ent.Action) ([]insight.Deed, error) {
-	ids := make([]uuid.UUID, len(actions))
-	for i, a := range actions {
-		ids[i] = a.ID
+func orNil(id *uuid.UUID) uuid.UUID {
+	if id == nil {
+		return uuid.Nil
 	}
-	campaigns, err := action.CampaignsOf(ctx, r.DB, ids)
+	return *id
+}
+
+// others are, of the actions that started or ended on some days, no more than tell whether one besides was for some of the same people.
+// Those for other campaigns are left out, and the campaigns of the rest; of those for the same segment there is one; and one of which it
+// is certain stands alone.
+func (r *Resolver) others(ctx context.Context, self uuid.UUID, action *insight.Action, first, last calendar.Day) ([]insight.Action, error) {
+	l := loadersOf(ctx)
+	around, err := l.actionsAround(ctx, r.DB, first, last)
 	if err != nil {
 		return nil, err
 	}
-	deeds := make([]insight.Deed, len(actions))
-	for i, a := range actions {
-		deeds[i] = insight.Deed{Started: a.StartedOn, Ended: a.EndedOn, Campaigns: campaigns[a.ID]}
-		if a.SegmentID != nil {
-			deeds[i].Segment = *a.SegmentID
+	var campaigns map[uuid.UUID][]uuid.UUID
+	if len(action.Campaigns) > 0 {
+		if campaigns, err = l.campaignsAround(ctx, r.DB, first, last); err != nil {
+			return nil, err
 		}
 	}
-	return deeds, nil
+	bySegment := map[uuid.UUID]insight.Action{}
+	for _, o := range around {
+		if o.ID == self || apart(action.Campaigns, campaigns[o.ID]) {
+			continue
+		}
+		other := insight.Action{Started: o.StartedOn, Ended: o.EndedOn, Segment: orNil(o.SegmentID)}
+		if other.Segment == uuid.Nil || action.Segment == uuid.Nil || other.Segment == action.Segment {
+			return []insight.Action{other}, nil
+		}
+		bySegment[other.Segment] = other
+	}
+	if len(bySegment) == 0 {
+		return nil, nil
+	}
+	// All profiles are gone through for each.
+	state, err := r.States.Get(ctx, auth.Tenant(ctx))
+	if err != nil {
+		return nil, err
+	}
+	steps := 0
+	for segment := range bySegment {
+		steps += state.Segments[action.Segment].Rule.Steps() + state.Segments[segment].Rule.Steps()
+	}
+	return slices.Collect(maps.Values(bySegment)), rate.Spend(ctx, steps/rate.StepsPerPoint)
+}
+
+// apart reports whether two actions were for campaigns none of which is the other's too. What was for none was for all.
+func apart(some, others []uuid.UUID) bool {
+	return len(some) > 0 && len(others) > 0 && !slices.ContainsFunc(some, func(c uuid.UUID) bool { return slices.Contains(others, c) })
 }

@@ -18,13 +18,17 @@ import (
 	"github.com/zeroten/zeroten/graph/limit"
 	"github.com/zeroten/zeroten/internal/action"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/benchmark"
 	"github.com/zeroten/zeroten/internal/calendar"
 	people "github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/insight"
+	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/risk"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/survey"
+	"github.com/zeroten/zeroten/internal/tenant"
 )
 
 // loader reads entities by id within one request. Whoever has read a page says first which ids may be asked for, and
@@ -109,6 +113,15 @@ type loaders struct {
 	valuesOfAll flight.Memo[struct{}, map[string][]people.Value]
 	// started are the actions of trends, by the trends' first and last days: those of groups mostly have the same.
 	started flight.Memo[[2]calendar.Day, []*ent.Action]
+	// neighbours are the actions that started or ended on some days, by the first and the last of these, and aroundFor the campaigns
+	// that they were for: the effects of actions of one day are asked about the same.
+	neighbours flight.Memo[[2]calendar.Day, []action.Neighbour]
+	aroundFor  flight.Memo[[2]calendar.Day, map[uuid.UUID][]uuid.UUID]
+	// industry is the tenant's, benchmarks are all that there are for the caller, and published those of an industry and a country: each
+	// group of a breakdown asks for the same.
+	industry   flight.Memo[struct{}, *string]
+	benchmarks flight.Memo[struct{}, []*ent.Benchmark]
+	published  flight.Memo[[2]string, []*ent.Benchmark]
 	// few are the contacts of a caller who is narrowed, looked up once for all lists of them.
 	few flight.Memo[struct{}, fewContacts]
 	// mark is how far the tenant had come before the operation read anything, where its root asks for that.
@@ -122,6 +135,9 @@ type loaders struct {
 
 // maxStarted is how many actions are read for a trend: no operation can pay for more.
 const maxStarted = limit.MaxCost
+
+// maxAround is how many actions are looked at around one.
+const maxAround = 1_000
 
 // maxSeen is of how many contacts it is kept whether they are visible.
 const maxSeen = 10_000
@@ -193,6 +209,34 @@ func (l *loaders) valuesInAll(ctx context.Context, key string, count func() (map
 	return pointers(values[key]), err
 }
 
+// industryOf is the tenant's, unless the request has it already; nil where it has none.
+func (l *loaders) industryOf(ctx context.Context, db *store.DB) (*string, error) {
+	return l.industry.Do(ctx, struct{}{}, func() (*string, error) {
+		own, err := tenant.Get(ctx, db, auth.Tenant(ctx))
+		if err != nil || own == nil {
+			return nil, err
+		}
+		return own.Industry, nil
+	})
+}
+
+// publishedOf gives the benchmarks of an industry and a country, of all where nil, unless the request has them already.
+func (l *loaders) publishedOf(ctx context.Context, db *store.DB, industry, country *string) ([]*ent.Benchmark, error) {
+	var key [2]string
+	for i, text := range []*string{industry, country} {
+		if text != nil {
+			key[i] = "=" + *text
+		}
+	}
+	return l.published.Do(ctx, key, func() ([]*ent.Benchmark, error) {
+		all, err := l.benchmarks.Do(ctx, struct{}{}, func() ([]*ent.Benchmark, error) { return benchmark.All(ctx, db) })
+		if err != nil {
+			return nil, err
+		}
+		return benchmark.Of(all, industry, country)
+	})
+}
+
 // startedIn gives the actions that started within a trend's interval. Those of the whole trend are read together.
 func (l *loaders) startedIn(ctx context.Context, db *store.DB, p *insight.TrendPoint) ([]*ent.Action, error) {
 	all, err := l.started.Do(ctx, [2]calendar.Day{p.First, p.Last}, func() ([]*ent.Action, error) {
@@ -209,6 +253,42 @@ func (l *loaders) startedIn(ctx context.Context, db *store.DB, p *insight.TrendP
 	from := sort.Search(len(all), func(i int) bool { return all[i].StartedOn >= p.Start })
 	until := from + sort.Search(len(all)-from, func(i int) bool { return all[from+i].StartedOn > p.End })
 	return all[from:until:until], nil
+}
+
+// actionsAround gives the actions that started or ended on some days. Whoever asks first pays for what there are.
+func (l *loaders) actionsAround(ctx context.Context, db *store.DB, first, last calendar.Day) ([]action.Neighbour, error) {
+	return l.neighbours.Do(ctx, [2]calendar.Day{first, last}, func() ([]action.Neighbour, error) {
+		found, err := action.Around(ctx, db, first, last, maxAround)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) > maxAround {
+			return nil, apierror.New(apierror.TooComplex, "More than %d actions started or ended from %s to %s: take a shorter window.", maxAround, first, last)
+		}
+		return found, rate.Spend(ctx, len(found)/rate.ActionsPerPoint)
+	})
+}
+
+// campaignsAround are those that these actions were for. Whoever asks first pays for them, before they are read.
+func (l *loaders) campaignsAround(ctx context.Context, db *store.DB, first, last calendar.Day) (map[uuid.UUID][]uuid.UUID, error) {
+	return l.aroundFor.Do(ctx, [2]calendar.Day{first, last}, func() (map[uuid.UUID][]uuid.UUID, error) {
+		around, err := l.actionsAround(ctx, db, first, last)
+		if err != nil {
+			return nil, err
+		}
+		ids := make([]uuid.UUID, len(around))
+		for i, a := range around {
+			ids[i] = a.ID
+		}
+		n, err := action.CountCampaignsOf(ctx, db, ids)
+		if err != nil {
+			return nil, err
+		}
+		if err := rate.Spend(ctx, n/rate.LinksPerPoint); err != nil {
+			return nil, err
+		}
+		return action.CampaignsOf(ctx, db, ids)
+	})
 }
 
 // campaignsOf are those that an action was for.

@@ -33,6 +33,11 @@ var (
 				Columns: []*schema.Column{ActionsColumns[1], ActionsColumns[4], ActionsColumns[0]},
 			},
 			{
+				Name:    "action_tenant_id_ended_on",
+				Unique:  false,
+				Columns: []*schema.Column{ActionsColumns[1], ActionsColumns[5]},
+			},
+			{
 				Name:    "action_tenant_id_segment_id",
 				Unique:  false,
 				Columns: []*schema.Column{ActionsColumns[1], ActionsColumns[6]},

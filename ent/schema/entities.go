@@ -324,7 +324,7 @@ func (Action) Fields() []ent.Field {
 
 // Indexes of Action. A segment is deleted only where none names it.
 func (Action) Indexes() []ent.Index {
-	return []ent.Index{index.Fields("tenant_id", "started_on", "id"), index.Fields("tenant_id", "segment_id")}
+	return []ent.Index{index.Fields("tenant_id", "started_on", "id"), index.Fields("tenant_id", "ended_on"), index.Fields("tenant_id", "segment_id")}
 }
 
 // ActionCampaign is a campaign that an action was for.

@@ -126,7 +126,7 @@ var weights = map[string]weight{
 	"Experiment.variants":         {size: groups, count: 10},
 	"Experiment.comparisons":      {size: groups, count: 45},
 	"Experiment.allocation":       {own: 5},
-	"Experiment.asked":            {own: 100}, // invitations are counted for each variant
+	"Experiment.asked":            {own: 10}, // as Query.reach
 	"Feedback.samplePlan":         {own: 5},
 	"SamplePlan.invitations":      {own: 10},
 	"SamplePlan.days":             {own: 5},

@@ -16,6 +16,7 @@ import (
 	entaction "github.com/zeroten/zeroten/ent/action"
 	"github.com/zeroten/zeroten/ent/actioncampaign"
 	entcampaign "github.com/zeroten/zeroten/ent/campaign"
+	"github.com/zeroten/zeroten/ent/predicate"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/calendar"
@@ -371,15 +372,32 @@ func Between(ctx context.Context, db *store.DB, first, last calendar.Day, most i
 	return found, nil
 }
 
+// Neighbour is what of an action others are set beside.
+type Neighbour struct {
+	ID        uuid.UUID     `sql:"id"`
+	StartedOn calendar.Day  `sql:"started_on"`
+	EndedOn   *calendar.Day `sql:"ended_on"`
+	SegmentID *uuid.UUID    `sql:"segment_id"`
+}
+
 // Around gives the actions that started or ended on these days, both included, and are visible to the caller; at most so many are
 // read, and one more.
-func Around(ctx context.Context, db *store.DB, first, last calendar.Day, most int) ([]*ent.Action, error) {
-	found, err := db.Ent.Action.Query().Where(entaction.Or(
+func Around(ctx context.Context, db *store.DB, first, last calendar.Day, most int) ([]Neighbour, error) {
+	var found []Neighbour
+	// One after the other, since each goes by an index of its own: those that ended then, and had started before, are no others.
+	for _, when := range []predicate.Action{
 		entaction.And(entaction.StartedOnGTE(first), entaction.StartedOnLTE(last)),
-		entaction.And(entaction.EndedOnGTE(first), entaction.EndedOnLTE(last)),
-	)).Order(entaction.ByStartedOn(), entaction.ByID()).Limit(most + 1).All(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("finding actions around days: %w", err)
+		entaction.And(entaction.EndedOnGTE(first), entaction.EndedOnLTE(last), entaction.StartedOnLT(first)),
+	} {
+		var some []Neighbour
+		err := db.Ent.Action.Query().Where(when).Limit(most+1-len(found)).
+			Select(entaction.FieldID, entaction.FieldStartedOn, entaction.FieldEndedOn, entaction.FieldSegmentID).Scan(ctx, &some)
+		if err != nil {
+			return nil, fmt.Errorf("finding actions around days: %w", err)
+		}
+		if found = append(found, some...); len(found) > most {
+			break
+		}
 	}
 	return found, nil
 }
@@ -390,9 +408,12 @@ func CampaignsOf(ctx context.Context, db *store.DB, actions []uuid.UUID) (map[uu
 }
 
 func campaignsOf(ctx context.Context, client *ent.Client, actions []uuid.UUID) (map[uuid.UUID][]uuid.UUID, error) {
-	rows, err := client.ActionCampaign.Query().Where(func(s *sql.Selector) {
-		s.Where(store.FieldIn(s, actioncampaign.FieldActionID, actions))
-	}).Order(actioncampaign.ByCampaignID()).All(ctx)
+	var rows []struct {
+		ActionID   uuid.UUID `sql:"action_id"`
+		CampaignID uuid.UUID `sql:"campaign_id"`
+	}
+	err := linksOf(client, actions).Order(actioncampaign.ByCampaignID()).
+		Select(actioncampaign.FieldActionID, actioncampaign.FieldCampaignID).Scan(ctx, &rows)
 	if err != nil {
 		return nil, fmt.Errorf("reading the campaigns of actions: %w", err)
 	}
@@ -401,6 +422,21 @@ func campaignsOf(ctx context.Context, client *ent.Client, actions []uuid.UUID) (
 		all[row.ActionID] = append(all[row.ActionID], row.CampaignID)
 	}
 	return all, nil
+}
+
+// CountCampaignsOf tells how many CampaignsOf would give in all.
+func CountCampaignsOf(ctx context.Context, db *store.DB, actions []uuid.UUID) (int, error) {
+	n, err := linksOf(db.Ent, actions).Count(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("counting the campaigns of actions: %w", err)
+	}
+	return n, nil
+}
+
+func linksOf(client *ent.Client, actions []uuid.UUID) *ent.ActionCampaignQuery {
+	return client.ActionCampaign.Query().Where(func(s *sql.Selector) {
+		s.Where(store.FieldIn(s, actioncampaign.FieldActionID, actions))
+	})
 }
 
 // Connection is a page of actions, as the API has it.

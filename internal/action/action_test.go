@@ -441,6 +441,10 @@ func TestNarrowed(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				around, err := action.Around(ctx, db, day, day, 100)
+				if err != nil {
+					t.Fatal(err)
+				}
 				want := 0
 				for u, of := range made {
 					visible := (test.segment < 0 || of.segment < 0 || of.segment == test.segment) &&
@@ -453,7 +457,8 @@ func TestNarrowed(t *testing.T) {
 						t.Fatal(err)
 					}
 					is := func(a *ent.Action) bool { return a.ID == u }
-					if (found != nil) != visible || slices.ContainsFunc(list.Nodes(), is) != visible || slices.ContainsFunc(between, is) != visible {
+					if (found != nil) != visible || slices.ContainsFunc(list.Nodes(), is) != visible || slices.ContainsFunc(between, is) != visible ||
+						slices.ContainsFunc(around, func(a action.Neighbour) bool { return a.ID == u }) != visible {
 						t.Errorf("%+v: visible is %v, got %v", of, visible, found)
 					}
 					if !visible {
@@ -464,10 +469,63 @@ func TestNarrowed(t *testing.T) {
 						t.Errorf("%+v is of %v, %v", of, campaigns[u], err)
 					}
 				}
-				if n, err := list.TotalCount(ctx); n != want || err != nil || len(list.Edges) != want || len(between) != want {
-					t.Errorf("%d in all, %d listed, %d between, want %d, %v", n, len(list.Edges), len(between), want, err)
+				if n, err := list.TotalCount(ctx); n != want || err != nil || len(list.Edges) != want || len(between) != want || len(around) != want {
+					t.Errorf("%d in all, %d listed, %d between, %d around, want %d, %v", n, len(list.Edges), len(between), len(around), want, err)
 				}
 			})
+		}
+	})
+}
+
+// What started or ended on the days is given once, and of too much one more than is wanted.
+func TestAround(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h, other := newHouse(t, db), newHouse(t, db)
+		names := map[uuid.UUID]string{}
+		for _, in := range []action.CreateInput{
+			{Name: "starts before", StartedOn: day - 1},
+			{Name: "ends before", StartedOn: day - 9, EndedOn: new(day - 1)},
+			{Name: "first", StartedOn: day, Segment: textOf(h.segments[1])},
+			{Name: "last", StartedOn: day + 5},
+			{Name: "both", StartedOn: day + 1, EndedOn: new(day + 2)},
+			{Name: "starts", StartedOn: day + 5, EndedOn: new(day + 20)},
+			{Name: "ends first", StartedOn: day - 9, EndedOn: new(day)},
+			{Name: "ends last", StartedOn: day - 1, EndedOn: new(day + 5)},
+			{Name: "starts after", StartedOn: day + 6, EndedOn: new(day + 6)},
+			{Name: "ends after", StartedOn: day - 1, EndedOn: new(day + 6)},
+		} {
+			names[h.note(t, in).ID] = in.Name
+		}
+		other.note(t, action.CreateInput{Name: "another's", StartedOn: day, EndedOn: new(day)})
+		around := func(ctx context.Context, most int) (found []string) {
+			t.Helper()
+			all, err := action.Around(ctx, db, day, day+5, most)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, a := range all {
+				text := names[a.ID] + " " + fmt.Sprint(int(a.StartedOn-day))
+				if a.EndedOn != nil {
+					text += " " + fmt.Sprint(int(*a.EndedOn-day))
+				}
+				if a.SegmentID != nil {
+					text += fmt.Sprint(" for segment ", slices.Index(h.segments, *a.SegmentID))
+				}
+				found = append(found, text)
+			}
+			slices.Sort(found)
+			return found
+		}
+		want := []string{"both 1 2", "ends first -9 0", "ends last -1 5", "first 0 for segment 1", "last 5", "starts 5 20"}
+		for _, most := range []int{100, 6, 5} {
+			if got := around(h.ctx, most); !slices.Equal(got, want) {
+				t.Errorf("at most %d: got %q, want %q", most, got, want)
+			}
+		}
+		for most := range 5 {
+			if got := around(h.ctx, most); len(got) != most+1 {
+				t.Errorf("at most %d: got %q", most, got)
+			}
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -155,9 +156,26 @@ func Delete(ctx context.Context, db *store.DB, idText string) (deleted uuid.UUID
 	return target, nil
 }
 
-// List gives those of an industry and a country that there are for the caller, of all where nil: the newest first, then by label. A text
-// that can be no industry's or no country's is BAD_REQUEST.
-func List(ctx context.Context, db *store.DB, industry, country *string) ([]*ent.Benchmark, error) {
+// All gives those that there are for the caller: the newest first, then by label.
+func All(ctx context.Context, db *store.DB) ([]*ent.Benchmark, error) {
+	all, err := Shipped()
+	if err != nil {
+		return nil, err
+	}
+	own, err := db.Ent.Benchmark.Query().All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing benchmarks: %w", err)
+	}
+	all = append(all, own...)
+	slices.SortFunc(all, func(a, b *ent.Benchmark) int {
+		return cmp.Or(cmp.Compare(b.Year, a.Year), strings.Compare(a.Label, b.Label), slices.Compare(a.ID[:], b.ID[:]))
+	})
+	return all, nil
+}
+
+// Of gives those of an industry and a country among some, of all where nil, in their order. A text that can be no industry's or no
+// country's is BAD_REQUEST.
+func Of(some []*ent.Benchmark, industry, country *string) ([]*ent.Benchmark, error) {
 	keep := func(*ent.Benchmark) bool { return true }
 	if industry != nil {
 		if fault := apierror.TooLongFor(MaxIndustry, *industry); fault != "" {
@@ -174,19 +192,13 @@ func List(ctx context.Context, db *store.DB, industry, country *string) ([]*ent.
 		ofIndustry := keep
 		keep = func(b *ent.Benchmark) bool { return b.Country != nil && *b.Country == wanted && ofIndustry(b) }
 	}
-	all, err := Shipped()
-	if err != nil {
-		return nil, err
+	found := []*ent.Benchmark{}
+	for _, b := range some {
+		if keep(b) {
+			found = append(found, b)
+		}
 	}
-	own, err := db.Ent.Benchmark.Query().All(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("listing benchmarks: %w", err)
-	}
-	all = slices.DeleteFunc(append(all, own...), func(b *ent.Benchmark) bool { return !keep(b) })
-	slices.SortFunc(all, func(a, b *ent.Benchmark) int {
-		return cmp.Or(cmp.Compare(b.Year, a.Year), strings.Compare(a.Label, b.Label), slices.Compare(a.ID[:], b.ID[:]))
-	})
-	return all, nil
+	return found, nil
 }
 
 // key is what industries are equal by: tenants name theirs as they like, and `Internet provider` means `internet-providers`.
@@ -208,8 +220,30 @@ const columns = "industry,label,average,lowest,highest,year,country,method,sourc
 var namespace = uuid.MustParse("2ef07170-3600-4fc2-aa3d-8e281b765a6c")
 
 // Shipped gives those that come with the program, in the order of the file. What a figure is of makes its id, and not the figure, which
-// may be mended: industry, label, year, country and source.
+// may be mended: industry, label, year, country and source. They are the caller's, to be changed as it likes.
 func Shipped() ([]*ent.Benchmark, error) {
+	kept, err := parsed()
+	if err != nil {
+		return nil, err
+	}
+	all := make([]*ent.Benchmark, len(kept))
+	for i, b := range kept {
+		b.Lowest, b.Highest, b.Country = copied(b.Lowest), copied(b.Highest), copied(b.Country)
+		all[i] = &b
+	}
+	return all, nil
+}
+
+// copied is a copy of what there may be.
+func copied[T any](value *T) *T {
+	if value == nil {
+		return nil
+	}
+	return new(*value)
+}
+
+// parsed are those in the file, which is read by whoever needs it first; they are nobody's to change.
+var parsed = sync.OnceValues(func() ([]ent.Benchmark, error) {
 	rows, err := csv.NewReader(bytes.NewReader(shipped)).ReadAll()
 	if err != nil {
 		return nil, fmt.Errorf("reading the benchmarks that come with the program: %w", err)
@@ -217,33 +251,33 @@ func Shipped() ([]*ent.Benchmark, error) {
 	if got := strings.Join(rows[0], ","); got != columns {
 		return nil, fmt.Errorf("the benchmarks that come with the program have the columns %s, want %s", got, columns)
 	}
-	all := make([]*ent.Benchmark, len(rows)-1)
+	all := make([]ent.Benchmark, len(rows)-1)
 	for i, row := range rows[1:] {
 		if all[i], err = read(row); err != nil {
 			return nil, fmt.Errorf("reading the benchmarks that come with the program: row %d: %w", i+1, err)
 		}
 	}
 	return all, nil
-}
+})
 
-func read(row []string) (*ent.Benchmark, error) {
-	b := &ent.Benchmark{Industry: row[0], Label: row[1], Method: row[7], Source: row[8]}
+func read(row []string) (ent.Benchmark, error) {
+	b := ent.Benchmark{Industry: row[0], Label: row[1], Method: row[7], Source: row[8]}
 	b.ID = uuid.NewSHA1(namespace, []byte(strings.Join([]string{b.Industry, b.Label, row[5], row[6], b.Source}, "\x00")))
 	if row[6] != "" {
 		b.Country = &row[6]
 	}
 	var err error
 	if b.Year, err = strconv.Atoi(row[5]); err != nil {
-		return nil, fmt.Errorf("the year: %w", err)
+		return b, fmt.Errorf("the year: %w", err)
 	}
 	if b.Average, err = strconv.ParseFloat(row[2], 64); err != nil {
-		return nil, fmt.Errorf("the average: %w", err)
+		return b, fmt.Errorf("the average: %w", err)
 	}
 	if b.Lowest, err = orNone(row[3]); err != nil {
-		return nil, fmt.Errorf("the lowest: %w", err)
+		return b, fmt.Errorf("the lowest: %w", err)
 	}
 	if b.Highest, err = orNone(row[4]); err != nil {
-		return nil, fmt.Errorf("the highest: %w", err)
+		return b, fmt.Errorf("the highest: %w", err)
 	}
 	return b, nil
 }

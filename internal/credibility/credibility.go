@@ -69,9 +69,7 @@ func Shrink(groups []nps.Counts) (Estimate, Reason) {
 		present++
 		sizes[i], scores[i] = float64(c.N()), score
 		spread += float64(c.N()) * variance
-		all.Detractors += c.Detractors
-		all.Passives += c.Passives
-		all.Promoters += c.Promoters
+		all = all.Add(c)
 	}
 	n := all.N()
 	switch {

@@ -145,8 +145,8 @@ func (h *house) told(t *testing.T, d Demo) (told []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	deed := insight.Deed{Started: d.world.helpDesk, Campaigns: []uuid.UUID{calls}}
-	effect, err := h.reader.Effect(h.ctx, deed, 56, 40, selection.Filter{}, func(context.Context) ([]insight.Deed, error) { return nil, nil })
+	action := insight.Action{Started: d.world.helpDesk, Campaigns: []uuid.UUID{calls}}
+	effect, err := h.reader.Effect(h.ctx, action, 56, 40, selection.Filter{}, func(context.Context) ([]insight.Action, error) { return nil, nil })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -214,11 +214,7 @@ type body []nps.Counts
 func newBody(days []nps.Counts) body {
 	b := make(body, len(days)+1)
 	for i, c := range days {
-		b[i+1] = nps.Counts{
-			Detractors: b[i].Detractors + c.Detractors,
-			Passives:   b[i].Passives + c.Passives,
-			Promoters:  b[i].Promoters + c.Promoters,
-		}
+		b[i+1] = b[i].Add(c)
 	}
 	return b
 }
@@ -227,11 +223,7 @@ func newBody(days []nps.Counts) body {
 func (b body) in(w window) nps.Counts {
 	last := len(b) - 1
 	from, to := b[max(0, min(w.start, last))], b[max(0, min(w.end, last))]
-	return nps.Counts{
-		Detractors: to.Detractors - from.Detractors,
-		Passives:   to.Passives - from.Passives,
-		Promoters:  to.Promoters - from.Promoters,
-	}
+	return to.Sub(from)
 }
 
 // first is the first day with responses, or as good as never.

@@ -17,8 +17,8 @@ import (
 	"github.com/zeroten/zeroten/internal/selection"
 )
 
-// Deed is something that was done: when, and for whom.
-type Deed struct {
+// Action is something that was done: when, and for whom.
+type Action struct {
 	// Started is the first day on which it could be felt, and Ended the last; nil where it goes on.
 	Started calendar.Day
 	Ended   *calendar.Day
@@ -27,7 +27,7 @@ type Deed struct {
 	Campaigns []uuid.UUID
 }
 
-func (d *Deed) forAll() bool { return d.Segment == uuid.Nil && len(d.Campaigns) == 0 }
+func (d *Action) forAll() bool { return d.Segment == uuid.Nil && len(d.Campaigns) == 0 }
 
 // ActionEffect is what became of something that was done. Changes have no values where the figures do not tell.
 type ActionEffect struct {
@@ -38,13 +38,13 @@ type ActionEffect struct {
 	Placebos                           *Placebos
 	Reason                             *InsightReason
 
-	deed Deed
+	action Action
 	// treated is the feedback of those it was for.
 	treated *Feedback
 	// before and after are the first and the last days of the windows.
 	before, after [2]calendar.Day
 	told          []effect.Caveat
-	others        func(ctx context.Context) ([]Deed, error)
+	others        func(ctx context.Context) ([]Action, error)
 }
 
 // Placebos are days on which nothing was done: how many were tried, and on how many of them the figure was at least as large.
@@ -62,7 +62,7 @@ const (
 
 // Effect says whether the score moved with something that was done, from what the caller may see. Others gives what else was done.
 func (r *Reader) Effect(
-	ctx context.Context, deed Deed, window, settle int, filter selection.Filter, others func(ctx context.Context) ([]Deed, error),
+	ctx context.Context, action Action, window, settle int, filter selection.Filter, others func(ctx context.Context) ([]Action, error),
 ) (*ActionEffect, error) {
 	const field = "effect"
 	switch {
@@ -81,25 +81,25 @@ func (r *Reader) Effect(
 		return nil, err
 	}
 	e := &ActionEffect{
-		deed: deed, treated: all, others: others,
-		before: [2]calendar.Day{deed.Started.Add(-window), deed.Started.Add(-1)},
-		after:  [2]calendar.Day{deed.Started.Add(settle), deed.Started.Add(settle + window - 1)},
+		action: action, treated: all, others: others,
+		before: [2]calendar.Day{action.Started.Add(-window), action.Started.Add(-1)},
+		after:  [2]calendar.Day{action.Started.Add(settle), action.Started.Add(settle + window - 1)},
 	}
-	if !deed.forAll() {
-		if e.treated, err = r.Feedback(ctx, deed.narrow(filter), selection.Within{Segment: deed.Segment}); err != nil {
+	if !action.forAll() {
+		if e.treated, err = r.Feedback(ctx, action.narrow(filter), selection.Within{Segment: action.Segment}); err != nil {
 			return nil, err
 		}
 	}
 	today := all.source.first.Today(r.now())
-	from := deed.Started.Add(-maxPast)
+	from := action.Started.Add(-maxPast)
 	// Behind the windows lies what tells whether there were years enough.
-	to := min(max(e.after[1], deed.Started.Add(effect.TwoYears)), today)
+	to := min(max(e.after[1], action.Started.Add(effect.TwoYears)), today)
 	treated, untreated, err := e.sides(ctx, all, from, to)
 	if err != nil {
 		return nil, err
 	}
 	study := effect.Study{Treated: countsOf(treated), Start: maxPast, Window: window, Settle: settle, Today: int(today - from)}
-	if !deed.forAll() {
+	if !action.forAll() {
 		study.Others = countsOf(untreated)
 	}
 	e.show(effect.Of(study), treated, from)
@@ -113,7 +113,7 @@ const maxReadings = 3
 // one after the other: what comes, is changed or taken back between would count on the wrong side. Where that goes on and on, no
 // side counts less than nobody.
 func (e *ActionEffect) sides(ctx context.Context, all *Feedback, from, to calendar.Day) (treated, untreated []nps.Histogram, err error) {
-	if treated, err = e.treated.between(ctx, from, to); err != nil || e.deed.forAll() {
+	if treated, err = e.treated.between(ctx, from, to); err != nil || e.action.forAll() {
 		return treated, nil, err
 	}
 	for reading := 1; ; reading++ {
@@ -148,7 +148,7 @@ func (f *Feedback) again() *Feedback {
 }
 
 // narrow is the filter for those that it was for, but for the segment.
-func (d *Deed) narrow(f selection.Filter) selection.Filter {
+func (d *Action) narrow(f selection.Filter) selection.Filter {
 	if len(d.Campaigns) == 0 {
 		return f
 	}
@@ -240,9 +240,9 @@ func (e *ActionEffect) otherActions(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// meets reports whether another deed was for some of the same people, as far as the caller has seen such people answer.
-func (e *ActionEffect) meets(ctx context.Context, o *Deed) (bool, error) {
-	d := &e.deed
+// meets reports whether another action was for some of the same people, as far as the caller has seen such people answer.
+func (e *ActionEffect) meets(ctx context.Context, o *Action) (bool, error) {
+	d := &e.action
 	if len(d.Campaigns) > 0 && len(o.Campaigns) > 0 &&
 		!slices.ContainsFunc(d.Campaigns, func(c uuid.UUID) bool { return slices.Contains(o.Campaigns, c) }) {
 		return false, nil

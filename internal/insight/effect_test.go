@@ -54,9 +54,9 @@ func effectMeanwhile(t *testing.T, db *store.DB, change func(w *world, one strin
 	if err != nil || one[0].Value == nil {
 		t.Fatal(one, err)
 	}
-	deed := insight.Deed{Started: *day("2026-02-10"), Campaigns: []uuid.UUID{w.campaigns[0].ID}}
+	action := insight.Action{Started: *day("2026-02-10"), Campaigns: []uuid.UUID{w.campaigns[0].ID}}
 	effect := func(ctx context.Context, filter selection.Filter) *insight.ActionEffect {
-		e, err := w.reader.Effect(ctx, deed, 20, 0, filter, nobody)
+		e, err := w.reader.Effect(ctx, action, 20, 0, filter, nobody)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +85,7 @@ func effectMeanwhile(t *testing.T, db *store.DB, change func(w *world, one strin
 }
 
 // nobody did anything else.
-func nobody(context.Context) ([]insight.Deed, error) { return nil, nil }
+func nobody(context.Context) ([]insight.Action, error) { return nil, nil }
 
 // Whether there are years enough to tell a season goes by all feedback, before and after, whenever it was that something was done.
 func TestYearsOfFeedback(t *testing.T) {
@@ -111,7 +111,7 @@ func TestYearsOfFeedback(t *testing.T) {
 				w.record(t, answers[:n]...)
 				answers = answers[n:]
 			}
-			e, err := w.reader.Effect(w.ctx, insight.Deed{Started: day("2026-03-20").Add(-test.done)}, 56, 0, selection.Filter{}, nobody)
+			e, err := w.reader.Effect(w.ctx, insight.Action{Started: day("2026-03-20").Add(-test.done)}, 56, 0, selection.Filter{}, nobody)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -135,7 +135,7 @@ func (f *Feedback) Experiment(ctx context.Context, trial Trial) (*Experiment, er
 	for i := range scores {
 		counts[i] = scores[i].Counts()
 	}
-	found, err := sequential.Judge(counts, nil, plan)
+	found, err := sequential.Judge(counts, plan)
 	if err != nil {
 		return nil, apierror.BadRequest("%s: %v.", field, err)
 	}

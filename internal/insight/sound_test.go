@@ -524,13 +524,13 @@ func (s *soundness) prediction() {
 
 func (s *soundness) effect(r *insight.Reader, filter selection.Filter, campaigns []*ent.Campaign) {
 	filter.From, filter.To, filter.Last = nil, nil, nil
-	deed := insight.Deed{Started: day("2026-03-20").Add(rapid.SampledFrom([]int{-30_000, -320, -200, -120, -60, -1, 0, 1, 5_000, 500_000}).Draw(s.t, "start"))}
+	action := insight.Action{Started: day("2026-03-20").Add(rapid.SampledFrom([]int{-30_000, -320, -200, -120, -60, -1, 0, 1, 5_000, 500_000}).Draw(s.t, "start"))}
 	for _, at := range rapid.SliceOfNDistinct(rapid.IntRange(0, len(campaigns)-1), 0, 3, rapid.ID[int]).Draw(s.t, "for") {
-		deed.Campaigns = append(deed.Campaigns, campaigns[at].ID)
+		action.Campaigns = append(action.Campaigns, campaigns[at].ID)
 	}
-	others := func(context.Context) ([]insight.Deed, error) { return []insight.Deed{{Started: deed.Started}}, nil }
+	others := func(context.Context) ([]insight.Action, error) { return []insight.Action{{Started: action.Started}}, nil }
 	window, settle := rapid.SampledFrom([]int{7, 56, 365}).Draw(s.t, "window"), rapid.SampledFrom([]int{0, 365}).Draw(s.t, "settle")
-	e, err := r.Effect(s.ctx, deed, window, settle, filter, others)
+	e, err := r.Effect(s.ctx, action, window, settle, filter, others)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -538,7 +538,7 @@ func (s *soundness) effect(r *insight.Reader, filter selection.Filter, campaigns
 	if (e.Reason != nil) != (e.Change.Difference == nil) || (e.Before.Responses() == 0 || e.After.Responses() == 0) != (e.Reason != nil) || e.Placebos.AsLarge > e.Placebos.Tried {
 		s.t.Fatalf("from %d to %d responses: the reason %v", e.Before.Responses(), e.After.Responses(), e.Reason)
 	}
-	if len(deed.Campaigns) == 0 && (e.Effect.Difference != nil || e.OthersChange.Difference != nil) {
+	if len(action.Campaigns) == 0 && (e.Effect.Difference != nil || e.OthersChange.Difference != nil) {
 		s.t.Fatalf("it was for all, and yet others changed by %v", e.OthersChange.Difference)
 	}
 	if _, err := e.Caveats(s.ctx); err != nil {

@@ -98,7 +98,7 @@ func Explain(groups []Group) (Explanation, Reason) {
 	var before, after nps.Counts
 	present := 0
 	for _, g := range groups {
-		before, after = plus(before, g.Before), plus(after, g.After)
+		before, after = before.Add(g.Before), after.Add(g.After)
 		if g.n() > 0 {
 			present++
 		}
@@ -192,14 +192,6 @@ func part(estimate, variance float64) Part {
 }
 
 func share(part, whole nps.Counts) float64 { return float64(part.N()) / float64(whole.N()) }
-
-func plus(a, b nps.Counts) nps.Counts {
-	return nps.Counts{
-		Detractors: a.Detractors + b.Detractors,
-		Passives:   a.Passives + b.Passives,
-		Promoters:  a.Promoters + b.Promoters,
-	}
-}
 
 // Few is the number of responses on both sides together below which [Lumped] gives no group a part of its own.
 const Few = 30

@@ -45,7 +45,7 @@ func lump(keys []string, groups []Group, limit int) ([]string, []Group) {
 	var names []string
 	for i, out := range Lumped(groups, limit) {
 		if out {
-			rest = Group{plus(rest.Before, groups[i].Before), plus(rest.After, groups[i].After)}
+			rest = Group{rest.Before.Add(groups[i].Before), rest.After.Add(groups[i].After)}
 			continue
 		}
 		names, shown = append(names, keys[i]), append(shown, groups[i])
@@ -143,7 +143,7 @@ func TestGolden(t *testing.T) {
 			var total Group
 			var changes []*nps.Difference
 			for _, group := range groups {
-				total = Group{plus(total.Before, group.Before), plus(total.After, group.After)}
+				total = Group{total.Before.Add(group.Before), total.After.Add(group.After)}
 				changes = append(changes, compare(group))
 			}
 			same("total", compare(total), &g.Out.Total)
@@ -321,7 +321,7 @@ func TestProperties(t *testing.T) {
 		var before, after nps.Counts
 		some := 0
 		for _, g := range groups {
-			before, after = plus(before, g.Before), plus(after, g.After)
+			before, after = before.Add(g.Before), after.Add(g.After)
 			if g.n() > 0 {
 				some++
 			}

@@ -128,7 +128,7 @@ const (
 // fit finds the parameters of the largest likelihood, given responses of all three categories. It is concave, and the ridge
 // holds it, so there is one optimum and Newton's method finds it, its steps halved where they lead too far.
 func fit(r *rows, columns int, ridge float64) parameters {
-	all := sum(r.learned...)
+	all := sum(r.learned)
 	at, next := make(parameters, columns+2), make(parameters, columns+2)
 	at[0] = logit(all.Detractors, all.Passives+all.Promoters)
 	at[1] = logit(all.Detractors+all.Passives, all.Promoters)

@@ -82,7 +82,7 @@ func tables(t *rapid.T, most int64) (*rows, int) {
 	for i := range counts {
 		counts[i] = nps.Counts{Detractors: count.Draw(t, "d"), Passives: count.Draw(t, "a"), Promoters: count.Draw(t, "p")}
 	}
-	counts[0] = sum(counts[0], nps.Counts{Detractors: 1, Passives: 1, Promoters: 1})
+	counts[0] = counts[0].Add(nps.Counts{Detractors: 1, Passives: 1, Promoters: 1})
 	l := layOut(traits, counts)
 	return l.rows(counts, nil), l.columns
 }
@@ -94,7 +94,7 @@ func TestOptimum(t *testing.T) {
 		r, columns := tables(t, 200)
 		held := rapid.SampledFrom([]float64{1, 4, 16}).Draw(t, "ridge")
 		at := fit(r, columns, held)
-		n := float64(sum(r.learned...).N())
+		n := float64(sum(r.learned).N())
 		if got, want := likelihood(r, at, held), plainly(r, at, held); math.Abs(got-want) > 1e-9*(1+math.Abs(want)) {
 			t.Errorf("likelihood %v, want %v", got, want)
 		}

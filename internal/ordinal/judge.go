@@ -88,7 +88,7 @@ func byRisk(at parameters, r *rows) []group {
 	for _, g := range groups {
 		if last := len(merged) - 1; last >= 0 && merged[last].risk == g.risk {
 			merged[last].expected += g.expected
-			merged[last].counts = sum(merged[last].counts, g.counts)
+			merged[last].counts = merged[last].counts.Add(g.counts)
 		} else {
 			merged = append(merged, g)
 		}
@@ -107,7 +107,7 @@ func (e *Evaluation) rank(groups []group, judged nps.Counts) {
 		won += d * (below + others/2)
 		below += others
 		bin.expected += g.expected
-		bin.counts = sum(bin.counts, g.counts)
+		bin.counts = bin.counts.Add(g.counts)
 		if size := bin.counts.N(); 10*size >= judged.N() || i == len(groups)-1 {
 			e.Calibration = append(e.Calibration, Bin{
 				size, min(bin.expected/float64(size), 1), float64(bin.counts.Detractors) / float64(size),

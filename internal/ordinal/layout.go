@@ -122,9 +122,9 @@ func (l *layout) rows(learned, judged []nps.Counts) *rows {
 			r.judged = append(r.judged, nps.Counts{})
 		}
 		last := r.len() - 1
-		r.learned[last] = sum(r.learned[last], learned[profile])
+		r.learned[last] = r.learned[last].Add(learned[profile])
 		if judged != nil {
-			r.judged[last] = sum(r.judged[last], judged[profile])
+			r.judged[last] = r.judged[last].Add(judged[profile])
 		}
 	}
 	return r

@@ -151,12 +151,12 @@ func Learn(traits []Trait, cells iter.Seq[Cell]) (*Model, Evaluation) {
 		switch {
 		case c.Counts.N() == 0:
 		case c.Month <= last:
-			earlier[c.Profile] = sum(earlier[c.Profile], c.Counts)
+			earlier[c.Profile] = earlier[c.Profile].Add(c.Counts)
 		default:
-			later[c.Profile] = sum(later[c.Profile], c.Counts)
+			later[c.Profile] = later[c.Profile].Add(c.Counts)
 		}
 	}
-	learned, judged := sum(earlier...), sum(later...)
+	learned, judged := sum(earlier), sum(later)
 	e := Evaluation{Learned: learned.N(), LastLearned: last, Judged: judged.N()}
 	switch {
 	case e.Learned < MinLearned || e.Judged < MinJudged:
@@ -174,7 +174,7 @@ func Learn(traits []Trait, cells iter.Seq[Cell]) (*Model, Evaluation) {
 	}
 	all := earlier
 	for i, c := range later {
-		all[i] = sum(all[i], c)
+		all[i] = all[i].Add(c)
 	}
 	l = layOut(traits, all)
 	return l.model(fit(l.rows(all, nil), l.columns, ridge)), e
@@ -216,12 +216,9 @@ func split(byMonth map[int]int64) (last int, reason Reason) {
 	return months[first-1], ""
 }
 
-func sum(counts ...nps.Counts) nps.Counts {
-	var s nps.Counts
+func sum(counts []nps.Counts) (all nps.Counts) {
 	for _, c := range counts {
-		s.Detractors += c.Detractors
-		s.Passives += c.Passives
-		s.Promoters += c.Promoters
+		all = all.Add(c)
 	}
-	return s
+	return all
 }

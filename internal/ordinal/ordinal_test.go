@@ -214,7 +214,7 @@ func TestRanks(t *testing.T) {
 			for range g.counts.N() - g.counts.Detractors {
 				people = append(people, someone{g.risk, false})
 			}
-			all = sum(all, g.counts)
+			all = all.Add(g.counts)
 			groups = append(groups, g)
 		}
 		var e Evaluation
@@ -322,7 +322,7 @@ func TestBins(t *testing.T) {
 		for i, n := range c.sizes {
 			counts := nps.Counts{Passives: n}
 			groups = append(groups, group{float64(i), 0.25 * float64(n), counts})
-			all = sum(all, counts)
+			all = all.Add(counts)
 		}
 		var e Evaluation
 		e.rank(groups, all)
@@ -397,7 +397,7 @@ func TestManyValues(t *testing.T) {
 			t.Errorf("trait %d keeps %d values", i+1, own)
 		}
 	}
-	if r := l.rows(counts, nil); r.len() > kept/15+2 || sum(r.learned...) != sum(counts...) {
+	if r := l.rows(counts, nil); r.len() > kept/15+2 || sum(r.learned) != sum(counts) {
 		t.Errorf("%d rows", r.len())
 	}
 }

@@ -104,10 +104,35 @@ var reasons = []invitation.SkippedBecause{
 	invitation.SkippedBecauseQUIET_PERIOD, invitation.SkippedBecauseOVER_BUDGET, invitation.SkippedBecauseTOO_LATE,
 }
 
+// Asks reports whether people are asked by a channel: answers come by others too.
+func Asks(channel response.Channel) bool {
+	return invitation.ChannelValidator(invitation.Channel(channel)) == nil
+}
+
 // Count counts the invitations of the caller's tenant that a filter means, those of one campaign where within is not the zero UUID. It
 // counts them at one moment. A caller who is narrowed to campaigns has those alone; for one who is narrowed to a segment it is FORBIDDEN.
 // What cannot be meant is BAD_REQUEST, and a campaign or segment that there is not NOT_FOUND. What is counted is paid for.
 func Count(ctx context.Context, db *store.DB, states *settings.States, within uuid.UUID, f Filter, now time.Time) (*Reach, error) {
+	found, err := count(ctx, db, states, within, f, false, now)
+	if err != nil {
+		return nil, err
+	}
+	if r := found[""]; r != nil {
+		return r, nil
+	}
+	return &Reach{Skipped: []*Skip{}}, nil
+}
+
+// ByVariant counts as Count does, at one moment and for the same price, what became of each variant. Of a variant in which nobody was to
+// be asked there is nothing; those who were in none are the empty one's.
+func ByVariant(ctx context.Context, db *store.DB, states *settings.States, within uuid.UUID, f Filter, now time.Time) (map[string]*Reach, error) {
+	return count(ctx, db, states, within, f, true, now)
+}
+
+// count counts by variant, or all as those of the empty one.
+func count(
+	ctx context.Context, db *store.DB, states *settings.States, within uuid.UUID, f Filter, byVariant bool, now time.Time,
+) (map[string]*Reach, error) {
 	if auth.Narrowed(ctx).Segment != uuid.Nil {
 		return nil, apierror.New(apierror.Forbidden, "A token that is narrowed to a segment does not see who was asked.")
 	}
@@ -136,7 +161,7 @@ func Count(ctx context.Context, db *store.DB, states *settings.States, within uu
 	if f.Channels != nil {
 		names := make([]string, len(f.Channels))
 		for i, channel := range f.Channels {
-			if names[i] = string(channel); invitation.ChannelValidator(invitation.Channel(channel)) != nil {
+			if names[i] = string(channel); !Asks(channel) {
 				return nil, apierror.BadRequest("filter.channels.%d: people are asked by EMAIL, LINK or WIDGET.", i)
 			}
 		}
@@ -151,25 +176,46 @@ func Count(ctx context.Context, db *store.DB, states *settings.States, within uu
 			return nil, err
 		}
 	}
-	r := &Reach{Skipped: []*Skip{}}
+	t := &tally{variant: "NULL", found: map[string]*Reach{}}
+	if byVariant {
+		t.variant, t.by = "variant", ", variant"
+	}
 	err = db.Sift(ctx, func() error {
 		return db.Snapshot(ctx, func(tx *store.Tx) error {
 			if err := looked.pay(ctx, tx); err != nil {
 				return err
 			}
 			if in != nil {
-				return c.countIn(ctx, tx, in, r)
+				return c.countIn(ctx, tx, in, t)
 			}
-			return c.count(ctx, tx, r)
+			return c.count(ctx, tx, t)
 		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("counting invitations: %w", err)
 	}
-	slices.SortFunc(r.Skipped, func(a, b *Skip) int {
-		return cmp.Or(cmp.Compare(b.Invitations, a.Invitations), cmp.Compare(slices.Index(reasons, a.Reason), slices.Index(reasons, b.Reason)))
-	})
-	return r, nil
+	for _, r := range t.found {
+		slices.SortFunc(r.Skipped, func(a, b *Skip) int {
+			return cmp.Or(cmp.Compare(b.Invitations, a.Invitations), cmp.Compare(slices.Index(reasons, a.Reason), slices.Index(reasons, b.Reason)))
+		})
+	}
+	return t.found, nil
+}
+
+// tally is what was counted, by variant.
+type tally struct {
+	// variant is what a statement gives as a row's variant, and by what it groups by besides the rest.
+	variant, by string
+	found       map[string]*Reach
+}
+
+func (t *tally) add(variant, because sql.NullString, status invitation.Status, n int) {
+	r := t.found[variant.String]
+	if r == nil {
+		r = &Reach{Skipped: []*Skip{}}
+		t.found[variant.String] = r
+	}
+	r.add(status, invitation.SkippedBecause(because.String), n)
 }
 
 // conditions are those of a statement, all of which must hold. The first is that of the tenant.
@@ -210,28 +256,28 @@ func (c *conditions) pay(ctx context.Context, tx *store.Tx) error {
 	return rate.Spend(ctx, n/rate.InvitationsPerPoint)
 }
 
-func (c *conditions) count(ctx context.Context, tx *store.Tx, r *Reach) error {
+func (c *conditions) count(ctx context.Context, tx *store.Tx, t *tally) error {
 	return store.Each(ctx, tx.SQL, func(rows *sql.Rows) error {
 		var status invitation.Status
-		var because sql.NullString
+		var because, variant sql.NullString
 		var n int
-		if err := rows.Scan(&status, &because, &n); err != nil {
+		if err := rows.Scan(&status, &because, &variant, &n); err != nil {
 			return err
 		}
-		r.add(status, invitation.SkippedBecause(because.String), n)
+		t.add(variant, because, status, n)
 		return nil
-	}, `SELECT status, skipped_because, count(*) FROM invitations WHERE `+c.String()+` GROUP BY status, skipped_because`, c.args...)
+	}, `SELECT status, skipped_because, `+t.variant+`, count(*) FROM invitations WHERE `+c.String()+` GROUP BY status, skipped_because`+t.by, c.args...)
 }
 
 // countIn counts those of contacts who pass. Their traits are read one after the other, and none is kept.
-func (c *conditions) countIn(ctx context.Context, tx *store.Tx, in func(trait.Values) bool, r *Reach) error {
+func (c *conditions) countIn(ctx context.Context, tx *store.Tx, in func(trait.Values) bool, t *tally) error {
 	unpaid := 0
 	return store.Each(ctx, tx.SQL, func(rows *sql.Rows) error {
 		var status invitation.Status
-		var because sql.NullString
+		var because, variant sql.NullString
 		var n int
 		var text sql.RawBytes
-		if err := rows.Scan(&status, &because, &n, &text); err != nil {
+		if err := rows.Scan(&status, &because, &variant, &n, &text); err != nil {
 			return err
 		}
 		if unpaid++; unpaid == rate.RowsPerPoint {
@@ -248,11 +294,11 @@ func (c *conditions) countIn(ctx context.Context, tx *store.Tx, in func(trait.Va
 			return fmt.Errorf("reading a contact's traits: %w", err)
 		}
 		if in(traits) {
-			r.add(status, invitation.SkippedBecause(because.String), n)
+			t.add(variant, because, status, n)
 		}
 		return nil
-	}, `SELECT g.status, g.skipped_because, g.n, CAST(c.traits AS TEXT) FROM
-		(SELECT contact_id, status, skipped_because, count(*) AS n FROM invitations WHERE `+c.String()+` AND contact_id IS NOT NULL
-			GROUP BY contact_id, status, skipped_because) g
+	}, `SELECT g.status, g.skipped_because, g.variant, g.n, CAST(c.traits AS TEXT) FROM
+		(SELECT contact_id, status, skipped_because, `+t.variant+` AS variant, count(*) AS n FROM invitations
+			WHERE `+c.String()+` AND contact_id IS NOT NULL GROUP BY contact_id, status, skipped_because`+t.by+`) g
 		JOIN contacts c ON c.tenant_id = $1 AND c.id = g.contact_id`, c.args...)
 }

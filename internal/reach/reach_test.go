@@ -151,7 +151,7 @@ func TestCount(t *testing.T) {
 				day := calendar.DayOf(i.DueAt, zone)
 				return from <= day && day <= to
 			})
-			want := map[string]int{}
+			want, delivered := map[string]int{}, map[string]int{}
 			for _, i := range all {
 				if slices.ContainsFunc(holds, func(holds func(*ent.Invitation) bool) bool { return !holds(i) }) {
 					continue
@@ -164,6 +164,11 @@ func TestCount(t *testing.T) {
 					continue
 				case invitation.StatusSENT, invitation.StatusDECLINED, invitation.StatusANSWERED:
 					want["delivered"]++
+					if i.Variant != nil {
+						delivered[*i.Variant]++
+					} else {
+						delivered[""]++
+					}
 				}
 				want["invited"]++
 				want[string(i.Status)]++
@@ -171,6 +176,25 @@ func TestCount(t *testing.T) {
 			got, err := reach.Count(ctx, db, states, within, f, now)
 			if err != nil {
 				t.Fatal(err)
+			}
+			apart, err := reach.ByVariant(ctx, db, states, within, f, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			together := &reach.Reach{}
+			for variant, of := range apart {
+				if of.Delivered != delivered[variant] {
+					t.Errorf("%+v within %s: %d of %q were delivered, want %d", f, within, of.Delivered, variant, delivered[variant])
+				}
+				delete(delivered, variant)
+				together.Invited, together.Delivered, together.Answered = together.Invited+of.Invited, together.Delivered+of.Delivered, together.Answered+of.Answered
+				for _, s := range of.Skipped {
+					want[string(s.Reason)+" apart"] += s.Invitations
+				}
+			}
+			if len(delivered) > 0 || together.Invited != got.Invited || together.Delivered != got.Delivered || together.Answered != got.Answered ||
+				want["QUIET_PERIOD apart"] != want["QUIET_PERIOD"] || want["NOT_SAMPLED apart"] != want["NOT_SAMPLED"] {
+				t.Errorf("%+v within %s: apart they are %+v, and %v are missing; together %+v", f, within, together, delivered, got)
 			}
 			skipped := map[string]int{}
 			for n, s := range got.Skipped {
@@ -210,7 +234,7 @@ func TestPrice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		const n, people = 4 * rate.InvitationsPerPoint, 3 * rate.RowsPerPoint
+		const n, people, variants = 4 * rate.InvitationsPerPoint, 3 * rate.RowsPerPoint, 10
 		now := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 		err = db.Write(ctx, func(tx *store.Tx) error {
 			var persons []*ent.ContactCreate
@@ -224,7 +248,7 @@ func TestPrice(t *testing.T) {
 			var creates []*ent.InvitationCreate
 			for i := range n {
 				create := tx.Ent.Invitation.Create().SetCampaignID(asks.ID).SetChannel(invitation.ChannelEMAIL).SetStatus(invitation.StatusSENT).
-					SetLocale("en").SetTraits(trait.Values{}).SetDueAt(now)
+					SetLocale("en").SetTraits(trait.Values{}).SetDueAt(now).SetVariant(fmt.Sprint(i % variants))
 				if i < people {
 					create.SetContactID(known[i].ID)
 				}
@@ -253,9 +277,20 @@ func TestPrice(t *testing.T) {
 		} {
 			for _, blind := range []bool{false, true} {
 				spent := 0
-				got, err := reach.Count(rate.WithSpender(ctx, func(n int) error { spent += n; return nil }, blind), db, states, uuid.Nil, test.f, now)
+				paying := rate.WithSpender(ctx, func(n int) error { spent += n; return nil }, blind)
+				got, err := reach.Count(paying, db, states, uuid.Nil, test.f, now)
 				if err != nil || got.Invited != test.invited || spent != test.points {
 					t.Errorf("%s: %+v for %d points, %v; want %d for %d", name, got, spent, err, test.invited, test.points)
+				}
+				// However many variants there are, and whether they are told apart.
+				spent = 0
+				apart, err := reach.ByVariant(paying, db, states, uuid.Nil, test.f, now)
+				invited := 0
+				for _, of := range apart {
+					invited += of.Invited
+				}
+				if err != nil || invited != test.invited || spent != test.points || test.invited == n && len(apart) != variants {
+					t.Errorf("%s by %d variants: %d for %d points, %v; want %d for %d", name, len(apart), invited, spent, err, test.invited, test.points)
 				}
 			}
 		}

@@ -11,7 +11,7 @@ func ExampleJudge() {
 	x, err := sequential.Judge([]nps.Counts{
 		{Detractors: 600, Passives: 1200, Promoters: 2200},
 		{Detractors: 400, Passives: 1100, Promoters: 2500},
-	}, nil, sequential.Plan{Difference: 0.1, Power: 0.8})
+	}, sequential.Plan{Difference: 0.1, Power: 0.8})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -12,7 +12,6 @@
 package sequential
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
@@ -70,8 +69,8 @@ type Experiment struct {
 	Verdict Verdict
 	// Winner is the index of the variant that is better than every other where Verdict is Winner, else −1.
 	Winner int
-	// SampleRatio is as [Shares] has it, Allocation as [Weeks] has it; nil where there is nothing to check.
-	SampleRatio, Allocation *Check
+	// SampleRatio is as [Shares] has it; nil where there is nothing to check.
+	SampleRatio *Check
 	// Planned is how many responses each variant needs for a test that is looked at once, at this many: as
 	// [nps.SampleSizeOfDifference] has it, with the variance of all variants together, on adjusted counts. It is 0 where there is
 	// a reason, and where it is more than an int64 holds.
@@ -102,22 +101,16 @@ type Anytime struct {
 // Significant reports whether AdjustedP is below [nps.Significance].
 func (a Anytime) Significant() bool { return a.AdjustedP < nps.Significance }
 
-// Judge says what an experiment has shown so far. Weeks are the counts of the variants week by week, as [Weeks] takes them; without
-// any Allocation is not checked. The error says what of the plan or the weeks is out of range.
+// Judge says what an experiment has shown so far. The error says what of the plan is out of range.
 //
 // Pairs are corrected for all that there are, those too that have too few responses to be tested yet: they will have their say
 // later, and what was said before must still hold.
-func Judge(variants []nps.Counts, weeks [][]int64, plan Plan) (Experiment, error) {
+func Judge(variants []nps.Counts, plan Plan) (Experiment, error) {
 	if !(plan.Difference > 0 && plan.Difference <= 2) {
 		return Experiment{}, fmt.Errorf("difference must be above 0 and at most 2, not %v", plan.Difference)
 	}
 	if !(plan.Power > 0.5 && plan.Power < 1) {
 		return Experiment{}, fmt.Errorf("power must lie between 0.5 and 1, both excluded, not %v", plan.Power)
-	}
-	for _, week := range weeks {
-		if len(week) != len(variants) {
-			return Experiment{}, errors.New("each week must have counts of all variants")
-		}
 	}
 	weights := plan.Weights
 	if len(weights) == 0 {
@@ -130,9 +123,7 @@ func Judge(variants []nps.Counts, weeks [][]int64, plan Plan) (Experiment, error
 	counts := make([]int64, len(variants))
 	for i, c := range variants {
 		counts[i] = c.N()
-		all.Detractors += c.Detractors
-		all.Passives += c.Passives
-		all.Promoters += c.Promoters
+		all = all.Add(c)
 	}
 	ratio, checked, err := Shares(counts, weights)
 	if err != nil {
@@ -149,9 +140,6 @@ func Judge(variants []nps.Counts, weeks [][]int64, plan Plan) (Experiment, error
 	}
 	if checked {
 		x.SampleRatio = &ratio
-	}
-	if allocation, ok := Weeks(weeks); ok {
-		x.Allocation = &allocation
 	}
 	variance := all.AdjustedVariance()
 	// All arguments are in range: what is left to be refused is too large a number.

@@ -96,7 +96,7 @@ func TestGolden(t *testing.T) {
 			for _, name := range names {
 				variants = append(variants, g.Variants[name].counts())
 			}
-			x, err := Judge(variants, g.Weeks, Plan{Weights: g.Weights, Difference: g.Difference / 100, Power: 0.8})
+			x, err := Judge(variants, Plan{Weights: g.Weights, Difference: g.Difference / 100, Power: 0.8})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -104,7 +104,7 @@ func TestGolden(t *testing.T) {
 				t.Fatalf("reason %q, want %q", x.Reason, g.Out.Reason)
 			}
 			if x.Reason != "" {
-				if x.Verdict != TooEarly || x.Winner != -1 || x.Planned != 0 || x.SampleRatio != nil || x.Allocation != nil {
+				if x.Verdict != TooEarly || x.Winner != -1 || x.Planned != 0 || x.SampleRatio != nil {
 					t.Errorf("%+v where there is no answer", x)
 				}
 				return
@@ -116,11 +116,15 @@ func TestGolden(t *testing.T) {
 			if x.Verdict != g.Out.Verdict || winner != g.Out.Winner || x.Planned != g.Out.Planned {
 				t.Errorf("%s, winner %q, planned %d, want %s, %q, %d", x.Verdict, winner, x.Planned, g.Out.Verdict, g.Out.Winner, g.Out.Planned)
 			}
+			var allocation *Check
+			if c, ok := Weeks(g.Weeks); ok {
+				allocation = &c
+			}
 			for name, c := range map[string]struct {
 				got  *Check
 				want *check
 				df   int
-			}{"sample ratio": {x.SampleRatio, g.Out.SampleRatio, len(names) - 1}, "allocation": {x.Allocation, g.Out.Allocation, 0}} {
+			}{"sample ratio": {x.SampleRatio, g.Out.SampleRatio, len(names) - 1}, "allocation": {allocation, g.Out.Allocation, 0}} {
 				if (c.got == nil) != (c.want == nil) {
 					t.Errorf("%s is %v, want %v", name, c.got, c.want)
 				}
@@ -198,11 +202,11 @@ func equal(n int) []float64 {
 
 var plan = Plan{Difference: 0.1, Power: 0.8}
 
-func judge(t fataler, variants []nps.Counts, weeks [][]int64, plan Plan) Experiment {
+func judge(t fataler, variants []nps.Counts, plan Plan) Experiment {
 	t.Helper()
-	x, err := Judge(variants, weeks, plan)
+	x, err := Judge(variants, plan)
 	if err != nil {
-		t.Fatalf("Judge(%v, %v, %+v): %v", variants, weeks, plan, err)
+		t.Fatalf("Judge(%v, %+v): %v", variants, plan, err)
 	}
 	return x
 }
@@ -298,7 +302,7 @@ func TestVerdicts(t *testing.T) {
 		"weights that do not fit each other":    {[]nps.Counts{good, good}, []float64{math.MaxFloat64, 5e-324}, Invalid, -1, ""},
 		"weights whose sum would not be finite": {[]nps.Counts{good, good}, []float64{math.MaxFloat64, math.MaxFloat64}, NoRelevantDifference, -1, ""},
 	} {
-		x := judge(t, test.variants, nil, Plan{Weights: test.weights, Difference: 0.1, Power: 0.8})
+		x := judge(t, test.variants, Plan{Weights: test.weights, Difference: 0.1, Power: 0.8})
 		if x.Verdict != test.verdict || x.Winner != test.winner || x.Reason != test.reason {
 			t.Errorf("%s: %s, winner %d, reason %q, want %s, %d, %q", name, x.Verdict, x.Winner, x.Reason, test.verdict, test.winner, test.reason)
 		}
@@ -308,7 +312,7 @@ func TestVerdicts(t *testing.T) {
 // A pair is corrected for those too that are not tested yet, so that what is said of it does not change as they are.
 func TestPairsToCome(t *testing.T) {
 	a, b := nps.Counts{Detractors: 20, Passives: 60, Promoters: 120}, nps.Counts{Detractors: 50, Passives: 60, Promoters: 90}
-	x := judge(t, []nps.Counts{a, b, {Promoters: 99}}, nil, plan)
+	x := judge(t, []nps.Counts{a, b, {Promoters: 99}}, plan)
 	first := x.Comparisons[0].Anytime
 	if first == nil || x.Comparisons[1].Anytime != nil || x.Comparisons[2].Anytime != nil {
 		t.Fatalf("comparisons %+v", x.Comparisons)
@@ -318,28 +322,23 @@ func TestPairsToCome(t *testing.T) {
 
 func TestArguments(t *testing.T) {
 	variants := []nps.Counts{{Promoters: 200}, {Promoters: 200}}
-	for name, test := range map[string]struct {
-		weeks [][]int64
-		plan  Plan
-	}{
-		"no difference":        {nil, Plan{Difference: 0, Power: 0.8}},
-		"negative difference":  {nil, Plan{Difference: -0.1, Power: 0.8}},
-		"difference of 3":      {nil, Plan{Difference: 3, Power: 0.8}},
-		"difference NaN":       {nil, Plan{Difference: math.NaN(), Power: 0.8}},
-		"power of a coin":      {nil, Plan{Difference: 0.1, Power: 0.5}},
-		"power of 1":           {nil, Plan{Difference: 0.1, Power: 1}},
-		"power NaN":            {nil, Plan{Difference: 0.1, Power: math.NaN()}},
-		"too few weights":      {nil, Plan{Weights: []float64{1}, Difference: 0.1, Power: 0.8}},
-		"a weight of 0":        {nil, Plan{Weights: []float64{1, 0}, Difference: 0.1, Power: 0.8}},
-		"a negative weight":    {nil, Plan{Weights: []float64{1, -1}, Difference: 0.1, Power: 0.8}},
-		"a weight NaN":         {nil, Plan{Weights: []float64{1, math.NaN()}, Difference: 0.1, Power: 0.8}},
-		"an infinite weight":   {nil, Plan{Weights: []float64{1, math.Inf(1)}, Difference: 0.1, Power: 0.8}},
-		"a week of one":        {[][]int64{{1, 2}, {3}}, plan},
-		"a week of three":      {[][]int64{{1, 2, 3}}, plan},
-		"smallest of all":      {nil, Plan{Weights: []float64{1, math.Inf(-1)}, Difference: 0.1, Power: 0.8}},
-		"difference below all": {nil, Plan{Difference: math.Inf(-1), Power: 0.8}},
+	for name, plan := range map[string]Plan{
+		"no difference":        {Difference: 0, Power: 0.8},
+		"negative difference":  {Difference: -0.1, Power: 0.8},
+		"difference of 3":      {Difference: 3, Power: 0.8},
+		"difference NaN":       {Difference: math.NaN(), Power: 0.8},
+		"power of a coin":      {Difference: 0.1, Power: 0.5},
+		"power of 1":           {Difference: 0.1, Power: 1},
+		"power NaN":            {Difference: 0.1, Power: math.NaN()},
+		"too few weights":      {Weights: []float64{1}, Difference: 0.1, Power: 0.8},
+		"a weight of 0":        {Weights: []float64{1, 0}, Difference: 0.1, Power: 0.8},
+		"a negative weight":    {Weights: []float64{1, -1}, Difference: 0.1, Power: 0.8},
+		"a weight NaN":         {Weights: []float64{1, math.NaN()}, Difference: 0.1, Power: 0.8},
+		"an infinite weight":   {Weights: []float64{1, math.Inf(1)}, Difference: 0.1, Power: 0.8},
+		"smallest of all":      {Weights: []float64{1, math.Inf(-1)}, Difference: 0.1, Power: 0.8},
+		"difference below all": {Difference: math.Inf(-1), Power: 0.8},
 	} {
-		if x, err := Judge(variants, test.weeks, test.plan); err == nil {
+		if x, err := Judge(variants, plan); err == nil {
 			t.Errorf("%s: %+v, want an error", name, x)
 		}
 	}
@@ -352,14 +351,14 @@ func TestPlanned(t *testing.T) {
 		{Detractors: 5e14, Promoters: 5e14}:                 1567,
 		{Detractors: 3e14, Passives: 3e14, Promoters: 3e14}: 1044,
 	} {
-		if x := judge(t, []nps.Counts{c, c}, nil, plan); x.Planned != want {
+		if x := judge(t, []nps.Counts{c, c}, plan); x.Planned != want {
 			t.Errorf("of twice %v: planned %d, want %d", c, x.Planned, want)
 		}
 	}
-	if x := judge(t, []nps.Counts{{Promoters: 1e15}, {}}, nil, Plan{Difference: 2, Power: 0.51}); x.Planned != 1 {
+	if x := judge(t, []nps.Counts{{Promoters: 1e15}, {}}, Plan{Difference: 2, Power: 0.51}); x.Planned != 1 {
 		t.Errorf("of all promoters: %d, want 1", x.Planned)
 	}
-	x := judge(t, []nps.Counts{{Promoters: 200}, {Promoters: 200}}, nil, Plan{Difference: 1e-300, Power: math.Nextafter(1, 0)})
+	x := judge(t, []nps.Counts{{Promoters: 200}, {Promoters: 200}}, Plan{Difference: 1e-300, Power: math.Nextafter(1, 0)})
 	if i := x.Comparisons[0].Anytime.Interval; x.Planned != 0 || i.Low != -2 || i.High != 2 || x.Comparisons[0].Anytime.P != 1 {
 		t.Errorf("for next to no difference: %+v", x)
 	}
@@ -380,12 +379,16 @@ func TestProperties(t *testing.T) {
 			Power:      rapid.Float64Range(0.500001, 0.999999).Draw(t, "power"),
 		}
 		weeks := rapid.SliceOfN(rapid.SliceOfN(part, k, k), 0, 6).Draw(t, "weeks")
-		x := judge(t, variants, weeks, plan)
+		x := judge(t, variants, plan)
 
 		if x.Planned < 0 || (x.Reason == "") != (len(x.Comparisons) > 0 && slices.ContainsFunc(variants, func(c nps.Counts) bool { return c.N() > 0 })) {
 			t.Fatalf("%+v", x)
 		}
-		for _, c := range []*Check{x.SampleRatio, x.Allocation} {
+		checks := []*Check{x.SampleRatio}
+		if c, ok := Weeks(weeks); ok {
+			checks = append(checks, &c)
+		}
+		for _, c := range checks {
 			if c != nil && !(c.ChiSquare >= 0 && c.ChiSquare <= math.MaxFloat64 && c.Freedom > 0 && c.P >= 0 && c.P <= 1) {
 				t.Fatalf("check %+v", c)
 			}
@@ -421,7 +424,7 @@ func TestProperties(t *testing.T) {
 		for i, j := range order {
 			moved[i], other.Weights[i] = variants[j], plan.Weights[j]
 		}
-		y := judge(t, moved, nil, other)
+		y := judge(t, moved, other)
 		if x.SampleRatio != nil && y.SampleRatio != nil {
 			nearly(t, "χ² in another order", y.SampleRatio.ChiSquare, x.SampleRatio.ChiSquare, 1e-6)
 		}
@@ -532,18 +535,11 @@ func TestPower(t *testing.T) {
 
 func BenchmarkJudge(b *testing.B) {
 	variants := make([]nps.Counts, 10)
-	weeks := make([][]int64, 52)
 	for i := range variants {
 		variants[i] = nps.Counts{Detractors: 520, Passives: 1040, Promoters: 2080}
 	}
-	for i := range weeks {
-		weeks[i] = make([]int64, len(variants))
-		for v := range variants {
-			weeks[i][v] = 70
-		}
-	}
 	for b.Loop() {
-		if _, err := Judge(variants, weeks, plan); err != nil {
+		if _, err := Judge(variants, plan); err != nil {
 			b.Fatal(err)
 		}
 	}
