@@ -2,8 +2,8 @@
 
 // Command bench measures what the design promises, beside what a user would pick instead, in one run on one machine.
 //
-//	go run ./bench                  all lines, at full size: some 25 minutes
-//	go run ./bench -quick           the same small, in about two minutes: to see that it works
+//	go run ./bench                  all lines, at full size: some 45 minutes
+//	go run ./bench -quick           the same small, in some five minutes: to see that it works
 //	go run ./bench -only a,c        some lines
 //
 // It starts its own durable PostgreSQL from the machine's programs, and zeroten as users run it; the load comes from a
@@ -29,7 +29,7 @@ import (
 )
 
 // allLines are those of a complete run.
-const allLines = "a,b,c,d,e,f,g,h,i"
+const allLines = "a,b,c,d,e,f,g,h,i,j"
 
 // options are what the flags say.
 type options struct {
@@ -86,7 +86,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.StringVar(&o.only, "only", allLines, "the lines to measure: a recording, b recording in bulk, c trends, d reading, e start and memory, f SQLite, g live, h finding, i public pages")
+	flags.StringVar(&o.only, "only", allLines, "the lines to measure: a recording, b recording in bulk, c trends, d reading, e start and memory, f SQLite, g live, h finding, i public pages, j Insight")
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds of each measurement")
 	flags.Float64Var(&o.seconds, "seconds", 10, "how long a round of load is")
 	flags.IntVar(&o.size, "size", 10_000_000, "responses of the large campaign; the small one has a hundredth")
@@ -142,7 +142,7 @@ func measure(ctx context.Context, o options) (err error) {
 		lines string
 		do    func(context.Context) error
 	}{
-		{"a,b", b.recordPostgres}, {"c,d,e", b.history}, {"f", b.sqlite}, {"g", b.live}, {"h", b.find}, {"i", b.pages},
+		{"a,b", b.recordPostgres}, {"c,d,e", b.history}, {"f", b.sqlite}, {"g", b.live}, {"h", b.find}, {"i", b.pages}, {"j", b.insights},
 	} {
 		if !b.wants(strings.Split(step.lines, ",")...) {
 			continue

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,6 +42,12 @@ type world struct {
 	loading bool
 	// sought says that comments are of different words, and that some responses are of the rare tier: see find.
 	sought bool
+	// learns says that scores go with what is known, so that there is something to learn: see insights. Then few says that there are
+	// 300 profiles, else there are 3,000.
+	learns, few bool
+	// bare says that what is poured is for fields which read cells alone: the responses have no indexes, and no events. On the disk they
+	// take a third so.
+	bare bool
 }
 
 const zone = "Europe/Amsterdam"
@@ -105,6 +112,12 @@ func (w world) recording(i int, at *time.Time) feedback.Recording {
 		if isRare(i) {
 			r.Traits = trait.Values{tier: "rare"}
 		}
+	}
+	if w.learns {
+		kind := kindAmong(a.person, w.few)
+		score, variant := moody(i, w.answers, kind)
+		r.Score, r.Variant, r.Traits = score, &variant, traitsOf(kind)
+		r.Contact.Traits = nil
 	}
 	return r
 }
@@ -214,6 +227,12 @@ func (w *world) pour(ctx context.Context, n int) error {
 		if err != nil {
 			return err
 		}
+		if w.bare {
+			redo = nil
+			if _, err := db.ExecContext(ctx, `ALTER TABLE responses SET UNLOGGED`); err != nil {
+				return err
+			}
+		}
 		if err := w.pourRows(ctx, a, n); err != nil {
 			return err
 		}
@@ -237,15 +256,18 @@ func (w *world) pour(ctx context.Context, n int) error {
 	return nil
 }
 
-// strip takes the indexes and constraints of responses away, and returns what makes them again.
+// strip takes the indexes and constraints of responses away, and what refers to them, and returns what makes them again.
 func strip(ctx context.Context, db *sql.DB) (redo []string, err error) {
 	var drop []string
 	rows, err := db.QueryContext(ctx, `
-		SELECT format('ALTER TABLE responses DROP CONSTRAINT %I', conname),
-			format('ALTER TABLE responses ADD CONSTRAINT %I %s', conname, pg_get_constraintdef(oid))
-		FROM pg_constraint WHERE conrelid = 'responses'::regclass AND contype IN ('p', 'f')
-		UNION ALL SELECT format('DROP INDEX %I', i.relname), pg_get_indexdef(x.indexrelid)
-		FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid WHERE x.indrelid = 'responses'::regclass AND NOT x.indisprimary`)
+		SELECT statement, again FROM (
+			SELECT CASE WHEN confrelid = 'responses'::regclass THEN 0 ELSE 1 END AS turn,
+				format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) AS statement,
+				format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) AS again
+			FROM pg_constraint WHERE conrelid = 'responses'::regclass AND contype IN ('p', 'f') OR confrelid = 'responses'::regclass
+			UNION ALL SELECT 2, format('DROP INDEX %I', i.relname), pg_get_indexdef(x.indexrelid)
+			FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid WHERE x.indrelid = 'responses'::regclass AND NOT x.indisprimary
+		) AS all_of_them ORDER BY turn`)
 	if err != nil {
 		return nil, err
 	}
@@ -260,6 +282,7 @@ func strip(ctx context.Context, db *sql.DB) (redo []string, err error) {
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
+	slices.Reverse(redo) // what refers to another comes after it
 	_, err = db.ExecContext(ctx, strings.Join(drop, "; "))
 	return redo, err
 }
@@ -303,6 +326,13 @@ func (w *world) pourRows(ctx context.Context, a *app.App, n int) error {
 		kind := kindOf(answer.person)
 		name := version7(at, i)
 		text, when := name.String(), at.Format(time.RFC3339Nano)
+		score, variant := answer.score, (*string)(nil)
+		if w.learns {
+			kind = kindAmong(answer.person, w.few)
+			var shown string
+			score, shown = moody(i, n, kind)
+			variant = &shown
+		}
 		comment, known, knownText := answer.comment, traits[kind], encoded[kind]
 		if w.sought {
 			if comment != nil {
@@ -318,11 +348,13 @@ func (w *world) pourRows(ctx context.Context, a *app.App, n int) error {
 			}
 		}
 		responses.rows <- []any{
-			tenantText, text, campaignText, contacts[answer.person], answer.score, comment, "API", nil, nil, knownText, when, when, when,
+			tenantText, text, campaignText, contacts[answer.person], score, comment, "API", variant, nil, knownText, when, when, when,
 		}
-		events.rows <- []any{tenantText, i + 1, int(feedback.Recorded), when, text, campaignText, answer.score}
+		if !w.bare {
+			events.rows <- []any{tenantText, i + 1, int(feedback.Recorded), when, text, campaignText, score}
+		}
 		deltas.Count(state.Active, cube.Fact{
-			Response: name, Campaign: w.campaign, Channel: "API", Traits: known, RespondedAt: at, Score: answer.score,
+			Response: name, Campaign: w.campaign, Channel: "API", Variant: variant, Traits: known, RespondedAt: at, Score: score,
 		}, 1)
 	}
 	if err := errors.Join(responses.end(), events.end()); err != nil {

@@ -149,6 +149,11 @@ func TestCostTellsNothingOfTheHidden(t *testing.T) {
 				c := h.fill(t, h.found(t, "Us "+name))
 				token := h.token(t, c.secrets[auth.Read], c.own(n.token))
 				asked := questions(c)
+				for what, text := range insights(t) {
+					if strings.HasSuffix(what, "of all") || strings.HasSuffix(what, "of groups") {
+						asked["insight: "+what] = c.own(strings.ReplaceAll(text, "{{more}}", ""))
+					}
+				}
 				spent := burst - int(h.available(t, token))
 				ask := func() map[string]string {
 					prices := map[string]string{}

@@ -591,7 +591,7 @@ func TestListsHaveBounds(t *testing.T) {
 func edges() map[string][]string {
 	quoted := func(text string, times int) string { return `"` + strings.Repeat(text, times) + `"` }
 	texts := []string{
-		`""`, `" "`, `"\u0000"`, `"\ud800"`, `"\udc00\ud800"`, `"%_\\'\";--"`, `"\u202e\ufeff\uffff"`, `"(other)"`, `"(none)"`, `"👎"`,
+		`""`, `" "`, `"\u0000"`, `"\ud800"`, `"\udc00\ud800"`, `"%_\\'\";--"`, `"\u202e\ufeff\uffff"`, `"(other)"`, `"(none)"`, `"(few)"`, `"👎"`,
 		quoted("a", 40_000), quoted("é", 50_001), quoted("Z", 2_800), quoted("/", 300), `"camp_"`, `"camp_7zzzzzzzzzzzzzzzzzzzzzzzzz"`,
 		`"camp_8zzzzzzzzzzzzzzzzzzzzzzzzz"`, `"resp_00000000000000000000000000"`, `"seg_00000000000000000000000000"`, `"cont_7zzzzzzzzzzzzzzzzzzzzzzzzz"`, `"9223372036854775808"`,
 	}

@@ -5654,7 +5654,7 @@ extend type Mutation {
 
 "A campaign to make."
 input CreateCampaignInput {
-  "Unique in the tenant (else TAKEN); 1 to 200 characters, and neither ` + "`" + `(none)` + "`" + ` nor ` + "`" + `(other)` + "`" + ` (else NOT_ALLOWED)."
+  "Unique in the tenant (else TAKEN); 1 to 200 characters, and none of ` + "`" + `(none)` + "`" + `, ` + "`" + `(other)` + "`" + ` and ` + "`" + `(few)` + "`" + ` (else NOT_ALLOWED)."
   name: String!
   "At most 500 characters. Where left out: ` + "`" + `How likely is it that you would recommend us to a friend or colleague?` + "`" + `"
   question: String
@@ -5674,7 +5674,7 @@ type CreateCampaignPayload {
 input UpdateCampaignInput {
   "The campaign to change; NOT_FOUND where there is none."
   id: ID!
-  "Unique in the tenant (else TAKEN); 1 to 200 characters, and neither ` + "`" + `(none)` + "`" + ` nor ` + "`" + `(other)` + "`" + ` (else NOT_ALLOWED)."
+  "Unique in the tenant (else TAKEN); 1 to 200 characters, and none of ` + "`" + `(none)` + "`" + `, ` + "`" + `(other)` + "`" + ` and ` + "`" + `(few)` + "`" + ` (else NOT_ALLOWED)."
   name: String
   "1 to 500 characters. Past responses are not touched."
   question: String
@@ -6031,7 +6031,8 @@ type ContactEdge {
   experiment(
     """
     At least 2 and at most 10 of them, none twice. Where left out: all that occur, responses without a variant apart; more than
-    10 are BAD_REQUEST. One that nobody answered has a score of null.
+    10 are BAD_REQUEST. One that nobody answered has a score of null. Those that are too few for a token that is narrowed, see
+    ` + "`" + `Tenant.minGroupSize` + "`" + `, are left out, and look as if nobody had answered them where they are named.
     """
     variants: [String!] @length(max: 10)
     """
@@ -6102,7 +6103,7 @@ type Experiment {
   v the variance of all variants together. Looking all the time costs about two thirds more at the same power.
   """
   planned: Int
-  "ONE_GROUP or NO_RESPONSES."
+  "ONE_GROUP, also where there are too few in all for a token that is narrowed, or NO_RESPONSES."
   reason: InsightReason
 }
 
@@ -6688,7 +6689,9 @@ type DriverValue {
   share: Float!
   """
   In points: how far the value lies from the average of the trait's values, weighted by responses, all other traits held
-  fixed. Null where ` + "`" + `own` + "`" + ` is CONFOUNDED, wholly or in part.
+  fixed. Null for the one value that other traits determine, such as ` + "`" + `(none)` + "`" + ` where those of whom one trait is not known are
+  the same as those of whom another is not: it is left out of the average. Null for all where ` + "`" + `own` + "`" + ` is CONFOUNDED, or more than
+  one is determined.
   """
   effect: Float
   """
@@ -7145,9 +7148,15 @@ type PredictionModel {
   half.
   """
   auc: Float
-  "How many times more detractors than on average there are in the riskiest tenth."
+  """
+  How many times more detractors than on average there are in the riskiest tenth. Null where that tenth is too small for a token
+  that is narrowed, see ` + "`" + `Tenant.minGroupSize` + "`" + `.
+  """
   lift: Float
-  "By predicted risk of being a detractor, lowest first, about a tenth of the responses each: whether 30 % means 30 %."
+  """
+  By predicted risk of being a detractor, lowest first, about a tenth of the responses each, and no fewer than ` + "`" + `Tenant.minGroupSize` + "`" + `
+  for a token that is narrowed: whether 30 % means 30 %.
+  """
   calibration: [CalibrationBin!]!
   """
   Groups of people with the same values of all traits, the riskiest first. Learned anew from all months. Empty where not
@@ -7416,7 +7425,7 @@ input RecordResponseInput {
   traits: Traits
   "How it came in."
   channel: Channel! = API
-  "The version of the survey or of the experience that was shown; at most 100 characters, and neither ` + "`" + `(none)` + "`" + ` nor ` + "`" + `(other)` + "`" + `."
+  "The version of the survey or of the experience that was shown; at most 100 characters, and none of ` + "`" + `(none)` + "`" + `, ` + "`" + `(other)` + "`" + ` and ` + "`" + `(few)` + "`" + `."
   variant: String
   "The language it was given in."
   locale: Locale
@@ -7557,7 +7566,7 @@ scalar EmailAddress
 """
 What is known about somebody, as a JSON object: trait key to text, number, boolean or calendar day.
 ` + "`" + `{"plan": "gold", "household": 3, "fibre": true, "customer_since": "2021-04-01"}` + "`" + `
-At most 100 traits; text is at most 500 characters, and neither ` + "`" + `(none)` + "`" + ` nor ` + "`" + `(other)` + "`" + `; a number lies within ±(2⁵³ − 1).
+At most 100 traits; text is at most 500 characters, and none of ` + "`" + `(none)` + "`" + `, ` + "`" + `(other)` + "`" + ` and ` + "`" + `(few)` + "`" + `; a number lies within ±(2⁵³ − 1).
 A value that does not fit the kind of its trait is refused. A trait that the tenant has not defined yet is kept all
 the same, and can be defined later: past responses are then taken in.
 """
@@ -8161,7 +8170,7 @@ input NextStepInput {
 
 "A version of a campaign."
 input VariantInput {
-  "1 to 100 characters in one line, and neither ` + "`" + `(none)` + "`" + ` nor ` + "`" + `(other)` + "`" + ` (else INVALID)."
+  "1 to 100 characters in one line, and none of ` + "`" + `(none)` + "`" + `, ` + "`" + `(other)` + "`" + ` and ` + "`" + `(few)` + "`" + ` (else INVALID)."
   name: String!
   "0 to 1,000; at 0 nobody falls into it, and it can still be named in a link."
   weight: Int! = 1
@@ -8429,7 +8438,9 @@ type Tenant implements Node {
   """
   Before a token that is narrowed, groups with fewer responses are put together as ` + "`" + `(few)` + "`" + ` wherever feedback is cut by traits:
   ` + "`" + `breakdown` + "`" + `, ` + "`" + `drivers` + "`" + `, ` + "`" + `hotspots` + "`" + `, ` + "`" + `explainChange` + "`" + `, ` + "`" + `curve` + "`" + `, ` + "`" + `prediction` + "`" + `. 1, which hides nothing, to 1,000. ` + "`" + `(few)` + "`" + ` takes
-  in the smallest other group while it is too small itself; a body smaller than this has no groups.
+  in the smallest other group while it is too small itself, by two keys within each value of one of them as well; a body smaller
+  than this has no groups. Where all that are too small are part of ` + "`" + `(other)` + "`" + ` anyway they stay in it; hotspots and variants that
+  are too small are left out. Days are no groups: a trend shows each as it is, and so do filters and lists.
   Keeps somebody from being seen by chance; somebody who combines many queries may still work them out.
   """
   minGroupSize: Int!

@@ -165,6 +165,10 @@ func TestTooMuchCosts(t *testing.T) {
 		"deep rules":         "{" + times(15, ` a#:feedback(filter:{where:{all:[`+strings.Repeat(`{not:{not:{not:{not:{not:{not:{trait:{key:"a" isKnown:true}}}}}}}}`, 99)+`]}}){score{nps}}`) + "}",
 		"leaves":             "{feedback{trend(interval:DAY){" + times(15, " a#:start b#:end c#:complete s#:score{"+times(15, " x#:nps")+"}") + "}}}",
 		"breakdowns":         `{feedback{breakdown(by:["a"]){feedback{breakdown(by:["b"]){feedback{breakdown(by:["c"]){feedback{trend{start}}}}}}}}}`,
+		"drivers of groups":  `{feedback{breakdown(by:["a"] limit:200){feedback{drivers{explained}}}}}`,
+		"hotspots of groups": `{feedback{breakdown(by:["a"] limit:200){feedback{hotspots(depth:2){tested}}}}}`,
+		"levels of groups":   `{feedback{breakdown(by:["a"] limit:200){feedback{changePoints{reason}}}}}`,
+		"effects of actions": `{actions(first:100){nodes{effect{caveats}}}}`,
 		"introspection bomb": "{__schema{types{" + leaves + "fields{" + leaves + types + "type{fields{" + leaves + types + "}}}}}}",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -132,7 +132,7 @@ func validate(name, question, followUpQuestion *string) apierror.UserErrors {
 	}{{"name", name, MaxName}, {"question", question, MaxQuestion}, {"followUpQuestion", followUpQuestion, MaxQuestion}} {
 		errs.Filled(f.max, f.text, f.field)
 	}
-	if name != nil && (*name == trait.None || *name == trait.Other) {
+	if name != nil && trait.Reserved(*name) {
 		errs.Add(apierror.NotAllowed, []string{"name"}, "%s has a meaning of its own in breakdowns: take another name.", *name)
 	}
 	return errs

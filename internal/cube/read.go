@@ -35,6 +35,9 @@ type Query struct {
 	From, To calendar.Day
 
 	ByCampaign, ByProfile bool
+	// Groups, where not nil, say by profile what to keep apart in place of the profiles: it is what the cells have as theirs then. Of many
+	// days far fewer cells come of it.
+	Groups []uint16
 	// By is Daily, Monthly, or empty for no division by time. Monthly gives days where a bound cuts a month.
 	By calendar.Interval
 	// Scores, where not nil, are the only ones that count.
@@ -231,7 +234,7 @@ func (r *reading) fold(v *view) error {
 		}
 		r.cells.begin(pieces[0].common)
 		// What is kept apart as it is stored stays packed.
-		asIs := n == 1 && r.query.ByProfile && r.query.Scores == nil
+		asIs := n == 1 && r.query.ByProfile && r.query.Groups == nil && r.query.Scores == nil
 		for _, p := range pieces[:n] {
 			if err := r.add(p.section, &sums, asIs); err != nil {
 				return err
@@ -270,7 +273,10 @@ func (r *reading) add(s *section, sums *profileSums, asIs bool) error {
 			continue
 		}
 		profile := int32(0)
-		if q.ByProfile {
+		switch {
+		case q.ByProfile && q.Groups != nil:
+			profile = int32(q.Groups[u.profile])
+		case q.ByProfile:
 			profile = u.profile
 		}
 		u.add(sums.of(profile))

@@ -10,12 +10,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/internal/calendar"
+	"github.com/zeroten/zeroten/internal/effect"
 	"github.com/zeroten/zeroten/internal/kitagawa"
 	"github.com/zeroten/zeroten/internal/level"
 	"github.com/zeroten/zeroten/internal/linear"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/ordinal"
+	"github.com/zeroten/zeroten/internal/sequential"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/trait"
 )
@@ -252,9 +255,9 @@ func atMost(share float64, n int) int {
 	return int(share*float64(n) + 4*math.Sqrt(share*(1-share)*float64(n)))
 }
 
-// tally is how good what was found is: intervals that miss what is planted, days that are found more than a week off, groups of two
-// traits that are named and not planted.
-type tally struct{ worlds, intervals, missed, days, late, pairs, wrong int }
+// tally is how good what was found is: intervals that miss what is planted, days that are found more than a week off, series of days
+// with a step that is not planted, groups of two traits that are named and not planted.
+type tally struct{ worlds, intervals, missed, days, late, series, stepped, pairs, wrong int }
 
 func (i *tally) look(t *testing.T, what string, estimate, standardError, truth float64, interval nps.Interval) {
 	t.Helper()
@@ -286,14 +289,15 @@ func TestPlantedIsFound(t *testing.T) {
 		})
 	}
 	look(nows[0], theSeed)
-	if seen.missed+seen.late+seen.wrong > 0 {
+	if seen.missed+seen.late+seen.stepped+seen.wrong > 0 {
 		t.Errorf("in the demo %+v", seen)
 	}
 	for i := range *worlds / 4 {
 		look(nows[i%len(nows)], uint64(i))
 	}
 	t.Logf("%+v", seen)
-	if seen.missed > atMost(0.05, seen.intervals) || seen.late > atMost(0.05, seen.days) || seen.wrong > atMost(0.05, seen.worlds) {
+	if seen.missed > atMost(0.05, seen.intervals) || seen.late > atMost(0.05, seen.days) ||
+		seen.stepped > atMost(0.05, seen.series) || seen.wrong > atMost(0.05, seen.worlds) {
 		t.Error("that is too many")
 	}
 }
@@ -326,18 +330,27 @@ func (b *body) testDrivers(t *testing.T, seen *tally) {
 		if !d.Own.Significant() || !d.Alone.Significant() {
 			t.Errorf("%s is said to be chance", keys[d.Trait])
 		}
+		// Mails alone have a variant, so that channel and variant say the same of them: that one value is not told, and left out.
+		determined := map[string]string{"channel": string(response.ChannelEMAIL), "variant": trait.None}[keys[d.Trait]]
+		mean, n := 0.0, 0.0
 		for _, v := range d.Values {
-			if confounded := keys[d.Trait] == "channel" || keys[d.Trait] == "variant"; (v.Effect == nil) != confounded {
-				t.Errorf("%s: the effect of %s is %v", keys[d.Trait], b.values[d.Trait][v.Code], v.Effect)
+			if b.values[d.Trait][v.Code] != determined {
+				mean += float64(v.Counts.N()) * planted[d.Trait][v.Code]
+				n += float64(v.Counts.N())
+			}
+		}
+		for _, v := range d.Values {
+			name := b.values[d.Trait][v.Code]
+			if (v.Effect == nil) != (name == determined) {
+				t.Errorf("%s: the effect of %s is %v", keys[d.Trait], name, v.Effect)
 			} else if v.Effect != nil {
-				seen.look(t, keys[d.Trait]+" "+b.values[d.Trait][v.Code], v.Effect.Effect, v.Effect.StandardError, planted[d.Trait][v.Code], *v.Effect.Interval)
+				seen.look(t, keys[d.Trait]+" "+name, v.Effect.Effect, v.Effect.StandardError, planted[d.Trait][v.Code]-mean/n, *v.Effect.Interval)
 			}
 		}
 	}
 }
 
-// testVariants looks at the wordings of the question without the channels, which determine who has one: beside these their effects
-// are null.
+// testVariants looks at the wordings of the question without the channels, beside which that of those who got none is not told.
 func (b *body) testVariants(t *testing.T, seen *tally) {
 	channel, variant := keyOf("channel"), keyOf("variant")
 	planted, _ := b.additive(expectedOf, channel)
@@ -468,14 +481,19 @@ func (b *body) testMoves(t *testing.T, seen *tally) {
 		if why != "" {
 			t.Fatal(why)
 		}
+		var moved []calendar.Day
+		for _, p := range found.Points {
+			moved = append(moved, b.first.Add(p.Day))
+		}
 		for _, day := range on {
 			seen.days++
-			at := int(day - b.first)
-			if !slices.ContainsFunc(found.Points, func(p level.Point) bool { return max(p.Day-at, at-p.Day) <= 7 }) {
+			if !slices.ContainsFunc(moved, func(m calendar.Day) bool { return max(m-day, day-m) <= 7 }) {
 				seen.late++
-				t.Logf("%s, day %d, is not among %+v", day, at, found.Points)
+				t.Logf("%s is on none of the days found: %v", day, moved)
 			}
 		}
+		seen.series++
+		stepped := false
 		for i, p := range found.Points {
 			start := func(l level.Level) calendar.Day { return b.first.Add(l.Start) }
 			length := func(l level.Level) int { return l.End - l.Start + 1 }
@@ -483,8 +501,12 @@ func (b *body) testMoves(t *testing.T, seen *tally) {
 			said0, planted0 := b.said(both(these, within(start(before), length(before))))
 			said1, planted1 := b.said(both(these, within(start(after), length(after))))
 			if planted := planted1 - planted0; planted*p.Change.Estimate <= 0 || math.Abs(p.Change.Estimate-planted) > 4*math.Hypot(standardError(said0), standardError(said1)) {
-				t.Errorf("on %s the score moved by %.1f, planted is %.1f", b.first.Add(p.Day), 100*p.Change.Estimate, 100*planted)
+				stepped = true
+				t.Logf("on %s the score moved by %.1f, planted is %.1f", b.first.Add(p.Day), 100*p.Change.Estimate, 100*planted)
 			}
+		}
+		if stepped {
+			seen.stepped++
 		}
 	}
 	days(all, b.priceRise, b.outage)
@@ -497,20 +519,20 @@ func standardError(c nps.Counts) float64 {
 	return math.Sqrt(c.AdjustedVariance() / float64(c.N()+3)) // with the pseudo-responses
 }
 
-// explained takes the difference between two bodies apart by some keys, once as it was answered and once as it was planted.
-func (b *body) explained(before, after which, by ...string) (found kitagawa.Explanation, mix, movement float64) {
-	type side struct{ n, planted float64 }
-	var groups []kitagawa.Group
-	var sides [][2]side
-	var totals [2]side
+// sides are the replies before and after, by group.
+type sides struct {
+	kitagawa.Group
+	// planted are the sums of what was to be expected.
+	plantedBefore, plantedAfter float64
+}
+
+// cut cuts the replies before and after by some keys.
+func (b *body) cut(before, after which, by ...string) (groups []sides) {
 	places := map[[2]int]int{}
 	for i := range b.replies {
 		r := &b.replies[i]
-		at := 0
-		switch {
-		case after(r):
-			at = 1
-		case !before(r):
+		was, is := before(r), after(r)
+		if !was && !is {
 			continue
 		}
 		var of [2]int
@@ -521,19 +543,32 @@ func (b *body) explained(before, after which, by ...string) (found kitagawa.Expl
 		if !ok {
 			place = len(groups)
 			places[of] = place
-			groups, sides = append(groups, kitagawa.Group{}), append(sides, [2]side{})
+			groups = append(groups, sides{})
 		}
-		count([]*nps.Counts{&groups[place].Before, &groups[place].After}[at], r.score)
-		sides[place][at].n++
-		sides[place][at].planted += r.expected
-		totals[at].n++
+		if g := &groups[place]; was {
+			count(&g.Before, r.score)
+			g.plantedBefore += r.expected
+		} else {
+			count(&g.After, r.score)
+			g.plantedAfter += r.expected
+		}
 	}
-	for _, s := range sides {
-		if s[0].n == 0 || s[1].n == 0 {
-			panic("somebody is on one side alone") // whose score is not planted on the other
-		}
-		score0, score1 := s[0].planted/s[0].n, s[1].planted/s[1].n
-		share0, share1 := s[0].n/totals[0].n, s[1].n/totals[1].n
+	return groups
+}
+
+// explained takes the difference between two bodies apart by some keys, once as it was answered and once as it was planted.
+func (b *body) explained(before, after which, by ...string) (found kitagawa.Explanation, mix, movement float64) {
+	cut := b.cut(before, after, by...)
+	groups := make([]kitagawa.Group, len(cut))
+	var n0, n1 float64
+	for i, g := range cut {
+		groups[i] = g.Group
+		n0, n1 = n0+float64(g.Before.N()), n1+float64(g.After.N())
+	}
+	for _, g := range cut {
+		// Nobody is on one side alone here, where no score would be planted.
+		share0, share1 := float64(g.Before.N())/n0, float64(g.After.N())/n1
+		score0, score1 := g.plantedBefore/float64(g.Before.N()), g.plantedAfter/float64(g.After.N())
 		mix += (share1 - share0) * (score0 + score1) / 2
 		movement += (score1 - score0) * (share0 + share1) / 2
 	}
@@ -565,29 +600,28 @@ func (b *body) testMonths(t *testing.T, seen *tally) {
 
 // The better help desk raises what people say after a call, beyond what became of everybody else.
 func (b *body) testHelpDesk(t *testing.T, seen *tally) {
-	const window, settle = 56, 40
+	const window, settle = 56, 40 // after which it is as good as it gets
 	calls := b.of("campaign", campaigns.SupportCall)
-	effect, planted, variance := 0.0, 0.0, 0.0
-	for _, part := range []struct {
-		these which
-		sign  float64
-	}{
-		{both(calls, within(b.helpDesk+settle, window)), 1},
-		{both(calls, within(b.helpDesk, -window)), -1},
-		{both(not(calls), within(b.helpDesk+settle, window)), -1},
-		{both(not(calls), within(b.helpDesk, -window)), 1},
-	} {
-		said, expected := b.said(part.these)
-		score, _ := said.Score()
-		effect += part.sign * score
-		planted += part.sign * expected
-		variance += standardError(said) * standardError(said)
+	found := effect.Of(b.study(calls, window, settle))
+	planted := func(these which) float64 {
+		_, before := b.said(both(these, within(b.helpDesk, -window)))
+		_, after := b.said(both(these, within(b.helpDesk.Add(settle), window)))
+		return after - before
 	}
-	reach := 1.96 * math.Sqrt(variance)
-	if planted < 0.2 || effect-reach < 0 {
-		t.Errorf("the help desk's effect is %.1f ± %.1f, planted is %.1f", 100*effect, 100*reach, 100*planted)
+	truth := planted(calls) - planted(not(calls))
+	if found.Effect == nil || !found.Effect.Significant() || found.Effect.Estimate < 0.1 || truth < 0.1 {
+		t.Fatalf("the help desk: %+v, planted is %.1f", found, 100*truth)
 	}
-	seen.look(t, "the help desk's effect", effect, math.Sqrt(variance), planted, nps.Interval{Low: effect - reach, High: effect + reach})
+	interval := found.Effect.Interval()
+	seen.look(t, "the help desk's effect", found.Effect.Estimate, (interval.High-interval.Low)/2/1.96, truth, interval)
+}
+
+// study is of the day of the help desk.
+func (b *body) study(treated which, window, settle int) effect.Study {
+	return effect.Study{
+		Treated: b.days(treated), Others: b.days(not(treated)),
+		Start: int(b.helpDesk - b.first), Window: window, Settle: settle, Today: int(b.last - b.first),
+	}
 }
 
 // learn learns to foretell from what is known of people.
@@ -656,6 +690,7 @@ func (b *body) told() (told []string) {
 	say("%.6f along tenure", 100*b.curve().Slope)
 	_, e := b.learn()
 	say("%.6f are foretold", e.Skill)
+	say("%.6f by the help desk", 100*effect.Of(b.study(b.of("campaign", campaigns.SupportCall), 56, 40)).Effect.Estimate)
 	return told
 }
 
@@ -717,11 +752,55 @@ func (b *body) findNothing(t *testing.T, note func(what string, is bool)) {
 	}
 	note("curve", b.curve().Significant())
 	year := int(b.last-b.first) / 2
-	for _, by := range [][]string{{"plan"}, {"region", "campaign"}} {
+	for _, by := range [][]string{{"plan"}, {"region", "campaign"}, {"persona", "plan"}} {
+		var whole nps.Counts
+		var groups []nps.Counts
+		var changes []*nps.Difference
+		for _, g := range b.cut(within(b.first, year), within(b.first.Add(year), year+2), by...) {
+			whole, groups = added(whole, added(g.Before, g.After)), append(groups, added(g.Before, g.After))
+			change, ok := nps.Compare(g.After, g.Before)
+			if !ok {
+				t.Fatalf("of %+v nobody answered on one side", g)
+			}
+			changes = append(changes, &change)
+		}
+		note(fmt.Sprint("breakdown by ", by), anySignificant(nps.VersusRest(whole, groups)))
 		explanation, _, _ := b.explained(within(b.first, year), within(b.first.Add(year), year+2), by...)
-		note(fmt.Sprint("explainChange, mix of ", by), explanation.Mix.Significant())
-		note(fmt.Sprint("explainChange, movement of ", by), explanation.Movement.Significant())
+		note(fmt.Sprint("explainChange by ", by, ", mix"), explanation.Mix.Significant())
+		note(fmt.Sprint("explainChange by ", by, ", movement"), explanation.Movement.Significant())
+		note(fmt.Sprint("explainChange by ", by, ", groups"), anySignificant(nps.Beside(changes)))
 	}
+	found := effect.Of(b.study(b.of("campaign", campaigns.SupportCall), 56, 40))
+	note("effect", found.Effect.Significant())
+	note("experiment, looked at each month", b.winner(t))
 	model, _ := b.learn()
 	note("prediction", model != nil)
+}
+
+func added(a, b nps.Counts) nps.Counts {
+	return nps.Counts{Detractors: a.Detractors + b.Detractors, Passives: a.Passives + b.Passives, Promoters: a.Promoters + b.Promoters}
+}
+
+func anySignificant(f nps.Family) bool {
+	return slices.ContainsFunc(f.Adjusted(), func(a nps.Adjusted) bool { return a.Significant })
+}
+
+// winner looks at the wordings of the question at the end of each month, and says whether one was ever called better.
+func (b *body) winner(t *testing.T) bool {
+	for next := b.first; next < b.last; {
+		next = calendar.Monthly.Next(next)
+		var variants []nps.Counts
+		for _, name := range []string{"A", "B"} {
+			said, _ := b.said(both(b.of("variant", name), within(b.first, int(next-b.first))))
+			variants = append(variants, said)
+		}
+		found, err := sequential.Judge(variants, nil, sequential.Plan{Weights: []float64{1, 1}, Difference: 0.1, Power: 0.8})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found.Verdict == sequential.Winner {
+			return true
+		}
+	}
+	return false
 }

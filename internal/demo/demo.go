@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/internal/action"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/campaign"
@@ -78,7 +79,7 @@ func Answers(now time.Time, campaigns Campaigns) iter.Seq[feedback.Recording] {
 	}
 }
 
-// Seed fills a new tenant, that of ctx's caller: traits, campaigns, segments and Answers. Each run with the same now
+// Seed fills a new tenant, that of ctx's caller: traits, campaigns, segments, actions and Answers. Each run with the same now
 // is the same, ids apart.
 func Seed(ctx context.Context, log *feedback.Log, builder *cube.Builder, db *store.DB, now time.Time) (Demo, error) {
 	// Traits first: on a tenant without answers there is nothing to rebuild.
@@ -108,9 +109,17 @@ func Seed(ctx context.Context, log *feedback.Log, builder *cube.Builder, db *sto
 	if err := dress(ctx, db, d.Campaigns); err != nil {
 		return Demo{}, err
 	}
+	made := map[string]string{}
 	for _, in := range segments() {
-		if _, err := settings.CreateSegment(ctx, db, in); err != nil {
+		created, err := settings.CreateSegment(ctx, db, in)
+		if err != nil {
 			return Demo{}, fmt.Errorf("making segment %s: %w", in.Name, err)
+		}
+		made[in.Name] = id.Segment.Format(created.ID)
+	}
+	for _, in := range d.world.actions(d.Campaigns, made[inTheEast]) {
+		if _, err := action.Create(ctx, db, in); err != nil {
+			return Demo{}, fmt.Errorf("noting %s: %w", in.Name, err)
 		}
 	}
 	for batch := range ahead(batches(d.world.answers(d.Campaigns), feedback.MaxBatch)) {
@@ -227,6 +236,9 @@ func traits() []settings.DefineTraitInput {
 	}
 }
 
+// inTheEast is the segment of those whom the outage was for.
+const inTheEast = "In the East"
+
 func segments() []settings.CreateSegmentInput {
 	in := func(key string, values ...string) segment.Rule {
 		return segment.Rule{Trait: &segment.Condition{Key: key, In: values}}
@@ -241,6 +253,7 @@ func segments() []settings.CreateSegmentInput {
 	return []settings.CreateSegmentInput{
 		{Name: "Working from home, not on Max", Rule: segment.Rule{All: []segment.Rule{in("persona", "remote worker"), {Not: &inMax}}}},
 		{Name: "Loyal for five years", Rule: atLeast(60)},
+		{Name: inTheEast, Rule: in("region", "East")},
 		{Name: "At risk in the East", Rule: segment.Rule{All: []segment.Rule{
 			in("region", "East"), {Any: []segment.Rule{in("plan", "Basic"), atLeast(24)}},
 		}}},

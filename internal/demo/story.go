@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/zeroten/zeroten/ent/response"
+	"github.com/zeroten/zeroten/internal/action"
 	"github.com/zeroten/zeroten/internal/calendar"
 )
 
@@ -73,6 +74,16 @@ func newStory(now time.Time) story {
 	return story{
 		zone: zone, first: calendar.Monthly.Add(today, -24) + 1, last: today,
 		priceRise: ago(14), outage: ago(10), repaired: ago(9), recovered: ago(7), helpDesk: ago(8),
+	}
+}
+
+// actions are what happened as the company notes it, so that it stands on trends; east is the id of the segment of those there.
+func (s *story) actions(c Campaigns, east string) []action.CreateInput {
+	last := s.repaired - 1
+	return []action.CreateInput{
+		{Name: "Prices rise", StartedOn: s.priceRise, Note: new("For whoever is a customer by now; the lowest plan's rises most.")},
+		{Name: "Outage in the East", StartedOn: s.outage, EndedOn: &last, Segment: &east},
+		{Name: "Better help desk", StartedOn: s.helpDesk, Campaigns: []string{c.SupportCall}, Note: new("More people, who are trained for forty days.")},
 	}
 }
 

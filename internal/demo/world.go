@@ -359,7 +359,7 @@ func (w *world) answer(random *rand.Rand, c *customer, about subject, on calenda
 	r.Channel = [...]response.Channel{response.ChannelEMAIL, response.ChannelWIDGET, response.ChannelLINK, response.ChannelAPI}[channel]
 	if r.Channel == response.ChannelEMAIL {
 		variant := "A"
-		if random.IntN(100) < 52 {
+		if random.IntN(100) < 50 {
 			variant = "B"
 		}
 		r.Variant = &variant

@@ -95,7 +95,7 @@ func (r *Recording) Validate(now time.Time) (campaign uuid.UUID, errs apierror.U
 		errs.Add(apierror.Invalid, []string{"channel"}, "There is no channel %q.", r.Channel)
 	}
 	errs.AtMost(MaxVariant, r.Variant, "variant")
-	if r.Variant != nil && (*r.Variant == trait.None || *r.Variant == trait.Other) {
+	if r.Variant != nil && trait.Reserved(*r.Variant) {
 		errs.Add(apierror.Invalid, []string{"variant"}, "%s has a meaning of its own in breakdowns; leave the variant out where there is none.", *r.Variant)
 	}
 	if r.RespondedAt != nil {

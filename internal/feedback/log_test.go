@@ -126,6 +126,7 @@ func TestRecordRefuses(t *testing.T) {
 			{"long variant", func(r *feedback.Recording) { r.Variant = new(strings.Repeat("é", 101)) }, "TOO_LONG variant"},
 			{"variant (none)", func(r *feedback.Recording) { r.Variant = new("(none)") }, "INVALID variant"},
 			{"variant (other)", func(r *feedback.Recording) { r.Variant = new("(other)") }, "INVALID variant"},
+			{"variant (few)", func(r *feedback.Recording) { r.Variant = new("(few)") }, "INVALID variant"},
 			{"channel", func(r *feedback.Recording) { r.Channel = "PIGEON" }, "INVALID channel"},
 			{"empty key", func(r *feedback.Recording) { r.IdempotencyKey = new("") }, "INVALID idempotencyKey"},
 			{"long key", func(r *feedback.Recording) { r.IdempotencyKey = new(strings.Repeat("é", 201)) }, "TOO_LONG idempotencyKey"},

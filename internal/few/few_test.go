@@ -100,6 +100,9 @@ func TestHidden(t *testing.T) {
 		{10, [][]int64{{0, 0, 0}, {100, 20, 30}}, "..."},
 		{10, [][]int64{{3, 0, 0}, {100, 20, 30}}, "-"},
 		{10, [][]int64{{0, 30, 5, 90}, {40, 0, 0, 90}}, ".hh."},
+		// What is hidden for another body does not spare a group that a body by itself would take in.
+		{10, [][]int64{{100, 50, 30, 3}, {100, 50, 3, 20}}, "..hh"},
+		{10, [][]int64{{100, 20, 30, 3}, {100, 50, 3, 60}}, ".hhh"},
 	} {
 		got := ""
 		hidden, ok := Hidden(test.least, test.bodies...)
@@ -178,11 +181,67 @@ func TestNobodyIsSingledOut(t *testing.T) {
 			}
 			enough("what is hidden", together)
 		}
-		if len(bodies) == 1 && !slices.Equal(hidden, naive(least, bodies[0])) {
-			t.Fatalf("hidden %v of %v, want %v", hidden, bodies[0], naive(least, bodies[0]))
+		want := make([]bool, len(hidden))
+		for _, sizes := range bodies {
+			for i, put := range naive(least, sizes) {
+				want[i] = want[i] || put
+			}
+		}
+		if !slices.Equal(hidden, want) {
+			t.Fatalf("hidden %v of %v, want %v", hidden, bodies, want)
 		}
 		if least <= 1 && slices.Contains(hidden, true) {
 			t.Fatalf("hidden %v where nothing is to be", hidden)
+		}
+	})
+}
+
+// Groups of several keys hide as a body does within each value of one of them, as it is shown by that key alone; and no more of them
+// are hidden than it takes.
+func TestCrossed(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		least := rapid.Int64Range(2, 30).Draw(t, "least")
+		keys := rapid.IntRange(1, 3).Draw(t, "keys")
+		k := rapid.IntRange(0, 12).Draw(t, "groups")
+		values := make([][]int, keys)
+		for key := range values {
+			values[key] = rapid.SliceOfN(rapid.IntRange(0, 3), k, k).Draw(t, "values")
+		}
+		sizes := rapid.SliceOfN(rapid.OneOf(rapid.Int64Range(0, 12), rapid.Int64Range(0, 100)), k, k).Draw(t, "sizes")
+		hidden, ok := Crossed(least, values, sizes)
+		if whole, also := Hidden(least, sizes); ok != also || !ok {
+			if ok != also {
+				t.Fatalf("groups: %t, and without keys %t", ok, also)
+			}
+			return
+		} else if !slices.Contains(whole, true) && slices.Contains(hidden, true) {
+			t.Fatalf("hidden %v where none is small", hidden)
+		}
+		for i, n := range sizes {
+			if !hidden[i] && n > 0 && n < least {
+				t.Fatalf("group %d of %d is shown", i, n)
+			}
+		}
+		for _, of := range values {
+			var totals, left [4]int64
+			for i, n := range sizes {
+				totals[of[i]] += n
+				if hidden[i] {
+					left[of[i]] += n
+				}
+			}
+			together, _ := Hidden(least, totals[:])
+			var rest int64
+			for value, n := range left {
+				if together[value] {
+					rest += n
+				} else if n > 0 && n < least {
+					t.Fatalf("of value %d, %d are left: hidden %v of %v by %v", value, n, hidden, sizes, of)
+				}
+			}
+			if rest > 0 && rest < least {
+				t.Fatalf("of the values that are not shown, %d are left: hidden %v of %v by %v", rest, hidden, sizes, of)
+			}
 		}
 	})
 }

@@ -53,15 +53,22 @@ func (f *Feedback) Curve(ctx context.Context, by string) (*Curve, error) {
 		return nil, apierror.BadRequest("%s: by takes a trait of kind NUMBER or DATE, whose values have an order; %.70q has none.", field, by)
 	}
 	// All values there are: none is put together with others.
-	pieces, err := c.breakdown(ctx, breakdown{cut: into, limit: trait.MaxValues + 2, order: ByResponses, minResponses: 1})
+	asked := breakdown{cut: into, limit: trait.MaxValues + 2, order: ByResponses, minResponses: 1}
+	pieces, err := c.breakdown(ctx, asked)
 	if err != nil {
 		return nil, err
 	}
-	return f.curve(into, pieces, placesOf(&dimensions[at], pieces), f.source.leastShown(ctx)), nil
+	shown := pieces
+	if asked.leastShown = f.source.leastShown(ctx); asked.leastShown > 1 {
+		if shown, err = c.breakdown(ctx, asked); err != nil {
+			return nil, err
+		}
+	}
+	return f.curve(into, pieces, shown, placesOf(&dimensions[at], pieces)), nil
 }
 
-// curve draws the line through the pieces that have a place.
-func (f *Feedback) curve(into cut, pieces []piece, places map[string]int, least int64) *Curve {
+// curve draws the line through the pieces that have a place, of which some are shown.
+func (f *Feedback) curve(into cut, pieces, shown []piece, places map[string]int) *Curve {
 	var along []nps.Counts
 	for _, p := range pieces {
 		if place, ok := places[p.values[0]]; ok {
@@ -72,7 +79,7 @@ func (f *Feedback) curve(into cut, pieces []piece, places map[string]int, least 
 		}
 	}
 	c := &Curve{Points: []*FeedbackGroup{}, Ends: changed(nil)}
-	groups := f.groups(into, hide(pieces, least, into))
+	groups := f.groups(into, shown)
 	for _, g := range groups {
 		if _, ok := places[g.Values[0]]; ok {
 			c.Points = append(c.Points, g)

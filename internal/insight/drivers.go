@@ -59,16 +59,18 @@ func (f *Feedback) Drivers(ctx context.Context, traits []string, minResponses in
 	if err != nil {
 		return nil, err
 	}
-	if err := spendTime(ctx, linear.DriversWork(len(t.rows), t.sizes())); err != nil {
+	least := f.source.leastShown(ctx)
+	if n := t.total().Count(); n > 0 && n < least {
+		return &Drivers{Responses: int(n), Traits: []*Driver{}, Reason: new(OneGroup)}, nil // to the caller it has no groups
+	}
+	found, err := linear.PaidDrivers(t.profiles(), int64(minResponses), payer(ctx))
+	if err != nil {
 		return nil, err
 	}
-	profiles := t.profiles()
-	found := linear.Drivers(profiles, int64(minResponses))
 	out := &Drivers{Responses: int(found.Responses), Traits: []*Driver{}, Reason: reason(found.Reason)}
 	if found.Reason == "" {
 		out.Explained = &found.Explained
 	}
-	least := f.source.leastShown(ctx)
 	for _, d := range found.Traits {
 		out.Traits = append(out.Traits, t.driver(d, least))
 	}
@@ -120,7 +122,12 @@ func (t *table) driver(d linear.Driver, least int64) *Driver {
 	// What is no value of its own makes up the rest.
 	rest := whole
 	histograms := make([]nps.Histogram, len(d.Values))
-	at := -1
+	unseen, ok := t.hiddenValues(d.Trait, least, all)
+	if !ok {
+		return out
+	}
+	hidden, among := make([]bool, len(d.Values)), slices.Clone(unseen)
+	at, apart := -1, false
 	for i, v := range d.Values {
 		if v.Code == linear.Other {
 			at = i
@@ -128,20 +135,20 @@ func (t *table) driver(d linear.Driver, least int64) *Driver {
 		}
 		histograms[i] = all[v.Code]
 		rest = rest.Sub(all[v.Code])
+		hidden[i], among[v.Code] = unseen[v.Code], false
+		apart = apart || hidden[i]
 	}
 	if at >= 0 {
 		histograms[at] = rest
+		// Those that are not shown may be all in the rest: then nothing tells of them. Else the rest must not tell of one part.
+		hidden[at] = apart && slices.Contains(among, true)
 	}
-	out.Values = t.driverValues(d, histograms, whole.Count(), least)
+	out.Values = t.driverValues(d, histograms, hidden, whole.Count())
 	return out
 }
 
-// driverValues are a trait's values as they are shown to the caller.
-func (t *table) driverValues(d linear.Driver, histograms []nps.Histogram, whole, least int64) []*DriverValue {
-	hidden, ok := hidden(least, histograms)
-	if !ok {
-		return []*DriverValue{}
-	}
+// driverValues are a trait's values as they are shown to the caller, with those together that are hidden.
+func (t *table) driverValues(d linear.Driver, histograms []nps.Histogram, hidden []bool, whole int64) []*DriverValue {
 	values := make([]*DriverValue, 0, len(d.Values))
 	var together nps.Histogram
 	for i, v := range d.Values {
@@ -162,7 +169,7 @@ func (t *table) driverValues(d linear.Driver, histograms []nps.Histogram, whole,
 		values = append(values, value)
 	}
 	if n := together.Count(); n > 0 {
-		values = append(values, &DriverValue{Value: Few, Score: &Score{together}, Share: float64(n) / float64(whole)})
+		values = append(values, &DriverValue{Value: trait.Few, Score: &Score{together}, Share: float64(n) / float64(whole)})
 	}
 	return values
 }

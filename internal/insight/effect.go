@@ -15,7 +15,6 @@ import (
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/segment"
 	"github.com/zeroten/zeroten/internal/selection"
-	"github.com/zeroten/zeroten/internal/settings"
 )
 
 // Deed is something that was done: when, and for whom.
@@ -93,7 +92,8 @@ func (r *Reader) Effect(
 	}
 	today := all.source.first.Today(r.now())
 	from := deed.Started.Add(-maxPast)
-	to := min(e.after[1], today)
+	// Behind the windows lies what tells whether there were years enough.
+	to := min(max(e.after[1], deed.Started.Add(effect.TwoYears)), today)
 	treated, untreated, err := e.sides(ctx, all, from, to)
 	if err != nil {
 		return nil, err
@@ -110,27 +110,32 @@ func (r *Reader) Effect(
 const maxReadings = 3
 
 // sides are what those it was for answered on each of some days, and, unless it was for all, what everybody else did. Both are read
-// one after the other: where an answer is changed or taken back between, there may be more of the part than of the whole.
+// one after the other: what comes, is changed or taken back between would count on the wrong side. Where that goes on and on, no
+// side counts less than nobody.
 func (e *ActionEffect) sides(ctx context.Context, all *Feedback, from, to calendar.Day) (treated, untreated []nps.Histogram, err error) {
+	if treated, err = e.treated.between(ctx, from, to); err != nil || e.deed.forAll() {
+		return treated, nil, err
+	}
 	for reading := 1; ; reading++ {
-		if treated, err = e.treated.between(ctx, from, to); err != nil || e.deed.forAll() {
-			return treated, nil, err
-		}
 		if untreated, err = all.between(ctx, from, to); err != nil {
 			return nil, nil, err
 		}
-		agree := true
-		for i := range untreated {
-			for score, n := range treated[i] {
-				agree = agree && untreated[i][score] >= n
-				untreated[i][score] = max(0, untreated[i][score]-n)
-			}
+		e.treated = e.treated.again()
+		before := treated
+		if treated, err = e.treated.between(ctx, from, to); err != nil {
+			return nil, nil, err
 		}
-		if agree || reading == maxReadings {
-			return treated, untreated, nil
+		if slices.Equal(treated, before) || reading == maxReadings {
+			break
 		}
-		all, e.treated = all.again(), e.treated.again()
+		all = all.again()
 	}
+	for i := range untreated {
+		for score, n := range treated[i] {
+			untreated[i][score] = max(0, untreated[i][score]-n)
+		}
+	}
+	return treated, untreated, nil
 }
 
 // again is the same feedback, which is read anew.
@@ -224,20 +229,20 @@ func (e *ActionEffect) otherActions(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	within := func(day calendar.Day) bool { return day >= e.before[0] && day <= e.after[1] }
-	state := e.treated.source.known()
 	for _, o := range others {
 		if !within(o.Started) && (o.Ended == nil || !within(*o.Ended)) {
 			continue
 		}
-		if same, err := e.deed.meets(ctx, &o, state); err != nil || same {
+		if same, err := e.meets(ctx, &o); err != nil || same {
 			return same, err
 		}
 	}
 	return false, nil
 }
 
-// meets reports whether both deeds were for some of the same people, as far as there have been such people.
-func (d *Deed) meets(ctx context.Context, o *Deed, state *settings.State) (bool, error) {
+// meets reports whether another deed was for some of the same people, as far as the caller has seen such people answer.
+func (e *ActionEffect) meets(ctx context.Context, o *Deed) (bool, error) {
+	d := &e.deed
 	if len(d.Campaigns) > 0 && len(o.Campaigns) > 0 &&
 		!slices.ContainsFunc(d.Campaigns, func(c uuid.UUID) bool { return slices.Contains(o.Campaigns, c) }) {
 		return false, nil
@@ -245,16 +250,33 @@ func (d *Deed) meets(ctx context.Context, o *Deed, state *settings.State) (bool,
 	if d.Segment == uuid.Nil || o.Segment == uuid.Nil || d.Segment == o.Segment {
 		return true, nil
 	}
-	both := segment.Rule{All: []segment.Rule{state.Segments[d.Segment].Rule, state.Segments[o.Segment].Rule}}
-	m, err := segment.Compile(both, state.Active.Shape.Dimensions)
+	// Whom the tenant knows besides is nobody's business: a caller may see a part of the feedback alone.
+	c, err := e.treated.source.load(ctx, split{byProfile: true, from: e.treated.source.from})
 	if err != nil {
-		return true, nil //nolint:nilerr // a rule that cannot be told yet, or no longer: they may be
+		return false, err
 	}
-	among, err := m.Among(ctx, state.Active.Profiles)
-	return err == nil && !among.Empty(), err
+	m, err := segment.Compile(c.state.Segments[o.Segment].Rule, c.state.Active.Shape.Dimensions)
+	if err != nil {
+		return true, nil // a rule that cannot be told yet, or no longer: they may be
+	}
+	among, err := m.Among(ctx, c.state.Active.Profiles)
+	if err != nil {
+		return false, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.pay(ctx, c.cells.Len()); err != nil {
+		return false, err
+	}
+	for at := range int32(c.cells.Len()) {
+		if c.cells.Count(at) > 0 && among.Has(c.cells.Profile(at)) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
-// leastMix is the mix, as a share of the way from all detractors to all promoters, from which on it counts: a point.
+// leastMix is the mix from which on it counts: a point, of scores from −1 to 1.
 const leastMix = 0.01
 
 // mixChanged reports whether other people of those it was for answered than before, beyond chance, so that it moved the score.
@@ -273,6 +295,9 @@ func (e *ActionEffect) mixChanged(ctx context.Context) (bool, error) {
 	after, err := e.treated.cut(ctx, e.after, keys)
 	if err != nil {
 		return false, err
+	}
+	if before.state.Active.Number != after.state.Active.Number {
+		return false, nil // meanwhile ranges are others, and all people would seem to be
 	}
 	var ps, mixes []float64
 	for i := range keys {

@@ -40,8 +40,10 @@ type Experiment struct {
 	Planned *int
 	Reason  *InsightReason
 
-	body    *Feedback
-	names   []string
+	body  *Feedback
+	names []string
+	// unseen are those of the names whose responses are too few to be shown to the caller.
+	unseen  []string
 	weights []float64
 }
 
@@ -97,7 +99,7 @@ func (t *Trial) validate(field string) error {
 		return apierror.BadRequest("%s: variants takes %d to %d; leave it out for all.", field, minVariants, maxVariants)
 	}
 	for i, v := range t.Variants {
-		if v == "" || v == trait.None {
+		if v == "" || v == trait.None || v == trait.Few {
 			return apierror.BadRequest("%s: a variant has a name: %.70q is none.", field, v)
 		}
 		if slices.Contains(t.Variants[:i], v) {
@@ -144,7 +146,7 @@ func (f *Feedback) Experiment(ctx context.Context, trial Trial) (*Experiment, er
 // choose finds the variants, and what was answered to each.
 func (x *Experiment) choose(field string, t *table, named []string, least int64) ([]nps.Histogram, error) {
 	all := t.of(0)
-	hidden, ok := hidden(least, all)
+	hidden, ok := t.hiddenValues(0, least, all)
 	shown := func(at int) bool { return ok && !hidden[at] }
 	x.names = named
 	if named == nil {
@@ -158,16 +160,19 @@ func (x *Experiment) choose(field string, t *table, named []string, least int64)
 			return nil, apierror.BadRequest("%s: there are %d variants; name %d to %d of them.", field, len(x.names), minVariants, maxVariants)
 		}
 	}
+	// One that is hidden looks like one that nobody answered, by itself and in all that is made of it.
 	scores := make([]nps.Histogram, len(x.names))
 	for i, name := range x.names {
-		at := slices.Index(t.values[0], name)
-		switch {
+		switch at := slices.Index(t.values[0], name); {
 		case at < 0:
-		case !shown(at):
-			return nil, apierror.BadRequest("%s: the variant %.70q has too few responses to be shown to you.", field, name)
-		default:
+		case shown(at):
 			scores[i] = all[at]
+		default:
+			x.unseen = append(x.unseen, name)
 		}
+	}
+	if n := t.total().Count(); n > 0 && n < least {
+		x.Reason = new(OneGroup) // to the caller it has no groups
 	}
 	return scores, nil
 }
@@ -229,7 +234,10 @@ func (x *Experiment) show(scores []nps.Histogram, found sequential.Experiment) {
 		}
 		x.Comparisons = append(x.Comparisons, pair)
 	}
-	x.Verdict, x.Reason, x.SampleRatio = ExperimentVerdict(found.Verdict), reason(found.Reason), allocationCheck(found.SampleRatio)
+	x.Verdict, x.SampleRatio = ExperimentVerdict(found.Verdict), allocationCheck(found.SampleRatio)
+	if x.Reason == nil {
+		x.Reason = reason(found.Reason)
+	}
 	if found.Winner >= 0 {
 		x.Winner = &x.names[found.Winner]
 	}
@@ -248,8 +256,12 @@ func allocationCheck(c *sequential.Check) *AllocationCheck {
 // Allocation says whether the variants' shares stayed the same from week to week.
 func (x *Experiment) Allocation(ctx context.Context) (*AllocationCheck, error) {
 	f := x.body
-	sp := split{byProfile: true, by: calendar.Daily, from: f.source.from}
-	f.group.divide(&sp)
+	sp := split{by: calendar.Daily, from: f.source.from}
+	// What a group is told apart by takes all profiles; else the variants do, which are few beside two years of days.
+	if sp.byVariant = f.group == nil; !sp.byVariant {
+		f.group.divide(&sp)
+		sp.byProfile = true
+	}
 	c, err := f.source.load(ctx, sp)
 	if err != nil {
 		return nil, err
@@ -266,19 +278,31 @@ func (x *Experiment) Allocation(ctx context.Context) (*AllocationCheck, error) {
 	column := c.state.Active.Profiles.Column(trait.Variants)
 	place := make([]int, len(column.Values)) // of a value among the variants, or −1
 	for i, value := range column.Values {
-		place[i] = slices.Index(x.names, value)
+		if place[i] = slices.Index(x.names, value); slices.Contains(x.unseen, value) {
+			place[i] = -1
+		}
 	}
 	byWeek := map[calendar.Day][]int64{}
+	var day calendar.Day
+	var counts []int64 // of the day's week
 	for _, at := range own {
-		variant := place[column.Of[c.cells.Profile(at)]]
+		value := c.cells.Profile(at)
+		if !sp.byVariant {
+			value = int32(column.Of[value])
+		}
+		variant := place[value]
 		if variant < 0 {
 			continue
 		}
-		week := calendar.Weekly.Start(c.cells.Start(at))
-		if byWeek[week] == nil {
-			byWeek[week] = make([]int64, len(x.names))
+		if start := c.cells.Start(at); counts == nil || start != day { // cells of one day mostly come after each other
+			day = start
+			week := calendar.Weekly.Start(day)
+			if counts = byWeek[week]; counts == nil {
+				counts = make([]int64, len(x.names))
+				byWeek[week] = counts
+			}
 		}
-		byWeek[week][variant] += c.cells.Count(at)
+		counts[variant] += c.cells.Count(at)
 	}
 	weeks := make([][]int64, 0, len(byWeek))
 	for _, week := range slices.Sorted(maps.Keys(byWeek)) {

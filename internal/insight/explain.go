@@ -5,9 +5,9 @@ import (
 	"context"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/zeroten/zeroten/internal/apierror"
-	"github.com/zeroten/zeroten/internal/few"
 	"github.com/zeroten/zeroten/internal/kitagawa"
 	"github.com/zeroten/zeroten/internal/nps"
 	"github.com/zeroten/zeroten/internal/selection"
@@ -61,20 +61,37 @@ func (f *Feedback) ExplainChange(ctx context.Context, from selection.Filter, by 
 	if err := other.uncut(field); err != nil {
 		return nil, err
 	}
-	before, err := other.table(ctx, field, by)
-	if err != nil {
-		return nil, err
+	for reading := 1; ; reading++ {
+		before, err := other.table(ctx, field, by)
+		if err != nil {
+			return nil, err
+		}
+		after, err := f.table(ctx, field, by)
+		if err != nil {
+			return nil, err
+		}
+		// Of another generation of the cube, ranges have other names.
+		if before.state.Active.Number == after.state.Active.Number {
+			least := f.source.leastShown(ctx)
+			if err := payHidden(ctx, least, len(before.rows)+len(after.rows), len(by)); err != nil {
+				return nil, err
+			}
+			return explain(before, after, limit, least), nil
+		}
+		if reading == maxReadings {
+			busy := apierror.New(apierror.Overloaded, "The tenant's dimensions are changing just now; try again in a second.")
+			busy.RetryAfter = time.Second
+			return nil, busy
+		}
+		other, f = other.again(), f.again()
 	}
-	after, err := f.table(ctx, field, by)
-	if err != nil {
-		return nil, err
-	}
-	return explain(before, after, limit, f.source.leastShown(ctx))
 }
 
 // side by side: what a group answered before and after.
 type sides struct {
-	values        []string
+	values []string
+	// of are the values as tables have them.
+	of            pair
 	before, after nps.Histogram
 }
 
@@ -101,15 +118,44 @@ func beside(before, after *table) []sides {
 			if !ok {
 				place = len(all)
 				places[of] = place
-				all = append(all, sides{values: shown})
+				all = append(all, sides{values: shown, of: of})
 			}
 			add(&all[place], r.responses)
 		}
 	}
 	put(before, func(s *sides, h nps.Histogram) { s.before = s.before.Add(h) })
 	put(after, func(s *sides, h nps.Histogram) { s.after = s.after.Add(h) })
-	slices.SortStableFunc(all, func(a, b sides) int { return slices.Compare(a.values, b.values) })
+	slices.SortFunc(all, func(a, b sides) int {
+		return cmp.Or(slices.Compare(a.values, b.values), slices.Compare(a.of[:], b.of[:]))
+	})
 	return all
+}
+
+// unseenSides says which of the groups are not shown to the caller; ok is false where either side is too small to have groups.
+func unseenSides(body *group, least int64, keys []string, groups []sides) (unseen []bool, ok bool) {
+	if least <= 1 {
+		return make([]bool, len(groups)), true
+	}
+	type value struct{ shown, of string }
+	of := func(group, key int) value { return value{groups[group].values[key], groups[group].of[key]} }
+	order := func(a, b value) int { return cmp.Or(cmp.Compare(a.shown, b.shown), cmp.Compare(a.of, b.of)) }
+	places := make([]map[value]int, len(keys))
+	for key := range keys {
+		var all []value
+		for group := range groups {
+			all = append(all, of(group, key))
+		}
+		slices.SortFunc(all, order)
+		places[key] = map[value]int{}
+		for at, v := range slices.Compact(all) {
+			places[key][v] = at
+		}
+	}
+	var before, after []int64
+	for i := range groups {
+		before, after = append(before, groups[i].before.Count()), append(after, groups[i].after.Count())
+	}
+	return hidden(body, least, keys, func(group, key int) int { return places[key][of(group, key)] }, before, after)
 }
 
 // lump puts those groups together that are named, under one name, behind the others.
@@ -131,7 +177,7 @@ func lump(groups []sides, named []bool, as []string) []sides {
 	return kept
 }
 
-func explain(before, after *table, limit int, least int64) (*ChangeExplanation, error) {
+func explain(before, after *table, limit int, least int64) *ChangeExplanation {
 	x := &ChangeExplanation{Total: compare(after.total(), before.total()), Groups: []*ChangeGroup{}}
 	groups := beside(before, after)
 	restOf := rest(after.keys)
@@ -145,15 +191,23 @@ func explain(before, after *table, limit int, least int64) (*ChangeExplanation, 
 		}
 	}
 	lumped := kitagawa.Lumped(counts, limit)
+	unseen, ok := unseenSides(after.body, least, after.keys, groups)
 	named := make([]bool, len(groups))
+	// Those that are not shown may be all in the rest: then nothing tells of them. Else all groups are put together that one of them
+	// is in.
+	var hidden []bool
+	apart, among := false, false
 	for i, at := 0, 0; i < len(groups); i++ {
-		if isOther(groups[i]) {
-			named[i] = true
-			continue
+		if named[i] = isOther(groups[i]); !named[i] {
+			named[i] = lumped[at]
+			at++
 		}
-		named[i] = lumped[at]
-		at++
+		if !named[i] {
+			hidden = append(hidden, ok && unseen[i])
+		}
+		apart, among = apart || ok && unseen[i] && !named[i], among || ok && unseen[i] && named[i]
 	}
+	hidden = append(hidden, apart && among)
 	groups = lump(groups, named, other)
 	counts = counts[:0]
 	for i := range groups {
@@ -162,21 +216,16 @@ func explain(before, after *table, limit int, least int64) (*ChangeExplanation, 
 	out, why := kitagawa.Explain(counts)
 	if why != "" {
 		x.Reason = reason(why)
-		return x, nil
+		return x
+	}
+	if !ok {
+		x.Reason = new(OneGroup)
+		return x
 	}
 	x.Mix, x.Movement = changePart(out.Mix), changePart(out.Movement)
-	sizes := [2][]int64{}
-	for _, c := range counts {
-		sizes[0], sizes[1] = append(sizes[0], c.Before.N()), append(sizes[1], c.After.N())
-	}
-	hidden, ok := few.Hidden(least, sizes[:]...)
-	if !ok {
-		x.Mix, x.Movement, x.Reason = nil, nil, new(OneGroup)
-		return x, nil
-	}
 	var all family
 	together := &ChangeGroup{Values: fewOf(after.keys)}
-	var unseen sides
+	var unshown sides
 	add := func(to *ChangeGroup, s sides) {
 		to.Before, to.After = &Score{s.before}, &Score{s.after}
 		to.Change = all.compare(s.after, s.before)
@@ -186,7 +235,7 @@ func explain(before, after *table, limit int, least int64) (*ChangeExplanation, 
 		to := &ChangeGroup{Values: g.values}
 		if hidden[i] {
 			to = together
-			unseen.add(g)
+			unshown.add(g)
 		}
 		p := out.Groups[i]
 		to.ShareBefore += p.ShareBefore
@@ -197,13 +246,13 @@ func explain(before, after *table, limit int, least int64) (*ChangeExplanation, 
 			add(to, g)
 		}
 	}
-	if unseen.before.Count()+unseen.after.Count() > 0 {
-		add(together, unseen)
+	if unshown.before.Count()+unshown.after.Count() > 0 {
+		add(together, unshown)
 	}
 	slices.SortStableFunc(x.Groups, func(a, b *ChangeGroup) int {
 		return cmp.Or(cmp.Compare(math.Abs(b.Mix+b.Movement), math.Abs(a.Mix+a.Movement)), slices.Compare(a.Values, b.Values))
 	})
-	return x, nil
+	return x
 }
 
 func changePart(p kitagawa.Part) *ChangePart {

@@ -482,7 +482,8 @@ type piece struct {
 }
 
 // breakdown cuts a group: in the order asked for, as many as the limit, and what is beyond it together at the end, as rest.
-// Values that already mean the rest join it, and so do groups that have too few responses.
+// Values that already mean the rest join it, and so do groups that have too few responses. Those that are not shown to the caller
+// are apart from all that, behind the rest. There are none where the body is too small to have groups.
 func (c *cells) breakdown(ctx context.Context, asked breakdown) ([]piece, error) {
 	by := asked.cut
 	own, err := by.of.own(ctx, c)
@@ -504,11 +505,18 @@ func (c *cells) breakdown(ctx context.Context, asked breakdown) ([]piece, error)
 	d.divide(c, own, &k)
 	restOf := rest(by.keys())
 	restNumber, known := k.number(restOf)
+	if err := payHidden(ctx, asked.leastShown, len(d.numbers), len(by.keys())); err != nil {
+		return nil, err
+	}
+	unseen, ok := c.unseen(asked, &k)
+	if !ok {
+		return nil, nil
+	}
 	parts, hasRest := make([]shown, 0, len(d.numbers)), false
 	for part, n := range d.numbers {
 		s := shown{number: n, part: int32(part), count: d.counts[part]}
 		switch {
-		case s.count == 0:
+		case s.count == 0, unseen != nil && unseen[part]:
 		case known && n == restNumber, s.count < int64(asked.minResponses):
 			hasRest = true
 		default:
@@ -532,7 +540,7 @@ func (c *cells) breakdown(ctx context.Context, asked breakdown) ([]piece, error)
 	}
 	first := best.parts
 	slices.SortFunc(first, asked.order.before)
-	pieces := make([]piece, len(first)+1)
+	pieces := make([]piece, len(first)+1, len(first)+2)
 	place := make([]int32, len(d.numbers)) // 1 more than that of the piece
 	for i, s := range first {
 		pieces[i].values, place[s.part] = k.values(s.number), int32(i+1)
@@ -541,12 +549,23 @@ func (c *cells) breakdown(ctx context.Context, asked breakdown) ([]piece, error)
 	for i := range first {
 		pieces[len(first)].not[i] = pieces[i].values
 	}
-	for i, at := range own {
-		p := int(place[d.part[i]]) - 1
-		if p < 0 {
-			p = len(first)
+	together := piece{shown: fewOf(by.keys()), any: []pair{}}
+	for part, n := range d.numbers {
+		if unseen != nil && unseen[part] {
+			together.any = append(together.any, k.values(n))
+			place[part] = int32(len(first) + 2)
 		}
-		c.cells.AddTo(&pieces[p].histogram, at)
+	}
+	pieces[len(first)].not = append(pieces[len(first)].not, together.any...)
+	for i, at := range own {
+		switch p := int(place[d.part[i]]) - 1; {
+		case p > len(first):
+			c.cells.AddTo(&together.histogram, at)
+		case p < 0:
+			c.cells.AddTo(&pieces[len(first)].histogram, at)
+		default:
+			c.cells.AddTo(&pieces[p].histogram, at)
+		}
 	}
 	if !hasRest {
 		pieces = pieces[:len(first)]
@@ -557,5 +576,23 @@ func (c *cells) breakdown(ctx context.Context, asked breakdown) ([]piece, error)
 			p.shown = append(p.shown, k.labels[at].shows(p.values[at]))
 		}
 	}
+	if len(together.any) > 0 {
+		pieces = append(pieces, together)
+	}
 	return pieces, nil
+}
+
+// unseen says which parts of the division are not shown to the caller; nil where all are, and not ok where the body is too small to
+// have groups.
+func (c *cells) unseen(asked breakdown, k *key) (unseen []bool, ok bool) {
+	if asked.leastShown <= 1 {
+		return nil, true
+	}
+	d := &c.division
+	return hidden(asked.of, asked.leastShown, asked.keys(), func(part, key int) int {
+		if key == 0 {
+			return int(d.numbers[part] / k.width)
+		}
+		return int(d.numbers[part] % k.width)
+	}, d.counts)
 }

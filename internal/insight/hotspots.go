@@ -81,15 +81,19 @@ func (f *Feedback) Hotspots(ctx context.Context, s HotspotSearch) (*Hotspots, er
 	if err != nil {
 		return nil, err
 	}
-	if err := spendTime(ctx, linear.HotspotsWork(len(t.rows), t.sizes(), s.Depth == 2)); err != nil {
+	search := linear.Search{Pairs: s.Depth == 2, Responses: int64(s.MinResponses), Difference: s.MinDifference / points}
+	if least := f.source.leastShown(ctx); least > 1 {
+		if err := spendTime(ctx, t.unseenWork(s.Depth == 2)); err != nil {
+			return nil, err
+		}
+		// Who must not see small groups has none tested: that one is found, or counted, would tell of it.
+		unseen := unseen{t: t, least: least, cells: map[[2]int]map[[2]int]bool{}}
+		search.Responses, search.Unseen = max(search.Responses, least), unseen.has
+	}
+	found, err := linear.PaidHotspots(t.profiles(), search, payer(ctx))
+	if err != nil {
 		return nil, err
 	}
-	profiles := t.profiles()
-	// Who must not see small groups has none tested: that one is found, or counted, would tell of it.
-	search := linear.Search{
-		Pairs: s.Depth == 2, Responses: max(int64(s.MinResponses), f.source.leastShown(ctx)), Difference: s.MinDifference / points,
-	}
-	found := linear.Hotspots(profiles, search)
 	out := &Hotspots{Tested: found.Tested, Groups: []*Hotspot{}, Reason: reason(found.Reason)}
 	all := t.total()
 	for _, h := range found.Groups {

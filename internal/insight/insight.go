@@ -20,6 +20,7 @@ import (
 	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/trait"
 )
 
 // Reader reads the cubes.
@@ -130,8 +131,10 @@ type source struct {
 // split says what to keep apart, and from which day on to read.
 type split struct {
 	byCampaign, byProfile bool
-	by                    calendar.Interval
-	from                  calendar.Day
+	// byVariant keeps the variants apart, and nothing else of the profiles: a cell's profile is the place of its variant then.
+	byVariant bool
+	by        calendar.Interval
+	from      calendar.Day
 }
 
 // cells are what was read, and the state that their profiles and campaigns are of.
@@ -194,6 +197,9 @@ func (s *source) read(ctx context.Context, sp split) (*cells, error) {
 			return err
 		}
 		q.From, q.To, q.ByCampaign, q.ByProfile, q.By = sp.from, s.to, sp.byCampaign, sp.byProfile, sp.by
+		if sp.byVariant {
+			q.ByProfile, q.Groups = true, state.Active.Profiles.Column(trait.Variants).Of
+		}
 		found, err := cube.Read(ctx, s.reader.db, &state.Generations, q)
 		if err != nil {
 			return err
@@ -474,7 +480,7 @@ func (f *Feedback) Breakdown(ctx context.Context, by []string, limit int, orderB
 	if err != nil {
 		return nil, err
 	}
-	groups := f.groups(into, hide(pieces, asked.leastShown, into))
+	groups := f.groups(into, pieces)
 	c.breakdowns[asked] = groups
 	return groups, nil
 }

@@ -33,8 +33,8 @@ type ChangePoint struct {
 	Interval   *ScoreInterval
 }
 
-// stretchTime is how many nanoseconds it takes to weigh a stretch of days.
-const stretchTime = 30
+// stretchTime is how many nanoseconds it takes to weigh a stretch of days, and levelsTime what it takes whatever there is to weigh.
+const stretchTime, levelsTime = 5, 150_000
 
 // ChangePoints finds the days at which the score moved to another level. Neighbouring levels nearer than minDifference, in points,
 // are put together.
@@ -54,7 +54,7 @@ func (f *Feedback) ChangePoints(ctx context.Context, minDifference float64) (*Ch
 	for i := range days {
 		counts[i] = days[i].Counts()
 	}
-	if err := spendTime(ctx, stretchTime*int64(level.Work(len(days)))); err != nil {
+	if err := spendTime(ctx, levelsTime+stretchTime*int64(level.Work(len(days)))); err != nil {
 		return nil, err
 	}
 	found, why := level.Find(counts, minDifference/points)
@@ -80,13 +80,16 @@ func (f *Feedback) ChangePoints(ctx context.Context, minDifference float64) (*Ch
 func (f *Feedback) days(ctx context.Context, field string, most int) (first calendar.Day, days []nps.Histogram, err error) {
 	on := map[calendar.Day]*nps.Histogram{}
 	first, last := cube.Latest, cube.Earliest
+	var h *nps.Histogram
+	var of calendar.Day // that h is of
 	if _, err := f.fold(ctx, calendar.Daily, f.source.from, func(c *cube.Cells, at int32) {
-		day := c.Start(at)
-		h := on[day]
-		if h == nil {
-			h = &nps.Histogram{}
-			on[day] = h
-			first, last = min(first, day), max(last, day)
+		if day := c.Start(at); h == nil || day != of { // cells of one day mostly come after each other
+			of, h = day, on[day]
+			if h == nil {
+				h = &nps.Histogram{}
+				on[day] = h
+				first, last = min(first, day), max(last, day)
+			}
 		}
 		c.AddTo(h, at)
 	}); err != nil {

@@ -257,3 +257,47 @@ func filtersAgree(t *testing.T, db *store.DB, limits trait.Limits) {
 		}
 	}
 }
+
+// The shares by week of a group are those of the filter that means the same people, though cells are read in other ways for them.
+func TestSharesByWeekOfAGroup(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db, "UTC")
+		var answers []answer
+		for i := range 900 {
+			a := answer{Score: i % 11, Plan: []string{"one", "two"}[i%2], Age: i % 40, Variant: []string{"A", "B", "B", "C"}[i*i/7%4], At: now.Add(-time.Duration(i) * 5 * time.Hour)}
+			if i%3 == 0 { // who has no variant
+				a.Variant = ""
+			}
+			if i > 400 && a.Plan == "one" { // and one of a share that changes
+				a.Variant = "A"
+			}
+			answers = append(answers, a)
+		}
+		w.record(t, answers...)
+		shares := func(f *insight.Feedback) *insight.AllocationCheck {
+			x, err := f.Experiment(w.ctx, insight.Trial{Variants: []string{"A", "B", "C"}, Difference: 10, Power: 0.8})
+			if err != nil {
+				t.Fatal(err)
+			}
+			weeks, err := x.Allocation(w.ctx)
+			if err != nil || weeks.PValue == nil {
+				t.Fatalf("no shares by week: %v, %v", weeks, err)
+			}
+			return weeks
+		}
+		groups, err := w.feedback(t, selection.Filter{}).Breakdown(w.ctx, []string{"plan"}, 10, insight.ByResponses, 1)
+		if err != nil || len(groups) != 2 {
+			t.Fatalf("%d groups: %v", len(groups), err)
+		}
+		for _, g := range groups {
+			filter := selection.Filter{Where: &segment.Rule{Trait: &segment.Condition{Key: "plan", In: g.Values}}}
+			as, is := shares(w.feedback(t, filter)), shares(g.Feedback)
+			if *as.PValue != *is.PValue || as.Mismatch != is.Mismatch {
+				t.Errorf("the shares of %s: %v and %t as a group, %v and %t by a filter", g.Values, *is.PValue, is.Mismatch, *as.PValue, as.Mismatch)
+			}
+			if is.Mismatch != (g.Values[0] == "one") {
+				t.Errorf("the shares of %s: %v", g.Values, *is.PValue)
+			}
+		}
+	})
+}

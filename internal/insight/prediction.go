@@ -76,7 +76,7 @@ func (f *Feedback) Prediction(ctx context.Context, traits []string) (*Prediction
 	if err := c.pay(ctx, (5+len(keys))*len(own)); err != nil {
 		return nil, err
 	}
-	t, err := c.table(field, keys, own)
+	t, err := c.table(ctx, field, f.group, keys, own)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,11 @@ func (f *Feedback) Prediction(ctx context.Context, traits []string) (*Prediction
 	if err != nil {
 		return nil, err
 	}
-	return predictionModel(model, e, t, f.source.leastShown(ctx)), nil
+	least := f.source.leastShown(ctx)
+	if err := payHidden(ctx, least, len(t.rows), len(keys)); err != nil {
+		return nil, err
+	}
+	return predictionModel(model, e, t, least), nil
 }
 
 // learn learns a model from some cells, divided by months.
@@ -121,13 +125,46 @@ func predictionModel(model *ordinal.Model, e ordinal.Evaluation, t *table, least
 	if e.Reason == "" || e.Reason == ordinal.NoBetterThanChance {
 		p.LogLoss, p.Baseline, p.Skill, p.AUC, p.Lift = &e.LogLoss, &e.Baseline, &e.Skill, e.AUC, e.Lift
 	}
-	for _, b := range e.Calibration {
-		p.Calibration = append(p.Calibration, &CalibrationBin{Responses: int(b.Responses), Predicted: b.Predicted, Observed: b.Observed})
+	p.Calibration = calibration(e.Calibration, least)
+	if 10*least > e.Judged && least > 1 {
+		p.Lift = nil // the riskiest tenth is a group too
 	}
 	if model != nil {
 		p.groups = t.foretold(model, least)
 	}
 	return p
+}
+
+// calibration are the bins as they are shown to the caller: those that are too small together with the next, and the last with the
+// one before.
+func calibration(bins []ordinal.Bin, least int64) []*CalibrationBin {
+	shown := []*CalibrationBin{}
+	var open *CalibrationBin
+	for _, b := range bins {
+		if open == nil {
+			open = &CalibrationBin{}
+			shown = append(shown, open)
+		}
+		if open.take(b); int64(open.Responses) >= least {
+			open = nil
+		}
+	}
+	if open == nil {
+		return shown
+	}
+	shown = shown[:len(shown)-1]
+	if len(shown) > 0 {
+		shown[len(shown)-1].take(ordinal.Bin{Responses: int64(open.Responses), Predicted: open.Predicted, Observed: open.Observed})
+	}
+	return shown
+}
+
+// take adds another bin, as the mean of both.
+func (c *CalibrationBin) take(b ordinal.Bin) {
+	c.Responses += int(b.Responses)
+	part := float64(b.Responses) / float64(c.Responses)
+	c.Predicted += part * (b.Predicted - c.Predicted)
+	c.Observed += part * (b.Observed - c.Observed)
 }
 
 // foretold are what people of each row would answer, the riskiest first.
@@ -136,7 +173,7 @@ func (t *table) foretold(model *ordinal.Model, least int64) []*PredictedGroup {
 	for i := range t.rows {
 		histograms[i] = t.rows[i].responses
 	}
-	hidden, ok := hidden(least, histograms)
+	hidden, ok := hidden(t.body, least, t.keys, func(group, key int) int { return int(t.rows[group].at[key]) }, sizesOf(histograms))
 	if !ok {
 		return nil
 	}

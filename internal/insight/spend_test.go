@@ -7,9 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/cube"
+	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/segment"
@@ -17,6 +19,7 @@ import (
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
+	"github.com/zeroten/zeroten/internal/trait"
 )
 
 var errSpent = errors.New("spent")
@@ -81,6 +84,17 @@ func TestWorkIsPaidFor(t *testing.T) {
 		if want := 49 * profiles / rate.FoldsPerPoint; want == 0 || folds < want || folds >= 49*read {
 			t.Errorf("folding %d cells 49 times cost %d, want %d at least, and less than reading them each time", profiles, folds, want)
 		}
+		// A table takes memory for each of its rows, on both sides.
+		explain := func(limit int) func(*insight.Feedback) error {
+			return func(f *insight.Feedback) error {
+				_, err := f.ExplainChange(paying, selection.Filter{}, []string{"plan", "age"}, limit)
+				return err
+			}
+		}
+		price(request, explain(50)) // all is read
+		if tables, want := price(request, explain(49)), 2*(1+(profiles-1)/250); want < 4 || tables < want || tables > want+2 {
+			t.Errorf("two tables of %d rows cost %d, want %d", profiles, tables, want)
+		}
 		if anew, want := price(insight.WithMemo(paying), breakdown(50)), cells.Len()/rate.PackedPerPoint; anew < want || want == 0 || anew > read/2 {
 			t.Errorf("another request's cost %d, want %d at least, and much less than the first's %d, which had to read the cells", anew, want, read)
 		}
@@ -133,6 +147,101 @@ func TestWorkIsPaidFor(t *testing.T) {
 			if _, err := body.Breakdown(done, []string{"plan", "campaign"}, 4, insight.ByResponses, 1); !errors.Is(err, context.Canceled) {
 				t.Errorf("%s, a breakdown in a request that is over: %v", name, err)
 			}
+		}
+	})
+}
+
+// What takes more than an operation may is refused before it is done: of what is asked of many groups, after those that could be
+// paid for.
+func TestTheDearestIsRefused(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorld(t, db, "UTC")
+		keys := []string{"plan"}
+		for i := range trait.MaxDimensions - 2 {
+			key := fmt.Sprintf("t%d", i)
+			keys = append(keys, key)
+			if _, err := settings.DefineTrait(w.ctx, w.builder, settings.DefineTraitInput{Key: key, Kind: trait.Text, IsDimension: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// 4,000 people whom 15 traits of 60 values tell apart, over ten years.
+		const people, values, years = 4_000, 60, 10
+		for from := 0; from < people; from += feedback.MaxBatch {
+			batch := make([]feedback.Recording, feedback.MaxBatch)
+			for i := range batch {
+				n := from + i
+				known := trait.Values{}
+				for k, key := range keys {
+					known[key] = fmt.Sprintf("value %d", (n+n/values*(k+1))%values)
+				}
+				at := now.Add(-time.Duration(n) * (years * 364 * 24 * time.Hour / people))
+				batch[i] = feedback.Recording{
+					Campaign: w.campaigns[0].NodeID(), Score: n * 7 % 11, Channel: response.ChannelAPI, RespondedAt: &at, Traits: known,
+				}
+			}
+			out, err := w.log.Record(w.ctx, batch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range out {
+				if o.Errors != nil {
+					t.Fatal(o.Errors)
+				}
+			}
+		}
+		const most = 1_000 // what an operation may cost
+		paying := func(most int) (context.Context, func() int) {
+			spent := 0
+			return insight.WithMemo(rate.WithSpender(w.ctx, func(n int) error {
+				if spent+n > most {
+					return errSpent
+				}
+				spent += n
+				return nil
+			}, false)), func() int { return spent }
+		}
+		body := func(ctx context.Context) *insight.Feedback {
+			f, err := w.reader.Feedback(ctx, selection.Filter{}, selection.Within{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return f
+		}
+
+		ctx, spent := paying(most)
+		if _, err := body(ctx).Drivers(ctx, nil, 30); !errors.Is(err, errSpent) {
+			t.Errorf("drivers of %d traits: %v", len(keys), err)
+		}
+		if spent() > most/4 {
+			t.Errorf("drivers of %d traits were refused after %d points", len(keys), spent())
+		}
+		ctx, spent = paying(100 * most)
+		if d, err := body(ctx).Drivers(ctx, nil, 30); err != nil || d.Reason != nil || spent() <= most {
+			t.Errorf("drivers of %d traits cost %d: %v", len(keys), spent(), err)
+		}
+		ctx, spent = paying(most)
+		if d, err := body(ctx).Drivers(ctx, keys[:3], 30); err != nil || d.Reason != nil {
+			t.Errorf("drivers of 3 traits cost %d: %v", spent(), err)
+		}
+
+		ctx, spent = paying(most)
+		groups, err := body(ctx).Breakdown(ctx, keys[:1], 200, insight.ByResponses, 1)
+		if err != nil || len(groups) < values {
+			t.Fatalf("%d groups: %v", len(groups), err)
+		}
+		answered := 0
+		for _, g := range groups {
+			found, err := g.Feedback.ChangePoints(ctx, 5)
+			if errors.Is(err, errSpent) {
+				break
+			}
+			if err != nil || found.Reason != nil {
+				t.Fatalf("the change points of a group: %v, %v", found, err)
+			}
+			answered++
+		}
+		if answered == 0 || answered > len(groups)/4 {
+			t.Errorf("the change points of %d groups were found, of ten years each, for %d points", answered, spent())
 		}
 	})
 }

@@ -16,11 +16,16 @@ const maxKeys = 20
 // table is a body of feedback cut by several keys at once.
 type table struct {
 	state *settings.State
-	keys  []string
+	// body is the group that is cut; nil where it is a whole one.
+	body *group
+	keys []string
 	// values are those of each key that occur, in the order of their labels; shown is what is shown of them.
 	values, shown [][]string
 	rows          []row
 }
+
+// rowsPerPoint is how many rows cost a point: each takes up to some 600 bytes, so that what one operation may spend is some 150 MB.
+const rowsPerPoint = 250
 
 // row is what those answered who have the same values.
 type row struct {
@@ -82,12 +87,12 @@ func (f *Feedback) table(ctx context.Context, field string, keys []string) (*tab
 	if err := c.pay(ctx, (2+len(keys))*len(own)); err != nil {
 		return nil, err
 	}
-	return c.table(field, keys, own)
+	return c.table(ctx, field, f.group, keys, own)
 }
 
 // table is that of some of the cells. The caller holds the lock.
-func (c *cells) table(field string, keys []string, own []int32) (*table, error) {
-	t := &table{state: c.state, keys: keys, values: make([][]string, len(keys)), shown: make([][]string, len(keys))}
+func (c *cells) table(ctx context.Context, field string, body *group, keys []string, own []int32) (*table, error) {
+	t := &table{state: c.state, body: body, keys: keys, values: make([][]string, len(keys)), shown: make([][]string, len(keys))}
 	all := make([]labels, len(keys))
 	for i, key := range keys {
 		var err error
@@ -107,7 +112,11 @@ func (c *cells) table(field string, keys []string, own []int32) (*table, error) 
 		}
 		place, ok := places[of]
 		if !ok {
-			place = int32(len(t.rows))
+			if place = int32(len(t.rows)); place%rowsPerPoint == 0 {
+				if err := rate.Spend(ctx, 1); err != nil {
+					return nil, err
+				}
+			}
 			places[of] = place
 			r := row{at: make([]int32, len(keys))}
 			for i := range keys {
@@ -183,6 +192,20 @@ func (f *Feedback) uncut(field string) error {
 
 // pointTime is how many nanoseconds of reckoning cost a point: less than it stands for, since estimates may be short.
 const pointTime = 200_000
+
+// payer pays for reckoning whose parts are told one after the other: what does not make a whole point is kept for the next.
+func payer(ctx context.Context) func(nanoseconds int64) error {
+	var unpaid int64
+	return func(nanoseconds int64) error {
+		unpaid += nanoseconds
+		n := unpaid / pointTime
+		unpaid -= n * pointTime
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		return rate.Spend(ctx, int(n))
+	}
+}
 
 // spendTime pays for reckoning that is estimated to take so many nanoseconds, before it is done.
 func spendTime(ctx context.Context, nanoseconds int64) error {

@@ -24,6 +24,7 @@ func BenchmarkFind(b *testing.B) {
 					b.Fatal(reason)
 				}
 			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(Work(len(days))), "ns/stretch")
 		})
 	}
 }

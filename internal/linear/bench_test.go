@@ -77,6 +77,27 @@ var crowds = []struct {
 	{"20000x6", 20000, 30, []int{50, 20, 12, 10, 6, 5}},
 	{"20000x20", 20000, 30, []int{12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6}},
 	{"20000x20x200", 20000, 30, []int{200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200}},
+	{"50x2", 50, 1000, []int{10, 5}},
+	{"3000x7millions", 3000, 3000, []int{5, 10, 6, 5, 2, 1, 1}},
+	{"190x1", 190, 300, []int{190}},
+	{"3000x16x50", 3000, 100, []int{50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50}},
+	{"3000x2x60", 3000, 100, []int{60, 60}},
+	{"20000x3x40", 20000, 100, []int{40, 40, 40}},
+}
+
+// reckoned is what is asked for some work in all.
+func reckoned(work func(Pay)) (all int64) {
+	work(func(nanoseconds int64) error {
+		all += nanoseconds
+		return nil
+	})
+	return all
+}
+
+// times reports how many times what it takes the work was reckoned to be.
+func times(b *testing.B, work int64) {
+	b.ReportMetric(float64(work)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "reckoned/taken")
+	b.ReportMetric(float64(work)/2e5, "points")
 }
 
 func BenchmarkDrivers(b *testing.B) {
@@ -87,6 +108,7 @@ func BenchmarkDrivers(b *testing.B) {
 			for b.Loop() {
 				Drivers(profiles, 30)
 			}
+			times(b, reckoned(func(pay Pay) { _, _ = PaidDrivers(profiles, 30, pay) }))
 		})
 	}
 }
@@ -113,6 +135,9 @@ func BenchmarkHotspots(b *testing.B) {
 					b.ReportMetric(float64(len(f.Groups)), "named")
 					b.ReportMetric(float64(pairs), "pairs")
 				}
+				times(b, reckoned(func(pay Pay) {
+					_, _ = PaidHotspots(profiles, Search{Pairs: true, Responses: 30, Difference: 0.05}, pay)
+				}))
 			})
 		}
 	}

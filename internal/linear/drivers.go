@@ -68,11 +68,13 @@ type Value struct {
 	Counts nps.Counts
 	// Share is theirs of all responses.
 	Share float64
-	// Effect is nil where the trait's own part is confounded, wholly or in part, or has too few responses.
+	// Effect is nil where other traits determine the value, or more than one of the trait's, and where the own part has no
+	// answer.
 	Effect *Effect
 }
 
-// Effect is how far a value lies from the average of its trait's values, weighted by responses, all other traits held fixed.
+// Effect is how far a value lies from the average of its trait's values, weighted by responses, all other traits held fixed. A value
+// that other traits determine is left out of the average.
 type Effect struct {
 	// Effect is on the scale of scores.
 	Effect float64
@@ -97,7 +99,24 @@ type Effect struct {
 // has, coincide once in a hundred times. So P is at least one in the number of ways to deal out these responses, N! ÷ (d! a!
 // p!), the least P of a permutation test (Fisher 1935); it decides nothing but where nearly all are of one category.
 func Drivers(profiles []Profile, least int64) Analysis {
+	analysis, _ := PaidDrivers(profiles, least, free) // which never fails
+	return analysis
+}
+
+// PaidDrivers is Drivers for a caller who pays: the error is that of pay, before what it does not pay for is done.
+func PaidDrivers(profiles []Profile, least int64, pay Pay) (Analysis, error) {
+	if err := pay(tableWork(profiles)); err != nil {
+		return Analysis{}, err
+	}
 	t := newTable(profiles, least)
+	if err := pay(t.driversWork()); err != nil {
+		return Analysis{}, err
+	}
+	return t.drivers(), nil
+}
+
+// drivers are those of a table.
+func (t *table) drivers() Analysis {
 	analysis := Analysis{Responses: t.all.N()}
 	switch tss := around(t.all); {
 	case analysis.Responses == 0:
@@ -121,7 +140,7 @@ func Drivers(profiles []Profile, least int64) Analysis {
 		}
 	}
 	if analysis.Reason == "" {
-		f := newFit(&t)
+		f := newFit(t)
 		if f.df > 0 {
 			analysis.Explained = max(0, 1-(f.rss/f.df)/f.variance())
 		} else {
@@ -185,15 +204,14 @@ func (f *fit) own(traits []Driver) {
 		}
 		more, columns := f.without(d.Trait)
 		d.Own = f.ownPart(more, float64(columns))
-		known := d.Own.Reason == "" && columns == len(f.traits[d.Trait])-1
-		var effects []Effect
-		if known {
+		var effects []*Effect
+		if d.Own.Reason == "" {
 			effects = f.effects(d.Trait, meat)
 		}
 		for k, v := range f.traits[d.Trait] {
 			value := Value{Code: v.code, Counts: v.counts, Share: size(v.counts) / size(f.all)}
-			if known {
-				value.Effect = &effects[k]
+			if effects != nil {
+				value.Effect = effects[k]
 			}
 			d.Values = append(d.Values, value)
 		}
@@ -215,19 +233,38 @@ func (f *fit) ownPart(more, columns float64) Part {
 	return f.part(explained, (more/columns)/(f.rss/f.df), columns, f.df)
 }
 
-// effects is one for each value of a trait, whose columns are all there.
-func (f *fit) effects(trait int, meat [][]float64) []Effect {
-	values := f.traits[trait]
+// effects is one for each value of a trait, nil for the one that other traits determine; nil where there are none.
+func (f *fit) effects(trait int, meat [][]float64) []*Effect {
+	apart := f.apart(trait)
+	if apart == nil {
+		return nil
+	}
+	values, columns := f.traits[trait], f.column[f.first[trait]:]
+	n := 0.0
+	for k, v := range values {
+		if apart[k] {
+			n += size(v.counts)
+		}
+	}
 	from, to := f.of(trait)
 	classical, robust := f.covariances(trait, meat)
 	within := studentWithin(f.df)
-	effects := make([]Effect, len(values))
+	effects := make([]*Effect, len(values))
 	contrast := make([]float64, to-from)
 	for k := range values {
-		e := &effects[k]
-		for c := range contrast {
-			contrast[c] = -size(values[c+1].counts) / size(f.all)
-			if c+1 == k {
+		if !apart[k] {
+			continue
+		}
+		e := &Effect{}
+		effects[k] = e
+		clear(contrast)
+		for i, v := range values {
+			c := columns[i] - from
+			if columns[i] < 0 || !apart[i] {
+				continue
+			}
+			contrast[c] = -size(v.counts) / n
+			if i == k {
 				contrast[c]++
 			}
 			e.Effect += contrast[c] * f.beta[from+c]

@@ -13,6 +13,8 @@ const (
 	// determined is the part of a column's square that other columns have to leave over for it to count as one of its own,
 	// and that the leverage of a response has to leave of 1.
 	determined = 1e-9
+	// equal is how near to each other the parts of a column are that would be the same but for rounding.
+	equal = 1e-6
 	// nothing is the part of all variation that rounding may leave where there is none.
 	nothing = 1e-12
 )
@@ -207,13 +209,7 @@ func (f *fit) without(trait int) (more float64, columns int) {
 		if f.first[trait] <= d && d < f.first[trait+1] {
 			continue
 		}
-		held := make([]float64, f.columns())
-		held[0] = f.gram[d][d]
-		for v, c := range f.column {
-			if c >= 0 {
-				held[c] = f.gram[d][v]
-			}
-		}
+		held := f.held(d)
 		u := make([]float64, k)
 		for i := range u {
 			u[i] = floats.Dot(f.inverse[from+i], held)
@@ -237,6 +233,54 @@ func (f *fit) without(trait int) (more float64, columns int) {
 		more = 0
 	}
 	return more, k - len(back)
+}
+
+// held is Xᵀ times the column of a value: how many hold both it and each of the columns.
+func (f *fit) held(value int) []float64 {
+	held := make([]float64, f.columns())
+	held[0] = f.gram[value][value]
+	for v, c := range f.column {
+		if c >= 0 {
+			held[c] = f.gram[value][v]
+		}
+	}
+	return held
+}
+
+// apart says which values of a trait can be told apart: all, or all but one that other traits determine, such as the value of those of
+// whom nothing else is known either. It is nil where it is neither.
+//
+// Two values are told apart where no dropped column stands for the one more than for the other: numbers that are added to the one, and
+// taken away elsewhere, would change nothing.
+func (f *fit) apart(trait int) []bool {
+	values := f.first[trait+1] - f.first[trait]
+	same := make([][]float64, values) // for each value, what each of the dropped columns has of it
+	for _, d := range f.dropped {
+		held := f.held(d)
+		for i := range values {
+			of := 0.0
+			switch v := f.first[trait] + i; {
+			case v == d:
+				of = -1
+			case f.column[v] >= 0:
+				of = floats.Dot(f.inverse[f.column[v]], held)
+			}
+			same[i] = append(same[i], of)
+		}
+	}
+	for _, first := range same[:min(2, values)] { // of two, one is not the one that is left out
+		apart := make([]bool, values)
+		n := 0
+		for i, of := range same {
+			if apart[i] = floats.EqualApprox(of, first, equal); apart[i] {
+				n++
+			}
+		}
+		if n > 1 && n >= values-1 {
+			return apart
+		}
+	}
+	return nil
 }
 
 // meat is XᵀΩX with Ω = Σ e² ÷ (1 − h)² over the responses of a profile, e what the model leaves over of a response and h its

@@ -28,6 +28,9 @@ type Search struct {
 	// Difference is how far, on the scale of scores, a group must lie from the rest, and one of two traits from what its
 	// parts say, from 0 to 2.
 	Difference float64
+	// Unseen, where not nil, says of which groups nothing may be known, by the places of their one or two traits and the codes
+	// of their values: they are not looked for.
+	Unseen func(traits, values []int) bool
 }
 
 // Findings is the groups that stand out.
@@ -89,24 +92,39 @@ type group struct {
 //
 // P is that of the search. How a group compares with the rest by itself is for [nps.Compare] to say, of Counts and Rest.
 func Hotspots(profiles []Profile, s Search) Findings {
+	found, _ := PaidHotspots(profiles, s, free) // which never fails
+	return found
+}
+
+// PaidHotspots is Hotspots for a caller who pays: the error is that of pay, before what it does not pay for is done.
+func PaidHotspots(profiles []Profile, s Search, pay Pay) (Findings, error) {
+	if err := pay(tableWork(profiles)); err != nil {
+		return Findings{}, err
+	}
 	t := newTable(profiles, s.Responses)
 	switch n := t.all.N(); {
 	case n == 0:
-		return Findings{Reason: NoResponses}
+		return Findings{Reason: NoResponses}, nil
 	case n < 2*s.Responses:
-		return Findings{Reason: TooFewResponses}
+		return Findings{Reason: TooFewResponses}, nil
 	case around(t.all) == 0:
-		return Findings{Reason: NoVariation}
+		return Findings{Reason: NoVariation}, nil
+	}
+	if err := pay(t.searchWork(s.Pairs)); err != nil {
+		return Findings{}, err
 	}
 	values := t.single(s)
 	tested, candidates := t.pairs(s)
 	found := Findings{Tested: len(values) + tested}
 	if found.Tested == 0 {
 		found.Reason = OneGroup
-		return found
+		return found, nil
 	}
 	level := nps.Significance / float64(found.Tested)
-	named := t.beyond(s, candidates, level)
+	named, err := t.beyond(s, candidates, level, pay)
+	if err != nil {
+		return Findings{}, err
+	}
 	aside, inside := t.aside(named)
 	for _, g := range values {
 		rest := minus(minus(t.all, aside), inside[g.a])
@@ -132,7 +150,7 @@ func Hotspots(profiles []Profile, s Search) Findings {
 			slices.Compare(a.Values, b.Values),
 		)
 	})
-	return found
+	return found, nil
 }
 
 // far says whether a difference is as large as what is looked for.
@@ -143,6 +161,12 @@ func (t *table) group(s Search, a, b int, counts nps.Counts) (g group, ok bool) 
 	rest := minus(t.all, counts)
 	if least := max(s.Responses, 1); counts.N() < least || rest.N() < least {
 		return group{}, false
+	}
+	if s.Unseen != nil {
+		traits, values := t.named(a, b)
+		if s.Unseen(traits, values) {
+			return group{}, false
+		}
 	}
 	return group{a, b, counts, score(counts) - score(rest)}, true
 }
@@ -232,17 +256,27 @@ type finding struct {
 }
 
 // beyond names groups of two traits.
-func (t *table) beyond(s Search, candidates []candidate, level float64) []finding {
+func (t *table) beyond(s Search, candidates []candidate, level float64, pay Pay) ([]finding, error) {
 	// It takes all three tests to name a group: what the cheapest does not tell apart, the others need not look at.
 	candidates = slices.DeleteFunc(candidates, func(c candidate) bool { return c.wald >= level })
 	if len(candidates) == 0 {
-		return nil
+		return nil, nil
+	}
+	if err := pay(t.fillWork(candidates)); err != nil {
+		return nil, err
 	}
 	t.fill(candidates)
+	if err := pay(t.fitWork() + t.huntWork(candidates)); err != nil {
+		return nil, err
+	}
 	h := newHunt(newFit(t), candidates)
+	h.pay = pay
 	var named []finding
 	for len(named) < mostPairs {
-		best, tails := h.next(s)
+		best, tails, err := h.next(s)
+		if err != nil {
+			return nil, err
+		}
 		if best < 0 || tails >= level {
 			break
 		}
@@ -252,9 +286,12 @@ func (t *table) beyond(s Search, candidates []candidate, level float64) []findin
 			break
 		}
 		named = append(named, finding{c.group, c.rows, max(p, tails), c.num / c.den})
+		if err := pay(h.nameWork()); err != nil {
+			return nil, err
+		}
 		h.name(c)
 	}
-	return named
+	return named, nil
 }
 
 // hunt is the additive model with the groups named so far, and what it says of candidates.
@@ -269,6 +306,9 @@ type hunt struct {
 	// lengths their Σ n r².
 	residuals [][]float64
 	lengths   []float64
+	// held is how many profiles the candidates have together.
+	held int
+	pay  Pay
 }
 
 func newHunt(f *fit, candidates []candidate) *hunt {
@@ -276,21 +316,22 @@ func newHunt(f *fit, candidates []candidate) *hunt {
 	for i, counts := range f.counts {
 		off[i] = balance(counts) - size(counts)*f.fitted[i]
 	}
-	held := make([]float64, f.columns())
+	held, all := make([]float64, f.columns()), 0
 	for i := range candidates {
 		c := &candidates[i]
+		all += len(c.rows)
 		clear(held)
 		f.hold(held, c.rows)
 		c.num, c.den = sum(off, c.rows), held[0]-along(f.inverse, held)
 	}
-	return &hunt{fit: f, candidates: candidates, left: f.rss, free: f.df - 1}
+	return &hunt{fit: f, candidates: candidates, left: f.rss, free: f.df - 1, held: all}
 }
 
 // next is the candidate with the largest min(|t|, |z|), and the P of its t; −1 where there is none.
-func (h *hunt) next(s Search) (best int, tails float64) {
+func (h *hunt) next(s Search) (best int, tails float64, err error) {
 	best = -1
 	if h.free <= 0 || h.left <= nothing*h.tss {
-		return best, 1
+		return best, 1, nil
 	}
 	largest := 0.0
 	for i := range h.candidates {
@@ -308,6 +349,9 @@ func (h *hunt) next(s Search) (best int, tails float64) {
 			continue
 		}
 		if c.z == 0 {
+			if err := h.pay(compareWork); err != nil {
+				return -1, 1, err
+			}
 			d, _ := nps.Compare(c.counts, minus(h.all, c.counts))
 			c.z = math.Abs(d.Z())
 		}
@@ -315,7 +359,7 @@ func (h *hunt) next(s Search) (best int, tails float64) {
 			best, largest, tails = i, m, studentTails(t, h.free)
 		}
 	}
-	return best, tails
+	return best, tails, nil
 }
 
 // name makes a candidate a column of the model.
@@ -431,13 +475,18 @@ func (t *table) hotspot(f finding, tested int) Hotspot {
 		P: f.p, AdjustedP: f.p * float64(tested),
 		Worth: -size(f.counts) / size(t.all) * f.difference, BeyondParts: f.beyondParts,
 	}
-	for _, number := range []int{f.a, f.b} {
+	h.Traits, h.Values = t.named(f.a, f.b)
+	return h
+}
+
+// named are the traits and the codes of one or two values' numbers; the second is −1 where there is one.
+func (t *table) named(a, b int) (traits, codes []int) {
+	for _, number := range []int{a, b} {
 		if number >= 0 {
-			h.Traits = append(h.Traits, t.traitOf(number))
-			h.Values = append(h.Values, t.value(number).code)
+			traits, codes = append(traits, t.traitOf(number)), append(codes, t.value(number).code)
 		}
 	}
-	return h
+	return traits, codes
 }
 
 // differs is the larger P of both tests of a difference, and whether it is below a level.

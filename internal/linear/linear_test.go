@@ -2,6 +2,7 @@ package linear
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -549,22 +550,96 @@ func TestTails(t *testing.T) {
 	agree(t, "p of all F", fisherTail(math.Inf(1), 3, 100), 0, 0)
 }
 
-// What is more takes more, and what is refused for it is refused however much it is.
+// What is more costs more: profiles, traits, values, and groups that stand out.
 func TestWork(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		profiles := rapid.IntRange(0, math.MaxInt).Draw(t, "profiles")
-		values := rapid.SliceOfN(rapid.IntRange(0, math.MaxInt), 0, 20).Draw(t, "values")
-		more := append(slices.Clone(values), rapid.IntRange(1, 200).Draw(t, "another"))
-		drivers := DriversWork(profiles, values)
-		alone, pairs := HotspotsWork(profiles, values, false), HotspotsWork(profiles, values, true)
-		if drivers <= 0 || alone <= 0 || pairs < alone {
-			t.Fatalf("work %d, %d, %d", drivers, alone, pairs)
+	price := func(moody bool, profiles, responses int, values ...int) (drivers, alone, pairs int64) {
+		all := crowd(rand.New(rand.NewPCG(1, 2)), moody, profiles, responses, values...)
+		search := func(pairs bool) int64 {
+			return reckoned(func(pay Pay) { _, _ = PaidHotspots(all, Search{Pairs: pairs, Responses: 30, Difference: 0.05}, pay) })
 		}
-		if DriversWork(profiles, more) < drivers || HotspotsWork(profiles, more, true) < pairs || HotspotsWork(profiles, more, false) < alone {
-			t.Fatal("one trait more takes less")
+		return reckoned(func(pay Pay) { _, _ = PaidDrivers(all, 30, pay) }), search(false), search(true)
+	}
+	drivers, alone, pairs := price(false, 300, 100, 5, 3, 6, 4)
+	if drivers <= 0 || alone <= 0 || pairs <= alone {
+		t.Fatalf("drivers cost %d, hotspots %d and of pairs %d", drivers, alone, pairs)
+	}
+	for name, more := range map[string][3]int64{
+		"profiles": prices(price(false, 1_000, 100, 5, 3, 6, 4)),
+		"values":   prices(price(false, 300, 100, 5, 3, 40, 4)),
+		"traits":   prices(price(false, 300, 100, 5, 3, 6, 4, 4, 4)),
+	} {
+		if more[0] <= drivers || more[1] <= alone || more[2] <= pairs {
+			t.Errorf("more %s: %v, and less of them %d, %d and %d", name, more, drivers, alone, pairs)
 		}
-		if half := profiles / 2; DriversWork(half, values) > drivers || HotspotsWork(half, values, true) > pairs {
-			t.Fatal("half of the profiles take more")
+	}
+	if _, _, many := price(true, 300, 100, 5, 3, 6, 4); many <= pairs {
+		t.Errorf("many groups that stand out cost %d, few %d", many, pairs)
+	}
+	// Values too rare to be looked at are no columns of a model.
+	_, _, rare := price(false, 300, 1, 50, 50, 50, 50)
+	if _, _, common := price(false, 300, 1_000, 50, 50, 50, 50); rare >= common/4 {
+		t.Errorf("rare values cost %d, common ones %d", rare, common)
+	}
+}
+
+func prices(drivers, alone, pairs int64) [3]int64 { return [3]int64{drivers, alone, pairs} }
+
+// What is not paid for is not done: neither at first, when it would fail, nor later.
+func TestRefusedBefore(t *testing.T) {
+	refused := errors.New("refused")
+	wrong := []Profile{{Values: []int{-7}}, {Values: []int{1, 2}}} // which cannot be looked at
+	for name, ask := range map[string]func([]Profile, Pay) error{
+		"drivers": func(p []Profile, pay Pay) error { _, err := PaidDrivers(p, 30, pay); return err },
+		"hotspots": func(p []Profile, pay Pay) error {
+			_, err := PaidHotspots(p, Search{Pairs: true, Responses: 30}, pay)
+			return err
+		},
+	} {
+		if err := ask(wrong, func(int64) error { return refused }); !errors.Is(err, refused) {
+			t.Errorf("%s: %v", name, err)
 		}
-	})
+		all := crowd(rand.New(rand.NewPCG(1, 2)), true, 300, 100, 5, 3, 6, 4)
+		times := 0
+		if err := ask(all, func(int64) error { times++; return nil }); err != nil || times < 2 {
+			t.Fatalf("%s: asked %d times: %v", name, times, err)
+		}
+		for last := range times {
+			asked := 0
+			err := ask(all, func(int64) error {
+				if asked++; asked > last {
+					return refused
+				}
+				return nil
+			})
+			if !errors.Is(err, refused) || asked != last+1 {
+				t.Errorf("%s, refused after %d: asked %d times: %v", name, last, asked, err)
+			}
+		}
+	}
+}
+
+// What would take a processor longer than an operation may is refused for what was looked at so far, which is little.
+func TestDearestIsRefused(t *testing.T) {
+	const most = 200_000_000
+	refused := errors.New("refused")
+	all := crowd(rand.New(rand.NewPCG(1, 2)), true, 3_000, 100, slices.Repeat([]int{50}, 16)...)
+	for name, ask := range map[string]func(Pay) error{
+		"drivers": func(pay Pay) error { _, err := PaidDrivers(all, 30, pay); return err },
+		"hotspots": func(pay Pay) error {
+			_, err := PaidHotspots(all, Search{Pairs: true, Responses: 30, Difference: 0.05}, pay)
+			return err
+		},
+	} {
+		paid := int64(0)
+		err := ask(func(n int64) error {
+			if paid+n > most {
+				return refused
+			}
+			paid += n
+			return nil
+		})
+		if !errors.Is(err, refused) || paid > most/2 {
+			t.Errorf("%s: %v, after %d", name, err, paid)
+		}
+	}
 }

@@ -160,6 +160,31 @@ func (f naive) effect(contrast []float64) (effect, classical, hc3 float64) {
 	return effect, math.Sqrt(classical), math.Sqrt(hc3)
 }
 
+// apart is those codes of a trait, all or all but one, of which the responses tell how far they lie from each other.
+func (f naive) apart(trait int, codes []int) []int {
+	var row mat.Dense // what the rows of x span
+	row.Mul(f.pinv, f.x)
+	for _, first := range codes {
+		var told []int
+		for _, code := range codes {
+			contrast := mat.NewDense(1, len(f.beta), nil)
+			a, b := f.column[[2]int{trait, first}], f.column[[2]int{trait, code}]
+			contrast.Set(0, a, contrast.At(0, a)+1)
+			contrast.Set(0, b, contrast.At(0, b)-1)
+			var off mat.Dense
+			off.Mul(contrast, &row)
+			off.Sub(&off, contrast)
+			if mat.Norm(&off, 2) < 1e-6 {
+				told = append(told, code)
+			}
+		}
+		if len(told) > 1 && len(told) >= len(codes)-1 {
+			return told
+		}
+	}
+	return nil
+}
+
 func always(int) bool { return true }
 func never(int) bool  { return false }
 
@@ -169,7 +194,9 @@ func anyProfiles(least, most int) *rapid.Generator[[]Profile] {
 		traits := rapid.IntRange(1, 4).Draw(t, "traits")
 		values := make([]int, traits)
 		follows := make([]int, traits)
+		shares := make([]int, traits)
 		for trait := range traits {
+			shares[trait] = rapid.IntRange(-4, trait-1).Draw(t, "shares")
 			values[trait] = rapid.IntRange(1, 5).Draw(t, "values")
 			follows[trait] = rapid.IntRange(-4, trait-1).Draw(t, "follows")
 		}
@@ -181,6 +208,13 @@ func anyProfiles(least, most int) *rapid.Generator[[]Profile] {
 				p.Values[trait] = rapid.IntRange(Other, values[trait]-2).Draw(t, "value")
 				if f := follows[trait]; f >= 0 {
 					p.Values[trait] = p.Values[f] / 2
+				}
+				if s := shares[trait]; s >= 0 { // whose one is not known, of them the other is not
+					if p.Values[s] == 0 {
+						p.Values[trait] = 0
+					} else if p.Values[trait] == 0 {
+						p.Values[trait] = Other
+					}
 				}
 			}
 			mood := p.Values[0] + 1
@@ -295,18 +329,30 @@ func TestDriversAgainstSingularValues(t *testing.T) {
 			if len(d.Values) != len(codes) {
 				t.Fatalf("%d values, want %v", len(d.Values), codes)
 			}
+			apart := full.apart(d.Trait, codes)
+			if q == 0 {
+				apart = nil
+			}
 			for i, v := range d.Values {
 				if i > 0 && d.Values[i-1].Counts.N() < v.Counts.N() {
 					t.Fatal("values out of order")
 				}
-				if known := q == len(codes)-1; known != (v.Effect != nil) {
-					t.Fatalf("trait %d has %d columns of %d, effect %v", d.Trait, q, len(codes)-1, v.Effect)
+				if known := slices.Contains(apart, v.Code); known != (v.Effect != nil) {
+					t.Fatalf("of trait %d %v are told apart, effect of %d %v", d.Trait, apart, v.Code, v.Effect)
 				} else if !known {
 					continue
 				}
 				contrast := make([]float64, len(full.beta))
+				n := 0.0
 				for _, r := range all {
-					contrast[full.column[[2]int{d.Trait, r.values[d.Trait]}]] -= 1 / float64(len(all))
+					if slices.Contains(apart, r.values[d.Trait]) {
+						n++
+					}
+				}
+				for _, r := range all {
+					if slices.Contains(apart, r.values[d.Trait]) {
+						contrast[full.column[[2]int{d.Trait, r.values[d.Trait]}]] -= 1 / n
+					}
 				}
 				contrast[full.column[[2]int{d.Trait, v.Code}]]++
 				effect, classical, hc3 := full.effect(contrast)

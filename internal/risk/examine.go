@@ -34,7 +34,7 @@ func Examine(ctx context.Context, tx *store.Tx, tenant uuid.UUID) ([]cube.Fault,
 		}
 		if scoredTo, ok := r.UUID(3); ok && is {
 			active, _ = r.Int(0)
-			to = complete(scoredTo)
+			to = scoredTo
 		} else if ok {
 			active = 0
 		}

@@ -1,6 +1,8 @@
 package risk
 
 import (
+	"time"
+
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/ordinal"
 	"github.com/zeroten/zeroten/internal/trait"
@@ -23,3 +25,6 @@ func Decode(dimensions, model []byte) (predict func(trait.Values, calendar.Day) 
 
 // OneByOne has a run of the job do one piece of work.
 func (k *Keeper) OneByOne() { k.slice = 0 }
+
+// Punctual takes all ids to be seen at once, so that nothing is gone through again for those who come late.
+func (k *Keeper) Punctual() { k.late = -time.Hour }

@@ -1,6 +1,7 @@
 package risk
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -48,15 +49,15 @@ type Keeper struct {
 	db     *store.DB
 	models *Models
 	jobs   *job.Runner
-	// slice is slice but in tests.
-	slice time.Duration
+	// slice and late are the constants but in tests.
+	slice, late time.Duration
 	// between, where not nil, is called whenever a piece of work is done and nothing is locked.
 	between func()
 }
 
 // NewKeeper makes a Keeper that inserts its jobs by the runner, which is to Handle them by Look and Work.
 func NewKeeper(db *store.DB, models *Models, jobs *job.Runner) *Keeper {
-	return &Keeper{db: db, models: models, jobs: jobs, slice: slice}
+	return &Keeper{db: db, models: models, jobs: jobs, slice: slice, late: late}
 }
 
 // LookArgs is the job that looks which tenants have something to do.
@@ -113,7 +114,7 @@ func (k *Keeper) Keep(ctx context.Context, tenant uuid.UUID) error {
 // keep does what is to be done for a tenant, one piece at least, for so long, and reports whether that was all.
 func (k *Keeper) keep(ctx context.Context, tenant uuid.UUID, most time.Duration) (done bool, err error) {
 	p, forgotten := &pace{rows: firstChunk}, &swept{}
-	came := false // to the last contact that there was
+	came := false // to the last contact that there is
 	for start := time.Now(); ; {
 		s, err := k.standing(ctx, k.db.Reader, tenant)
 		if err != nil || s == nil {
@@ -121,6 +122,7 @@ func (k *Keeper) keep(ctx context.Context, tenant uuid.UUID, most time.Duration)
 		}
 		// Who comes from then on is for the next time: where people come all the time it would go on as long, one by one.
 		s.fresh = s.fresh && !came
+		last := false
 		began := time.Now()
 		switch s.next(k.models.now()) {
 		case nothing:
@@ -130,14 +132,16 @@ func (k *Keeper) keep(ctx context.Context, tenant uuid.UUID, most time.Duration)
 		case passing:
 			err = k.pass(ctx, s)
 		case scoring:
-			came, began, err = k.score(ctx, s, p)
+			last, began, err = k.score(ctx, s, p)
+			came = came || last
 		case sweeping:
 			began, err = k.sweep(ctx, s, p, forgotten)
 		}
 		if err != nil {
 			return false, err
 		}
-		if err := k.rest(ctx, time.Since(began)); err != nil || time.Since(start) >= most {
+		// With the last contact there may be nothing left to do, which is seen then.
+		if err := k.rest(ctx, time.Since(began)); err != nil || time.Since(start) >= most && !last {
 			return false, err
 		}
 	}
@@ -187,7 +191,7 @@ type standing struct {
 	// passedAt is when all contacts were gone through, which is null while they are, and passedRevision the tenant's by then.
 	passedAt       sql.NullTime
 	passedRevision int64
-	// fresh says that there are contacts which came since, and stale names a model that is of no use any more.
+	// fresh says that there are contacts which came since, or may have, and stale names a model that is of no use any more.
 	fresh bool
 	stale sql.NullInt64
 }
@@ -362,8 +366,12 @@ func (k *Keeper) scorePiece(ctx context.Context, tx *store.Tx, s *standing, of *
 		doneTo = all[len(all)-1].contact
 	}
 	last = len(all) < most
-	if last || scoredTo.Valid && slices.Compare(scoredTo.UUID[:], doneTo[:]) < 0 {
-		scoredTo = uuid.NullUUID{UUID: doneTo, Valid: true}
+	sure := settled(doneTo, time.Now(), k.late) // the clock that ids are made by
+	if last {
+		doneTo = sure // who was in time for an earlier id and is seen only now is come to the next time
+	}
+	if last && !scoredTo.Valid || scoredTo.Valid && bytes.Compare(scoredTo.UUID[:], sure[:]) < 0 {
+		scoredTo = uuid.NullUUID{UUID: sure, Valid: true}
 	}
 	revision := s.passedRevision
 	if last && !passedAt.Valid {

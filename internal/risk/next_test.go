@@ -55,14 +55,21 @@ func TestNext(t *testing.T) {
 	}
 }
 
-func TestComplete(t *testing.T) {
-	for from, want := range map[string]string{
-		"00000000-0000-0000-0000-000000000000": "00000000-0000-0000-0000-000000000000",
-		"00000009-27c0-7fff-8fff-ffffffffffff": "00000000-0000-0000-0000-000000000000",
-		"01a21e33-5eb9-7823-899f-950deec66158": "01a21e2a-36f9-0000-0000-000000000000",
+func TestSettled(t *testing.T) {
+	now := time.UnixMilli(0x01a21e335eb9)
+	for _, test := range []struct {
+		last string
+		now  time.Time
+		want string
+	}{
+		{"00000000-0000-0000-0000-000000000000", now, "00000000-0000-0000-0000-000000000000"},
+		{"01a21e2a-36f8-7fff-bfff-ffffffffffff", now, "01a21e2a-36f8-7fff-bfff-ffffffffffff"}, // ten minutes and a bit
+		{"01a21e2a-36f9-7823-899f-950deec66158", now, "01a21e2a-36f9-0000-0000-000000000000"},
+		{"ffffffff-ffff-ffff-ffff-ffffffffffff", now, "01a21e2a-36f9-0000-0000-000000000000"},
+		{"01a21e2a-36f9-7823-899f-950deec66158", time.Time{}, "00000000-0000-0000-0000-000000000000"},
 	} {
-		if got := complete(uuid.MustParse(from)).String(); got != want {
-			t.Errorf("%s: got %s, want %s", from, got, want)
+		if got := settled(uuid.MustParse(test.last), test.now, late).String(); got != test.want {
+			t.Errorf("%s: got %s, want %s", test.last, got, test.want)
 		}
 	}
 }

@@ -7,6 +7,7 @@
 package risk
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/binary"
@@ -98,7 +99,7 @@ func (m *Models) Of(ctx context.Context, tenant uuid.UUID) (*Model, error) {
 	if model.learned, err = m.learned(ctx, m.db.Reader, of); err != nil {
 		return nil, err
 	}
-	model.Number, model.Complete = of.number, complete(scoredTo)
+	model.Number, model.Complete = of.number, scoredTo
 	if model.learned == nil || !same(model.learned.dimensions, s.Active.Shape.Dimensions) {
 		return nil, nil
 	}
@@ -153,17 +154,17 @@ func same(a, b []trait.Dimension) bool {
 	})
 }
 
-// late is how long after others somebody may appear whose id was made before theirs: clocks differ.
+// late is how long after it was made an id may come to be seen at most: flushes wait, and the clocks of machines differ.
 const late = 10 * time.Minute
 
-// complete is the id up to which all contacts have their risk, where the last one that was given one has that id: some while
-// before it.
-func complete(scoredTo uuid.UUID) (to uuid.UUID) {
+// settled is the last id, up to that, behind which nobody comes any more whose id is smaller, where ids were made until now.
+func settled(last uuid.UUID, now time.Time, late time.Duration) (to uuid.UUID) {
 	var at [8]byte
-	copy(at[2:], scoredTo[:6]) // the milliseconds since 1970, in a UUIDv7
-	ms := binary.BigEndian.Uint64(at[:])
-	binary.BigEndian.PutUint64(at[:], ms-min(ms, uint64(late.Milliseconds())))
-	copy(to[:6], at[2:])
+	binary.BigEndian.PutUint64(at[:], uint64(max(0, now.Add(-late).UnixMilli())))
+	copy(to[:6], at[2:]) // the milliseconds since 1970, in a UUIDv7
+	if bytes.Compare(last[:], to[:]) < 0 {
+		return last
+	}
 	return to
 }
 

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -64,6 +65,7 @@ func newCompany(t *testing.T, db *store.DB) *company {
 	}
 	c.models = risk.NewModels(db, c.states, func() time.Time { return c.now })
 	c.keeper = risk.NewKeeper(db, c.models, newJobs(t, db))
+	c.keeper.Punctual()
 	c.define(settings.DefineTraitInput{Key: "plan", Kind: trait.Text, IsDimension: true})
 	c.define(settings.DefineTraitInput{Key: "since", Kind: trait.Date, IsDimension: true, Edges: []float64{12, 36}})
 	return c
@@ -360,6 +362,54 @@ func TestContactsComeAndGo(t *testing.T) {
 	})
 }
 
+// Whoever comes to be seen after others whose ids were made later has a risk when it is looked next, and is in the list meanwhile
+// and from then on.
+func TestLateComersAreListed(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c := newCompany(t, db)
+		c.answer(1_200, 60, 1)
+		c.keeper = risk.NewKeeper(db, c.models, newJobs(t, db))
+		c.keep()
+		come := func(name string, madeBefore time.Duration) {
+			t.Helper()
+			one := c.Upsert(contact.Input{ExternalID: &name, Name: &name, Traits: trait.Values{"plan": "Basic"}})[0].Value
+			made := one.ID
+			binary.BigEndian.PutUint64(made[:8], binary.BigEndian.Uint64(made[:8])-uint64(madeBefore.Milliseconds())<<16)
+			if _, err := db.Writer.ExecContext(c.Ctx, `UPDATE contacts SET id = $1 WHERE id = $2`, made, one.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		look := func(after string) {
+			t.Helper()
+			for _, when := range []string{"before it is looked", "when it was"} {
+				got := c.listed()
+				slices.Sort(got)
+				var want []string
+				for _, one := range c.contacts() {
+					want = append(want, *one.Name)
+				}
+				if slices.Sort(want); !slices.Equal(got, want) {
+					t.Errorf("after %s, %s: got %v\nwant %v", after, when, got, want)
+				}
+				c.keep()
+			}
+			if risks, all := c.count("contact_risks"), len(c.contacts()); risks != all {
+				t.Errorf("after %s: %d risks of %d", after, risks, all)
+			}
+		}
+		come("ahead", 0)
+		look("ahead")
+		come("behind", 2*time.Second)
+		look("behind")
+		come("far behind", 9*time.Minute)
+		look("far behind")
+		come("of a clock that is ahead", -11*time.Minute)
+		look("one of a clock that is ahead")
+		come("behind again", time.Minute)
+		look("behind again")
+	})
+}
+
 // Where people come all the time, those are given a risk who are there, and the others the next time: nobody is waited for.
 func TestNewcomersAreNotWaitedFor(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -522,6 +572,7 @@ func (c *company) interrupted(each func(last int64)) {
 	for pieces := 0; ; pieces++ {
 		ctx, kill := context.WithCancelCause(c.Ctx)
 		k := risk.NewKeeper(c.DB, risk.NewModels(c.DB, settings.NewStates(c.DB), func() time.Time { return c.now }), newJobs(c.T, c.DB))
+		k.Punctual()
 		k.Between(func() { kill(killed) })
 		err := k.Keep(ctx, c.Tenant)
 		kill(nil)

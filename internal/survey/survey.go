@@ -159,7 +159,7 @@ func (in *UpdateInput) validateVariants() (errs apierror.UserErrors) {
 		wrong.Filled(feedback.MaxVariant, &v.Name, "name")
 		wrong.Line(&v.Name, "name")
 		switch {
-		case v.Name == trait.None || v.Name == trait.Other:
+		case trait.Reserved(v.Name):
 			wrong.Add(apierror.Invalid, []string{"name"}, "%s has a meaning of its own in breakdowns: take another name.", v.Name)
 		case names[v.Name]:
 			wrong.Add(apierror.Taken, []string{"name"}, "Another variant has this name.")

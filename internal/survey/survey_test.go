@@ -152,6 +152,7 @@ func TestUpdateRefuses(t *testing.T) {
 			"many variants":     {survey.UpdateInput{Variants: make([]survey.Variant, 21)}, []string{"TOO_MANY variants"}},
 			"one name":          {variant(survey.Variant{Name: "A", Weight: 1}, survey.Variant{Name: "A"}), []string{"TAKEN variants.1.name"}},
 			"(none)":            {variant(survey.Variant{Name: "(none)", Weight: 1}), []string{"INVALID variants.0.name"}},
+			"(few)":             {variant(survey.Variant{Name: "(few)", Weight: 1}), []string{"INVALID variants.0.name"}},
 			"no weight":         {variant(survey.Variant{Name: "A"}), []string{"OUT_OF_RANGE variants"}},
 			"a weight":          {variant(survey.Variant{Name: "A", Weight: 1_001}), []string{"OUT_OF_RANGE variants.0.weight"}},
 			"a label alone":     {variant(survey.Variant{Name: "A", Weight: 1, URLLabel: new("x")}), []string{"INVALID variants.0.urlLabel"}},

@@ -33,7 +33,13 @@ const (
 	None = "(none)"
 	// Other stands for all values that a cube does not keep apart.
 	Other = "(other)"
+	// Few stands for values that too few people have to be shown; no cell has it.
+	Few = "(few)"
 )
+
+// Reserved reports whether a text means something else in groups than itself, so that no value, variant or campaign may be called
+// so.
+func Reserved(text string) bool { return text == None || text == Other || text == Few }
 
 // Values is what is known about somebody: trait key to string, float64 or bool. In inputs nil says that a trait is to
 // be removed. As JSON it is an object sorted by key, and reads back the same.
@@ -149,7 +155,7 @@ func textFault(text string) (code apierror.UserErrorCode, fault string) {
 		return apierror.Invalid, "contains the character U+0000"
 	case apierror.TooLongFor(MaxText, text) != "":
 		return apierror.TooLong, "may have " + apierror.TooLongFor(MaxText, text)
-	case text == None || text == Other:
+	case Reserved(text):
 		return apierror.NotAllowed, "is " + text + ", which is not a value of its own: give null where a value is not known"
 	}
 	return "", ""

@@ -77,6 +77,7 @@ func TestParseValuesRefuses(t *testing.T) {
 		{"broken UTF-8", map[string]any{"a": "\xff"}, []string{"a"}, apierror.Invalid},
 		{"none", map[string]any{"a": None}, []string{"a"}, apierror.NotAllowed},
 		{"other", map[string]any{"a": Other}, []string{"a"}, apierror.NotAllowed},
+		{"few", map[string]any{"a": Few}, []string{"a"}, apierror.NotAllowed},
 	} {
 		got, err := ParseValues(test.input)
 		var errs apierror.UserErrors
