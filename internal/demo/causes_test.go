@@ -794,7 +794,7 @@ func (b *body) winner(t *testing.T) bool {
 			said, _ := b.said(both(b.of("variant", name), within(b.first, int(next-b.first))))
 			variants = append(variants, said)
 		}
-		found, err := sequential.Judge(variants, nil, sequential.Plan{Weights: []float64{1, 1}, Difference: 0.1, Power: 0.8})
+		found, err := sequential.Judge(variants, sequential.Plan{Weights: []float64{1, 1}, Difference: 0.1, Power: 0.8})
 		if err != nil {
 			t.Fatal(err)
 		}

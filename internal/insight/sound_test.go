@@ -528,7 +528,9 @@ func (s *soundness) effect(r *insight.Reader, filter selection.Filter, campaigns
 	for _, at := range rapid.SliceOfNDistinct(rapid.IntRange(0, len(campaigns)-1), 0, 3, rapid.ID[int]).Draw(s.t, "for") {
 		action.Campaigns = append(action.Campaigns, campaigns[at].ID)
 	}
-	others := func(context.Context) ([]insight.Action, error) { return []insight.Action{{Started: action.Started}}, nil }
+	others := func(context.Context) ([]insight.Action, error) {
+		return []insight.Action{{Started: action.Started}}, nil
+	}
 	window, settle := rapid.SampledFrom([]int{7, 56, 365}).Draw(s.t, "window"), rapid.SampledFrom([]int{0, 365}).Draw(s.t, "settle")
 	e, err := r.Effect(s.ctx, action, window, settle, filter, others)
 	if err != nil {
