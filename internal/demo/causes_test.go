@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/zeroten/zeroten/ent/response"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/effect"
 	"github.com/zeroten/zeroten/internal/kitagawa"
@@ -303,7 +302,11 @@ func TestPlantedIsFound(t *testing.T) {
 }
 
 func (b *body) testDrivers(t *testing.T, seen *tally) {
-	found := linear.Drivers(b.counts(), 30)
+	unknown := func(key, value int) bool { return value >= 0 && b.values[key][value] == trait.None }
+	found, err := linear.PaidDrivers(b.counts(), 30, unknown, func(int64) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
 	planted, left := b.additive(expectedOf, -1)
 	var own [len(keys)]float64
 	for key := range keys {
@@ -330,18 +333,19 @@ func (b *body) testDrivers(t *testing.T, seen *tally) {
 		if !d.Own.Significant() || !d.Alone.Significant() {
 			t.Errorf("%s is said to be chance", keys[d.Trait])
 		}
-		// Mails alone have a variant, so that channel and variant say the same of them: that one value is not told, and left out.
-		determined := map[string]string{"channel": string(response.ChannelEMAIL), "variant": trait.None}[keys[d.Trait]]
+		// Mails alone have a variant, so that channel and variant say the same of them: of the channels nothing is told, and of the
+		// variants that of those who have none is left out.
+		told := func(value string) bool { return keys[d.Trait] != "channel" && (keys[d.Trait] != "variant" || value != trait.None) }
 		mean, n := 0.0, 0.0
 		for _, v := range d.Values {
-			if b.values[d.Trait][v.Code] != determined {
+			if told(b.values[d.Trait][v.Code]) {
 				mean += float64(v.Counts.N()) * planted[d.Trait][v.Code]
 				n += float64(v.Counts.N())
 			}
 		}
 		for _, v := range d.Values {
 			name := b.values[d.Trait][v.Code]
-			if (v.Effect == nil) != (name == determined) {
+			if (v.Effect == nil) == told(name) {
 				t.Errorf("%s: the effect of %s is %v", keys[d.Trait], name, v.Effect)
 			} else if v.Effect != nil {
 				seen.look(t, keys[d.Trait]+" "+name, v.Effect.Effect, v.Effect.StandardError, planted[d.Trait][v.Code]-mean/n, *v.Effect.Interval)

@@ -63,7 +63,7 @@ func (f *Feedback) Drivers(ctx context.Context, traits []string, minResponses in
 	if n := t.total().Count(); n > 0 && n < least {
 		return &Drivers{Responses: int(n), Traits: []*Driver{}, Reason: new(OneGroup)}, nil // to the caller it has no groups
 	}
-	found, err := linear.PaidDrivers(t.profiles(), int64(minResponses), payer(ctx))
+	found, err := linear.PaidDrivers(t.profiles(), int64(minResponses), t.unknown, payer(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +88,9 @@ func (f *Feedback) model(ctx context.Context, field string, given []string) (*ta
 	}
 	return f.table(ctx, field, keys)
 }
+
+// unknown reports whether a value of a key is that of those of whom it is not known.
+func (t *table) unknown(key, value int) bool { return value >= 0 && t.values[key][value] == trait.None }
 
 // profiles are the table's rows as models take them.
 func (t *table) profiles() []linear.Profile {

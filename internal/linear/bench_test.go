@@ -108,7 +108,7 @@ func BenchmarkDrivers(b *testing.B) {
 			for b.Loop() {
 				Drivers(profiles, 30)
 			}
-			times(b, reckoned(func(pay Pay) { _, _ = PaidDrivers(profiles, 30, pay) }))
+			times(b, reckoned(func(pay Pay) { _, _ = PaidDrivers(profiles, 30, nil, pay) }))
 		})
 	}
 }

@@ -68,13 +68,13 @@ type Value struct {
 	Counts nps.Counts
 	// Share is theirs of all responses.
 	Share float64
-	// Effect is nil where other traits determine the value, or more than one of the trait's, and where the own part has no
-	// answer.
+	// Effect is nil where other traits determine one of the trait's values, unless that is the value of those of whom it is not
+	// known, which has none itself then; and where the own part has no answer.
 	Effect *Effect
 }
 
-// Effect is how far a value lies from the average of its trait's values, weighted by responses, all other traits held fixed. A value
-// that other traits determine is left out of the average.
+// Effect is how far a value lies from the average of its trait's values, weighted by responses, all other traits held fixed. The value
+// of those of whom it is not known is left out of the average where other traits determine it.
 type Effect struct {
 	// Effect is on the scale of scores.
 	Effect float64
@@ -99,16 +99,19 @@ type Effect struct {
 // has, coincide once in a hundred times. So P is at least one in the number of ways to deal out these responses, N! ÷ (d! a!
 // p!), the least P of a permutation test (Fisher 1935); it decides nothing but where nearly all are of one category.
 func Drivers(profiles []Profile, least int64) Analysis {
-	analysis, _ := PaidDrivers(profiles, least, free) // which never fails
+	analysis, _ := PaidDrivers(profiles, least, nil, free) // which never fails
 	return analysis
 }
 
-// PaidDrivers is Drivers for a caller who pays: the error is that of pay, before what it does not pay for is done.
-func PaidDrivers(profiles []Profile, least int64, pay Pay) (Analysis, error) {
+// PaidDrivers is Drivers for a caller who pays: the error is that of pay, before what it does not pay for is done. Unknown says
+// which value of a trait is that of those of whom it is not known, and has no effect where other traits determine it; nil where there
+// is no such value.
+func PaidDrivers(profiles []Profile, least int64, unknown func(trait, code int) bool, pay Pay) (Analysis, error) {
 	if err := pay(tableWork(profiles)); err != nil {
 		return Analysis{}, err
 	}
 	t := newTable(profiles, least)
+	t.unknown = unknown
 	if err := pay(t.driversWork()); err != nil {
 		return Analysis{}, err
 	}
@@ -242,8 +245,11 @@ func (f *fit) effects(trait int, meat [][]float64) []*Effect {
 	values, columns := f.traits[trait], f.column[f.first[trait]:]
 	n := 0.0
 	for k, v := range values {
-		if apart[k] {
+		switch {
+		case apart[k]:
 			n += size(v.counts)
+		case f.unknown == nil || !f.unknown(trait, v.code):
+			return nil // what is left over is no average of the trait
 		}
 	}
 	from, to := f.of(trait)

@@ -74,6 +74,8 @@ type table struct {
 	rows []int32
 	// counts has the responses of a profile, never none.
 	counts []nps.Counts
+	// unknown, where not nil, says which value of a trait is that of those of whom it is not known.
+	unknown func(trait, code int) bool
 }
 
 // newTable looks at the profiles, taking values with fewer responses than least for Other. It panics where profiles have

@@ -557,7 +557,7 @@ func TestWork(t *testing.T) {
 		search := func(pairs bool) int64 {
 			return reckoned(func(pay Pay) { _, _ = PaidHotspots(all, Search{Pairs: pairs, Responses: 30, Difference: 0.05}, pay) })
 		}
-		return reckoned(func(pay Pay) { _, _ = PaidDrivers(all, 30, pay) }), search(false), search(true)
+		return reckoned(func(pay Pay) { _, _ = PaidDrivers(all, 30, nil, pay) }), search(false), search(true)
 	}
 	drivers, alone, pairs := price(false, 300, 100, 5, 3, 6, 4)
 	if drivers <= 0 || alone <= 0 || pairs <= alone {
@@ -589,7 +589,7 @@ func TestRefusedBefore(t *testing.T) {
 	refused := errors.New("refused")
 	wrong := []Profile{{Values: []int{-7}}, {Values: []int{1, 2}}} // which cannot be looked at
 	for name, ask := range map[string]func([]Profile, Pay) error{
-		"drivers": func(p []Profile, pay Pay) error { _, err := PaidDrivers(p, 30, pay); return err },
+		"drivers": func(p []Profile, pay Pay) error { _, err := PaidDrivers(p, 30, nil, pay); return err },
 		"hotspots": func(p []Profile, pay Pay) error {
 			_, err := PaidHotspots(p, Search{Pairs: true, Responses: 30}, pay)
 			return err
@@ -624,7 +624,7 @@ func TestDearestIsRefused(t *testing.T) {
 	refused := errors.New("refused")
 	all := crowd(rand.New(rand.NewPCG(1, 2)), true, 3_000, 100, slices.Repeat([]int{50}, 16)...)
 	for name, ask := range map[string]func(Pay) error{
-		"drivers": func(pay Pay) error { _, err := PaidDrivers(all, 30, pay); return err },
+		"drivers": func(pay Pay) error { _, err := PaidDrivers(all, 30, nil, pay); return err },
 		"hotspots": func(pay Pay) error {
 			_, err := PaidHotspots(all, Search{Pairs: true, Responses: 30, Difference: 0.05}, pay)
 			return err
