@@ -6861,8 +6861,8 @@ type Curve {
 
 extend type FeedbackGroup {
   """
-  The score drawn towards that of all groups of this breakdown, the more so the fewer responses it has: the better guess of
-  what the group will show next. TOO_FEW_GROUPS below three groups, TOO_FEW_RESPONSES with one response in each,
+  The score drawn towards that of all groups by the same keys, whichever of them ` + "`" + `limit` + "`" + ` and ` + "`" + `minResponses` + "`" + ` show, the more so the
+  fewer responses it has: the better guess of what the group will show next. TOO_FEW_GROUPS below three groups, TOO_FEW_RESPONSES with one response in each,
   NO_VARIATION where all are of one category.
   """
   shrunk: ShrunkScore!
@@ -19949,7 +19949,7 @@ func (ec *executionContext) _FeedbackGroup_shrunk(ctx context.Context, field gra
 			return ec.fieldContext_FeedbackGroup_shrunk(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Shrunk(), nil
+			return obj.Shrunk(ctx)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *insight.ShrunkScore) graphql.Marshaler {
@@ -38011,10 +38011,43 @@ func (ec *executionContext) _FeedbackGroup(ctx context.Context, sel ast.Selectio
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "shrunk":
-			out.Values[i] = ec._FeedbackGroup_shrunk(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._FeedbackGroup_shrunk(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}

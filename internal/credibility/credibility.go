@@ -120,13 +120,27 @@ func shrink(sizes, scores []float64, within float64) Estimate {
 		e.Mean = weighted / weights
 	}
 	for i := range e.Groups {
-		g := &e.Groups[i]
-		// Put so that the score cannot leave the way from the group's own to the mean.
-		if way := e.Mean - scores[i]; g.Weight < 0.5 {
-			g.Score = e.Mean - g.Weight*way
-		} else {
-			g.Score = scores[i] + (1-g.Weight)*way
-		}
+		e.Groups[i].Score = e.toward(scores[i], e.Groups[i].Weight)
 	}
 	return e
+}
+
+// Draw draws the score of a group that need not be one of those that the estimate is of, such as several of them together.
+func (e *Estimate) Draw(c nps.Counts) Shrunk {
+	score, ok := c.Score()
+	if !ok || e.Between == 0 {
+		return Shrunk{Score: e.Mean}
+	}
+	n := float64(c.N())
+	weight := n / (n + e.Within/e.Between)
+	return Shrunk{weight, e.toward(score, weight)}
+}
+
+// toward is a score on its way to the mean. It is put so that it cannot leave the way.
+func (e *Estimate) toward(score, weight float64) float64 {
+	way := e.Mean - score
+	if weight < 0.5 {
+		return e.Mean - weight*way
+	}
+	return score + (1-weight)*way
 }

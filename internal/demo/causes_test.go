@@ -302,7 +302,7 @@ func TestPlantedIsFound(t *testing.T) {
 }
 
 func (b *body) testDrivers(t *testing.T, seen *tally) {
-	unknown := func(key, value int) bool { return value >= 0 && b.values[key][value] == trait.None }
+	unknown := func(key, value int) bool { return value == linear.Other || b.values[key][value] == trait.None }
 	found, err := linear.PaidDrivers(b.counts(), 30, unknown, func(int64) error { return nil })
 	if err != nil {
 		t.Fatal(err)
@@ -335,7 +335,9 @@ func (b *body) testDrivers(t *testing.T, seen *tally) {
 		}
 		// Mails alone have a variant, so that channel and variant say the same of them: of the channels nothing is told, and of the
 		// variants that of those who have none is left out.
-		told := func(value string) bool { return keys[d.Trait] != "channel" && (keys[d.Trait] != "variant" || value != trait.None) }
+		told := func(value string) bool {
+			return keys[d.Trait] != "channel" && (keys[d.Trait] != "variant" || value != trait.None)
+		}
 		mean, n := 0.0, 0.0
 		for _, v := range d.Values {
 			if told(b.values[d.Trait][v.Code]) {

@@ -89,8 +89,10 @@ func (f *Feedback) model(ctx context.Context, field string, given []string) (*ta
 	return f.table(ctx, field, keys)
 }
 
-// unknown reports whether a value of a key is that of those of whom it is not known.
-func (t *table) unknown(key, value int) bool { return value >= 0 && t.values[key][value] == trait.None }
+// unknown reports whether a value of a key is none in itself: that of those of whom it is not known, or of all others.
+func (t *table) unknown(key, value int) bool {
+	return value == linear.Other || t.values[key][value] == trait.None
+}
 
 // profiles are the table's rows as models take them.
 func (t *table) profiles() []linear.Profile {

@@ -206,8 +206,12 @@ func (w *world) smallBreakdowns(t *rapid.T, body *insight.Feedback, least int, b
 	}
 	sum(t, least, "a breakdown", a.whole, parts...)
 	for _, g := range a.all {
-		if n := g.Shrunk(); (n.Reason != nil && *n.Reason == insight.TooFewGroups) != (len(a.all) < 3) {
-			t.Fatalf("%v of %d that are shown is drawn to %v", g.Values, len(a.all), n.Reason)
+		drawn, err := g.Shrunk(w.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (drawn.Reason != nil && *drawn.Reason == insight.TooFewGroups) != (len(a.all) < 3) {
+			t.Fatalf("%v of %d that are shown is drawn to %v", g.Values, len(a.all), drawn.Reason)
 		}
 		// What is below a group is the group.
 		points, err := g.Feedback.Trend(w.ctx, calendar.Monthly, 1)

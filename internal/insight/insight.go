@@ -438,9 +438,8 @@ type FeedbackGroup struct {
 	// Feedback is this group by itself.
 	Feedback *Feedback
 
-	// beside has all groups of the breakdown, of which this one is at a place.
+	// beside are all groups by the same keys.
 	beside *ranking
-	at     int
 }
 
 const maxGroups = 200
@@ -504,12 +503,13 @@ func (f *Feedback) groups(into cut, pieces []piece) []*FeedbackGroup {
 	}
 	groups := make([]*FeedbackGroup, 0, len(pieces))
 	balance := all.Promoters() - all.Detractors()
-	beside := &ranking{groups: make([]nps.Counts, len(pieces))}
+	beside := &ranking{body: f, into: into}
+	counts := make([]nps.Counts, len(pieces))
 	for i := range pieces {
-		beside.groups[i] = pieces[i].histogram.Counts()
+		counts[i] = pieces[i].histogram.Counts()
 	}
-	against := versusRest(all, beside.groups)
-	for i, p := range pieces {
+	against := versusRest(all, counts)
+	for _, p := range pieces {
 		groups = append(groups, &FeedbackGroup{
 			Values:     p.shown,
 			Score:      &Score{p.histogram},
@@ -518,7 +518,7 @@ func (f *Feedback) groups(into cut, pieces []piece) []*FeedbackGroup {
 			// Groups have responses, and so has the whole.
 			Contribution: new(points * nps.Contribution(p.histogram.Promoters()-p.histogram.Detractors(), p.histogram.Count(), balance, all.Count())),
 			Feedback:     &Feedback{source: f.source, group: &group{cut: into, values: p.values, any: p.any, not: p.not}},
-			beside:       beside, at: i,
+			beside:       beside,
 		})
 	}
 	return groups

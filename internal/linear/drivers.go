@@ -68,13 +68,13 @@ type Value struct {
 	Counts nps.Counts
 	// Share is theirs of all responses.
 	Share float64
-	// Effect is nil where other traits determine one of the trait's values, unless that is the value of those of whom it is not
-	// known, which has none itself then; and where the own part has no answer.
+	// Effect is nil where other traits determine one of the trait's values, unless that is none in itself, as of those of whom it is
+	// not known, which alone has none then; and where the own part has no answer.
 	Effect *Effect
 }
 
-// Effect is how far a value lies from the average of its trait's values, weighted by responses, all other traits held fixed. The value
-// of those of whom it is not known is left out of the average where other traits determine it.
+// Effect is how far a value lies from the average of its trait's values, weighted by responses, all other traits held fixed. A value that
+// is none in itself is left out of the average where other traits determine it.
 type Effect struct {
 	// Effect is on the scale of scores.
 	Effect float64
@@ -104,8 +104,8 @@ func Drivers(profiles []Profile, least int64) Analysis {
 }
 
 // PaidDrivers is Drivers for a caller who pays: the error is that of pay, before what it does not pay for is done. Unknown says
-// which value of a trait is that of those of whom it is not known, and has no effect where other traits determine it; nil where there
-// is no such value.
+// which values of a trait are none in themselves, as that of those of whom it is not known: where other traits determine such a one it
+// has no effect, and the others have theirs. Nil is that there are none.
 func PaidDrivers(profiles []Profile, least int64, unknown func(trait, code int) bool, pay Pay) (Analysis, error) {
 	if err := pay(tableWork(profiles)); err != nil {
 		return Analysis{}, err

@@ -74,7 +74,7 @@ type table struct {
 	rows []int32
 	// counts has the responses of a profile, never none.
 	counts []nps.Counts
-	// unknown, where not nil, says which value of a trait is that of those of whom it is not known.
+	// unknown, where not nil, says which values of a trait are none in themselves.
 	unknown func(trait, code int) bool
 }
 
