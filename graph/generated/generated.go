@@ -5281,7 +5281,7 @@ extend type Query {
 }
 
 extend type Mutation {
-  "Notes something that was done."
+  "Notes something that was done; at most 1,000 of them, else TOO_MANY."
   createAction(
     "The action."
     input: CreateActionInput!
@@ -6103,7 +6103,10 @@ type Experiment {
   v the variance of all variants together. Looking all the time costs about two thirds more at the same power.
   """
   planned: Int
-  "ONE_GROUP, also where there are too few in all for a token that is narrowed, or NO_RESPONSES."
+  """
+  ONE_GROUP, also where there are too few in all for a token that is narrowed, or NO_RESPONSES. TOO_FEW_RESPONSES, before such a
+  token alone, where a variant is not shown or nobody answered it: nothing is said of the others then, and the verdict is TOO_EARLY.
+  """
   reason: InsightReason
 }
 

@@ -30,6 +30,8 @@ const (
 	MaxName      = 200
 	MaxNote      = 10_000
 	MaxCampaigns = 100
+	// MaxActions is how many a tenant has at most: each list of a narrowed token goes through all of them.
+	MaxActions = 1_000
 )
 
 // earliest is the first day that an action may be of: there are no answers from before.
@@ -78,9 +80,16 @@ func Create(ctx context.Context, db *store.DB, in CreateInput) (*ent.Action, err
 		return nil, err
 	}
 	var created *ent.Action
+	// Under the lock, so that they do not become more than they may be.
 	err := db.WriteLocked(ctx, auth.Tenant(ctx), func(tx *store.Tx) error {
-		err := names.check(ctx, tx)
+		n, err := tx.Ent.Action.Query().Count(ctx)
 		if err != nil {
+			return err
+		}
+		if n >= MaxActions {
+			return apierror.User(apierror.TooMany, []string{}, "There are %d actions already, which is all that may be; delete some that no trend needs any more.", n)
+		}
+		if err := names.check(ctx, tx); err != nil {
 			return err
 		}
 		created, err = tx.Ent.Action.Create().SetName(in.Name).SetNillableNote(filled(in.Note)).

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -172,6 +173,39 @@ func TestCreate(t *testing.T) {
 					t.Errorf("got %s, want %s", got, test.want)
 				}
 			})
+		}
+	})
+}
+
+// However many are noted at once, there are no more than there may be.
+func TestActionsAreBounded(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := newHouse(t, db)
+		err := db.Write(h.ctx, func(tx *store.Tx) error {
+			rows := make([]*ent.ActionCreate, action.MaxActions-2)
+			for i := range rows {
+				rows[i] = tx.Ent.Action.Create().SetName("n").SetStartedOn(day)
+			}
+			return tx.Ent.Action.CreateBulk(rows...).Exec(h.ctx)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		var noted atomic.Int32
+		for range 6 {
+			wg.Go(func() {
+				switch _, err := action.Create(h.ctx, db, action.CreateInput{Name: "n", StartedOn: day}); {
+				case err == nil:
+					noted.Add(1)
+				case !slices.Equal(refusals(t, err), []string{"TOO_MANY "}):
+					t.Errorf("got %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		if n, err := db.Ent.Action.Query().Count(h.ctx); n != action.MaxActions || noted.Load() != 2 || err != nil {
+			t.Errorf("there are %d, %d were noted, %v", n, noted.Load(), err)
 		}
 	})
 }

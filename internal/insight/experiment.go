@@ -42,8 +42,9 @@ type Experiment struct {
 
 	body  *Feedback
 	names []string
-	// unseen are those of the names whose responses are too few to be shown to the caller.
-	unseen  []string
+	// partly says that some variant's responses may be too few to be shown to the caller: what is said of the others would be of another
+	// experiment.
+	partly  bool
 	weights []float64
 }
 
@@ -79,6 +80,8 @@ type AllocationCheck struct {
 }
 
 const minVariants, maxVariants = 2, 10
+
+const tooEarly = ExperimentVerdict(sequential.TooEarly)
 
 func (t *Trial) validate(field string) error {
 	if !(t.Difference > 0 && t.Difference <= 2*points) {
@@ -160,19 +163,23 @@ func (x *Experiment) choose(field string, t *table, named []string, least int64)
 			return nil, apierror.BadRequest("%s: there are %d variants; name %d to %d of them.", field, len(x.names), minVariants, maxVariants)
 		}
 	}
-	// One that is hidden looks like one that nobody answered, by itself and in all that is made of it.
+	// One that is hidden looks like one that nobody answered.
 	scores := make([]nps.Histogram, len(x.names))
 	for i, name := range x.names {
 		switch at := slices.Index(t.values[0], name); {
 		case at < 0:
+			x.partly = x.partly || least > 1
 		case shown(at):
 			scores[i] = all[at]
-		default:
-			x.unseen = append(x.unseen, name)
 		}
+	}
+	for at, variant := range t.values[0] {
+		x.partly = x.partly || variant != trait.None && !shown(at)
 	}
 	if n := t.total().Count(); n > 0 && n < least {
 		x.Reason = new(OneGroup) // to the caller it has no groups
+	} else if x.partly {
+		x.Reason = new(TooFewResponses)
 	}
 	return scores, nil
 }
@@ -234,6 +241,13 @@ func (x *Experiment) show(scores []nps.Histogram, found sequential.Experiment) {
 		}
 		x.Comparisons = append(x.Comparisons, pair)
 	}
+	if x.partly {
+		x.Verdict, x.SampleRatio = tooEarly, &AllocationCheck{}
+		for _, c := range x.Comparisons {
+			c.Anytime = nil
+		}
+		return
+	}
 	x.Verdict, x.SampleRatio = ExperimentVerdict(found.Verdict), allocationCheck(found.SampleRatio)
 	if x.Reason == nil {
 		x.Reason = reason(found.Reason)
@@ -255,6 +269,9 @@ func allocationCheck(c *sequential.Check) *AllocationCheck {
 
 // Allocation says whether the variants' shares stayed the same from week to week.
 func (x *Experiment) Allocation(ctx context.Context) (*AllocationCheck, error) {
+	if x.partly {
+		return &AllocationCheck{}, nil
+	}
 	f := x.body
 	sp := split{by: calendar.Daily, from: f.source.from}
 	// What a group is told apart by takes all profiles; else the variants do, which are few beside two years of days.
@@ -278,9 +295,7 @@ func (x *Experiment) Allocation(ctx context.Context) (*AllocationCheck, error) {
 	column := c.state.Active.Profiles.Column(trait.Variants)
 	place := make([]int, len(column.Values)) // of a value among the variants, or −1
 	for i, value := range column.Values {
-		if place[i] = slices.Index(x.names, value); slices.Contains(x.unseen, value) {
-			place[i] = -1
-		}
+		place[i] = slices.Index(x.names, value)
 	}
 	byWeek := map[calendar.Day][]int64{}
 	var day calendar.Day

@@ -172,7 +172,7 @@ func TestNoGroupIsTooSmall(t *testing.T) {
 		})
 		for _, what := range []string{
 			"few", "few by two", "few again", "other", "drivers", "few of drivers", "hotspots", "hotspots by two", "curve", "few of a curve", "prediction", "few of a prediction",
-			"experiment", "change", "few of a change", "no groups", "calibration", "a variant of nobody",
+			"experiment", "change", "few of a change", "no groups", "calibration", "a variant of nobody", "a variant hidden",
 		} {
 			if seen[what] == 0 {
 				t.Errorf("%s was never seen: %v", what, seen)
@@ -381,6 +381,21 @@ func (w *world) smallModels(t *rapid.T, body *insight.Feedback, least int, seen 
 	}
 }
 
+// variantsOf is how many variants a body of feedback has, of however few.
+func (w *world) variantsOf(t *rapid.T, body *insight.Feedback) (n int) {
+	whole := auth.With(w.ctx, auth.Caller{Tenant: auth.Tenant(w.ctx)})
+	groups, err := body.Breakdown(whole, []string{"variant"}, 50, insight.ByResponses, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range groups {
+		if g.Values[0] != trait.None && g.Values[0] != trait.Few {
+			n++
+		}
+	}
+	return n
+}
+
 func (w *world) smallExperiment(t *rapid.T, body *insight.Feedback, least int, seen map[string]int) {
 	variants := w.cut(t, body, least, "variant")
 	experiment, err := body.Experiment(w.ctx, insight.Trial{Difference: 10, Power: 0.8})
@@ -389,6 +404,12 @@ func (w *world) smallExperiment(t *rapid.T, body *insight.Feedback, least int, s
 	}
 	if n := variants.whole; n > 0 && n < least && (len(experiment.Variants) > 0 || experiment.Reason == nil || *experiment.Reason != insight.OneGroup) {
 		t.Fatalf("of %d responses: %+v", n, experiment)
+	}
+	if shown, all := len(experiment.Variants), w.variantsOf(t, body); shown < all {
+		seen["a variant hidden"]++
+		if experiment.Verdict != "TOO_EARLY" || experiment.Winner != nil || experiment.Reason == nil || experiment.SampleRatio.PValue != nil {
+			t.Fatalf("with %d variants of %d: %+v", shown, all, experiment)
+		}
 	}
 	for _, v := range experiment.Variants {
 		seen["experiment"]++
