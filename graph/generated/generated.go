@@ -5228,7 +5228,7 @@ type Action implements Node {
   note: String
   "The first day on which it could be felt."
   startedOn: Date!
-  "The last day, itself included. Null where it goes on."
+  "The last day, itself included. Null where it goes on. The windows of ` + "`" + `effect` + "`" + ` go by ` + "`" + `startedOn` + "`" + ` alone."
   endedOn: Date
   "Whom it was for: people in this segment when they answered. Null where it was for all."
   segment: Segment
@@ -5240,7 +5240,9 @@ type Action implements Node {
   updatedAt: DateTime!
   """
   Whether the score moved with it, from what the caller may see. Before against after; and, where the action was for some,
-  against everybody else: difference in differences.
+  against everybody else: difference in differences. Where there is no control (NO_CONTROL) ` + "`" + `effect` + "`" + ` is null: read ` + "`" + `change` + "`" + `.
+  The windows go by ` + "`" + `startedOn` + "`" + ` alone: with a ` + "`" + `settle` + "`" + ` that reaches beyond ` + "`" + `endedOn` + "`" + ` the window after lies after the action, and
+  shows what was left of it. Choose ` + "`" + `window` + "`" + ` and ` + "`" + `settle` + "`" + ` before you look.
   Cannot show what else happened at the same time to the same people, nor who began or ceased to answer because of it.
   """
   effect(
@@ -5400,7 +5402,7 @@ type ActionEffect {
   othersChange: ScoreChange!
   """
   Difference in differences: ` + "`" + `change` + "`" + ` less ` + "`" + `othersChange` + "`" + `, with the square-and-add interval of four scores, −400 to 400.
-  Rests on this: without the action both would have moved alike. Null values where there is no control.
+  Rests on this: without the action both would have moved alike. Null values where there is no control: read ` + "`" + `change` + "`" + `.
   """
   effect: ScoreChange!
   """
@@ -5426,7 +5428,7 @@ type Placebos {
 
 "What to keep in mind about an effect."
 enum EffectCaveat {
-  "The action was for everybody: whatever else changed at the time is in the figure too."
+  "The action was for everybody: ` + "`" + `effect` + "`" + ` is null, read ` + "`" + `change` + "`" + `. Whatever else changed at the time is in it too."
   NO_CONTROL
   "One of the windows has fewer than 30 responses."
   FEW_RESPONSES
@@ -5434,7 +5436,7 @@ enum EffectCaveat {
   NOT_OVER
   "The figure was far from 0 a window earlier already (` + "`" + `lead` + "`" + `, p below 0.05)."
   DRIFTING_BEFORE
-  "Another action for some of the same people started or ended within the windows."
+  "Another action for some of the same people started or ended between the window before and the end of the one after."
   OTHER_ACTION
   """
   Other people answered than before: for one trait at least, ` + "`" + `mix` + "`" + ` of those it was for is 1 point or more, and beyond chance
@@ -5835,8 +5837,8 @@ extend type Query {
     "Only contacts who, by what is known about them now, are in this saved segment. NOT_FOUND where there is none."
     segment: ID
     """
-    Only those who ever answered, where true; only those who never did, where false. Contacts are looked through for it, and
-    cost as much as when they are searched.
+    Only those who ever answered, where true; only those who never did, where false, whether they were asked or not. Contacts are
+    looked through for it, and cost as much as when they are searched.
     """
     answered: Boolean
     "Newest first where left out."
@@ -5996,9 +5998,10 @@ enum ContactOrderField {
   """
   NAME
   """
-  How likely they are detractors, as in ` + "`" + `Contact.prediction` + "`" + `; those without a prediction come last either way. FORBIDDEN for a
-  token that is narrowed. The order is worked out in the background: of what is said about somebody it knows within a day, and
-  who is new is among those that come last for some minutes.
+  How likely they are detractors, as in ` + "`" + `Contact.prediction` + "`" + `; those without a prediction come last either way. Those of equal
+  risk, and those without, are newest first, and oldest first with ASC. FORBIDDEN for a token that is narrowed. The order is
+  worked out in the background: of what is said about somebody it knows within a day, and who is new is among those that come
+  last for some minutes.
   """
   DETRACTOR_RISK
 }
@@ -6031,7 +6034,8 @@ type ContactEdge {
   experiment(
     """
     At least 2 and at most 10 of them, none twice. Where left out: all that occur, responses without a variant apart; more than
-    10 are BAD_REQUEST. One that nobody answered has a score of null. Those that are too few for a token that is narrowed, see
+    10 are BAD_REQUEST. One that nobody answered has a score of null. A name that nobody has is taken for one that nobody answered,
+    and makes the shares INVALID: mind the spelling. Those that are too few for a token that is narrowed, see
     ` + "`" + `Tenant.minGroupSize` + "`" + `, are left out, and look as if nobody had answered them where they are named.
     """
     variants: [String!] @length(max: 10)
@@ -6080,7 +6084,7 @@ type Experiment {
   comparisons: [VariantComparison!]!
   "What can be said now."
   verdict: ExperimentVerdict!
-  "The variant that is better than each of the others, at WINNER."
+  "The variant that is better than each of the others, at WINNER; by how much is in ` + "`" + `anytime.interval` + "`" + `."
   winner: String
   """
   Whether the responses are shared out as meant: χ² against ` + "`" + `weights` + "`" + `. Where they are not, either the assignment is broken or
@@ -6170,20 +6174,26 @@ enum ExperimentVerdict {
   TOO_EARLY
   "Go on: neither is shown yet."
   UNDECIDED
-  "One variant is better than every other, corrected for the pairs."
+  """
+  One variant is better than every other, corrected for the pairs. You may stop. It is asked for before NO_RELEVANT_DIFFERENCE, and
+  however small the lead: read ` + "`" + `anytime.interval` + "`" + ` for how much.
+  """
   WINNER
-  "All differences are shown to be smaller than the one that would matter: the intervals lie within it."
+  "No winner, and all differences are shown to be smaller than the one that would matter: the intervals lie within it. You may stop."
   NO_RELEVANT_DIFFERENCE
 }
 
 "How many responses it takes."
 type SamplePlan {
   """
-  Responses of each group: one group for ` + "`" + `margin` + "`" + `, two for ` + "`" + `difference` + "`" + `. ` + "`" + `margin` + "`" + `: ⌈z² v ÷ margin² − 3⌉. ` + "`" + `difference` + "`" + `: ⌈(z +
+  Responses in each group: twice that to compare two, by ` + "`" + `difference` + "`" + `; for ` + "`" + `margin` + "`" + ` there is one group. ` + "`" + `margin` + "`" + `: ⌈z² v ÷ margin² − 3⌉. ` + "`" + `difference` + "`" + `: ⌈(z +
   z_power)² × 2v ÷ difference² − 3⌉. At least 1.
   """
   responses: Int!
-  "How many people to ask in each group, at the response rate: ⌈responses ÷ rate⌉. Null where no rate is known."
+  """
+  How many people to ask in each group, at the response rate: ⌈responses ÷ rate⌉; twice that to compare two. Null where no rate is
+  known.
+  """
   invitations: Int
   """
   v, the variance of one answer as −1, 0 or 1: p + d − (p − d)² of this feedback, on adjusted counts; 1, the worst case, with
@@ -6692,9 +6702,9 @@ type DriverValue {
   share: Float!
   """
   In points: how far the value lies from the average of the trait's values, weighted by responses, all other traits held
-  fixed. Null for the one value that other traits determine, such as ` + "`" + `(none)` + "`" + ` where those of whom one trait is not known are
-  the same as those of whom another is not: it is left out of the average. Null for all where ` + "`" + `own` + "`" + ` is CONFOUNDED, or more than
-  one is determined.
+  fixed. Null for ` + "`" + `(none)` + "`" + ` where other traits determine it and no other value, as where those of whom one trait is not known are
+  the same as those of whom another is not: it is left out of the average. Null for all values where another one is determined, as
+  those of ` + "`" + `channel` + "`" + ` where ` + "`" + `variant` + "`" + ` tells one of them, and where ` + "`" + `own` + "`" + ` is CONFOUNDED.
   """
   effect: Float
   """
@@ -7158,7 +7168,7 @@ type PredictionModel {
   lift: Float
   """
   By predicted risk of being a detractor, lowest first, about a tenth of the responses each, and no fewer than ` + "`" + `Tenant.minGroupSize` + "`" + `
-  for a token that is narrowed: whether 30 % means 30 %.
+  for a token that is narrowed: whether 30 % means 30 %. Where all have changed since the months learned from, it does not.
   """
   calibration: [CalibrationBin!]!
   """
@@ -7206,7 +7216,11 @@ type Prediction {
   promoter: Float!
   "0 to 1."
   passive: Float!
-  "0 to 1."
+  """
+  0 to 1. Read it as an order, not as a share: ` + "`" + `PredictionModel.calibration` + "`" + ` says how far shares are off. What became better or worse
+  for all after the months learned from is not in it, and traits are added up: who has two bad ones that make each other worse is
+  worse than this.
+  """
   detractor: Float!
 }
 
@@ -8528,7 +8542,8 @@ extend type Mutation {
   ): CreateApiKeyPayload! @requires(scope: ADMIN)
   """
   Makes a token that a backend can hand to its page or to a partner: signed, for a while, with the caller's rights or
-  less, and narrowed where wanted. It ends with the key that gave it out. Only keys make tokens: for a token it is FORBIDDEN.
+  less, and narrowed where wanted. It ends with the key that gave it out. None shows figures alone: with READ it lists the contacts
+  that it covers, too. Only keys make tokens: for a token it is FORBIDDEN.
   """
   createAccessToken(
     "The token to make."
