@@ -6702,8 +6702,8 @@ type DriverValue {
   share: Float!
   """
   In points: how far the value lies from the average of the trait's values, weighted by responses, all other traits held
-  fixed. Null for ` + "`" + `(none)` + "`" + ` where other traits determine it and no other value, as where those of whom one trait is not known are
-  the same as those of whom another is not: it is left out of the average. Null for all values where another one is determined, as
+  fixed. Null for ` + "`" + `(none)` + "`" + ` or ` + "`" + `(other)` + "`" + ` where other traits determine it and no other value, as where those of whom one trait is not
+  known are the same as those of whom another is not: it is left out of the average. Null for all values where another one is determined, as
   those of ` + "`" + `channel` + "`" + ` where ` + "`" + `variant` + "`" + ` tells one of them, and where ` + "`" + `own` + "`" + ` is CONFOUNDED.
   """
   effect: Float
