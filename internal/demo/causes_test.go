@@ -163,6 +163,16 @@ func (b *body) counts() []linear.Profile {
 	return profiles
 }
 
+// drivers are those that the API shows: of what is no value in itself there may be no effect.
+func (b *body) drivers() linear.Analysis {
+	unknown := func(key, value int) bool { return value == linear.Other || b.values[key][value] == trait.None }
+	found, err := linear.PaidDrivers(b.counts(), 30, unknown, func(int64) error { return nil })
+	if err != nil {
+		panic(err) // nobody pays
+	}
+	return found
+}
+
 func (b *body) days(these which) []nps.Counts {
 	days := make([]nps.Counts, b.last-b.first+1)
 	for i := range b.replies {
@@ -302,11 +312,7 @@ func TestPlantedIsFound(t *testing.T) {
 }
 
 func (b *body) testDrivers(t *testing.T, seen *tally) {
-	unknown := func(key, value int) bool { return value == linear.Other || b.values[key][value] == trait.None }
-	found, err := linear.PaidDrivers(b.counts(), 30, unknown, func(int64) error { return nil })
-	if err != nil {
-		t.Fatal(err)
-	}
+	found := b.drivers()
 	planted, left := b.additive(expectedOf, -1)
 	var own [len(keys)]float64
 	for key := range keys {
@@ -673,7 +679,7 @@ func (b *body) testPrediction(t *testing.T) {
 func (b *body) told() (told []string) {
 	say := func(format string, args ...any) { told = append(told, fmt.Sprintf(format, args...)) }
 	profiles := b.counts()
-	for _, d := range linear.Drivers(profiles, 30).Traits {
+	for _, d := range b.drivers().Traits {
 		say("%s has %.6f of its own", keys[d.Trait], 100*d.Own.Spread)
 		for _, v := range d.Values {
 			if v.Effect != nil {
