@@ -177,7 +177,7 @@ func serve(t *testing.T, url string, more func(context.Context, *app.App) error)
 // What differs from run to run, and how to show it: ids, and cursors, which hold ids; and the last digits of numbers,
 // on which not all processors agree.
 var (
-	ids     = regexp.MustCompile(`\b(camp|cont|key|resp|seg|tenant|trait)_[0-9a-z]{26}\b`)
+	ids     = regexp.MustCompile(`\b(act|camp|cont|key|resp|seg|tenant|trait)_[0-9a-z]{26}\b`)
 	cursors = regexp.MustCompile(`"endCursor":"[^"]+"`)
 	costs   = regexp.MustCompile(`,"extensions":\{"cost":\{[^}]*\}\}`)
 	long    = regexp.MustCompile(`-?\d+\.\d{8,}(e-?\d+)?`)
