@@ -1,8 +1,6 @@
 package cube
 
 import (
-	"time"
-
 	"github.com/google/uuid"
 )
 
@@ -12,20 +10,8 @@ func (b *Builder) Between(f func()) { b.between = f }
 // The bounds of a piece of work, in rows.
 const (
 	FirstChunk = firstChunk
-	MinChunk   = minChunk
 	SweepChunk = sweepChunk
-	StepTime   = stepTime
 )
-
-// Pace says how many rows the next piece of work has, after pieces that took so long each.
-func Pace(rows, most int, took []time.Duration) (after []int) {
-	p := newPace(rows, most)
-	for _, d := range took {
-		p.took(d)
-		after = append(after, p.rows)
-	}
-	return after
-}
 
 // NewMemoryOf is NewMemory with so many bytes.
 func NewMemoryOf(most int) *Memory { return newMemory(most) }

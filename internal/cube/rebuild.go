@@ -176,13 +176,13 @@ func abandon(ctx context.Context, tx *store.Tx, tenant uuid.UUID, number int32) 
 // Step takes one chunk into the tenant's next generation, under the tenant's lock, and reports whether that was the
 // last, or there is no such generation.
 func (b *Builder) Step(ctx context.Context, tenant uuid.UUID) (done bool, err error) {
-	_, done, err = b.step(ctx, tenant, nil, newPace(b.Chunk, b.Chunk))
+	_, done, err = b.step(ctx, tenant, nil, store.NewPace(b.Chunk, minChunk, b.Chunk))
 	return done, err
 }
 
 // step is Step for whoever has the generations that the step before returned, or nil. What it may take in, and how long that
 // took, is the pace's.
-func (b *Builder) step(ctx context.Context, tenant uuid.UUID, g *Generations, p *pace) (_ *Generations, done bool, err error) {
+func (b *Builder) step(ctx context.Context, tenant uuid.UUID, g *Generations, p *store.Pace) (_ *Generations, done bool, err error) {
 	if g == nil {
 		// The dictionaries may be large: they are not read under the lock.
 		err := b.DB.Snapshot(ctx, func(tx *store.Tx) error {
@@ -205,8 +205,8 @@ func (b *Builder) step(ctx context.Context, tenant uuid.UUID, g *Generations, p 
 			done = true
 			return nil
 		}
-		done, err = b.take(ctx, tx, tenant, g.Building, p.rows)
-		p.took(time.Since(began))
+		done, err = b.take(ctx, tx, tenant, g.Building, p.Rows())
+		p.Took(time.Since(began))
 		return err
 	})
 	if err != nil {
@@ -217,7 +217,7 @@ func (b *Builder) step(ctx context.Context, tenant uuid.UUID, g *Generations, p 
 
 // Rebuild takes all that is left into the tenant's next generation, if there is one, and sweeps those before.
 func (b *Builder) Rebuild(ctx context.Context, tenant uuid.UUID) error {
-	p := newPace(firstChunk, b.Chunk)
+	p := store.NewPace(firstChunk, minChunk, b.Chunk)
 	var g *Generations
 	for done := false; !done; {
 		var err error
@@ -228,58 +228,34 @@ func (b *Builder) Rebuild(ctx context.Context, tenant uuid.UUID) error {
 	return b.sweep(ctx, tenant)
 }
 
-// rest lets others write for as long as the last piece of work took. On SQLite those of other processes come by chance:
-// they look again and again whether nobody writes.
+// rest lets others write for as long as the last piece of work took.
 func (b *Builder) rest(ctx context.Context, worked time.Duration) error {
 	if b.between != nil {
 		b.between()
 	}
-	wait := time.NewTimer(min(worked, maxRest))
-	defer wait.Stop()
-	select {
-	case <-wait.C:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("rebuilding cells: %w", ctx.Err())
+	if err := store.Rest(ctx, worked); err != nil {
+		return fmt.Errorf("rebuilding cells: %w", err)
 	}
+	return nil
 }
 
 const (
-	// stepTime is how long a piece of work should take, so that nobody waits long for its lock.
-	stepTime = 25 * time.Millisecond
-	// maxRest bounds how long a rebuild rests at a time.
-	maxRest = 100 * time.Millisecond
 	// firstChunk is how many rows the first piece of work has, minChunk how many one has at least.
 	firstChunk, minChunk = 500, 100
 	// sweepChunk is how many rows one transaction deletes, at most.
 	sweepChunk = 5_000
 )
 
-// pace says how many rows the next piece of work may have, by how long the last one took.
-type pace struct{ rows, most int }
-
-func newPace(rows, most int) *pace { return &pace{rows: min(rows, most), most: most} }
-
-// took notes how long so many rows took.
-func (p *pace) took(d time.Duration) {
-	fit := p.most
-	if d > 0 {
-		fit = int(min(int64(p.rows)*int64(stepTime)/int64(d), int64(p.most)))
-	}
-	// What was slow by chance must not be taken for the rule, nor what was fast.
-	p.rows = min(max(fit, p.rows/4, minChunk), p.rows*2, p.most)
-}
-
 // sweep forgets the generations that were given up or that others followed, piece by piece. Who reads one just now
 // notices by the settings.
 func (b *Builder) sweep(ctx context.Context, tenant uuid.UUID) error {
-	p := newPace(firstChunk, sweepChunk)
+	p := store.NewPace(firstChunk, minChunk, sweepChunk)
 	for done := false; !done; {
 		var began time.Time
 		err := b.DB.Write(ctx, func(tx *store.Tx) (err error) {
 			began = time.Now()
-			done, err = sweepPiece(ctx, tx, tenant, p.rows)
-			p.took(time.Since(began))
+			done, err = sweepPiece(ctx, tx, tenant, p.Rows())
+			p.Took(time.Since(began))
 			return err
 		})
 		if err != nil {

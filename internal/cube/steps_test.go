@@ -2,7 +2,6 @@ package cube_test
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 	"github.com/zeroten/zeroten/internal/trait"
-	"pgregory.net/rapid"
 )
 
 // TestRecordBetweenAnyTwoSteps records between any two pieces of a rebuild, in whose goroutine: it waits for ever where
@@ -139,32 +137,6 @@ func TestSweepsInPieces(t *testing.T) {
 		}
 		r.plans()
 	})
-}
-
-// TestPace is that a piece of work stays within its bounds, shrinks when it took too long, and grows when it was fast.
-func TestPace(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		most := rapid.IntRange(1, 100_000).Draw(t, "most")
-		first := rapid.IntRange(1, 10_000).Draw(t, "first")
-		took := rapid.SliceOf(rapid.Map(rapid.Int64Range(0, int64(time.Hour)), func(n int64) time.Duration { return time.Duration(n) })).Draw(t, "took")
-		was := min(first, most)
-		for i, n := range cube.Pace(first, most, took) {
-			switch {
-			case n < 1 || n > most || n > was*2:
-				t.Fatalf("%d rows after %d, of %d at most", n, was, most)
-			case took[i] > cube.StepTime && n > max(was, cube.MinChunk), took[i] < cube.StepTime && n < was:
-				t.Fatalf("%d rows after %d that took %s", n, was, took[i])
-			}
-			was = n
-		}
-	})
-	slow := slices.Repeat([]time.Duration{time.Second}, 10)
-	if after := cube.Pace(cube.FirstChunk, 2_000, slow); after[9] != cube.MinChunk {
-		t.Errorf("a slow machine takes %v in", after)
-	}
-	if after := cube.Pace(cube.FirstChunk, 2_000, make([]time.Duration, 10)); after[9] != 2_000 {
-		t.Errorf("a fast one takes %v in", after)
-	}
 }
 
 // TestStateReadsOnlyNewProfiles changes the first profile, which nobody can know who reads only those that came since.

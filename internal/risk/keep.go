@@ -36,10 +36,6 @@ const (
 	// slice is after how long one run of the job makes room for others. The last piece of work is done to its end, which may
 	// be a model that is learned, within job.Timeout.
 	slice = 5 * time.Second
-	// stepTime is how long a piece of work should take, so that nobody waits long for its lock, and maxRest bounds how long is
-	// rested after one.
-	stepTime = 25 * time.Millisecond
-	maxRest  = 100 * time.Millisecond
 	// firstChunk is how many contacts the first piece has, minChunk and maxChunk how many one has at least and at most.
 	firstChunk, minChunk, maxChunk = 200, 50, 2_000
 )
@@ -113,7 +109,7 @@ func (k *Keeper) Keep(ctx context.Context, tenant uuid.UUID) error {
 
 // keep does what is to be done for a tenant, one piece at least, for so long, and reports whether that was all.
 func (k *Keeper) keep(ctx context.Context, tenant uuid.UUID, most time.Duration) (done bool, err error) {
-	p, forgotten := &pace{rows: firstChunk}, &swept{}
+	p, forgotten := store.NewPace(firstChunk, minChunk, maxChunk), &swept{}
 	came := false // to the last contact that there is
 	for start := time.Now(); ; {
 		s, err := k.standing(ctx, k.db.Reader, tenant)
@@ -152,26 +148,10 @@ func (k *Keeper) rest(ctx context.Context, worked time.Duration) error {
 	if k.between != nil {
 		k.between()
 	}
-	wait := time.NewTimer(min(worked, maxRest))
-	defer wait.Stop()
-	select {
-	case <-wait.C:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("keeping risks: %w", ctx.Err())
+	if err := store.Rest(ctx, worked); err != nil {
+		return fmt.Errorf("keeping risks: %w", err)
 	}
-}
-
-// pace says how many rows the next piece of work may have, by how long the last one took.
-type pace struct{ rows int }
-
-// took notes how long so many rows took. What was slow by chance must not be taken for the rule, nor what was fast.
-func (p *pace) took(d time.Duration) {
-	fit := int64(maxChunk)
-	if d > 0 {
-		fit = int64(p.rows) * int64(stepTime) / int64(d)
-	}
-	p.rows = min(max(int(min(fit, maxChunk)), p.rows/4, minChunk), p.rows*2, maxChunk)
+	return nil
 }
 
 // standing is how a tenant stands, and its newest model, whose number is 0 where there is none.
@@ -301,7 +281,7 @@ func (k *Keeper) pass(ctx context.Context, s *standing) error {
 
 // score gives the next contacts their risk, under the tenant's lock: nobody comes or goes meanwhile. It reports whether they were
 // the last; began is when it had the lock.
-func (k *Keeper) score(ctx context.Context, s *standing, p *pace) (last bool, began time.Time, err error) {
+func (k *Keeper) score(ctx context.Context, s *standing, p *store.Pace) (last bool, began time.Time, err error) {
 	began = time.Now()
 	of, err := k.models.learned(ctx, k.db.Reader, name{s.tenant, s.number, s.learnedAt})
 	if err != nil || of == nil {
@@ -314,13 +294,13 @@ func (k *Keeper) score(ctx context.Context, s *standing, p *pace) (last bool, be
 	today := state.Today(k.models.now())
 	err = k.db.WriteLocked(ctx, s.tenant, func(tx *store.Tx) error {
 		began = time.Now()
-		last, err = k.scorePiece(ctx, tx, s, of, today, p.rows)
+		last, err = k.scorePiece(ctx, tx, s, of, today, p.Rows())
 		return err
 	})
 	if err != nil {
 		return false, began, fmt.Errorf("giving contacts their risk: %w", err)
 	}
-	p.took(time.Since(began))
+	p.Took(time.Since(began))
 	return last, began, nil
 }
 
@@ -430,7 +410,7 @@ type swept struct {
 
 // sweep forgets some risks by a model that is of no use any more, and the model with the last of them. It is done under the
 // tenant's lock, since whoever is erased takes theirs along, perhaps in another order.
-func (k *Keeper) sweep(ctx context.Context, s *standing, p *pace, before *swept) (began time.Time, err error) {
+func (k *Keeper) sweep(ctx context.Context, s *standing, p *store.Pace, before *swept) (began time.Time, err error) {
 	if before.model != s.stale.Int64 {
 		*before = swept{model: s.stale.Int64}
 	}
@@ -443,13 +423,13 @@ func (k *Keeper) sweep(ctx context.Context, s *standing, p *pace, before *swept)
 			n++
 			return rows.Scan(&to)
 		}, `SELECT contact_id FROM contact_risks WHERE tenant_id = $1 AND contact_id > $2 AND model = $3 ORDER BY contact_id LIMIT $4`,
-			s.tenant, before.to, before.model, p.rows)
+			s.tenant, before.to, before.model, p.Rows())
 		if err != nil {
 			return err
 		}
 		_, err = tx.SQL.ExecContext(ctx, `DELETE FROM contact_risks WHERE tenant_id = $1 AND contact_id > $2 AND contact_id <= $3 AND model = $4`,
 			s.tenant, before.to, to, before.model)
-		if err == nil && n < p.rows {
+		if err == nil && n < p.Rows() {
 			_, err = tx.SQL.ExecContext(ctx, `DELETE FROM risk_models WHERE tenant_id = $1 AND number = $2`, s.tenant, before.model)
 		}
 		return err
@@ -457,9 +437,9 @@ func (k *Keeper) sweep(ctx context.Context, s *standing, p *pace, before *swept)
 	if err != nil {
 		return began, fmt.Errorf("forgetting the risks by model %d: %w", before.model, err)
 	}
-	if before.to = to; n < p.rows {
+	if before.to = to; n < p.Rows() {
 		k.db.Forget() // a value may have been of somebody who was erased
 	}
-	p.took(time.Since(began))
+	p.Took(time.Since(began))
 	return began, nil
 }

@@ -73,18 +73,3 @@ func TestSettled(t *testing.T) {
 		}
 	}
 }
-
-// A piece has as many rows as fit, and neither changes suddenly nor is there none.
-func TestPace(t *testing.T) {
-	p := &pace{rows: firstChunk}
-	for _, step := range []struct {
-		took time.Duration
-		want int
-	}{
-		{stepTime, 200}, {0, 400}, {stepTime / 10, 800}, {stepTime / 10, 1_600}, {stepTime / 10, 2_000}, {time.Hour, 500}, {time.Hour, 125}, {time.Hour, 50}, {time.Hour, 50},
-	} {
-		if p.took(step.took); p.rows != step.want {
-			t.Errorf("after %v: %d, want %d", step.took, p.rows, step.want)
-		}
-	}
-}
