@@ -246,7 +246,9 @@ func (c *States) Get(ctx context.Context, tenant uuid.UUID) (*State, error) {
 	}
 	s, ok := c.states.Get(tenant)
 	if !ok || s.Settings != settings {
-		s, err = c.loads.Do(ctx, loading{tenant, settings}, loadTimeout, func(ctx context.Context) (*State, error) { return c.load(ctx, tenant) })
+		s, err = c.loads.Do(ctx, loading{tenant, settings}, loadTimeout, func(ctx context.Context) (*State, error) {
+			return c.load(ctx, tenant, settings)
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -264,11 +266,15 @@ func (c *States) Get(ctx context.Context, tenant uuid.UUID) (*State, error) {
 	return &now, nil
 }
 
-// load reads the tenant's state, what is not known of it yet, and keeps it.
-func (c *States) load(ctx context.Context, tenant uuid.UUID) (s *State, err error) {
-	if known, ok := c.states.Get(tenant); ok {
+// load gives the tenant's state of these settings, or later ones: what is not known of it yet it reads, and keeps.
+func (c *States) load(ctx context.Context, tenant uuid.UUID, settings int64) (s *State, err error) {
+	known, ok := c.states.Get(tenant)
+	switch {
+	case ok && known.Settings >= settings: // by a load that ended before this one could join it
+		return known, nil
+	case ok:
 		s, err = known.since(ctx, c.db)
-	} else {
+	default:
 		s, err = Load(ctx, c.db, tenant)
 	}
 	if err != nil {

@@ -19,7 +19,8 @@ func TestStatesAreLoadedOnce(t *testing.T) {
 		f.Define("plan", trait.Text, true)
 		f.Many(50, func(_ int, r *feedback.Recording) { r.Traits["plan"] = "gold" })
 		states := settings.NewStates(db)
-		for _, change := range []func(){func() {}, func() { f.Open("Another") }} {
+		changes := []func(){func() {}, func() { f.Open("Another") }}
+		for _, change := range changes {
 			change()
 			got := make([]*settings.State, 20)
 			var together sync.WaitGroup
@@ -39,6 +40,13 @@ func TestStatesAreLoadedOnce(t *testing.T) {
 				if s != got[0] {
 					t.Fatal("there are several states of the same settings")
 				}
+			}
+			late, err := states.LateTo(f.Ctx, got[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if late != got[0] {
+				t.Fatal("who looked before a load and asked for one after it has a state of its own")
 			}
 		}
 	})
