@@ -28,6 +28,8 @@ type Campaign struct {
 	FollowUpQuestion string `json:"follow_up_question,omitempty"`
 	// Status holds the value of the "status" field.
 	Status campaign.Status `json:"status,omitempty"`
+	// Whether invitations wait, unseen by whoever sends, until it is active again.
+	HasWaiting bool `json:"has_waiting,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt time.Time `json:"created_at,omitempty"`
 	// UpdatedAt holds the value of the "updated_at" field.
@@ -40,6 +42,8 @@ func (*Campaign) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
+		case campaign.FieldHasWaiting:
+			values[i] = new(sql.NullBool)
 		case campaign.FieldName, campaign.FieldQuestion, campaign.FieldFollowUpQuestion, campaign.FieldStatus:
 			values[i] = new(sql.NullString)
 		case campaign.FieldCreatedAt, campaign.FieldUpdatedAt:
@@ -96,6 +100,12 @@ func (_m *Campaign) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field status", values[i])
 			} else if value.Valid {
 				_m.Status = campaign.Status(value.String)
+			}
+		case campaign.FieldHasWaiting:
+			if value, ok := values[i].(*sql.NullBool); !ok {
+				return fmt.Errorf("unexpected type %T for field has_waiting", values[i])
+			} else if value.Valid {
+				_m.HasWaiting = value.Bool
 			}
 		case campaign.FieldCreatedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -159,6 +169,9 @@ func (_m *Campaign) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("status=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Status))
+	builder.WriteString(", ")
+	builder.WriteString("has_waiting=")
+	builder.WriteString(fmt.Sprintf("%v", _m.HasWaiting))
 	builder.WriteString(", ")
 	builder.WriteString("created_at=")
 	builder.WriteString(_m.CreatedAt.Format(time.ANSIC))

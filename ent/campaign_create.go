@@ -59,6 +59,20 @@ func (_c *CampaignCreate) SetNillableStatus(v *campaign.Status) *CampaignCreate 
 	return _c
 }
 
+// SetHasWaiting sets the "has_waiting" field.
+func (_c *CampaignCreate) SetHasWaiting(v bool) *CampaignCreate {
+	_c.mutation.SetHasWaiting(v)
+	return _c
+}
+
+// SetNillableHasWaiting sets the "has_waiting" field if the given value is not nil.
+func (_c *CampaignCreate) SetNillableHasWaiting(v *bool) *CampaignCreate {
+	if v != nil {
+		_c.SetHasWaiting(*v)
+	}
+	return _c
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (_c *CampaignCreate) SetCreatedAt(v time.Time) *CampaignCreate {
 	_c.mutation.SetCreatedAt(v)
@@ -142,6 +156,10 @@ func (_c *CampaignCreate) defaults() error {
 		v := campaign.DefaultStatus
 		_c.mutation.SetStatus(v)
 	}
+	if _, ok := _c.mutation.HasWaiting(); !ok {
+		v := campaign.DefaultHasWaiting
+		_c.mutation.SetHasWaiting(v)
+	}
 	if _, ok := _c.mutation.CreatedAt(); !ok {
 		if campaign.DefaultCreatedAt == nil {
 			return fmt.Errorf("ent: uninitialized campaign.DefaultCreatedAt (forgotten import ent/runtime?)")
@@ -187,6 +205,9 @@ func (_c *CampaignCreate) check() error {
 		if err := campaign.StatusValidator(v); err != nil {
 			return &ValidationError{Name: "status", err: fmt.Errorf(`ent: validator failed for field "Campaign.status": %w`, err)}
 		}
+	}
+	if _, ok := _c.mutation.HasWaiting(); !ok {
+		return &ValidationError{Name: "has_waiting", err: errors.New(`ent: missing required field "Campaign.has_waiting"`)}
 	}
 	if _, ok := _c.mutation.CreatedAt(); !ok {
 		return &ValidationError{Name: "created_at", err: errors.New(`ent: missing required field "Campaign.created_at"`)}
@@ -248,6 +269,10 @@ func (_c *CampaignCreate) createSpec() (*Campaign, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Status(); ok {
 		_spec.SetField(campaign.FieldStatus, field.TypeEnum, value)
 		_node.Status = value
+	}
+	if value, ok := _c.mutation.HasWaiting(); ok {
+		_spec.SetField(campaign.FieldHasWaiting, field.TypeBool, value)
+		_node.HasWaiting = value
 	}
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(campaign.FieldCreatedAt, field.TypeTime, value)

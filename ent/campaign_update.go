@@ -85,6 +85,20 @@ func (_u *CampaignUpdate) SetNillableStatus(v *campaign.Status) *CampaignUpdate 
 	return _u
 }
 
+// SetHasWaiting sets the "has_waiting" field.
+func (_u *CampaignUpdate) SetHasWaiting(v bool) *CampaignUpdate {
+	_u.mutation.SetHasWaiting(v)
+	return _u
+}
+
+// SetNillableHasWaiting sets the "has_waiting" field if the given value is not nil.
+func (_u *CampaignUpdate) SetNillableHasWaiting(v *bool) *CampaignUpdate {
+	if v != nil {
+		_u.SetHasWaiting(*v)
+	}
+	return _u
+}
+
 // SetUpdatedAt sets the "updated_at" field.
 func (_u *CampaignUpdate) SetUpdatedAt(v time.Time) *CampaignUpdate {
 	_u.mutation.SetUpdatedAt(v)
@@ -178,6 +192,9 @@ func (_u *CampaignUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.Status(); ok {
 		_spec.SetField(campaign.FieldStatus, field.TypeEnum, value)
 	}
+	if value, ok := _u.mutation.HasWaiting(); ok {
+		_spec.SetField(campaign.FieldHasWaiting, field.TypeBool, value)
+	}
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(campaign.FieldUpdatedAt, field.TypeTime, value)
 	}
@@ -255,6 +272,20 @@ func (_u *CampaignUpdateOne) SetStatus(v campaign.Status) *CampaignUpdateOne {
 func (_u *CampaignUpdateOne) SetNillableStatus(v *campaign.Status) *CampaignUpdateOne {
 	if v != nil {
 		_u.SetStatus(*v)
+	}
+	return _u
+}
+
+// SetHasWaiting sets the "has_waiting" field.
+func (_u *CampaignUpdateOne) SetHasWaiting(v bool) *CampaignUpdateOne {
+	_u.mutation.SetHasWaiting(v)
+	return _u
+}
+
+// SetNillableHasWaiting sets the "has_waiting" field if the given value is not nil.
+func (_u *CampaignUpdateOne) SetNillableHasWaiting(v *bool) *CampaignUpdateOne {
+	if v != nil {
+		_u.SetHasWaiting(*v)
 	}
 	return _u
 }
@@ -381,6 +412,9 @@ func (_u *CampaignUpdateOne) sqlSave(ctx context.Context) (_node *Campaign, err 
 	}
 	if value, ok := _u.mutation.Status(); ok {
 		_spec.SetField(campaign.FieldStatus, field.TypeEnum, value)
+	}
+	if value, ok := _u.mutation.HasWaiting(); ok {
+		_spec.SetField(campaign.FieldHasWaiting, field.TypeBool, value)
 	}
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(campaign.FieldUpdatedAt, field.TypeTime, value)

@@ -23,12 +23,17 @@ import (
 	"github.com/zeroten/zeroten/ent/brandimage"
 	"github.com/zeroten/zeroten/ent/campaign"
 	"github.com/zeroten/zeroten/ent/contact"
+	"github.com/zeroten/zeroten/ent/contactevent"
 	"github.com/zeroten/zeroten/ent/invitation"
 	"github.com/zeroten/zeroten/ent/linkkey"
+	"github.com/zeroten/zeroten/ent/monthlycount"
+	"github.com/zeroten/zeroten/ent/outreach"
 	"github.com/zeroten/zeroten/ent/provisionalanswer"
 	"github.com/zeroten/zeroten/ent/response"
+	"github.com/zeroten/zeroten/ent/schedule"
 	entsegment "github.com/zeroten/zeroten/ent/segment"
 	"github.com/zeroten/zeroten/ent/signingkey"
+	"github.com/zeroten/zeroten/ent/suppression"
 	"github.com/zeroten/zeroten/ent/survey"
 	"github.com/zeroten/zeroten/ent/tenant"
 	enttrait "github.com/zeroten/zeroten/ent/trait"
@@ -56,18 +61,28 @@ type Client struct {
 	Campaign *CampaignClient
 	// Contact is the client for interacting with the Contact builders.
 	Contact *ContactClient
+	// ContactEvent is the client for interacting with the ContactEvent builders.
+	ContactEvent *ContactEventClient
 	// Invitation is the client for interacting with the Invitation builders.
 	Invitation *InvitationClient
 	// LinkKey is the client for interacting with the LinkKey builders.
 	LinkKey *LinkKeyClient
+	// MonthlyCount is the client for interacting with the MonthlyCount builders.
+	MonthlyCount *MonthlyCountClient
+	// Outreach is the client for interacting with the Outreach builders.
+	Outreach *OutreachClient
 	// ProvisionalAnswer is the client for interacting with the ProvisionalAnswer builders.
 	ProvisionalAnswer *ProvisionalAnswerClient
 	// Response is the client for interacting with the Response builders.
 	Response *ResponseClient
+	// Schedule is the client for interacting with the Schedule builders.
+	Schedule *ScheduleClient
 	// Segment is the client for interacting with the Segment builders.
 	Segment *SegmentClient
 	// SigningKey is the client for interacting with the SigningKey builders.
 	SigningKey *SigningKeyClient
+	// Suppression is the client for interacting with the Suppression builders.
+	Suppression *SuppressionClient
 	// Survey is the client for interacting with the Survey builders.
 	Survey *SurveyClient
 	// Tenant is the client for interacting with the Tenant builders.
@@ -95,12 +110,17 @@ func (c *Client) init() {
 	c.BrandImage = NewBrandImageClient(c.config)
 	c.Campaign = NewCampaignClient(c.config)
 	c.Contact = NewContactClient(c.config)
+	c.ContactEvent = NewContactEventClient(c.config)
 	c.Invitation = NewInvitationClient(c.config)
 	c.LinkKey = NewLinkKeyClient(c.config)
+	c.MonthlyCount = NewMonthlyCountClient(c.config)
+	c.Outreach = NewOutreachClient(c.config)
 	c.ProvisionalAnswer = NewProvisionalAnswerClient(c.config)
 	c.Response = NewResponseClient(c.config)
+	c.Schedule = NewScheduleClient(c.config)
 	c.Segment = NewSegmentClient(c.config)
 	c.SigningKey = NewSigningKeyClient(c.config)
+	c.Suppression = NewSuppressionClient(c.config)
 	c.Survey = NewSurveyClient(c.config)
 	c.Tenant = NewTenantClient(c.config)
 	c.Trait = NewTraitClient(c.config)
@@ -205,12 +225,17 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		BrandImage:        NewBrandImageClient(cfg),
 		Campaign:          NewCampaignClient(cfg),
 		Contact:           NewContactClient(cfg),
+		ContactEvent:      NewContactEventClient(cfg),
 		Invitation:        NewInvitationClient(cfg),
 		LinkKey:           NewLinkKeyClient(cfg),
+		MonthlyCount:      NewMonthlyCountClient(cfg),
+		Outreach:          NewOutreachClient(cfg),
 		ProvisionalAnswer: NewProvisionalAnswerClient(cfg),
 		Response:          NewResponseClient(cfg),
+		Schedule:          NewScheduleClient(cfg),
 		Segment:           NewSegmentClient(cfg),
 		SigningKey:        NewSigningKeyClient(cfg),
+		Suppression:       NewSuppressionClient(cfg),
 		Survey:            NewSurveyClient(cfg),
 		Tenant:            NewTenantClient(cfg),
 		Trait:             NewTraitClient(cfg),
@@ -242,12 +267,17 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		BrandImage:        NewBrandImageClient(cfg),
 		Campaign:          NewCampaignClient(cfg),
 		Contact:           NewContactClient(cfg),
+		ContactEvent:      NewContactEventClient(cfg),
 		Invitation:        NewInvitationClient(cfg),
 		LinkKey:           NewLinkKeyClient(cfg),
+		MonthlyCount:      NewMonthlyCountClient(cfg),
+		Outreach:          NewOutreachClient(cfg),
 		ProvisionalAnswer: NewProvisionalAnswerClient(cfg),
 		Response:          NewResponseClient(cfg),
+		Schedule:          NewScheduleClient(cfg),
 		Segment:           NewSegmentClient(cfg),
 		SigningKey:        NewSigningKeyClient(cfg),
+		Suppression:       NewSuppressionClient(cfg),
 		Survey:            NewSurveyClient(cfg),
 		Tenant:            NewTenantClient(cfg),
 		Trait:             NewTraitClient(cfg),
@@ -282,8 +312,9 @@ func (c *Client) Close() error {
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
 		c.Action, c.ActionCampaign, c.ApiKey, c.Benchmark, c.Brand, c.BrandImage,
-		c.Campaign, c.Contact, c.Invitation, c.LinkKey, c.ProvisionalAnswer,
-		c.Response, c.Segment, c.SigningKey, c.Survey, c.Tenant, c.Trait, c.Wording,
+		c.Campaign, c.Contact, c.ContactEvent, c.Invitation, c.LinkKey, c.MonthlyCount,
+		c.Outreach, c.ProvisionalAnswer, c.Response, c.Schedule, c.Segment,
+		c.SigningKey, c.Suppression, c.Survey, c.Tenant, c.Trait, c.Wording,
 	} {
 		n.Use(hooks...)
 	}
@@ -294,8 +325,9 @@ func (c *Client) Use(hooks ...Hook) {
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
 		c.Action, c.ActionCampaign, c.ApiKey, c.Benchmark, c.Brand, c.BrandImage,
-		c.Campaign, c.Contact, c.Invitation, c.LinkKey, c.ProvisionalAnswer,
-		c.Response, c.Segment, c.SigningKey, c.Survey, c.Tenant, c.Trait, c.Wording,
+		c.Campaign, c.Contact, c.ContactEvent, c.Invitation, c.LinkKey, c.MonthlyCount,
+		c.Outreach, c.ProvisionalAnswer, c.Response, c.Schedule, c.Segment,
+		c.SigningKey, c.Suppression, c.Survey, c.Tenant, c.Trait, c.Wording,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -320,18 +352,28 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Campaign.mutate(ctx, m)
 	case *ContactMutation:
 		return c.Contact.mutate(ctx, m)
+	case *ContactEventMutation:
+		return c.ContactEvent.mutate(ctx, m)
 	case *InvitationMutation:
 		return c.Invitation.mutate(ctx, m)
 	case *LinkKeyMutation:
 		return c.LinkKey.mutate(ctx, m)
+	case *MonthlyCountMutation:
+		return c.MonthlyCount.mutate(ctx, m)
+	case *OutreachMutation:
+		return c.Outreach.mutate(ctx, m)
 	case *ProvisionalAnswerMutation:
 		return c.ProvisionalAnswer.mutate(ctx, m)
 	case *ResponseMutation:
 		return c.Response.mutate(ctx, m)
+	case *ScheduleMutation:
+		return c.Schedule.mutate(ctx, m)
 	case *SegmentMutation:
 		return c.Segment.mutate(ctx, m)
 	case *SigningKeyMutation:
 		return c.SigningKey.mutate(ctx, m)
+	case *SuppressionMutation:
+		return c.Suppression.mutate(ctx, m)
 	case *SurveyMutation:
 		return c.Survey.mutate(ctx, m)
 	case *TenantMutation:
@@ -1417,6 +1459,140 @@ func (c *ContactClient) mutate(ctx context.Context, m *ContactMutation) (Value, 
 	}
 }
 
+// ContactEventClient is a client for the ContactEvent schema.
+type ContactEventClient struct {
+	config
+}
+
+// NewContactEventClient returns a client for the ContactEvent from the given config.
+func NewContactEventClient(c config) *ContactEventClient {
+	return &ContactEventClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `contactevent.Hooks(f(g(h())))`.
+func (c *ContactEventClient) Use(hooks ...Hook) {
+	c.hooks.ContactEvent = append(c.hooks.ContactEvent, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `contactevent.Intercept(f(g(h())))`.
+func (c *ContactEventClient) Intercept(interceptors ...Interceptor) {
+	c.inters.ContactEvent = append(c.inters.ContactEvent, interceptors...)
+}
+
+// Create returns a builder for creating a ContactEvent entity.
+func (c *ContactEventClient) Create() *ContactEventCreate {
+	mutation := newContactEventMutation(c.config, OpCreate)
+	return &ContactEventCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of ContactEvent entities.
+func (c *ContactEventClient) CreateBulk(builders ...*ContactEventCreate) *ContactEventCreateBulk {
+	return &ContactEventCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *ContactEventClient) MapCreateBulk(slice any, setFunc func(*ContactEventCreate, int)) *ContactEventCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &ContactEventCreateBulk{err: fmt.Errorf("calling to ContactEventClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*ContactEventCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &ContactEventCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for ContactEvent.
+func (c *ContactEventClient) Update() *ContactEventUpdate {
+	mutation := newContactEventMutation(c.config, OpUpdate)
+	return &ContactEventUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *ContactEventClient) UpdateOne(_m *ContactEvent) *ContactEventUpdateOne {
+	mutation := newContactEventMutation(c.config, OpUpdateOne, withContactEvent(_m))
+	return &ContactEventUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *ContactEventClient) UpdateOneID(id uuid.UUID) *ContactEventUpdateOne {
+	mutation := newContactEventMutation(c.config, OpUpdateOne, withContactEventID(id))
+	return &ContactEventUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for ContactEvent.
+func (c *ContactEventClient) Delete() *ContactEventDelete {
+	mutation := newContactEventMutation(c.config, OpDelete)
+	return &ContactEventDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *ContactEventClient) DeleteOne(_m *ContactEvent) *ContactEventDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *ContactEventClient) DeleteOneID(id uuid.UUID) *ContactEventDeleteOne {
+	builder := c.Delete().Where(contactevent.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &ContactEventDeleteOne{builder}
+}
+
+// Query returns a query builder for ContactEvent.
+func (c *ContactEventClient) Query() *ContactEventQuery {
+	return &ContactEventQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeContactEvent},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a ContactEvent entity by its id.
+func (c *ContactEventClient) Get(ctx context.Context, id uuid.UUID) (*ContactEvent, error) {
+	return c.Query().Where(contactevent.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *ContactEventClient) GetX(ctx context.Context, id uuid.UUID) *ContactEvent {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *ContactEventClient) Hooks() []Hook {
+	hooks := c.hooks.ContactEvent
+	return append(hooks[:len(hooks):len(hooks)], contactevent.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *ContactEventClient) Interceptors() []Interceptor {
+	return c.inters.ContactEvent
+}
+
+func (c *ContactEventClient) mutate(ctx context.Context, m *ContactEventMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&ContactEventCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&ContactEventUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&ContactEventUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&ContactEventDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown ContactEvent mutation op: %q", m.Op())
+	}
+}
+
 // InvitationClient is a client for the Invitation schema.
 type InvitationClient struct {
 	config
@@ -1682,6 +1858,274 @@ func (c *LinkKeyClient) mutate(ctx context.Context, m *LinkKeyMutation) (Value, 
 		return (&LinkKeyDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown LinkKey mutation op: %q", m.Op())
+	}
+}
+
+// MonthlyCountClient is a client for the MonthlyCount schema.
+type MonthlyCountClient struct {
+	config
+}
+
+// NewMonthlyCountClient returns a client for the MonthlyCount from the given config.
+func NewMonthlyCountClient(c config) *MonthlyCountClient {
+	return &MonthlyCountClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `monthlycount.Hooks(f(g(h())))`.
+func (c *MonthlyCountClient) Use(hooks ...Hook) {
+	c.hooks.MonthlyCount = append(c.hooks.MonthlyCount, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `monthlycount.Intercept(f(g(h())))`.
+func (c *MonthlyCountClient) Intercept(interceptors ...Interceptor) {
+	c.inters.MonthlyCount = append(c.inters.MonthlyCount, interceptors...)
+}
+
+// Create returns a builder for creating a MonthlyCount entity.
+func (c *MonthlyCountClient) Create() *MonthlyCountCreate {
+	mutation := newMonthlyCountMutation(c.config, OpCreate)
+	return &MonthlyCountCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of MonthlyCount entities.
+func (c *MonthlyCountClient) CreateBulk(builders ...*MonthlyCountCreate) *MonthlyCountCreateBulk {
+	return &MonthlyCountCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *MonthlyCountClient) MapCreateBulk(slice any, setFunc func(*MonthlyCountCreate, int)) *MonthlyCountCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &MonthlyCountCreateBulk{err: fmt.Errorf("calling to MonthlyCountClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*MonthlyCountCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &MonthlyCountCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for MonthlyCount.
+func (c *MonthlyCountClient) Update() *MonthlyCountUpdate {
+	mutation := newMonthlyCountMutation(c.config, OpUpdate)
+	return &MonthlyCountUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *MonthlyCountClient) UpdateOne(_m *MonthlyCount) *MonthlyCountUpdateOne {
+	mutation := newMonthlyCountMutation(c.config, OpUpdateOne, withMonthlyCount(_m))
+	return &MonthlyCountUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *MonthlyCountClient) UpdateOneID(id uuid.UUID) *MonthlyCountUpdateOne {
+	mutation := newMonthlyCountMutation(c.config, OpUpdateOne, withMonthlyCountID(id))
+	return &MonthlyCountUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for MonthlyCount.
+func (c *MonthlyCountClient) Delete() *MonthlyCountDelete {
+	mutation := newMonthlyCountMutation(c.config, OpDelete)
+	return &MonthlyCountDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *MonthlyCountClient) DeleteOne(_m *MonthlyCount) *MonthlyCountDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *MonthlyCountClient) DeleteOneID(id uuid.UUID) *MonthlyCountDeleteOne {
+	builder := c.Delete().Where(monthlycount.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &MonthlyCountDeleteOne{builder}
+}
+
+// Query returns a query builder for MonthlyCount.
+func (c *MonthlyCountClient) Query() *MonthlyCountQuery {
+	return &MonthlyCountQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeMonthlyCount},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a MonthlyCount entity by its id.
+func (c *MonthlyCountClient) Get(ctx context.Context, id uuid.UUID) (*MonthlyCount, error) {
+	return c.Query().Where(monthlycount.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *MonthlyCountClient) GetX(ctx context.Context, id uuid.UUID) *MonthlyCount {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *MonthlyCountClient) Hooks() []Hook {
+	hooks := c.hooks.MonthlyCount
+	return append(hooks[:len(hooks):len(hooks)], monthlycount.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *MonthlyCountClient) Interceptors() []Interceptor {
+	return c.inters.MonthlyCount
+}
+
+func (c *MonthlyCountClient) mutate(ctx context.Context, m *MonthlyCountMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&MonthlyCountCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&MonthlyCountUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&MonthlyCountUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&MonthlyCountDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown MonthlyCount mutation op: %q", m.Op())
+	}
+}
+
+// OutreachClient is a client for the Outreach schema.
+type OutreachClient struct {
+	config
+}
+
+// NewOutreachClient returns a client for the Outreach from the given config.
+func NewOutreachClient(c config) *OutreachClient {
+	return &OutreachClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `outreach.Hooks(f(g(h())))`.
+func (c *OutreachClient) Use(hooks ...Hook) {
+	c.hooks.Outreach = append(c.hooks.Outreach, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `outreach.Intercept(f(g(h())))`.
+func (c *OutreachClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Outreach = append(c.inters.Outreach, interceptors...)
+}
+
+// Create returns a builder for creating a Outreach entity.
+func (c *OutreachClient) Create() *OutreachCreate {
+	mutation := newOutreachMutation(c.config, OpCreate)
+	return &OutreachCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Outreach entities.
+func (c *OutreachClient) CreateBulk(builders ...*OutreachCreate) *OutreachCreateBulk {
+	return &OutreachCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *OutreachClient) MapCreateBulk(slice any, setFunc func(*OutreachCreate, int)) *OutreachCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &OutreachCreateBulk{err: fmt.Errorf("calling to OutreachClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*OutreachCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &OutreachCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Outreach.
+func (c *OutreachClient) Update() *OutreachUpdate {
+	mutation := newOutreachMutation(c.config, OpUpdate)
+	return &OutreachUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *OutreachClient) UpdateOne(_m *Outreach) *OutreachUpdateOne {
+	mutation := newOutreachMutation(c.config, OpUpdateOne, withOutreach(_m))
+	return &OutreachUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *OutreachClient) UpdateOneID(id uuid.UUID) *OutreachUpdateOne {
+	mutation := newOutreachMutation(c.config, OpUpdateOne, withOutreachID(id))
+	return &OutreachUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Outreach.
+func (c *OutreachClient) Delete() *OutreachDelete {
+	mutation := newOutreachMutation(c.config, OpDelete)
+	return &OutreachDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *OutreachClient) DeleteOne(_m *Outreach) *OutreachDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *OutreachClient) DeleteOneID(id uuid.UUID) *OutreachDeleteOne {
+	builder := c.Delete().Where(outreach.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &OutreachDeleteOne{builder}
+}
+
+// Query returns a query builder for Outreach.
+func (c *OutreachClient) Query() *OutreachQuery {
+	return &OutreachQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeOutreach},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Outreach entity by its id.
+func (c *OutreachClient) Get(ctx context.Context, id uuid.UUID) (*Outreach, error) {
+	return c.Query().Where(outreach.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *OutreachClient) GetX(ctx context.Context, id uuid.UUID) *Outreach {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *OutreachClient) Hooks() []Hook {
+	hooks := c.hooks.Outreach
+	return append(hooks[:len(hooks):len(hooks)], outreach.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *OutreachClient) Interceptors() []Interceptor {
+	return c.inters.Outreach
+}
+
+func (c *OutreachClient) mutate(ctx context.Context, m *OutreachMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&OutreachCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&OutreachUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&OutreachUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&OutreachDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Outreach mutation op: %q", m.Op())
 	}
 }
 
@@ -1953,6 +2397,140 @@ func (c *ResponseClient) mutate(ctx context.Context, m *ResponseMutation) (Value
 	}
 }
 
+// ScheduleClient is a client for the Schedule schema.
+type ScheduleClient struct {
+	config
+}
+
+// NewScheduleClient returns a client for the Schedule from the given config.
+func NewScheduleClient(c config) *ScheduleClient {
+	return &ScheduleClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `schedule.Hooks(f(g(h())))`.
+func (c *ScheduleClient) Use(hooks ...Hook) {
+	c.hooks.Schedule = append(c.hooks.Schedule, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `schedule.Intercept(f(g(h())))`.
+func (c *ScheduleClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Schedule = append(c.inters.Schedule, interceptors...)
+}
+
+// Create returns a builder for creating a Schedule entity.
+func (c *ScheduleClient) Create() *ScheduleCreate {
+	mutation := newScheduleMutation(c.config, OpCreate)
+	return &ScheduleCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Schedule entities.
+func (c *ScheduleClient) CreateBulk(builders ...*ScheduleCreate) *ScheduleCreateBulk {
+	return &ScheduleCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *ScheduleClient) MapCreateBulk(slice any, setFunc func(*ScheduleCreate, int)) *ScheduleCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &ScheduleCreateBulk{err: fmt.Errorf("calling to ScheduleClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*ScheduleCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &ScheduleCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Schedule.
+func (c *ScheduleClient) Update() *ScheduleUpdate {
+	mutation := newScheduleMutation(c.config, OpUpdate)
+	return &ScheduleUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *ScheduleClient) UpdateOne(_m *Schedule) *ScheduleUpdateOne {
+	mutation := newScheduleMutation(c.config, OpUpdateOne, withSchedule(_m))
+	return &ScheduleUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *ScheduleClient) UpdateOneID(id uuid.UUID) *ScheduleUpdateOne {
+	mutation := newScheduleMutation(c.config, OpUpdateOne, withScheduleID(id))
+	return &ScheduleUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Schedule.
+func (c *ScheduleClient) Delete() *ScheduleDelete {
+	mutation := newScheduleMutation(c.config, OpDelete)
+	return &ScheduleDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *ScheduleClient) DeleteOne(_m *Schedule) *ScheduleDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *ScheduleClient) DeleteOneID(id uuid.UUID) *ScheduleDeleteOne {
+	builder := c.Delete().Where(schedule.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &ScheduleDeleteOne{builder}
+}
+
+// Query returns a query builder for Schedule.
+func (c *ScheduleClient) Query() *ScheduleQuery {
+	return &ScheduleQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeSchedule},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Schedule entity by its id.
+func (c *ScheduleClient) Get(ctx context.Context, id uuid.UUID) (*Schedule, error) {
+	return c.Query().Where(schedule.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *ScheduleClient) GetX(ctx context.Context, id uuid.UUID) *Schedule {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *ScheduleClient) Hooks() []Hook {
+	hooks := c.hooks.Schedule
+	return append(hooks[:len(hooks):len(hooks)], schedule.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *ScheduleClient) Interceptors() []Interceptor {
+	return c.inters.Schedule
+}
+
+func (c *ScheduleClient) mutate(ctx context.Context, m *ScheduleMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&ScheduleCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&ScheduleUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&ScheduleUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&ScheduleDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Schedule mutation op: %q", m.Op())
+	}
+}
+
 // SegmentClient is a client for the Segment schema.
 type SegmentClient struct {
 	config
@@ -2218,6 +2796,140 @@ func (c *SigningKeyClient) mutate(ctx context.Context, m *SigningKeyMutation) (V
 		return (&SigningKeyDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown SigningKey mutation op: %q", m.Op())
+	}
+}
+
+// SuppressionClient is a client for the Suppression schema.
+type SuppressionClient struct {
+	config
+}
+
+// NewSuppressionClient returns a client for the Suppression from the given config.
+func NewSuppressionClient(c config) *SuppressionClient {
+	return &SuppressionClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `suppression.Hooks(f(g(h())))`.
+func (c *SuppressionClient) Use(hooks ...Hook) {
+	c.hooks.Suppression = append(c.hooks.Suppression, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `suppression.Intercept(f(g(h())))`.
+func (c *SuppressionClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Suppression = append(c.inters.Suppression, interceptors...)
+}
+
+// Create returns a builder for creating a Suppression entity.
+func (c *SuppressionClient) Create() *SuppressionCreate {
+	mutation := newSuppressionMutation(c.config, OpCreate)
+	return &SuppressionCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Suppression entities.
+func (c *SuppressionClient) CreateBulk(builders ...*SuppressionCreate) *SuppressionCreateBulk {
+	return &SuppressionCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *SuppressionClient) MapCreateBulk(slice any, setFunc func(*SuppressionCreate, int)) *SuppressionCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &SuppressionCreateBulk{err: fmt.Errorf("calling to SuppressionClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*SuppressionCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &SuppressionCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Suppression.
+func (c *SuppressionClient) Update() *SuppressionUpdate {
+	mutation := newSuppressionMutation(c.config, OpUpdate)
+	return &SuppressionUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *SuppressionClient) UpdateOne(_m *Suppression) *SuppressionUpdateOne {
+	mutation := newSuppressionMutation(c.config, OpUpdateOne, withSuppression(_m))
+	return &SuppressionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *SuppressionClient) UpdateOneID(id uuid.UUID) *SuppressionUpdateOne {
+	mutation := newSuppressionMutation(c.config, OpUpdateOne, withSuppressionID(id))
+	return &SuppressionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Suppression.
+func (c *SuppressionClient) Delete() *SuppressionDelete {
+	mutation := newSuppressionMutation(c.config, OpDelete)
+	return &SuppressionDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *SuppressionClient) DeleteOne(_m *Suppression) *SuppressionDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *SuppressionClient) DeleteOneID(id uuid.UUID) *SuppressionDeleteOne {
+	builder := c.Delete().Where(suppression.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &SuppressionDeleteOne{builder}
+}
+
+// Query returns a query builder for Suppression.
+func (c *SuppressionClient) Query() *SuppressionQuery {
+	return &SuppressionQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeSuppression},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Suppression entity by its id.
+func (c *SuppressionClient) Get(ctx context.Context, id uuid.UUID) (*Suppression, error) {
+	return c.Query().Where(suppression.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *SuppressionClient) GetX(ctx context.Context, id uuid.UUID) *Suppression {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *SuppressionClient) Hooks() []Hook {
+	hooks := c.hooks.Suppression
+	return append(hooks[:len(hooks):len(hooks)], suppression.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *SuppressionClient) Interceptors() []Interceptor {
+	return c.inters.Suppression
+}
+
+func (c *SuppressionClient) mutate(ctx context.Context, m *SuppressionMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&SuppressionCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&SuppressionUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&SuppressionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&SuppressionDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Suppression mutation op: %q", m.Op())
 	}
 }
 
@@ -2761,12 +3473,14 @@ func (c *WordingClient) mutate(ctx context.Context, m *WordingMutation) (Value, 
 type (
 	hooks struct {
 		Action, ActionCampaign, ApiKey, Benchmark, Brand, BrandImage, Campaign, Contact,
-		Invitation, LinkKey, ProvisionalAnswer, Response, Segment, SigningKey, Survey,
-		Tenant, Trait, Wording []ent.Hook
+		ContactEvent, Invitation, LinkKey, MonthlyCount, Outreach, ProvisionalAnswer,
+		Response, Schedule, Segment, SigningKey, Suppression, Survey, Tenant, Trait,
+		Wording []ent.Hook
 	}
 	inters struct {
 		Action, ActionCampaign, ApiKey, Benchmark, Brand, BrandImage, Campaign, Contact,
-		Invitation, LinkKey, ProvisionalAnswer, Response, Segment, SigningKey, Survey,
-		Tenant, Trait, Wording []ent.Interceptor
+		ContactEvent, Invitation, LinkKey, MonthlyCount, Outreach, ProvisionalAnswer,
+		Response, Schedule, Segment, SigningKey, Suppression, Survey, Tenant, Trait,
+		Wording []ent.Interceptor
 	}
 )

@@ -34,6 +34,8 @@ type Contact struct {
 	Name *string `json:"name,omitempty"`
 	// Locale holds the value of the "locale" field.
 	Locale *string `json:"locale,omitempty"`
+	// TimeZone holds the value of the "time_zone" field.
+	TimeZone *string `json:"time_zone,omitempty"`
 	// Traits holds the value of the "traits" field.
 	Traits trait.Values `json:"traits,omitempty"`
 	// When any campaign last asked them, through any channel.
@@ -52,7 +54,7 @@ func (*Contact) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case contact.FieldTraits:
 			values[i] = new([]byte)
-		case contact.FieldExternalID, contact.FieldEmail, contact.FieldEmailKey, contact.FieldPhone, contact.FieldName, contact.FieldLocale:
+		case contact.FieldExternalID, contact.FieldEmail, contact.FieldEmailKey, contact.FieldPhone, contact.FieldName, contact.FieldLocale, contact.FieldTimeZone:
 			values[i] = new(sql.NullString)
 		case contact.FieldLastAskedAt, contact.FieldCreatedAt, contact.FieldUpdatedAt:
 			values[i] = new(sql.NullTime)
@@ -126,6 +128,13 @@ func (_m *Contact) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.Locale = new(string)
 				*_m.Locale = value.String
+			}
+		case contact.FieldTimeZone:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field time_zone", values[i])
+			} else if value.Valid {
+				_m.TimeZone = new(string)
+				*_m.TimeZone = value.String
 			}
 		case contact.FieldTraits:
 			if value, ok := values[i].(*[]byte); !ok {
@@ -220,6 +229,11 @@ func (_m *Contact) String() string {
 	builder.WriteString(", ")
 	if v := _m.Locale; v != nil {
 		builder.WriteString("locale=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	if v := _m.TimeZone; v != nil {
+		builder.WriteString("time_zone=")
 		builder.WriteString(*v)
 	}
 	builder.WriteString(", ")

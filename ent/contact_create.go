@@ -112,6 +112,20 @@ func (_c *ContactCreate) SetNillableLocale(v *string) *ContactCreate {
 	return _c
 }
 
+// SetTimeZone sets the "time_zone" field.
+func (_c *ContactCreate) SetTimeZone(v string) *ContactCreate {
+	_c.mutation.SetTimeZone(v)
+	return _c
+}
+
+// SetNillableTimeZone sets the "time_zone" field if the given value is not nil.
+func (_c *ContactCreate) SetNillableTimeZone(v *string) *ContactCreate {
+	if v != nil {
+		_c.SetTimeZone(*v)
+	}
+	return _c
+}
+
 // SetTraits sets the "traits" field.
 func (_c *ContactCreate) SetTraits(v trait.Values) *ContactCreate {
 	_c.mutation.SetTraits(v)
@@ -311,6 +325,10 @@ func (_c *ContactCreate) createSpec() (*Contact, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Locale(); ok {
 		_spec.SetField(contact.FieldLocale, field.TypeString, value)
 		_node.Locale = &value
+	}
+	if value, ok := _c.mutation.TimeZone(); ok {
+		_spec.SetField(contact.FieldTimeZone, field.TypeString, value)
+		_node.TimeZone = &value
 	}
 	if value, ok := _c.mutation.Traits(); ok {
 		_spec.SetField(contact.FieldTraits, field.TypeJSON, value)

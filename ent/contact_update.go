@@ -150,6 +150,26 @@ func (_u *ContactUpdate) ClearLocale() *ContactUpdate {
 	return _u
 }
 
+// SetTimeZone sets the "time_zone" field.
+func (_u *ContactUpdate) SetTimeZone(v string) *ContactUpdate {
+	_u.mutation.SetTimeZone(v)
+	return _u
+}
+
+// SetNillableTimeZone sets the "time_zone" field if the given value is not nil.
+func (_u *ContactUpdate) SetNillableTimeZone(v *string) *ContactUpdate {
+	if v != nil {
+		_u.SetTimeZone(*v)
+	}
+	return _u
+}
+
+// ClearTimeZone clears the value of the "time_zone" field.
+func (_u *ContactUpdate) ClearTimeZone() *ContactUpdate {
+	_u.mutation.ClearTimeZone()
+	return _u
+}
+
 // SetTraits sets the "traits" field.
 func (_u *ContactUpdate) SetTraits(v trait.Values) *ContactUpdate {
 	_u.mutation.SetTraits(v)
@@ -279,6 +299,12 @@ func (_u *ContactUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if _u.mutation.LocaleCleared() {
 		_spec.ClearField(contact.FieldLocale, field.TypeString)
+	}
+	if value, ok := _u.mutation.TimeZone(); ok {
+		_spec.SetField(contact.FieldTimeZone, field.TypeString, value)
+	}
+	if _u.mutation.TimeZoneCleared() {
+		_spec.ClearField(contact.FieldTimeZone, field.TypeString)
 	}
 	if value, ok := _u.mutation.Traits(); ok {
 		_spec.SetField(contact.FieldTraits, field.TypeJSON, value)
@@ -431,6 +457,26 @@ func (_u *ContactUpdateOne) SetNillableLocale(v *string) *ContactUpdateOne {
 // ClearLocale clears the value of the "locale" field.
 func (_u *ContactUpdateOne) ClearLocale() *ContactUpdateOne {
 	_u.mutation.ClearLocale()
+	return _u
+}
+
+// SetTimeZone sets the "time_zone" field.
+func (_u *ContactUpdateOne) SetTimeZone(v string) *ContactUpdateOne {
+	_u.mutation.SetTimeZone(v)
+	return _u
+}
+
+// SetNillableTimeZone sets the "time_zone" field if the given value is not nil.
+func (_u *ContactUpdateOne) SetNillableTimeZone(v *string) *ContactUpdateOne {
+	if v != nil {
+		_u.SetTimeZone(*v)
+	}
+	return _u
+}
+
+// ClearTimeZone clears the value of the "time_zone" field.
+func (_u *ContactUpdateOne) ClearTimeZone() *ContactUpdateOne {
+	_u.mutation.ClearTimeZone()
 	return _u
 }
 
@@ -593,6 +639,12 @@ func (_u *ContactUpdateOne) sqlSave(ctx context.Context) (_node *Contact, err er
 	}
 	if _u.mutation.LocaleCleared() {
 		_spec.ClearField(contact.FieldLocale, field.TypeString)
+	}
+	if value, ok := _u.mutation.TimeZone(); ok {
+		_spec.SetField(contact.FieldTimeZone, field.TypeString, value)
+	}
+	if _u.mutation.TimeZoneCleared() {
+		_spec.ClearField(contact.FieldTimeZone, field.TypeString)
 	}
 	if value, ok := _u.mutation.Traits(); ok {
 		_spec.SetField(contact.FieldTraits, field.TypeJSON, value)

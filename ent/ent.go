@@ -20,13 +20,18 @@ import (
 	"github.com/zeroten/zeroten/ent/brandimage"
 	"github.com/zeroten/zeroten/ent/campaign"
 	"github.com/zeroten/zeroten/ent/contact"
+	"github.com/zeroten/zeroten/ent/contactevent"
 	"github.com/zeroten/zeroten/ent/invitation"
 	"github.com/zeroten/zeroten/ent/linkkey"
+	"github.com/zeroten/zeroten/ent/monthlycount"
+	"github.com/zeroten/zeroten/ent/outreach"
 	"github.com/zeroten/zeroten/ent/provisionalanswer"
 	"github.com/zeroten/zeroten/ent/response"
+	"github.com/zeroten/zeroten/ent/schedule"
 
 	entsegment "github.com/zeroten/zeroten/ent/segment"
 	"github.com/zeroten/zeroten/ent/signingkey"
+	"github.com/zeroten/zeroten/ent/suppression"
 	"github.com/zeroten/zeroten/ent/survey"
 	"github.com/zeroten/zeroten/ent/tenant"
 
@@ -100,12 +105,17 @@ func checkColumn(t, c string) error {
 			brandimage.Table:        brandimage.ValidColumn,
 			campaign.Table:          campaign.ValidColumn,
 			contact.Table:           contact.ValidColumn,
+			contactevent.Table:      contactevent.ValidColumn,
 			invitation.Table:        invitation.ValidColumn,
 			linkkey.Table:           linkkey.ValidColumn,
+			monthlycount.Table:      monthlycount.ValidColumn,
+			outreach.Table:          outreach.ValidColumn,
 			provisionalanswer.Table: provisionalanswer.ValidColumn,
 			response.Table:          response.ValidColumn,
+			schedule.Table:          schedule.ValidColumn,
 			entsegment.Table:        entsegment.ValidColumn,
 			signingkey.Table:        signingkey.ValidColumn,
+			suppression.Table:       suppression.ValidColumn,
 			survey.Table:            survey.ValidColumn,
 			tenant.Table:            tenant.ValidColumn,
 			enttrait.Table:          enttrait.ValidColumn,

@@ -11,12 +11,17 @@ import (
 	"github.com/zeroten/zeroten/ent/brandimage"
 	"github.com/zeroten/zeroten/ent/campaign"
 	"github.com/zeroten/zeroten/ent/contact"
+	"github.com/zeroten/zeroten/ent/contactevent"
 	"github.com/zeroten/zeroten/ent/invitation"
 	"github.com/zeroten/zeroten/ent/linkkey"
+	"github.com/zeroten/zeroten/ent/monthlycount"
+	"github.com/zeroten/zeroten/ent/outreach"
 	"github.com/zeroten/zeroten/ent/provisionalanswer"
 	"github.com/zeroten/zeroten/ent/response"
+	"github.com/zeroten/zeroten/ent/schedule"
 	entsegment "github.com/zeroten/zeroten/ent/segment"
 	"github.com/zeroten/zeroten/ent/signingkey"
+	"github.com/zeroten/zeroten/ent/suppression"
 	"github.com/zeroten/zeroten/ent/survey"
 	"github.com/zeroten/zeroten/ent/tenant"
 	enttrait "github.com/zeroten/zeroten/ent/trait"
@@ -30,7 +35,7 @@ import (
 
 // schemaGraph holds a representation of ent/schema at runtime.
 var schemaGraph = func() *sqlgraph.Schema {
-	graph := &sqlgraph.Schema{Nodes: make([]*sqlgraph.Node, 18)}
+	graph := &sqlgraph.Schema{Nodes: make([]*sqlgraph.Node, 23)}
 	graph.Nodes[0] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   action.Table,
@@ -173,6 +178,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			campaign.FieldQuestion:         {Type: field.TypeString, Column: campaign.FieldQuestion},
 			campaign.FieldFollowUpQuestion: {Type: field.TypeString, Column: campaign.FieldFollowUpQuestion},
 			campaign.FieldStatus:           {Type: field.TypeEnum, Column: campaign.FieldStatus},
+			campaign.FieldHasWaiting:       {Type: field.TypeBool, Column: campaign.FieldHasWaiting},
 			campaign.FieldCreatedAt:        {Type: field.TypeTime, Column: campaign.FieldCreatedAt},
 			campaign.FieldUpdatedAt:        {Type: field.TypeTime, Column: campaign.FieldUpdatedAt},
 		},
@@ -195,6 +201,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			contact.FieldPhone:       {Type: field.TypeString, Column: contact.FieldPhone},
 			contact.FieldName:        {Type: field.TypeString, Column: contact.FieldName},
 			contact.FieldLocale:      {Type: field.TypeString, Column: contact.FieldLocale},
+			contact.FieldTimeZone:    {Type: field.TypeString, Column: contact.FieldTimeZone},
 			contact.FieldTraits:      {Type: field.TypeJSON, Column: contact.FieldTraits},
 			contact.FieldLastAskedAt: {Type: field.TypeTime, Column: contact.FieldLastAskedAt},
 			contact.FieldCreatedAt:   {Type: field.TypeTime, Column: contact.FieldCreatedAt},
@@ -202,6 +209,22 @@ var schemaGraph = func() *sqlgraph.Schema {
 		},
 	}
 	graph.Nodes[8] = &sqlgraph.Node{
+		NodeSpec: sqlgraph.NodeSpec{
+			Table:   contactevent.Table,
+			Columns: contactevent.Columns,
+			ID: &sqlgraph.FieldSpec{
+				Type:   field.TypeUUID,
+				Column: contactevent.FieldID,
+			},
+		},
+		Type: "ContactEvent",
+		Fields: map[string]*sqlgraph.FieldSpec{
+			contactevent.FieldTenantID:  {Type: field.TypeUUID, Column: contactevent.FieldTenantID},
+			contactevent.FieldKeyHash:   {Type: field.TypeBytes, Column: contactevent.FieldKeyHash},
+			contactevent.FieldCreatedAt: {Type: field.TypeTime, Column: contactevent.FieldCreatedAt},
+		},
+	}
+	graph.Nodes[9] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   invitation.Table,
 			Columns: invitation.Columns,
@@ -212,22 +235,41 @@ var schemaGraph = func() *sqlgraph.Schema {
 		},
 		Type: "Invitation",
 		Fields: map[string]*sqlgraph.FieldSpec{
-			invitation.FieldTenantID:       {Type: field.TypeUUID, Column: invitation.FieldTenantID},
-			invitation.FieldCampaignID:     {Type: field.TypeUUID, Column: invitation.FieldCampaignID},
-			invitation.FieldContactID:      {Type: field.TypeUUID, Column: invitation.FieldContactID},
-			invitation.FieldChannel:        {Type: field.TypeEnum, Column: invitation.FieldChannel},
-			invitation.FieldStatus:         {Type: field.TypeEnum, Column: invitation.FieldStatus},
-			invitation.FieldSkippedBecause: {Type: field.TypeEnum, Column: invitation.FieldSkippedBecause},
-			invitation.FieldVariant:        {Type: field.TypeString, Column: invitation.FieldVariant},
-			invitation.FieldLocale:         {Type: field.TypeString, Column: invitation.FieldLocale},
-			invitation.FieldTraits:         {Type: field.TypeJSON, Column: invitation.FieldTraits},
-			invitation.FieldVisitor:        {Type: field.TypeBytes, Column: invitation.FieldVisitor},
-			invitation.FieldDueAt:          {Type: field.TypeTime, Column: invitation.FieldDueAt},
-			invitation.FieldSentAt:         {Type: field.TypeTime, Column: invitation.FieldSentAt},
-			invitation.FieldResponseID:     {Type: field.TypeUUID, Column: invitation.FieldResponseID},
+			invitation.FieldTenantID:          {Type: field.TypeUUID, Column: invitation.FieldTenantID},
+			invitation.FieldCampaignID:        {Type: field.TypeUUID, Column: invitation.FieldCampaignID},
+			invitation.FieldContactID:         {Type: field.TypeUUID, Column: invitation.FieldContactID},
+			invitation.FieldChannel:           {Type: field.TypeEnum, Column: invitation.FieldChannel},
+			invitation.FieldStatus:            {Type: field.TypeEnum, Column: invitation.FieldStatus},
+			invitation.FieldSkippedBecause:    {Type: field.TypeEnum, Column: invitation.FieldSkippedBecause},
+			invitation.FieldVariant:           {Type: field.TypeString, Column: invitation.FieldVariant},
+			invitation.FieldLocale:            {Type: field.TypeString, Column: invitation.FieldLocale},
+			invitation.FieldTraits:            {Type: field.TypeJSON, Column: invitation.FieldTraits},
+			invitation.FieldVisitor:           {Type: field.TypeBytes, Column: invitation.FieldVisitor},
+			invitation.FieldDueAt:             {Type: field.TypeTime, Column: invitation.FieldDueAt},
+			invitation.FieldSentAt:            {Type: field.TypeTime, Column: invitation.FieldSentAt},
+			invitation.FieldRemindedAt:        {Type: field.TypeTime, Column: invitation.FieldRemindedAt},
+			invitation.FieldDeliveredAt:       {Type: field.TypeTime, Column: invitation.FieldDeliveredAt},
+			invitation.FieldBouncedAt:         {Type: field.TypeTime, Column: invitation.FieldBouncedAt},
+			invitation.FieldBounceKind:        {Type: field.TypeEnum, Column: invitation.FieldBounceKind},
+			invitation.FieldBounceReason:      {Type: field.TypeString, Column: invitation.FieldBounceReason},
+			invitation.FieldComplainedAt:      {Type: field.TypeTime, Column: invitation.FieldComplainedAt},
+			invitation.FieldUnsubscribedAt:    {Type: field.TypeTime, Column: invitation.FieldUnsubscribedAt},
+			invitation.FieldPlan:              {Type: field.TypeUUID, Column: invitation.FieldPlan},
+			invitation.FieldOccasion:          {Type: field.TypeString, Column: invitation.FieldOccasion},
+			invitation.FieldOccurredAt:        {Type: field.TypeTime, Column: invitation.FieldOccurredAt},
+			invitation.FieldKeyHash:           {Type: field.TypeBytes, Column: invitation.FieldKeyHash},
+			invitation.FieldIgnoresQuiet:      {Type: field.TypeBool, Column: invitation.FieldIgnoresQuiet},
+			invitation.FieldNextAt:            {Type: field.TypeTime, Column: invitation.FieldNextAt},
+			invitation.FieldAttemptAt:         {Type: field.TypeTime, Column: invitation.FieldAttemptAt},
+			invitation.FieldReminderAttemptAt: {Type: field.TypeTime, Column: invitation.FieldReminderAttemptAt},
+			invitation.FieldAttempts:          {Type: field.TypeInt, Column: invitation.FieldAttempts},
+			invitation.FieldClaimedAt:         {Type: field.TypeTime, Column: invitation.FieldClaimedAt},
+			invitation.FieldAddressHash:       {Type: field.TypeString, Column: invitation.FieldAddressHash},
+			invitation.FieldAskedBefore:       {Type: field.TypeTime, Column: invitation.FieldAskedBefore},
+			invitation.FieldResponseID:        {Type: field.TypeUUID, Column: invitation.FieldResponseID},
 		},
 	}
-	graph.Nodes[9] = &sqlgraph.Node{
+	graph.Nodes[10] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   linkkey.Table,
 			Columns: linkkey.Columns,
@@ -245,7 +287,50 @@ var schemaGraph = func() *sqlgraph.Schema {
 			linkkey.FieldCreatedAt: {Type: field.TypeTime, Column: linkkey.FieldCreatedAt},
 		},
 	}
-	graph.Nodes[10] = &sqlgraph.Node{
+	graph.Nodes[11] = &sqlgraph.Node{
+		NodeSpec: sqlgraph.NodeSpec{
+			Table:   monthlycount.Table,
+			Columns: monthlycount.Columns,
+			ID: &sqlgraph.FieldSpec{
+				Type:   field.TypeUUID,
+				Column: monthlycount.FieldID,
+			},
+		},
+		Type: "MonthlyCount",
+		Fields: map[string]*sqlgraph.FieldSpec{
+			monthlycount.FieldTenantID: {Type: field.TypeUUID, Column: monthlycount.FieldTenantID},
+			monthlycount.FieldCampaign: {Type: field.TypeUUID, Column: monthlycount.FieldCampaign},
+			monthlycount.FieldMonth:    {Type: field.TypeInt, Column: monthlycount.FieldMonth},
+			monthlycount.FieldSent:     {Type: field.TypeInt, Column: monthlycount.FieldSent},
+		},
+	}
+	graph.Nodes[12] = &sqlgraph.Node{
+		NodeSpec: sqlgraph.NodeSpec{
+			Table:   outreach.Table,
+			Columns: outreach.Columns,
+			ID: &sqlgraph.FieldSpec{
+				Type:   field.TypeUUID,
+				Column: outreach.FieldID,
+			},
+		},
+		Type: "Outreach",
+		Fields: map[string]*sqlgraph.FieldSpec{
+			outreach.FieldTenantID:           {Type: field.TypeUUID, Column: outreach.FieldTenantID},
+			outreach.FieldMonthlyBudget:      {Type: field.TypeInt, Column: outreach.FieldMonthlyBudget},
+			outreach.FieldSenderName:         {Type: field.TypeString, Column: outreach.FieldSenderName},
+			outreach.FieldSenderAddress:      {Type: field.TypeString, Column: outreach.FieldSenderAddress},
+			outreach.FieldReplyTo:            {Type: field.TypeString, Column: outreach.FieldReplyTo},
+			outreach.FieldPostalAddress:      {Type: field.TypeString, Column: outreach.FieldPostalAddress},
+			outreach.FieldUnconfirmedAddress: {Type: field.TypeString, Column: outreach.FieldUnconfirmedAddress},
+			outreach.FieldCodeHash:           {Type: field.TypeBytes, Column: outreach.FieldCodeHash},
+			outreach.FieldCodeSentAt:         {Type: field.TypeTime, Column: outreach.FieldCodeSentAt},
+			outreach.FieldCodeTries:          {Type: field.TypeInt, Column: outreach.FieldCodeTries},
+			outreach.FieldTestsHour:          {Type: field.TypeInt64, Column: outreach.FieldTestsHour},
+			outreach.FieldTests:              {Type: field.TypeInt, Column: outreach.FieldTests},
+			outreach.FieldUpdatedAt:          {Type: field.TypeTime, Column: outreach.FieldUpdatedAt},
+		},
+	}
+	graph.Nodes[13] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   provisionalanswer.Table,
 			Columns: provisionalanswer.Columns,
@@ -272,7 +357,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			provisionalanswer.FieldLastOpenedAt:  {Type: field.TypeTime, Column: provisionalanswer.FieldLastOpenedAt},
 		},
 	}
-	graph.Nodes[11] = &sqlgraph.Node{
+	graph.Nodes[14] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   response.Table,
 			Columns: response.Columns,
@@ -298,7 +383,42 @@ var schemaGraph = func() *sqlgraph.Schema {
 			response.FieldUnverified:  {Type: field.TypeBool, Column: response.FieldUnverified},
 		},
 	}
-	graph.Nodes[12] = &sqlgraph.Node{
+	graph.Nodes[15] = &sqlgraph.Node{
+		NodeSpec: sqlgraph.NodeSpec{
+			Table:   schedule.Table,
+			Columns: schedule.Columns,
+			ID: &sqlgraph.FieldSpec{
+				Type:   field.TypeUUID,
+				Column: schedule.FieldID,
+			},
+		},
+		Type: "Schedule",
+		Fields: map[string]*sqlgraph.FieldSpec{
+			schedule.FieldTenantID:          {Type: field.TypeUUID, Column: schedule.FieldTenantID},
+			schedule.FieldCampaignID:        {Type: field.TypeUUID, Column: schedule.FieldCampaignID},
+			schedule.FieldPlan:              {Type: field.TypeUUID, Column: schedule.FieldPlan},
+			schedule.FieldOccasion:          {Type: field.TypeEnum, Column: schedule.FieldOccasion},
+			schedule.FieldAt:                {Type: field.TypeTime, Column: schedule.FieldAt},
+			schedule.FieldOverDays:          {Type: field.TypeInt, Column: schedule.FieldOverDays},
+			schedule.FieldEveryMonths:       {Type: field.TypeInt, Column: schedule.FieldEveryMonths},
+			schedule.FieldStartOn:           {Type: field.TypeInt32, Column: schedule.FieldStartOn},
+			schedule.FieldEvent:             {Type: field.TypeString, Column: schedule.FieldEvent},
+			schedule.FieldDelayMinutes:      {Type: field.TypeInt, Column: schedule.FieldDelayMinutes},
+			schedule.FieldSegmentID:         {Type: field.TypeUUID, Column: schedule.FieldSegmentID},
+			schedule.FieldSamplePercent:     {Type: field.TypeInt, Column: schedule.FieldSamplePercent},
+			schedule.FieldMonthlyBudget:     {Type: field.TypeInt, Column: schedule.FieldMonthlyBudget},
+			schedule.FieldWeekdays:          {Type: field.TypeInt, Column: schedule.FieldWeekdays},
+			schedule.FieldFromHour:          {Type: field.TypeInt, Column: schedule.FieldFromHour},
+			schedule.FieldToHour:            {Type: field.TypeInt, Column: schedule.FieldToHour},
+			schedule.FieldReminderAfterDays: {Type: field.TypeInt, Column: schedule.FieldReminderAfterDays},
+			schedule.FieldIsPaused:          {Type: field.TypeBool, Column: schedule.FieldIsPaused},
+			schedule.FieldPassedAt:          {Type: field.TypeTime, Column: schedule.FieldPassedAt},
+			schedule.FieldDoneTo:            {Type: field.TypeUUID, Column: schedule.FieldDoneTo},
+			schedule.FieldCreatedAt:         {Type: field.TypeTime, Column: schedule.FieldCreatedAt},
+			schedule.FieldUpdatedAt:         {Type: field.TypeTime, Column: schedule.FieldUpdatedAt},
+		},
+	}
+	graph.Nodes[16] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   entsegment.Table,
 			Columns: entsegment.Columns,
@@ -316,7 +436,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			entsegment.FieldUpdatedAt: {Type: field.TypeTime, Column: entsegment.FieldUpdatedAt},
 		},
 	}
-	graph.Nodes[13] = &sqlgraph.Node{
+	graph.Nodes[17] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   signingkey.Table,
 			Columns: signingkey.Columns,
@@ -332,7 +452,27 @@ var schemaGraph = func() *sqlgraph.Schema {
 			signingkey.FieldCreatedAt: {Type: field.TypeTime, Column: signingkey.FieldCreatedAt},
 		},
 	}
-	graph.Nodes[14] = &sqlgraph.Node{
+	graph.Nodes[18] = &sqlgraph.Node{
+		NodeSpec: sqlgraph.NodeSpec{
+			Table:   suppression.Table,
+			Columns: suppression.Columns,
+			ID: &sqlgraph.FieldSpec{
+				Type:   field.TypeUUID,
+				Column: suppression.FieldID,
+			},
+		},
+		Type: "Suppression",
+		Fields: map[string]*sqlgraph.FieldSpec{
+			suppression.FieldTenantID:     {Type: field.TypeUUID, Column: suppression.FieldTenantID},
+			suppression.FieldEmail:        {Type: field.TypeString, Column: suppression.FieldEmail},
+			suppression.FieldEmailKey:     {Type: field.TypeString, Column: suppression.FieldEmailKey},
+			suppression.FieldEmailHash:    {Type: field.TypeString, Column: suppression.FieldEmailHash},
+			suppression.FieldReason:       {Type: field.TypeEnum, Column: suppression.FieldReason},
+			suppression.FieldInvitationID: {Type: field.TypeUUID, Column: suppression.FieldInvitationID},
+			suppression.FieldCreatedAt:    {Type: field.TypeTime, Column: suppression.FieldCreatedAt},
+		},
+	}
+	graph.Nodes[19] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   survey.Table,
 			Columns: survey.Columns,
@@ -354,7 +494,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			survey.FieldUpdatedAt:   {Type: field.TypeTime, Column: survey.FieldUpdatedAt},
 		},
 	}
-	graph.Nodes[15] = &sqlgraph.Node{
+	graph.Nodes[20] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   tenant.Table,
 			Columns: tenant.Columns,
@@ -375,9 +515,10 @@ var schemaGraph = func() *sqlgraph.Schema {
 			tenant.FieldSettings:       {Type: field.TypeInt64, Column: tenant.FieldSettings},
 			tenant.FieldCube:           {Type: field.TypeInt, Column: tenant.FieldCube},
 			tenant.FieldMinGroupSize:   {Type: field.TypeInt, Column: tenant.FieldMinGroupSize},
+			tenant.FieldQuietDays:      {Type: field.TypeInt, Column: tenant.FieldQuietDays},
 		},
 	}
-	graph.Nodes[16] = &sqlgraph.Node{
+	graph.Nodes[21] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   enttrait.Table,
 			Columns: enttrait.Columns,
@@ -398,7 +539,7 @@ var schemaGraph = func() *sqlgraph.Schema {
 			enttrait.FieldUpdatedAt:   {Type: field.TypeTime, Column: enttrait.FieldUpdatedAt},
 		},
 	}
-	graph.Nodes[17] = &sqlgraph.Node{
+	graph.Nodes[22] = &sqlgraph.Node{
 		NodeSpec: sqlgraph.NodeSpec{
 			Table:   wording.Table,
 			Columns: wording.Columns,
@@ -971,6 +1112,11 @@ func (f *CampaignFilter) WhereStatus(p entql.StringP) {
 	f.Where(p.Field(campaign.FieldStatus))
 }
 
+// WhereHasWaiting applies the entql bool predicate on the has_waiting field.
+func (f *CampaignFilter) WhereHasWaiting(p entql.BoolP) {
+	f.Where(p.Field(campaign.FieldHasWaiting))
+}
+
 // WhereCreatedAt applies the entql time.Time predicate on the created_at field.
 func (f *CampaignFilter) WhereCreatedAt(p entql.TimeP) {
 	f.Where(p.Field(campaign.FieldCreatedAt))
@@ -1056,6 +1202,11 @@ func (f *ContactFilter) WhereLocale(p entql.StringP) {
 	f.Where(p.Field(contact.FieldLocale))
 }
 
+// WhereTimeZone applies the entql string predicate on the time_zone field.
+func (f *ContactFilter) WhereTimeZone(p entql.StringP) {
+	f.Where(p.Field(contact.FieldTimeZone))
+}
+
 // WhereTraits applies the entql json.RawMessage predicate on the traits field.
 func (f *ContactFilter) WhereTraits(p entql.BytesP) {
 	f.Where(p.Field(contact.FieldTraits))
@@ -1074,6 +1225,61 @@ func (f *ContactFilter) WhereCreatedAt(p entql.TimeP) {
 // WhereUpdatedAt applies the entql time.Time predicate on the updated_at field.
 func (f *ContactFilter) WhereUpdatedAt(p entql.TimeP) {
 	f.Where(p.Field(contact.FieldUpdatedAt))
+}
+
+// addPredicate implements the predicateAdder interface.
+func (_q *ContactEventQuery) addPredicate(pred func(s *sql.Selector)) {
+	_q.predicates = append(_q.predicates, pred)
+}
+
+// Filter returns a Filter implementation to apply filters on the ContactEventQuery builder.
+func (_q *ContactEventQuery) Filter() *ContactEventFilter {
+	return &ContactEventFilter{config: _q.config, predicateAdder: _q}
+}
+
+// addPredicate implements the predicateAdder interface.
+func (m *ContactEventMutation) addPredicate(pred func(s *sql.Selector)) {
+	m.predicates = append(m.predicates, pred)
+}
+
+// Filter returns an entql.Where implementation to apply filters on the ContactEventMutation builder.
+func (m *ContactEventMutation) Filter() *ContactEventFilter {
+	return &ContactEventFilter{config: m.config, predicateAdder: m}
+}
+
+// ContactEventFilter provides a generic filtering capability at runtime for ContactEventQuery.
+type ContactEventFilter struct {
+	predicateAdder
+	config
+}
+
+// Where applies the entql predicate on the query filter.
+func (f *ContactEventFilter) Where(p entql.P) {
+	f.addPredicate(func(s *sql.Selector) {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[8].Type, p, s); err != nil {
+			s.AddError(err)
+		}
+	})
+}
+
+// WhereID applies the entql [16]byte predicate on the id field.
+func (f *ContactEventFilter) WhereID(p entql.ValueP) {
+	f.Where(p.Field(contactevent.FieldID))
+}
+
+// WhereTenantID applies the entql [16]byte predicate on the tenant_id field.
+func (f *ContactEventFilter) WhereTenantID(p entql.ValueP) {
+	f.Where(p.Field(contactevent.FieldTenantID))
+}
+
+// WhereKeyHash applies the entql []byte predicate on the key_hash field.
+func (f *ContactEventFilter) WhereKeyHash(p entql.BytesP) {
+	f.Where(p.Field(contactevent.FieldKeyHash))
+}
+
+// WhereCreatedAt applies the entql time.Time predicate on the created_at field.
+func (f *ContactEventFilter) WhereCreatedAt(p entql.TimeP) {
+	f.Where(p.Field(contactevent.FieldCreatedAt))
 }
 
 // addPredicate implements the predicateAdder interface.
@@ -1105,7 +1311,7 @@ type InvitationFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *InvitationFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[8].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[9].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -1176,6 +1382,101 @@ func (f *InvitationFilter) WhereSentAt(p entql.TimeP) {
 	f.Where(p.Field(invitation.FieldSentAt))
 }
 
+// WhereRemindedAt applies the entql time.Time predicate on the reminded_at field.
+func (f *InvitationFilter) WhereRemindedAt(p entql.TimeP) {
+	f.Where(p.Field(invitation.FieldRemindedAt))
+}
+
+// WhereDeliveredAt applies the entql time.Time predicate on the delivered_at field.
+func (f *InvitationFilter) WhereDeliveredAt(p entql.TimeP) {
+	f.Where(p.Field(invitation.FieldDeliveredAt))
+}
+
+// WhereBouncedAt applies the entql time.Time predicate on the bounced_at field.
+func (f *InvitationFilter) WhereBouncedAt(p entql.TimeP) {
+	f.Where(p.Field(invitation.FieldBouncedAt))
+}
+
+// WhereBounceKind applies the entql string predicate on the bounce_kind field.
+func (f *InvitationFilter) WhereBounceKind(p entql.StringP) {
+	f.Where(p.Field(invitation.FieldBounceKind))
+}
+
+// WhereBounceReason applies the entql string predicate on the bounce_reason field.
+func (f *InvitationFilter) WhereBounceReason(p entql.StringP) {
+	f.Where(p.Field(invitation.FieldBounceReason))
+}
+
+// WhereComplainedAt applies the entql time.Time predicate on the complained_at field.
+func (f *InvitationFilter) WhereComplainedAt(p entql.TimeP) {
+	f.Where(p.Field(invitation.FieldComplainedAt))
+}
+
+// WhereUnsubscribedAt applies the entql time.Time predicate on the unsubscribed_at field.
+func (f *InvitationFilter) WhereUnsubscribedAt(p entql.TimeP) {
+	f.Where(p.Field(invitation.FieldUnsubscribedAt))
+}
+
+// WherePlan applies the entql [16]byte predicate on the plan field.
+func (f *InvitationFilter) WherePlan(p entql.ValueP) {
+	f.Where(p.Field(invitation.FieldPlan))
+}
+
+// WhereOccasion applies the entql string predicate on the occasion field.
+func (f *InvitationFilter) WhereOccasion(p entql.StringP) {
+	f.Where(p.Field(invitation.FieldOccasion))
+}
+
+// WhereOccurredAt applies the entql time.Time predicate on the occurred_at field.
+func (f *InvitationFilter) WhereOccurredAt(p entql.TimeP) {
+	f.Where(p.Field(invitation.FieldOccurredAt))
+}
+
+// WhereKeyHash applies the entql []byte predicate on the key_hash field.
+func (f *InvitationFilter) WhereKeyHash(p entql.BytesP) {
+	f.Where(p.Field(invitation.FieldKeyHash))
+}
+
+// WhereIgnoresQuiet applies the entql bool predicate on the ignores_quiet field.
+func (f *InvitationFilter) WhereIgnoresQuiet(p entql.BoolP) {
+	f.Where(p.Field(invitation.FieldIgnoresQuiet))
+}
+
+// WhereNextAt applies the entql time.Time predicate on the next_at field.
+func (f *InvitationFilter) WhereNextAt(p entql.TimeP) {
+	f.Where(p.Field(invitation.FieldNextAt))
+}
+
+// WhereAttemptAt applies the entql time.Time predicate on the attempt_at field.
+func (f *InvitationFilter) WhereAttemptAt(p entql.TimeP) {
+	f.Where(p.Field(invitation.FieldAttemptAt))
+}
+
+// WhereReminderAttemptAt applies the entql time.Time predicate on the reminder_attempt_at field.
+func (f *InvitationFilter) WhereReminderAttemptAt(p entql.TimeP) {
+	f.Where(p.Field(invitation.FieldReminderAttemptAt))
+}
+
+// WhereAttempts applies the entql int predicate on the attempts field.
+func (f *InvitationFilter) WhereAttempts(p entql.IntP) {
+	f.Where(p.Field(invitation.FieldAttempts))
+}
+
+// WhereClaimedAt applies the entql time.Time predicate on the claimed_at field.
+func (f *InvitationFilter) WhereClaimedAt(p entql.TimeP) {
+	f.Where(p.Field(invitation.FieldClaimedAt))
+}
+
+// WhereAddressHash applies the entql string predicate on the address_hash field.
+func (f *InvitationFilter) WhereAddressHash(p entql.StringP) {
+	f.Where(p.Field(invitation.FieldAddressHash))
+}
+
+// WhereAskedBefore applies the entql time.Time predicate on the asked_before field.
+func (f *InvitationFilter) WhereAskedBefore(p entql.TimeP) {
+	f.Where(p.Field(invitation.FieldAskedBefore))
+}
+
 // WhereResponseID applies the entql [16]byte predicate on the response_id field.
 func (f *InvitationFilter) WhereResponseID(p entql.ValueP) {
 	f.Where(p.Field(invitation.FieldResponseID))
@@ -1210,7 +1511,7 @@ type LinkKeyFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *LinkKeyFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[9].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[10].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -1247,6 +1548,171 @@ func (f *LinkKeyFilter) WhereCreatedAt(p entql.TimeP) {
 }
 
 // addPredicate implements the predicateAdder interface.
+func (_q *MonthlyCountQuery) addPredicate(pred func(s *sql.Selector)) {
+	_q.predicates = append(_q.predicates, pred)
+}
+
+// Filter returns a Filter implementation to apply filters on the MonthlyCountQuery builder.
+func (_q *MonthlyCountQuery) Filter() *MonthlyCountFilter {
+	return &MonthlyCountFilter{config: _q.config, predicateAdder: _q}
+}
+
+// addPredicate implements the predicateAdder interface.
+func (m *MonthlyCountMutation) addPredicate(pred func(s *sql.Selector)) {
+	m.predicates = append(m.predicates, pred)
+}
+
+// Filter returns an entql.Where implementation to apply filters on the MonthlyCountMutation builder.
+func (m *MonthlyCountMutation) Filter() *MonthlyCountFilter {
+	return &MonthlyCountFilter{config: m.config, predicateAdder: m}
+}
+
+// MonthlyCountFilter provides a generic filtering capability at runtime for MonthlyCountQuery.
+type MonthlyCountFilter struct {
+	predicateAdder
+	config
+}
+
+// Where applies the entql predicate on the query filter.
+func (f *MonthlyCountFilter) Where(p entql.P) {
+	f.addPredicate(func(s *sql.Selector) {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[11].Type, p, s); err != nil {
+			s.AddError(err)
+		}
+	})
+}
+
+// WhereID applies the entql [16]byte predicate on the id field.
+func (f *MonthlyCountFilter) WhereID(p entql.ValueP) {
+	f.Where(p.Field(monthlycount.FieldID))
+}
+
+// WhereTenantID applies the entql [16]byte predicate on the tenant_id field.
+func (f *MonthlyCountFilter) WhereTenantID(p entql.ValueP) {
+	f.Where(p.Field(monthlycount.FieldTenantID))
+}
+
+// WhereCampaign applies the entql [16]byte predicate on the campaign field.
+func (f *MonthlyCountFilter) WhereCampaign(p entql.ValueP) {
+	f.Where(p.Field(monthlycount.FieldCampaign))
+}
+
+// WhereMonth applies the entql int predicate on the month field.
+func (f *MonthlyCountFilter) WhereMonth(p entql.IntP) {
+	f.Where(p.Field(monthlycount.FieldMonth))
+}
+
+// WhereSent applies the entql int predicate on the sent field.
+func (f *MonthlyCountFilter) WhereSent(p entql.IntP) {
+	f.Where(p.Field(monthlycount.FieldSent))
+}
+
+// addPredicate implements the predicateAdder interface.
+func (_q *OutreachQuery) addPredicate(pred func(s *sql.Selector)) {
+	_q.predicates = append(_q.predicates, pred)
+}
+
+// Filter returns a Filter implementation to apply filters on the OutreachQuery builder.
+func (_q *OutreachQuery) Filter() *OutreachFilter {
+	return &OutreachFilter{config: _q.config, predicateAdder: _q}
+}
+
+// addPredicate implements the predicateAdder interface.
+func (m *OutreachMutation) addPredicate(pred func(s *sql.Selector)) {
+	m.predicates = append(m.predicates, pred)
+}
+
+// Filter returns an entql.Where implementation to apply filters on the OutreachMutation builder.
+func (m *OutreachMutation) Filter() *OutreachFilter {
+	return &OutreachFilter{config: m.config, predicateAdder: m}
+}
+
+// OutreachFilter provides a generic filtering capability at runtime for OutreachQuery.
+type OutreachFilter struct {
+	predicateAdder
+	config
+}
+
+// Where applies the entql predicate on the query filter.
+func (f *OutreachFilter) Where(p entql.P) {
+	f.addPredicate(func(s *sql.Selector) {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[12].Type, p, s); err != nil {
+			s.AddError(err)
+		}
+	})
+}
+
+// WhereID applies the entql [16]byte predicate on the id field.
+func (f *OutreachFilter) WhereID(p entql.ValueP) {
+	f.Where(p.Field(outreach.FieldID))
+}
+
+// WhereTenantID applies the entql [16]byte predicate on the tenant_id field.
+func (f *OutreachFilter) WhereTenantID(p entql.ValueP) {
+	f.Where(p.Field(outreach.FieldTenantID))
+}
+
+// WhereMonthlyBudget applies the entql int predicate on the monthly_budget field.
+func (f *OutreachFilter) WhereMonthlyBudget(p entql.IntP) {
+	f.Where(p.Field(outreach.FieldMonthlyBudget))
+}
+
+// WhereSenderName applies the entql string predicate on the sender_name field.
+func (f *OutreachFilter) WhereSenderName(p entql.StringP) {
+	f.Where(p.Field(outreach.FieldSenderName))
+}
+
+// WhereSenderAddress applies the entql string predicate on the sender_address field.
+func (f *OutreachFilter) WhereSenderAddress(p entql.StringP) {
+	f.Where(p.Field(outreach.FieldSenderAddress))
+}
+
+// WhereReplyTo applies the entql string predicate on the reply_to field.
+func (f *OutreachFilter) WhereReplyTo(p entql.StringP) {
+	f.Where(p.Field(outreach.FieldReplyTo))
+}
+
+// WherePostalAddress applies the entql string predicate on the postal_address field.
+func (f *OutreachFilter) WherePostalAddress(p entql.StringP) {
+	f.Where(p.Field(outreach.FieldPostalAddress))
+}
+
+// WhereUnconfirmedAddress applies the entql string predicate on the unconfirmed_address field.
+func (f *OutreachFilter) WhereUnconfirmedAddress(p entql.StringP) {
+	f.Where(p.Field(outreach.FieldUnconfirmedAddress))
+}
+
+// WhereCodeHash applies the entql []byte predicate on the code_hash field.
+func (f *OutreachFilter) WhereCodeHash(p entql.BytesP) {
+	f.Where(p.Field(outreach.FieldCodeHash))
+}
+
+// WhereCodeSentAt applies the entql time.Time predicate on the code_sent_at field.
+func (f *OutreachFilter) WhereCodeSentAt(p entql.TimeP) {
+	f.Where(p.Field(outreach.FieldCodeSentAt))
+}
+
+// WhereCodeTries applies the entql int predicate on the code_tries field.
+func (f *OutreachFilter) WhereCodeTries(p entql.IntP) {
+	f.Where(p.Field(outreach.FieldCodeTries))
+}
+
+// WhereTestsHour applies the entql int64 predicate on the tests_hour field.
+func (f *OutreachFilter) WhereTestsHour(p entql.Int64P) {
+	f.Where(p.Field(outreach.FieldTestsHour))
+}
+
+// WhereTests applies the entql int predicate on the tests field.
+func (f *OutreachFilter) WhereTests(p entql.IntP) {
+	f.Where(p.Field(outreach.FieldTests))
+}
+
+// WhereUpdatedAt applies the entql time.Time predicate on the updated_at field.
+func (f *OutreachFilter) WhereUpdatedAt(p entql.TimeP) {
+	f.Where(p.Field(outreach.FieldUpdatedAt))
+}
+
+// addPredicate implements the predicateAdder interface.
 func (_q *ProvisionalAnswerQuery) addPredicate(pred func(s *sql.Selector)) {
 	_q.predicates = append(_q.predicates, pred)
 }
@@ -1275,7 +1741,7 @@ type ProvisionalAnswerFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *ProvisionalAnswerFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[10].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[13].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -1385,7 +1851,7 @@ type ResponseFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *ResponseFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[11].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[14].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -1462,6 +1928,156 @@ func (f *ResponseFilter) WhereUnverified(p entql.BoolP) {
 }
 
 // addPredicate implements the predicateAdder interface.
+func (_q *ScheduleQuery) addPredicate(pred func(s *sql.Selector)) {
+	_q.predicates = append(_q.predicates, pred)
+}
+
+// Filter returns a Filter implementation to apply filters on the ScheduleQuery builder.
+func (_q *ScheduleQuery) Filter() *ScheduleFilter {
+	return &ScheduleFilter{config: _q.config, predicateAdder: _q}
+}
+
+// addPredicate implements the predicateAdder interface.
+func (m *ScheduleMutation) addPredicate(pred func(s *sql.Selector)) {
+	m.predicates = append(m.predicates, pred)
+}
+
+// Filter returns an entql.Where implementation to apply filters on the ScheduleMutation builder.
+func (m *ScheduleMutation) Filter() *ScheduleFilter {
+	return &ScheduleFilter{config: m.config, predicateAdder: m}
+}
+
+// ScheduleFilter provides a generic filtering capability at runtime for ScheduleQuery.
+type ScheduleFilter struct {
+	predicateAdder
+	config
+}
+
+// Where applies the entql predicate on the query filter.
+func (f *ScheduleFilter) Where(p entql.P) {
+	f.addPredicate(func(s *sql.Selector) {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[15].Type, p, s); err != nil {
+			s.AddError(err)
+		}
+	})
+}
+
+// WhereID applies the entql [16]byte predicate on the id field.
+func (f *ScheduleFilter) WhereID(p entql.ValueP) {
+	f.Where(p.Field(schedule.FieldID))
+}
+
+// WhereTenantID applies the entql [16]byte predicate on the tenant_id field.
+func (f *ScheduleFilter) WhereTenantID(p entql.ValueP) {
+	f.Where(p.Field(schedule.FieldTenantID))
+}
+
+// WhereCampaignID applies the entql [16]byte predicate on the campaign_id field.
+func (f *ScheduleFilter) WhereCampaignID(p entql.ValueP) {
+	f.Where(p.Field(schedule.FieldCampaignID))
+}
+
+// WherePlan applies the entql [16]byte predicate on the plan field.
+func (f *ScheduleFilter) WherePlan(p entql.ValueP) {
+	f.Where(p.Field(schedule.FieldPlan))
+}
+
+// WhereOccasion applies the entql string predicate on the occasion field.
+func (f *ScheduleFilter) WhereOccasion(p entql.StringP) {
+	f.Where(p.Field(schedule.FieldOccasion))
+}
+
+// WhereAt applies the entql time.Time predicate on the at field.
+func (f *ScheduleFilter) WhereAt(p entql.TimeP) {
+	f.Where(p.Field(schedule.FieldAt))
+}
+
+// WhereOverDays applies the entql int predicate on the over_days field.
+func (f *ScheduleFilter) WhereOverDays(p entql.IntP) {
+	f.Where(p.Field(schedule.FieldOverDays))
+}
+
+// WhereEveryMonths applies the entql int predicate on the every_months field.
+func (f *ScheduleFilter) WhereEveryMonths(p entql.IntP) {
+	f.Where(p.Field(schedule.FieldEveryMonths))
+}
+
+// WhereStartOn applies the entql int32 predicate on the start_on field.
+func (f *ScheduleFilter) WhereStartOn(p entql.Int32P) {
+	f.Where(p.Field(schedule.FieldStartOn))
+}
+
+// WhereEvent applies the entql string predicate on the event field.
+func (f *ScheduleFilter) WhereEvent(p entql.StringP) {
+	f.Where(p.Field(schedule.FieldEvent))
+}
+
+// WhereDelayMinutes applies the entql int predicate on the delay_minutes field.
+func (f *ScheduleFilter) WhereDelayMinutes(p entql.IntP) {
+	f.Where(p.Field(schedule.FieldDelayMinutes))
+}
+
+// WhereSegmentID applies the entql [16]byte predicate on the segment_id field.
+func (f *ScheduleFilter) WhereSegmentID(p entql.ValueP) {
+	f.Where(p.Field(schedule.FieldSegmentID))
+}
+
+// WhereSamplePercent applies the entql int predicate on the sample_percent field.
+func (f *ScheduleFilter) WhereSamplePercent(p entql.IntP) {
+	f.Where(p.Field(schedule.FieldSamplePercent))
+}
+
+// WhereMonthlyBudget applies the entql int predicate on the monthly_budget field.
+func (f *ScheduleFilter) WhereMonthlyBudget(p entql.IntP) {
+	f.Where(p.Field(schedule.FieldMonthlyBudget))
+}
+
+// WhereWeekdays applies the entql int predicate on the weekdays field.
+func (f *ScheduleFilter) WhereWeekdays(p entql.IntP) {
+	f.Where(p.Field(schedule.FieldWeekdays))
+}
+
+// WhereFromHour applies the entql int predicate on the from_hour field.
+func (f *ScheduleFilter) WhereFromHour(p entql.IntP) {
+	f.Where(p.Field(schedule.FieldFromHour))
+}
+
+// WhereToHour applies the entql int predicate on the to_hour field.
+func (f *ScheduleFilter) WhereToHour(p entql.IntP) {
+	f.Where(p.Field(schedule.FieldToHour))
+}
+
+// WhereReminderAfterDays applies the entql int predicate on the reminder_after_days field.
+func (f *ScheduleFilter) WhereReminderAfterDays(p entql.IntP) {
+	f.Where(p.Field(schedule.FieldReminderAfterDays))
+}
+
+// WhereIsPaused applies the entql bool predicate on the is_paused field.
+func (f *ScheduleFilter) WhereIsPaused(p entql.BoolP) {
+	f.Where(p.Field(schedule.FieldIsPaused))
+}
+
+// WherePassedAt applies the entql time.Time predicate on the passed_at field.
+func (f *ScheduleFilter) WherePassedAt(p entql.TimeP) {
+	f.Where(p.Field(schedule.FieldPassedAt))
+}
+
+// WhereDoneTo applies the entql [16]byte predicate on the done_to field.
+func (f *ScheduleFilter) WhereDoneTo(p entql.ValueP) {
+	f.Where(p.Field(schedule.FieldDoneTo))
+}
+
+// WhereCreatedAt applies the entql time.Time predicate on the created_at field.
+func (f *ScheduleFilter) WhereCreatedAt(p entql.TimeP) {
+	f.Where(p.Field(schedule.FieldCreatedAt))
+}
+
+// WhereUpdatedAt applies the entql time.Time predicate on the updated_at field.
+func (f *ScheduleFilter) WhereUpdatedAt(p entql.TimeP) {
+	f.Where(p.Field(schedule.FieldUpdatedAt))
+}
+
+// addPredicate implements the predicateAdder interface.
 func (_q *SegmentQuery) addPredicate(pred func(s *sql.Selector)) {
 	_q.predicates = append(_q.predicates, pred)
 }
@@ -1490,7 +2106,7 @@ type SegmentFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *SegmentFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[12].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[16].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -1555,7 +2171,7 @@ type SigningKeyFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *SigningKeyFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[13].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[17].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -1579,6 +2195,81 @@ func (f *SigningKeyFilter) WhereSecret(p entql.BytesP) {
 // WhereCreatedAt applies the entql time.Time predicate on the created_at field.
 func (f *SigningKeyFilter) WhereCreatedAt(p entql.TimeP) {
 	f.Where(p.Field(signingkey.FieldCreatedAt))
+}
+
+// addPredicate implements the predicateAdder interface.
+func (_q *SuppressionQuery) addPredicate(pred func(s *sql.Selector)) {
+	_q.predicates = append(_q.predicates, pred)
+}
+
+// Filter returns a Filter implementation to apply filters on the SuppressionQuery builder.
+func (_q *SuppressionQuery) Filter() *SuppressionFilter {
+	return &SuppressionFilter{config: _q.config, predicateAdder: _q}
+}
+
+// addPredicate implements the predicateAdder interface.
+func (m *SuppressionMutation) addPredicate(pred func(s *sql.Selector)) {
+	m.predicates = append(m.predicates, pred)
+}
+
+// Filter returns an entql.Where implementation to apply filters on the SuppressionMutation builder.
+func (m *SuppressionMutation) Filter() *SuppressionFilter {
+	return &SuppressionFilter{config: m.config, predicateAdder: m}
+}
+
+// SuppressionFilter provides a generic filtering capability at runtime for SuppressionQuery.
+type SuppressionFilter struct {
+	predicateAdder
+	config
+}
+
+// Where applies the entql predicate on the query filter.
+func (f *SuppressionFilter) Where(p entql.P) {
+	f.addPredicate(func(s *sql.Selector) {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[18].Type, p, s); err != nil {
+			s.AddError(err)
+		}
+	})
+}
+
+// WhereID applies the entql [16]byte predicate on the id field.
+func (f *SuppressionFilter) WhereID(p entql.ValueP) {
+	f.Where(p.Field(suppression.FieldID))
+}
+
+// WhereTenantID applies the entql [16]byte predicate on the tenant_id field.
+func (f *SuppressionFilter) WhereTenantID(p entql.ValueP) {
+	f.Where(p.Field(suppression.FieldTenantID))
+}
+
+// WhereEmail applies the entql string predicate on the email field.
+func (f *SuppressionFilter) WhereEmail(p entql.StringP) {
+	f.Where(p.Field(suppression.FieldEmail))
+}
+
+// WhereEmailKey applies the entql string predicate on the email_key field.
+func (f *SuppressionFilter) WhereEmailKey(p entql.StringP) {
+	f.Where(p.Field(suppression.FieldEmailKey))
+}
+
+// WhereEmailHash applies the entql string predicate on the email_hash field.
+func (f *SuppressionFilter) WhereEmailHash(p entql.StringP) {
+	f.Where(p.Field(suppression.FieldEmailHash))
+}
+
+// WhereReason applies the entql string predicate on the reason field.
+func (f *SuppressionFilter) WhereReason(p entql.StringP) {
+	f.Where(p.Field(suppression.FieldReason))
+}
+
+// WhereInvitationID applies the entql [16]byte predicate on the invitation_id field.
+func (f *SuppressionFilter) WhereInvitationID(p entql.ValueP) {
+	f.Where(p.Field(suppression.FieldInvitationID))
+}
+
+// WhereCreatedAt applies the entql time.Time predicate on the created_at field.
+func (f *SuppressionFilter) WhereCreatedAt(p entql.TimeP) {
+	f.Where(p.Field(suppression.FieldCreatedAt))
 }
 
 // addPredicate implements the predicateAdder interface.
@@ -1610,7 +2301,7 @@ type SurveyFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *SurveyFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[14].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[19].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -1695,7 +2386,7 @@ type TenantFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *TenantFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[15].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[20].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -1756,6 +2447,11 @@ func (f *TenantFilter) WhereMinGroupSize(p entql.IntP) {
 	f.Where(p.Field(tenant.FieldMinGroupSize))
 }
 
+// WhereQuietDays applies the entql int predicate on the quiet_days field.
+func (f *TenantFilter) WhereQuietDays(p entql.IntP) {
+	f.Where(p.Field(tenant.FieldQuietDays))
+}
+
 // addPredicate implements the predicateAdder interface.
 func (_q *TraitQuery) addPredicate(pred func(s *sql.Selector)) {
 	_q.predicates = append(_q.predicates, pred)
@@ -1785,7 +2481,7 @@ type TraitFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *TraitFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[16].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[21].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})
@@ -1865,7 +2561,7 @@ type WordingFilter struct {
 // Where applies the entql predicate on the query filter.
 func (f *WordingFilter) Where(p entql.P) {
 	f.addPredicate(func(s *sql.Selector) {
-		if err := schemaGraph.EvalP(schemaGraph.Nodes[17].Type, p, s); err != nil {
+		if err := schemaGraph.EvalP(schemaGraph.Nodes[22].Type, p, s); err != nil {
 			s.AddError(err)
 		}
 	})

@@ -44,6 +44,44 @@ type Invitation struct {
 	DueAt time.Time `json:"due_at,omitempty"`
 	// SentAt holds the value of the "sent_at" field.
 	SentAt *time.Time `json:"sent_at,omitempty"`
+	// RemindedAt holds the value of the "reminded_at" field.
+	RemindedAt *time.Time `json:"reminded_at,omitempty"`
+	// DeliveredAt holds the value of the "delivered_at" field.
+	DeliveredAt *time.Time `json:"delivered_at,omitempty"`
+	// BouncedAt holds the value of the "bounced_at" field.
+	BouncedAt *time.Time `json:"bounced_at,omitempty"`
+	// BounceKind holds the value of the "bounce_kind" field.
+	BounceKind *invitation.BounceKind `json:"bounce_kind,omitempty"`
+	// BounceReason holds the value of the "bounce_reason" field.
+	BounceReason *string `json:"bounce_reason,omitempty"`
+	// ComplainedAt holds the value of the "complained_at" field.
+	ComplainedAt *time.Time `json:"complained_at,omitempty"`
+	// UnsubscribedAt holds the value of the "unsubscribed_at" field.
+	UnsubscribedAt *time.Time `json:"unsubscribed_at,omitempty"`
+	// The version of the schedule that planned it; null where somebody asked for it.
+	Plan *uuid.UUID `json:"plan,omitempty"`
+	// The wave, the round or the event, of which a campaign asks nobody twice; null where it was called back.
+	Occasion *string `json:"occasion,omitempty"`
+	// When the event happened.
+	OccurredAt *time.Time `json:"occurred_at,omitempty"`
+	// SHA-256 of the idempotency key.
+	KeyHash []byte `json:"key_hash,omitempty"`
+	// IgnoresQuiet holds the value of the "ignores_quiet" field.
+	IgnoresQuiet bool `json:"ignores_quiet,omitempty"`
+	// When whoever sends looks at it again; null where that is over, or waits for its campaign.
+	NextAt *time.Time `json:"next_at,omitempty"`
+	// Since when the mail may be with the server.
+	AttemptAt *time.Time `json:"attempt_at,omitempty"`
+	// Since when the reminder may be with the server.
+	ReminderAttemptAt *time.Time `json:"reminder_attempt_at,omitempty"`
+	// How often it was tried in vain.
+	Attempts int `json:"attempts,omitempty"`
+	// When it began to count for the quiet period and the budgets.
+	ClaimedAt *time.Time `json:"claimed_at,omitempty"`
+	// The address that it went to, as suppressions keep it.
+	AddressHash *string `json:"address_hash,omitempty"`
+	// When the person had been asked before that.
+	AskedBefore *time.Time `json:"asked_before,omitempty"`
 	// It may have been deleted since.
 	ResponseID   *uuid.UUID `json:"response_id,omitempty"`
 	selectValues sql.SelectValues
@@ -54,13 +92,17 @@ func (*Invitation) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case invitation.FieldContactID, invitation.FieldResponseID:
+		case invitation.FieldContactID, invitation.FieldPlan, invitation.FieldResponseID:
 			values[i] = &sql.NullScanner{S: new(uuid.UUID)}
-		case invitation.FieldTraits, invitation.FieldVisitor:
+		case invitation.FieldTraits, invitation.FieldVisitor, invitation.FieldKeyHash:
 			values[i] = new([]byte)
-		case invitation.FieldChannel, invitation.FieldStatus, invitation.FieldSkippedBecause, invitation.FieldVariant, invitation.FieldLocale:
+		case invitation.FieldIgnoresQuiet:
+			values[i] = new(sql.NullBool)
+		case invitation.FieldAttempts:
+			values[i] = new(sql.NullInt64)
+		case invitation.FieldChannel, invitation.FieldStatus, invitation.FieldSkippedBecause, invitation.FieldVariant, invitation.FieldLocale, invitation.FieldBounceKind, invitation.FieldBounceReason, invitation.FieldOccasion, invitation.FieldAddressHash:
 			values[i] = new(sql.NullString)
-		case invitation.FieldDueAt, invitation.FieldSentAt:
+		case invitation.FieldDueAt, invitation.FieldSentAt, invitation.FieldRemindedAt, invitation.FieldDeliveredAt, invitation.FieldBouncedAt, invitation.FieldComplainedAt, invitation.FieldUnsubscribedAt, invitation.FieldOccurredAt, invitation.FieldNextAt, invitation.FieldAttemptAt, invitation.FieldReminderAttemptAt, invitation.FieldClaimedAt, invitation.FieldAskedBefore:
 			values[i] = new(sql.NullTime)
 		case invitation.FieldID, invitation.FieldTenantID, invitation.FieldCampaignID:
 			values[i] = new(uuid.UUID)
@@ -163,6 +205,136 @@ func (_m *Invitation) assignValues(columns []string, values []any) error {
 				_m.SentAt = new(time.Time)
 				*_m.SentAt = value.Time
 			}
+		case invitation.FieldRemindedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field reminded_at", values[i])
+			} else if value.Valid {
+				_m.RemindedAt = new(time.Time)
+				*_m.RemindedAt = value.Time
+			}
+		case invitation.FieldDeliveredAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field delivered_at", values[i])
+			} else if value.Valid {
+				_m.DeliveredAt = new(time.Time)
+				*_m.DeliveredAt = value.Time
+			}
+		case invitation.FieldBouncedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field bounced_at", values[i])
+			} else if value.Valid {
+				_m.BouncedAt = new(time.Time)
+				*_m.BouncedAt = value.Time
+			}
+		case invitation.FieldBounceKind:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field bounce_kind", values[i])
+			} else if value.Valid {
+				_m.BounceKind = new(invitation.BounceKind)
+				*_m.BounceKind = invitation.BounceKind(value.String)
+			}
+		case invitation.FieldBounceReason:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field bounce_reason", values[i])
+			} else if value.Valid {
+				_m.BounceReason = new(string)
+				*_m.BounceReason = value.String
+			}
+		case invitation.FieldComplainedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field complained_at", values[i])
+			} else if value.Valid {
+				_m.ComplainedAt = new(time.Time)
+				*_m.ComplainedAt = value.Time
+			}
+		case invitation.FieldUnsubscribedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field unsubscribed_at", values[i])
+			} else if value.Valid {
+				_m.UnsubscribedAt = new(time.Time)
+				*_m.UnsubscribedAt = value.Time
+			}
+		case invitation.FieldPlan:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field plan", values[i])
+			} else if value.Valid {
+				_m.Plan = new(uuid.UUID)
+				*_m.Plan = *value.S.(*uuid.UUID)
+			}
+		case invitation.FieldOccasion:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field occasion", values[i])
+			} else if value.Valid {
+				_m.Occasion = new(string)
+				*_m.Occasion = value.String
+			}
+		case invitation.FieldOccurredAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field occurred_at", values[i])
+			} else if value.Valid {
+				_m.OccurredAt = new(time.Time)
+				*_m.OccurredAt = value.Time
+			}
+		case invitation.FieldKeyHash:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field key_hash", values[i])
+			} else if value != nil {
+				_m.KeyHash = *value
+			}
+		case invitation.FieldIgnoresQuiet:
+			if value, ok := values[i].(*sql.NullBool); !ok {
+				return fmt.Errorf("unexpected type %T for field ignores_quiet", values[i])
+			} else if value.Valid {
+				_m.IgnoresQuiet = value.Bool
+			}
+		case invitation.FieldNextAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field next_at", values[i])
+			} else if value.Valid {
+				_m.NextAt = new(time.Time)
+				*_m.NextAt = value.Time
+			}
+		case invitation.FieldAttemptAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field attempt_at", values[i])
+			} else if value.Valid {
+				_m.AttemptAt = new(time.Time)
+				*_m.AttemptAt = value.Time
+			}
+		case invitation.FieldReminderAttemptAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field reminder_attempt_at", values[i])
+			} else if value.Valid {
+				_m.ReminderAttemptAt = new(time.Time)
+				*_m.ReminderAttemptAt = value.Time
+			}
+		case invitation.FieldAttempts:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field attempts", values[i])
+			} else if value.Valid {
+				_m.Attempts = int(value.Int64)
+			}
+		case invitation.FieldClaimedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field claimed_at", values[i])
+			} else if value.Valid {
+				_m.ClaimedAt = new(time.Time)
+				*_m.ClaimedAt = value.Time
+			}
+		case invitation.FieldAddressHash:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field address_hash", values[i])
+			} else if value.Valid {
+				_m.AddressHash = new(string)
+				*_m.AddressHash = value.String
+			}
+		case invitation.FieldAskedBefore:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field asked_before", values[i])
+			} else if value.Valid {
+				_m.AskedBefore = new(time.Time)
+				*_m.AskedBefore = value.Time
+			}
 		case invitation.FieldResponseID:
 			if value, ok := values[i].(*sql.NullScanner); !ok {
 				return fmt.Errorf("unexpected type %T for field response_id", values[i])
@@ -247,6 +419,95 @@ func (_m *Invitation) String() string {
 	builder.WriteString(", ")
 	if v := _m.SentAt; v != nil {
 		builder.WriteString("sent_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.RemindedAt; v != nil {
+		builder.WriteString("reminded_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.DeliveredAt; v != nil {
+		builder.WriteString("delivered_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.BouncedAt; v != nil {
+		builder.WriteString("bounced_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.BounceKind; v != nil {
+		builder.WriteString("bounce_kind=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.BounceReason; v != nil {
+		builder.WriteString("bounce_reason=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	if v := _m.ComplainedAt; v != nil {
+		builder.WriteString("complained_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.UnsubscribedAt; v != nil {
+		builder.WriteString("unsubscribed_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.Plan; v != nil {
+		builder.WriteString("plan=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.Occasion; v != nil {
+		builder.WriteString("occasion=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	if v := _m.OccurredAt; v != nil {
+		builder.WriteString("occurred_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("key_hash=")
+	builder.WriteString(fmt.Sprintf("%v", _m.KeyHash))
+	builder.WriteString(", ")
+	builder.WriteString("ignores_quiet=")
+	builder.WriteString(fmt.Sprintf("%v", _m.IgnoresQuiet))
+	builder.WriteString(", ")
+	if v := _m.NextAt; v != nil {
+		builder.WriteString("next_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.AttemptAt; v != nil {
+		builder.WriteString("attempt_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.ReminderAttemptAt; v != nil {
+		builder.WriteString("reminder_attempt_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("attempts=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Attempts))
+	builder.WriteString(", ")
+	if v := _m.ClaimedAt; v != nil {
+		builder.WriteString("claimed_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.AddressHash; v != nil {
+		builder.WriteString("address_hash=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	if v := _m.AskedBefore; v != nil {
+		builder.WriteString("asked_before=")
 		builder.WriteString(v.Format(time.ANSIC))
 	}
 	builder.WriteString(", ")

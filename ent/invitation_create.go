@@ -126,6 +126,264 @@ func (_c *InvitationCreate) SetNillableSentAt(v *time.Time) *InvitationCreate {
 	return _c
 }
 
+// SetRemindedAt sets the "reminded_at" field.
+func (_c *InvitationCreate) SetRemindedAt(v time.Time) *InvitationCreate {
+	_c.mutation.SetRemindedAt(v)
+	return _c
+}
+
+// SetNillableRemindedAt sets the "reminded_at" field if the given value is not nil.
+func (_c *InvitationCreate) SetNillableRemindedAt(v *time.Time) *InvitationCreate {
+	if v != nil {
+		_c.SetRemindedAt(*v)
+	}
+	return _c
+}
+
+// SetDeliveredAt sets the "delivered_at" field.
+func (_c *InvitationCreate) SetDeliveredAt(v time.Time) *InvitationCreate {
+	_c.mutation.SetDeliveredAt(v)
+	return _c
+}
+
+// SetNillableDeliveredAt sets the "delivered_at" field if the given value is not nil.
+func (_c *InvitationCreate) SetNillableDeliveredAt(v *time.Time) *InvitationCreate {
+	if v != nil {
+		_c.SetDeliveredAt(*v)
+	}
+	return _c
+}
+
+// SetBouncedAt sets the "bounced_at" field.
+func (_c *InvitationCreate) SetBouncedAt(v time.Time) *InvitationCreate {
+	_c.mutation.SetBouncedAt(v)
+	return _c
+}
+
+// SetNillableBouncedAt sets the "bounced_at" field if the given value is not nil.
+func (_c *InvitationCreate) SetNillableBouncedAt(v *time.Time) *InvitationCreate {
+	if v != nil {
+		_c.SetBouncedAt(*v)
+	}
+	return _c
+}
+
+// SetBounceKind sets the "bounce_kind" field.
+func (_c *InvitationCreate) SetBounceKind(v invitation.BounceKind) *InvitationCreate {
+	_c.mutation.SetBounceKind(v)
+	return _c
+}
+
+// SetNillableBounceKind sets the "bounce_kind" field if the given value is not nil.
+func (_c *InvitationCreate) SetNillableBounceKind(v *invitation.BounceKind) *InvitationCreate {
+	if v != nil {
+		_c.SetBounceKind(*v)
+	}
+	return _c
+}
+
+// SetBounceReason sets the "bounce_reason" field.
+func (_c *InvitationCreate) SetBounceReason(v string) *InvitationCreate {
+	_c.mutation.SetBounceReason(v)
+	return _c
+}
+
+// SetNillableBounceReason sets the "bounce_reason" field if the given value is not nil.
+func (_c *InvitationCreate) SetNillableBounceReason(v *string) *InvitationCreate {
+	if v != nil {
+		_c.SetBounceReason(*v)
+	}
+	return _c
+}
+
+// SetComplainedAt sets the "complained_at" field.
+func (_c *InvitationCreate) SetComplainedAt(v time.Time) *InvitationCreate {
+	_c.mutation.SetComplainedAt(v)
+	return _c
+}
+
+// SetNillableComplainedAt sets the "complained_at" field if the given value is not nil.
+func (_c *InvitationCreate) SetNillableComplainedAt(v *time.Time) *InvitationCreate {
+	if v != nil {
+		_c.SetComplainedAt(*v)
+	}
+	return _c
+}
+
+// SetUnsubscribedAt sets the "unsubscribed_at" field.
+func (_c *InvitationCreate) SetUnsubscribedAt(v time.Time) *InvitationCreate {
+	_c.mutation.SetUnsubscribedAt(v)
+	return _c
+}
+
+// SetNillableUnsubscribedAt sets the "unsubscribed_at" field if the given value is not nil.
+func (_c *InvitationCreate) SetNillableUnsubscribedAt(v *time.Time) *InvitationCreate {
+	if v != nil {
+		_c.SetUnsubscribedAt(*v)
+	}
+	return _c
+}
+
+// SetPlan sets the "plan" field.
+func (_c *InvitationCreate) SetPlan(v uuid.UUID) *InvitationCreate {
+	_c.mutation.SetPlan(v)
+	return _c
+}
+
+// SetNillablePlan sets the "plan" field if the given value is not nil.
+func (_c *InvitationCreate) SetNillablePlan(v *uuid.UUID) *InvitationCreate {
+	if v != nil {
+		_c.SetPlan(*v)
+	}
+	return _c
+}
+
+// SetOccasion sets the "occasion" field.
+func (_c *InvitationCreate) SetOccasion(v string) *InvitationCreate {
+	_c.mutation.SetOccasion(v)
+	return _c
+}
+
+// SetNillableOccasion sets the "occasion" field if the given value is not nil.
+func (_c *InvitationCreate) SetNillableOccasion(v *string) *InvitationCreate {
+	if v != nil {
+		_c.SetOccasion(*v)
+	}
+	return _c
+}
+
+// SetOccurredAt sets the "occurred_at" field.
+func (_c *InvitationCreate) SetOccurredAt(v time.Time) *InvitationCreate {
+	_c.mutation.SetOccurredAt(v)
+	return _c
+}
+
+// SetNillableOccurredAt sets the "occurred_at" field if the given value is not nil.
+func (_c *InvitationCreate) SetNillableOccurredAt(v *time.Time) *InvitationCreate {
+	if v != nil {
+		_c.SetOccurredAt(*v)
+	}
+	return _c
+}
+
+// SetKeyHash sets the "key_hash" field.
+func (_c *InvitationCreate) SetKeyHash(v []byte) *InvitationCreate {
+	_c.mutation.SetKeyHash(v)
+	return _c
+}
+
+// SetIgnoresQuiet sets the "ignores_quiet" field.
+func (_c *InvitationCreate) SetIgnoresQuiet(v bool) *InvitationCreate {
+	_c.mutation.SetIgnoresQuiet(v)
+	return _c
+}
+
+// SetNillableIgnoresQuiet sets the "ignores_quiet" field if the given value is not nil.
+func (_c *InvitationCreate) SetNillableIgnoresQuiet(v *bool) *InvitationCreate {
+	if v != nil {
+		_c.SetIgnoresQuiet(*v)
+	}
+	return _c
+}
+
+// SetNextAt sets the "next_at" field.
+func (_c *InvitationCreate) SetNextAt(v time.Time) *InvitationCreate {
+	_c.mutation.SetNextAt(v)
+	return _c
+}
+
+// SetNillableNextAt sets the "next_at" field if the given value is not nil.
+func (_c *InvitationCreate) SetNillableNextAt(v *time.Time) *InvitationCreate {
+	if v != nil {
+		_c.SetNextAt(*v)
+	}
+	return _c
+}
+
+// SetAttemptAt sets the "attempt_at" field.
+func (_c *InvitationCreate) SetAttemptAt(v time.Time) *InvitationCreate {
+	_c.mutation.SetAttemptAt(v)
+	return _c
+}
+
+// SetNillableAttemptAt sets the "attempt_at" field if the given value is not nil.
+func (_c *InvitationCreate) SetNillableAttemptAt(v *time.Time) *InvitationCreate {
+	if v != nil {
+		_c.SetAttemptAt(*v)
+	}
+	return _c
+}
+
+// SetReminderAttemptAt sets the "reminder_attempt_at" field.
+func (_c *InvitationCreate) SetReminderAttemptAt(v time.Time) *InvitationCreate {
+	_c.mutation.SetReminderAttemptAt(v)
+	return _c
+}
+
+// SetNillableReminderAttemptAt sets the "reminder_attempt_at" field if the given value is not nil.
+func (_c *InvitationCreate) SetNillableReminderAttemptAt(v *time.Time) *InvitationCreate {
+	if v != nil {
+		_c.SetReminderAttemptAt(*v)
+	}
+	return _c
+}
+
+// SetAttempts sets the "attempts" field.
+func (_c *InvitationCreate) SetAttempts(v int) *InvitationCreate {
+	_c.mutation.SetAttempts(v)
+	return _c
+}
+
+// SetNillableAttempts sets the "attempts" field if the given value is not nil.
+func (_c *InvitationCreate) SetNillableAttempts(v *int) *InvitationCreate {
+	if v != nil {
+		_c.SetAttempts(*v)
+	}
+	return _c
+}
+
+// SetClaimedAt sets the "claimed_at" field.
+func (_c *InvitationCreate) SetClaimedAt(v time.Time) *InvitationCreate {
+	_c.mutation.SetClaimedAt(v)
+	return _c
+}
+
+// SetNillableClaimedAt sets the "claimed_at" field if the given value is not nil.
+func (_c *InvitationCreate) SetNillableClaimedAt(v *time.Time) *InvitationCreate {
+	if v != nil {
+		_c.SetClaimedAt(*v)
+	}
+	return _c
+}
+
+// SetAddressHash sets the "address_hash" field.
+func (_c *InvitationCreate) SetAddressHash(v string) *InvitationCreate {
+	_c.mutation.SetAddressHash(v)
+	return _c
+}
+
+// SetNillableAddressHash sets the "address_hash" field if the given value is not nil.
+func (_c *InvitationCreate) SetNillableAddressHash(v *string) *InvitationCreate {
+	if v != nil {
+		_c.SetAddressHash(*v)
+	}
+	return _c
+}
+
+// SetAskedBefore sets the "asked_before" field.
+func (_c *InvitationCreate) SetAskedBefore(v time.Time) *InvitationCreate {
+	_c.mutation.SetAskedBefore(v)
+	return _c
+}
+
+// SetNillableAskedBefore sets the "asked_before" field if the given value is not nil.
+func (_c *InvitationCreate) SetNillableAskedBefore(v *time.Time) *InvitationCreate {
+	if v != nil {
+		_c.SetAskedBefore(*v)
+	}
+	return _c
+}
+
 // SetResponseID sets the "response_id" field.
 func (_c *InvitationCreate) SetResponseID(v uuid.UUID) *InvitationCreate {
 	_c.mutation.SetResponseID(v)
@@ -191,6 +449,14 @@ func (_c *InvitationCreate) ExecX(ctx context.Context) {
 
 // defaults sets the default values of the builder before save.
 func (_c *InvitationCreate) defaults() error {
+	if _, ok := _c.mutation.IgnoresQuiet(); !ok {
+		v := invitation.DefaultIgnoresQuiet
+		_c.mutation.SetIgnoresQuiet(v)
+	}
+	if _, ok := _c.mutation.Attempts(); !ok {
+		v := invitation.DefaultAttempts
+		_c.mutation.SetAttempts(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		if invitation.DefaultID == nil {
 			return fmt.Errorf("ent: uninitialized invitation.DefaultID (forgotten import ent/runtime?)")
@@ -238,6 +504,17 @@ func (_c *InvitationCreate) check() error {
 	}
 	if _, ok := _c.mutation.DueAt(); !ok {
 		return &ValidationError{Name: "due_at", err: errors.New(`ent: missing required field "Invitation.due_at"`)}
+	}
+	if v, ok := _c.mutation.BounceKind(); ok {
+		if err := invitation.BounceKindValidator(v); err != nil {
+			return &ValidationError{Name: "bounce_kind", err: fmt.Errorf(`ent: validator failed for field "Invitation.bounce_kind": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.IgnoresQuiet(); !ok {
+		return &ValidationError{Name: "ignores_quiet", err: errors.New(`ent: missing required field "Invitation.ignores_quiet"`)}
+	}
+	if _, ok := _c.mutation.Attempts(); !ok {
+		return &ValidationError{Name: "attempts", err: errors.New(`ent: missing required field "Invitation.attempts"`)}
 	}
 	return nil
 }
@@ -321,6 +598,82 @@ func (_c *InvitationCreate) createSpec() (*Invitation, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.SentAt(); ok {
 		_spec.SetField(invitation.FieldSentAt, field.TypeTime, value)
 		_node.SentAt = &value
+	}
+	if value, ok := _c.mutation.RemindedAt(); ok {
+		_spec.SetField(invitation.FieldRemindedAt, field.TypeTime, value)
+		_node.RemindedAt = &value
+	}
+	if value, ok := _c.mutation.DeliveredAt(); ok {
+		_spec.SetField(invitation.FieldDeliveredAt, field.TypeTime, value)
+		_node.DeliveredAt = &value
+	}
+	if value, ok := _c.mutation.BouncedAt(); ok {
+		_spec.SetField(invitation.FieldBouncedAt, field.TypeTime, value)
+		_node.BouncedAt = &value
+	}
+	if value, ok := _c.mutation.BounceKind(); ok {
+		_spec.SetField(invitation.FieldBounceKind, field.TypeEnum, value)
+		_node.BounceKind = &value
+	}
+	if value, ok := _c.mutation.BounceReason(); ok {
+		_spec.SetField(invitation.FieldBounceReason, field.TypeString, value)
+		_node.BounceReason = &value
+	}
+	if value, ok := _c.mutation.ComplainedAt(); ok {
+		_spec.SetField(invitation.FieldComplainedAt, field.TypeTime, value)
+		_node.ComplainedAt = &value
+	}
+	if value, ok := _c.mutation.UnsubscribedAt(); ok {
+		_spec.SetField(invitation.FieldUnsubscribedAt, field.TypeTime, value)
+		_node.UnsubscribedAt = &value
+	}
+	if value, ok := _c.mutation.Plan(); ok {
+		_spec.SetField(invitation.FieldPlan, field.TypeUUID, value)
+		_node.Plan = &value
+	}
+	if value, ok := _c.mutation.Occasion(); ok {
+		_spec.SetField(invitation.FieldOccasion, field.TypeString, value)
+		_node.Occasion = &value
+	}
+	if value, ok := _c.mutation.OccurredAt(); ok {
+		_spec.SetField(invitation.FieldOccurredAt, field.TypeTime, value)
+		_node.OccurredAt = &value
+	}
+	if value, ok := _c.mutation.KeyHash(); ok {
+		_spec.SetField(invitation.FieldKeyHash, field.TypeBytes, value)
+		_node.KeyHash = value
+	}
+	if value, ok := _c.mutation.IgnoresQuiet(); ok {
+		_spec.SetField(invitation.FieldIgnoresQuiet, field.TypeBool, value)
+		_node.IgnoresQuiet = value
+	}
+	if value, ok := _c.mutation.NextAt(); ok {
+		_spec.SetField(invitation.FieldNextAt, field.TypeTime, value)
+		_node.NextAt = &value
+	}
+	if value, ok := _c.mutation.AttemptAt(); ok {
+		_spec.SetField(invitation.FieldAttemptAt, field.TypeTime, value)
+		_node.AttemptAt = &value
+	}
+	if value, ok := _c.mutation.ReminderAttemptAt(); ok {
+		_spec.SetField(invitation.FieldReminderAttemptAt, field.TypeTime, value)
+		_node.ReminderAttemptAt = &value
+	}
+	if value, ok := _c.mutation.Attempts(); ok {
+		_spec.SetField(invitation.FieldAttempts, field.TypeInt, value)
+		_node.Attempts = value
+	}
+	if value, ok := _c.mutation.ClaimedAt(); ok {
+		_spec.SetField(invitation.FieldClaimedAt, field.TypeTime, value)
+		_node.ClaimedAt = &value
+	}
+	if value, ok := _c.mutation.AddressHash(); ok {
+		_spec.SetField(invitation.FieldAddressHash, field.TypeString, value)
+		_node.AddressHash = &value
+	}
+	if value, ok := _c.mutation.AskedBefore(); ok {
+		_spec.SetField(invitation.FieldAskedBefore, field.TypeTime, value)
+		_node.AskedBefore = &value
 	}
 	if value, ok := _c.mutation.ResponseID(); ok {
 		_spec.SetField(invitation.FieldResponseID, field.TypeUUID, value)

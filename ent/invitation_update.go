@@ -125,6 +125,20 @@ func (_u *InvitationUpdate) SetTraits(v trait.Values) *InvitationUpdate {
 	return _u
 }
 
+// SetDueAt sets the "due_at" field.
+func (_u *InvitationUpdate) SetDueAt(v time.Time) *InvitationUpdate {
+	_u.mutation.SetDueAt(v)
+	return _u
+}
+
+// SetNillableDueAt sets the "due_at" field if the given value is not nil.
+func (_u *InvitationUpdate) SetNillableDueAt(v *time.Time) *InvitationUpdate {
+	if v != nil {
+		_u.SetDueAt(*v)
+	}
+	return _u
+}
+
 // SetSentAt sets the "sent_at" field.
 func (_u *InvitationUpdate) SetSentAt(v time.Time) *InvitationUpdate {
 	_u.mutation.SetSentAt(v)
@@ -142,6 +156,373 @@ func (_u *InvitationUpdate) SetNillableSentAt(v *time.Time) *InvitationUpdate {
 // ClearSentAt clears the value of the "sent_at" field.
 func (_u *InvitationUpdate) ClearSentAt() *InvitationUpdate {
 	_u.mutation.ClearSentAt()
+	return _u
+}
+
+// SetRemindedAt sets the "reminded_at" field.
+func (_u *InvitationUpdate) SetRemindedAt(v time.Time) *InvitationUpdate {
+	_u.mutation.SetRemindedAt(v)
+	return _u
+}
+
+// SetNillableRemindedAt sets the "reminded_at" field if the given value is not nil.
+func (_u *InvitationUpdate) SetNillableRemindedAt(v *time.Time) *InvitationUpdate {
+	if v != nil {
+		_u.SetRemindedAt(*v)
+	}
+	return _u
+}
+
+// ClearRemindedAt clears the value of the "reminded_at" field.
+func (_u *InvitationUpdate) ClearRemindedAt() *InvitationUpdate {
+	_u.mutation.ClearRemindedAt()
+	return _u
+}
+
+// SetDeliveredAt sets the "delivered_at" field.
+func (_u *InvitationUpdate) SetDeliveredAt(v time.Time) *InvitationUpdate {
+	_u.mutation.SetDeliveredAt(v)
+	return _u
+}
+
+// SetNillableDeliveredAt sets the "delivered_at" field if the given value is not nil.
+func (_u *InvitationUpdate) SetNillableDeliveredAt(v *time.Time) *InvitationUpdate {
+	if v != nil {
+		_u.SetDeliveredAt(*v)
+	}
+	return _u
+}
+
+// ClearDeliveredAt clears the value of the "delivered_at" field.
+func (_u *InvitationUpdate) ClearDeliveredAt() *InvitationUpdate {
+	_u.mutation.ClearDeliveredAt()
+	return _u
+}
+
+// SetBouncedAt sets the "bounced_at" field.
+func (_u *InvitationUpdate) SetBouncedAt(v time.Time) *InvitationUpdate {
+	_u.mutation.SetBouncedAt(v)
+	return _u
+}
+
+// SetNillableBouncedAt sets the "bounced_at" field if the given value is not nil.
+func (_u *InvitationUpdate) SetNillableBouncedAt(v *time.Time) *InvitationUpdate {
+	if v != nil {
+		_u.SetBouncedAt(*v)
+	}
+	return _u
+}
+
+// ClearBouncedAt clears the value of the "bounced_at" field.
+func (_u *InvitationUpdate) ClearBouncedAt() *InvitationUpdate {
+	_u.mutation.ClearBouncedAt()
+	return _u
+}
+
+// SetBounceKind sets the "bounce_kind" field.
+func (_u *InvitationUpdate) SetBounceKind(v invitation.BounceKind) *InvitationUpdate {
+	_u.mutation.SetBounceKind(v)
+	return _u
+}
+
+// SetNillableBounceKind sets the "bounce_kind" field if the given value is not nil.
+func (_u *InvitationUpdate) SetNillableBounceKind(v *invitation.BounceKind) *InvitationUpdate {
+	if v != nil {
+		_u.SetBounceKind(*v)
+	}
+	return _u
+}
+
+// ClearBounceKind clears the value of the "bounce_kind" field.
+func (_u *InvitationUpdate) ClearBounceKind() *InvitationUpdate {
+	_u.mutation.ClearBounceKind()
+	return _u
+}
+
+// SetBounceReason sets the "bounce_reason" field.
+func (_u *InvitationUpdate) SetBounceReason(v string) *InvitationUpdate {
+	_u.mutation.SetBounceReason(v)
+	return _u
+}
+
+// SetNillableBounceReason sets the "bounce_reason" field if the given value is not nil.
+func (_u *InvitationUpdate) SetNillableBounceReason(v *string) *InvitationUpdate {
+	if v != nil {
+		_u.SetBounceReason(*v)
+	}
+	return _u
+}
+
+// ClearBounceReason clears the value of the "bounce_reason" field.
+func (_u *InvitationUpdate) ClearBounceReason() *InvitationUpdate {
+	_u.mutation.ClearBounceReason()
+	return _u
+}
+
+// SetComplainedAt sets the "complained_at" field.
+func (_u *InvitationUpdate) SetComplainedAt(v time.Time) *InvitationUpdate {
+	_u.mutation.SetComplainedAt(v)
+	return _u
+}
+
+// SetNillableComplainedAt sets the "complained_at" field if the given value is not nil.
+func (_u *InvitationUpdate) SetNillableComplainedAt(v *time.Time) *InvitationUpdate {
+	if v != nil {
+		_u.SetComplainedAt(*v)
+	}
+	return _u
+}
+
+// ClearComplainedAt clears the value of the "complained_at" field.
+func (_u *InvitationUpdate) ClearComplainedAt() *InvitationUpdate {
+	_u.mutation.ClearComplainedAt()
+	return _u
+}
+
+// SetUnsubscribedAt sets the "unsubscribed_at" field.
+func (_u *InvitationUpdate) SetUnsubscribedAt(v time.Time) *InvitationUpdate {
+	_u.mutation.SetUnsubscribedAt(v)
+	return _u
+}
+
+// SetNillableUnsubscribedAt sets the "unsubscribed_at" field if the given value is not nil.
+func (_u *InvitationUpdate) SetNillableUnsubscribedAt(v *time.Time) *InvitationUpdate {
+	if v != nil {
+		_u.SetUnsubscribedAt(*v)
+	}
+	return _u
+}
+
+// ClearUnsubscribedAt clears the value of the "unsubscribed_at" field.
+func (_u *InvitationUpdate) ClearUnsubscribedAt() *InvitationUpdate {
+	_u.mutation.ClearUnsubscribedAt()
+	return _u
+}
+
+// SetPlan sets the "plan" field.
+func (_u *InvitationUpdate) SetPlan(v uuid.UUID) *InvitationUpdate {
+	_u.mutation.SetPlan(v)
+	return _u
+}
+
+// SetNillablePlan sets the "plan" field if the given value is not nil.
+func (_u *InvitationUpdate) SetNillablePlan(v *uuid.UUID) *InvitationUpdate {
+	if v != nil {
+		_u.SetPlan(*v)
+	}
+	return _u
+}
+
+// ClearPlan clears the value of the "plan" field.
+func (_u *InvitationUpdate) ClearPlan() *InvitationUpdate {
+	_u.mutation.ClearPlan()
+	return _u
+}
+
+// SetOccasion sets the "occasion" field.
+func (_u *InvitationUpdate) SetOccasion(v string) *InvitationUpdate {
+	_u.mutation.SetOccasion(v)
+	return _u
+}
+
+// SetNillableOccasion sets the "occasion" field if the given value is not nil.
+func (_u *InvitationUpdate) SetNillableOccasion(v *string) *InvitationUpdate {
+	if v != nil {
+		_u.SetOccasion(*v)
+	}
+	return _u
+}
+
+// ClearOccasion clears the value of the "occasion" field.
+func (_u *InvitationUpdate) ClearOccasion() *InvitationUpdate {
+	_u.mutation.ClearOccasion()
+	return _u
+}
+
+// SetOccurredAt sets the "occurred_at" field.
+func (_u *InvitationUpdate) SetOccurredAt(v time.Time) *InvitationUpdate {
+	_u.mutation.SetOccurredAt(v)
+	return _u
+}
+
+// SetNillableOccurredAt sets the "occurred_at" field if the given value is not nil.
+func (_u *InvitationUpdate) SetNillableOccurredAt(v *time.Time) *InvitationUpdate {
+	if v != nil {
+		_u.SetOccurredAt(*v)
+	}
+	return _u
+}
+
+// ClearOccurredAt clears the value of the "occurred_at" field.
+func (_u *InvitationUpdate) ClearOccurredAt() *InvitationUpdate {
+	_u.mutation.ClearOccurredAt()
+	return _u
+}
+
+// SetKeyHash sets the "key_hash" field.
+func (_u *InvitationUpdate) SetKeyHash(v []byte) *InvitationUpdate {
+	_u.mutation.SetKeyHash(v)
+	return _u
+}
+
+// ClearKeyHash clears the value of the "key_hash" field.
+func (_u *InvitationUpdate) ClearKeyHash() *InvitationUpdate {
+	_u.mutation.ClearKeyHash()
+	return _u
+}
+
+// SetIgnoresQuiet sets the "ignores_quiet" field.
+func (_u *InvitationUpdate) SetIgnoresQuiet(v bool) *InvitationUpdate {
+	_u.mutation.SetIgnoresQuiet(v)
+	return _u
+}
+
+// SetNillableIgnoresQuiet sets the "ignores_quiet" field if the given value is not nil.
+func (_u *InvitationUpdate) SetNillableIgnoresQuiet(v *bool) *InvitationUpdate {
+	if v != nil {
+		_u.SetIgnoresQuiet(*v)
+	}
+	return _u
+}
+
+// SetNextAt sets the "next_at" field.
+func (_u *InvitationUpdate) SetNextAt(v time.Time) *InvitationUpdate {
+	_u.mutation.SetNextAt(v)
+	return _u
+}
+
+// SetNillableNextAt sets the "next_at" field if the given value is not nil.
+func (_u *InvitationUpdate) SetNillableNextAt(v *time.Time) *InvitationUpdate {
+	if v != nil {
+		_u.SetNextAt(*v)
+	}
+	return _u
+}
+
+// ClearNextAt clears the value of the "next_at" field.
+func (_u *InvitationUpdate) ClearNextAt() *InvitationUpdate {
+	_u.mutation.ClearNextAt()
+	return _u
+}
+
+// SetAttemptAt sets the "attempt_at" field.
+func (_u *InvitationUpdate) SetAttemptAt(v time.Time) *InvitationUpdate {
+	_u.mutation.SetAttemptAt(v)
+	return _u
+}
+
+// SetNillableAttemptAt sets the "attempt_at" field if the given value is not nil.
+func (_u *InvitationUpdate) SetNillableAttemptAt(v *time.Time) *InvitationUpdate {
+	if v != nil {
+		_u.SetAttemptAt(*v)
+	}
+	return _u
+}
+
+// ClearAttemptAt clears the value of the "attempt_at" field.
+func (_u *InvitationUpdate) ClearAttemptAt() *InvitationUpdate {
+	_u.mutation.ClearAttemptAt()
+	return _u
+}
+
+// SetReminderAttemptAt sets the "reminder_attempt_at" field.
+func (_u *InvitationUpdate) SetReminderAttemptAt(v time.Time) *InvitationUpdate {
+	_u.mutation.SetReminderAttemptAt(v)
+	return _u
+}
+
+// SetNillableReminderAttemptAt sets the "reminder_attempt_at" field if the given value is not nil.
+func (_u *InvitationUpdate) SetNillableReminderAttemptAt(v *time.Time) *InvitationUpdate {
+	if v != nil {
+		_u.SetReminderAttemptAt(*v)
+	}
+	return _u
+}
+
+// ClearReminderAttemptAt clears the value of the "reminder_attempt_at" field.
+func (_u *InvitationUpdate) ClearReminderAttemptAt() *InvitationUpdate {
+	_u.mutation.ClearReminderAttemptAt()
+	return _u
+}
+
+// SetAttempts sets the "attempts" field.
+func (_u *InvitationUpdate) SetAttempts(v int) *InvitationUpdate {
+	_u.mutation.ResetAttempts()
+	_u.mutation.SetAttempts(v)
+	return _u
+}
+
+// SetNillableAttempts sets the "attempts" field if the given value is not nil.
+func (_u *InvitationUpdate) SetNillableAttempts(v *int) *InvitationUpdate {
+	if v != nil {
+		_u.SetAttempts(*v)
+	}
+	return _u
+}
+
+// AddAttempts adds value to the "attempts" field.
+func (_u *InvitationUpdate) AddAttempts(v int) *InvitationUpdate {
+	_u.mutation.AddAttempts(v)
+	return _u
+}
+
+// SetClaimedAt sets the "claimed_at" field.
+func (_u *InvitationUpdate) SetClaimedAt(v time.Time) *InvitationUpdate {
+	_u.mutation.SetClaimedAt(v)
+	return _u
+}
+
+// SetNillableClaimedAt sets the "claimed_at" field if the given value is not nil.
+func (_u *InvitationUpdate) SetNillableClaimedAt(v *time.Time) *InvitationUpdate {
+	if v != nil {
+		_u.SetClaimedAt(*v)
+	}
+	return _u
+}
+
+// ClearClaimedAt clears the value of the "claimed_at" field.
+func (_u *InvitationUpdate) ClearClaimedAt() *InvitationUpdate {
+	_u.mutation.ClearClaimedAt()
+	return _u
+}
+
+// SetAddressHash sets the "address_hash" field.
+func (_u *InvitationUpdate) SetAddressHash(v string) *InvitationUpdate {
+	_u.mutation.SetAddressHash(v)
+	return _u
+}
+
+// SetNillableAddressHash sets the "address_hash" field if the given value is not nil.
+func (_u *InvitationUpdate) SetNillableAddressHash(v *string) *InvitationUpdate {
+	if v != nil {
+		_u.SetAddressHash(*v)
+	}
+	return _u
+}
+
+// ClearAddressHash clears the value of the "address_hash" field.
+func (_u *InvitationUpdate) ClearAddressHash() *InvitationUpdate {
+	_u.mutation.ClearAddressHash()
+	return _u
+}
+
+// SetAskedBefore sets the "asked_before" field.
+func (_u *InvitationUpdate) SetAskedBefore(v time.Time) *InvitationUpdate {
+	_u.mutation.SetAskedBefore(v)
+	return _u
+}
+
+// SetNillableAskedBefore sets the "asked_before" field if the given value is not nil.
+func (_u *InvitationUpdate) SetNillableAskedBefore(v *time.Time) *InvitationUpdate {
+	if v != nil {
+		_u.SetAskedBefore(*v)
+	}
+	return _u
+}
+
+// ClearAskedBefore clears the value of the "asked_before" field.
+func (_u *InvitationUpdate) ClearAskedBefore() *InvitationUpdate {
+	_u.mutation.ClearAskedBefore()
 	return _u
 }
 
@@ -209,6 +590,11 @@ func (_u *InvitationUpdate) check() error {
 			return &ValidationError{Name: "skipped_because", err: fmt.Errorf(`ent: validator failed for field "Invitation.skipped_because": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.BounceKind(); ok {
+		if err := invitation.BounceKindValidator(v); err != nil {
+			return &ValidationError{Name: "bounce_kind", err: fmt.Errorf(`ent: validator failed for field "Invitation.bounce_kind": %w`, err)}
+		}
+	}
 	return nil
 }
 
@@ -260,11 +646,125 @@ func (_u *InvitationUpdate) sqlSave(ctx context.Context) (_node int, err error) 
 	if _u.mutation.VisitorCleared() {
 		_spec.ClearField(invitation.FieldVisitor, field.TypeBytes)
 	}
+	if value, ok := _u.mutation.DueAt(); ok {
+		_spec.SetField(invitation.FieldDueAt, field.TypeTime, value)
+	}
 	if value, ok := _u.mutation.SentAt(); ok {
 		_spec.SetField(invitation.FieldSentAt, field.TypeTime, value)
 	}
 	if _u.mutation.SentAtCleared() {
 		_spec.ClearField(invitation.FieldSentAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.RemindedAt(); ok {
+		_spec.SetField(invitation.FieldRemindedAt, field.TypeTime, value)
+	}
+	if _u.mutation.RemindedAtCleared() {
+		_spec.ClearField(invitation.FieldRemindedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.DeliveredAt(); ok {
+		_spec.SetField(invitation.FieldDeliveredAt, field.TypeTime, value)
+	}
+	if _u.mutation.DeliveredAtCleared() {
+		_spec.ClearField(invitation.FieldDeliveredAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.BouncedAt(); ok {
+		_spec.SetField(invitation.FieldBouncedAt, field.TypeTime, value)
+	}
+	if _u.mutation.BouncedAtCleared() {
+		_spec.ClearField(invitation.FieldBouncedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.BounceKind(); ok {
+		_spec.SetField(invitation.FieldBounceKind, field.TypeEnum, value)
+	}
+	if _u.mutation.BounceKindCleared() {
+		_spec.ClearField(invitation.FieldBounceKind, field.TypeEnum)
+	}
+	if value, ok := _u.mutation.BounceReason(); ok {
+		_spec.SetField(invitation.FieldBounceReason, field.TypeString, value)
+	}
+	if _u.mutation.BounceReasonCleared() {
+		_spec.ClearField(invitation.FieldBounceReason, field.TypeString)
+	}
+	if value, ok := _u.mutation.ComplainedAt(); ok {
+		_spec.SetField(invitation.FieldComplainedAt, field.TypeTime, value)
+	}
+	if _u.mutation.ComplainedAtCleared() {
+		_spec.ClearField(invitation.FieldComplainedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.UnsubscribedAt(); ok {
+		_spec.SetField(invitation.FieldUnsubscribedAt, field.TypeTime, value)
+	}
+	if _u.mutation.UnsubscribedAtCleared() {
+		_spec.ClearField(invitation.FieldUnsubscribedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.Plan(); ok {
+		_spec.SetField(invitation.FieldPlan, field.TypeUUID, value)
+	}
+	if _u.mutation.PlanCleared() {
+		_spec.ClearField(invitation.FieldPlan, field.TypeUUID)
+	}
+	if value, ok := _u.mutation.Occasion(); ok {
+		_spec.SetField(invitation.FieldOccasion, field.TypeString, value)
+	}
+	if _u.mutation.OccasionCleared() {
+		_spec.ClearField(invitation.FieldOccasion, field.TypeString)
+	}
+	if value, ok := _u.mutation.OccurredAt(); ok {
+		_spec.SetField(invitation.FieldOccurredAt, field.TypeTime, value)
+	}
+	if _u.mutation.OccurredAtCleared() {
+		_spec.ClearField(invitation.FieldOccurredAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.KeyHash(); ok {
+		_spec.SetField(invitation.FieldKeyHash, field.TypeBytes, value)
+	}
+	if _u.mutation.KeyHashCleared() {
+		_spec.ClearField(invitation.FieldKeyHash, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.IgnoresQuiet(); ok {
+		_spec.SetField(invitation.FieldIgnoresQuiet, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.NextAt(); ok {
+		_spec.SetField(invitation.FieldNextAt, field.TypeTime, value)
+	}
+	if _u.mutation.NextAtCleared() {
+		_spec.ClearField(invitation.FieldNextAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.AttemptAt(); ok {
+		_spec.SetField(invitation.FieldAttemptAt, field.TypeTime, value)
+	}
+	if _u.mutation.AttemptAtCleared() {
+		_spec.ClearField(invitation.FieldAttemptAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.ReminderAttemptAt(); ok {
+		_spec.SetField(invitation.FieldReminderAttemptAt, field.TypeTime, value)
+	}
+	if _u.mutation.ReminderAttemptAtCleared() {
+		_spec.ClearField(invitation.FieldReminderAttemptAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.Attempts(); ok {
+		_spec.SetField(invitation.FieldAttempts, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedAttempts(); ok {
+		_spec.AddField(invitation.FieldAttempts, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.ClaimedAt(); ok {
+		_spec.SetField(invitation.FieldClaimedAt, field.TypeTime, value)
+	}
+	if _u.mutation.ClaimedAtCleared() {
+		_spec.ClearField(invitation.FieldClaimedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.AddressHash(); ok {
+		_spec.SetField(invitation.FieldAddressHash, field.TypeString, value)
+	}
+	if _u.mutation.AddressHashCleared() {
+		_spec.ClearField(invitation.FieldAddressHash, field.TypeString)
+	}
+	if value, ok := _u.mutation.AskedBefore(); ok {
+		_spec.SetField(invitation.FieldAskedBefore, field.TypeTime, value)
+	}
+	if _u.mutation.AskedBeforeCleared() {
+		_spec.ClearField(invitation.FieldAskedBefore, field.TypeTime)
 	}
 	if value, ok := _u.mutation.ResponseID(); ok {
 		_spec.SetField(invitation.FieldResponseID, field.TypeUUID, value)
@@ -388,6 +888,20 @@ func (_u *InvitationUpdateOne) SetTraits(v trait.Values) *InvitationUpdateOne {
 	return _u
 }
 
+// SetDueAt sets the "due_at" field.
+func (_u *InvitationUpdateOne) SetDueAt(v time.Time) *InvitationUpdateOne {
+	_u.mutation.SetDueAt(v)
+	return _u
+}
+
+// SetNillableDueAt sets the "due_at" field if the given value is not nil.
+func (_u *InvitationUpdateOne) SetNillableDueAt(v *time.Time) *InvitationUpdateOne {
+	if v != nil {
+		_u.SetDueAt(*v)
+	}
+	return _u
+}
+
 // SetSentAt sets the "sent_at" field.
 func (_u *InvitationUpdateOne) SetSentAt(v time.Time) *InvitationUpdateOne {
 	_u.mutation.SetSentAt(v)
@@ -405,6 +919,373 @@ func (_u *InvitationUpdateOne) SetNillableSentAt(v *time.Time) *InvitationUpdate
 // ClearSentAt clears the value of the "sent_at" field.
 func (_u *InvitationUpdateOne) ClearSentAt() *InvitationUpdateOne {
 	_u.mutation.ClearSentAt()
+	return _u
+}
+
+// SetRemindedAt sets the "reminded_at" field.
+func (_u *InvitationUpdateOne) SetRemindedAt(v time.Time) *InvitationUpdateOne {
+	_u.mutation.SetRemindedAt(v)
+	return _u
+}
+
+// SetNillableRemindedAt sets the "reminded_at" field if the given value is not nil.
+func (_u *InvitationUpdateOne) SetNillableRemindedAt(v *time.Time) *InvitationUpdateOne {
+	if v != nil {
+		_u.SetRemindedAt(*v)
+	}
+	return _u
+}
+
+// ClearRemindedAt clears the value of the "reminded_at" field.
+func (_u *InvitationUpdateOne) ClearRemindedAt() *InvitationUpdateOne {
+	_u.mutation.ClearRemindedAt()
+	return _u
+}
+
+// SetDeliveredAt sets the "delivered_at" field.
+func (_u *InvitationUpdateOne) SetDeliveredAt(v time.Time) *InvitationUpdateOne {
+	_u.mutation.SetDeliveredAt(v)
+	return _u
+}
+
+// SetNillableDeliveredAt sets the "delivered_at" field if the given value is not nil.
+func (_u *InvitationUpdateOne) SetNillableDeliveredAt(v *time.Time) *InvitationUpdateOne {
+	if v != nil {
+		_u.SetDeliveredAt(*v)
+	}
+	return _u
+}
+
+// ClearDeliveredAt clears the value of the "delivered_at" field.
+func (_u *InvitationUpdateOne) ClearDeliveredAt() *InvitationUpdateOne {
+	_u.mutation.ClearDeliveredAt()
+	return _u
+}
+
+// SetBouncedAt sets the "bounced_at" field.
+func (_u *InvitationUpdateOne) SetBouncedAt(v time.Time) *InvitationUpdateOne {
+	_u.mutation.SetBouncedAt(v)
+	return _u
+}
+
+// SetNillableBouncedAt sets the "bounced_at" field if the given value is not nil.
+func (_u *InvitationUpdateOne) SetNillableBouncedAt(v *time.Time) *InvitationUpdateOne {
+	if v != nil {
+		_u.SetBouncedAt(*v)
+	}
+	return _u
+}
+
+// ClearBouncedAt clears the value of the "bounced_at" field.
+func (_u *InvitationUpdateOne) ClearBouncedAt() *InvitationUpdateOne {
+	_u.mutation.ClearBouncedAt()
+	return _u
+}
+
+// SetBounceKind sets the "bounce_kind" field.
+func (_u *InvitationUpdateOne) SetBounceKind(v invitation.BounceKind) *InvitationUpdateOne {
+	_u.mutation.SetBounceKind(v)
+	return _u
+}
+
+// SetNillableBounceKind sets the "bounce_kind" field if the given value is not nil.
+func (_u *InvitationUpdateOne) SetNillableBounceKind(v *invitation.BounceKind) *InvitationUpdateOne {
+	if v != nil {
+		_u.SetBounceKind(*v)
+	}
+	return _u
+}
+
+// ClearBounceKind clears the value of the "bounce_kind" field.
+func (_u *InvitationUpdateOne) ClearBounceKind() *InvitationUpdateOne {
+	_u.mutation.ClearBounceKind()
+	return _u
+}
+
+// SetBounceReason sets the "bounce_reason" field.
+func (_u *InvitationUpdateOne) SetBounceReason(v string) *InvitationUpdateOne {
+	_u.mutation.SetBounceReason(v)
+	return _u
+}
+
+// SetNillableBounceReason sets the "bounce_reason" field if the given value is not nil.
+func (_u *InvitationUpdateOne) SetNillableBounceReason(v *string) *InvitationUpdateOne {
+	if v != nil {
+		_u.SetBounceReason(*v)
+	}
+	return _u
+}
+
+// ClearBounceReason clears the value of the "bounce_reason" field.
+func (_u *InvitationUpdateOne) ClearBounceReason() *InvitationUpdateOne {
+	_u.mutation.ClearBounceReason()
+	return _u
+}
+
+// SetComplainedAt sets the "complained_at" field.
+func (_u *InvitationUpdateOne) SetComplainedAt(v time.Time) *InvitationUpdateOne {
+	_u.mutation.SetComplainedAt(v)
+	return _u
+}
+
+// SetNillableComplainedAt sets the "complained_at" field if the given value is not nil.
+func (_u *InvitationUpdateOne) SetNillableComplainedAt(v *time.Time) *InvitationUpdateOne {
+	if v != nil {
+		_u.SetComplainedAt(*v)
+	}
+	return _u
+}
+
+// ClearComplainedAt clears the value of the "complained_at" field.
+func (_u *InvitationUpdateOne) ClearComplainedAt() *InvitationUpdateOne {
+	_u.mutation.ClearComplainedAt()
+	return _u
+}
+
+// SetUnsubscribedAt sets the "unsubscribed_at" field.
+func (_u *InvitationUpdateOne) SetUnsubscribedAt(v time.Time) *InvitationUpdateOne {
+	_u.mutation.SetUnsubscribedAt(v)
+	return _u
+}
+
+// SetNillableUnsubscribedAt sets the "unsubscribed_at" field if the given value is not nil.
+func (_u *InvitationUpdateOne) SetNillableUnsubscribedAt(v *time.Time) *InvitationUpdateOne {
+	if v != nil {
+		_u.SetUnsubscribedAt(*v)
+	}
+	return _u
+}
+
+// ClearUnsubscribedAt clears the value of the "unsubscribed_at" field.
+func (_u *InvitationUpdateOne) ClearUnsubscribedAt() *InvitationUpdateOne {
+	_u.mutation.ClearUnsubscribedAt()
+	return _u
+}
+
+// SetPlan sets the "plan" field.
+func (_u *InvitationUpdateOne) SetPlan(v uuid.UUID) *InvitationUpdateOne {
+	_u.mutation.SetPlan(v)
+	return _u
+}
+
+// SetNillablePlan sets the "plan" field if the given value is not nil.
+func (_u *InvitationUpdateOne) SetNillablePlan(v *uuid.UUID) *InvitationUpdateOne {
+	if v != nil {
+		_u.SetPlan(*v)
+	}
+	return _u
+}
+
+// ClearPlan clears the value of the "plan" field.
+func (_u *InvitationUpdateOne) ClearPlan() *InvitationUpdateOne {
+	_u.mutation.ClearPlan()
+	return _u
+}
+
+// SetOccasion sets the "occasion" field.
+func (_u *InvitationUpdateOne) SetOccasion(v string) *InvitationUpdateOne {
+	_u.mutation.SetOccasion(v)
+	return _u
+}
+
+// SetNillableOccasion sets the "occasion" field if the given value is not nil.
+func (_u *InvitationUpdateOne) SetNillableOccasion(v *string) *InvitationUpdateOne {
+	if v != nil {
+		_u.SetOccasion(*v)
+	}
+	return _u
+}
+
+// ClearOccasion clears the value of the "occasion" field.
+func (_u *InvitationUpdateOne) ClearOccasion() *InvitationUpdateOne {
+	_u.mutation.ClearOccasion()
+	return _u
+}
+
+// SetOccurredAt sets the "occurred_at" field.
+func (_u *InvitationUpdateOne) SetOccurredAt(v time.Time) *InvitationUpdateOne {
+	_u.mutation.SetOccurredAt(v)
+	return _u
+}
+
+// SetNillableOccurredAt sets the "occurred_at" field if the given value is not nil.
+func (_u *InvitationUpdateOne) SetNillableOccurredAt(v *time.Time) *InvitationUpdateOne {
+	if v != nil {
+		_u.SetOccurredAt(*v)
+	}
+	return _u
+}
+
+// ClearOccurredAt clears the value of the "occurred_at" field.
+func (_u *InvitationUpdateOne) ClearOccurredAt() *InvitationUpdateOne {
+	_u.mutation.ClearOccurredAt()
+	return _u
+}
+
+// SetKeyHash sets the "key_hash" field.
+func (_u *InvitationUpdateOne) SetKeyHash(v []byte) *InvitationUpdateOne {
+	_u.mutation.SetKeyHash(v)
+	return _u
+}
+
+// ClearKeyHash clears the value of the "key_hash" field.
+func (_u *InvitationUpdateOne) ClearKeyHash() *InvitationUpdateOne {
+	_u.mutation.ClearKeyHash()
+	return _u
+}
+
+// SetIgnoresQuiet sets the "ignores_quiet" field.
+func (_u *InvitationUpdateOne) SetIgnoresQuiet(v bool) *InvitationUpdateOne {
+	_u.mutation.SetIgnoresQuiet(v)
+	return _u
+}
+
+// SetNillableIgnoresQuiet sets the "ignores_quiet" field if the given value is not nil.
+func (_u *InvitationUpdateOne) SetNillableIgnoresQuiet(v *bool) *InvitationUpdateOne {
+	if v != nil {
+		_u.SetIgnoresQuiet(*v)
+	}
+	return _u
+}
+
+// SetNextAt sets the "next_at" field.
+func (_u *InvitationUpdateOne) SetNextAt(v time.Time) *InvitationUpdateOne {
+	_u.mutation.SetNextAt(v)
+	return _u
+}
+
+// SetNillableNextAt sets the "next_at" field if the given value is not nil.
+func (_u *InvitationUpdateOne) SetNillableNextAt(v *time.Time) *InvitationUpdateOne {
+	if v != nil {
+		_u.SetNextAt(*v)
+	}
+	return _u
+}
+
+// ClearNextAt clears the value of the "next_at" field.
+func (_u *InvitationUpdateOne) ClearNextAt() *InvitationUpdateOne {
+	_u.mutation.ClearNextAt()
+	return _u
+}
+
+// SetAttemptAt sets the "attempt_at" field.
+func (_u *InvitationUpdateOne) SetAttemptAt(v time.Time) *InvitationUpdateOne {
+	_u.mutation.SetAttemptAt(v)
+	return _u
+}
+
+// SetNillableAttemptAt sets the "attempt_at" field if the given value is not nil.
+func (_u *InvitationUpdateOne) SetNillableAttemptAt(v *time.Time) *InvitationUpdateOne {
+	if v != nil {
+		_u.SetAttemptAt(*v)
+	}
+	return _u
+}
+
+// ClearAttemptAt clears the value of the "attempt_at" field.
+func (_u *InvitationUpdateOne) ClearAttemptAt() *InvitationUpdateOne {
+	_u.mutation.ClearAttemptAt()
+	return _u
+}
+
+// SetReminderAttemptAt sets the "reminder_attempt_at" field.
+func (_u *InvitationUpdateOne) SetReminderAttemptAt(v time.Time) *InvitationUpdateOne {
+	_u.mutation.SetReminderAttemptAt(v)
+	return _u
+}
+
+// SetNillableReminderAttemptAt sets the "reminder_attempt_at" field if the given value is not nil.
+func (_u *InvitationUpdateOne) SetNillableReminderAttemptAt(v *time.Time) *InvitationUpdateOne {
+	if v != nil {
+		_u.SetReminderAttemptAt(*v)
+	}
+	return _u
+}
+
+// ClearReminderAttemptAt clears the value of the "reminder_attempt_at" field.
+func (_u *InvitationUpdateOne) ClearReminderAttemptAt() *InvitationUpdateOne {
+	_u.mutation.ClearReminderAttemptAt()
+	return _u
+}
+
+// SetAttempts sets the "attempts" field.
+func (_u *InvitationUpdateOne) SetAttempts(v int) *InvitationUpdateOne {
+	_u.mutation.ResetAttempts()
+	_u.mutation.SetAttempts(v)
+	return _u
+}
+
+// SetNillableAttempts sets the "attempts" field if the given value is not nil.
+func (_u *InvitationUpdateOne) SetNillableAttempts(v *int) *InvitationUpdateOne {
+	if v != nil {
+		_u.SetAttempts(*v)
+	}
+	return _u
+}
+
+// AddAttempts adds value to the "attempts" field.
+func (_u *InvitationUpdateOne) AddAttempts(v int) *InvitationUpdateOne {
+	_u.mutation.AddAttempts(v)
+	return _u
+}
+
+// SetClaimedAt sets the "claimed_at" field.
+func (_u *InvitationUpdateOne) SetClaimedAt(v time.Time) *InvitationUpdateOne {
+	_u.mutation.SetClaimedAt(v)
+	return _u
+}
+
+// SetNillableClaimedAt sets the "claimed_at" field if the given value is not nil.
+func (_u *InvitationUpdateOne) SetNillableClaimedAt(v *time.Time) *InvitationUpdateOne {
+	if v != nil {
+		_u.SetClaimedAt(*v)
+	}
+	return _u
+}
+
+// ClearClaimedAt clears the value of the "claimed_at" field.
+func (_u *InvitationUpdateOne) ClearClaimedAt() *InvitationUpdateOne {
+	_u.mutation.ClearClaimedAt()
+	return _u
+}
+
+// SetAddressHash sets the "address_hash" field.
+func (_u *InvitationUpdateOne) SetAddressHash(v string) *InvitationUpdateOne {
+	_u.mutation.SetAddressHash(v)
+	return _u
+}
+
+// SetNillableAddressHash sets the "address_hash" field if the given value is not nil.
+func (_u *InvitationUpdateOne) SetNillableAddressHash(v *string) *InvitationUpdateOne {
+	if v != nil {
+		_u.SetAddressHash(*v)
+	}
+	return _u
+}
+
+// ClearAddressHash clears the value of the "address_hash" field.
+func (_u *InvitationUpdateOne) ClearAddressHash() *InvitationUpdateOne {
+	_u.mutation.ClearAddressHash()
+	return _u
+}
+
+// SetAskedBefore sets the "asked_before" field.
+func (_u *InvitationUpdateOne) SetAskedBefore(v time.Time) *InvitationUpdateOne {
+	_u.mutation.SetAskedBefore(v)
+	return _u
+}
+
+// SetNillableAskedBefore sets the "asked_before" field if the given value is not nil.
+func (_u *InvitationUpdateOne) SetNillableAskedBefore(v *time.Time) *InvitationUpdateOne {
+	if v != nil {
+		_u.SetAskedBefore(*v)
+	}
+	return _u
+}
+
+// ClearAskedBefore clears the value of the "asked_before" field.
+func (_u *InvitationUpdateOne) ClearAskedBefore() *InvitationUpdateOne {
+	_u.mutation.ClearAskedBefore()
 	return _u
 }
 
@@ -485,6 +1366,11 @@ func (_u *InvitationUpdateOne) check() error {
 			return &ValidationError{Name: "skipped_because", err: fmt.Errorf(`ent: validator failed for field "Invitation.skipped_because": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.BounceKind(); ok {
+		if err := invitation.BounceKindValidator(v); err != nil {
+			return &ValidationError{Name: "bounce_kind", err: fmt.Errorf(`ent: validator failed for field "Invitation.bounce_kind": %w`, err)}
+		}
+	}
 	return nil
 }
 
@@ -553,11 +1439,125 @@ func (_u *InvitationUpdateOne) sqlSave(ctx context.Context) (_node *Invitation, 
 	if _u.mutation.VisitorCleared() {
 		_spec.ClearField(invitation.FieldVisitor, field.TypeBytes)
 	}
+	if value, ok := _u.mutation.DueAt(); ok {
+		_spec.SetField(invitation.FieldDueAt, field.TypeTime, value)
+	}
 	if value, ok := _u.mutation.SentAt(); ok {
 		_spec.SetField(invitation.FieldSentAt, field.TypeTime, value)
 	}
 	if _u.mutation.SentAtCleared() {
 		_spec.ClearField(invitation.FieldSentAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.RemindedAt(); ok {
+		_spec.SetField(invitation.FieldRemindedAt, field.TypeTime, value)
+	}
+	if _u.mutation.RemindedAtCleared() {
+		_spec.ClearField(invitation.FieldRemindedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.DeliveredAt(); ok {
+		_spec.SetField(invitation.FieldDeliveredAt, field.TypeTime, value)
+	}
+	if _u.mutation.DeliveredAtCleared() {
+		_spec.ClearField(invitation.FieldDeliveredAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.BouncedAt(); ok {
+		_spec.SetField(invitation.FieldBouncedAt, field.TypeTime, value)
+	}
+	if _u.mutation.BouncedAtCleared() {
+		_spec.ClearField(invitation.FieldBouncedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.BounceKind(); ok {
+		_spec.SetField(invitation.FieldBounceKind, field.TypeEnum, value)
+	}
+	if _u.mutation.BounceKindCleared() {
+		_spec.ClearField(invitation.FieldBounceKind, field.TypeEnum)
+	}
+	if value, ok := _u.mutation.BounceReason(); ok {
+		_spec.SetField(invitation.FieldBounceReason, field.TypeString, value)
+	}
+	if _u.mutation.BounceReasonCleared() {
+		_spec.ClearField(invitation.FieldBounceReason, field.TypeString)
+	}
+	if value, ok := _u.mutation.ComplainedAt(); ok {
+		_spec.SetField(invitation.FieldComplainedAt, field.TypeTime, value)
+	}
+	if _u.mutation.ComplainedAtCleared() {
+		_spec.ClearField(invitation.FieldComplainedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.UnsubscribedAt(); ok {
+		_spec.SetField(invitation.FieldUnsubscribedAt, field.TypeTime, value)
+	}
+	if _u.mutation.UnsubscribedAtCleared() {
+		_spec.ClearField(invitation.FieldUnsubscribedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.Plan(); ok {
+		_spec.SetField(invitation.FieldPlan, field.TypeUUID, value)
+	}
+	if _u.mutation.PlanCleared() {
+		_spec.ClearField(invitation.FieldPlan, field.TypeUUID)
+	}
+	if value, ok := _u.mutation.Occasion(); ok {
+		_spec.SetField(invitation.FieldOccasion, field.TypeString, value)
+	}
+	if _u.mutation.OccasionCleared() {
+		_spec.ClearField(invitation.FieldOccasion, field.TypeString)
+	}
+	if value, ok := _u.mutation.OccurredAt(); ok {
+		_spec.SetField(invitation.FieldOccurredAt, field.TypeTime, value)
+	}
+	if _u.mutation.OccurredAtCleared() {
+		_spec.ClearField(invitation.FieldOccurredAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.KeyHash(); ok {
+		_spec.SetField(invitation.FieldKeyHash, field.TypeBytes, value)
+	}
+	if _u.mutation.KeyHashCleared() {
+		_spec.ClearField(invitation.FieldKeyHash, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.IgnoresQuiet(); ok {
+		_spec.SetField(invitation.FieldIgnoresQuiet, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.NextAt(); ok {
+		_spec.SetField(invitation.FieldNextAt, field.TypeTime, value)
+	}
+	if _u.mutation.NextAtCleared() {
+		_spec.ClearField(invitation.FieldNextAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.AttemptAt(); ok {
+		_spec.SetField(invitation.FieldAttemptAt, field.TypeTime, value)
+	}
+	if _u.mutation.AttemptAtCleared() {
+		_spec.ClearField(invitation.FieldAttemptAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.ReminderAttemptAt(); ok {
+		_spec.SetField(invitation.FieldReminderAttemptAt, field.TypeTime, value)
+	}
+	if _u.mutation.ReminderAttemptAtCleared() {
+		_spec.ClearField(invitation.FieldReminderAttemptAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.Attempts(); ok {
+		_spec.SetField(invitation.FieldAttempts, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedAttempts(); ok {
+		_spec.AddField(invitation.FieldAttempts, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.ClaimedAt(); ok {
+		_spec.SetField(invitation.FieldClaimedAt, field.TypeTime, value)
+	}
+	if _u.mutation.ClaimedAtCleared() {
+		_spec.ClearField(invitation.FieldClaimedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.AddressHash(); ok {
+		_spec.SetField(invitation.FieldAddressHash, field.TypeString, value)
+	}
+	if _u.mutation.AddressHashCleared() {
+		_spec.ClearField(invitation.FieldAddressHash, field.TypeString)
+	}
+	if value, ok := _u.mutation.AskedBefore(); ok {
+		_spec.SetField(invitation.FieldAskedBefore, field.TypeTime, value)
+	}
+	if _u.mutation.AskedBeforeCleared() {
+		_spec.ClearField(invitation.FieldAskedBefore, field.TypeTime)
 	}
 	if value, ok := _u.mutation.ResponseID(); ok {
 		_spec.SetField(invitation.FieldResponseID, field.TypeUUID, value)

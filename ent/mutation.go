@@ -21,13 +21,18 @@ import (
 	"github.com/zeroten/zeroten/ent/brandimage"
 	"github.com/zeroten/zeroten/ent/campaign"
 	"github.com/zeroten/zeroten/ent/contact"
+	"github.com/zeroten/zeroten/ent/contactevent"
 	"github.com/zeroten/zeroten/ent/invitation"
 	"github.com/zeroten/zeroten/ent/linkkey"
+	"github.com/zeroten/zeroten/ent/monthlycount"
+	"github.com/zeroten/zeroten/ent/outreach"
 	"github.com/zeroten/zeroten/ent/predicate"
 	"github.com/zeroten/zeroten/ent/provisionalanswer"
 	"github.com/zeroten/zeroten/ent/response"
+	"github.com/zeroten/zeroten/ent/schedule"
 	entsegment "github.com/zeroten/zeroten/ent/segment"
 	"github.com/zeroten/zeroten/ent/signingkey"
+	"github.com/zeroten/zeroten/ent/suppression"
 	"github.com/zeroten/zeroten/ent/survey"
 	"github.com/zeroten/zeroten/ent/tenant"
 	enttrait "github.com/zeroten/zeroten/ent/trait"
@@ -55,12 +60,17 @@ const (
 	TypeBrandImage        = "BrandImage"
 	TypeCampaign          = "Campaign"
 	TypeContact           = "Contact"
+	TypeContactEvent      = "ContactEvent"
 	TypeInvitation        = "Invitation"
 	TypeLinkKey           = "LinkKey"
+	TypeMonthlyCount      = "MonthlyCount"
+	TypeOutreach          = "Outreach"
 	TypeProvisionalAnswer = "ProvisionalAnswer"
 	TypeResponse          = "Response"
+	TypeSchedule          = "Schedule"
 	TypeSegment           = "Segment"
 	TypeSigningKey        = "SigningKey"
+	TypeSuppression       = "Suppression"
 	TypeSurvey            = "Survey"
 	TypeTenant            = "Tenant"
 	TypeTrait             = "Trait"
@@ -4965,6 +4975,7 @@ type CampaignMutation struct {
 	question           *string
 	follow_up_question *string
 	status             *campaign.Status
+	has_waiting        *bool
 	created_at         *time.Time
 	updated_at         *time.Time
 	clearedFields      map[string]struct{}
@@ -5257,6 +5268,42 @@ func (m *CampaignMutation) ResetStatus() {
 	m.status = nil
 }
 
+// SetHasWaiting sets the "has_waiting" field.
+func (m *CampaignMutation) SetHasWaiting(b bool) {
+	m.has_waiting = &b
+}
+
+// HasWaiting returns the value of the "has_waiting" field in the mutation.
+func (m *CampaignMutation) HasWaiting() (r bool, exists bool) {
+	v := m.has_waiting
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldHasWaiting returns the old "has_waiting" field's value of the Campaign entity.
+// If the Campaign object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *CampaignMutation) OldHasWaiting(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldHasWaiting is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldHasWaiting requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldHasWaiting: %w", err)
+	}
+	return oldValue.HasWaiting, nil
+}
+
+// ResetHasWaiting resets all changes to the "has_waiting" field.
+func (m *CampaignMutation) ResetHasWaiting() {
+	m.has_waiting = nil
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (m *CampaignMutation) SetCreatedAt(t time.Time) {
 	m.created_at = &t
@@ -5363,7 +5410,7 @@ func (m *CampaignMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *CampaignMutation) Fields() []string {
-	fields := make([]string, 0, 7)
+	fields := make([]string, 0, 8)
 	if m.tenant_id != nil {
 		fields = append(fields, campaign.FieldTenantID)
 	}
@@ -5378,6 +5425,9 @@ func (m *CampaignMutation) Fields() []string {
 	}
 	if m.status != nil {
 		fields = append(fields, campaign.FieldStatus)
+	}
+	if m.has_waiting != nil {
+		fields = append(fields, campaign.FieldHasWaiting)
 	}
 	if m.created_at != nil {
 		fields = append(fields, campaign.FieldCreatedAt)
@@ -5403,6 +5453,8 @@ func (m *CampaignMutation) Field(name string) (ent.Value, bool) {
 		return m.FollowUpQuestion()
 	case campaign.FieldStatus:
 		return m.Status()
+	case campaign.FieldHasWaiting:
+		return m.HasWaiting()
 	case campaign.FieldCreatedAt:
 		return m.CreatedAt()
 	case campaign.FieldUpdatedAt:
@@ -5426,6 +5478,8 @@ func (m *CampaignMutation) OldField(ctx context.Context, name string) (ent.Value
 		return m.OldFollowUpQuestion(ctx)
 	case campaign.FieldStatus:
 		return m.OldStatus(ctx)
+	case campaign.FieldHasWaiting:
+		return m.OldHasWaiting(ctx)
 	case campaign.FieldCreatedAt:
 		return m.OldCreatedAt(ctx)
 	case campaign.FieldUpdatedAt:
@@ -5473,6 +5527,13 @@ func (m *CampaignMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetStatus(v)
+		return nil
+	case campaign.FieldHasWaiting:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetHasWaiting(v)
 		return nil
 	case campaign.FieldCreatedAt:
 		v, ok := value.(time.Time)
@@ -5552,6 +5613,9 @@ func (m *CampaignMutation) ResetField(name string) error {
 	case campaign.FieldStatus:
 		m.ResetStatus()
 		return nil
+	case campaign.FieldHasWaiting:
+		m.ResetHasWaiting()
+		return nil
 	case campaign.FieldCreatedAt:
 		m.ResetCreatedAt()
 		return nil
@@ -5623,6 +5687,7 @@ type ContactMutation struct {
 	phone         *string
 	name          *string
 	locale        *string
+	time_zone     *string
 	traits        *trait.Values
 	last_asked_at *time.Time
 	created_at    *time.Time
@@ -6067,6 +6132,55 @@ func (m *ContactMutation) ResetLocale() {
 	delete(m.clearedFields, contact.FieldLocale)
 }
 
+// SetTimeZone sets the "time_zone" field.
+func (m *ContactMutation) SetTimeZone(s string) {
+	m.time_zone = &s
+}
+
+// TimeZone returns the value of the "time_zone" field in the mutation.
+func (m *ContactMutation) TimeZone() (r string, exists bool) {
+	v := m.time_zone
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTimeZone returns the old "time_zone" field's value of the Contact entity.
+// If the Contact object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ContactMutation) OldTimeZone(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTimeZone is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTimeZone requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTimeZone: %w", err)
+	}
+	return oldValue.TimeZone, nil
+}
+
+// ClearTimeZone clears the value of the "time_zone" field.
+func (m *ContactMutation) ClearTimeZone() {
+	m.time_zone = nil
+	m.clearedFields[contact.FieldTimeZone] = struct{}{}
+}
+
+// TimeZoneCleared returns if the "time_zone" field was cleared in this mutation.
+func (m *ContactMutation) TimeZoneCleared() bool {
+	_, ok := m.clearedFields[contact.FieldTimeZone]
+	return ok
+}
+
+// ResetTimeZone resets all changes to the "time_zone" field.
+func (m *ContactMutation) ResetTimeZone() {
+	m.time_zone = nil
+	delete(m.clearedFields, contact.FieldTimeZone)
+}
+
 // SetTraits sets the "traits" field.
 func (m *ContactMutation) SetTraits(t trait.Values) {
 	m.traits = &t
@@ -6258,7 +6372,7 @@ func (m *ContactMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ContactMutation) Fields() []string {
-	fields := make([]string, 0, 11)
+	fields := make([]string, 0, 12)
 	if m.tenant_id != nil {
 		fields = append(fields, contact.FieldTenantID)
 	}
@@ -6279,6 +6393,9 @@ func (m *ContactMutation) Fields() []string {
 	}
 	if m.locale != nil {
 		fields = append(fields, contact.FieldLocale)
+	}
+	if m.time_zone != nil {
+		fields = append(fields, contact.FieldTimeZone)
 	}
 	if m.traits != nil {
 		fields = append(fields, contact.FieldTraits)
@@ -6314,6 +6431,8 @@ func (m *ContactMutation) Field(name string) (ent.Value, bool) {
 		return m.Name()
 	case contact.FieldLocale:
 		return m.Locale()
+	case contact.FieldTimeZone:
+		return m.TimeZone()
 	case contact.FieldTraits:
 		return m.Traits()
 	case contact.FieldLastAskedAt:
@@ -6345,6 +6464,8 @@ func (m *ContactMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldName(ctx)
 	case contact.FieldLocale:
 		return m.OldLocale(ctx)
+	case contact.FieldTimeZone:
+		return m.OldTimeZone(ctx)
 	case contact.FieldTraits:
 		return m.OldTraits(ctx)
 	case contact.FieldLastAskedAt:
@@ -6410,6 +6531,13 @@ func (m *ContactMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetLocale(v)
+		return nil
+	case contact.FieldTimeZone:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTimeZone(v)
 		return nil
 	case contact.FieldTraits:
 		v, ok := value.(trait.Values)
@@ -6487,6 +6615,9 @@ func (m *ContactMutation) ClearedFields() []string {
 	if m.FieldCleared(contact.FieldLocale) {
 		fields = append(fields, contact.FieldLocale)
 	}
+	if m.FieldCleared(contact.FieldTimeZone) {
+		fields = append(fields, contact.FieldTimeZone)
+	}
 	if m.FieldCleared(contact.FieldLastAskedAt) {
 		fields = append(fields, contact.FieldLastAskedAt)
 	}
@@ -6522,6 +6653,9 @@ func (m *ContactMutation) ClearField(name string) error {
 	case contact.FieldLocale:
 		m.ClearLocale()
 		return nil
+	case contact.FieldTimeZone:
+		m.ClearTimeZone()
+		return nil
 	case contact.FieldLastAskedAt:
 		m.ClearLastAskedAt()
 		return nil
@@ -6553,6 +6687,9 @@ func (m *ContactMutation) ResetField(name string) error {
 		return nil
 	case contact.FieldLocale:
 		m.ResetLocale()
+		return nil
+	case contact.FieldTimeZone:
+		m.ResetTimeZone()
 		return nil
 	case contact.FieldTraits:
 		m.ResetTraits()
@@ -6618,29 +6755,489 @@ func (m *ContactMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Contact edge %s", name)
 }
 
+// ContactEventMutation represents an operation that mutates the ContactEvent nodes in the graph.
+type ContactEventMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *uuid.UUID
+	tenant_id     *uuid.UUID
+	key_hash      *[]byte
+	created_at    *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*ContactEvent, error)
+	predicates    []predicate.ContactEvent
+}
+
+var _ ent.Mutation = (*ContactEventMutation)(nil)
+
+// contacteventOption allows management of the mutation configuration using functional options.
+type contacteventOption func(*ContactEventMutation)
+
+// newContactEventMutation creates new mutation for the ContactEvent entity.
+func newContactEventMutation(c config, op Op, opts ...contacteventOption) *ContactEventMutation {
+	m := &ContactEventMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeContactEvent,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withContactEventID sets the ID field of the mutation.
+func withContactEventID(id uuid.UUID) contacteventOption {
+	return func(m *ContactEventMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *ContactEvent
+		)
+		m.oldValue = func(ctx context.Context) (*ContactEvent, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().ContactEvent.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withContactEvent sets the old ContactEvent of the mutation.
+func withContactEvent(node *ContactEvent) contacteventOption {
+	return func(m *ContactEventMutation) {
+		m.oldValue = func(context.Context) (*ContactEvent, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m ContactEventMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m ContactEventMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of ContactEvent entities.
+func (m *ContactEventMutation) SetID(id uuid.UUID) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *ContactEventMutation) ID() (id uuid.UUID, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *ContactEventMutation) IDs(ctx context.Context) ([]uuid.UUID, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []uuid.UUID{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().ContactEvent.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetTenantID sets the "tenant_id" field.
+func (m *ContactEventMutation) SetTenantID(u uuid.UUID) {
+	m.tenant_id = &u
+}
+
+// TenantID returns the value of the "tenant_id" field in the mutation.
+func (m *ContactEventMutation) TenantID() (r uuid.UUID, exists bool) {
+	v := m.tenant_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTenantID returns the old "tenant_id" field's value of the ContactEvent entity.
+// If the ContactEvent object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ContactEventMutation) OldTenantID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTenantID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTenantID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTenantID: %w", err)
+	}
+	return oldValue.TenantID, nil
+}
+
+// ResetTenantID resets all changes to the "tenant_id" field.
+func (m *ContactEventMutation) ResetTenantID() {
+	m.tenant_id = nil
+}
+
+// SetKeyHash sets the "key_hash" field.
+func (m *ContactEventMutation) SetKeyHash(b []byte) {
+	m.key_hash = &b
+}
+
+// KeyHash returns the value of the "key_hash" field in the mutation.
+func (m *ContactEventMutation) KeyHash() (r []byte, exists bool) {
+	v := m.key_hash
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKeyHash returns the old "key_hash" field's value of the ContactEvent entity.
+// If the ContactEvent object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ContactEventMutation) OldKeyHash(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKeyHash is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKeyHash requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKeyHash: %w", err)
+	}
+	return oldValue.KeyHash, nil
+}
+
+// ResetKeyHash resets all changes to the "key_hash" field.
+func (m *ContactEventMutation) ResetKeyHash() {
+	m.key_hash = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *ContactEventMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *ContactEventMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the ContactEvent entity.
+// If the ContactEvent object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ContactEventMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *ContactEventMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// Where appends a list predicates to the ContactEventMutation builder.
+func (m *ContactEventMutation) Where(ps ...predicate.ContactEvent) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the ContactEventMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *ContactEventMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.ContactEvent, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *ContactEventMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *ContactEventMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (ContactEvent).
+func (m *ContactEventMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *ContactEventMutation) Fields() []string {
+	fields := make([]string, 0, 3)
+	if m.tenant_id != nil {
+		fields = append(fields, contactevent.FieldTenantID)
+	}
+	if m.key_hash != nil {
+		fields = append(fields, contactevent.FieldKeyHash)
+	}
+	if m.created_at != nil {
+		fields = append(fields, contactevent.FieldCreatedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *ContactEventMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case contactevent.FieldTenantID:
+		return m.TenantID()
+	case contactevent.FieldKeyHash:
+		return m.KeyHash()
+	case contactevent.FieldCreatedAt:
+		return m.CreatedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *ContactEventMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case contactevent.FieldTenantID:
+		return m.OldTenantID(ctx)
+	case contactevent.FieldKeyHash:
+		return m.OldKeyHash(ctx)
+	case contactevent.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown ContactEvent field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ContactEventMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case contactevent.FieldTenantID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTenantID(v)
+		return nil
+	case contactevent.FieldKeyHash:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKeyHash(v)
+		return nil
+	case contactevent.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown ContactEvent field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *ContactEventMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *ContactEventMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ContactEventMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown ContactEvent numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *ContactEventMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *ContactEventMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *ContactEventMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown ContactEvent nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *ContactEventMutation) ResetField(name string) error {
+	switch name {
+	case contactevent.FieldTenantID:
+		m.ResetTenantID()
+		return nil
+	case contactevent.FieldKeyHash:
+		m.ResetKeyHash()
+		return nil
+	case contactevent.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown ContactEvent field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *ContactEventMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *ContactEventMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *ContactEventMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *ContactEventMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *ContactEventMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *ContactEventMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *ContactEventMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown ContactEvent unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *ContactEventMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown ContactEvent edge %s", name)
+}
+
 // InvitationMutation represents an operation that mutates the Invitation nodes in the graph.
 type InvitationMutation struct {
 	config
-	op              Op
-	typ             string
-	id              *uuid.UUID
-	tenant_id       *uuid.UUID
-	campaign_id     *uuid.UUID
-	contact_id      *uuid.UUID
-	channel         *invitation.Channel
-	status          *invitation.Status
-	skipped_because *invitation.SkippedBecause
-	variant         *string
-	locale          *string
-	traits          *trait.Values
-	visitor         *[]byte
-	due_at          *time.Time
-	sent_at         *time.Time
-	response_id     *uuid.UUID
-	clearedFields   map[string]struct{}
-	done            bool
-	oldValue        func(context.Context) (*Invitation, error)
-	predicates      []predicate.Invitation
+	op                  Op
+	typ                 string
+	id                  *uuid.UUID
+	tenant_id           *uuid.UUID
+	campaign_id         *uuid.UUID
+	contact_id          *uuid.UUID
+	channel             *invitation.Channel
+	status              *invitation.Status
+	skipped_because     *invitation.SkippedBecause
+	variant             *string
+	locale              *string
+	traits              *trait.Values
+	visitor             *[]byte
+	due_at              *time.Time
+	sent_at             *time.Time
+	reminded_at         *time.Time
+	delivered_at        *time.Time
+	bounced_at          *time.Time
+	bounce_kind         *invitation.BounceKind
+	bounce_reason       *string
+	complained_at       *time.Time
+	unsubscribed_at     *time.Time
+	plan                *uuid.UUID
+	occasion            *string
+	occurred_at         *time.Time
+	key_hash            *[]byte
+	ignores_quiet       *bool
+	next_at             *time.Time
+	attempt_at          *time.Time
+	reminder_attempt_at *time.Time
+	attempts            *int
+	addattempts         *int
+	claimed_at          *time.Time
+	address_hash        *string
+	asked_before        *time.Time
+	response_id         *uuid.UUID
+	clearedFields       map[string]struct{}
+	done                bool
+	oldValue            func(context.Context) (*Invitation, error)
+	predicates          []predicate.Invitation
 }
 
 var _ ent.Mutation = (*InvitationMutation)(nil)
@@ -7244,6 +7841,931 @@ func (m *InvitationMutation) ResetSentAt() {
 	delete(m.clearedFields, invitation.FieldSentAt)
 }
 
+// SetRemindedAt sets the "reminded_at" field.
+func (m *InvitationMutation) SetRemindedAt(t time.Time) {
+	m.reminded_at = &t
+}
+
+// RemindedAt returns the value of the "reminded_at" field in the mutation.
+func (m *InvitationMutation) RemindedAt() (r time.Time, exists bool) {
+	v := m.reminded_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRemindedAt returns the old "reminded_at" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldRemindedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRemindedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRemindedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRemindedAt: %w", err)
+	}
+	return oldValue.RemindedAt, nil
+}
+
+// ClearRemindedAt clears the value of the "reminded_at" field.
+func (m *InvitationMutation) ClearRemindedAt() {
+	m.reminded_at = nil
+	m.clearedFields[invitation.FieldRemindedAt] = struct{}{}
+}
+
+// RemindedAtCleared returns if the "reminded_at" field was cleared in this mutation.
+func (m *InvitationMutation) RemindedAtCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldRemindedAt]
+	return ok
+}
+
+// ResetRemindedAt resets all changes to the "reminded_at" field.
+func (m *InvitationMutation) ResetRemindedAt() {
+	m.reminded_at = nil
+	delete(m.clearedFields, invitation.FieldRemindedAt)
+}
+
+// SetDeliveredAt sets the "delivered_at" field.
+func (m *InvitationMutation) SetDeliveredAt(t time.Time) {
+	m.delivered_at = &t
+}
+
+// DeliveredAt returns the value of the "delivered_at" field in the mutation.
+func (m *InvitationMutation) DeliveredAt() (r time.Time, exists bool) {
+	v := m.delivered_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDeliveredAt returns the old "delivered_at" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldDeliveredAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDeliveredAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDeliveredAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDeliveredAt: %w", err)
+	}
+	return oldValue.DeliveredAt, nil
+}
+
+// ClearDeliveredAt clears the value of the "delivered_at" field.
+func (m *InvitationMutation) ClearDeliveredAt() {
+	m.delivered_at = nil
+	m.clearedFields[invitation.FieldDeliveredAt] = struct{}{}
+}
+
+// DeliveredAtCleared returns if the "delivered_at" field was cleared in this mutation.
+func (m *InvitationMutation) DeliveredAtCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldDeliveredAt]
+	return ok
+}
+
+// ResetDeliveredAt resets all changes to the "delivered_at" field.
+func (m *InvitationMutation) ResetDeliveredAt() {
+	m.delivered_at = nil
+	delete(m.clearedFields, invitation.FieldDeliveredAt)
+}
+
+// SetBouncedAt sets the "bounced_at" field.
+func (m *InvitationMutation) SetBouncedAt(t time.Time) {
+	m.bounced_at = &t
+}
+
+// BouncedAt returns the value of the "bounced_at" field in the mutation.
+func (m *InvitationMutation) BouncedAt() (r time.Time, exists bool) {
+	v := m.bounced_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldBouncedAt returns the old "bounced_at" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldBouncedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldBouncedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldBouncedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldBouncedAt: %w", err)
+	}
+	return oldValue.BouncedAt, nil
+}
+
+// ClearBouncedAt clears the value of the "bounced_at" field.
+func (m *InvitationMutation) ClearBouncedAt() {
+	m.bounced_at = nil
+	m.clearedFields[invitation.FieldBouncedAt] = struct{}{}
+}
+
+// BouncedAtCleared returns if the "bounced_at" field was cleared in this mutation.
+func (m *InvitationMutation) BouncedAtCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldBouncedAt]
+	return ok
+}
+
+// ResetBouncedAt resets all changes to the "bounced_at" field.
+func (m *InvitationMutation) ResetBouncedAt() {
+	m.bounced_at = nil
+	delete(m.clearedFields, invitation.FieldBouncedAt)
+}
+
+// SetBounceKind sets the "bounce_kind" field.
+func (m *InvitationMutation) SetBounceKind(ik invitation.BounceKind) {
+	m.bounce_kind = &ik
+}
+
+// BounceKind returns the value of the "bounce_kind" field in the mutation.
+func (m *InvitationMutation) BounceKind() (r invitation.BounceKind, exists bool) {
+	v := m.bounce_kind
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldBounceKind returns the old "bounce_kind" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldBounceKind(ctx context.Context) (v *invitation.BounceKind, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldBounceKind is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldBounceKind requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldBounceKind: %w", err)
+	}
+	return oldValue.BounceKind, nil
+}
+
+// ClearBounceKind clears the value of the "bounce_kind" field.
+func (m *InvitationMutation) ClearBounceKind() {
+	m.bounce_kind = nil
+	m.clearedFields[invitation.FieldBounceKind] = struct{}{}
+}
+
+// BounceKindCleared returns if the "bounce_kind" field was cleared in this mutation.
+func (m *InvitationMutation) BounceKindCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldBounceKind]
+	return ok
+}
+
+// ResetBounceKind resets all changes to the "bounce_kind" field.
+func (m *InvitationMutation) ResetBounceKind() {
+	m.bounce_kind = nil
+	delete(m.clearedFields, invitation.FieldBounceKind)
+}
+
+// SetBounceReason sets the "bounce_reason" field.
+func (m *InvitationMutation) SetBounceReason(s string) {
+	m.bounce_reason = &s
+}
+
+// BounceReason returns the value of the "bounce_reason" field in the mutation.
+func (m *InvitationMutation) BounceReason() (r string, exists bool) {
+	v := m.bounce_reason
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldBounceReason returns the old "bounce_reason" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldBounceReason(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldBounceReason is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldBounceReason requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldBounceReason: %w", err)
+	}
+	return oldValue.BounceReason, nil
+}
+
+// ClearBounceReason clears the value of the "bounce_reason" field.
+func (m *InvitationMutation) ClearBounceReason() {
+	m.bounce_reason = nil
+	m.clearedFields[invitation.FieldBounceReason] = struct{}{}
+}
+
+// BounceReasonCleared returns if the "bounce_reason" field was cleared in this mutation.
+func (m *InvitationMutation) BounceReasonCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldBounceReason]
+	return ok
+}
+
+// ResetBounceReason resets all changes to the "bounce_reason" field.
+func (m *InvitationMutation) ResetBounceReason() {
+	m.bounce_reason = nil
+	delete(m.clearedFields, invitation.FieldBounceReason)
+}
+
+// SetComplainedAt sets the "complained_at" field.
+func (m *InvitationMutation) SetComplainedAt(t time.Time) {
+	m.complained_at = &t
+}
+
+// ComplainedAt returns the value of the "complained_at" field in the mutation.
+func (m *InvitationMutation) ComplainedAt() (r time.Time, exists bool) {
+	v := m.complained_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldComplainedAt returns the old "complained_at" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldComplainedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldComplainedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldComplainedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldComplainedAt: %w", err)
+	}
+	return oldValue.ComplainedAt, nil
+}
+
+// ClearComplainedAt clears the value of the "complained_at" field.
+func (m *InvitationMutation) ClearComplainedAt() {
+	m.complained_at = nil
+	m.clearedFields[invitation.FieldComplainedAt] = struct{}{}
+}
+
+// ComplainedAtCleared returns if the "complained_at" field was cleared in this mutation.
+func (m *InvitationMutation) ComplainedAtCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldComplainedAt]
+	return ok
+}
+
+// ResetComplainedAt resets all changes to the "complained_at" field.
+func (m *InvitationMutation) ResetComplainedAt() {
+	m.complained_at = nil
+	delete(m.clearedFields, invitation.FieldComplainedAt)
+}
+
+// SetUnsubscribedAt sets the "unsubscribed_at" field.
+func (m *InvitationMutation) SetUnsubscribedAt(t time.Time) {
+	m.unsubscribed_at = &t
+}
+
+// UnsubscribedAt returns the value of the "unsubscribed_at" field in the mutation.
+func (m *InvitationMutation) UnsubscribedAt() (r time.Time, exists bool) {
+	v := m.unsubscribed_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUnsubscribedAt returns the old "unsubscribed_at" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldUnsubscribedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUnsubscribedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUnsubscribedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUnsubscribedAt: %w", err)
+	}
+	return oldValue.UnsubscribedAt, nil
+}
+
+// ClearUnsubscribedAt clears the value of the "unsubscribed_at" field.
+func (m *InvitationMutation) ClearUnsubscribedAt() {
+	m.unsubscribed_at = nil
+	m.clearedFields[invitation.FieldUnsubscribedAt] = struct{}{}
+}
+
+// UnsubscribedAtCleared returns if the "unsubscribed_at" field was cleared in this mutation.
+func (m *InvitationMutation) UnsubscribedAtCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldUnsubscribedAt]
+	return ok
+}
+
+// ResetUnsubscribedAt resets all changes to the "unsubscribed_at" field.
+func (m *InvitationMutation) ResetUnsubscribedAt() {
+	m.unsubscribed_at = nil
+	delete(m.clearedFields, invitation.FieldUnsubscribedAt)
+}
+
+// SetPlan sets the "plan" field.
+func (m *InvitationMutation) SetPlan(u uuid.UUID) {
+	m.plan = &u
+}
+
+// Plan returns the value of the "plan" field in the mutation.
+func (m *InvitationMutation) Plan() (r uuid.UUID, exists bool) {
+	v := m.plan
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPlan returns the old "plan" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldPlan(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPlan is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPlan requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPlan: %w", err)
+	}
+	return oldValue.Plan, nil
+}
+
+// ClearPlan clears the value of the "plan" field.
+func (m *InvitationMutation) ClearPlan() {
+	m.plan = nil
+	m.clearedFields[invitation.FieldPlan] = struct{}{}
+}
+
+// PlanCleared returns if the "plan" field was cleared in this mutation.
+func (m *InvitationMutation) PlanCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldPlan]
+	return ok
+}
+
+// ResetPlan resets all changes to the "plan" field.
+func (m *InvitationMutation) ResetPlan() {
+	m.plan = nil
+	delete(m.clearedFields, invitation.FieldPlan)
+}
+
+// SetOccasion sets the "occasion" field.
+func (m *InvitationMutation) SetOccasion(s string) {
+	m.occasion = &s
+}
+
+// Occasion returns the value of the "occasion" field in the mutation.
+func (m *InvitationMutation) Occasion() (r string, exists bool) {
+	v := m.occasion
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOccasion returns the old "occasion" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldOccasion(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOccasion is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOccasion requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOccasion: %w", err)
+	}
+	return oldValue.Occasion, nil
+}
+
+// ClearOccasion clears the value of the "occasion" field.
+func (m *InvitationMutation) ClearOccasion() {
+	m.occasion = nil
+	m.clearedFields[invitation.FieldOccasion] = struct{}{}
+}
+
+// OccasionCleared returns if the "occasion" field was cleared in this mutation.
+func (m *InvitationMutation) OccasionCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldOccasion]
+	return ok
+}
+
+// ResetOccasion resets all changes to the "occasion" field.
+func (m *InvitationMutation) ResetOccasion() {
+	m.occasion = nil
+	delete(m.clearedFields, invitation.FieldOccasion)
+}
+
+// SetOccurredAt sets the "occurred_at" field.
+func (m *InvitationMutation) SetOccurredAt(t time.Time) {
+	m.occurred_at = &t
+}
+
+// OccurredAt returns the value of the "occurred_at" field in the mutation.
+func (m *InvitationMutation) OccurredAt() (r time.Time, exists bool) {
+	v := m.occurred_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOccurredAt returns the old "occurred_at" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldOccurredAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOccurredAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOccurredAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOccurredAt: %w", err)
+	}
+	return oldValue.OccurredAt, nil
+}
+
+// ClearOccurredAt clears the value of the "occurred_at" field.
+func (m *InvitationMutation) ClearOccurredAt() {
+	m.occurred_at = nil
+	m.clearedFields[invitation.FieldOccurredAt] = struct{}{}
+}
+
+// OccurredAtCleared returns if the "occurred_at" field was cleared in this mutation.
+func (m *InvitationMutation) OccurredAtCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldOccurredAt]
+	return ok
+}
+
+// ResetOccurredAt resets all changes to the "occurred_at" field.
+func (m *InvitationMutation) ResetOccurredAt() {
+	m.occurred_at = nil
+	delete(m.clearedFields, invitation.FieldOccurredAt)
+}
+
+// SetKeyHash sets the "key_hash" field.
+func (m *InvitationMutation) SetKeyHash(b []byte) {
+	m.key_hash = &b
+}
+
+// KeyHash returns the value of the "key_hash" field in the mutation.
+func (m *InvitationMutation) KeyHash() (r []byte, exists bool) {
+	v := m.key_hash
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKeyHash returns the old "key_hash" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldKeyHash(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKeyHash is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKeyHash requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKeyHash: %w", err)
+	}
+	return oldValue.KeyHash, nil
+}
+
+// ClearKeyHash clears the value of the "key_hash" field.
+func (m *InvitationMutation) ClearKeyHash() {
+	m.key_hash = nil
+	m.clearedFields[invitation.FieldKeyHash] = struct{}{}
+}
+
+// KeyHashCleared returns if the "key_hash" field was cleared in this mutation.
+func (m *InvitationMutation) KeyHashCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldKeyHash]
+	return ok
+}
+
+// ResetKeyHash resets all changes to the "key_hash" field.
+func (m *InvitationMutation) ResetKeyHash() {
+	m.key_hash = nil
+	delete(m.clearedFields, invitation.FieldKeyHash)
+}
+
+// SetIgnoresQuiet sets the "ignores_quiet" field.
+func (m *InvitationMutation) SetIgnoresQuiet(b bool) {
+	m.ignores_quiet = &b
+}
+
+// IgnoresQuiet returns the value of the "ignores_quiet" field in the mutation.
+func (m *InvitationMutation) IgnoresQuiet() (r bool, exists bool) {
+	v := m.ignores_quiet
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldIgnoresQuiet returns the old "ignores_quiet" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldIgnoresQuiet(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldIgnoresQuiet is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldIgnoresQuiet requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldIgnoresQuiet: %w", err)
+	}
+	return oldValue.IgnoresQuiet, nil
+}
+
+// ResetIgnoresQuiet resets all changes to the "ignores_quiet" field.
+func (m *InvitationMutation) ResetIgnoresQuiet() {
+	m.ignores_quiet = nil
+}
+
+// SetNextAt sets the "next_at" field.
+func (m *InvitationMutation) SetNextAt(t time.Time) {
+	m.next_at = &t
+}
+
+// NextAt returns the value of the "next_at" field in the mutation.
+func (m *InvitationMutation) NextAt() (r time.Time, exists bool) {
+	v := m.next_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNextAt returns the old "next_at" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldNextAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNextAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNextAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNextAt: %w", err)
+	}
+	return oldValue.NextAt, nil
+}
+
+// ClearNextAt clears the value of the "next_at" field.
+func (m *InvitationMutation) ClearNextAt() {
+	m.next_at = nil
+	m.clearedFields[invitation.FieldNextAt] = struct{}{}
+}
+
+// NextAtCleared returns if the "next_at" field was cleared in this mutation.
+func (m *InvitationMutation) NextAtCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldNextAt]
+	return ok
+}
+
+// ResetNextAt resets all changes to the "next_at" field.
+func (m *InvitationMutation) ResetNextAt() {
+	m.next_at = nil
+	delete(m.clearedFields, invitation.FieldNextAt)
+}
+
+// SetAttemptAt sets the "attempt_at" field.
+func (m *InvitationMutation) SetAttemptAt(t time.Time) {
+	m.attempt_at = &t
+}
+
+// AttemptAt returns the value of the "attempt_at" field in the mutation.
+func (m *InvitationMutation) AttemptAt() (r time.Time, exists bool) {
+	v := m.attempt_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAttemptAt returns the old "attempt_at" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldAttemptAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAttemptAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAttemptAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAttemptAt: %w", err)
+	}
+	return oldValue.AttemptAt, nil
+}
+
+// ClearAttemptAt clears the value of the "attempt_at" field.
+func (m *InvitationMutation) ClearAttemptAt() {
+	m.attempt_at = nil
+	m.clearedFields[invitation.FieldAttemptAt] = struct{}{}
+}
+
+// AttemptAtCleared returns if the "attempt_at" field was cleared in this mutation.
+func (m *InvitationMutation) AttemptAtCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldAttemptAt]
+	return ok
+}
+
+// ResetAttemptAt resets all changes to the "attempt_at" field.
+func (m *InvitationMutation) ResetAttemptAt() {
+	m.attempt_at = nil
+	delete(m.clearedFields, invitation.FieldAttemptAt)
+}
+
+// SetReminderAttemptAt sets the "reminder_attempt_at" field.
+func (m *InvitationMutation) SetReminderAttemptAt(t time.Time) {
+	m.reminder_attempt_at = &t
+}
+
+// ReminderAttemptAt returns the value of the "reminder_attempt_at" field in the mutation.
+func (m *InvitationMutation) ReminderAttemptAt() (r time.Time, exists bool) {
+	v := m.reminder_attempt_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReminderAttemptAt returns the old "reminder_attempt_at" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldReminderAttemptAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReminderAttemptAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReminderAttemptAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReminderAttemptAt: %w", err)
+	}
+	return oldValue.ReminderAttemptAt, nil
+}
+
+// ClearReminderAttemptAt clears the value of the "reminder_attempt_at" field.
+func (m *InvitationMutation) ClearReminderAttemptAt() {
+	m.reminder_attempt_at = nil
+	m.clearedFields[invitation.FieldReminderAttemptAt] = struct{}{}
+}
+
+// ReminderAttemptAtCleared returns if the "reminder_attempt_at" field was cleared in this mutation.
+func (m *InvitationMutation) ReminderAttemptAtCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldReminderAttemptAt]
+	return ok
+}
+
+// ResetReminderAttemptAt resets all changes to the "reminder_attempt_at" field.
+func (m *InvitationMutation) ResetReminderAttemptAt() {
+	m.reminder_attempt_at = nil
+	delete(m.clearedFields, invitation.FieldReminderAttemptAt)
+}
+
+// SetAttempts sets the "attempts" field.
+func (m *InvitationMutation) SetAttempts(i int) {
+	m.attempts = &i
+	m.addattempts = nil
+}
+
+// Attempts returns the value of the "attempts" field in the mutation.
+func (m *InvitationMutation) Attempts() (r int, exists bool) {
+	v := m.attempts
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAttempts returns the old "attempts" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldAttempts(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAttempts is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAttempts requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAttempts: %w", err)
+	}
+	return oldValue.Attempts, nil
+}
+
+// AddAttempts adds i to the "attempts" field.
+func (m *InvitationMutation) AddAttempts(i int) {
+	if m.addattempts != nil {
+		*m.addattempts += i
+	} else {
+		m.addattempts = &i
+	}
+}
+
+// AddedAttempts returns the value that was added to the "attempts" field in this mutation.
+func (m *InvitationMutation) AddedAttempts() (r int, exists bool) {
+	v := m.addattempts
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetAttempts resets all changes to the "attempts" field.
+func (m *InvitationMutation) ResetAttempts() {
+	m.attempts = nil
+	m.addattempts = nil
+}
+
+// SetClaimedAt sets the "claimed_at" field.
+func (m *InvitationMutation) SetClaimedAt(t time.Time) {
+	m.claimed_at = &t
+}
+
+// ClaimedAt returns the value of the "claimed_at" field in the mutation.
+func (m *InvitationMutation) ClaimedAt() (r time.Time, exists bool) {
+	v := m.claimed_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldClaimedAt returns the old "claimed_at" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldClaimedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldClaimedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldClaimedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldClaimedAt: %w", err)
+	}
+	return oldValue.ClaimedAt, nil
+}
+
+// ClearClaimedAt clears the value of the "claimed_at" field.
+func (m *InvitationMutation) ClearClaimedAt() {
+	m.claimed_at = nil
+	m.clearedFields[invitation.FieldClaimedAt] = struct{}{}
+}
+
+// ClaimedAtCleared returns if the "claimed_at" field was cleared in this mutation.
+func (m *InvitationMutation) ClaimedAtCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldClaimedAt]
+	return ok
+}
+
+// ResetClaimedAt resets all changes to the "claimed_at" field.
+func (m *InvitationMutation) ResetClaimedAt() {
+	m.claimed_at = nil
+	delete(m.clearedFields, invitation.FieldClaimedAt)
+}
+
+// SetAddressHash sets the "address_hash" field.
+func (m *InvitationMutation) SetAddressHash(s string) {
+	m.address_hash = &s
+}
+
+// AddressHash returns the value of the "address_hash" field in the mutation.
+func (m *InvitationMutation) AddressHash() (r string, exists bool) {
+	v := m.address_hash
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAddressHash returns the old "address_hash" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldAddressHash(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAddressHash is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAddressHash requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAddressHash: %w", err)
+	}
+	return oldValue.AddressHash, nil
+}
+
+// ClearAddressHash clears the value of the "address_hash" field.
+func (m *InvitationMutation) ClearAddressHash() {
+	m.address_hash = nil
+	m.clearedFields[invitation.FieldAddressHash] = struct{}{}
+}
+
+// AddressHashCleared returns if the "address_hash" field was cleared in this mutation.
+func (m *InvitationMutation) AddressHashCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldAddressHash]
+	return ok
+}
+
+// ResetAddressHash resets all changes to the "address_hash" field.
+func (m *InvitationMutation) ResetAddressHash() {
+	m.address_hash = nil
+	delete(m.clearedFields, invitation.FieldAddressHash)
+}
+
+// SetAskedBefore sets the "asked_before" field.
+func (m *InvitationMutation) SetAskedBefore(t time.Time) {
+	m.asked_before = &t
+}
+
+// AskedBefore returns the value of the "asked_before" field in the mutation.
+func (m *InvitationMutation) AskedBefore() (r time.Time, exists bool) {
+	v := m.asked_before
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAskedBefore returns the old "asked_before" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldAskedBefore(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAskedBefore is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAskedBefore requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAskedBefore: %w", err)
+	}
+	return oldValue.AskedBefore, nil
+}
+
+// ClearAskedBefore clears the value of the "asked_before" field.
+func (m *InvitationMutation) ClearAskedBefore() {
+	m.asked_before = nil
+	m.clearedFields[invitation.FieldAskedBefore] = struct{}{}
+}
+
+// AskedBeforeCleared returns if the "asked_before" field was cleared in this mutation.
+func (m *InvitationMutation) AskedBeforeCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldAskedBefore]
+	return ok
+}
+
+// ResetAskedBefore resets all changes to the "asked_before" field.
+func (m *InvitationMutation) ResetAskedBefore() {
+	m.asked_before = nil
+	delete(m.clearedFields, invitation.FieldAskedBefore)
+}
+
 // SetResponseID sets the "response_id" field.
 func (m *InvitationMutation) SetResponseID(u uuid.UUID) {
 	m.response_id = &u
@@ -7327,7 +8849,7 @@ func (m *InvitationMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *InvitationMutation) Fields() []string {
-	fields := make([]string, 0, 13)
+	fields := make([]string, 0, 32)
 	if m.tenant_id != nil {
 		fields = append(fields, invitation.FieldTenantID)
 	}
@@ -7364,6 +8886,63 @@ func (m *InvitationMutation) Fields() []string {
 	if m.sent_at != nil {
 		fields = append(fields, invitation.FieldSentAt)
 	}
+	if m.reminded_at != nil {
+		fields = append(fields, invitation.FieldRemindedAt)
+	}
+	if m.delivered_at != nil {
+		fields = append(fields, invitation.FieldDeliveredAt)
+	}
+	if m.bounced_at != nil {
+		fields = append(fields, invitation.FieldBouncedAt)
+	}
+	if m.bounce_kind != nil {
+		fields = append(fields, invitation.FieldBounceKind)
+	}
+	if m.bounce_reason != nil {
+		fields = append(fields, invitation.FieldBounceReason)
+	}
+	if m.complained_at != nil {
+		fields = append(fields, invitation.FieldComplainedAt)
+	}
+	if m.unsubscribed_at != nil {
+		fields = append(fields, invitation.FieldUnsubscribedAt)
+	}
+	if m.plan != nil {
+		fields = append(fields, invitation.FieldPlan)
+	}
+	if m.occasion != nil {
+		fields = append(fields, invitation.FieldOccasion)
+	}
+	if m.occurred_at != nil {
+		fields = append(fields, invitation.FieldOccurredAt)
+	}
+	if m.key_hash != nil {
+		fields = append(fields, invitation.FieldKeyHash)
+	}
+	if m.ignores_quiet != nil {
+		fields = append(fields, invitation.FieldIgnoresQuiet)
+	}
+	if m.next_at != nil {
+		fields = append(fields, invitation.FieldNextAt)
+	}
+	if m.attempt_at != nil {
+		fields = append(fields, invitation.FieldAttemptAt)
+	}
+	if m.reminder_attempt_at != nil {
+		fields = append(fields, invitation.FieldReminderAttemptAt)
+	}
+	if m.attempts != nil {
+		fields = append(fields, invitation.FieldAttempts)
+	}
+	if m.claimed_at != nil {
+		fields = append(fields, invitation.FieldClaimedAt)
+	}
+	if m.address_hash != nil {
+		fields = append(fields, invitation.FieldAddressHash)
+	}
+	if m.asked_before != nil {
+		fields = append(fields, invitation.FieldAskedBefore)
+	}
 	if m.response_id != nil {
 		fields = append(fields, invitation.FieldResponseID)
 	}
@@ -7399,6 +8978,44 @@ func (m *InvitationMutation) Field(name string) (ent.Value, bool) {
 		return m.DueAt()
 	case invitation.FieldSentAt:
 		return m.SentAt()
+	case invitation.FieldRemindedAt:
+		return m.RemindedAt()
+	case invitation.FieldDeliveredAt:
+		return m.DeliveredAt()
+	case invitation.FieldBouncedAt:
+		return m.BouncedAt()
+	case invitation.FieldBounceKind:
+		return m.BounceKind()
+	case invitation.FieldBounceReason:
+		return m.BounceReason()
+	case invitation.FieldComplainedAt:
+		return m.ComplainedAt()
+	case invitation.FieldUnsubscribedAt:
+		return m.UnsubscribedAt()
+	case invitation.FieldPlan:
+		return m.Plan()
+	case invitation.FieldOccasion:
+		return m.Occasion()
+	case invitation.FieldOccurredAt:
+		return m.OccurredAt()
+	case invitation.FieldKeyHash:
+		return m.KeyHash()
+	case invitation.FieldIgnoresQuiet:
+		return m.IgnoresQuiet()
+	case invitation.FieldNextAt:
+		return m.NextAt()
+	case invitation.FieldAttemptAt:
+		return m.AttemptAt()
+	case invitation.FieldReminderAttemptAt:
+		return m.ReminderAttemptAt()
+	case invitation.FieldAttempts:
+		return m.Attempts()
+	case invitation.FieldClaimedAt:
+		return m.ClaimedAt()
+	case invitation.FieldAddressHash:
+		return m.AddressHash()
+	case invitation.FieldAskedBefore:
+		return m.AskedBefore()
 	case invitation.FieldResponseID:
 		return m.ResponseID()
 	}
@@ -7434,6 +9051,44 @@ func (m *InvitationMutation) OldField(ctx context.Context, name string) (ent.Val
 		return m.OldDueAt(ctx)
 	case invitation.FieldSentAt:
 		return m.OldSentAt(ctx)
+	case invitation.FieldRemindedAt:
+		return m.OldRemindedAt(ctx)
+	case invitation.FieldDeliveredAt:
+		return m.OldDeliveredAt(ctx)
+	case invitation.FieldBouncedAt:
+		return m.OldBouncedAt(ctx)
+	case invitation.FieldBounceKind:
+		return m.OldBounceKind(ctx)
+	case invitation.FieldBounceReason:
+		return m.OldBounceReason(ctx)
+	case invitation.FieldComplainedAt:
+		return m.OldComplainedAt(ctx)
+	case invitation.FieldUnsubscribedAt:
+		return m.OldUnsubscribedAt(ctx)
+	case invitation.FieldPlan:
+		return m.OldPlan(ctx)
+	case invitation.FieldOccasion:
+		return m.OldOccasion(ctx)
+	case invitation.FieldOccurredAt:
+		return m.OldOccurredAt(ctx)
+	case invitation.FieldKeyHash:
+		return m.OldKeyHash(ctx)
+	case invitation.FieldIgnoresQuiet:
+		return m.OldIgnoresQuiet(ctx)
+	case invitation.FieldNextAt:
+		return m.OldNextAt(ctx)
+	case invitation.FieldAttemptAt:
+		return m.OldAttemptAt(ctx)
+	case invitation.FieldReminderAttemptAt:
+		return m.OldReminderAttemptAt(ctx)
+	case invitation.FieldAttempts:
+		return m.OldAttempts(ctx)
+	case invitation.FieldClaimedAt:
+		return m.OldClaimedAt(ctx)
+	case invitation.FieldAddressHash:
+		return m.OldAddressHash(ctx)
+	case invitation.FieldAskedBefore:
+		return m.OldAskedBefore(ctx)
 	case invitation.FieldResponseID:
 		return m.OldResponseID(ctx)
 	}
@@ -7529,6 +9184,139 @@ func (m *InvitationMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetSentAt(v)
 		return nil
+	case invitation.FieldRemindedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRemindedAt(v)
+		return nil
+	case invitation.FieldDeliveredAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDeliveredAt(v)
+		return nil
+	case invitation.FieldBouncedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetBouncedAt(v)
+		return nil
+	case invitation.FieldBounceKind:
+		v, ok := value.(invitation.BounceKind)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetBounceKind(v)
+		return nil
+	case invitation.FieldBounceReason:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetBounceReason(v)
+		return nil
+	case invitation.FieldComplainedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetComplainedAt(v)
+		return nil
+	case invitation.FieldUnsubscribedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUnsubscribedAt(v)
+		return nil
+	case invitation.FieldPlan:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPlan(v)
+		return nil
+	case invitation.FieldOccasion:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOccasion(v)
+		return nil
+	case invitation.FieldOccurredAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOccurredAt(v)
+		return nil
+	case invitation.FieldKeyHash:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKeyHash(v)
+		return nil
+	case invitation.FieldIgnoresQuiet:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetIgnoresQuiet(v)
+		return nil
+	case invitation.FieldNextAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNextAt(v)
+		return nil
+	case invitation.FieldAttemptAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAttemptAt(v)
+		return nil
+	case invitation.FieldReminderAttemptAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReminderAttemptAt(v)
+		return nil
+	case invitation.FieldAttempts:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAttempts(v)
+		return nil
+	case invitation.FieldClaimedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetClaimedAt(v)
+		return nil
+	case invitation.FieldAddressHash:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAddressHash(v)
+		return nil
+	case invitation.FieldAskedBefore:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAskedBefore(v)
+		return nil
 	case invitation.FieldResponseID:
 		v, ok := value.(uuid.UUID)
 		if !ok {
@@ -7543,13 +9331,21 @@ func (m *InvitationMutation) SetField(name string, value ent.Value) error {
 // AddedFields returns all numeric fields that were incremented/decremented during
 // this mutation.
 func (m *InvitationMutation) AddedFields() []string {
-	return nil
+	var fields []string
+	if m.addattempts != nil {
+		fields = append(fields, invitation.FieldAttempts)
+	}
+	return fields
 }
 
 // AddedField returns the numeric value that was incremented/decremented on a field
 // with the given name. The second boolean return value indicates that this field
 // was not set, or was not defined in the schema.
 func (m *InvitationMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case invitation.FieldAttempts:
+		return m.AddedAttempts()
+	}
 	return nil, false
 }
 
@@ -7558,6 +9354,13 @@ func (m *InvitationMutation) AddedField(name string) (ent.Value, bool) {
 // type.
 func (m *InvitationMutation) AddField(name string, value ent.Value) error {
 	switch name {
+	case invitation.FieldAttempts:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddAttempts(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Invitation numeric field %s", name)
 }
@@ -7580,6 +9383,57 @@ func (m *InvitationMutation) ClearedFields() []string {
 	}
 	if m.FieldCleared(invitation.FieldSentAt) {
 		fields = append(fields, invitation.FieldSentAt)
+	}
+	if m.FieldCleared(invitation.FieldRemindedAt) {
+		fields = append(fields, invitation.FieldRemindedAt)
+	}
+	if m.FieldCleared(invitation.FieldDeliveredAt) {
+		fields = append(fields, invitation.FieldDeliveredAt)
+	}
+	if m.FieldCleared(invitation.FieldBouncedAt) {
+		fields = append(fields, invitation.FieldBouncedAt)
+	}
+	if m.FieldCleared(invitation.FieldBounceKind) {
+		fields = append(fields, invitation.FieldBounceKind)
+	}
+	if m.FieldCleared(invitation.FieldBounceReason) {
+		fields = append(fields, invitation.FieldBounceReason)
+	}
+	if m.FieldCleared(invitation.FieldComplainedAt) {
+		fields = append(fields, invitation.FieldComplainedAt)
+	}
+	if m.FieldCleared(invitation.FieldUnsubscribedAt) {
+		fields = append(fields, invitation.FieldUnsubscribedAt)
+	}
+	if m.FieldCleared(invitation.FieldPlan) {
+		fields = append(fields, invitation.FieldPlan)
+	}
+	if m.FieldCleared(invitation.FieldOccasion) {
+		fields = append(fields, invitation.FieldOccasion)
+	}
+	if m.FieldCleared(invitation.FieldOccurredAt) {
+		fields = append(fields, invitation.FieldOccurredAt)
+	}
+	if m.FieldCleared(invitation.FieldKeyHash) {
+		fields = append(fields, invitation.FieldKeyHash)
+	}
+	if m.FieldCleared(invitation.FieldNextAt) {
+		fields = append(fields, invitation.FieldNextAt)
+	}
+	if m.FieldCleared(invitation.FieldAttemptAt) {
+		fields = append(fields, invitation.FieldAttemptAt)
+	}
+	if m.FieldCleared(invitation.FieldReminderAttemptAt) {
+		fields = append(fields, invitation.FieldReminderAttemptAt)
+	}
+	if m.FieldCleared(invitation.FieldClaimedAt) {
+		fields = append(fields, invitation.FieldClaimedAt)
+	}
+	if m.FieldCleared(invitation.FieldAddressHash) {
+		fields = append(fields, invitation.FieldAddressHash)
+	}
+	if m.FieldCleared(invitation.FieldAskedBefore) {
+		fields = append(fields, invitation.FieldAskedBefore)
 	}
 	if m.FieldCleared(invitation.FieldResponseID) {
 		fields = append(fields, invitation.FieldResponseID)
@@ -7612,6 +9466,57 @@ func (m *InvitationMutation) ClearField(name string) error {
 		return nil
 	case invitation.FieldSentAt:
 		m.ClearSentAt()
+		return nil
+	case invitation.FieldRemindedAt:
+		m.ClearRemindedAt()
+		return nil
+	case invitation.FieldDeliveredAt:
+		m.ClearDeliveredAt()
+		return nil
+	case invitation.FieldBouncedAt:
+		m.ClearBouncedAt()
+		return nil
+	case invitation.FieldBounceKind:
+		m.ClearBounceKind()
+		return nil
+	case invitation.FieldBounceReason:
+		m.ClearBounceReason()
+		return nil
+	case invitation.FieldComplainedAt:
+		m.ClearComplainedAt()
+		return nil
+	case invitation.FieldUnsubscribedAt:
+		m.ClearUnsubscribedAt()
+		return nil
+	case invitation.FieldPlan:
+		m.ClearPlan()
+		return nil
+	case invitation.FieldOccasion:
+		m.ClearOccasion()
+		return nil
+	case invitation.FieldOccurredAt:
+		m.ClearOccurredAt()
+		return nil
+	case invitation.FieldKeyHash:
+		m.ClearKeyHash()
+		return nil
+	case invitation.FieldNextAt:
+		m.ClearNextAt()
+		return nil
+	case invitation.FieldAttemptAt:
+		m.ClearAttemptAt()
+		return nil
+	case invitation.FieldReminderAttemptAt:
+		m.ClearReminderAttemptAt()
+		return nil
+	case invitation.FieldClaimedAt:
+		m.ClearClaimedAt()
+		return nil
+	case invitation.FieldAddressHash:
+		m.ClearAddressHash()
+		return nil
+	case invitation.FieldAskedBefore:
+		m.ClearAskedBefore()
 		return nil
 	case invitation.FieldResponseID:
 		m.ClearResponseID()
@@ -7659,6 +9564,63 @@ func (m *InvitationMutation) ResetField(name string) error {
 		return nil
 	case invitation.FieldSentAt:
 		m.ResetSentAt()
+		return nil
+	case invitation.FieldRemindedAt:
+		m.ResetRemindedAt()
+		return nil
+	case invitation.FieldDeliveredAt:
+		m.ResetDeliveredAt()
+		return nil
+	case invitation.FieldBouncedAt:
+		m.ResetBouncedAt()
+		return nil
+	case invitation.FieldBounceKind:
+		m.ResetBounceKind()
+		return nil
+	case invitation.FieldBounceReason:
+		m.ResetBounceReason()
+		return nil
+	case invitation.FieldComplainedAt:
+		m.ResetComplainedAt()
+		return nil
+	case invitation.FieldUnsubscribedAt:
+		m.ResetUnsubscribedAt()
+		return nil
+	case invitation.FieldPlan:
+		m.ResetPlan()
+		return nil
+	case invitation.FieldOccasion:
+		m.ResetOccasion()
+		return nil
+	case invitation.FieldOccurredAt:
+		m.ResetOccurredAt()
+		return nil
+	case invitation.FieldKeyHash:
+		m.ResetKeyHash()
+		return nil
+	case invitation.FieldIgnoresQuiet:
+		m.ResetIgnoresQuiet()
+		return nil
+	case invitation.FieldNextAt:
+		m.ResetNextAt()
+		return nil
+	case invitation.FieldAttemptAt:
+		m.ResetAttemptAt()
+		return nil
+	case invitation.FieldReminderAttemptAt:
+		m.ResetReminderAttemptAt()
+		return nil
+	case invitation.FieldAttempts:
+		m.ResetAttempts()
+		return nil
+	case invitation.FieldClaimedAt:
+		m.ResetClaimedAt()
+		return nil
+	case invitation.FieldAddressHash:
+		m.ResetAddressHash()
+		return nil
+	case invitation.FieldAskedBefore:
+		m.ResetAskedBefore()
 		return nil
 	case invitation.FieldResponseID:
 		m.ResetResponseID()
@@ -8297,6 +10259,1840 @@ func (m *LinkKeyMutation) ClearEdge(name string) error {
 // It returns an error if the edge is not defined in the schema.
 func (m *LinkKeyMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown LinkKey edge %s", name)
+}
+
+// MonthlyCountMutation represents an operation that mutates the MonthlyCount nodes in the graph.
+type MonthlyCountMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *uuid.UUID
+	tenant_id     *uuid.UUID
+	campaign      *uuid.UUID
+	month         *int
+	addmonth      *int
+	sent          *int
+	addsent       *int
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*MonthlyCount, error)
+	predicates    []predicate.MonthlyCount
+}
+
+var _ ent.Mutation = (*MonthlyCountMutation)(nil)
+
+// monthlycountOption allows management of the mutation configuration using functional options.
+type monthlycountOption func(*MonthlyCountMutation)
+
+// newMonthlyCountMutation creates new mutation for the MonthlyCount entity.
+func newMonthlyCountMutation(c config, op Op, opts ...monthlycountOption) *MonthlyCountMutation {
+	m := &MonthlyCountMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeMonthlyCount,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withMonthlyCountID sets the ID field of the mutation.
+func withMonthlyCountID(id uuid.UUID) monthlycountOption {
+	return func(m *MonthlyCountMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *MonthlyCount
+		)
+		m.oldValue = func(ctx context.Context) (*MonthlyCount, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().MonthlyCount.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withMonthlyCount sets the old MonthlyCount of the mutation.
+func withMonthlyCount(node *MonthlyCount) monthlycountOption {
+	return func(m *MonthlyCountMutation) {
+		m.oldValue = func(context.Context) (*MonthlyCount, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m MonthlyCountMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m MonthlyCountMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of MonthlyCount entities.
+func (m *MonthlyCountMutation) SetID(id uuid.UUID) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *MonthlyCountMutation) ID() (id uuid.UUID, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *MonthlyCountMutation) IDs(ctx context.Context) ([]uuid.UUID, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []uuid.UUID{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().MonthlyCount.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetTenantID sets the "tenant_id" field.
+func (m *MonthlyCountMutation) SetTenantID(u uuid.UUID) {
+	m.tenant_id = &u
+}
+
+// TenantID returns the value of the "tenant_id" field in the mutation.
+func (m *MonthlyCountMutation) TenantID() (r uuid.UUID, exists bool) {
+	v := m.tenant_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTenantID returns the old "tenant_id" field's value of the MonthlyCount entity.
+// If the MonthlyCount object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MonthlyCountMutation) OldTenantID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTenantID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTenantID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTenantID: %w", err)
+	}
+	return oldValue.TenantID, nil
+}
+
+// ResetTenantID resets all changes to the "tenant_id" field.
+func (m *MonthlyCountMutation) ResetTenantID() {
+	m.tenant_id = nil
+}
+
+// SetCampaign sets the "campaign" field.
+func (m *MonthlyCountMutation) SetCampaign(u uuid.UUID) {
+	m.campaign = &u
+}
+
+// Campaign returns the value of the "campaign" field in the mutation.
+func (m *MonthlyCountMutation) Campaign() (r uuid.UUID, exists bool) {
+	v := m.campaign
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCampaign returns the old "campaign" field's value of the MonthlyCount entity.
+// If the MonthlyCount object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MonthlyCountMutation) OldCampaign(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCampaign is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCampaign requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCampaign: %w", err)
+	}
+	return oldValue.Campaign, nil
+}
+
+// ResetCampaign resets all changes to the "campaign" field.
+func (m *MonthlyCountMutation) ResetCampaign() {
+	m.campaign = nil
+}
+
+// SetMonth sets the "month" field.
+func (m *MonthlyCountMutation) SetMonth(i int) {
+	m.month = &i
+	m.addmonth = nil
+}
+
+// Month returns the value of the "month" field in the mutation.
+func (m *MonthlyCountMutation) Month() (r int, exists bool) {
+	v := m.month
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMonth returns the old "month" field's value of the MonthlyCount entity.
+// If the MonthlyCount object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MonthlyCountMutation) OldMonth(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMonth is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMonth requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMonth: %w", err)
+	}
+	return oldValue.Month, nil
+}
+
+// AddMonth adds i to the "month" field.
+func (m *MonthlyCountMutation) AddMonth(i int) {
+	if m.addmonth != nil {
+		*m.addmonth += i
+	} else {
+		m.addmonth = &i
+	}
+}
+
+// AddedMonth returns the value that was added to the "month" field in this mutation.
+func (m *MonthlyCountMutation) AddedMonth() (r int, exists bool) {
+	v := m.addmonth
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetMonth resets all changes to the "month" field.
+func (m *MonthlyCountMutation) ResetMonth() {
+	m.month = nil
+	m.addmonth = nil
+}
+
+// SetSent sets the "sent" field.
+func (m *MonthlyCountMutation) SetSent(i int) {
+	m.sent = &i
+	m.addsent = nil
+}
+
+// Sent returns the value of the "sent" field in the mutation.
+func (m *MonthlyCountMutation) Sent() (r int, exists bool) {
+	v := m.sent
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSent returns the old "sent" field's value of the MonthlyCount entity.
+// If the MonthlyCount object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MonthlyCountMutation) OldSent(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSent is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSent requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSent: %w", err)
+	}
+	return oldValue.Sent, nil
+}
+
+// AddSent adds i to the "sent" field.
+func (m *MonthlyCountMutation) AddSent(i int) {
+	if m.addsent != nil {
+		*m.addsent += i
+	} else {
+		m.addsent = &i
+	}
+}
+
+// AddedSent returns the value that was added to the "sent" field in this mutation.
+func (m *MonthlyCountMutation) AddedSent() (r int, exists bool) {
+	v := m.addsent
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetSent resets all changes to the "sent" field.
+func (m *MonthlyCountMutation) ResetSent() {
+	m.sent = nil
+	m.addsent = nil
+}
+
+// Where appends a list predicates to the MonthlyCountMutation builder.
+func (m *MonthlyCountMutation) Where(ps ...predicate.MonthlyCount) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the MonthlyCountMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *MonthlyCountMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.MonthlyCount, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *MonthlyCountMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *MonthlyCountMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (MonthlyCount).
+func (m *MonthlyCountMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *MonthlyCountMutation) Fields() []string {
+	fields := make([]string, 0, 4)
+	if m.tenant_id != nil {
+		fields = append(fields, monthlycount.FieldTenantID)
+	}
+	if m.campaign != nil {
+		fields = append(fields, monthlycount.FieldCampaign)
+	}
+	if m.month != nil {
+		fields = append(fields, monthlycount.FieldMonth)
+	}
+	if m.sent != nil {
+		fields = append(fields, monthlycount.FieldSent)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *MonthlyCountMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case monthlycount.FieldTenantID:
+		return m.TenantID()
+	case monthlycount.FieldCampaign:
+		return m.Campaign()
+	case monthlycount.FieldMonth:
+		return m.Month()
+	case monthlycount.FieldSent:
+		return m.Sent()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *MonthlyCountMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case monthlycount.FieldTenantID:
+		return m.OldTenantID(ctx)
+	case monthlycount.FieldCampaign:
+		return m.OldCampaign(ctx)
+	case monthlycount.FieldMonth:
+		return m.OldMonth(ctx)
+	case monthlycount.FieldSent:
+		return m.OldSent(ctx)
+	}
+	return nil, fmt.Errorf("unknown MonthlyCount field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *MonthlyCountMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case monthlycount.FieldTenantID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTenantID(v)
+		return nil
+	case monthlycount.FieldCampaign:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCampaign(v)
+		return nil
+	case monthlycount.FieldMonth:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMonth(v)
+		return nil
+	case monthlycount.FieldSent:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSent(v)
+		return nil
+	}
+	return fmt.Errorf("unknown MonthlyCount field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *MonthlyCountMutation) AddedFields() []string {
+	var fields []string
+	if m.addmonth != nil {
+		fields = append(fields, monthlycount.FieldMonth)
+	}
+	if m.addsent != nil {
+		fields = append(fields, monthlycount.FieldSent)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *MonthlyCountMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case monthlycount.FieldMonth:
+		return m.AddedMonth()
+	case monthlycount.FieldSent:
+		return m.AddedSent()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *MonthlyCountMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case monthlycount.FieldMonth:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddMonth(v)
+		return nil
+	case monthlycount.FieldSent:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddSent(v)
+		return nil
+	}
+	return fmt.Errorf("unknown MonthlyCount numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *MonthlyCountMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *MonthlyCountMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *MonthlyCountMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown MonthlyCount nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *MonthlyCountMutation) ResetField(name string) error {
+	switch name {
+	case monthlycount.FieldTenantID:
+		m.ResetTenantID()
+		return nil
+	case monthlycount.FieldCampaign:
+		m.ResetCampaign()
+		return nil
+	case monthlycount.FieldMonth:
+		m.ResetMonth()
+		return nil
+	case monthlycount.FieldSent:
+		m.ResetSent()
+		return nil
+	}
+	return fmt.Errorf("unknown MonthlyCount field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *MonthlyCountMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *MonthlyCountMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *MonthlyCountMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *MonthlyCountMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *MonthlyCountMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *MonthlyCountMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *MonthlyCountMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown MonthlyCount unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *MonthlyCountMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown MonthlyCount edge %s", name)
+}
+
+// OutreachMutation represents an operation that mutates the Outreach nodes in the graph.
+type OutreachMutation struct {
+	config
+	op                  Op
+	typ                 string
+	id                  *uuid.UUID
+	tenant_id           *uuid.UUID
+	monthly_budget      *int
+	addmonthly_budget   *int
+	sender_name         *string
+	sender_address      *string
+	reply_to            *string
+	postal_address      *string
+	unconfirmed_address *string
+	code_hash           *[]byte
+	code_sent_at        *time.Time
+	code_tries          *int
+	addcode_tries       *int
+	tests_hour          *int64
+	addtests_hour       *int64
+	tests               *int
+	addtests            *int
+	updated_at          *time.Time
+	clearedFields       map[string]struct{}
+	done                bool
+	oldValue            func(context.Context) (*Outreach, error)
+	predicates          []predicate.Outreach
+}
+
+var _ ent.Mutation = (*OutreachMutation)(nil)
+
+// outreachOption allows management of the mutation configuration using functional options.
+type outreachOption func(*OutreachMutation)
+
+// newOutreachMutation creates new mutation for the Outreach entity.
+func newOutreachMutation(c config, op Op, opts ...outreachOption) *OutreachMutation {
+	m := &OutreachMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeOutreach,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withOutreachID sets the ID field of the mutation.
+func withOutreachID(id uuid.UUID) outreachOption {
+	return func(m *OutreachMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Outreach
+		)
+		m.oldValue = func(ctx context.Context) (*Outreach, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Outreach.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withOutreach sets the old Outreach of the mutation.
+func withOutreach(node *Outreach) outreachOption {
+	return func(m *OutreachMutation) {
+		m.oldValue = func(context.Context) (*Outreach, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m OutreachMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m OutreachMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Outreach entities.
+func (m *OutreachMutation) SetID(id uuid.UUID) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *OutreachMutation) ID() (id uuid.UUID, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *OutreachMutation) IDs(ctx context.Context) ([]uuid.UUID, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []uuid.UUID{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Outreach.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetTenantID sets the "tenant_id" field.
+func (m *OutreachMutation) SetTenantID(u uuid.UUID) {
+	m.tenant_id = &u
+}
+
+// TenantID returns the value of the "tenant_id" field in the mutation.
+func (m *OutreachMutation) TenantID() (r uuid.UUID, exists bool) {
+	v := m.tenant_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTenantID returns the old "tenant_id" field's value of the Outreach entity.
+// If the Outreach object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OutreachMutation) OldTenantID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTenantID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTenantID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTenantID: %w", err)
+	}
+	return oldValue.TenantID, nil
+}
+
+// ResetTenantID resets all changes to the "tenant_id" field.
+func (m *OutreachMutation) ResetTenantID() {
+	m.tenant_id = nil
+}
+
+// SetMonthlyBudget sets the "monthly_budget" field.
+func (m *OutreachMutation) SetMonthlyBudget(i int) {
+	m.monthly_budget = &i
+	m.addmonthly_budget = nil
+}
+
+// MonthlyBudget returns the value of the "monthly_budget" field in the mutation.
+func (m *OutreachMutation) MonthlyBudget() (r int, exists bool) {
+	v := m.monthly_budget
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMonthlyBudget returns the old "monthly_budget" field's value of the Outreach entity.
+// If the Outreach object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OutreachMutation) OldMonthlyBudget(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMonthlyBudget is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMonthlyBudget requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMonthlyBudget: %w", err)
+	}
+	return oldValue.MonthlyBudget, nil
+}
+
+// AddMonthlyBudget adds i to the "monthly_budget" field.
+func (m *OutreachMutation) AddMonthlyBudget(i int) {
+	if m.addmonthly_budget != nil {
+		*m.addmonthly_budget += i
+	} else {
+		m.addmonthly_budget = &i
+	}
+}
+
+// AddedMonthlyBudget returns the value that was added to the "monthly_budget" field in this mutation.
+func (m *OutreachMutation) AddedMonthlyBudget() (r int, exists bool) {
+	v := m.addmonthly_budget
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearMonthlyBudget clears the value of the "monthly_budget" field.
+func (m *OutreachMutation) ClearMonthlyBudget() {
+	m.monthly_budget = nil
+	m.addmonthly_budget = nil
+	m.clearedFields[outreach.FieldMonthlyBudget] = struct{}{}
+}
+
+// MonthlyBudgetCleared returns if the "monthly_budget" field was cleared in this mutation.
+func (m *OutreachMutation) MonthlyBudgetCleared() bool {
+	_, ok := m.clearedFields[outreach.FieldMonthlyBudget]
+	return ok
+}
+
+// ResetMonthlyBudget resets all changes to the "monthly_budget" field.
+func (m *OutreachMutation) ResetMonthlyBudget() {
+	m.monthly_budget = nil
+	m.addmonthly_budget = nil
+	delete(m.clearedFields, outreach.FieldMonthlyBudget)
+}
+
+// SetSenderName sets the "sender_name" field.
+func (m *OutreachMutation) SetSenderName(s string) {
+	m.sender_name = &s
+}
+
+// SenderName returns the value of the "sender_name" field in the mutation.
+func (m *OutreachMutation) SenderName() (r string, exists bool) {
+	v := m.sender_name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSenderName returns the old "sender_name" field's value of the Outreach entity.
+// If the Outreach object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OutreachMutation) OldSenderName(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSenderName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSenderName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSenderName: %w", err)
+	}
+	return oldValue.SenderName, nil
+}
+
+// ClearSenderName clears the value of the "sender_name" field.
+func (m *OutreachMutation) ClearSenderName() {
+	m.sender_name = nil
+	m.clearedFields[outreach.FieldSenderName] = struct{}{}
+}
+
+// SenderNameCleared returns if the "sender_name" field was cleared in this mutation.
+func (m *OutreachMutation) SenderNameCleared() bool {
+	_, ok := m.clearedFields[outreach.FieldSenderName]
+	return ok
+}
+
+// ResetSenderName resets all changes to the "sender_name" field.
+func (m *OutreachMutation) ResetSenderName() {
+	m.sender_name = nil
+	delete(m.clearedFields, outreach.FieldSenderName)
+}
+
+// SetSenderAddress sets the "sender_address" field.
+func (m *OutreachMutation) SetSenderAddress(s string) {
+	m.sender_address = &s
+}
+
+// SenderAddress returns the value of the "sender_address" field in the mutation.
+func (m *OutreachMutation) SenderAddress() (r string, exists bool) {
+	v := m.sender_address
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSenderAddress returns the old "sender_address" field's value of the Outreach entity.
+// If the Outreach object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OutreachMutation) OldSenderAddress(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSenderAddress is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSenderAddress requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSenderAddress: %w", err)
+	}
+	return oldValue.SenderAddress, nil
+}
+
+// ClearSenderAddress clears the value of the "sender_address" field.
+func (m *OutreachMutation) ClearSenderAddress() {
+	m.sender_address = nil
+	m.clearedFields[outreach.FieldSenderAddress] = struct{}{}
+}
+
+// SenderAddressCleared returns if the "sender_address" field was cleared in this mutation.
+func (m *OutreachMutation) SenderAddressCleared() bool {
+	_, ok := m.clearedFields[outreach.FieldSenderAddress]
+	return ok
+}
+
+// ResetSenderAddress resets all changes to the "sender_address" field.
+func (m *OutreachMutation) ResetSenderAddress() {
+	m.sender_address = nil
+	delete(m.clearedFields, outreach.FieldSenderAddress)
+}
+
+// SetReplyTo sets the "reply_to" field.
+func (m *OutreachMutation) SetReplyTo(s string) {
+	m.reply_to = &s
+}
+
+// ReplyTo returns the value of the "reply_to" field in the mutation.
+func (m *OutreachMutation) ReplyTo() (r string, exists bool) {
+	v := m.reply_to
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReplyTo returns the old "reply_to" field's value of the Outreach entity.
+// If the Outreach object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OutreachMutation) OldReplyTo(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReplyTo is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReplyTo requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReplyTo: %w", err)
+	}
+	return oldValue.ReplyTo, nil
+}
+
+// ClearReplyTo clears the value of the "reply_to" field.
+func (m *OutreachMutation) ClearReplyTo() {
+	m.reply_to = nil
+	m.clearedFields[outreach.FieldReplyTo] = struct{}{}
+}
+
+// ReplyToCleared returns if the "reply_to" field was cleared in this mutation.
+func (m *OutreachMutation) ReplyToCleared() bool {
+	_, ok := m.clearedFields[outreach.FieldReplyTo]
+	return ok
+}
+
+// ResetReplyTo resets all changes to the "reply_to" field.
+func (m *OutreachMutation) ResetReplyTo() {
+	m.reply_to = nil
+	delete(m.clearedFields, outreach.FieldReplyTo)
+}
+
+// SetPostalAddress sets the "postal_address" field.
+func (m *OutreachMutation) SetPostalAddress(s string) {
+	m.postal_address = &s
+}
+
+// PostalAddress returns the value of the "postal_address" field in the mutation.
+func (m *OutreachMutation) PostalAddress() (r string, exists bool) {
+	v := m.postal_address
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPostalAddress returns the old "postal_address" field's value of the Outreach entity.
+// If the Outreach object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OutreachMutation) OldPostalAddress(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPostalAddress is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPostalAddress requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPostalAddress: %w", err)
+	}
+	return oldValue.PostalAddress, nil
+}
+
+// ClearPostalAddress clears the value of the "postal_address" field.
+func (m *OutreachMutation) ClearPostalAddress() {
+	m.postal_address = nil
+	m.clearedFields[outreach.FieldPostalAddress] = struct{}{}
+}
+
+// PostalAddressCleared returns if the "postal_address" field was cleared in this mutation.
+func (m *OutreachMutation) PostalAddressCleared() bool {
+	_, ok := m.clearedFields[outreach.FieldPostalAddress]
+	return ok
+}
+
+// ResetPostalAddress resets all changes to the "postal_address" field.
+func (m *OutreachMutation) ResetPostalAddress() {
+	m.postal_address = nil
+	delete(m.clearedFields, outreach.FieldPostalAddress)
+}
+
+// SetUnconfirmedAddress sets the "unconfirmed_address" field.
+func (m *OutreachMutation) SetUnconfirmedAddress(s string) {
+	m.unconfirmed_address = &s
+}
+
+// UnconfirmedAddress returns the value of the "unconfirmed_address" field in the mutation.
+func (m *OutreachMutation) UnconfirmedAddress() (r string, exists bool) {
+	v := m.unconfirmed_address
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUnconfirmedAddress returns the old "unconfirmed_address" field's value of the Outreach entity.
+// If the Outreach object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OutreachMutation) OldUnconfirmedAddress(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUnconfirmedAddress is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUnconfirmedAddress requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUnconfirmedAddress: %w", err)
+	}
+	return oldValue.UnconfirmedAddress, nil
+}
+
+// ClearUnconfirmedAddress clears the value of the "unconfirmed_address" field.
+func (m *OutreachMutation) ClearUnconfirmedAddress() {
+	m.unconfirmed_address = nil
+	m.clearedFields[outreach.FieldUnconfirmedAddress] = struct{}{}
+}
+
+// UnconfirmedAddressCleared returns if the "unconfirmed_address" field was cleared in this mutation.
+func (m *OutreachMutation) UnconfirmedAddressCleared() bool {
+	_, ok := m.clearedFields[outreach.FieldUnconfirmedAddress]
+	return ok
+}
+
+// ResetUnconfirmedAddress resets all changes to the "unconfirmed_address" field.
+func (m *OutreachMutation) ResetUnconfirmedAddress() {
+	m.unconfirmed_address = nil
+	delete(m.clearedFields, outreach.FieldUnconfirmedAddress)
+}
+
+// SetCodeHash sets the "code_hash" field.
+func (m *OutreachMutation) SetCodeHash(b []byte) {
+	m.code_hash = &b
+}
+
+// CodeHash returns the value of the "code_hash" field in the mutation.
+func (m *OutreachMutation) CodeHash() (r []byte, exists bool) {
+	v := m.code_hash
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCodeHash returns the old "code_hash" field's value of the Outreach entity.
+// If the Outreach object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OutreachMutation) OldCodeHash(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCodeHash is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCodeHash requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCodeHash: %w", err)
+	}
+	return oldValue.CodeHash, nil
+}
+
+// ClearCodeHash clears the value of the "code_hash" field.
+func (m *OutreachMutation) ClearCodeHash() {
+	m.code_hash = nil
+	m.clearedFields[outreach.FieldCodeHash] = struct{}{}
+}
+
+// CodeHashCleared returns if the "code_hash" field was cleared in this mutation.
+func (m *OutreachMutation) CodeHashCleared() bool {
+	_, ok := m.clearedFields[outreach.FieldCodeHash]
+	return ok
+}
+
+// ResetCodeHash resets all changes to the "code_hash" field.
+func (m *OutreachMutation) ResetCodeHash() {
+	m.code_hash = nil
+	delete(m.clearedFields, outreach.FieldCodeHash)
+}
+
+// SetCodeSentAt sets the "code_sent_at" field.
+func (m *OutreachMutation) SetCodeSentAt(t time.Time) {
+	m.code_sent_at = &t
+}
+
+// CodeSentAt returns the value of the "code_sent_at" field in the mutation.
+func (m *OutreachMutation) CodeSentAt() (r time.Time, exists bool) {
+	v := m.code_sent_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCodeSentAt returns the old "code_sent_at" field's value of the Outreach entity.
+// If the Outreach object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OutreachMutation) OldCodeSentAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCodeSentAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCodeSentAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCodeSentAt: %w", err)
+	}
+	return oldValue.CodeSentAt, nil
+}
+
+// ClearCodeSentAt clears the value of the "code_sent_at" field.
+func (m *OutreachMutation) ClearCodeSentAt() {
+	m.code_sent_at = nil
+	m.clearedFields[outreach.FieldCodeSentAt] = struct{}{}
+}
+
+// CodeSentAtCleared returns if the "code_sent_at" field was cleared in this mutation.
+func (m *OutreachMutation) CodeSentAtCleared() bool {
+	_, ok := m.clearedFields[outreach.FieldCodeSentAt]
+	return ok
+}
+
+// ResetCodeSentAt resets all changes to the "code_sent_at" field.
+func (m *OutreachMutation) ResetCodeSentAt() {
+	m.code_sent_at = nil
+	delete(m.clearedFields, outreach.FieldCodeSentAt)
+}
+
+// SetCodeTries sets the "code_tries" field.
+func (m *OutreachMutation) SetCodeTries(i int) {
+	m.code_tries = &i
+	m.addcode_tries = nil
+}
+
+// CodeTries returns the value of the "code_tries" field in the mutation.
+func (m *OutreachMutation) CodeTries() (r int, exists bool) {
+	v := m.code_tries
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCodeTries returns the old "code_tries" field's value of the Outreach entity.
+// If the Outreach object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OutreachMutation) OldCodeTries(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCodeTries is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCodeTries requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCodeTries: %w", err)
+	}
+	return oldValue.CodeTries, nil
+}
+
+// AddCodeTries adds i to the "code_tries" field.
+func (m *OutreachMutation) AddCodeTries(i int) {
+	if m.addcode_tries != nil {
+		*m.addcode_tries += i
+	} else {
+		m.addcode_tries = &i
+	}
+}
+
+// AddedCodeTries returns the value that was added to the "code_tries" field in this mutation.
+func (m *OutreachMutation) AddedCodeTries() (r int, exists bool) {
+	v := m.addcode_tries
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetCodeTries resets all changes to the "code_tries" field.
+func (m *OutreachMutation) ResetCodeTries() {
+	m.code_tries = nil
+	m.addcode_tries = nil
+}
+
+// SetTestsHour sets the "tests_hour" field.
+func (m *OutreachMutation) SetTestsHour(i int64) {
+	m.tests_hour = &i
+	m.addtests_hour = nil
+}
+
+// TestsHour returns the value of the "tests_hour" field in the mutation.
+func (m *OutreachMutation) TestsHour() (r int64, exists bool) {
+	v := m.tests_hour
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTestsHour returns the old "tests_hour" field's value of the Outreach entity.
+// If the Outreach object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OutreachMutation) OldTestsHour(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTestsHour is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTestsHour requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTestsHour: %w", err)
+	}
+	return oldValue.TestsHour, nil
+}
+
+// AddTestsHour adds i to the "tests_hour" field.
+func (m *OutreachMutation) AddTestsHour(i int64) {
+	if m.addtests_hour != nil {
+		*m.addtests_hour += i
+	} else {
+		m.addtests_hour = &i
+	}
+}
+
+// AddedTestsHour returns the value that was added to the "tests_hour" field in this mutation.
+func (m *OutreachMutation) AddedTestsHour() (r int64, exists bool) {
+	v := m.addtests_hour
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetTestsHour resets all changes to the "tests_hour" field.
+func (m *OutreachMutation) ResetTestsHour() {
+	m.tests_hour = nil
+	m.addtests_hour = nil
+}
+
+// SetTests sets the "tests" field.
+func (m *OutreachMutation) SetTests(i int) {
+	m.tests = &i
+	m.addtests = nil
+}
+
+// Tests returns the value of the "tests" field in the mutation.
+func (m *OutreachMutation) Tests() (r int, exists bool) {
+	v := m.tests
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTests returns the old "tests" field's value of the Outreach entity.
+// If the Outreach object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OutreachMutation) OldTests(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTests is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTests requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTests: %w", err)
+	}
+	return oldValue.Tests, nil
+}
+
+// AddTests adds i to the "tests" field.
+func (m *OutreachMutation) AddTests(i int) {
+	if m.addtests != nil {
+		*m.addtests += i
+	} else {
+		m.addtests = &i
+	}
+}
+
+// AddedTests returns the value that was added to the "tests" field in this mutation.
+func (m *OutreachMutation) AddedTests() (r int, exists bool) {
+	v := m.addtests
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetTests resets all changes to the "tests" field.
+func (m *OutreachMutation) ResetTests() {
+	m.tests = nil
+	m.addtests = nil
+}
+
+// SetUpdatedAt sets the "updated_at" field.
+func (m *OutreachMutation) SetUpdatedAt(t time.Time) {
+	m.updated_at = &t
+}
+
+// UpdatedAt returns the value of the "updated_at" field in the mutation.
+func (m *OutreachMutation) UpdatedAt() (r time.Time, exists bool) {
+	v := m.updated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpdatedAt returns the old "updated_at" field's value of the Outreach entity.
+// If the Outreach object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OutreachMutation) OldUpdatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpdatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpdatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpdatedAt: %w", err)
+	}
+	return oldValue.UpdatedAt, nil
+}
+
+// ResetUpdatedAt resets all changes to the "updated_at" field.
+func (m *OutreachMutation) ResetUpdatedAt() {
+	m.updated_at = nil
+}
+
+// Where appends a list predicates to the OutreachMutation builder.
+func (m *OutreachMutation) Where(ps ...predicate.Outreach) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the OutreachMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *OutreachMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Outreach, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *OutreachMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *OutreachMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Outreach).
+func (m *OutreachMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *OutreachMutation) Fields() []string {
+	fields := make([]string, 0, 13)
+	if m.tenant_id != nil {
+		fields = append(fields, outreach.FieldTenantID)
+	}
+	if m.monthly_budget != nil {
+		fields = append(fields, outreach.FieldMonthlyBudget)
+	}
+	if m.sender_name != nil {
+		fields = append(fields, outreach.FieldSenderName)
+	}
+	if m.sender_address != nil {
+		fields = append(fields, outreach.FieldSenderAddress)
+	}
+	if m.reply_to != nil {
+		fields = append(fields, outreach.FieldReplyTo)
+	}
+	if m.postal_address != nil {
+		fields = append(fields, outreach.FieldPostalAddress)
+	}
+	if m.unconfirmed_address != nil {
+		fields = append(fields, outreach.FieldUnconfirmedAddress)
+	}
+	if m.code_hash != nil {
+		fields = append(fields, outreach.FieldCodeHash)
+	}
+	if m.code_sent_at != nil {
+		fields = append(fields, outreach.FieldCodeSentAt)
+	}
+	if m.code_tries != nil {
+		fields = append(fields, outreach.FieldCodeTries)
+	}
+	if m.tests_hour != nil {
+		fields = append(fields, outreach.FieldTestsHour)
+	}
+	if m.tests != nil {
+		fields = append(fields, outreach.FieldTests)
+	}
+	if m.updated_at != nil {
+		fields = append(fields, outreach.FieldUpdatedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *OutreachMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case outreach.FieldTenantID:
+		return m.TenantID()
+	case outreach.FieldMonthlyBudget:
+		return m.MonthlyBudget()
+	case outreach.FieldSenderName:
+		return m.SenderName()
+	case outreach.FieldSenderAddress:
+		return m.SenderAddress()
+	case outreach.FieldReplyTo:
+		return m.ReplyTo()
+	case outreach.FieldPostalAddress:
+		return m.PostalAddress()
+	case outreach.FieldUnconfirmedAddress:
+		return m.UnconfirmedAddress()
+	case outreach.FieldCodeHash:
+		return m.CodeHash()
+	case outreach.FieldCodeSentAt:
+		return m.CodeSentAt()
+	case outreach.FieldCodeTries:
+		return m.CodeTries()
+	case outreach.FieldTestsHour:
+		return m.TestsHour()
+	case outreach.FieldTests:
+		return m.Tests()
+	case outreach.FieldUpdatedAt:
+		return m.UpdatedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *OutreachMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case outreach.FieldTenantID:
+		return m.OldTenantID(ctx)
+	case outreach.FieldMonthlyBudget:
+		return m.OldMonthlyBudget(ctx)
+	case outreach.FieldSenderName:
+		return m.OldSenderName(ctx)
+	case outreach.FieldSenderAddress:
+		return m.OldSenderAddress(ctx)
+	case outreach.FieldReplyTo:
+		return m.OldReplyTo(ctx)
+	case outreach.FieldPostalAddress:
+		return m.OldPostalAddress(ctx)
+	case outreach.FieldUnconfirmedAddress:
+		return m.OldUnconfirmedAddress(ctx)
+	case outreach.FieldCodeHash:
+		return m.OldCodeHash(ctx)
+	case outreach.FieldCodeSentAt:
+		return m.OldCodeSentAt(ctx)
+	case outreach.FieldCodeTries:
+		return m.OldCodeTries(ctx)
+	case outreach.FieldTestsHour:
+		return m.OldTestsHour(ctx)
+	case outreach.FieldTests:
+		return m.OldTests(ctx)
+	case outreach.FieldUpdatedAt:
+		return m.OldUpdatedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown Outreach field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *OutreachMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case outreach.FieldTenantID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTenantID(v)
+		return nil
+	case outreach.FieldMonthlyBudget:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMonthlyBudget(v)
+		return nil
+	case outreach.FieldSenderName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSenderName(v)
+		return nil
+	case outreach.FieldSenderAddress:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSenderAddress(v)
+		return nil
+	case outreach.FieldReplyTo:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReplyTo(v)
+		return nil
+	case outreach.FieldPostalAddress:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPostalAddress(v)
+		return nil
+	case outreach.FieldUnconfirmedAddress:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUnconfirmedAddress(v)
+		return nil
+	case outreach.FieldCodeHash:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCodeHash(v)
+		return nil
+	case outreach.FieldCodeSentAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCodeSentAt(v)
+		return nil
+	case outreach.FieldCodeTries:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCodeTries(v)
+		return nil
+	case outreach.FieldTestsHour:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTestsHour(v)
+		return nil
+	case outreach.FieldTests:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTests(v)
+		return nil
+	case outreach.FieldUpdatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpdatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Outreach field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *OutreachMutation) AddedFields() []string {
+	var fields []string
+	if m.addmonthly_budget != nil {
+		fields = append(fields, outreach.FieldMonthlyBudget)
+	}
+	if m.addcode_tries != nil {
+		fields = append(fields, outreach.FieldCodeTries)
+	}
+	if m.addtests_hour != nil {
+		fields = append(fields, outreach.FieldTestsHour)
+	}
+	if m.addtests != nil {
+		fields = append(fields, outreach.FieldTests)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *OutreachMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case outreach.FieldMonthlyBudget:
+		return m.AddedMonthlyBudget()
+	case outreach.FieldCodeTries:
+		return m.AddedCodeTries()
+	case outreach.FieldTestsHour:
+		return m.AddedTestsHour()
+	case outreach.FieldTests:
+		return m.AddedTests()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *OutreachMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case outreach.FieldMonthlyBudget:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddMonthlyBudget(v)
+		return nil
+	case outreach.FieldCodeTries:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddCodeTries(v)
+		return nil
+	case outreach.FieldTestsHour:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddTestsHour(v)
+		return nil
+	case outreach.FieldTests:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddTests(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Outreach numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *OutreachMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(outreach.FieldMonthlyBudget) {
+		fields = append(fields, outreach.FieldMonthlyBudget)
+	}
+	if m.FieldCleared(outreach.FieldSenderName) {
+		fields = append(fields, outreach.FieldSenderName)
+	}
+	if m.FieldCleared(outreach.FieldSenderAddress) {
+		fields = append(fields, outreach.FieldSenderAddress)
+	}
+	if m.FieldCleared(outreach.FieldReplyTo) {
+		fields = append(fields, outreach.FieldReplyTo)
+	}
+	if m.FieldCleared(outreach.FieldPostalAddress) {
+		fields = append(fields, outreach.FieldPostalAddress)
+	}
+	if m.FieldCleared(outreach.FieldUnconfirmedAddress) {
+		fields = append(fields, outreach.FieldUnconfirmedAddress)
+	}
+	if m.FieldCleared(outreach.FieldCodeHash) {
+		fields = append(fields, outreach.FieldCodeHash)
+	}
+	if m.FieldCleared(outreach.FieldCodeSentAt) {
+		fields = append(fields, outreach.FieldCodeSentAt)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *OutreachMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *OutreachMutation) ClearField(name string) error {
+	switch name {
+	case outreach.FieldMonthlyBudget:
+		m.ClearMonthlyBudget()
+		return nil
+	case outreach.FieldSenderName:
+		m.ClearSenderName()
+		return nil
+	case outreach.FieldSenderAddress:
+		m.ClearSenderAddress()
+		return nil
+	case outreach.FieldReplyTo:
+		m.ClearReplyTo()
+		return nil
+	case outreach.FieldPostalAddress:
+		m.ClearPostalAddress()
+		return nil
+	case outreach.FieldUnconfirmedAddress:
+		m.ClearUnconfirmedAddress()
+		return nil
+	case outreach.FieldCodeHash:
+		m.ClearCodeHash()
+		return nil
+	case outreach.FieldCodeSentAt:
+		m.ClearCodeSentAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Outreach nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *OutreachMutation) ResetField(name string) error {
+	switch name {
+	case outreach.FieldTenantID:
+		m.ResetTenantID()
+		return nil
+	case outreach.FieldMonthlyBudget:
+		m.ResetMonthlyBudget()
+		return nil
+	case outreach.FieldSenderName:
+		m.ResetSenderName()
+		return nil
+	case outreach.FieldSenderAddress:
+		m.ResetSenderAddress()
+		return nil
+	case outreach.FieldReplyTo:
+		m.ResetReplyTo()
+		return nil
+	case outreach.FieldPostalAddress:
+		m.ResetPostalAddress()
+		return nil
+	case outreach.FieldUnconfirmedAddress:
+		m.ResetUnconfirmedAddress()
+		return nil
+	case outreach.FieldCodeHash:
+		m.ResetCodeHash()
+		return nil
+	case outreach.FieldCodeSentAt:
+		m.ResetCodeSentAt()
+		return nil
+	case outreach.FieldCodeTries:
+		m.ResetCodeTries()
+		return nil
+	case outreach.FieldTestsHour:
+		m.ResetTestsHour()
+		return nil
+	case outreach.FieldTests:
+		m.ResetTests()
+		return nil
+	case outreach.FieldUpdatedAt:
+		m.ResetUpdatedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Outreach field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *OutreachMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *OutreachMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *OutreachMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *OutreachMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *OutreachMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *OutreachMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *OutreachMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown Outreach unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *OutreachMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown Outreach edge %s", name)
 }
 
 // ProvisionalAnswerMutation represents an operation that mutates the ProvisionalAnswer nodes in the graph.
@@ -10645,6 +14441,2023 @@ func (m *ResponseMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Response edge %s", name)
 }
 
+// ScheduleMutation represents an operation that mutates the Schedule nodes in the graph.
+type ScheduleMutation struct {
+	config
+	op                     Op
+	typ                    string
+	id                     *uuid.UUID
+	tenant_id              *uuid.UUID
+	campaign_id            *uuid.UUID
+	plan                   *uuid.UUID
+	occasion               *schedule.Occasion
+	at                     *time.Time
+	over_days              *int
+	addover_days           *int
+	every_months           *int
+	addevery_months        *int
+	start_on               *calendar.Day
+	addstart_on            *calendar.Day
+	event                  *string
+	delay_minutes          *int
+	adddelay_minutes       *int
+	segment_id             *uuid.UUID
+	sample_percent         *int
+	addsample_percent      *int
+	monthly_budget         *int
+	addmonthly_budget      *int
+	weekdays               *int
+	addweekdays            *int
+	from_hour              *int
+	addfrom_hour           *int
+	to_hour                *int
+	addto_hour             *int
+	reminder_after_days    *int
+	addreminder_after_days *int
+	is_paused              *bool
+	passed_at              *time.Time
+	done_to                *uuid.UUID
+	created_at             *time.Time
+	updated_at             *time.Time
+	clearedFields          map[string]struct{}
+	done                   bool
+	oldValue               func(context.Context) (*Schedule, error)
+	predicates             []predicate.Schedule
+}
+
+var _ ent.Mutation = (*ScheduleMutation)(nil)
+
+// scheduleOption allows management of the mutation configuration using functional options.
+type scheduleOption func(*ScheduleMutation)
+
+// newScheduleMutation creates new mutation for the Schedule entity.
+func newScheduleMutation(c config, op Op, opts ...scheduleOption) *ScheduleMutation {
+	m := &ScheduleMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeSchedule,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withScheduleID sets the ID field of the mutation.
+func withScheduleID(id uuid.UUID) scheduleOption {
+	return func(m *ScheduleMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Schedule
+		)
+		m.oldValue = func(ctx context.Context) (*Schedule, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Schedule.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withSchedule sets the old Schedule of the mutation.
+func withSchedule(node *Schedule) scheduleOption {
+	return func(m *ScheduleMutation) {
+		m.oldValue = func(context.Context) (*Schedule, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m ScheduleMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m ScheduleMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Schedule entities.
+func (m *ScheduleMutation) SetID(id uuid.UUID) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *ScheduleMutation) ID() (id uuid.UUID, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *ScheduleMutation) IDs(ctx context.Context) ([]uuid.UUID, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []uuid.UUID{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Schedule.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetTenantID sets the "tenant_id" field.
+func (m *ScheduleMutation) SetTenantID(u uuid.UUID) {
+	m.tenant_id = &u
+}
+
+// TenantID returns the value of the "tenant_id" field in the mutation.
+func (m *ScheduleMutation) TenantID() (r uuid.UUID, exists bool) {
+	v := m.tenant_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTenantID returns the old "tenant_id" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldTenantID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTenantID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTenantID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTenantID: %w", err)
+	}
+	return oldValue.TenantID, nil
+}
+
+// ResetTenantID resets all changes to the "tenant_id" field.
+func (m *ScheduleMutation) ResetTenantID() {
+	m.tenant_id = nil
+}
+
+// SetCampaignID sets the "campaign_id" field.
+func (m *ScheduleMutation) SetCampaignID(u uuid.UUID) {
+	m.campaign_id = &u
+}
+
+// CampaignID returns the value of the "campaign_id" field in the mutation.
+func (m *ScheduleMutation) CampaignID() (r uuid.UUID, exists bool) {
+	v := m.campaign_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCampaignID returns the old "campaign_id" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldCampaignID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCampaignID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCampaignID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCampaignID: %w", err)
+	}
+	return oldValue.CampaignID, nil
+}
+
+// ResetCampaignID resets all changes to the "campaign_id" field.
+func (m *ScheduleMutation) ResetCampaignID() {
+	m.campaign_id = nil
+}
+
+// SetPlan sets the "plan" field.
+func (m *ScheduleMutation) SetPlan(u uuid.UUID) {
+	m.plan = &u
+}
+
+// Plan returns the value of the "plan" field in the mutation.
+func (m *ScheduleMutation) Plan() (r uuid.UUID, exists bool) {
+	v := m.plan
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPlan returns the old "plan" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldPlan(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPlan is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPlan requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPlan: %w", err)
+	}
+	return oldValue.Plan, nil
+}
+
+// ResetPlan resets all changes to the "plan" field.
+func (m *ScheduleMutation) ResetPlan() {
+	m.plan = nil
+}
+
+// SetOccasion sets the "occasion" field.
+func (m *ScheduleMutation) SetOccasion(s schedule.Occasion) {
+	m.occasion = &s
+}
+
+// Occasion returns the value of the "occasion" field in the mutation.
+func (m *ScheduleMutation) Occasion() (r schedule.Occasion, exists bool) {
+	v := m.occasion
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOccasion returns the old "occasion" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldOccasion(ctx context.Context) (v schedule.Occasion, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOccasion is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOccasion requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOccasion: %w", err)
+	}
+	return oldValue.Occasion, nil
+}
+
+// ResetOccasion resets all changes to the "occasion" field.
+func (m *ScheduleMutation) ResetOccasion() {
+	m.occasion = nil
+}
+
+// SetAt sets the "at" field.
+func (m *ScheduleMutation) SetAt(t time.Time) {
+	m.at = &t
+}
+
+// At returns the value of the "at" field in the mutation.
+func (m *ScheduleMutation) At() (r time.Time, exists bool) {
+	v := m.at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAt returns the old "at" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAt: %w", err)
+	}
+	return oldValue.At, nil
+}
+
+// ClearAt clears the value of the "at" field.
+func (m *ScheduleMutation) ClearAt() {
+	m.at = nil
+	m.clearedFields[schedule.FieldAt] = struct{}{}
+}
+
+// AtCleared returns if the "at" field was cleared in this mutation.
+func (m *ScheduleMutation) AtCleared() bool {
+	_, ok := m.clearedFields[schedule.FieldAt]
+	return ok
+}
+
+// ResetAt resets all changes to the "at" field.
+func (m *ScheduleMutation) ResetAt() {
+	m.at = nil
+	delete(m.clearedFields, schedule.FieldAt)
+}
+
+// SetOverDays sets the "over_days" field.
+func (m *ScheduleMutation) SetOverDays(i int) {
+	m.over_days = &i
+	m.addover_days = nil
+}
+
+// OverDays returns the value of the "over_days" field in the mutation.
+func (m *ScheduleMutation) OverDays() (r int, exists bool) {
+	v := m.over_days
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOverDays returns the old "over_days" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldOverDays(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOverDays is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOverDays requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOverDays: %w", err)
+	}
+	return oldValue.OverDays, nil
+}
+
+// AddOverDays adds i to the "over_days" field.
+func (m *ScheduleMutation) AddOverDays(i int) {
+	if m.addover_days != nil {
+		*m.addover_days += i
+	} else {
+		m.addover_days = &i
+	}
+}
+
+// AddedOverDays returns the value that was added to the "over_days" field in this mutation.
+func (m *ScheduleMutation) AddedOverDays() (r int, exists bool) {
+	v := m.addover_days
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearOverDays clears the value of the "over_days" field.
+func (m *ScheduleMutation) ClearOverDays() {
+	m.over_days = nil
+	m.addover_days = nil
+	m.clearedFields[schedule.FieldOverDays] = struct{}{}
+}
+
+// OverDaysCleared returns if the "over_days" field was cleared in this mutation.
+func (m *ScheduleMutation) OverDaysCleared() bool {
+	_, ok := m.clearedFields[schedule.FieldOverDays]
+	return ok
+}
+
+// ResetOverDays resets all changes to the "over_days" field.
+func (m *ScheduleMutation) ResetOverDays() {
+	m.over_days = nil
+	m.addover_days = nil
+	delete(m.clearedFields, schedule.FieldOverDays)
+}
+
+// SetEveryMonths sets the "every_months" field.
+func (m *ScheduleMutation) SetEveryMonths(i int) {
+	m.every_months = &i
+	m.addevery_months = nil
+}
+
+// EveryMonths returns the value of the "every_months" field in the mutation.
+func (m *ScheduleMutation) EveryMonths() (r int, exists bool) {
+	v := m.every_months
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEveryMonths returns the old "every_months" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldEveryMonths(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEveryMonths is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEveryMonths requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEveryMonths: %w", err)
+	}
+	return oldValue.EveryMonths, nil
+}
+
+// AddEveryMonths adds i to the "every_months" field.
+func (m *ScheduleMutation) AddEveryMonths(i int) {
+	if m.addevery_months != nil {
+		*m.addevery_months += i
+	} else {
+		m.addevery_months = &i
+	}
+}
+
+// AddedEveryMonths returns the value that was added to the "every_months" field in this mutation.
+func (m *ScheduleMutation) AddedEveryMonths() (r int, exists bool) {
+	v := m.addevery_months
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearEveryMonths clears the value of the "every_months" field.
+func (m *ScheduleMutation) ClearEveryMonths() {
+	m.every_months = nil
+	m.addevery_months = nil
+	m.clearedFields[schedule.FieldEveryMonths] = struct{}{}
+}
+
+// EveryMonthsCleared returns if the "every_months" field was cleared in this mutation.
+func (m *ScheduleMutation) EveryMonthsCleared() bool {
+	_, ok := m.clearedFields[schedule.FieldEveryMonths]
+	return ok
+}
+
+// ResetEveryMonths resets all changes to the "every_months" field.
+func (m *ScheduleMutation) ResetEveryMonths() {
+	m.every_months = nil
+	m.addevery_months = nil
+	delete(m.clearedFields, schedule.FieldEveryMonths)
+}
+
+// SetStartOn sets the "start_on" field.
+func (m *ScheduleMutation) SetStartOn(c calendar.Day) {
+	m.start_on = &c
+	m.addstart_on = nil
+}
+
+// StartOn returns the value of the "start_on" field in the mutation.
+func (m *ScheduleMutation) StartOn() (r calendar.Day, exists bool) {
+	v := m.start_on
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStartOn returns the old "start_on" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldStartOn(ctx context.Context) (v *calendar.Day, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStartOn is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStartOn requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStartOn: %w", err)
+	}
+	return oldValue.StartOn, nil
+}
+
+// AddStartOn adds c to the "start_on" field.
+func (m *ScheduleMutation) AddStartOn(c calendar.Day) {
+	if m.addstart_on != nil {
+		*m.addstart_on += c
+	} else {
+		m.addstart_on = &c
+	}
+}
+
+// AddedStartOn returns the value that was added to the "start_on" field in this mutation.
+func (m *ScheduleMutation) AddedStartOn() (r calendar.Day, exists bool) {
+	v := m.addstart_on
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearStartOn clears the value of the "start_on" field.
+func (m *ScheduleMutation) ClearStartOn() {
+	m.start_on = nil
+	m.addstart_on = nil
+	m.clearedFields[schedule.FieldStartOn] = struct{}{}
+}
+
+// StartOnCleared returns if the "start_on" field was cleared in this mutation.
+func (m *ScheduleMutation) StartOnCleared() bool {
+	_, ok := m.clearedFields[schedule.FieldStartOn]
+	return ok
+}
+
+// ResetStartOn resets all changes to the "start_on" field.
+func (m *ScheduleMutation) ResetStartOn() {
+	m.start_on = nil
+	m.addstart_on = nil
+	delete(m.clearedFields, schedule.FieldStartOn)
+}
+
+// SetEvent sets the "event" field.
+func (m *ScheduleMutation) SetEvent(s string) {
+	m.event = &s
+}
+
+// Event returns the value of the "event" field in the mutation.
+func (m *ScheduleMutation) Event() (r string, exists bool) {
+	v := m.event
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEvent returns the old "event" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldEvent(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEvent is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEvent requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEvent: %w", err)
+	}
+	return oldValue.Event, nil
+}
+
+// ClearEvent clears the value of the "event" field.
+func (m *ScheduleMutation) ClearEvent() {
+	m.event = nil
+	m.clearedFields[schedule.FieldEvent] = struct{}{}
+}
+
+// EventCleared returns if the "event" field was cleared in this mutation.
+func (m *ScheduleMutation) EventCleared() bool {
+	_, ok := m.clearedFields[schedule.FieldEvent]
+	return ok
+}
+
+// ResetEvent resets all changes to the "event" field.
+func (m *ScheduleMutation) ResetEvent() {
+	m.event = nil
+	delete(m.clearedFields, schedule.FieldEvent)
+}
+
+// SetDelayMinutes sets the "delay_minutes" field.
+func (m *ScheduleMutation) SetDelayMinutes(i int) {
+	m.delay_minutes = &i
+	m.adddelay_minutes = nil
+}
+
+// DelayMinutes returns the value of the "delay_minutes" field in the mutation.
+func (m *ScheduleMutation) DelayMinutes() (r int, exists bool) {
+	v := m.delay_minutes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDelayMinutes returns the old "delay_minutes" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldDelayMinutes(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDelayMinutes is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDelayMinutes requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDelayMinutes: %w", err)
+	}
+	return oldValue.DelayMinutes, nil
+}
+
+// AddDelayMinutes adds i to the "delay_minutes" field.
+func (m *ScheduleMutation) AddDelayMinutes(i int) {
+	if m.adddelay_minutes != nil {
+		*m.adddelay_minutes += i
+	} else {
+		m.adddelay_minutes = &i
+	}
+}
+
+// AddedDelayMinutes returns the value that was added to the "delay_minutes" field in this mutation.
+func (m *ScheduleMutation) AddedDelayMinutes() (r int, exists bool) {
+	v := m.adddelay_minutes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearDelayMinutes clears the value of the "delay_minutes" field.
+func (m *ScheduleMutation) ClearDelayMinutes() {
+	m.delay_minutes = nil
+	m.adddelay_minutes = nil
+	m.clearedFields[schedule.FieldDelayMinutes] = struct{}{}
+}
+
+// DelayMinutesCleared returns if the "delay_minutes" field was cleared in this mutation.
+func (m *ScheduleMutation) DelayMinutesCleared() bool {
+	_, ok := m.clearedFields[schedule.FieldDelayMinutes]
+	return ok
+}
+
+// ResetDelayMinutes resets all changes to the "delay_minutes" field.
+func (m *ScheduleMutation) ResetDelayMinutes() {
+	m.delay_minutes = nil
+	m.adddelay_minutes = nil
+	delete(m.clearedFields, schedule.FieldDelayMinutes)
+}
+
+// SetSegmentID sets the "segment_id" field.
+func (m *ScheduleMutation) SetSegmentID(u uuid.UUID) {
+	m.segment_id = &u
+}
+
+// SegmentID returns the value of the "segment_id" field in the mutation.
+func (m *ScheduleMutation) SegmentID() (r uuid.UUID, exists bool) {
+	v := m.segment_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSegmentID returns the old "segment_id" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldSegmentID(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSegmentID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSegmentID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSegmentID: %w", err)
+	}
+	return oldValue.SegmentID, nil
+}
+
+// ClearSegmentID clears the value of the "segment_id" field.
+func (m *ScheduleMutation) ClearSegmentID() {
+	m.segment_id = nil
+	m.clearedFields[schedule.FieldSegmentID] = struct{}{}
+}
+
+// SegmentIDCleared returns if the "segment_id" field was cleared in this mutation.
+func (m *ScheduleMutation) SegmentIDCleared() bool {
+	_, ok := m.clearedFields[schedule.FieldSegmentID]
+	return ok
+}
+
+// ResetSegmentID resets all changes to the "segment_id" field.
+func (m *ScheduleMutation) ResetSegmentID() {
+	m.segment_id = nil
+	delete(m.clearedFields, schedule.FieldSegmentID)
+}
+
+// SetSamplePercent sets the "sample_percent" field.
+func (m *ScheduleMutation) SetSamplePercent(i int) {
+	m.sample_percent = &i
+	m.addsample_percent = nil
+}
+
+// SamplePercent returns the value of the "sample_percent" field in the mutation.
+func (m *ScheduleMutation) SamplePercent() (r int, exists bool) {
+	v := m.sample_percent
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSamplePercent returns the old "sample_percent" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldSamplePercent(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSamplePercent is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSamplePercent requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSamplePercent: %w", err)
+	}
+	return oldValue.SamplePercent, nil
+}
+
+// AddSamplePercent adds i to the "sample_percent" field.
+func (m *ScheduleMutation) AddSamplePercent(i int) {
+	if m.addsample_percent != nil {
+		*m.addsample_percent += i
+	} else {
+		m.addsample_percent = &i
+	}
+}
+
+// AddedSamplePercent returns the value that was added to the "sample_percent" field in this mutation.
+func (m *ScheduleMutation) AddedSamplePercent() (r int, exists bool) {
+	v := m.addsample_percent
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetSamplePercent resets all changes to the "sample_percent" field.
+func (m *ScheduleMutation) ResetSamplePercent() {
+	m.sample_percent = nil
+	m.addsample_percent = nil
+}
+
+// SetMonthlyBudget sets the "monthly_budget" field.
+func (m *ScheduleMutation) SetMonthlyBudget(i int) {
+	m.monthly_budget = &i
+	m.addmonthly_budget = nil
+}
+
+// MonthlyBudget returns the value of the "monthly_budget" field in the mutation.
+func (m *ScheduleMutation) MonthlyBudget() (r int, exists bool) {
+	v := m.monthly_budget
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMonthlyBudget returns the old "monthly_budget" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldMonthlyBudget(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMonthlyBudget is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMonthlyBudget requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMonthlyBudget: %w", err)
+	}
+	return oldValue.MonthlyBudget, nil
+}
+
+// AddMonthlyBudget adds i to the "monthly_budget" field.
+func (m *ScheduleMutation) AddMonthlyBudget(i int) {
+	if m.addmonthly_budget != nil {
+		*m.addmonthly_budget += i
+	} else {
+		m.addmonthly_budget = &i
+	}
+}
+
+// AddedMonthlyBudget returns the value that was added to the "monthly_budget" field in this mutation.
+func (m *ScheduleMutation) AddedMonthlyBudget() (r int, exists bool) {
+	v := m.addmonthly_budget
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearMonthlyBudget clears the value of the "monthly_budget" field.
+func (m *ScheduleMutation) ClearMonthlyBudget() {
+	m.monthly_budget = nil
+	m.addmonthly_budget = nil
+	m.clearedFields[schedule.FieldMonthlyBudget] = struct{}{}
+}
+
+// MonthlyBudgetCleared returns if the "monthly_budget" field was cleared in this mutation.
+func (m *ScheduleMutation) MonthlyBudgetCleared() bool {
+	_, ok := m.clearedFields[schedule.FieldMonthlyBudget]
+	return ok
+}
+
+// ResetMonthlyBudget resets all changes to the "monthly_budget" field.
+func (m *ScheduleMutation) ResetMonthlyBudget() {
+	m.monthly_budget = nil
+	m.addmonthly_budget = nil
+	delete(m.clearedFields, schedule.FieldMonthlyBudget)
+}
+
+// SetWeekdays sets the "weekdays" field.
+func (m *ScheduleMutation) SetWeekdays(i int) {
+	m.weekdays = &i
+	m.addweekdays = nil
+}
+
+// Weekdays returns the value of the "weekdays" field in the mutation.
+func (m *ScheduleMutation) Weekdays() (r int, exists bool) {
+	v := m.weekdays
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldWeekdays returns the old "weekdays" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldWeekdays(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldWeekdays is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldWeekdays requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldWeekdays: %w", err)
+	}
+	return oldValue.Weekdays, nil
+}
+
+// AddWeekdays adds i to the "weekdays" field.
+func (m *ScheduleMutation) AddWeekdays(i int) {
+	if m.addweekdays != nil {
+		*m.addweekdays += i
+	} else {
+		m.addweekdays = &i
+	}
+}
+
+// AddedWeekdays returns the value that was added to the "weekdays" field in this mutation.
+func (m *ScheduleMutation) AddedWeekdays() (r int, exists bool) {
+	v := m.addweekdays
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetWeekdays resets all changes to the "weekdays" field.
+func (m *ScheduleMutation) ResetWeekdays() {
+	m.weekdays = nil
+	m.addweekdays = nil
+}
+
+// SetFromHour sets the "from_hour" field.
+func (m *ScheduleMutation) SetFromHour(i int) {
+	m.from_hour = &i
+	m.addfrom_hour = nil
+}
+
+// FromHour returns the value of the "from_hour" field in the mutation.
+func (m *ScheduleMutation) FromHour() (r int, exists bool) {
+	v := m.from_hour
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFromHour returns the old "from_hour" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldFromHour(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFromHour is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFromHour requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFromHour: %w", err)
+	}
+	return oldValue.FromHour, nil
+}
+
+// AddFromHour adds i to the "from_hour" field.
+func (m *ScheduleMutation) AddFromHour(i int) {
+	if m.addfrom_hour != nil {
+		*m.addfrom_hour += i
+	} else {
+		m.addfrom_hour = &i
+	}
+}
+
+// AddedFromHour returns the value that was added to the "from_hour" field in this mutation.
+func (m *ScheduleMutation) AddedFromHour() (r int, exists bool) {
+	v := m.addfrom_hour
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetFromHour resets all changes to the "from_hour" field.
+func (m *ScheduleMutation) ResetFromHour() {
+	m.from_hour = nil
+	m.addfrom_hour = nil
+}
+
+// SetToHour sets the "to_hour" field.
+func (m *ScheduleMutation) SetToHour(i int) {
+	m.to_hour = &i
+	m.addto_hour = nil
+}
+
+// ToHour returns the value of the "to_hour" field in the mutation.
+func (m *ScheduleMutation) ToHour() (r int, exists bool) {
+	v := m.to_hour
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldToHour returns the old "to_hour" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldToHour(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldToHour is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldToHour requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldToHour: %w", err)
+	}
+	return oldValue.ToHour, nil
+}
+
+// AddToHour adds i to the "to_hour" field.
+func (m *ScheduleMutation) AddToHour(i int) {
+	if m.addto_hour != nil {
+		*m.addto_hour += i
+	} else {
+		m.addto_hour = &i
+	}
+}
+
+// AddedToHour returns the value that was added to the "to_hour" field in this mutation.
+func (m *ScheduleMutation) AddedToHour() (r int, exists bool) {
+	v := m.addto_hour
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetToHour resets all changes to the "to_hour" field.
+func (m *ScheduleMutation) ResetToHour() {
+	m.to_hour = nil
+	m.addto_hour = nil
+}
+
+// SetReminderAfterDays sets the "reminder_after_days" field.
+func (m *ScheduleMutation) SetReminderAfterDays(i int) {
+	m.reminder_after_days = &i
+	m.addreminder_after_days = nil
+}
+
+// ReminderAfterDays returns the value of the "reminder_after_days" field in the mutation.
+func (m *ScheduleMutation) ReminderAfterDays() (r int, exists bool) {
+	v := m.reminder_after_days
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReminderAfterDays returns the old "reminder_after_days" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldReminderAfterDays(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReminderAfterDays is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReminderAfterDays requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReminderAfterDays: %w", err)
+	}
+	return oldValue.ReminderAfterDays, nil
+}
+
+// AddReminderAfterDays adds i to the "reminder_after_days" field.
+func (m *ScheduleMutation) AddReminderAfterDays(i int) {
+	if m.addreminder_after_days != nil {
+		*m.addreminder_after_days += i
+	} else {
+		m.addreminder_after_days = &i
+	}
+}
+
+// AddedReminderAfterDays returns the value that was added to the "reminder_after_days" field in this mutation.
+func (m *ScheduleMutation) AddedReminderAfterDays() (r int, exists bool) {
+	v := m.addreminder_after_days
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearReminderAfterDays clears the value of the "reminder_after_days" field.
+func (m *ScheduleMutation) ClearReminderAfterDays() {
+	m.reminder_after_days = nil
+	m.addreminder_after_days = nil
+	m.clearedFields[schedule.FieldReminderAfterDays] = struct{}{}
+}
+
+// ReminderAfterDaysCleared returns if the "reminder_after_days" field was cleared in this mutation.
+func (m *ScheduleMutation) ReminderAfterDaysCleared() bool {
+	_, ok := m.clearedFields[schedule.FieldReminderAfterDays]
+	return ok
+}
+
+// ResetReminderAfterDays resets all changes to the "reminder_after_days" field.
+func (m *ScheduleMutation) ResetReminderAfterDays() {
+	m.reminder_after_days = nil
+	m.addreminder_after_days = nil
+	delete(m.clearedFields, schedule.FieldReminderAfterDays)
+}
+
+// SetIsPaused sets the "is_paused" field.
+func (m *ScheduleMutation) SetIsPaused(b bool) {
+	m.is_paused = &b
+}
+
+// IsPaused returns the value of the "is_paused" field in the mutation.
+func (m *ScheduleMutation) IsPaused() (r bool, exists bool) {
+	v := m.is_paused
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldIsPaused returns the old "is_paused" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldIsPaused(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldIsPaused is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldIsPaused requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldIsPaused: %w", err)
+	}
+	return oldValue.IsPaused, nil
+}
+
+// ResetIsPaused resets all changes to the "is_paused" field.
+func (m *ScheduleMutation) ResetIsPaused() {
+	m.is_paused = nil
+}
+
+// SetPassedAt sets the "passed_at" field.
+func (m *ScheduleMutation) SetPassedAt(t time.Time) {
+	m.passed_at = &t
+}
+
+// PassedAt returns the value of the "passed_at" field in the mutation.
+func (m *ScheduleMutation) PassedAt() (r time.Time, exists bool) {
+	v := m.passed_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPassedAt returns the old "passed_at" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldPassedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPassedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPassedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPassedAt: %w", err)
+	}
+	return oldValue.PassedAt, nil
+}
+
+// ClearPassedAt clears the value of the "passed_at" field.
+func (m *ScheduleMutation) ClearPassedAt() {
+	m.passed_at = nil
+	m.clearedFields[schedule.FieldPassedAt] = struct{}{}
+}
+
+// PassedAtCleared returns if the "passed_at" field was cleared in this mutation.
+func (m *ScheduleMutation) PassedAtCleared() bool {
+	_, ok := m.clearedFields[schedule.FieldPassedAt]
+	return ok
+}
+
+// ResetPassedAt resets all changes to the "passed_at" field.
+func (m *ScheduleMutation) ResetPassedAt() {
+	m.passed_at = nil
+	delete(m.clearedFields, schedule.FieldPassedAt)
+}
+
+// SetDoneTo sets the "done_to" field.
+func (m *ScheduleMutation) SetDoneTo(u uuid.UUID) {
+	m.done_to = &u
+}
+
+// DoneTo returns the value of the "done_to" field in the mutation.
+func (m *ScheduleMutation) DoneTo() (r uuid.UUID, exists bool) {
+	v := m.done_to
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDoneTo returns the old "done_to" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldDoneTo(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDoneTo is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDoneTo requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDoneTo: %w", err)
+	}
+	return oldValue.DoneTo, nil
+}
+
+// ClearDoneTo clears the value of the "done_to" field.
+func (m *ScheduleMutation) ClearDoneTo() {
+	m.done_to = nil
+	m.clearedFields[schedule.FieldDoneTo] = struct{}{}
+}
+
+// DoneToCleared returns if the "done_to" field was cleared in this mutation.
+func (m *ScheduleMutation) DoneToCleared() bool {
+	_, ok := m.clearedFields[schedule.FieldDoneTo]
+	return ok
+}
+
+// ResetDoneTo resets all changes to the "done_to" field.
+func (m *ScheduleMutation) ResetDoneTo() {
+	m.done_to = nil
+	delete(m.clearedFields, schedule.FieldDoneTo)
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *ScheduleMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *ScheduleMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *ScheduleMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetUpdatedAt sets the "updated_at" field.
+func (m *ScheduleMutation) SetUpdatedAt(t time.Time) {
+	m.updated_at = &t
+}
+
+// UpdatedAt returns the value of the "updated_at" field in the mutation.
+func (m *ScheduleMutation) UpdatedAt() (r time.Time, exists bool) {
+	v := m.updated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpdatedAt returns the old "updated_at" field's value of the Schedule entity.
+// If the Schedule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ScheduleMutation) OldUpdatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpdatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpdatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpdatedAt: %w", err)
+	}
+	return oldValue.UpdatedAt, nil
+}
+
+// ResetUpdatedAt resets all changes to the "updated_at" field.
+func (m *ScheduleMutation) ResetUpdatedAt() {
+	m.updated_at = nil
+}
+
+// Where appends a list predicates to the ScheduleMutation builder.
+func (m *ScheduleMutation) Where(ps ...predicate.Schedule) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the ScheduleMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *ScheduleMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Schedule, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *ScheduleMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *ScheduleMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Schedule).
+func (m *ScheduleMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *ScheduleMutation) Fields() []string {
+	fields := make([]string, 0, 22)
+	if m.tenant_id != nil {
+		fields = append(fields, schedule.FieldTenantID)
+	}
+	if m.campaign_id != nil {
+		fields = append(fields, schedule.FieldCampaignID)
+	}
+	if m.plan != nil {
+		fields = append(fields, schedule.FieldPlan)
+	}
+	if m.occasion != nil {
+		fields = append(fields, schedule.FieldOccasion)
+	}
+	if m.at != nil {
+		fields = append(fields, schedule.FieldAt)
+	}
+	if m.over_days != nil {
+		fields = append(fields, schedule.FieldOverDays)
+	}
+	if m.every_months != nil {
+		fields = append(fields, schedule.FieldEveryMonths)
+	}
+	if m.start_on != nil {
+		fields = append(fields, schedule.FieldStartOn)
+	}
+	if m.event != nil {
+		fields = append(fields, schedule.FieldEvent)
+	}
+	if m.delay_minutes != nil {
+		fields = append(fields, schedule.FieldDelayMinutes)
+	}
+	if m.segment_id != nil {
+		fields = append(fields, schedule.FieldSegmentID)
+	}
+	if m.sample_percent != nil {
+		fields = append(fields, schedule.FieldSamplePercent)
+	}
+	if m.monthly_budget != nil {
+		fields = append(fields, schedule.FieldMonthlyBudget)
+	}
+	if m.weekdays != nil {
+		fields = append(fields, schedule.FieldWeekdays)
+	}
+	if m.from_hour != nil {
+		fields = append(fields, schedule.FieldFromHour)
+	}
+	if m.to_hour != nil {
+		fields = append(fields, schedule.FieldToHour)
+	}
+	if m.reminder_after_days != nil {
+		fields = append(fields, schedule.FieldReminderAfterDays)
+	}
+	if m.is_paused != nil {
+		fields = append(fields, schedule.FieldIsPaused)
+	}
+	if m.passed_at != nil {
+		fields = append(fields, schedule.FieldPassedAt)
+	}
+	if m.done_to != nil {
+		fields = append(fields, schedule.FieldDoneTo)
+	}
+	if m.created_at != nil {
+		fields = append(fields, schedule.FieldCreatedAt)
+	}
+	if m.updated_at != nil {
+		fields = append(fields, schedule.FieldUpdatedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *ScheduleMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case schedule.FieldTenantID:
+		return m.TenantID()
+	case schedule.FieldCampaignID:
+		return m.CampaignID()
+	case schedule.FieldPlan:
+		return m.Plan()
+	case schedule.FieldOccasion:
+		return m.Occasion()
+	case schedule.FieldAt:
+		return m.At()
+	case schedule.FieldOverDays:
+		return m.OverDays()
+	case schedule.FieldEveryMonths:
+		return m.EveryMonths()
+	case schedule.FieldStartOn:
+		return m.StartOn()
+	case schedule.FieldEvent:
+		return m.Event()
+	case schedule.FieldDelayMinutes:
+		return m.DelayMinutes()
+	case schedule.FieldSegmentID:
+		return m.SegmentID()
+	case schedule.FieldSamplePercent:
+		return m.SamplePercent()
+	case schedule.FieldMonthlyBudget:
+		return m.MonthlyBudget()
+	case schedule.FieldWeekdays:
+		return m.Weekdays()
+	case schedule.FieldFromHour:
+		return m.FromHour()
+	case schedule.FieldToHour:
+		return m.ToHour()
+	case schedule.FieldReminderAfterDays:
+		return m.ReminderAfterDays()
+	case schedule.FieldIsPaused:
+		return m.IsPaused()
+	case schedule.FieldPassedAt:
+		return m.PassedAt()
+	case schedule.FieldDoneTo:
+		return m.DoneTo()
+	case schedule.FieldCreatedAt:
+		return m.CreatedAt()
+	case schedule.FieldUpdatedAt:
+		return m.UpdatedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *ScheduleMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case schedule.FieldTenantID:
+		return m.OldTenantID(ctx)
+	case schedule.FieldCampaignID:
+		return m.OldCampaignID(ctx)
+	case schedule.FieldPlan:
+		return m.OldPlan(ctx)
+	case schedule.FieldOccasion:
+		return m.OldOccasion(ctx)
+	case schedule.FieldAt:
+		return m.OldAt(ctx)
+	case schedule.FieldOverDays:
+		return m.OldOverDays(ctx)
+	case schedule.FieldEveryMonths:
+		return m.OldEveryMonths(ctx)
+	case schedule.FieldStartOn:
+		return m.OldStartOn(ctx)
+	case schedule.FieldEvent:
+		return m.OldEvent(ctx)
+	case schedule.FieldDelayMinutes:
+		return m.OldDelayMinutes(ctx)
+	case schedule.FieldSegmentID:
+		return m.OldSegmentID(ctx)
+	case schedule.FieldSamplePercent:
+		return m.OldSamplePercent(ctx)
+	case schedule.FieldMonthlyBudget:
+		return m.OldMonthlyBudget(ctx)
+	case schedule.FieldWeekdays:
+		return m.OldWeekdays(ctx)
+	case schedule.FieldFromHour:
+		return m.OldFromHour(ctx)
+	case schedule.FieldToHour:
+		return m.OldToHour(ctx)
+	case schedule.FieldReminderAfterDays:
+		return m.OldReminderAfterDays(ctx)
+	case schedule.FieldIsPaused:
+		return m.OldIsPaused(ctx)
+	case schedule.FieldPassedAt:
+		return m.OldPassedAt(ctx)
+	case schedule.FieldDoneTo:
+		return m.OldDoneTo(ctx)
+	case schedule.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case schedule.FieldUpdatedAt:
+		return m.OldUpdatedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown Schedule field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ScheduleMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case schedule.FieldTenantID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTenantID(v)
+		return nil
+	case schedule.FieldCampaignID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCampaignID(v)
+		return nil
+	case schedule.FieldPlan:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPlan(v)
+		return nil
+	case schedule.FieldOccasion:
+		v, ok := value.(schedule.Occasion)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOccasion(v)
+		return nil
+	case schedule.FieldAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAt(v)
+		return nil
+	case schedule.FieldOverDays:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOverDays(v)
+		return nil
+	case schedule.FieldEveryMonths:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEveryMonths(v)
+		return nil
+	case schedule.FieldStartOn:
+		v, ok := value.(calendar.Day)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStartOn(v)
+		return nil
+	case schedule.FieldEvent:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEvent(v)
+		return nil
+	case schedule.FieldDelayMinutes:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDelayMinutes(v)
+		return nil
+	case schedule.FieldSegmentID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSegmentID(v)
+		return nil
+	case schedule.FieldSamplePercent:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSamplePercent(v)
+		return nil
+	case schedule.FieldMonthlyBudget:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMonthlyBudget(v)
+		return nil
+	case schedule.FieldWeekdays:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetWeekdays(v)
+		return nil
+	case schedule.FieldFromHour:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFromHour(v)
+		return nil
+	case schedule.FieldToHour:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetToHour(v)
+		return nil
+	case schedule.FieldReminderAfterDays:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReminderAfterDays(v)
+		return nil
+	case schedule.FieldIsPaused:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetIsPaused(v)
+		return nil
+	case schedule.FieldPassedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPassedAt(v)
+		return nil
+	case schedule.FieldDoneTo:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDoneTo(v)
+		return nil
+	case schedule.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case schedule.FieldUpdatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpdatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Schedule field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *ScheduleMutation) AddedFields() []string {
+	var fields []string
+	if m.addover_days != nil {
+		fields = append(fields, schedule.FieldOverDays)
+	}
+	if m.addevery_months != nil {
+		fields = append(fields, schedule.FieldEveryMonths)
+	}
+	if m.addstart_on != nil {
+		fields = append(fields, schedule.FieldStartOn)
+	}
+	if m.adddelay_minutes != nil {
+		fields = append(fields, schedule.FieldDelayMinutes)
+	}
+	if m.addsample_percent != nil {
+		fields = append(fields, schedule.FieldSamplePercent)
+	}
+	if m.addmonthly_budget != nil {
+		fields = append(fields, schedule.FieldMonthlyBudget)
+	}
+	if m.addweekdays != nil {
+		fields = append(fields, schedule.FieldWeekdays)
+	}
+	if m.addfrom_hour != nil {
+		fields = append(fields, schedule.FieldFromHour)
+	}
+	if m.addto_hour != nil {
+		fields = append(fields, schedule.FieldToHour)
+	}
+	if m.addreminder_after_days != nil {
+		fields = append(fields, schedule.FieldReminderAfterDays)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *ScheduleMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case schedule.FieldOverDays:
+		return m.AddedOverDays()
+	case schedule.FieldEveryMonths:
+		return m.AddedEveryMonths()
+	case schedule.FieldStartOn:
+		return m.AddedStartOn()
+	case schedule.FieldDelayMinutes:
+		return m.AddedDelayMinutes()
+	case schedule.FieldSamplePercent:
+		return m.AddedSamplePercent()
+	case schedule.FieldMonthlyBudget:
+		return m.AddedMonthlyBudget()
+	case schedule.FieldWeekdays:
+		return m.AddedWeekdays()
+	case schedule.FieldFromHour:
+		return m.AddedFromHour()
+	case schedule.FieldToHour:
+		return m.AddedToHour()
+	case schedule.FieldReminderAfterDays:
+		return m.AddedReminderAfterDays()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ScheduleMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case schedule.FieldOverDays:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddOverDays(v)
+		return nil
+	case schedule.FieldEveryMonths:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddEveryMonths(v)
+		return nil
+	case schedule.FieldStartOn:
+		v, ok := value.(calendar.Day)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddStartOn(v)
+		return nil
+	case schedule.FieldDelayMinutes:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddDelayMinutes(v)
+		return nil
+	case schedule.FieldSamplePercent:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddSamplePercent(v)
+		return nil
+	case schedule.FieldMonthlyBudget:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddMonthlyBudget(v)
+		return nil
+	case schedule.FieldWeekdays:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddWeekdays(v)
+		return nil
+	case schedule.FieldFromHour:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddFromHour(v)
+		return nil
+	case schedule.FieldToHour:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddToHour(v)
+		return nil
+	case schedule.FieldReminderAfterDays:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddReminderAfterDays(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Schedule numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *ScheduleMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(schedule.FieldAt) {
+		fields = append(fields, schedule.FieldAt)
+	}
+	if m.FieldCleared(schedule.FieldOverDays) {
+		fields = append(fields, schedule.FieldOverDays)
+	}
+	if m.FieldCleared(schedule.FieldEveryMonths) {
+		fields = append(fields, schedule.FieldEveryMonths)
+	}
+	if m.FieldCleared(schedule.FieldStartOn) {
+		fields = append(fields, schedule.FieldStartOn)
+	}
+	if m.FieldCleared(schedule.FieldEvent) {
+		fields = append(fields, schedule.FieldEvent)
+	}
+	if m.FieldCleared(schedule.FieldDelayMinutes) {
+		fields = append(fields, schedule.FieldDelayMinutes)
+	}
+	if m.FieldCleared(schedule.FieldSegmentID) {
+		fields = append(fields, schedule.FieldSegmentID)
+	}
+	if m.FieldCleared(schedule.FieldMonthlyBudget) {
+		fields = append(fields, schedule.FieldMonthlyBudget)
+	}
+	if m.FieldCleared(schedule.FieldReminderAfterDays) {
+		fields = append(fields, schedule.FieldReminderAfterDays)
+	}
+	if m.FieldCleared(schedule.FieldPassedAt) {
+		fields = append(fields, schedule.FieldPassedAt)
+	}
+	if m.FieldCleared(schedule.FieldDoneTo) {
+		fields = append(fields, schedule.FieldDoneTo)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *ScheduleMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *ScheduleMutation) ClearField(name string) error {
+	switch name {
+	case schedule.FieldAt:
+		m.ClearAt()
+		return nil
+	case schedule.FieldOverDays:
+		m.ClearOverDays()
+		return nil
+	case schedule.FieldEveryMonths:
+		m.ClearEveryMonths()
+		return nil
+	case schedule.FieldStartOn:
+		m.ClearStartOn()
+		return nil
+	case schedule.FieldEvent:
+		m.ClearEvent()
+		return nil
+	case schedule.FieldDelayMinutes:
+		m.ClearDelayMinutes()
+		return nil
+	case schedule.FieldSegmentID:
+		m.ClearSegmentID()
+		return nil
+	case schedule.FieldMonthlyBudget:
+		m.ClearMonthlyBudget()
+		return nil
+	case schedule.FieldReminderAfterDays:
+		m.ClearReminderAfterDays()
+		return nil
+	case schedule.FieldPassedAt:
+		m.ClearPassedAt()
+		return nil
+	case schedule.FieldDoneTo:
+		m.ClearDoneTo()
+		return nil
+	}
+	return fmt.Errorf("unknown Schedule nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *ScheduleMutation) ResetField(name string) error {
+	switch name {
+	case schedule.FieldTenantID:
+		m.ResetTenantID()
+		return nil
+	case schedule.FieldCampaignID:
+		m.ResetCampaignID()
+		return nil
+	case schedule.FieldPlan:
+		m.ResetPlan()
+		return nil
+	case schedule.FieldOccasion:
+		m.ResetOccasion()
+		return nil
+	case schedule.FieldAt:
+		m.ResetAt()
+		return nil
+	case schedule.FieldOverDays:
+		m.ResetOverDays()
+		return nil
+	case schedule.FieldEveryMonths:
+		m.ResetEveryMonths()
+		return nil
+	case schedule.FieldStartOn:
+		m.ResetStartOn()
+		return nil
+	case schedule.FieldEvent:
+		m.ResetEvent()
+		return nil
+	case schedule.FieldDelayMinutes:
+		m.ResetDelayMinutes()
+		return nil
+	case schedule.FieldSegmentID:
+		m.ResetSegmentID()
+		return nil
+	case schedule.FieldSamplePercent:
+		m.ResetSamplePercent()
+		return nil
+	case schedule.FieldMonthlyBudget:
+		m.ResetMonthlyBudget()
+		return nil
+	case schedule.FieldWeekdays:
+		m.ResetWeekdays()
+		return nil
+	case schedule.FieldFromHour:
+		m.ResetFromHour()
+		return nil
+	case schedule.FieldToHour:
+		m.ResetToHour()
+		return nil
+	case schedule.FieldReminderAfterDays:
+		m.ResetReminderAfterDays()
+		return nil
+	case schedule.FieldIsPaused:
+		m.ResetIsPaused()
+		return nil
+	case schedule.FieldPassedAt:
+		m.ResetPassedAt()
+		return nil
+	case schedule.FieldDoneTo:
+		m.ResetDoneTo()
+		return nil
+	case schedule.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case schedule.FieldUpdatedAt:
+		m.ResetUpdatedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Schedule field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *ScheduleMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *ScheduleMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *ScheduleMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *ScheduleMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *ScheduleMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *ScheduleMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *ScheduleMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown Schedule unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *ScheduleMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown Schedule edge %s", name)
+}
+
 // SegmentMutation represents an operation that mutates the Segment nodes in the graph.
 type SegmentMutation struct {
 	config
@@ -11633,6 +17446,722 @@ func (m *SigningKeyMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown SigningKey edge %s", name)
 }
 
+// SuppressionMutation represents an operation that mutates the Suppression nodes in the graph.
+type SuppressionMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *uuid.UUID
+	tenant_id     *uuid.UUID
+	email         *string
+	email_key     *string
+	email_hash    *string
+	reason        *suppression.Reason
+	invitation_id *uuid.UUID
+	created_at    *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*Suppression, error)
+	predicates    []predicate.Suppression
+}
+
+var _ ent.Mutation = (*SuppressionMutation)(nil)
+
+// suppressionOption allows management of the mutation configuration using functional options.
+type suppressionOption func(*SuppressionMutation)
+
+// newSuppressionMutation creates new mutation for the Suppression entity.
+func newSuppressionMutation(c config, op Op, opts ...suppressionOption) *SuppressionMutation {
+	m := &SuppressionMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeSuppression,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withSuppressionID sets the ID field of the mutation.
+func withSuppressionID(id uuid.UUID) suppressionOption {
+	return func(m *SuppressionMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Suppression
+		)
+		m.oldValue = func(ctx context.Context) (*Suppression, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Suppression.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withSuppression sets the old Suppression of the mutation.
+func withSuppression(node *Suppression) suppressionOption {
+	return func(m *SuppressionMutation) {
+		m.oldValue = func(context.Context) (*Suppression, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m SuppressionMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m SuppressionMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Suppression entities.
+func (m *SuppressionMutation) SetID(id uuid.UUID) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *SuppressionMutation) ID() (id uuid.UUID, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *SuppressionMutation) IDs(ctx context.Context) ([]uuid.UUID, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []uuid.UUID{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Suppression.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetTenantID sets the "tenant_id" field.
+func (m *SuppressionMutation) SetTenantID(u uuid.UUID) {
+	m.tenant_id = &u
+}
+
+// TenantID returns the value of the "tenant_id" field in the mutation.
+func (m *SuppressionMutation) TenantID() (r uuid.UUID, exists bool) {
+	v := m.tenant_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTenantID returns the old "tenant_id" field's value of the Suppression entity.
+// If the Suppression object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SuppressionMutation) OldTenantID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTenantID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTenantID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTenantID: %w", err)
+	}
+	return oldValue.TenantID, nil
+}
+
+// ResetTenantID resets all changes to the "tenant_id" field.
+func (m *SuppressionMutation) ResetTenantID() {
+	m.tenant_id = nil
+}
+
+// SetEmail sets the "email" field.
+func (m *SuppressionMutation) SetEmail(s string) {
+	m.email = &s
+}
+
+// Email returns the value of the "email" field in the mutation.
+func (m *SuppressionMutation) Email() (r string, exists bool) {
+	v := m.email
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEmail returns the old "email" field's value of the Suppression entity.
+// If the Suppression object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SuppressionMutation) OldEmail(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEmail is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEmail requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEmail: %w", err)
+	}
+	return oldValue.Email, nil
+}
+
+// ClearEmail clears the value of the "email" field.
+func (m *SuppressionMutation) ClearEmail() {
+	m.email = nil
+	m.clearedFields[suppression.FieldEmail] = struct{}{}
+}
+
+// EmailCleared returns if the "email" field was cleared in this mutation.
+func (m *SuppressionMutation) EmailCleared() bool {
+	_, ok := m.clearedFields[suppression.FieldEmail]
+	return ok
+}
+
+// ResetEmail resets all changes to the "email" field.
+func (m *SuppressionMutation) ResetEmail() {
+	m.email = nil
+	delete(m.clearedFields, suppression.FieldEmail)
+}
+
+// SetEmailKey sets the "email_key" field.
+func (m *SuppressionMutation) SetEmailKey(s string) {
+	m.email_key = &s
+}
+
+// EmailKey returns the value of the "email_key" field in the mutation.
+func (m *SuppressionMutation) EmailKey() (r string, exists bool) {
+	v := m.email_key
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEmailKey returns the old "email_key" field's value of the Suppression entity.
+// If the Suppression object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SuppressionMutation) OldEmailKey(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEmailKey is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEmailKey requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEmailKey: %w", err)
+	}
+	return oldValue.EmailKey, nil
+}
+
+// ClearEmailKey clears the value of the "email_key" field.
+func (m *SuppressionMutation) ClearEmailKey() {
+	m.email_key = nil
+	m.clearedFields[suppression.FieldEmailKey] = struct{}{}
+}
+
+// EmailKeyCleared returns if the "email_key" field was cleared in this mutation.
+func (m *SuppressionMutation) EmailKeyCleared() bool {
+	_, ok := m.clearedFields[suppression.FieldEmailKey]
+	return ok
+}
+
+// ResetEmailKey resets all changes to the "email_key" field.
+func (m *SuppressionMutation) ResetEmailKey() {
+	m.email_key = nil
+	delete(m.clearedFields, suppression.FieldEmailKey)
+}
+
+// SetEmailHash sets the "email_hash" field.
+func (m *SuppressionMutation) SetEmailHash(s string) {
+	m.email_hash = &s
+}
+
+// EmailHash returns the value of the "email_hash" field in the mutation.
+func (m *SuppressionMutation) EmailHash() (r string, exists bool) {
+	v := m.email_hash
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEmailHash returns the old "email_hash" field's value of the Suppression entity.
+// If the Suppression object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SuppressionMutation) OldEmailHash(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEmailHash is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEmailHash requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEmailHash: %w", err)
+	}
+	return oldValue.EmailHash, nil
+}
+
+// ResetEmailHash resets all changes to the "email_hash" field.
+func (m *SuppressionMutation) ResetEmailHash() {
+	m.email_hash = nil
+}
+
+// SetReason sets the "reason" field.
+func (m *SuppressionMutation) SetReason(s suppression.Reason) {
+	m.reason = &s
+}
+
+// Reason returns the value of the "reason" field in the mutation.
+func (m *SuppressionMutation) Reason() (r suppression.Reason, exists bool) {
+	v := m.reason
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReason returns the old "reason" field's value of the Suppression entity.
+// If the Suppression object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SuppressionMutation) OldReason(ctx context.Context) (v suppression.Reason, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReason is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReason requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReason: %w", err)
+	}
+	return oldValue.Reason, nil
+}
+
+// ResetReason resets all changes to the "reason" field.
+func (m *SuppressionMutation) ResetReason() {
+	m.reason = nil
+}
+
+// SetInvitationID sets the "invitation_id" field.
+func (m *SuppressionMutation) SetInvitationID(u uuid.UUID) {
+	m.invitation_id = &u
+}
+
+// InvitationID returns the value of the "invitation_id" field in the mutation.
+func (m *SuppressionMutation) InvitationID() (r uuid.UUID, exists bool) {
+	v := m.invitation_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldInvitationID returns the old "invitation_id" field's value of the Suppression entity.
+// If the Suppression object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SuppressionMutation) OldInvitationID(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldInvitationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldInvitationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldInvitationID: %w", err)
+	}
+	return oldValue.InvitationID, nil
+}
+
+// ClearInvitationID clears the value of the "invitation_id" field.
+func (m *SuppressionMutation) ClearInvitationID() {
+	m.invitation_id = nil
+	m.clearedFields[suppression.FieldInvitationID] = struct{}{}
+}
+
+// InvitationIDCleared returns if the "invitation_id" field was cleared in this mutation.
+func (m *SuppressionMutation) InvitationIDCleared() bool {
+	_, ok := m.clearedFields[suppression.FieldInvitationID]
+	return ok
+}
+
+// ResetInvitationID resets all changes to the "invitation_id" field.
+func (m *SuppressionMutation) ResetInvitationID() {
+	m.invitation_id = nil
+	delete(m.clearedFields, suppression.FieldInvitationID)
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *SuppressionMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *SuppressionMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Suppression entity.
+// If the Suppression object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SuppressionMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *SuppressionMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// Where appends a list predicates to the SuppressionMutation builder.
+func (m *SuppressionMutation) Where(ps ...predicate.Suppression) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the SuppressionMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *SuppressionMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Suppression, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *SuppressionMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *SuppressionMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Suppression).
+func (m *SuppressionMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *SuppressionMutation) Fields() []string {
+	fields := make([]string, 0, 7)
+	if m.tenant_id != nil {
+		fields = append(fields, suppression.FieldTenantID)
+	}
+	if m.email != nil {
+		fields = append(fields, suppression.FieldEmail)
+	}
+	if m.email_key != nil {
+		fields = append(fields, suppression.FieldEmailKey)
+	}
+	if m.email_hash != nil {
+		fields = append(fields, suppression.FieldEmailHash)
+	}
+	if m.reason != nil {
+		fields = append(fields, suppression.FieldReason)
+	}
+	if m.invitation_id != nil {
+		fields = append(fields, suppression.FieldInvitationID)
+	}
+	if m.created_at != nil {
+		fields = append(fields, suppression.FieldCreatedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *SuppressionMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case suppression.FieldTenantID:
+		return m.TenantID()
+	case suppression.FieldEmail:
+		return m.Email()
+	case suppression.FieldEmailKey:
+		return m.EmailKey()
+	case suppression.FieldEmailHash:
+		return m.EmailHash()
+	case suppression.FieldReason:
+		return m.Reason()
+	case suppression.FieldInvitationID:
+		return m.InvitationID()
+	case suppression.FieldCreatedAt:
+		return m.CreatedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *SuppressionMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case suppression.FieldTenantID:
+		return m.OldTenantID(ctx)
+	case suppression.FieldEmail:
+		return m.OldEmail(ctx)
+	case suppression.FieldEmailKey:
+		return m.OldEmailKey(ctx)
+	case suppression.FieldEmailHash:
+		return m.OldEmailHash(ctx)
+	case suppression.FieldReason:
+		return m.OldReason(ctx)
+	case suppression.FieldInvitationID:
+		return m.OldInvitationID(ctx)
+	case suppression.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown Suppression field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *SuppressionMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case suppression.FieldTenantID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTenantID(v)
+		return nil
+	case suppression.FieldEmail:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEmail(v)
+		return nil
+	case suppression.FieldEmailKey:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEmailKey(v)
+		return nil
+	case suppression.FieldEmailHash:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEmailHash(v)
+		return nil
+	case suppression.FieldReason:
+		v, ok := value.(suppression.Reason)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReason(v)
+		return nil
+	case suppression.FieldInvitationID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetInvitationID(v)
+		return nil
+	case suppression.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Suppression field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *SuppressionMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *SuppressionMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *SuppressionMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown Suppression numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *SuppressionMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(suppression.FieldEmail) {
+		fields = append(fields, suppression.FieldEmail)
+	}
+	if m.FieldCleared(suppression.FieldEmailKey) {
+		fields = append(fields, suppression.FieldEmailKey)
+	}
+	if m.FieldCleared(suppression.FieldInvitationID) {
+		fields = append(fields, suppression.FieldInvitationID)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *SuppressionMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *SuppressionMutation) ClearField(name string) error {
+	switch name {
+	case suppression.FieldEmail:
+		m.ClearEmail()
+		return nil
+	case suppression.FieldEmailKey:
+		m.ClearEmailKey()
+		return nil
+	case suppression.FieldInvitationID:
+		m.ClearInvitationID()
+		return nil
+	}
+	return fmt.Errorf("unknown Suppression nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *SuppressionMutation) ResetField(name string) error {
+	switch name {
+	case suppression.FieldTenantID:
+		m.ResetTenantID()
+		return nil
+	case suppression.FieldEmail:
+		m.ResetEmail()
+		return nil
+	case suppression.FieldEmailKey:
+		m.ResetEmailKey()
+		return nil
+	case suppression.FieldEmailHash:
+		m.ResetEmailHash()
+		return nil
+	case suppression.FieldReason:
+		m.ResetReason()
+		return nil
+	case suppression.FieldInvitationID:
+		m.ResetInvitationID()
+		return nil
+	case suppression.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Suppression field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *SuppressionMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *SuppressionMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *SuppressionMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *SuppressionMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *SuppressionMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *SuppressionMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *SuppressionMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown Suppression unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *SuppressionMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown Suppression edge %s", name)
+}
+
 // SurveyMutation represents an operation that mutates the Survey nodes in the graph.
 type SurveyMutation struct {
 	config
@@ -12526,6 +19055,8 @@ type TenantMutation struct {
 	addcube               *int
 	min_group_size        *int
 	addmin_group_size     *int
+	quiet_days            *int
+	addquiet_days         *int
 	clearedFields         map[string]struct{}
 	done                  bool
 	oldValue              func(context.Context) (*Tenant, error)
@@ -13138,6 +19669,62 @@ func (m *TenantMutation) ResetMinGroupSize() {
 	m.addmin_group_size = nil
 }
 
+// SetQuietDays sets the "quiet_days" field.
+func (m *TenantMutation) SetQuietDays(i int) {
+	m.quiet_days = &i
+	m.addquiet_days = nil
+}
+
+// QuietDays returns the value of the "quiet_days" field in the mutation.
+func (m *TenantMutation) QuietDays() (r int, exists bool) {
+	v := m.quiet_days
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldQuietDays returns the old "quiet_days" field's value of the Tenant entity.
+// If the Tenant object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TenantMutation) OldQuietDays(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldQuietDays is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldQuietDays requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldQuietDays: %w", err)
+	}
+	return oldValue.QuietDays, nil
+}
+
+// AddQuietDays adds i to the "quiet_days" field.
+func (m *TenantMutation) AddQuietDays(i int) {
+	if m.addquiet_days != nil {
+		*m.addquiet_days += i
+	} else {
+		m.addquiet_days = &i
+	}
+}
+
+// AddedQuietDays returns the value that was added to the "quiet_days" field in this mutation.
+func (m *TenantMutation) AddedQuietDays() (r int, exists bool) {
+	v := m.addquiet_days
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetQuietDays resets all changes to the "quiet_days" field.
+func (m *TenantMutation) ResetQuietDays() {
+	m.quiet_days = nil
+	m.addquiet_days = nil
+}
+
 // Where appends a list predicates to the TenantMutation builder.
 func (m *TenantMutation) Where(ps ...predicate.Tenant) {
 	m.predicates = append(m.predicates, ps...)
@@ -13172,7 +19759,7 @@ func (m *TenantMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *TenantMutation) Fields() []string {
-	fields := make([]string, 0, 10)
+	fields := make([]string, 0, 11)
 	if m.name != nil {
 		fields = append(fields, tenant.FieldName)
 	}
@@ -13203,6 +19790,9 @@ func (m *TenantMutation) Fields() []string {
 	if m.min_group_size != nil {
 		fields = append(fields, tenant.FieldMinGroupSize)
 	}
+	if m.quiet_days != nil {
+		fields = append(fields, tenant.FieldQuietDays)
+	}
 	return fields
 }
 
@@ -13231,6 +19821,8 @@ func (m *TenantMutation) Field(name string) (ent.Value, bool) {
 		return m.Cube()
 	case tenant.FieldMinGroupSize:
 		return m.MinGroupSize()
+	case tenant.FieldQuietDays:
+		return m.QuietDays()
 	}
 	return nil, false
 }
@@ -13260,6 +19852,8 @@ func (m *TenantMutation) OldField(ctx context.Context, name string) (ent.Value, 
 		return m.OldCube(ctx)
 	case tenant.FieldMinGroupSize:
 		return m.OldMinGroupSize(ctx)
+	case tenant.FieldQuietDays:
+		return m.OldQuietDays(ctx)
 	}
 	return nil, fmt.Errorf("unknown Tenant field %s", name)
 }
@@ -13339,6 +19933,13 @@ func (m *TenantMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetMinGroupSize(v)
 		return nil
+	case tenant.FieldQuietDays:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetQuietDays(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Tenant field %s", name)
 }
@@ -13362,6 +19963,9 @@ func (m *TenantMutation) AddedFields() []string {
 	if m.addmin_group_size != nil {
 		fields = append(fields, tenant.FieldMinGroupSize)
 	}
+	if m.addquiet_days != nil {
+		fields = append(fields, tenant.FieldQuietDays)
+	}
 	return fields
 }
 
@@ -13380,6 +19984,8 @@ func (m *TenantMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedCube()
 	case tenant.FieldMinGroupSize:
 		return m.AddedMinGroupSize()
+	case tenant.FieldQuietDays:
+		return m.AddedQuietDays()
 	}
 	return nil, false
 }
@@ -13423,6 +20029,13 @@ func (m *TenantMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddMinGroupSize(v)
+		return nil
+	case tenant.FieldQuietDays:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddQuietDays(v)
 		return nil
 	}
 	return fmt.Errorf("unknown Tenant numeric field %s", name)
@@ -13495,6 +20108,9 @@ func (m *TenantMutation) ResetField(name string) error {
 		return nil
 	case tenant.FieldMinGroupSize:
 		m.ResetMinGroupSize()
+		return nil
+	case tenant.FieldQuietDays:
+		m.ResetQuietDays()
 		return nil
 	}
 	return fmt.Errorf("unknown Tenant field %s", name)

@@ -65,6 +65,12 @@ func (*Segment) IsNode() {}
 // NodeID is the id that the API shows.
 func (n *Segment) NodeID() string { return id.Segment.Format(n.ID) }
 
+// IsNode marks Suppression as a Node of the API.
+func (*Suppression) IsNode() {}
+
+// NodeID is the id that the API shows.
+func (n *Suppression) NodeID() string { return id.Suppression.Format(n.ID) }
+
 // IsNode marks Tenant as a Node of the API.
 func (*Tenant) IsNode() {}
 
@@ -113,6 +119,9 @@ func (c *Client) Nodes(ctx context.Context, kind id.Kind, where func(*sql.Select
 	case id.Segment:
 		rows, err := c.Segment.Query().Where(where).All(ctx)
 		return asNodes(rows), err
+	case id.Suppression:
+		rows, err := c.Suppression.Query().Where(where).All(ctx)
+		return asNodes(rows), err
 	case id.Tenant:
 		rows, err := c.Tenant.Query().Where(where).All(ctx)
 		return asNodes(rows), err
@@ -144,6 +153,8 @@ func KindOf(table string) id.Kind {
 		return id.Response
 	case "segments":
 		return id.Segment
+	case "suppressions":
+		return id.Suppression
 	case "tenants":
 		return id.Tenant
 	case "traits":

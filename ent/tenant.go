@@ -39,6 +39,8 @@ type Tenant struct {
 	Cube int `json:"cube,omitempty"`
 	// Smaller groups are put together before who is narrowed; 1 hides none.
 	MinGroupSize int `json:"min_group_size,omitempty"`
+	// How many days lie between two askings of one person.
+	QuietDays    int `json:"quiet_days,omitempty"`
 	selectValues sql.SelectValues
 }
 
@@ -49,7 +51,7 @@ func (*Tenant) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case tenant.FieldAllowedOrigins:
 			values[i] = new([]byte)
-		case tenant.FieldLogPosition, tenant.FieldRevision, tenant.FieldSettings, tenant.FieldCube, tenant.FieldMinGroupSize:
+		case tenant.FieldLogPosition, tenant.FieldRevision, tenant.FieldSettings, tenant.FieldCube, tenant.FieldMinGroupSize, tenant.FieldQuietDays:
 			values[i] = new(sql.NullInt64)
 		case tenant.FieldName, tenant.FieldTimeZone, tenant.FieldIndustry:
 			values[i] = new(sql.NullString)
@@ -141,6 +143,12 @@ func (_m *Tenant) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.MinGroupSize = int(value.Int64)
 			}
+		case tenant.FieldQuietDays:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field quiet_days", values[i])
+			} else if value.Valid {
+				_m.QuietDays = int(value.Int64)
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -208,6 +216,9 @@ func (_m *Tenant) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("min_group_size=")
 	builder.WriteString(fmt.Sprintf("%v", _m.MinGroupSize))
+	builder.WriteString(", ")
+	builder.WriteString("quiet_days=")
+	builder.WriteString(fmt.Sprintf("%v", _m.QuietDays))
 	builder.WriteByte(')')
 	return builder.String()
 }

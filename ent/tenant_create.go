@@ -145,6 +145,20 @@ func (_c *TenantCreate) SetNillableMinGroupSize(v *int) *TenantCreate {
 	return _c
 }
 
+// SetQuietDays sets the "quiet_days" field.
+func (_c *TenantCreate) SetQuietDays(v int) *TenantCreate {
+	_c.mutation.SetQuietDays(v)
+	return _c
+}
+
+// SetNillableQuietDays sets the "quiet_days" field if the given value is not nil.
+func (_c *TenantCreate) SetNillableQuietDays(v *int) *TenantCreate {
+	if v != nil {
+		_c.SetQuietDays(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *TenantCreate) SetID(v uuid.UUID) *TenantCreate {
 	_c.mutation.SetID(v)
@@ -227,6 +241,10 @@ func (_c *TenantCreate) defaults() error {
 		v := tenant.DefaultMinGroupSize
 		_c.mutation.SetMinGroupSize(v)
 	}
+	if _, ok := _c.mutation.QuietDays(); !ok {
+		v := tenant.DefaultQuietDays
+		_c.mutation.SetQuietDays(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		if tenant.DefaultID == nil {
 			return fmt.Errorf("ent: uninitialized tenant.DefaultID (forgotten import ent/runtime?)")
@@ -262,6 +280,9 @@ func (_c *TenantCreate) check() error {
 	}
 	if _, ok := _c.mutation.MinGroupSize(); !ok {
 		return &ValidationError{Name: "min_group_size", err: errors.New(`ent: missing required field "Tenant.min_group_size"`)}
+	}
+	if _, ok := _c.mutation.QuietDays(); !ok {
+		return &ValidationError{Name: "quiet_days", err: errors.New(`ent: missing required field "Tenant.quiet_days"`)}
 	}
 	return nil
 }
@@ -337,6 +358,10 @@ func (_c *TenantCreate) createSpec() (*Tenant, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.MinGroupSize(); ok {
 		_spec.SetField(tenant.FieldMinGroupSize, field.TypeInt, value)
 		_node.MinGroupSize = value
+	}
+	if value, ok := _c.mutation.QuietDays(); ok {
+		_spec.SetField(tenant.FieldQuietDays, field.TypeInt, value)
+		_node.QuietDays = value
 	}
 	return _node, _spec
 }

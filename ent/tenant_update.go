@@ -200,6 +200,27 @@ func (_u *TenantUpdate) AddMinGroupSize(v int) *TenantUpdate {
 	return _u
 }
 
+// SetQuietDays sets the "quiet_days" field.
+func (_u *TenantUpdate) SetQuietDays(v int) *TenantUpdate {
+	_u.mutation.ResetQuietDays()
+	_u.mutation.SetQuietDays(v)
+	return _u
+}
+
+// SetNillableQuietDays sets the "quiet_days" field if the given value is not nil.
+func (_u *TenantUpdate) SetNillableQuietDays(v *int) *TenantUpdate {
+	if v != nil {
+		_u.SetQuietDays(*v)
+	}
+	return _u
+}
+
+// AddQuietDays adds value to the "quiet_days" field.
+func (_u *TenantUpdate) AddQuietDays(v int) *TenantUpdate {
+	_u.mutation.AddQuietDays(v)
+	return _u
+}
+
 // Mutation returns the TenantMutation object of the builder.
 func (_u *TenantUpdate) Mutation() *TenantMutation {
 	return _u.mutation
@@ -299,6 +320,12 @@ func (_u *TenantUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.AddedMinGroupSize(); ok {
 		_spec.AddField(tenant.FieldMinGroupSize, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.QuietDays(); ok {
+		_spec.SetField(tenant.FieldQuietDays, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedQuietDays(); ok {
+		_spec.AddField(tenant.FieldQuietDays, field.TypeInt, value)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
@@ -493,6 +520,27 @@ func (_u *TenantUpdateOne) AddMinGroupSize(v int) *TenantUpdateOne {
 	return _u
 }
 
+// SetQuietDays sets the "quiet_days" field.
+func (_u *TenantUpdateOne) SetQuietDays(v int) *TenantUpdateOne {
+	_u.mutation.ResetQuietDays()
+	_u.mutation.SetQuietDays(v)
+	return _u
+}
+
+// SetNillableQuietDays sets the "quiet_days" field if the given value is not nil.
+func (_u *TenantUpdateOne) SetNillableQuietDays(v *int) *TenantUpdateOne {
+	if v != nil {
+		_u.SetQuietDays(*v)
+	}
+	return _u
+}
+
+// AddQuietDays adds value to the "quiet_days" field.
+func (_u *TenantUpdateOne) AddQuietDays(v int) *TenantUpdateOne {
+	_u.mutation.AddQuietDays(v)
+	return _u
+}
+
 // Mutation returns the TenantMutation object of the builder.
 func (_u *TenantUpdateOne) Mutation() *TenantMutation {
 	return _u.mutation
@@ -622,6 +670,12 @@ func (_u *TenantUpdateOne) sqlSave(ctx context.Context) (_node *Tenant, err erro
 	}
 	if value, ok := _u.mutation.AddedMinGroupSize(); ok {
 		_spec.AddField(tenant.FieldMinGroupSize, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.QuietDays(); ok {
+		_spec.SetField(tenant.FieldQuietDays, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedQuietDays(); ok {
+		_spec.AddField(tenant.FieldQuietDays, field.TypeInt, value)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &Tenant{config: _u.config}

@@ -28,18 +28,28 @@ type Tx struct {
 	Campaign *CampaignClient
 	// Contact is the client for interacting with the Contact builders.
 	Contact *ContactClient
+	// ContactEvent is the client for interacting with the ContactEvent builders.
+	ContactEvent *ContactEventClient
 	// Invitation is the client for interacting with the Invitation builders.
 	Invitation *InvitationClient
 	// LinkKey is the client for interacting with the LinkKey builders.
 	LinkKey *LinkKeyClient
+	// MonthlyCount is the client for interacting with the MonthlyCount builders.
+	MonthlyCount *MonthlyCountClient
+	// Outreach is the client for interacting with the Outreach builders.
+	Outreach *OutreachClient
 	// ProvisionalAnswer is the client for interacting with the ProvisionalAnswer builders.
 	ProvisionalAnswer *ProvisionalAnswerClient
 	// Response is the client for interacting with the Response builders.
 	Response *ResponseClient
+	// Schedule is the client for interacting with the Schedule builders.
+	Schedule *ScheduleClient
 	// Segment is the client for interacting with the Segment builders.
 	Segment *SegmentClient
 	// SigningKey is the client for interacting with the SigningKey builders.
 	SigningKey *SigningKeyClient
+	// Suppression is the client for interacting with the Suppression builders.
+	Suppression *SuppressionClient
 	// Survey is the client for interacting with the Survey builders.
 	Survey *SurveyClient
 	// Tenant is the client for interacting with the Tenant builders.
@@ -187,12 +197,17 @@ func (tx *Tx) init() {
 	tx.BrandImage = NewBrandImageClient(tx.config)
 	tx.Campaign = NewCampaignClient(tx.config)
 	tx.Contact = NewContactClient(tx.config)
+	tx.ContactEvent = NewContactEventClient(tx.config)
 	tx.Invitation = NewInvitationClient(tx.config)
 	tx.LinkKey = NewLinkKeyClient(tx.config)
+	tx.MonthlyCount = NewMonthlyCountClient(tx.config)
+	tx.Outreach = NewOutreachClient(tx.config)
 	tx.ProvisionalAnswer = NewProvisionalAnswerClient(tx.config)
 	tx.Response = NewResponseClient(tx.config)
+	tx.Schedule = NewScheduleClient(tx.config)
 	tx.Segment = NewSegmentClient(tx.config)
 	tx.SigningKey = NewSigningKeyClient(tx.config)
+	tx.Suppression = NewSuppressionClient(tx.config)
 	tx.Survey = NewSurveyClient(tx.config)
 	tx.Tenant = NewTenantClient(tx.config)
 	tx.Trait = NewTraitClient(tx.config)

@@ -26,6 +26,8 @@ const (
 	FieldFollowUpQuestion = "follow_up_question"
 	// FieldStatus holds the string denoting the status field in the database.
 	FieldStatus = "status"
+	// FieldHasWaiting holds the string denoting the has_waiting field in the database.
+	FieldHasWaiting = "has_waiting"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
 	// FieldUpdatedAt holds the string denoting the updated_at field in the database.
@@ -42,6 +44,7 @@ var Columns = []string{
 	FieldQuestion,
 	FieldFollowUpQuestion,
 	FieldStatus,
+	FieldHasWaiting,
 	FieldCreatedAt,
 	FieldUpdatedAt,
 }
@@ -64,6 +67,8 @@ func ValidColumn(column string) bool {
 var (
 	Hooks  [2]ent.Hook
 	Policy ent.Policy
+	// DefaultHasWaiting holds the default value on creation for the "has_waiting" field.
+	DefaultHasWaiting bool
 	// DefaultCreatedAt holds the default value on creation for the "created_at" field.
 	DefaultCreatedAt func() time.Time
 	// DefaultUpdatedAt holds the default value on creation for the "updated_at" field.
@@ -132,6 +137,11 @@ func ByFollowUpQuestion(opts ...sql.OrderTermOption) OrderOption {
 // ByStatus orders the results by the status field.
 func ByStatus(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldStatus, opts...).ToFunc()
+}
+
+// ByHasWaiting orders the results by the has_waiting field.
+func ByHasWaiting(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldHasWaiting, opts...).ToFunc()
 }
 
 // ByCreatedAt orders the results by the created_at field.

@@ -75,6 +75,11 @@ func FollowUpQuestion(v string) predicate.Campaign {
 	return predicate.Campaign(sql.FieldEQ(FieldFollowUpQuestion, v))
 }
 
+// HasWaiting applies equality check predicate on the "has_waiting" field. It's identical to HasWaitingEQ.
+func HasWaiting(v bool) predicate.Campaign {
+	return predicate.Campaign(sql.FieldEQ(FieldHasWaiting, v))
+}
+
 // CreatedAt applies equality check predicate on the "created_at" field. It's identical to CreatedAtEQ.
 func CreatedAt(v time.Time) predicate.Campaign {
 	return predicate.Campaign(sql.FieldEQ(FieldCreatedAt, v))
@@ -338,6 +343,16 @@ func StatusIn(vs ...Status) predicate.Campaign {
 // StatusNotIn applies the NotIn predicate on the "status" field.
 func StatusNotIn(vs ...Status) predicate.Campaign {
 	return predicate.Campaign(sql.FieldNotIn(FieldStatus, vs...))
+}
+
+// HasWaitingEQ applies the EQ predicate on the "has_waiting" field.
+func HasWaitingEQ(v bool) predicate.Campaign {
+	return predicate.Campaign(sql.FieldEQ(FieldHasWaiting, v))
+}
+
+// HasWaitingNEQ applies the NEQ predicate on the "has_waiting" field.
+func HasWaitingNEQ(v bool) predicate.Campaign {
+	return predicate.Campaign(sql.FieldNEQ(FieldHasWaiting, v))
 }
 
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.

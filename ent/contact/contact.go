@@ -29,6 +29,8 @@ const (
 	FieldName = "name"
 	// FieldLocale holds the string denoting the locale field in the database.
 	FieldLocale = "locale"
+	// FieldTimeZone holds the string denoting the time_zone field in the database.
+	FieldTimeZone = "time_zone"
 	// FieldTraits holds the string denoting the traits field in the database.
 	FieldTraits = "traits"
 	// FieldLastAskedAt holds the string denoting the last_asked_at field in the database.
@@ -51,6 +53,7 @@ var Columns = []string{
 	FieldPhone,
 	FieldName,
 	FieldLocale,
+	FieldTimeZone,
 	FieldTraits,
 	FieldLastAskedAt,
 	FieldCreatedAt,
@@ -126,6 +129,11 @@ func ByName(opts ...sql.OrderTermOption) OrderOption {
 // ByLocale orders the results by the locale field.
 func ByLocale(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldLocale, opts...).ToFunc()
+}
+
+// ByTimeZone orders the results by the time_zone field.
+func ByTimeZone(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldTimeZone, opts...).ToFunc()
 }
 
 // ByLastAskedAt orders the results by the last_asked_at field.

@@ -39,6 +39,44 @@ const (
 	FieldDueAt = "due_at"
 	// FieldSentAt holds the string denoting the sent_at field in the database.
 	FieldSentAt = "sent_at"
+	// FieldRemindedAt holds the string denoting the reminded_at field in the database.
+	FieldRemindedAt = "reminded_at"
+	// FieldDeliveredAt holds the string denoting the delivered_at field in the database.
+	FieldDeliveredAt = "delivered_at"
+	// FieldBouncedAt holds the string denoting the bounced_at field in the database.
+	FieldBouncedAt = "bounced_at"
+	// FieldBounceKind holds the string denoting the bounce_kind field in the database.
+	FieldBounceKind = "bounce_kind"
+	// FieldBounceReason holds the string denoting the bounce_reason field in the database.
+	FieldBounceReason = "bounce_reason"
+	// FieldComplainedAt holds the string denoting the complained_at field in the database.
+	FieldComplainedAt = "complained_at"
+	// FieldUnsubscribedAt holds the string denoting the unsubscribed_at field in the database.
+	FieldUnsubscribedAt = "unsubscribed_at"
+	// FieldPlan holds the string denoting the plan field in the database.
+	FieldPlan = "plan"
+	// FieldOccasion holds the string denoting the occasion field in the database.
+	FieldOccasion = "occasion"
+	// FieldOccurredAt holds the string denoting the occurred_at field in the database.
+	FieldOccurredAt = "occurred_at"
+	// FieldKeyHash holds the string denoting the key_hash field in the database.
+	FieldKeyHash = "key_hash"
+	// FieldIgnoresQuiet holds the string denoting the ignores_quiet field in the database.
+	FieldIgnoresQuiet = "ignores_quiet"
+	// FieldNextAt holds the string denoting the next_at field in the database.
+	FieldNextAt = "next_at"
+	// FieldAttemptAt holds the string denoting the attempt_at field in the database.
+	FieldAttemptAt = "attempt_at"
+	// FieldReminderAttemptAt holds the string denoting the reminder_attempt_at field in the database.
+	FieldReminderAttemptAt = "reminder_attempt_at"
+	// FieldAttempts holds the string denoting the attempts field in the database.
+	FieldAttempts = "attempts"
+	// FieldClaimedAt holds the string denoting the claimed_at field in the database.
+	FieldClaimedAt = "claimed_at"
+	// FieldAddressHash holds the string denoting the address_hash field in the database.
+	FieldAddressHash = "address_hash"
+	// FieldAskedBefore holds the string denoting the asked_before field in the database.
+	FieldAskedBefore = "asked_before"
 	// FieldResponseID holds the string denoting the response_id field in the database.
 	FieldResponseID = "response_id"
 	// Table holds the table name of the invitation in the database.
@@ -60,6 +98,25 @@ var Columns = []string{
 	FieldVisitor,
 	FieldDueAt,
 	FieldSentAt,
+	FieldRemindedAt,
+	FieldDeliveredAt,
+	FieldBouncedAt,
+	FieldBounceKind,
+	FieldBounceReason,
+	FieldComplainedAt,
+	FieldUnsubscribedAt,
+	FieldPlan,
+	FieldOccasion,
+	FieldOccurredAt,
+	FieldKeyHash,
+	FieldIgnoresQuiet,
+	FieldNextAt,
+	FieldAttemptAt,
+	FieldReminderAttemptAt,
+	FieldAttempts,
+	FieldClaimedAt,
+	FieldAddressHash,
+	FieldAskedBefore,
 	FieldResponseID,
 }
 
@@ -81,6 +138,10 @@ func ValidColumn(column string) bool {
 var (
 	Hooks  [2]ent.Hook
 	Policy ent.Policy
+	// DefaultIgnoresQuiet holds the default value on creation for the "ignores_quiet" field.
+	DefaultIgnoresQuiet bool
+	// DefaultAttempts holds the default value on creation for the "attempts" field.
+	DefaultAttempts int
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() uuid.UUID
 )
@@ -169,6 +230,29 @@ func SkippedBecauseValidator(sb SkippedBecause) error {
 	}
 }
 
+// BounceKind defines the type for the "bounce_kind" enum field.
+type BounceKind string
+
+// BounceKind values.
+const (
+	BounceKindHARD BounceKind = "HARD"
+	BounceKindSOFT BounceKind = "SOFT"
+)
+
+func (bk BounceKind) String() string {
+	return string(bk)
+}
+
+// BounceKindValidator is a validator for the "bounce_kind" field enum values. It is called by the builders before save.
+func BounceKindValidator(bk BounceKind) error {
+	switch bk {
+	case BounceKindHARD, BounceKindSOFT:
+		return nil
+	default:
+		return fmt.Errorf("invitation: invalid enum value for bounce_kind field: %q", bk)
+	}
+}
+
 // OrderOption defines the ordering options for the Invitation queries.
 type OrderOption func(*sql.Selector)
 
@@ -225,6 +309,96 @@ func ByDueAt(opts ...sql.OrderTermOption) OrderOption {
 // BySentAt orders the results by the sent_at field.
 func BySentAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldSentAt, opts...).ToFunc()
+}
+
+// ByRemindedAt orders the results by the reminded_at field.
+func ByRemindedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldRemindedAt, opts...).ToFunc()
+}
+
+// ByDeliveredAt orders the results by the delivered_at field.
+func ByDeliveredAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldDeliveredAt, opts...).ToFunc()
+}
+
+// ByBouncedAt orders the results by the bounced_at field.
+func ByBouncedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldBouncedAt, opts...).ToFunc()
+}
+
+// ByBounceKind orders the results by the bounce_kind field.
+func ByBounceKind(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldBounceKind, opts...).ToFunc()
+}
+
+// ByBounceReason orders the results by the bounce_reason field.
+func ByBounceReason(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldBounceReason, opts...).ToFunc()
+}
+
+// ByComplainedAt orders the results by the complained_at field.
+func ByComplainedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldComplainedAt, opts...).ToFunc()
+}
+
+// ByUnsubscribedAt orders the results by the unsubscribed_at field.
+func ByUnsubscribedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldUnsubscribedAt, opts...).ToFunc()
+}
+
+// ByPlan orders the results by the plan field.
+func ByPlan(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldPlan, opts...).ToFunc()
+}
+
+// ByOccasion orders the results by the occasion field.
+func ByOccasion(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldOccasion, opts...).ToFunc()
+}
+
+// ByOccurredAt orders the results by the occurred_at field.
+func ByOccurredAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldOccurredAt, opts...).ToFunc()
+}
+
+// ByIgnoresQuiet orders the results by the ignores_quiet field.
+func ByIgnoresQuiet(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldIgnoresQuiet, opts...).ToFunc()
+}
+
+// ByNextAt orders the results by the next_at field.
+func ByNextAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldNextAt, opts...).ToFunc()
+}
+
+// ByAttemptAt orders the results by the attempt_at field.
+func ByAttemptAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldAttemptAt, opts...).ToFunc()
+}
+
+// ByReminderAttemptAt orders the results by the reminder_attempt_at field.
+func ByReminderAttemptAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldReminderAttemptAt, opts...).ToFunc()
+}
+
+// ByAttempts orders the results by the attempts field.
+func ByAttempts(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldAttempts, opts...).ToFunc()
+}
+
+// ByClaimedAt orders the results by the claimed_at field.
+func ByClaimedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldClaimedAt, opts...).ToFunc()
+}
+
+// ByAddressHash orders the results by the address_hash field.
+func ByAddressHash(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldAddressHash, opts...).ToFunc()
+}
+
+// ByAskedBefore orders the results by the asked_before field.
+func ByAskedBefore(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldAskedBefore, opts...).ToFunc()
 }
 
 // ByResponseID orders the results by the response_id field.

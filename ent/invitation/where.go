@@ -95,6 +95,96 @@ func SentAt(v time.Time) predicate.Invitation {
 	return predicate.Invitation(sql.FieldEQ(FieldSentAt, v))
 }
 
+// RemindedAt applies equality check predicate on the "reminded_at" field. It's identical to RemindedAtEQ.
+func RemindedAt(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldRemindedAt, v))
+}
+
+// DeliveredAt applies equality check predicate on the "delivered_at" field. It's identical to DeliveredAtEQ.
+func DeliveredAt(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldDeliveredAt, v))
+}
+
+// BouncedAt applies equality check predicate on the "bounced_at" field. It's identical to BouncedAtEQ.
+func BouncedAt(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldBouncedAt, v))
+}
+
+// BounceReason applies equality check predicate on the "bounce_reason" field. It's identical to BounceReasonEQ.
+func BounceReason(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldBounceReason, v))
+}
+
+// ComplainedAt applies equality check predicate on the "complained_at" field. It's identical to ComplainedAtEQ.
+func ComplainedAt(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldComplainedAt, v))
+}
+
+// UnsubscribedAt applies equality check predicate on the "unsubscribed_at" field. It's identical to UnsubscribedAtEQ.
+func UnsubscribedAt(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldUnsubscribedAt, v))
+}
+
+// Plan applies equality check predicate on the "plan" field. It's identical to PlanEQ.
+func Plan(v uuid.UUID) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldPlan, v))
+}
+
+// Occasion applies equality check predicate on the "occasion" field. It's identical to OccasionEQ.
+func Occasion(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldOccasion, v))
+}
+
+// OccurredAt applies equality check predicate on the "occurred_at" field. It's identical to OccurredAtEQ.
+func OccurredAt(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldOccurredAt, v))
+}
+
+// KeyHash applies equality check predicate on the "key_hash" field. It's identical to KeyHashEQ.
+func KeyHash(v []byte) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldKeyHash, v))
+}
+
+// IgnoresQuiet applies equality check predicate on the "ignores_quiet" field. It's identical to IgnoresQuietEQ.
+func IgnoresQuiet(v bool) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldIgnoresQuiet, v))
+}
+
+// NextAt applies equality check predicate on the "next_at" field. It's identical to NextAtEQ.
+func NextAt(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldNextAt, v))
+}
+
+// AttemptAt applies equality check predicate on the "attempt_at" field. It's identical to AttemptAtEQ.
+func AttemptAt(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldAttemptAt, v))
+}
+
+// ReminderAttemptAt applies equality check predicate on the "reminder_attempt_at" field. It's identical to ReminderAttemptAtEQ.
+func ReminderAttemptAt(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldReminderAttemptAt, v))
+}
+
+// Attempts applies equality check predicate on the "attempts" field. It's identical to AttemptsEQ.
+func Attempts(v int) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldAttempts, v))
+}
+
+// ClaimedAt applies equality check predicate on the "claimed_at" field. It's identical to ClaimedAtEQ.
+func ClaimedAt(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldClaimedAt, v))
+}
+
+// AddressHash applies equality check predicate on the "address_hash" field. It's identical to AddressHashEQ.
+func AddressHash(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldAddressHash, v))
+}
+
+// AskedBefore applies equality check predicate on the "asked_before" field. It's identical to AskedBeforeEQ.
+func AskedBefore(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldAskedBefore, v))
+}
+
 // ResponseID applies equality check predicate on the "response_id" field. It's identical to ResponseIDEQ.
 func ResponseID(v uuid.UUID) predicate.Invitation {
 	return predicate.Invitation(sql.FieldEQ(FieldResponseID, v))
@@ -578,6 +668,961 @@ func SentAtIsNil() predicate.Invitation {
 // SentAtNotNil applies the NotNil predicate on the "sent_at" field.
 func SentAtNotNil() predicate.Invitation {
 	return predicate.Invitation(sql.FieldNotNull(FieldSentAt))
+}
+
+// RemindedAtEQ applies the EQ predicate on the "reminded_at" field.
+func RemindedAtEQ(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldRemindedAt, v))
+}
+
+// RemindedAtNEQ applies the NEQ predicate on the "reminded_at" field.
+func RemindedAtNEQ(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNEQ(FieldRemindedAt, v))
+}
+
+// RemindedAtIn applies the In predicate on the "reminded_at" field.
+func RemindedAtIn(vs ...time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldIn(FieldRemindedAt, vs...))
+}
+
+// RemindedAtNotIn applies the NotIn predicate on the "reminded_at" field.
+func RemindedAtNotIn(vs ...time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotIn(FieldRemindedAt, vs...))
+}
+
+// RemindedAtGT applies the GT predicate on the "reminded_at" field.
+func RemindedAtGT(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGT(FieldRemindedAt, v))
+}
+
+// RemindedAtGTE applies the GTE predicate on the "reminded_at" field.
+func RemindedAtGTE(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGTE(FieldRemindedAt, v))
+}
+
+// RemindedAtLT applies the LT predicate on the "reminded_at" field.
+func RemindedAtLT(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLT(FieldRemindedAt, v))
+}
+
+// RemindedAtLTE applies the LTE predicate on the "reminded_at" field.
+func RemindedAtLTE(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLTE(FieldRemindedAt, v))
+}
+
+// RemindedAtIsNil applies the IsNil predicate on the "reminded_at" field.
+func RemindedAtIsNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldIsNull(FieldRemindedAt))
+}
+
+// RemindedAtNotNil applies the NotNil predicate on the "reminded_at" field.
+func RemindedAtNotNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotNull(FieldRemindedAt))
+}
+
+// DeliveredAtEQ applies the EQ predicate on the "delivered_at" field.
+func DeliveredAtEQ(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldDeliveredAt, v))
+}
+
+// DeliveredAtNEQ applies the NEQ predicate on the "delivered_at" field.
+func DeliveredAtNEQ(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNEQ(FieldDeliveredAt, v))
+}
+
+// DeliveredAtIn applies the In predicate on the "delivered_at" field.
+func DeliveredAtIn(vs ...time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldIn(FieldDeliveredAt, vs...))
+}
+
+// DeliveredAtNotIn applies the NotIn predicate on the "delivered_at" field.
+func DeliveredAtNotIn(vs ...time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotIn(FieldDeliveredAt, vs...))
+}
+
+// DeliveredAtGT applies the GT predicate on the "delivered_at" field.
+func DeliveredAtGT(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGT(FieldDeliveredAt, v))
+}
+
+// DeliveredAtGTE applies the GTE predicate on the "delivered_at" field.
+func DeliveredAtGTE(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGTE(FieldDeliveredAt, v))
+}
+
+// DeliveredAtLT applies the LT predicate on the "delivered_at" field.
+func DeliveredAtLT(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLT(FieldDeliveredAt, v))
+}
+
+// DeliveredAtLTE applies the LTE predicate on the "delivered_at" field.
+func DeliveredAtLTE(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLTE(FieldDeliveredAt, v))
+}
+
+// DeliveredAtIsNil applies the IsNil predicate on the "delivered_at" field.
+func DeliveredAtIsNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldIsNull(FieldDeliveredAt))
+}
+
+// DeliveredAtNotNil applies the NotNil predicate on the "delivered_at" field.
+func DeliveredAtNotNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotNull(FieldDeliveredAt))
+}
+
+// BouncedAtEQ applies the EQ predicate on the "bounced_at" field.
+func BouncedAtEQ(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldBouncedAt, v))
+}
+
+// BouncedAtNEQ applies the NEQ predicate on the "bounced_at" field.
+func BouncedAtNEQ(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNEQ(FieldBouncedAt, v))
+}
+
+// BouncedAtIn applies the In predicate on the "bounced_at" field.
+func BouncedAtIn(vs ...time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldIn(FieldBouncedAt, vs...))
+}
+
+// BouncedAtNotIn applies the NotIn predicate on the "bounced_at" field.
+func BouncedAtNotIn(vs ...time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotIn(FieldBouncedAt, vs...))
+}
+
+// BouncedAtGT applies the GT predicate on the "bounced_at" field.
+func BouncedAtGT(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGT(FieldBouncedAt, v))
+}
+
+// BouncedAtGTE applies the GTE predicate on the "bounced_at" field.
+func BouncedAtGTE(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGTE(FieldBouncedAt, v))
+}
+
+// BouncedAtLT applies the LT predicate on the "bounced_at" field.
+func BouncedAtLT(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLT(FieldBouncedAt, v))
+}
+
+// BouncedAtLTE applies the LTE predicate on the "bounced_at" field.
+func BouncedAtLTE(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLTE(FieldBouncedAt, v))
+}
+
+// BouncedAtIsNil applies the IsNil predicate on the "bounced_at" field.
+func BouncedAtIsNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldIsNull(FieldBouncedAt))
+}
+
+// BouncedAtNotNil applies the NotNil predicate on the "bounced_at" field.
+func BouncedAtNotNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotNull(FieldBouncedAt))
+}
+
+// BounceKindEQ applies the EQ predicate on the "bounce_kind" field.
+func BounceKindEQ(v BounceKind) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldBounceKind, v))
+}
+
+// BounceKindNEQ applies the NEQ predicate on the "bounce_kind" field.
+func BounceKindNEQ(v BounceKind) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNEQ(FieldBounceKind, v))
+}
+
+// BounceKindIn applies the In predicate on the "bounce_kind" field.
+func BounceKindIn(vs ...BounceKind) predicate.Invitation {
+	return predicate.Invitation(sql.FieldIn(FieldBounceKind, vs...))
+}
+
+// BounceKindNotIn applies the NotIn predicate on the "bounce_kind" field.
+func BounceKindNotIn(vs ...BounceKind) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotIn(FieldBounceKind, vs...))
+}
+
+// BounceKindIsNil applies the IsNil predicate on the "bounce_kind" field.
+func BounceKindIsNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldIsNull(FieldBounceKind))
+}
+
+// BounceKindNotNil applies the NotNil predicate on the "bounce_kind" field.
+func BounceKindNotNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotNull(FieldBounceKind))
+}
+
+// BounceReasonEQ applies the EQ predicate on the "bounce_reason" field.
+func BounceReasonEQ(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldBounceReason, v))
+}
+
+// BounceReasonNEQ applies the NEQ predicate on the "bounce_reason" field.
+func BounceReasonNEQ(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNEQ(FieldBounceReason, v))
+}
+
+// BounceReasonIn applies the In predicate on the "bounce_reason" field.
+func BounceReasonIn(vs ...string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldIn(FieldBounceReason, vs...))
+}
+
+// BounceReasonNotIn applies the NotIn predicate on the "bounce_reason" field.
+func BounceReasonNotIn(vs ...string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotIn(FieldBounceReason, vs...))
+}
+
+// BounceReasonGT applies the GT predicate on the "bounce_reason" field.
+func BounceReasonGT(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGT(FieldBounceReason, v))
+}
+
+// BounceReasonGTE applies the GTE predicate on the "bounce_reason" field.
+func BounceReasonGTE(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGTE(FieldBounceReason, v))
+}
+
+// BounceReasonLT applies the LT predicate on the "bounce_reason" field.
+func BounceReasonLT(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLT(FieldBounceReason, v))
+}
+
+// BounceReasonLTE applies the LTE predicate on the "bounce_reason" field.
+func BounceReasonLTE(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLTE(FieldBounceReason, v))
+}
+
+// BounceReasonContains applies the Contains predicate on the "bounce_reason" field.
+func BounceReasonContains(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldContains(FieldBounceReason, v))
+}
+
+// BounceReasonHasPrefix applies the HasPrefix predicate on the "bounce_reason" field.
+func BounceReasonHasPrefix(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldHasPrefix(FieldBounceReason, v))
+}
+
+// BounceReasonHasSuffix applies the HasSuffix predicate on the "bounce_reason" field.
+func BounceReasonHasSuffix(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldHasSuffix(FieldBounceReason, v))
+}
+
+// BounceReasonIsNil applies the IsNil predicate on the "bounce_reason" field.
+func BounceReasonIsNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldIsNull(FieldBounceReason))
+}
+
+// BounceReasonNotNil applies the NotNil predicate on the "bounce_reason" field.
+func BounceReasonNotNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotNull(FieldBounceReason))
+}
+
+// BounceReasonEqualFold applies the EqualFold predicate on the "bounce_reason" field.
+func BounceReasonEqualFold(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEqualFold(FieldBounceReason, v))
+}
+
+// BounceReasonContainsFold applies the ContainsFold predicate on the "bounce_reason" field.
+func BounceReasonContainsFold(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldContainsFold(FieldBounceReason, v))
+}
+
+// ComplainedAtEQ applies the EQ predicate on the "complained_at" field.
+func ComplainedAtEQ(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldComplainedAt, v))
+}
+
+// ComplainedAtNEQ applies the NEQ predicate on the "complained_at" field.
+func ComplainedAtNEQ(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNEQ(FieldComplainedAt, v))
+}
+
+// ComplainedAtIn applies the In predicate on the "complained_at" field.
+func ComplainedAtIn(vs ...time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldIn(FieldComplainedAt, vs...))
+}
+
+// ComplainedAtNotIn applies the NotIn predicate on the "complained_at" field.
+func ComplainedAtNotIn(vs ...time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotIn(FieldComplainedAt, vs...))
+}
+
+// ComplainedAtGT applies the GT predicate on the "complained_at" field.
+func ComplainedAtGT(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGT(FieldComplainedAt, v))
+}
+
+// ComplainedAtGTE applies the GTE predicate on the "complained_at" field.
+func ComplainedAtGTE(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGTE(FieldComplainedAt, v))
+}
+
+// ComplainedAtLT applies the LT predicate on the "complained_at" field.
+func ComplainedAtLT(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLT(FieldComplainedAt, v))
+}
+
+// ComplainedAtLTE applies the LTE predicate on the "complained_at" field.
+func ComplainedAtLTE(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLTE(FieldComplainedAt, v))
+}
+
+// ComplainedAtIsNil applies the IsNil predicate on the "complained_at" field.
+func ComplainedAtIsNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldIsNull(FieldComplainedAt))
+}
+
+// ComplainedAtNotNil applies the NotNil predicate on the "complained_at" field.
+func ComplainedAtNotNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotNull(FieldComplainedAt))
+}
+
+// UnsubscribedAtEQ applies the EQ predicate on the "unsubscribed_at" field.
+func UnsubscribedAtEQ(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldUnsubscribedAt, v))
+}
+
+// UnsubscribedAtNEQ applies the NEQ predicate on the "unsubscribed_at" field.
+func UnsubscribedAtNEQ(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNEQ(FieldUnsubscribedAt, v))
+}
+
+// UnsubscribedAtIn applies the In predicate on the "unsubscribed_at" field.
+func UnsubscribedAtIn(vs ...time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldIn(FieldUnsubscribedAt, vs...))
+}
+
+// UnsubscribedAtNotIn applies the NotIn predicate on the "unsubscribed_at" field.
+func UnsubscribedAtNotIn(vs ...time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotIn(FieldUnsubscribedAt, vs...))
+}
+
+// UnsubscribedAtGT applies the GT predicate on the "unsubscribed_at" field.
+func UnsubscribedAtGT(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGT(FieldUnsubscribedAt, v))
+}
+
+// UnsubscribedAtGTE applies the GTE predicate on the "unsubscribed_at" field.
+func UnsubscribedAtGTE(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGTE(FieldUnsubscribedAt, v))
+}
+
+// UnsubscribedAtLT applies the LT predicate on the "unsubscribed_at" field.
+func UnsubscribedAtLT(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLT(FieldUnsubscribedAt, v))
+}
+
+// UnsubscribedAtLTE applies the LTE predicate on the "unsubscribed_at" field.
+func UnsubscribedAtLTE(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLTE(FieldUnsubscribedAt, v))
+}
+
+// UnsubscribedAtIsNil applies the IsNil predicate on the "unsubscribed_at" field.
+func UnsubscribedAtIsNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldIsNull(FieldUnsubscribedAt))
+}
+
+// UnsubscribedAtNotNil applies the NotNil predicate on the "unsubscribed_at" field.
+func UnsubscribedAtNotNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotNull(FieldUnsubscribedAt))
+}
+
+// PlanEQ applies the EQ predicate on the "plan" field.
+func PlanEQ(v uuid.UUID) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldPlan, v))
+}
+
+// PlanNEQ applies the NEQ predicate on the "plan" field.
+func PlanNEQ(v uuid.UUID) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNEQ(FieldPlan, v))
+}
+
+// PlanIn applies the In predicate on the "plan" field.
+func PlanIn(vs ...uuid.UUID) predicate.Invitation {
+	return predicate.Invitation(sql.FieldIn(FieldPlan, vs...))
+}
+
+// PlanNotIn applies the NotIn predicate on the "plan" field.
+func PlanNotIn(vs ...uuid.UUID) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotIn(FieldPlan, vs...))
+}
+
+// PlanGT applies the GT predicate on the "plan" field.
+func PlanGT(v uuid.UUID) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGT(FieldPlan, v))
+}
+
+// PlanGTE applies the GTE predicate on the "plan" field.
+func PlanGTE(v uuid.UUID) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGTE(FieldPlan, v))
+}
+
+// PlanLT applies the LT predicate on the "plan" field.
+func PlanLT(v uuid.UUID) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLT(FieldPlan, v))
+}
+
+// PlanLTE applies the LTE predicate on the "plan" field.
+func PlanLTE(v uuid.UUID) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLTE(FieldPlan, v))
+}
+
+// PlanIsNil applies the IsNil predicate on the "plan" field.
+func PlanIsNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldIsNull(FieldPlan))
+}
+
+// PlanNotNil applies the NotNil predicate on the "plan" field.
+func PlanNotNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotNull(FieldPlan))
+}
+
+// OccasionEQ applies the EQ predicate on the "occasion" field.
+func OccasionEQ(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldOccasion, v))
+}
+
+// OccasionNEQ applies the NEQ predicate on the "occasion" field.
+func OccasionNEQ(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNEQ(FieldOccasion, v))
+}
+
+// OccasionIn applies the In predicate on the "occasion" field.
+func OccasionIn(vs ...string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldIn(FieldOccasion, vs...))
+}
+
+// OccasionNotIn applies the NotIn predicate on the "occasion" field.
+func OccasionNotIn(vs ...string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotIn(FieldOccasion, vs...))
+}
+
+// OccasionGT applies the GT predicate on the "occasion" field.
+func OccasionGT(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGT(FieldOccasion, v))
+}
+
+// OccasionGTE applies the GTE predicate on the "occasion" field.
+func OccasionGTE(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGTE(FieldOccasion, v))
+}
+
+// OccasionLT applies the LT predicate on the "occasion" field.
+func OccasionLT(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLT(FieldOccasion, v))
+}
+
+// OccasionLTE applies the LTE predicate on the "occasion" field.
+func OccasionLTE(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLTE(FieldOccasion, v))
+}
+
+// OccasionContains applies the Contains predicate on the "occasion" field.
+func OccasionContains(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldContains(FieldOccasion, v))
+}
+
+// OccasionHasPrefix applies the HasPrefix predicate on the "occasion" field.
+func OccasionHasPrefix(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldHasPrefix(FieldOccasion, v))
+}
+
+// OccasionHasSuffix applies the HasSuffix predicate on the "occasion" field.
+func OccasionHasSuffix(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldHasSuffix(FieldOccasion, v))
+}
+
+// OccasionIsNil applies the IsNil predicate on the "occasion" field.
+func OccasionIsNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldIsNull(FieldOccasion))
+}
+
+// OccasionNotNil applies the NotNil predicate on the "occasion" field.
+func OccasionNotNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotNull(FieldOccasion))
+}
+
+// OccasionEqualFold applies the EqualFold predicate on the "occasion" field.
+func OccasionEqualFold(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEqualFold(FieldOccasion, v))
+}
+
+// OccasionContainsFold applies the ContainsFold predicate on the "occasion" field.
+func OccasionContainsFold(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldContainsFold(FieldOccasion, v))
+}
+
+// OccurredAtEQ applies the EQ predicate on the "occurred_at" field.
+func OccurredAtEQ(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldOccurredAt, v))
+}
+
+// OccurredAtNEQ applies the NEQ predicate on the "occurred_at" field.
+func OccurredAtNEQ(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNEQ(FieldOccurredAt, v))
+}
+
+// OccurredAtIn applies the In predicate on the "occurred_at" field.
+func OccurredAtIn(vs ...time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldIn(FieldOccurredAt, vs...))
+}
+
+// OccurredAtNotIn applies the NotIn predicate on the "occurred_at" field.
+func OccurredAtNotIn(vs ...time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotIn(FieldOccurredAt, vs...))
+}
+
+// OccurredAtGT applies the GT predicate on the "occurred_at" field.
+func OccurredAtGT(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGT(FieldOccurredAt, v))
+}
+
+// OccurredAtGTE applies the GTE predicate on the "occurred_at" field.
+func OccurredAtGTE(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGTE(FieldOccurredAt, v))
+}
+
+// OccurredAtLT applies the LT predicate on the "occurred_at" field.
+func OccurredAtLT(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLT(FieldOccurredAt, v))
+}
+
+// OccurredAtLTE applies the LTE predicate on the "occurred_at" field.
+func OccurredAtLTE(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLTE(FieldOccurredAt, v))
+}
+
+// OccurredAtIsNil applies the IsNil predicate on the "occurred_at" field.
+func OccurredAtIsNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldIsNull(FieldOccurredAt))
+}
+
+// OccurredAtNotNil applies the NotNil predicate on the "occurred_at" field.
+func OccurredAtNotNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotNull(FieldOccurredAt))
+}
+
+// KeyHashEQ applies the EQ predicate on the "key_hash" field.
+func KeyHashEQ(v []byte) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldKeyHash, v))
+}
+
+// KeyHashNEQ applies the NEQ predicate on the "key_hash" field.
+func KeyHashNEQ(v []byte) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNEQ(FieldKeyHash, v))
+}
+
+// KeyHashIn applies the In predicate on the "key_hash" field.
+func KeyHashIn(vs ...[]byte) predicate.Invitation {
+	return predicate.Invitation(sql.FieldIn(FieldKeyHash, vs...))
+}
+
+// KeyHashNotIn applies the NotIn predicate on the "key_hash" field.
+func KeyHashNotIn(vs ...[]byte) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotIn(FieldKeyHash, vs...))
+}
+
+// KeyHashGT applies the GT predicate on the "key_hash" field.
+func KeyHashGT(v []byte) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGT(FieldKeyHash, v))
+}
+
+// KeyHashGTE applies the GTE predicate on the "key_hash" field.
+func KeyHashGTE(v []byte) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGTE(FieldKeyHash, v))
+}
+
+// KeyHashLT applies the LT predicate on the "key_hash" field.
+func KeyHashLT(v []byte) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLT(FieldKeyHash, v))
+}
+
+// KeyHashLTE applies the LTE predicate on the "key_hash" field.
+func KeyHashLTE(v []byte) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLTE(FieldKeyHash, v))
+}
+
+// KeyHashIsNil applies the IsNil predicate on the "key_hash" field.
+func KeyHashIsNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldIsNull(FieldKeyHash))
+}
+
+// KeyHashNotNil applies the NotNil predicate on the "key_hash" field.
+func KeyHashNotNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotNull(FieldKeyHash))
+}
+
+// IgnoresQuietEQ applies the EQ predicate on the "ignores_quiet" field.
+func IgnoresQuietEQ(v bool) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldIgnoresQuiet, v))
+}
+
+// IgnoresQuietNEQ applies the NEQ predicate on the "ignores_quiet" field.
+func IgnoresQuietNEQ(v bool) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNEQ(FieldIgnoresQuiet, v))
+}
+
+// NextAtEQ applies the EQ predicate on the "next_at" field.
+func NextAtEQ(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldNextAt, v))
+}
+
+// NextAtNEQ applies the NEQ predicate on the "next_at" field.
+func NextAtNEQ(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNEQ(FieldNextAt, v))
+}
+
+// NextAtIn applies the In predicate on the "next_at" field.
+func NextAtIn(vs ...time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldIn(FieldNextAt, vs...))
+}
+
+// NextAtNotIn applies the NotIn predicate on the "next_at" field.
+func NextAtNotIn(vs ...time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotIn(FieldNextAt, vs...))
+}
+
+// NextAtGT applies the GT predicate on the "next_at" field.
+func NextAtGT(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGT(FieldNextAt, v))
+}
+
+// NextAtGTE applies the GTE predicate on the "next_at" field.
+func NextAtGTE(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGTE(FieldNextAt, v))
+}
+
+// NextAtLT applies the LT predicate on the "next_at" field.
+func NextAtLT(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLT(FieldNextAt, v))
+}
+
+// NextAtLTE applies the LTE predicate on the "next_at" field.
+func NextAtLTE(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLTE(FieldNextAt, v))
+}
+
+// NextAtIsNil applies the IsNil predicate on the "next_at" field.
+func NextAtIsNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldIsNull(FieldNextAt))
+}
+
+// NextAtNotNil applies the NotNil predicate on the "next_at" field.
+func NextAtNotNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotNull(FieldNextAt))
+}
+
+// AttemptAtEQ applies the EQ predicate on the "attempt_at" field.
+func AttemptAtEQ(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldAttemptAt, v))
+}
+
+// AttemptAtNEQ applies the NEQ predicate on the "attempt_at" field.
+func AttemptAtNEQ(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNEQ(FieldAttemptAt, v))
+}
+
+// AttemptAtIn applies the In predicate on the "attempt_at" field.
+func AttemptAtIn(vs ...time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldIn(FieldAttemptAt, vs...))
+}
+
+// AttemptAtNotIn applies the NotIn predicate on the "attempt_at" field.
+func AttemptAtNotIn(vs ...time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotIn(FieldAttemptAt, vs...))
+}
+
+// AttemptAtGT applies the GT predicate on the "attempt_at" field.
+func AttemptAtGT(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGT(FieldAttemptAt, v))
+}
+
+// AttemptAtGTE applies the GTE predicate on the "attempt_at" field.
+func AttemptAtGTE(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGTE(FieldAttemptAt, v))
+}
+
+// AttemptAtLT applies the LT predicate on the "attempt_at" field.
+func AttemptAtLT(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLT(FieldAttemptAt, v))
+}
+
+// AttemptAtLTE applies the LTE predicate on the "attempt_at" field.
+func AttemptAtLTE(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLTE(FieldAttemptAt, v))
+}
+
+// AttemptAtIsNil applies the IsNil predicate on the "attempt_at" field.
+func AttemptAtIsNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldIsNull(FieldAttemptAt))
+}
+
+// AttemptAtNotNil applies the NotNil predicate on the "attempt_at" field.
+func AttemptAtNotNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotNull(FieldAttemptAt))
+}
+
+// ReminderAttemptAtEQ applies the EQ predicate on the "reminder_attempt_at" field.
+func ReminderAttemptAtEQ(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldReminderAttemptAt, v))
+}
+
+// ReminderAttemptAtNEQ applies the NEQ predicate on the "reminder_attempt_at" field.
+func ReminderAttemptAtNEQ(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNEQ(FieldReminderAttemptAt, v))
+}
+
+// ReminderAttemptAtIn applies the In predicate on the "reminder_attempt_at" field.
+func ReminderAttemptAtIn(vs ...time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldIn(FieldReminderAttemptAt, vs...))
+}
+
+// ReminderAttemptAtNotIn applies the NotIn predicate on the "reminder_attempt_at" field.
+func ReminderAttemptAtNotIn(vs ...time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotIn(FieldReminderAttemptAt, vs...))
+}
+
+// ReminderAttemptAtGT applies the GT predicate on the "reminder_attempt_at" field.
+func ReminderAttemptAtGT(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGT(FieldReminderAttemptAt, v))
+}
+
+// ReminderAttemptAtGTE applies the GTE predicate on the "reminder_attempt_at" field.
+func ReminderAttemptAtGTE(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGTE(FieldReminderAttemptAt, v))
+}
+
+// ReminderAttemptAtLT applies the LT predicate on the "reminder_attempt_at" field.
+func ReminderAttemptAtLT(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLT(FieldReminderAttemptAt, v))
+}
+
+// ReminderAttemptAtLTE applies the LTE predicate on the "reminder_attempt_at" field.
+func ReminderAttemptAtLTE(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLTE(FieldReminderAttemptAt, v))
+}
+
+// ReminderAttemptAtIsNil applies the IsNil predicate on the "reminder_attempt_at" field.
+func ReminderAttemptAtIsNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldIsNull(FieldReminderAttemptAt))
+}
+
+// ReminderAttemptAtNotNil applies the NotNil predicate on the "reminder_attempt_at" field.
+func ReminderAttemptAtNotNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotNull(FieldReminderAttemptAt))
+}
+
+// AttemptsEQ applies the EQ predicate on the "attempts" field.
+func AttemptsEQ(v int) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldAttempts, v))
+}
+
+// AttemptsNEQ applies the NEQ predicate on the "attempts" field.
+func AttemptsNEQ(v int) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNEQ(FieldAttempts, v))
+}
+
+// AttemptsIn applies the In predicate on the "attempts" field.
+func AttemptsIn(vs ...int) predicate.Invitation {
+	return predicate.Invitation(sql.FieldIn(FieldAttempts, vs...))
+}
+
+// AttemptsNotIn applies the NotIn predicate on the "attempts" field.
+func AttemptsNotIn(vs ...int) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotIn(FieldAttempts, vs...))
+}
+
+// AttemptsGT applies the GT predicate on the "attempts" field.
+func AttemptsGT(v int) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGT(FieldAttempts, v))
+}
+
+// AttemptsGTE applies the GTE predicate on the "attempts" field.
+func AttemptsGTE(v int) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGTE(FieldAttempts, v))
+}
+
+// AttemptsLT applies the LT predicate on the "attempts" field.
+func AttemptsLT(v int) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLT(FieldAttempts, v))
+}
+
+// AttemptsLTE applies the LTE predicate on the "attempts" field.
+func AttemptsLTE(v int) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLTE(FieldAttempts, v))
+}
+
+// ClaimedAtEQ applies the EQ predicate on the "claimed_at" field.
+func ClaimedAtEQ(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldClaimedAt, v))
+}
+
+// ClaimedAtNEQ applies the NEQ predicate on the "claimed_at" field.
+func ClaimedAtNEQ(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNEQ(FieldClaimedAt, v))
+}
+
+// ClaimedAtIn applies the In predicate on the "claimed_at" field.
+func ClaimedAtIn(vs ...time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldIn(FieldClaimedAt, vs...))
+}
+
+// ClaimedAtNotIn applies the NotIn predicate on the "claimed_at" field.
+func ClaimedAtNotIn(vs ...time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotIn(FieldClaimedAt, vs...))
+}
+
+// ClaimedAtGT applies the GT predicate on the "claimed_at" field.
+func ClaimedAtGT(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGT(FieldClaimedAt, v))
+}
+
+// ClaimedAtGTE applies the GTE predicate on the "claimed_at" field.
+func ClaimedAtGTE(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGTE(FieldClaimedAt, v))
+}
+
+// ClaimedAtLT applies the LT predicate on the "claimed_at" field.
+func ClaimedAtLT(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLT(FieldClaimedAt, v))
+}
+
+// ClaimedAtLTE applies the LTE predicate on the "claimed_at" field.
+func ClaimedAtLTE(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLTE(FieldClaimedAt, v))
+}
+
+// ClaimedAtIsNil applies the IsNil predicate on the "claimed_at" field.
+func ClaimedAtIsNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldIsNull(FieldClaimedAt))
+}
+
+// ClaimedAtNotNil applies the NotNil predicate on the "claimed_at" field.
+func ClaimedAtNotNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotNull(FieldClaimedAt))
+}
+
+// AddressHashEQ applies the EQ predicate on the "address_hash" field.
+func AddressHashEQ(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldAddressHash, v))
+}
+
+// AddressHashNEQ applies the NEQ predicate on the "address_hash" field.
+func AddressHashNEQ(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNEQ(FieldAddressHash, v))
+}
+
+// AddressHashIn applies the In predicate on the "address_hash" field.
+func AddressHashIn(vs ...string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldIn(FieldAddressHash, vs...))
+}
+
+// AddressHashNotIn applies the NotIn predicate on the "address_hash" field.
+func AddressHashNotIn(vs ...string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotIn(FieldAddressHash, vs...))
+}
+
+// AddressHashGT applies the GT predicate on the "address_hash" field.
+func AddressHashGT(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGT(FieldAddressHash, v))
+}
+
+// AddressHashGTE applies the GTE predicate on the "address_hash" field.
+func AddressHashGTE(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGTE(FieldAddressHash, v))
+}
+
+// AddressHashLT applies the LT predicate on the "address_hash" field.
+func AddressHashLT(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLT(FieldAddressHash, v))
+}
+
+// AddressHashLTE applies the LTE predicate on the "address_hash" field.
+func AddressHashLTE(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLTE(FieldAddressHash, v))
+}
+
+// AddressHashContains applies the Contains predicate on the "address_hash" field.
+func AddressHashContains(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldContains(FieldAddressHash, v))
+}
+
+// AddressHashHasPrefix applies the HasPrefix predicate on the "address_hash" field.
+func AddressHashHasPrefix(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldHasPrefix(FieldAddressHash, v))
+}
+
+// AddressHashHasSuffix applies the HasSuffix predicate on the "address_hash" field.
+func AddressHashHasSuffix(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldHasSuffix(FieldAddressHash, v))
+}
+
+// AddressHashIsNil applies the IsNil predicate on the "address_hash" field.
+func AddressHashIsNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldIsNull(FieldAddressHash))
+}
+
+// AddressHashNotNil applies the NotNil predicate on the "address_hash" field.
+func AddressHashNotNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotNull(FieldAddressHash))
+}
+
+// AddressHashEqualFold applies the EqualFold predicate on the "address_hash" field.
+func AddressHashEqualFold(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEqualFold(FieldAddressHash, v))
+}
+
+// AddressHashContainsFold applies the ContainsFold predicate on the "address_hash" field.
+func AddressHashContainsFold(v string) predicate.Invitation {
+	return predicate.Invitation(sql.FieldContainsFold(FieldAddressHash, v))
+}
+
+// AskedBeforeEQ applies the EQ predicate on the "asked_before" field.
+func AskedBeforeEQ(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldEQ(FieldAskedBefore, v))
+}
+
+// AskedBeforeNEQ applies the NEQ predicate on the "asked_before" field.
+func AskedBeforeNEQ(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNEQ(FieldAskedBefore, v))
+}
+
+// AskedBeforeIn applies the In predicate on the "asked_before" field.
+func AskedBeforeIn(vs ...time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldIn(FieldAskedBefore, vs...))
+}
+
+// AskedBeforeNotIn applies the NotIn predicate on the "asked_before" field.
+func AskedBeforeNotIn(vs ...time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotIn(FieldAskedBefore, vs...))
+}
+
+// AskedBeforeGT applies the GT predicate on the "asked_before" field.
+func AskedBeforeGT(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGT(FieldAskedBefore, v))
+}
+
+// AskedBeforeGTE applies the GTE predicate on the "asked_before" field.
+func AskedBeforeGTE(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldGTE(FieldAskedBefore, v))
+}
+
+// AskedBeforeLT applies the LT predicate on the "asked_before" field.
+func AskedBeforeLT(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLT(FieldAskedBefore, v))
+}
+
+// AskedBeforeLTE applies the LTE predicate on the "asked_before" field.
+func AskedBeforeLTE(v time.Time) predicate.Invitation {
+	return predicate.Invitation(sql.FieldLTE(FieldAskedBefore, v))
+}
+
+// AskedBeforeIsNil applies the IsNil predicate on the "asked_before" field.
+func AskedBeforeIsNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldIsNull(FieldAskedBefore))
+}
+
+// AskedBeforeNotNil applies the NotNil predicate on the "asked_before" field.
+func AskedBeforeNotNil() predicate.Invitation {
+	return predicate.Invitation(sql.FieldNotNull(FieldAskedBefore))
 }
 
 // ResponseIDEQ applies the EQ predicate on the "response_id" field.

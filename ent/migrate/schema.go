@@ -175,6 +175,7 @@ var (
 		{Name: "question", Type: field.TypeString},
 		{Name: "follow_up_question", Type: field.TypeString},
 		{Name: "status", Type: field.TypeEnum, Enums: []string{"ACTIVE", "PAUSED", "CLOSED"}, Default: "ACTIVE"},
+		{Name: "has_waiting", Type: field.TypeBool, Default: false},
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "updated_at", Type: field.TypeTime},
 	}
@@ -206,6 +207,7 @@ var (
 		{Name: "phone", Type: field.TypeString, Nullable: true},
 		{Name: "name", Type: field.TypeString, Nullable: true},
 		{Name: "locale", Type: field.TypeString, Nullable: true},
+		{Name: "time_zone", Type: field.TypeString, Nullable: true},
 		{Name: "traits", Type: field.TypeJSON},
 		{Name: "last_asked_at", Type: field.TypeTime, Nullable: true},
 		{Name: "created_at", Type: field.TypeTime},
@@ -229,6 +231,26 @@ var (
 			},
 		},
 	}
+	// ContactEventsColumns holds the columns for the "contact_events" table.
+	ContactEventsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "tenant_id", Type: field.TypeUUID},
+		{Name: "key_hash", Type: field.TypeBytes},
+		{Name: "created_at", Type: field.TypeTime},
+	}
+	// ContactEventsTable holds the schema information for the "contact_events" table.
+	ContactEventsTable = &schema.Table{
+		Name:       "contact_events",
+		Columns:    ContactEventsColumns,
+		PrimaryKey: []*schema.Column{ContactEventsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "contactevent_tenant_id_key_hash",
+				Unique:  true,
+				Columns: []*schema.Column{ContactEventsColumns[1], ContactEventsColumns[2]},
+			},
+		},
+	}
 	// InvitationsColumns holds the columns for the "invitations" table.
 	InvitationsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -244,6 +266,25 @@ var (
 		{Name: "visitor", Type: field.TypeBytes, Nullable: true},
 		{Name: "due_at", Type: field.TypeTime},
 		{Name: "sent_at", Type: field.TypeTime, Nullable: true},
+		{Name: "reminded_at", Type: field.TypeTime, Nullable: true},
+		{Name: "delivered_at", Type: field.TypeTime, Nullable: true},
+		{Name: "bounced_at", Type: field.TypeTime, Nullable: true},
+		{Name: "bounce_kind", Type: field.TypeEnum, Nullable: true, Enums: []string{"HARD", "SOFT"}},
+		{Name: "bounce_reason", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "complained_at", Type: field.TypeTime, Nullable: true},
+		{Name: "unsubscribed_at", Type: field.TypeTime, Nullable: true},
+		{Name: "plan", Type: field.TypeUUID, Nullable: true},
+		{Name: "occasion", Type: field.TypeString, Nullable: true},
+		{Name: "occurred_at", Type: field.TypeTime, Nullable: true},
+		{Name: "key_hash", Type: field.TypeBytes, Nullable: true},
+		{Name: "ignores_quiet", Type: field.TypeBool, Default: false},
+		{Name: "next_at", Type: field.TypeTime, Nullable: true},
+		{Name: "attempt_at", Type: field.TypeTime, Nullable: true},
+		{Name: "reminder_attempt_at", Type: field.TypeTime, Nullable: true},
+		{Name: "attempts", Type: field.TypeInt, Default: 0},
+		{Name: "claimed_at", Type: field.TypeTime, Nullable: true},
+		{Name: "address_hash", Type: field.TypeString, Nullable: true},
+		{Name: "asked_before", Type: field.TypeTime, Nullable: true},
 		{Name: "response_id", Type: field.TypeUUID, Nullable: true},
 	}
 	// InvitationsTable holds the schema information for the "invitations" table.
@@ -268,14 +309,39 @@ var (
 				Columns: []*schema.Column{InvitationsColumns[1], InvitationsColumns[3], InvitationsColumns[11], InvitationsColumns[0]},
 			},
 			{
+				Name:    "invitation_status",
+				Unique:  false,
+				Columns: []*schema.Column{InvitationsColumns[1], InvitationsColumns[2], InvitationsColumns[5], InvitationsColumns[11], InvitationsColumns[0]},
+			},
+			{
+				Name:    "invitation_occasion",
+				Unique:  true,
+				Columns: []*schema.Column{InvitationsColumns[1], InvitationsColumns[2], InvitationsColumns[3], InvitationsColumns[21]},
+			},
+			{
+				Name:    "invitation_tenant_id_key_hash",
+				Unique:  true,
+				Columns: []*schema.Column{InvitationsColumns[1], InvitationsColumns[23]},
+			},
+			{
 				Name:    "invitation_tenant_id_response_id",
 				Unique:  true,
-				Columns: []*schema.Column{InvitationsColumns[1], InvitationsColumns[13]},
+				Columns: []*schema.Column{InvitationsColumns[1], InvitationsColumns[32]},
 			},
 			{
 				Name:    "invitation_tenant_id_visitor_due_at",
 				Unique:  false,
 				Columns: []*schema.Column{InvitationsColumns[1], InvitationsColumns[10], InvitationsColumns[11]},
+			},
+			{
+				Name:    "invitation_next_at",
+				Unique:  false,
+				Columns: []*schema.Column{InvitationsColumns[25]},
+			},
+			{
+				Name:    "invitation_id",
+				Unique:  false,
+				Columns: []*schema.Column{InvitationsColumns[0]},
 			},
 		},
 	}
@@ -298,6 +364,57 @@ var (
 				Name:    "linkkey_tenant_id_number",
 				Unique:  true,
 				Columns: []*schema.Column{LinkKeysColumns[1], LinkKeysColumns[2]},
+			},
+		},
+	}
+	// MonthlyCountsColumns holds the columns for the "monthly_counts" table.
+	MonthlyCountsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "tenant_id", Type: field.TypeUUID},
+		{Name: "campaign", Type: field.TypeUUID},
+		{Name: "month", Type: field.TypeInt},
+		{Name: "sent", Type: field.TypeInt, Default: 0},
+	}
+	// MonthlyCountsTable holds the schema information for the "monthly_counts" table.
+	MonthlyCountsTable = &schema.Table{
+		Name:       "monthly_counts",
+		Columns:    MonthlyCountsColumns,
+		PrimaryKey: []*schema.Column{MonthlyCountsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "monthlycount_tenant_id_campaign_month",
+				Unique:  true,
+				Columns: []*schema.Column{MonthlyCountsColumns[1], MonthlyCountsColumns[2], MonthlyCountsColumns[3]},
+			},
+		},
+	}
+	// OutreachColumns holds the columns for the "outreach" table.
+	OutreachColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "tenant_id", Type: field.TypeUUID},
+		{Name: "monthly_budget", Type: field.TypeInt, Nullable: true},
+		{Name: "sender_name", Type: field.TypeString, Nullable: true},
+		{Name: "sender_address", Type: field.TypeString, Nullable: true},
+		{Name: "reply_to", Type: field.TypeString, Nullable: true},
+		{Name: "postal_address", Type: field.TypeString, Nullable: true, Size: 2147483647},
+		{Name: "unconfirmed_address", Type: field.TypeString, Nullable: true},
+		{Name: "code_hash", Type: field.TypeBytes, Nullable: true},
+		{Name: "code_sent_at", Type: field.TypeTime, Nullable: true},
+		{Name: "code_tries", Type: field.TypeInt, Default: 0},
+		{Name: "tests_hour", Type: field.TypeInt64, Default: 0},
+		{Name: "tests", Type: field.TypeInt, Default: 0},
+		{Name: "updated_at", Type: field.TypeTime},
+	}
+	// OutreachTable holds the schema information for the "outreach" table.
+	OutreachTable = &schema.Table{
+		Name:       "outreach",
+		Columns:    OutreachColumns,
+		PrimaryKey: []*schema.Column{OutreachColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "outreach_tenant_id",
+				Unique:  true,
+				Columns: []*schema.Column{OutreachColumns[1]},
 			},
 		},
 	}
@@ -402,6 +519,55 @@ var (
 			},
 		},
 	}
+	// SchedulesColumns holds the columns for the "schedules" table.
+	SchedulesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "tenant_id", Type: field.TypeUUID},
+		{Name: "campaign_id", Type: field.TypeUUID},
+		{Name: "plan", Type: field.TypeUUID},
+		{Name: "occasion", Type: field.TypeEnum, Enums: []string{"ONCE", "RECURRING", "ON_EVENT"}},
+		{Name: "at", Type: field.TypeTime, Nullable: true},
+		{Name: "over_days", Type: field.TypeInt, Nullable: true},
+		{Name: "every_months", Type: field.TypeInt, Nullable: true},
+		{Name: "start_on", Type: field.TypeInt32, Nullable: true},
+		{Name: "event", Type: field.TypeString, Nullable: true},
+		{Name: "delay_minutes", Type: field.TypeInt, Nullable: true},
+		{Name: "segment_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "sample_percent", Type: field.TypeInt},
+		{Name: "monthly_budget", Type: field.TypeInt, Nullable: true},
+		{Name: "weekdays", Type: field.TypeInt},
+		{Name: "from_hour", Type: field.TypeInt},
+		{Name: "to_hour", Type: field.TypeInt},
+		{Name: "reminder_after_days", Type: field.TypeInt, Nullable: true},
+		{Name: "is_paused", Type: field.TypeBool, Default: false},
+		{Name: "passed_at", Type: field.TypeTime, Nullable: true},
+		{Name: "done_to", Type: field.TypeUUID, Nullable: true},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "updated_at", Type: field.TypeTime},
+	}
+	// SchedulesTable holds the schema information for the "schedules" table.
+	SchedulesTable = &schema.Table{
+		Name:       "schedules",
+		Columns:    SchedulesColumns,
+		PrimaryKey: []*schema.Column{SchedulesColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "schedule_tenant_id_campaign_id",
+				Unique:  true,
+				Columns: []*schema.Column{SchedulesColumns[1], SchedulesColumns[2]},
+			},
+			{
+				Name:    "schedule_tenant_id_event",
+				Unique:  false,
+				Columns: []*schema.Column{SchedulesColumns[1], SchedulesColumns[9]},
+			},
+			{
+				Name:    "schedule_tenant_id_segment_id",
+				Unique:  false,
+				Columns: []*schema.Column{SchedulesColumns[1], SchedulesColumns[11]},
+			},
+		},
+	}
 	// SegmentsColumns holds the columns for the "segments" table.
 	SegmentsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -429,6 +595,45 @@ var (
 		Name:       "signing_keys",
 		Columns:    SigningKeysColumns,
 		PrimaryKey: []*schema.Column{SigningKeysColumns[0]},
+	}
+	// SuppressionsColumns holds the columns for the "suppressions" table.
+	SuppressionsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "tenant_id", Type: field.TypeUUID},
+		{Name: "email", Type: field.TypeString, Nullable: true},
+		{Name: "email_key", Type: field.TypeString, Nullable: true},
+		{Name: "email_hash", Type: field.TypeString},
+		{Name: "reason", Type: field.TypeEnum, Enums: []string{"UNSUBSCRIBED", "BOUNCED", "COMPLAINED", "MANUAL"}},
+		{Name: "invitation_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "created_at", Type: field.TypeTime},
+	}
+	// SuppressionsTable holds the schema information for the "suppressions" table.
+	SuppressionsTable = &schema.Table{
+		Name:       "suppressions",
+		Columns:    SuppressionsColumns,
+		PrimaryKey: []*schema.Column{SuppressionsColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "suppression_tenant_id_email_hash",
+				Unique:  true,
+				Columns: []*schema.Column{SuppressionsColumns[1], SuppressionsColumns[4]},
+			},
+			{
+				Name:    "suppression_tenant_id_reason_id",
+				Unique:  false,
+				Columns: []*schema.Column{SuppressionsColumns[1], SuppressionsColumns[5], SuppressionsColumns[0]},
+			},
+			{
+				Name:    "suppression_tenant_id_email_key",
+				Unique:  false,
+				Columns: []*schema.Column{SuppressionsColumns[1], SuppressionsColumns[3]},
+			},
+			{
+				Name:    "suppression_tenant_id_invitation_id",
+				Unique:  false,
+				Columns: []*schema.Column{SuppressionsColumns[1], SuppressionsColumns[6]},
+			},
+		},
 	}
 	// SurveysColumns holds the columns for the "surveys" table.
 	SurveysColumns = []*schema.Column{
@@ -469,6 +674,7 @@ var (
 		{Name: "settings", Type: field.TypeInt64, Default: 0},
 		{Name: "cube", Type: field.TypeInt, Default: 0},
 		{Name: "min_group_size", Type: field.TypeInt, Default: 1},
+		{Name: "quiet_days", Type: field.TypeInt, Default: 30},
 	}
 	// TenantsTable holds the schema information for the "tenants" table.
 	TenantsTable = &schema.Table{
@@ -534,12 +740,17 @@ var (
 		BrandImagesTable,
 		CampaignsTable,
 		ContactsTable,
+		ContactEventsTable,
 		InvitationsTable,
 		LinkKeysTable,
+		MonthlyCountsTable,
+		OutreachTable,
 		ProvisionalAnswersTable,
 		ResponsesTable,
+		SchedulesTable,
 		SegmentsTable,
 		SigningKeysTable,
+		SuppressionsTable,
 		SurveysTable,
 		TenantsTable,
 		TraitsTable,
@@ -557,8 +768,17 @@ func init() {
 	BrandImagesTable.Annotation = &entsql.Annotation{
 		Table: "brand_images",
 	}
+	ContactEventsTable.Annotation = &entsql.Annotation{
+		Table: "contact_events",
+	}
 	LinkKeysTable.Annotation = &entsql.Annotation{
 		Table: "link_keys",
+	}
+	MonthlyCountsTable.Annotation = &entsql.Annotation{
+		Table: "monthly_counts",
+	}
+	OutreachTable.Annotation = &entsql.Annotation{
+		Table: "outreach",
 	}
 	SigningKeysTable.Annotation = &entsql.Annotation{
 		Table: "signing_keys",

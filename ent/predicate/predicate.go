@@ -30,11 +30,20 @@ type Campaign func(*sql.Selector)
 // Contact is the predicate function for contact builders.
 type Contact func(*sql.Selector)
 
+// ContactEvent is the predicate function for contactevent builders.
+type ContactEvent func(*sql.Selector)
+
 // Invitation is the predicate function for invitation builders.
 type Invitation func(*sql.Selector)
 
 // LinkKey is the predicate function for linkkey builders.
 type LinkKey func(*sql.Selector)
+
+// MonthlyCount is the predicate function for monthlycount builders.
+type MonthlyCount func(*sql.Selector)
+
+// Outreach is the predicate function for outreach builders.
+type Outreach func(*sql.Selector)
 
 // ProvisionalAnswer is the predicate function for provisionalanswer builders.
 type ProvisionalAnswer func(*sql.Selector)
@@ -42,11 +51,17 @@ type ProvisionalAnswer func(*sql.Selector)
 // Response is the predicate function for response builders.
 type Response func(*sql.Selector)
 
+// Schedule is the predicate function for schedule builders.
+type Schedule func(*sql.Selector)
+
 // Segment is the predicate function for entsegment builders.
 type Segment func(*sql.Selector)
 
 // SigningKey is the predicate function for signingkey builders.
 type SigningKey func(*sql.Selector)
+
+// Suppression is the predicate function for suppression builders.
+type Suppression func(*sql.Selector)
 
 // Survey is the predicate function for survey builders.
 type Survey func(*sql.Selector)

@@ -303,6 +303,30 @@ func (f ContactMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutatio
 	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.ContactMutation", m)
 }
 
+// The ContactEventQueryRuleFunc type is an adapter to allow the use of ordinary
+// functions as a query rule.
+type ContactEventQueryRuleFunc func(context.Context, *ent.ContactEventQuery) error
+
+// EvalQuery return f(ctx, q).
+func (f ContactEventQueryRuleFunc) EvalQuery(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.ContactEventQuery); ok {
+		return f(ctx, q)
+	}
+	return Denyf("ent/privacy: unexpected query type %T, expect *ent.ContactEventQuery", q)
+}
+
+// The ContactEventMutationRuleFunc type is an adapter to allow the use of ordinary
+// functions as a mutation rule.
+type ContactEventMutationRuleFunc func(context.Context, *ent.ContactEventMutation) error
+
+// EvalMutation calls f(ctx, m).
+func (f ContactEventMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutation) error {
+	if m, ok := m.(*ent.ContactEventMutation); ok {
+		return f(ctx, m)
+	}
+	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.ContactEventMutation", m)
+}
+
 // The InvitationQueryRuleFunc type is an adapter to allow the use of ordinary
 // functions as a query rule.
 type InvitationQueryRuleFunc func(context.Context, *ent.InvitationQuery) error
@@ -349,6 +373,54 @@ func (f LinkKeyMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutatio
 		return f(ctx, m)
 	}
 	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.LinkKeyMutation", m)
+}
+
+// The MonthlyCountQueryRuleFunc type is an adapter to allow the use of ordinary
+// functions as a query rule.
+type MonthlyCountQueryRuleFunc func(context.Context, *ent.MonthlyCountQuery) error
+
+// EvalQuery return f(ctx, q).
+func (f MonthlyCountQueryRuleFunc) EvalQuery(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.MonthlyCountQuery); ok {
+		return f(ctx, q)
+	}
+	return Denyf("ent/privacy: unexpected query type %T, expect *ent.MonthlyCountQuery", q)
+}
+
+// The MonthlyCountMutationRuleFunc type is an adapter to allow the use of ordinary
+// functions as a mutation rule.
+type MonthlyCountMutationRuleFunc func(context.Context, *ent.MonthlyCountMutation) error
+
+// EvalMutation calls f(ctx, m).
+func (f MonthlyCountMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutation) error {
+	if m, ok := m.(*ent.MonthlyCountMutation); ok {
+		return f(ctx, m)
+	}
+	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.MonthlyCountMutation", m)
+}
+
+// The OutreachQueryRuleFunc type is an adapter to allow the use of ordinary
+// functions as a query rule.
+type OutreachQueryRuleFunc func(context.Context, *ent.OutreachQuery) error
+
+// EvalQuery return f(ctx, q).
+func (f OutreachQueryRuleFunc) EvalQuery(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.OutreachQuery); ok {
+		return f(ctx, q)
+	}
+	return Denyf("ent/privacy: unexpected query type %T, expect *ent.OutreachQuery", q)
+}
+
+// The OutreachMutationRuleFunc type is an adapter to allow the use of ordinary
+// functions as a mutation rule.
+type OutreachMutationRuleFunc func(context.Context, *ent.OutreachMutation) error
+
+// EvalMutation calls f(ctx, m).
+func (f OutreachMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutation) error {
+	if m, ok := m.(*ent.OutreachMutation); ok {
+		return f(ctx, m)
+	}
+	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.OutreachMutation", m)
 }
 
 // The ProvisionalAnswerQueryRuleFunc type is an adapter to allow the use of ordinary
@@ -399,6 +471,30 @@ func (f ResponseMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutati
 	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.ResponseMutation", m)
 }
 
+// The ScheduleQueryRuleFunc type is an adapter to allow the use of ordinary
+// functions as a query rule.
+type ScheduleQueryRuleFunc func(context.Context, *ent.ScheduleQuery) error
+
+// EvalQuery return f(ctx, q).
+func (f ScheduleQueryRuleFunc) EvalQuery(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.ScheduleQuery); ok {
+		return f(ctx, q)
+	}
+	return Denyf("ent/privacy: unexpected query type %T, expect *ent.ScheduleQuery", q)
+}
+
+// The ScheduleMutationRuleFunc type is an adapter to allow the use of ordinary
+// functions as a mutation rule.
+type ScheduleMutationRuleFunc func(context.Context, *ent.ScheduleMutation) error
+
+// EvalMutation calls f(ctx, m).
+func (f ScheduleMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutation) error {
+	if m, ok := m.(*ent.ScheduleMutation); ok {
+		return f(ctx, m)
+	}
+	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.ScheduleMutation", m)
+}
+
 // The SegmentQueryRuleFunc type is an adapter to allow the use of ordinary
 // functions as a query rule.
 type SegmentQueryRuleFunc func(context.Context, *ent.SegmentQuery) error
@@ -445,6 +541,30 @@ func (f SigningKeyMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Muta
 		return f(ctx, m)
 	}
 	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.SigningKeyMutation", m)
+}
+
+// The SuppressionQueryRuleFunc type is an adapter to allow the use of ordinary
+// functions as a query rule.
+type SuppressionQueryRuleFunc func(context.Context, *ent.SuppressionQuery) error
+
+// EvalQuery return f(ctx, q).
+func (f SuppressionQueryRuleFunc) EvalQuery(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.SuppressionQuery); ok {
+		return f(ctx, q)
+	}
+	return Denyf("ent/privacy: unexpected query type %T, expect *ent.SuppressionQuery", q)
+}
+
+// The SuppressionMutationRuleFunc type is an adapter to allow the use of ordinary
+// functions as a mutation rule.
+type SuppressionMutationRuleFunc func(context.Context, *ent.SuppressionMutation) error
+
+// EvalMutation calls f(ctx, m).
+func (f SuppressionMutationRuleFunc) EvalMutation(ctx context.Context, m ent.Mutation) error {
+	if m, ok := m.(*ent.SuppressionMutation); ok {
+		return f(ctx, m)
+	}
+	return Denyf("ent/privacy: unexpected mutation type %T, expect *ent.SuppressionMutation", m)
 }
 
 // The SurveyQueryRuleFunc type is an adapter to allow the use of ordinary
@@ -594,17 +714,27 @@ func queryFilter(q ent.Query) (Filter, error) {
 		return q.Filter(), nil
 	case *ent.ContactQuery:
 		return q.Filter(), nil
+	case *ent.ContactEventQuery:
+		return q.Filter(), nil
 	case *ent.InvitationQuery:
 		return q.Filter(), nil
 	case *ent.LinkKeyQuery:
+		return q.Filter(), nil
+	case *ent.MonthlyCountQuery:
+		return q.Filter(), nil
+	case *ent.OutreachQuery:
 		return q.Filter(), nil
 	case *ent.ProvisionalAnswerQuery:
 		return q.Filter(), nil
 	case *ent.ResponseQuery:
 		return q.Filter(), nil
+	case *ent.ScheduleQuery:
+		return q.Filter(), nil
 	case *ent.SegmentQuery:
 		return q.Filter(), nil
 	case *ent.SigningKeyQuery:
+		return q.Filter(), nil
+	case *ent.SuppressionQuery:
 		return q.Filter(), nil
 	case *ent.SurveyQuery:
 		return q.Filter(), nil
@@ -637,17 +767,27 @@ func mutationFilter(m ent.Mutation) (Filter, error) {
 		return m.Filter(), nil
 	case *ent.ContactMutation:
 		return m.Filter(), nil
+	case *ent.ContactEventMutation:
+		return m.Filter(), nil
 	case *ent.InvitationMutation:
 		return m.Filter(), nil
 	case *ent.LinkKeyMutation:
+		return m.Filter(), nil
+	case *ent.MonthlyCountMutation:
+		return m.Filter(), nil
+	case *ent.OutreachMutation:
 		return m.Filter(), nil
 	case *ent.ProvisionalAnswerMutation:
 		return m.Filter(), nil
 	case *ent.ResponseMutation:
 		return m.Filter(), nil
+	case *ent.ScheduleMutation:
+		return m.Filter(), nil
 	case *ent.SegmentMutation:
 		return m.Filter(), nil
 	case *ent.SigningKeyMutation:
+		return m.Filter(), nil
+	case *ent.SuppressionMutation:
 		return m.Filter(), nil
 	case *ent.SurveyMutation:
 		return m.Filter(), nil

@@ -15,13 +15,18 @@ import (
 	"github.com/zeroten/zeroten/ent/brandimage"
 	"github.com/zeroten/zeroten/ent/campaign"
 	"github.com/zeroten/zeroten/ent/contact"
+	"github.com/zeroten/zeroten/ent/contactevent"
 	"github.com/zeroten/zeroten/ent/invitation"
 	"github.com/zeroten/zeroten/ent/linkkey"
+	"github.com/zeroten/zeroten/ent/monthlycount"
+	"github.com/zeroten/zeroten/ent/outreach"
 	"github.com/zeroten/zeroten/ent/provisionalanswer"
 	"github.com/zeroten/zeroten/ent/response"
+	"github.com/zeroten/zeroten/ent/schedule"
 	"github.com/zeroten/zeroten/ent/schema"
 	entsegment "github.com/zeroten/zeroten/ent/segment"
 	"github.com/zeroten/zeroten/ent/signingkey"
+	"github.com/zeroten/zeroten/ent/suppression"
 	"github.com/zeroten/zeroten/ent/survey"
 	"github.com/zeroten/zeroten/ent/tenant"
 	enttrait "github.com/zeroten/zeroten/ent/trait"
@@ -192,12 +197,16 @@ func init() {
 	campaign.Hooks[1] = campaignMixinHooks0[0]
 	campaignFields := schema.Campaign{}.Fields()
 	_ = campaignFields
+	// campaignDescHasWaiting is the schema descriptor for has_waiting field.
+	campaignDescHasWaiting := campaignFields[5].Descriptor()
+	// campaign.DefaultHasWaiting holds the default value on creation for the has_waiting field.
+	campaign.DefaultHasWaiting = campaignDescHasWaiting.Default.(bool)
 	// campaignDescCreatedAt is the schema descriptor for created_at field.
-	campaignDescCreatedAt := campaignFields[5].Descriptor()
+	campaignDescCreatedAt := campaignFields[6].Descriptor()
 	// campaign.DefaultCreatedAt holds the default value on creation for the created_at field.
 	campaign.DefaultCreatedAt = campaignDescCreatedAt.Default.(func() time.Time)
 	// campaignDescUpdatedAt is the schema descriptor for updated_at field.
-	campaignDescUpdatedAt := campaignFields[6].Descriptor()
+	campaignDescUpdatedAt := campaignFields[7].Descriptor()
 	// campaign.DefaultUpdatedAt holds the default value on creation for the updated_at field.
 	campaign.DefaultUpdatedAt = campaignDescUpdatedAt.Default.(func() time.Time)
 	// campaign.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
@@ -222,11 +231,11 @@ func init() {
 	contactFields := schema.Contact{}.Fields()
 	_ = contactFields
 	// contactDescCreatedAt is the schema descriptor for created_at field.
-	contactDescCreatedAt := contactFields[9].Descriptor()
+	contactDescCreatedAt := contactFields[10].Descriptor()
 	// contact.DefaultCreatedAt holds the default value on creation for the created_at field.
 	contact.DefaultCreatedAt = contactDescCreatedAt.Default.(func() time.Time)
 	// contactDescUpdatedAt is the schema descriptor for updated_at field.
-	contactDescUpdatedAt := contactFields[10].Descriptor()
+	contactDescUpdatedAt := contactFields[11].Descriptor()
 	// contact.DefaultUpdatedAt holds the default value on creation for the updated_at field.
 	contact.DefaultUpdatedAt = contactDescUpdatedAt.Default.(func() time.Time)
 	// contact.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
@@ -235,6 +244,29 @@ func init() {
 	contactDescID := contactFields[0].Descriptor()
 	// contact.DefaultID holds the default value on creation for the id field.
 	contact.DefaultID = contactDescID.Default.(func() uuid.UUID)
+	contacteventMixin := schema.ContactEvent{}.Mixin()
+	contactevent.Policy = privacy.NewPolicies(contacteventMixin[0], schema.ContactEvent{})
+	contactevent.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := contactevent.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	contacteventMixinHooks0 := contacteventMixin[0].Hooks()
+
+	contactevent.Hooks[1] = contacteventMixinHooks0[0]
+	contacteventFields := schema.ContactEvent{}.Fields()
+	_ = contacteventFields
+	// contacteventDescCreatedAt is the schema descriptor for created_at field.
+	contacteventDescCreatedAt := contacteventFields[2].Descriptor()
+	// contactevent.DefaultCreatedAt holds the default value on creation for the created_at field.
+	contactevent.DefaultCreatedAt = contacteventDescCreatedAt.Default.(func() time.Time)
+	// contacteventDescID is the schema descriptor for id field.
+	contacteventDescID := contacteventFields[0].Descriptor()
+	// contactevent.DefaultID holds the default value on creation for the id field.
+	contactevent.DefaultID = contacteventDescID.Default.(func() uuid.UUID)
 	invitationMixin := schema.Invitation{}.Mixin()
 	invitation.Policy = privacy.NewPolicies(invitationMixin[0], schema.Invitation{})
 	invitation.Hooks[0] = func(next ent.Mutator) ent.Mutator {
@@ -250,6 +282,14 @@ func init() {
 	invitation.Hooks[1] = invitationMixinHooks0[0]
 	invitationFields := schema.Invitation{}.Fields()
 	_ = invitationFields
+	// invitationDescIgnoresQuiet is the schema descriptor for ignores_quiet field.
+	invitationDescIgnoresQuiet := invitationFields[23].Descriptor()
+	// invitation.DefaultIgnoresQuiet holds the default value on creation for the ignores_quiet field.
+	invitation.DefaultIgnoresQuiet = invitationDescIgnoresQuiet.Default.(bool)
+	// invitationDescAttempts is the schema descriptor for attempts field.
+	invitationDescAttempts := invitationFields[27].Descriptor()
+	// invitation.DefaultAttempts holds the default value on creation for the attempts field.
+	invitation.DefaultAttempts = invitationDescAttempts.Default.(int)
 	// invitationDescID is the schema descriptor for id field.
 	invitationDescID := invitationFields[0].Descriptor()
 	// invitation.DefaultID holds the default value on creation for the id field.
@@ -281,6 +321,66 @@ func init() {
 	linkkeyDescID := linkkeyFields[0].Descriptor()
 	// linkkey.DefaultID holds the default value on creation for the id field.
 	linkkey.DefaultID = linkkeyDescID.Default.(func() uuid.UUID)
+	monthlycountMixin := schema.MonthlyCount{}.Mixin()
+	monthlycount.Policy = privacy.NewPolicies(monthlycountMixin[0], schema.MonthlyCount{})
+	monthlycount.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := monthlycount.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	monthlycountMixinHooks0 := monthlycountMixin[0].Hooks()
+
+	monthlycount.Hooks[1] = monthlycountMixinHooks0[0]
+	monthlycountFields := schema.MonthlyCount{}.Fields()
+	_ = monthlycountFields
+	// monthlycountDescSent is the schema descriptor for sent field.
+	monthlycountDescSent := monthlycountFields[3].Descriptor()
+	// monthlycount.DefaultSent holds the default value on creation for the sent field.
+	monthlycount.DefaultSent = monthlycountDescSent.Default.(int)
+	// monthlycountDescID is the schema descriptor for id field.
+	monthlycountDescID := monthlycountFields[0].Descriptor()
+	// monthlycount.DefaultID holds the default value on creation for the id field.
+	monthlycount.DefaultID = monthlycountDescID.Default.(func() uuid.UUID)
+	outreachMixin := schema.Outreach{}.Mixin()
+	outreach.Policy = privacy.NewPolicies(outreachMixin[0], schema.Outreach{})
+	outreach.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := outreach.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	outreachMixinHooks0 := outreachMixin[0].Hooks()
+
+	outreach.Hooks[1] = outreachMixinHooks0[0]
+	outreachFields := schema.Outreach{}.Fields()
+	_ = outreachFields
+	// outreachDescCodeTries is the schema descriptor for code_tries field.
+	outreachDescCodeTries := outreachFields[9].Descriptor()
+	// outreach.DefaultCodeTries holds the default value on creation for the code_tries field.
+	outreach.DefaultCodeTries = outreachDescCodeTries.Default.(int)
+	// outreachDescTestsHour is the schema descriptor for tests_hour field.
+	outreachDescTestsHour := outreachFields[10].Descriptor()
+	// outreach.DefaultTestsHour holds the default value on creation for the tests_hour field.
+	outreach.DefaultTestsHour = outreachDescTestsHour.Default.(int64)
+	// outreachDescTests is the schema descriptor for tests field.
+	outreachDescTests := outreachFields[11].Descriptor()
+	// outreach.DefaultTests holds the default value on creation for the tests field.
+	outreach.DefaultTests = outreachDescTests.Default.(int)
+	// outreachDescUpdatedAt is the schema descriptor for updated_at field.
+	outreachDescUpdatedAt := outreachFields[12].Descriptor()
+	// outreach.DefaultUpdatedAt holds the default value on creation for the updated_at field.
+	outreach.DefaultUpdatedAt = outreachDescUpdatedAt.Default.(func() time.Time)
+	// outreach.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
+	outreach.UpdateDefaultUpdatedAt = outreachDescUpdatedAt.UpdateDefault.(func() time.Time)
+	// outreachDescID is the schema descriptor for id field.
+	outreachDescID := outreachFields[0].Descriptor()
+	// outreach.DefaultID holds the default value on creation for the id field.
+	outreach.DefaultID = outreachDescID.Default.(func() uuid.UUID)
 	provisionalanswerMixin := schema.ProvisionalAnswer{}.Mixin()
 	provisionalanswer.Policy = privacy.NewPolicies(provisionalanswerMixin[0], schema.ProvisionalAnswer{})
 	provisionalanswer.Hooks[0] = func(next ent.Mutator) ent.Mutator {
@@ -323,6 +423,39 @@ func init() {
 	responseDescID := responseFields[0].Descriptor()
 	// response.DefaultID holds the default value on creation for the id field.
 	response.DefaultID = responseDescID.Default.(func() uuid.UUID)
+	scheduleMixin := schema.Schedule{}.Mixin()
+	schedule.Policy = privacy.NewPolicies(scheduleMixin[0], schema.Schedule{})
+	schedule.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := schedule.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	scheduleMixinHooks0 := scheduleMixin[0].Hooks()
+
+	schedule.Hooks[1] = scheduleMixinHooks0[0]
+	scheduleFields := schema.Schedule{}.Fields()
+	_ = scheduleFields
+	// scheduleDescIsPaused is the schema descriptor for is_paused field.
+	scheduleDescIsPaused := scheduleFields[17].Descriptor()
+	// schedule.DefaultIsPaused holds the default value on creation for the is_paused field.
+	schedule.DefaultIsPaused = scheduleDescIsPaused.Default.(bool)
+	// scheduleDescCreatedAt is the schema descriptor for created_at field.
+	scheduleDescCreatedAt := scheduleFields[20].Descriptor()
+	// schedule.DefaultCreatedAt holds the default value on creation for the created_at field.
+	schedule.DefaultCreatedAt = scheduleDescCreatedAt.Default.(func() time.Time)
+	// scheduleDescUpdatedAt is the schema descriptor for updated_at field.
+	scheduleDescUpdatedAt := scheduleFields[21].Descriptor()
+	// schedule.DefaultUpdatedAt holds the default value on creation for the updated_at field.
+	schedule.DefaultUpdatedAt = scheduleDescUpdatedAt.Default.(func() time.Time)
+	// schedule.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
+	schedule.UpdateDefaultUpdatedAt = scheduleDescUpdatedAt.UpdateDefault.(func() time.Time)
+	// scheduleDescID is the schema descriptor for id field.
+	scheduleDescID := scheduleFields[0].Descriptor()
+	// schedule.DefaultID holds the default value on creation for the id field.
+	schedule.DefaultID = scheduleDescID.Default.(func() uuid.UUID)
 	entsegmentMixin := schema.Segment{}.Mixin()
 	entsegment.Policy = privacy.NewPolicies(entsegmentMixin[0], schema.Segment{})
 	entsegment.Hooks[0] = func(next ent.Mutator) ent.Mutator {
@@ -375,6 +508,29 @@ func init() {
 	signingkeyDescID := signingkeyFields[0].Descriptor()
 	// signingkey.DefaultID holds the default value on creation for the id field.
 	signingkey.DefaultID = signingkeyDescID.Default.(func() uuid.UUID)
+	suppressionMixin := schema.Suppression{}.Mixin()
+	suppression.Policy = privacy.NewPolicies(suppressionMixin[0], schema.Suppression{})
+	suppression.Hooks[0] = func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			if err := suppression.Policy.EvalMutation(ctx, m); err != nil {
+				return nil, err
+			}
+			return next.Mutate(ctx, m)
+		})
+	}
+	suppressionMixinHooks0 := suppressionMixin[0].Hooks()
+
+	suppression.Hooks[1] = suppressionMixinHooks0[0]
+	suppressionFields := schema.Suppression{}.Fields()
+	_ = suppressionFields
+	// suppressionDescCreatedAt is the schema descriptor for created_at field.
+	suppressionDescCreatedAt := suppressionFields[6].Descriptor()
+	// suppression.DefaultCreatedAt holds the default value on creation for the created_at field.
+	suppression.DefaultCreatedAt = suppressionDescCreatedAt.Default.(func() time.Time)
+	// suppressionDescID is the schema descriptor for id field.
+	suppressionDescID := suppressionFields[0].Descriptor()
+	// suppression.DefaultID holds the default value on creation for the id field.
+	suppression.DefaultID = suppressionDescID.Default.(func() uuid.UUID)
 	surveyMixin := schema.Survey{}.Mixin()
 	survey.Policy = privacy.NewPolicies(surveyMixin[0], schema.Survey{})
 	survey.Hooks[0] = func(next ent.Mutator) ent.Mutator {
@@ -439,6 +595,10 @@ func init() {
 	tenantDescMinGroupSize := tenantFields[10].Descriptor()
 	// tenant.DefaultMinGroupSize holds the default value on creation for the min_group_size field.
 	tenant.DefaultMinGroupSize = tenantDescMinGroupSize.Default.(int)
+	// tenantDescQuietDays is the schema descriptor for quiet_days field.
+	tenantDescQuietDays := tenantFields[11].Descriptor()
+	// tenant.DefaultQuietDays holds the default value on creation for the quiet_days field.
+	tenant.DefaultQuietDays = tenantDescQuietDays.Default.(int)
 	// tenantDescID is the schema descriptor for id field.
 	tenantDescID := tenantFields[0].Descriptor()
 	// tenant.DefaultID holds the default value on creation for the id field.

@@ -61,6 +61,7 @@ func (Tenant) Fields() []ent.Field {
 		field.Int64("settings").Default(0).Comment("Grows with every change to campaigns, traits, zone or cubes."),
 		field.Int("cube").Default(0).Comment("The generation of cells that answers; 0 before the first."),
 		field.Int("min_group_size").Default(1).Comment("Smaller groups are put together before who is narrowed; 1 hides none."),
+		field.Int("quiet_days").Default(30).Comment("How many days lie between two askings of one person."),
 	}
 }
 
@@ -148,6 +149,7 @@ func (Campaign) Fields() []ent.Field {
 		field.String("question"),
 		field.String("follow_up_question"),
 		field.Enum("status").Values("ACTIVE", "PAUSED", "CLOSED").Default("ACTIVE"),
+		field.Bool("has_waiting").Default(false).Comment("Whether invitations wait, unseen by whoever sends, until it is active again."),
 		createdAt(),
 		updatedAt(),
 	}
@@ -202,6 +204,7 @@ func (Contact) Fields() []ent.Field {
 		field.String("phone").Optional().Nillable(),
 		field.String("name").Optional().Nillable(),
 		field.String("locale").Optional().Nillable(),
+		field.String("time_zone").Optional().Nillable(),
 		field.JSON("traits", trait.Values{}),
 		field.Time("last_asked_at").Optional().Nillable().Comment("When any campaign last asked them, through any channel."),
 		createdAt(),
@@ -617,8 +620,27 @@ func (Invitation) Fields() []ent.Field {
 		field.String("locale"),
 		field.JSON("traits", trait.Values{}).SchemaType(asJSON),
 		field.Bytes("visitor").Optional().Immutable().Comment("A hash of the browser that a widget was shown in."),
-		field.Time("due_at").Immutable(),
+		field.Time("due_at"),
 		field.Time("sent_at").Optional().Nillable(),
+		field.Time("reminded_at").Optional().Nillable(),
+		field.Time("delivered_at").Optional().Nillable(),
+		field.Time("bounced_at").Optional().Nillable(),
+		field.Enum("bounce_kind").Optional().Nillable().Values("HARD", "SOFT"),
+		field.Text("bounce_reason").Optional().Nillable(),
+		field.Time("complained_at").Optional().Nillable(),
+		field.Time("unsubscribed_at").Optional().Nillable(),
+		field.UUID("plan", uuid.UUID{}).Optional().Nillable().Comment("The version of the schedule that planned it; null where somebody asked for it."),
+		field.String("occasion").Optional().Nillable().Comment("The wave, the round or the event, of which a campaign asks nobody twice; null where it was called back."),
+		field.Time("occurred_at").Optional().Nillable().Comment("When the event happened."),
+		field.Bytes("key_hash").Optional().Comment("SHA-256 of the idempotency key."),
+		field.Bool("ignores_quiet").Default(false),
+		field.Time("next_at").Optional().Nillable().Comment("When whoever sends looks at it again; null where that is over, or waits for its campaign."),
+		field.Time("attempt_at").Optional().Nillable().Comment("Since when the mail may be with the server."),
+		field.Time("reminder_attempt_at").Optional().Nillable().Comment("Since when the reminder may be with the server."),
+		field.Int("attempts").Default(0).Comment("How often it was tried in vain."),
+		field.Time("claimed_at").Optional().Nillable().Comment("When it began to count for the quiet period and the budgets."),
+		field.String("address_hash").Optional().Nillable().Comment("The address that it went to, as suppressions keep it."),
+		field.Time("asked_before").Optional().Nillable().Comment("When the person had been asked before that."),
 		field.UUID("response_id", uuid.UUID{}).Optional().Nillable().Comment("It may have been deleted since."),
 	}
 }
@@ -630,8 +652,180 @@ func (Invitation) Indexes() []ent.Index {
 		index.Fields("tenant_id", "due_at", "id"),
 		index.Fields("tenant_id", "campaign_id", "due_at", "id"),
 		index.Fields("tenant_id", "contact_id", "due_at", "id"),
+		index.Fields("tenant_id", "campaign_id", "status", "due_at", "id").StorageKey("invitation_status"),
+		index.Fields("tenant_id", "campaign_id", "contact_id", "occasion").Unique().StorageKey("invitation_occasion"),
+		index.Fields("tenant_id", "key_hash").Unique(),
 		index.Fields("tenant_id", "response_id").Unique(),
 		index.Fields("tenant_id", "visitor", "due_at"),
+		index.Fields("next_at"),
+		index.Fields("id"), // by which mail providers tell of it, who know no tenant
+	}
+}
+
+// Schedule is whom a campaign asks by mail, and when.
+type Schedule struct{ ent.Schema }
+
+// Mixin of Schedule.
+func (Schedule) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Annotations of Schedule.
+func (Schedule) Annotations() []schema.Annotation { return []schema.Annotation{unnamed{true}} }
+
+// Policy of Schedule: who is narrowed to campaigns has only theirs.
+func (Schedule) Policy() ent.Policy {
+	return narrowed(func(n auth.Narrowing) entql.P { return inCampaigns("campaign_id", n) })
+}
+
+// Fields of Schedule. Of what is for another occasion nothing is set.
+func (Schedule) Fields() []ent.Field {
+	return []ent.Field{
+		key(),
+		field.UUID("campaign_id", uuid.UUID{}).Immutable(),
+		field.UUID("plan", uuid.UUID{}).Comment("Another one whenever it is set: what is planned by another is not sent."),
+		field.Enum("occasion").Values("ONCE", "RECURRING", "ON_EVENT"),
+		field.Time("at").Optional().Nillable().Comment("Of ONCE."),
+		field.Int("over_days").Optional().Nillable(),
+		field.Int("every_months").Optional().Nillable().Comment("Of RECURRING."),
+		field.Int32("start_on").GoType(calendar.Day(0)).Optional().Nillable(),
+		field.String("event").Optional().Nillable().Comment("Of ON_EVENT."),
+		field.Int("delay_minutes").Optional().Nillable(),
+		field.UUID("segment_id", uuid.UUID{}).Optional().Nillable(),
+		field.Int("sample_percent"),
+		field.Int("monthly_budget").Optional().Nillable(),
+		field.Int("weekdays").Comment("A bit for each, that of Monday first."),
+		field.Int("from_hour"),
+		field.Int("to_hour"),
+		field.Int("reminder_after_days").Optional().Nillable(),
+		field.Bool("is_paused").Default(false),
+		field.Time("passed_at").Optional().Nillable().Comment("When all contacts were last gone through; null where they have not been."),
+		field.UUID("done_to", uuid.UUID{}).Optional().Nillable().Comment("The last contact whom the pass that goes on has seen."),
+		createdAt(),
+		updatedAt(),
+	}
+}
+
+// Indexes of Schedule. A segment is deleted only where none names it.
+func (Schedule) Indexes() []ent.Index {
+	return []ent.Index{
+		index.Fields("tenant_id", "campaign_id").Unique(),
+		index.Fields("tenant_id", "event"),
+		index.Fields("tenant_id", "segment_id"),
+	}
+}
+
+// Outreach is in whose name a tenant asks, and how many; there is one at most. What is null is as it is for everybody at first.
+type Outreach struct{ ent.Schema }
+
+// Mixin of Outreach.
+func (Outreach) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Annotations of Outreach.
+func (Outreach) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsql.Table("outreach"), unnamed{true}}
+}
+
+// Fields of Outreach.
+func (Outreach) Fields() []ent.Field {
+	return []ent.Field{
+		key(),
+		field.Int("monthly_budget").Optional().Nillable(),
+		field.String("sender_name").Optional().Nillable(),
+		field.String("sender_address").Optional().Nillable().Comment("Confirmed."),
+		field.String("reply_to").Optional().Nillable(),
+		field.Text("postal_address").Optional().Nillable(),
+		field.String("unconfirmed_address").Optional().Nillable(),
+		field.Bytes("code_hash").Optional().Sensitive().Comment("SHA-256 of the code that was mailed to it."),
+		field.Time("code_sent_at").Optional().Nillable(),
+		field.Int("code_tries").Default(0).Comment("How many wrong codes were given."),
+		field.Int64("tests_hour").Default(0).Comment("The hour, counted from 1970, in which mails were last sent to addresses of the tenant's choice."),
+		field.Int("tests").Default(0).Comment("How many were in that hour."),
+		updatedAt(),
+	}
+}
+
+// Indexes of Outreach.
+func (Outreach) Indexes() []ent.Index { return []ent.Index{index.Fields("tenant_id").Unique()} }
+
+// MonthlyCount is how many invitations by mail went out in a month of a tenant's calendar.
+type MonthlyCount struct{ ent.Schema }
+
+// Mixin of MonthlyCount.
+func (MonthlyCount) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Annotations of MonthlyCount.
+func (MonthlyCount) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsql.Table("monthly_counts"), unnamed{true}}
+}
+
+// Fields of MonthlyCount.
+func (MonthlyCount) Fields() []ent.Field {
+	return []ent.Field{
+		key(),
+		field.UUID("campaign", uuid.UUID{}).Immutable().Comment("The zero id for all campaigns together."),
+		field.Int("month").Immutable().Comment("Twelve times the year, and the months before it in that."),
+		field.Int("sent").Default(0),
+	}
+}
+
+// Indexes of MonthlyCount.
+func (MonthlyCount) Indexes() []ent.Index {
+	return []ent.Index{index.Fields("tenant_id", "campaign", "month").Unique()}
+}
+
+// ContactEvent is the name of something that happened to somebody, so that it happens once. What happened is in the invitations.
+type ContactEvent struct{ ent.Schema }
+
+// Mixin of ContactEvent.
+func (ContactEvent) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Annotations of ContactEvent.
+func (ContactEvent) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsql.Table("contact_events"), unnamed{true}}
+}
+
+// Fields of ContactEvent.
+func (ContactEvent) Fields() []ent.Field {
+	return []ent.Field{
+		key(),
+		field.Bytes("key_hash").Immutable().Comment("SHA-256 of the idempotency key."),
+		createdAt(),
+	}
+}
+
+// Indexes of ContactEvent.
+func (ContactEvent) Indexes() []ent.Index {
+	return []ent.Index{index.Fields("tenant_id", "key_hash").Unique()}
+}
+
+// Suppression is an address that is never written to.
+type Suppression struct{ ent.Schema }
+
+// Mixin of Suppression.
+func (Suppression) Mixin() []ent.Mixin { return []ent.Mixin{Owned{}} }
+
+// Policy of Suppression: who is narrowed has none.
+func (Suppression) Policy() ent.Policy { return narrowed(none) }
+
+// Fields of Suppression.
+func (Suppression) Fields() []ent.Field {
+	return []ent.Field{
+		key(),
+		field.String("email").Optional().Nillable().Comment("Null once the person was erased."),
+		field.String("email_key").Optional().Nillable().Comment("The address in lower case; null with it."),
+		field.String("email_hash").Immutable().Comment("The address in lower case, by a key of the tenant's."),
+		field.Enum("reason").Values("UNSUBSCRIBED", "BOUNCED", "COMPLAINED", "MANUAL").Immutable(),
+		field.UUID("invitation_id", uuid.UUID{}).Optional().Nillable().Immutable(),
+		createdAt(),
+	}
+}
+
+// Indexes of Suppression.
+func (Suppression) Indexes() []ent.Index {
+	return []ent.Index{
+		index.Fields("tenant_id", "email_hash").Unique(),
+		index.Fields("tenant_id", "reason", "id"),
+		index.Fields("tenant_id", "email_key"),
+		index.Fields("tenant_id", "invitation_id"),
 	}
 }
 

@@ -35,6 +35,8 @@ const (
 	FieldCube = "cube"
 	// FieldMinGroupSize holds the string denoting the min_group_size field in the database.
 	FieldMinGroupSize = "min_group_size"
+	// FieldQuietDays holds the string denoting the quiet_days field in the database.
+	FieldQuietDays = "quiet_days"
 	// Table holds the table name of the tenant in the database.
 	Table = "tenants"
 )
@@ -52,6 +54,7 @@ var Columns = []string{
 	FieldSettings,
 	FieldCube,
 	FieldMinGroupSize,
+	FieldQuietDays,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -86,6 +89,8 @@ var (
 	DefaultCube int
 	// DefaultMinGroupSize holds the default value on creation for the "min_group_size" field.
 	DefaultMinGroupSize int
+	// DefaultQuietDays holds the default value on creation for the "quiet_days" field.
+	DefaultQuietDays int
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() uuid.UUID
 )
@@ -141,4 +146,9 @@ func ByCube(opts ...sql.OrderTermOption) OrderOption {
 // ByMinGroupSize orders the results by the min_group_size field.
 func ByMinGroupSize(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldMinGroupSize, opts...).ToFunc()
+}
+
+// ByQuietDays orders the results by the quiet_days field.
+func ByQuietDays(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldQuietDays, opts...).ToFunc()
 }

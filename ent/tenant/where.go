@@ -100,6 +100,11 @@ func MinGroupSize(v int) predicate.Tenant {
 	return predicate.Tenant(sql.FieldEQ(FieldMinGroupSize, v))
 }
 
+// QuietDays applies equality check predicate on the "quiet_days" field. It's identical to QuietDaysEQ.
+func QuietDays(v int) predicate.Tenant {
+	return predicate.Tenant(sql.FieldEQ(FieldQuietDays, v))
+}
+
 // NameEQ applies the EQ predicate on the "name" field.
 func NameEQ(v string) predicate.Tenant {
 	return predicate.Tenant(sql.FieldEQ(FieldName, v))
@@ -553,6 +558,46 @@ func MinGroupSizeLT(v int) predicate.Tenant {
 // MinGroupSizeLTE applies the LTE predicate on the "min_group_size" field.
 func MinGroupSizeLTE(v int) predicate.Tenant {
 	return predicate.Tenant(sql.FieldLTE(FieldMinGroupSize, v))
+}
+
+// QuietDaysEQ applies the EQ predicate on the "quiet_days" field.
+func QuietDaysEQ(v int) predicate.Tenant {
+	return predicate.Tenant(sql.FieldEQ(FieldQuietDays, v))
+}
+
+// QuietDaysNEQ applies the NEQ predicate on the "quiet_days" field.
+func QuietDaysNEQ(v int) predicate.Tenant {
+	return predicate.Tenant(sql.FieldNEQ(FieldQuietDays, v))
+}
+
+// QuietDaysIn applies the In predicate on the "quiet_days" field.
+func QuietDaysIn(vs ...int) predicate.Tenant {
+	return predicate.Tenant(sql.FieldIn(FieldQuietDays, vs...))
+}
+
+// QuietDaysNotIn applies the NotIn predicate on the "quiet_days" field.
+func QuietDaysNotIn(vs ...int) predicate.Tenant {
+	return predicate.Tenant(sql.FieldNotIn(FieldQuietDays, vs...))
+}
+
+// QuietDaysGT applies the GT predicate on the "quiet_days" field.
+func QuietDaysGT(v int) predicate.Tenant {
+	return predicate.Tenant(sql.FieldGT(FieldQuietDays, v))
+}
+
+// QuietDaysGTE applies the GTE predicate on the "quiet_days" field.
+func QuietDaysGTE(v int) predicate.Tenant {
+	return predicate.Tenant(sql.FieldGTE(FieldQuietDays, v))
+}
+
+// QuietDaysLT applies the LT predicate on the "quiet_days" field.
+func QuietDaysLT(v int) predicate.Tenant {
+	return predicate.Tenant(sql.FieldLT(FieldQuietDays, v))
+}
+
+// QuietDaysLTE applies the LTE predicate on the "quiet_days" field.
+func QuietDaysLTE(v int) predicate.Tenant {
+	return predicate.Tenant(sql.FieldLTE(FieldQuietDays, v))
 }
 
 // And groups predicates with the AND operator between them.

@@ -29,11 +29,13 @@ type Input struct {
 	Phone      *string `json:"phone,omitempty"`
 	Name       *string `json:"name,omitempty"`
 	Locale     *string `json:"locale,omitempty"`
+	// TimeZone is the name of where they live, as in the IANA database.
+	TimeZone *string `json:"timeZone,omitempty"`
 	// Traits that are nil are removed.
 	Traits trait.Values `json:"traits,omitempty"`
 }
 
-// Validate says what is wrong with the input by itself. Locale and e-mail address are checked where they come in.
+// Validate says what is wrong with the input by itself. Locale, zone and e-mail address are checked where they come in.
 func (in *Input) Validate() apierror.UserErrors {
 	var errs apierror.UserErrors
 	if in.ExternalID == nil && in.Email == nil {
@@ -47,7 +49,7 @@ func (in *Input) Validate() apierror.UserErrors {
 
 // NamesOnly reports whether the input says by one name who somebody is, an external id or an address, and nothing else.
 func (in *Input) NamesOnly() bool {
-	return (in.ExternalID == nil) != (in.Email == nil) && in.Phone == nil && in.Name == nil && in.Locale == nil && len(in.Traits) == 0
+	return (in.ExternalID == nil) != (in.Email == nil) && in.Phone == nil && in.Name == nil && in.Locale == nil && in.TimeZone == nil && len(in.Traits) == 0
 }
 
 // ValidEmail reports whether the text is an e-mail address as in RFC 5321, without a display name.
@@ -105,6 +107,7 @@ func Update(c *ent.Contact, in *Input, now time.Time) bool {
 	set(&c.Phone, in.Phone)
 	set(&c.Name, in.Name)
 	set(&c.Locale, in.Locale)
+	set(&c.TimeZone, in.TimeZone)
 	if merged := trait.Merge(c.Traits, in.Traits); !sameTraits(merged, c.Traits) {
 		c.Traits, changed = merged, true
 	}
@@ -117,7 +120,8 @@ func Update(c *ent.Contact, in *Input, now time.Time) bool {
 // Loses reports whether anything that was known of the contact is gone, or replaced by something else.
 func Loses(was, is *ent.Contact) bool {
 	lost := func(was, is *string) bool { return was != nil && (is == nil || *was != *is) }
-	if lost(was.ExternalID, is.ExternalID) || lost(was.Email, is.Email) || lost(was.Phone, is.Phone) || lost(was.Name, is.Name) || lost(was.Locale, is.Locale) {
+	if lost(was.ExternalID, is.ExternalID) || lost(was.Email, is.Email) || lost(was.Phone, is.Phone) || lost(was.Name, is.Name) || lost(was.Locale, is.Locale) ||
+		lost(was.TimeZone, is.TimeZone) {
 		return true
 	}
 	for key, value := range was.Traits {

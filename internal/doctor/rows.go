@@ -45,18 +45,18 @@ var tables = []table{
 	{name: "tenants", columns: []column{
 		{"id", isID}, {"name", isText}, {"time_zone", isText}, {"industry", orNull(isText)}, {"allowed_origins", orNull(isJSON[[]string])},
 		{"created_at", isTime}, {"log_position", isCount}, {"revision", isCount}, {"settings", isCount}, {"cube", isCount},
-		{"min_group_size", isCount},
+		{"min_group_size", isCount}, {"quiet_days", isCount},
 	}},
 	{name: "api_keys", columns: apiKeyColumns},
 	{name: "signing_keys", columns: []column{{"id", isID}, {"secret", isHash}, {"created_at", isTime}}, whole: wholeSigningKey},
 	{name: "campaigns", columns: []column{
 		{"id", isID}, {"name", isText}, {"question", isAnyText}, {"follow_up_question", isAnyText},
 		{"status", isOneOf(func(s string) error { return campaign.StatusValidator(campaign.Status(s)) })},
-		{"created_at", isTime}, {"updated_at", isTime},
+		{"has_waiting", isBool}, {"created_at", isTime}, {"updated_at", isTime},
 	}},
 	{name: "contacts", columns: []column{
 		{"id", isID}, {"external_id", orNull(isText)}, {"email", orNull(isText)}, {"email_key", orNull(isText)}, {"phone", orNull(isAnyText)},
-		{"name", orNull(isAnyText)}, {"locale", orNull(isAnyText)}, {"traits", isTraits}, {"last_asked_at", orNull(isTime)},
+		{"name", orNull(isAnyText)}, {"locale", orNull(isAnyText)}, {"time_zone", orNull(isText)}, {"traits", isTraits}, {"last_asked_at", orNull(isTime)},
 		{"created_at", isTime}, {"updated_at", isTime},
 	}, whole: wholeContact},
 	{name: "traits", columns: []column{

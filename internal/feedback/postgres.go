@@ -33,7 +33,7 @@ type postgres struct {
 var (
 	contactParts = []part{
 		{"id", "uuid"}, {"external_id", "text"}, {"email", "text"}, {"email_key", "text"}, {"phone", "text"},
-		{"name", "text"}, {"locale", "text"}, {"traits", "jsonb"}, {"created_at", "timestamptz"}, {"updated_at", "timestamptz"},
+		{"name", "text"}, {"locale", "text"}, {"time_zone", "text"}, {"traits", "jsonb"}, {"created_at", "timestamptz"}, {"updated_at", "timestamptz"},
 	}
 	responseParts = []part{
 		{"id", "uuid"}, {"campaign_id", "uuid"}, {"contact_id", "uuid"}, {"score", "smallint"}, {"comment", "text"},
@@ -175,6 +175,15 @@ var sections = []section{
 		},
 	},
 	{
+		"erased_suppressions", func(a *arrays) string {
+			gone := a.keyed([]part{{"id", "uuid"}})
+			return `UPDATE suppressions t SET email = NULL, email_key = NULL FROM (` +
+				suppressedBy("u.tenant_id", "u.id", gone+", ") + `) AS s WHERE t.tenant_id = s.tenant_id AND t.id = s.id`
+		},
+		func(p *plan) int { return len(p.goneContacts) },
+		func(p *plan) []string { return []string{store.UUIDs(store.Postgres, p.goneContacts)} },
+	},
+	{
 		"new_tombstones", func(a *arrays) string { return a.insert("tombstones", tombstoneParts) + onlyOnce },
 		func(p *plan) int { return len(p.tombstones) },
 		func(p *plan) []string {
@@ -226,12 +235,22 @@ func changedInvitations(a *arrays) string {
 				WHEN t.response_id = ANY(%[3]s) THEN NULL ELSE t.response_id END,
 			contact_id = CASE WHEN t.contact_id = ANY(%[4]s) THEN NULL ELSE t.contact_id END,
 			traits = CASE WHEN t.contact_id = ANY(%[4]s) THEN '{}' ELSE t.traits END,
-			visitor = CASE WHEN t.contact_id = ANY(%[4]s) THEN NULL ELSE t.visitor END
+			visitor = CASE WHEN t.contact_id = ANY(%[4]s) THEN NULL ELSE t.visitor END,
+			bounce_reason = CASE WHEN t.contact_id = ANY(%[4]s) THEN NULL ELSE t.bounce_reason END,
+			next_at = CASE WHEN t.contact_id = ANY(%[4]s) AND t.channel = 'EMAIL' THEN to_timestamp(0) ELSE t.next_at END
 		FROM (SELECT head.tenant_id, unnest(%[1]s) AS id FROM head
 			UNION SELECT i.tenant_id, i.id FROM invitations i, %[5]s WHERE i.tenant_id = u.tenant_id AND i.response_id = u.id
 			UNION SELECT i.tenant_id, i.id FROM invitations i, %[6]s WHERE i.tenant_id = u.tenant_id AND i.contact_id = u.id) AS u
 		WHERE t.tenant_id = u.tenant_id AND t.id = u.id`,
 		answered, by, goneResponses, goneContacts, keyed(`unnest(`+goneResponses+`) AS u(id)`), keyed(`unnest(`+goneContacts+`) AS u(id)`))
+}
+
+// suppressedBy selects what suppresses the address of a contact, or came of a mail to it. from are further tables.
+func suppressedBy(tenant, contact, from string) string {
+	return fmt.Sprintf(`SELECT s.tenant_id, s.id FROM %[3]scontacts c, suppressions s
+			WHERE c.tenant_id = %[1]s AND c.id = %[2]s AND s.tenant_id = c.tenant_id AND s.email_key = c.email_key
+		UNION SELECT s.tenant_id, s.id FROM %[3]sinvitations i, suppressions s
+			WHERE i.tenant_id = %[1]s AND i.contact_id = %[2]s AND s.tenant_id = i.tenant_id AND s.invitation_id = i.id`, tenant, contact, from)
 }
 
 // onlyOnce is for a response that somebody put back by hand: there is a tombstone already.
@@ -252,7 +271,7 @@ func encodeContent(all []content) []byte {
 func contactArgs(contacts []*ent.Contact) []string {
 	return columns(contactParts, len(contacts), func(i int) []any {
 		c := contacts[i]
-		return []any{c.ID, c.ExternalID, c.Email, c.EmailKey, c.Phone, c.Name, c.Locale, c.Traits, c.CreatedAt, c.UpdatedAt}
+		return []any{c.ID, c.ExternalID, c.Email, c.EmailKey, c.Phone, c.Name, c.Locale, c.TimeZone, c.Traits, c.CreatedAt, c.UpdatedAt}
 	})
 }
 

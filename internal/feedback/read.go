@@ -17,7 +17,7 @@ import (
 	"github.com/zeroten/zeroten/internal/store"
 )
 
-const contactColumns = `id, external_id, email, email_key, phone, name, locale, traits, created_at, updated_at`
+const contactColumns = `id, external_id, email, email_key, phone, name, locale, time_zone, traits, created_at, updated_at`
 
 const responseColumns = `r.id, r.campaign_id, r.contact_id, r.score, r.comment, r.channel, r.variant, r.locale, r.traits,
 	r.responded_at, r.recorded_at, r.updated_at, r.unverified`
@@ -80,7 +80,7 @@ func (l *Log) readContacts(ctx context.Context, query querying, tenant uuid.UUID
 	err := query.all(ctx, u, func(rows *sql.Rows) error {
 		c := &ent.Contact{TenantID: tenant}
 		var traits []byte
-		err := rows.Scan(&c.ID, &c.ExternalID, &c.Email, &c.EmailKey, &c.Phone, &c.Name, &c.Locale, &traits, &c.CreatedAt, &c.UpdatedAt)
+		err := rows.Scan(&c.ID, &c.ExternalID, &c.Email, &c.EmailKey, &c.Phone, &c.Name, &c.Locale, &c.TimeZone, &traits, &c.CreatedAt, &c.UpdatedAt)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
@@ -18,6 +19,9 @@ type sqlite struct {
 }
 
 func (*sqlite) close() error { return nil }
+
+// soon is when whoever sends is to look at the invitations of somebody who was erased: there may be files of their mails.
+var soon = time.Unix(0, 0).UTC()
 
 // errStale rolls the transaction back.
 var errStale = errors.New("the tenant's revision is another")
@@ -105,7 +109,7 @@ func updateText(table string, parts []part) string {
 func (d *sqlite) rows(ctx context.Context, tx *sql.Tx, tenant uuid.UUID, base int64, p *plan) error {
 	b := &batch{ctx: ctx, tx: tx}
 	contactArgs := func(_ int, c *ent.Contact) []any {
-		return []any{tenant, c.ID, c.ExternalID, c.Email, c.EmailKey, c.Phone, c.Name, c.Locale, encodeTraits(c.Traits), c.CreatedAt, c.UpdatedAt}
+		return []any{tenant, c.ID, c.ExternalID, c.Email, c.EmailKey, c.Phone, c.Name, c.Locale, c.TimeZone, encodeTraits(c.Traits), c.CreatedAt, c.UpdatedAt}
 	}
 	each(b, updateText("contacts", contactParts), p.changedContacts, contactArgs)
 	each(b, insertText("contacts", contactParts), p.newContacts, contactArgs)
@@ -124,8 +128,11 @@ func (d *sqlite) rows(ctx context.Context, tx *sql.Tx, tenant uuid.UUID, base in
 	each(b, `UPDATE invitations SET response_id = NULL WHERE tenant_id = ? AND response_id = ?`, p.goneResponses, func(_ int, id uuid.UUID) []any {
 		return []any{tenant, id}
 	})
-	each(b, `UPDATE invitations SET contact_id = NULL, traits = '{}', visitor = NULL WHERE tenant_id = ? AND contact_id = ?`, p.goneContacts,
+	each(b, `UPDATE suppressions SET email = NULL, email_key = NULL WHERE tenant_id = $1 AND id IN (SELECT id FROM (`+suppressedBy("$1", "$2", "")+`))`, p.goneContacts,
 		func(_ int, id uuid.UUID) []any { return []any{tenant, id} })
+	each(b, `UPDATE invitations SET contact_id = NULL, traits = '{}', visitor = NULL, bounce_reason = NULL,
+			next_at = CASE channel WHEN 'EMAIL' THEN $3 ELSE next_at END WHERE tenant_id = $1 AND contact_id = $2`, p.goneContacts,
+		func(_ int, id uuid.UUID) []any { return []any{tenant, id, soon} })
 	each(b, `DELETE FROM responses WHERE tenant_id = ? AND id = ?`, p.goneResponses, func(_ int, id uuid.UUID) []any {
 		return []any{tenant, id}
 	})

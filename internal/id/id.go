@@ -26,6 +26,7 @@ const (
 
 	Invitation        Kind = "inv"
 	ProvisionalAnswer Kind = "prov"
+	Suppression       Kind = "supp"
 
 	Action    Kind = "act"
 	Benchmark Kind = "bench"
@@ -33,7 +34,7 @@ const (
 
 // kinds are all of them. What knows them one by one, the resolver of nodes, the doctor's tables, the SDL, docs/api.md and
 // the tests of who sees what, is held against this list by tests.
-var kinds = []Kind{Campaign, Response, Contact, Trait, Segment, Tenant, ApiKey, Invitation, ProvisionalAnswer, Action, Benchmark}
+var kinds = []Kind{Campaign, Response, Contact, Trait, Segment, Tenant, ApiKey, Invitation, ProvisionalAnswer, Suppression, Action, Benchmark}
 
 // Kinds are all kinds of ids, in the order in which documentation names them.
 func Kinds() []Kind { return slices.Clone(kinds) }

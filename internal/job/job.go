@@ -190,6 +190,12 @@ func (l *later) Error() string { return fmt.Sprintf("goes on in %s", l.after) }
 // the others of its priority that wait have had their turn.
 func Later(after time.Duration) error { return &later{after} }
 
+// IsLater reports whether an error is Later's: for whoever does a job by hand.
+func IsLater(err error) bool {
+	_, ok := errors.AsType[*later](err)
+	return ok
+}
+
 // worker is a kind of job as River has it.
 type worker[A Args] struct {
 	river.WorkerDefaults[A]
