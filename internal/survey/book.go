@@ -48,6 +48,8 @@ type Sheet struct {
 	*Asked
 	Brand *Brand
 	Ring  *link.Ring
+	// Quiet is for how long nobody is asked who was asked by any campaign.
+	Quiet time.Duration
 
 	// settings is the number of the tenant's settings that it was read under.
 	settings int64
@@ -214,7 +216,7 @@ func (b *Book) load(ctx context.Context, campaign uuid.UUID) (*Sheet, error) {
 		if err != nil {
 			return fmt.Errorf("reading a tenant: %w", err)
 		}
-		s.settings = tenant.Settings
+		s.settings, s.Quiet = tenant.Settings, time.Duration(tenant.QuietDays)*day
 		c, err := tx.Ent.Campaign.Get(ctx, campaign)
 		if err != nil {
 			return fmt.Errorf("reading a campaign: %w", err)
@@ -228,7 +230,7 @@ func (b *Book) load(ctx context.Context, campaign uuid.UUID) (*Sheet, error) {
 			return err
 		}
 		s.Status, s.Asked = c.Status, NewAsked(c.Question, c.FollowUpQuestion, asked, wordings)
-		s.Brand, err = brandTx(ctx, tx, tenant)
+		s.Brand, err = BrandTx(ctx, tx, tenant)
 		return err
 	})
 	if err != nil {

@@ -214,7 +214,7 @@ func UpdateBrand(ctx context.Context, db *store.DB, studio *Studio, in UpdateBra
 		if err != nil {
 			return fmt.Errorf("reading a tenant: %w", err)
 		}
-		saved, err = brandTx(ctx, tx, tenant)
+		saved, err = BrandTx(ctx, tx, tenant)
 		return err
 	})
 	return saved, err
@@ -354,14 +354,14 @@ func BrandOf(ctx context.Context, db *store.DB) (b *Brand, err error) {
 		if err != nil {
 			return fmt.Errorf("reading a tenant: %w", err)
 		}
-		b, err = brandTx(ctx, tx, tenant)
+		b, err = BrandTx(ctx, tx, tenant)
 		return err
 	})
 	return b, err
 }
 
-// brandTx is how a tenant looks, within a transaction.
-func brandTx(ctx context.Context, tx *store.Tx, tenant *ent.Tenant) (*Brand, error) {
+// BrandTx is how a tenant looks, within a transaction.
+func BrandTx(ctx context.Context, tx *store.Tx, tenant *ent.Tenant) (*Brand, error) {
 	row, err := brandRow(ctx, tx)
 	if err != nil {
 		return nil, err

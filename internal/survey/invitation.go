@@ -26,8 +26,6 @@ import (
 
 const (
 	day = 24 * time.Hour
-	// QuietPeriod is for how long nobody is asked who was asked by any campaign.
-	QuietPeriod = 30 * day
 	// unsampledAgain is for how long somebody is left alone whom the sample did not fall on: it does so where the share grows.
 	unsampledAgain = day
 )
@@ -43,15 +41,16 @@ type Invited struct {
 // Invited finds an invitation of a tenant; nil where there is none, it never went out, or whoever was invited has been erased.
 func (d *Desk) Invited(ctx context.Context, tenant, invitation uuid.UUID) (*Invited, error) {
 	ctx = auth.ForTenant(ctx, tenant)
-	row, err := d.db.Ent.Invitation.Get(ctx, invitation)
-	if ent.IsNotFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("finding an invitation: %w", err)
+	row, err := d.Sent(ctx, tenant, invitation)
+	if row == nil {
+		return nil, err
 	}
 	switch row.Status {
-	case entinvitation.StatusPLANNED, entinvitation.StatusSKIPPED, entinvitation.StatusCANCELLED:
+	case entinvitation.StatusPLANNED:
+		if row.AttemptAt == nil { // else it may be there before anybody says so
+			return nil, nil
+		}
+	case entinvitation.StatusSKIPPED, entinvitation.StatusCANCELLED:
 		return nil, nil
 	}
 	if row.ContactID == nil && row.Visitor == nil {
@@ -62,6 +61,18 @@ func (d *Desk) Invited(ctx context.Context, tenant, invitation uuid.UUID) (*Invi
 		invited.Person, err = d.person(ctx, *row.ContactID)
 	}
 	return invited, err
+}
+
+// Sent finds an invitation that somebody has a mail of, whatever has become of it and of them; nil where there is none.
+func (d *Desk) Sent(ctx context.Context, tenant, invitation uuid.UUID) (*ent.Invitation, error) {
+	row, err := d.db.Ent.Invitation.Get(auth.ForTenant(ctx, tenant), invitation)
+	if ent.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finding an invitation: %w", err)
+	}
+	return row, nil
 }
 
 // person finds a contact of the caller's tenant; nil where there is none.
@@ -246,7 +257,7 @@ func (d *Desk) Ask(ctx context.Context, s *Sheet, a Asking) (shown *Shown, again
 			return err
 		}
 		if r.wait == 0 && row.ContactID != nil {
-			claimed, err := Claim(ctx, tx, *row.ContactID, now)
+			_, claimed, err := Claim(ctx, tx, *row.ContactID, now, s.Quiet)
 			if err != nil {
 				return err
 			}
@@ -281,20 +292,28 @@ func value(text *string) string {
 	return *text
 }
 
-// Claim notes that a contact is asked now, unless some campaign has asked them within the quiet period, and reports whether it did. Of
-// several who try at once one does. It is part of the transaction that makes the invitation.
-func Claim(ctx context.Context, tx *store.Tx, contact uuid.UUID, now time.Time) (bool, error) {
+// Claim notes that a contact is asked now, unless some campaign has asked them within so long, and reports whether it did, and when they had
+// been asked before; nil where they never were. Of several who try at once one does. It is part of the transaction that makes the invitation.
+func Claim(ctx context.Context, tx *store.Tx, contact uuid.UUID, now time.Time, quiet time.Duration) (before *time.Time, asked bool, err error) {
+	person, err := tx.Ent.Contact.Get(ctx, contact)
+	if ent.IsNotFound(err) {
+		return nil, false, nil // erased meanwhile
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("finding who is asked: %w", err)
+	}
 	// By hand: being asked is nothing that changes about somebody, and an update of the entity would say that something did.
-	done, err := tx.SQL.ExecContext(ctx, `UPDATE contacts SET last_asked_at = $1
-		WHERE tenant_id = $2 AND id = $3 AND (last_asked_at IS NULL OR last_asked_at <= $4)`, now, auth.Tenant(ctx), contact, now.Add(-QuietPeriod))
+	done, err := tx.SQL.ExecContext(ctx, `UPDATE contacts SET last_asked_at = CASE WHEN last_asked_at > $1 THEN last_asked_at ELSE $1 END
+		WHERE tenant_id = $2 AND id = $3 AND (last_asked_at IS NULL OR last_asked_at <= $4 OR $5)`,
+		now, auth.Tenant(ctx), contact, now.Add(-quiet), quiet == 0) // without a quiet period no clock that is ahead keeps anybody back
 	var n int64
 	if err == nil {
 		n, err = done.RowsAffected()
 	}
 	if err != nil {
-		return false, fmt.Errorf("noting that somebody is asked: %w", err)
+		return nil, false, fmt.Errorf("noting that somebody is asked: %w", err)
 	}
-	return n == 1, nil
+	return person.LastAskedAt, n == 1, nil
 }
 
 // lock has others wait who want to ask the same person, or the same browser, at the same moment.
@@ -356,7 +375,7 @@ func (d *Desk) ruleOfPerson(ctx context.Context, client *ent.Client, s *Sheet, r
 	if err != nil {
 		return ruling{}, fmt.Errorf("finding a contact: %w", err)
 	}
-	h := history{contact: person.ID, since: person.CreatedAt, asked: person.LastAskedAt}
+	h := history{contact: person.ID, since: person.CreatedAt, asked: person.LastAskedAt, quiet: s.Quiet}
 	by := client.Invitation.Query().Where(entinvitation.ContactID(person.ID), inCampaign(s.Campaign),
 		entinvitation.ChannelEQ(entinvitation.ChannelWIDGET))
 	last, err := newest(ctx, by.Clone().Where(entinvitation.StatusNEQ(entinvitation.StatusSKIPPED)))
@@ -393,6 +412,8 @@ type history struct {
 	// since is when they were first heard of, asked when any campaign asked them last, and byWidget when the campaign's widget did.
 	since           time.Time
 	asked, byWidget *time.Time
+	// quiet is for how long nobody is asked who was asked by any campaign.
+	quiet time.Duration
 }
 
 // rule says whether the widget of a campaign asks somebody at a moment. What only puts off has no reason of its own; of the reasons the
@@ -410,7 +431,7 @@ func (w *Widget) rule(campaign uuid.UUID, h history, now time.Time) (r ruling) {
 	if !sampled(campaign, h.contact, w.SamplePercent) {
 		r.wait, r.because = max(r.wait, unsampledAgain), entinvitation.SkippedBecauseNOT_SAMPLED
 	}
-	if h.asked != nil && until(h.asked.Add(QuietPeriod)) && r.because == "" {
+	if h.asked != nil && until(h.asked.Add(h.quiet)) && r.because == "" {
 		r.because = entinvitation.SkippedBecauseQUIET_PERIOD
 	}
 	if putOff { // they would not be asked now anyhow

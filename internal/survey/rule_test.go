@@ -112,7 +112,7 @@ func TestRule(t *testing.T) {
 			return now.Add(-time.Duration(days)*day + time.Duration(rapid.IntRange(-1, 1).Draw(t, label+" µs"))*time.Microsecond)
 		}
 		campaign := someID(t, "campaign")
-		h := history{contact: someID(t, "contact"), since: ago("since")}
+		h := history{contact: someID(t, "contact"), since: ago("since"), quiet: time.Duration(rapid.IntRange(0, 60).Draw(t, "quiet")) * day}
 		if rapid.Bool().Draw(t, "asked") {
 			h.asked = new(ago("asked"))
 		}
@@ -122,7 +122,7 @@ func TestRule(t *testing.T) {
 		r := w.rule(campaign, h, now)
 		young := now.Before(h.since.Add(time.Duration(w.FirstAfterDays) * day))
 		waits := h.byWidget != nil && now.Before(h.byWidget.Add(time.Duration(w.WaitDays)*day))
-		quiet := h.asked != nil && now.Before(h.asked.Add(QuietPeriod))
+		quiet := h.asked != nil && now.Before(h.asked.Add(h.quiet))
 		out := !sampled(campaign, h.contact, w.SamplePercent)
 		if asks := r.wait == 0; asks == (young || waits || quiet || out) {
 			t.Fatalf("young %v, waits %v, quiet %v, out of the sample %v: %+v", young, waits, quiet, out, r)

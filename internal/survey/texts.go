@@ -34,9 +34,9 @@ func NewAsked(question, followUpQuestion string, s *Survey, wordings []*Wording)
 	return a
 }
 
-// language is the one, of those that somebody has words in, that suits a reader best who wants the first of these that there is, and
+// Language is the one, of those that somebody has words in, that suits a reader best who wants the first of these that there is, and
 // else the survey's.
-func (a *Asked) language(wanted []string) string {
+func (a *Asked) Language(wanted []string) string {
 	match := words.Match
 	for _, w := range a.Wordings {
 		if _, builtIn := words.In(w.Locale); !builtIn {
@@ -77,7 +77,7 @@ func (t *Texts) ThankYou(category nps.Category) string { return t.thankYous.Of(c
 // Texts are what somebody reads who wants one of these languages: the first that there are words in, and else the survey's. variant
 // may be empty. Each of wanted may be an Accept-Language header.
 func (a *Asked) Texts(variant string, wanted ...string) *Texts {
-	t := &Texts{Locale: a.language(wanted)}
+	t := &Texts{Locale: a.Language(wanted)}
 	t.Direction = words.DirectionOf(t.Locale)
 	t.WordsLocale = DefaultLocale
 	if tag, ok := words.Match(t.Locale); ok {

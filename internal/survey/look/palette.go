@@ -66,6 +66,19 @@ func enough(c, ground Color, want float64) Color {
 // IsDark reports whether light text stands on a dark background, so that what browsers draw themselves is to be dark, too.
 func (p Palette) IsDark() bool { return p.Background.luminance() < p.Text.luminance() }
 
+// Dark is the palette for whoever has asked for dark colours: itself where it is dark, and else a dark one with the accent of this, made
+// as light as it takes. It passes Check where this does.
+func (p Palette) Dark() Palette {
+	if p.IsDark() {
+		return p
+	}
+	ground := Color{0x16, 0x19, 0x1e}
+	return Palette{Accent: enough(p.Accent, ground, ControlContrast), Background: ground, Text: Color{0xe6, 0xe9, 0xed}}
+}
+
+// Surround is for what lies around the background, so that one sees where that ends. Nothing is written on it.
+func (p Palette) Surround() Color { return mix(p.Background, p.Text, 7) }
+
 // Muted is for text that matters less. It reads like any other: by TextContrast.
 func (p Palette) Muted() Color { return p.faded(35, TextContrast) }
 

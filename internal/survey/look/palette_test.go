@@ -51,6 +51,31 @@ func TestDefaultPalette(t *testing.T) {
 	}
 }
 
+// Dark colours are dark, pass Check whatever the brand's are, and are the brand's own where those are dark.
+func TestDark(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := soundPalette().Draw(t, "palette")
+		dark := p.Dark()
+		if !dark.IsDark() || dark.Check() != nil || p.IsDark() && dark != p || dark.Dark() != dark {
+			t.Fatalf("%v becomes %v: %v", p, dark, dark.Check())
+		}
+		// What stands out already is left alone.
+		if r := Contrast(p.Accent, dark.Background); r >= ControlContrast && dark.Accent != p.Accent {
+			t.Fatalf("%v stands out by %v, and became %v", p.Accent, r, dark.Accent)
+		}
+	})
+}
+
+// What is around the background differs from it, and less than anything that stands on it.
+func TestSurround(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := soundPalette().Draw(t, "palette")
+		if r := Contrast(p.Surround(), p.Background); r <= 1 || r >= 1.5 {
+			t.Fatalf("%v: %v stands out by %v", p, p.Surround(), r)
+		}
+	})
+}
+
 func TestCheck(t *testing.T) {
 	for _, test := range []struct {
 		accent, background, text string

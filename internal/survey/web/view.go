@@ -52,7 +52,10 @@ type view struct {
 	// Typed is the comment of a form that was not taken.
 	Typed      string
 	Experience *survey.NextStep
-	Words      *words.Page
+	// Choice is the form of a page by which somebody gets no more mails, and Back leads to it.
+	Choice *choice
+	Back   *back
+	Words  *words.Page
 
 	policy string
 }

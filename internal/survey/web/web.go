@@ -49,12 +49,14 @@ type Config struct {
 	Keys *tenant.Keys
 	// Widget is the widget's script.
 	Widget []byte
+	// Unsubscribe has somebody asked by mail no more, and Resubscribe takes that back. Without both there is no page for it.
+	Unsubscribe, Resubscribe Subscription
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	Log *slog.Logger
 }
 
-// Handler serves `/s/…`, `/page.js` and `/b/…`, and `/w/…` and `/widget.js`.
+// Handler serves `/s/…`, `/u/…`, `/page.js` and `/b/…`, and `/w/…` and `/widget.js`.
 type Handler struct {
 	Config
 
@@ -91,6 +93,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		v.file("text/javascript; charset=utf-8", h.Widget)
 	case strings.HasPrefix(r.URL.Path, "/w/"):
 		v.widget(strings.TrimPrefix(r.URL.Path, "/w/"))
+	case strings.HasPrefix(r.URL.Path, unsubscribePath):
+		v.unsubscribe(strings.TrimPrefix(r.URL.Path, unsubscribePath))
 	case strings.HasPrefix(r.URL.Path, "/b/"):
 		v.image(strings.TrimPrefix(r.URL.Path, "/b/"))
 	default:

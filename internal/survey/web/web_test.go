@@ -48,6 +48,8 @@ type house struct {
 	log      *feedback.Log
 	clicks   *click.Clicks
 	desk     *survey.Desk
+	book     *survey.Book
+	wishes   *wishes
 	judge    *survey.Judge
 	handler  http.Handler
 	campaign *ent.Campaign
@@ -97,12 +99,14 @@ func open(t *testing.T, db *store.DB) *house {
 	}
 	log := slog.New(slog.NewTextHandler(h.logged, nil))
 	book := survey.NewBook(db, h.now.time, log)
+	h.book, h.wishes = book, &wishes{none: map[uuid.UUID]bool{}}
 	keys := tenant.NewKeys(db)
 	h.clicks = click.New(db, log)
 	h.desk = survey.NewDesk(db, h.log, h.clicks)
 	h.judge = survey.NewJudge(book, h.desk, h.clicks, h.now.time, log)
 	h.handler = web.New(web.Config{
 		Book: book, Desk: h.desk, Door: edge.New(edge.Config{}), Keys: keys, Widget: []byte("// a script"), Now: h.now.time, Log: log,
+		Unsubscribe: h.wishes.unsubscribe, Resubscribe: h.wishes.resubscribe,
 	})
 	t.Cleanup(func() {
 		keys.Close()

@@ -38,12 +38,29 @@ var japanese = Words{
 		NextSteps:     "次にできること",
 		Experience:    "見てみる",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"このようなメールの配信を停止する", "今後、メールでご意見をお伺いすることはなくなります。"},
+		Sure:     "はい、今後このメールを希望しません。",
+		Button:   "配信を停止する",
+		Tick:     "チェックを入れてください。プログラムではなくご本人の操作であることを確認するためです。",
+		Done:     Notice{"配信を停止しました", "今後、メールでご意見をお伺いすることはありません。"},
+		Undo:     "元に戻す",
+		UndoSure: "はい、再びこのメールを希望します。",
+		Undone:   Notice{"配信を再開しました", "再びメールでご意見をお伺いすることがあります。"},
+		TryLater: "まだ何も変更されていません。",
+	},
 	Widget: Widget{
 		Close:   "閉じる",
 		Decline: "今はしない",
 		Send:    "送信",
 		Thanks:  "ありがとうございます！",
 		Scale:   "0から10まで",
+	},
+	Mail: Mail{
+		Reminder: "リマインダー：{subject}",
+		Reminded: "このメールは、先日お送りしたメールの再度のご案内です。これ以降、再度のご案内はいたしません。",
+		OnPage:   "ウェブページで回答する",
+		Why:      "このメールは、ご利用のご感想をお伺いするため、{brand}よりお送りしています。",
 	},
 }
 
@@ -84,12 +101,29 @@ var korean = Words{
 		NextSteps:     "다음으로 하실 수 있는 일",
 		Experience:    "살펴보기",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"이 메일 수신 거부", "수신을 거부하시면 더 이상 이메일로 의견을 여쭙지 않습니다."},
+		Sure:     "네, 이 이메일을 더 이상 받지 않겠습니다.",
+		Button:   "수신 거부",
+		Tick:     "프로그램이 아닌 본인임을 확인할 수 있도록 상자에 체크해 주세요.",
+		Done:     Notice{"수신이 거부되었습니다", "더 이상 이메일로 의견을 여쭙지 않습니다."},
+		Undo:     "실행 취소",
+		UndoSure: "네, 이 이메일을 다시 받겠습니다.",
+		Undone:   Notice{"다시 수신하게 되었습니다", "이메일로 다시 의견을 여쭐 수 있습니다."},
+		TryLater: "아직 아무것도 변경되지 않았습니다.",
+	},
 	Widget: Widget{
 		Close:   "닫기",
 		Decline: "나중에 하기",
 		Send:    "보내기",
 		Thanks:  "감사합니다!",
 		Scale:   "0에서 10까지",
+	},
+	Mail: Mail{
+		Reminder: "다시 알림: {subject}",
+		Reminded: "지난번에 보내 드린 메일을 다시 알려 드립니다. 이후에는 다시 알려 드리지 않습니다.",
+		OnPage:   "웹페이지에서 답변하기",
+		Why:      "{brand}에서 고객님의 경험에 대한 의견을 듣고자 이 메일을 보내 드립니다.",
 	},
 }
 
@@ -129,12 +163,29 @@ var simplifiedChinese = Words{
 		NextSteps:     "接下来您可以",
 		Experience:    "看一看",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"退订此类邮件", "退订后，我们将不再通过邮件征求您的意见。"},
+		Sure:     "是的，我不想再收到这些邮件。",
+		Button:   "退订",
+		Tick:     "请勾选方框，以便我们确认是您本人，而不是程序。",
+		Done:     Notice{"您已退订", "我们将不再通过邮件征求您的意见。"},
+		Undo:     "撤销",
+		UndoSure: "是的，我想重新收到这些邮件。",
+		Undone:   Notice{"您已重新订阅", "我们可能会再次通过邮件征求您的意见。"},
+		TryLater: "尚未作任何更改。",
+	},
 	Widget: Widget{
 		Close:   "关闭",
 		Decline: "以后再说",
 		Send:    "提交",
 		Thanks:  "谢谢！",
 		Scale:   "0到10",
+	},
+	Mail: Mail{
+		Reminder: "提醒：{subject}",
+		Reminded: "这是对我们先前邮件的提醒，之后不会再次提醒。",
+		OnPage:   "在网页上作答",
+		Why:      "{brand}发送此邮件，希望了解您的体验。",
 	},
 }
 
@@ -175,11 +226,28 @@ var traditionalChinese = Words{
 		NextSteps:     "接下來您可以",
 		Experience:    "看一看",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"取消訂閱此類郵件", "取消後，我們將不再透過郵件徵求您的意見。"},
+		Sure:     "是的，我不想再收到這些郵件。",
+		Button:   "取消訂閱",
+		Tick:     "請勾選方塊，讓我們確認是您本人，而不是程式。",
+		Done:     Notice{"您已取消訂閱", "我們將不再透過郵件徵求您的意見。"},
+		Undo:     "復原",
+		UndoSure: "是的，我想重新收到這些郵件。",
+		Undone:   Notice{"您已重新訂閱", "我們可能會再次透過郵件徵求您的意見。"},
+		TryLater: "尚未作任何變更。",
+	},
 	Widget: Widget{
 		Close:   "關閉",
 		Decline: "以後再說",
 		Send:    "送出",
 		Thanks:  "謝謝！",
 		Scale:   "0到10",
+	},
+	Mail: Mail{
+		Reminder: "提醒：{subject}",
+		Reminded: "這是我們先前郵件的提醒，之後不會再次提醒。",
+		OnPage:   "在網頁上作答",
+		Why:      "{brand}寄送此郵件，希望了解您的體驗。",
 	},
 }

@@ -43,11 +43,28 @@ var English = Words{
 		NextSteps:     "What you can do next",
 		Experience:    "Take a look",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"Unsubscribe from these e-mails", "We will then not ask for your opinion by mail any more."},
+		Sure:     "Yes, I do not want these mails any more.",
+		Button:   "Unsubscribe",
+		Tick:     "Please tick the box, so that we know that it is you and not a program.",
+		Done:     Notice{"You are unsubscribed", "We will not ask for your opinion by mail any more."},
+		Undo:     "Undo",
+		UndoSure: "Yes, I would like to get these mails again.",
+		Undone:   Notice{"You are subscribed again", "We may ask for your opinion by mail again."},
+		TryLater: "Nothing has been changed yet.",
+	},
 	Widget: Widget{
 		Close:   "Close",
 		Decline: "Not now",
 		Send:    "Send",
 		Thanks:  "Thank you!",
 		Scale:   "From 0 to 10",
+	},
+	Mail: Mail{
+		Reminder: "Reminder: {subject}",
+		Reminded: "This is a reminder of our earlier e-mail. There will not be another.",
+		OnPage:   "Answer on a web page",
+		Why:      "{brand} sends you this e-mail to hear about your experience.",
 	},
 }

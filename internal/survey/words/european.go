@@ -46,12 +46,29 @@ var greek = Words{
 		NextSteps:     "Τι μπορείτε να κάνετε στη συνέχεια",
 		Experience:    "Ρίξτε μια ματιά",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"Κατάργηση εγγραφής από αυτά τα μηνύματα", "Τότε δεν θα ζητάμε πλέον τη γνώμη σας μέσω ηλεκτρονικού ταχυδρομείου."},
+		Sure:     "Ναι, δεν θέλω πλέον να λαμβάνω αυτά τα μηνύματα.",
+		Button:   "Διαγραφή",
+		Tick:     "Παρακαλούμε επιλέξτε το πλαίσιο, ώστε να ξέρουμε ότι είστε εσείς και όχι ένα πρόγραμμα.",
+		Done:     Notice{"Η διαγραφή σας ολοκληρώθηκε", "Δεν θα ζητάμε πλέον τη γνώμη σας μέσω ηλεκτρονικού ταχυδρομείου."},
+		Undo:     "Αναίρεση",
+		UndoSure: "Ναι, θέλω να λαμβάνω ξανά αυτά τα μηνύματα.",
+		Undone:   Notice{"Η εγγραφή σας ισχύει ξανά", "Ενδέχεται να ζητήσουμε ξανά τη γνώμη σας μέσω ηλεκτρονικού ταχυδρομείου."},
+		TryLater: "Δεν έχει αλλάξει ακόμη τίποτα.",
+	},
 	Widget: Widget{
 		Close:   "Κλείσιμο",
 		Decline: "Όχι τώρα",
 		Send:    "Αποστολή",
 		Thanks:  "Ευχαριστούμε!",
 		Scale:   "Από το 0 έως το 10",
+	},
+	Mail: Mail{
+		Reminder: "Υπενθύμιση: {subject}",
+		Reminded: "Αυτή είναι μια υπενθύμιση του προηγούμενου μηνύματός μας. Δεν θα ακολουθήσει άλλη.",
+		OnPage:   "Απάντηση σε ιστοσελίδα",
+		Why:      "Η {brand} σας στέλνει αυτό το μήνυμα για να μάθει για την εμπειρία σας.",
 	},
 }
 
@@ -95,12 +112,29 @@ var finnish = Words{
 		NextSteps:     "Mitä voitte tehdä seuraavaksi",
 		Experience:    "Tutustukaa tästä",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"Peruuta näiden viestien tilaus", "Emme silloin enää kysy mielipidettänne sähköpostitse."},
+		Sure:     "Kyllä, en halua enää näitä sähköposteja.",
+		Button:   "Peruuta tilaus",
+		Tick:     "Rastittakaa ruutu, jotta tiedämme, että kyseessä olette te eikä ohjelma.",
+		Done:     Notice{"Tilauksenne on peruutettu", "Emme enää kysy mielipidettänne sähköpostitse."},
+		Undo:     "Kumoa",
+		UndoSure: "Kyllä, haluan taas saada näitä sähköposteja.",
+		Undone:   Notice{"Tilauksenne on taas voimassa", "Voimme taas kysyä mielipidettänne sähköpostitse."},
+		TryLater: "Mitään ei ole vielä muutettu.",
+	},
 	Widget: Widget{
 		Close:   "Sulje",
 		Decline: "Ei nyt",
 		Send:    "Lähetä",
 		Thanks:  "Kiitos!",
 		Scale:   "Luku väliltä 0–10",
+	},
+	Mail: Mail{
+		Reminder: "Muistutus: {subject}",
+		Reminded: "Tämä on muistutus aiemmasta viestistämme. Toista muistutusta ei tule.",
+		OnPage:   "Vastaa verkkosivulla",
+		Why:      "{brand} lähettää teille tämän viestin kuullakseen kokemuksistanne.",
 	},
 }
 
@@ -144,12 +178,29 @@ var hungarian = Words{
 		NextSteps:     "Mit tehet ezután",
 		Experience:    "Nézze meg",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"Leiratkozás ezekről az e-mailekről", "Ekkor többé nem kérdezzük e-mailben a véleményét."},
+		Sure:     "Igen, nem szeretnék több ilyen e-mailt kapni.",
+		Button:   "Leiratkozás",
+		Tick:     "Kérjük, jelölje be a négyzetet, hogy tudjuk, hogy Ön az, és nem egy program.",
+		Done:     Notice{"Sikeresen leiratkozott", "Többé nem kérdezzük e-mailben a véleményét."},
+		Undo:     "Visszavonás",
+		UndoSure: "Igen, szeretném újra megkapni ezeket az e-maileket.",
+		Undone:   Notice{"Újra feliratkozott", "E-mailben újra megkérdezhetjük a véleményét."},
+		TryLater: "Még semmi sem változott.",
+	},
 	Widget: Widget{
 		Close:   "Bezárás",
 		Decline: "Most nem",
 		Send:    "Küldés",
 		Thanks:  "Köszönjük!",
 		Scale:   "0-tól 10-ig",
+	},
+	Mail: Mail{
+		Reminder: "Emlékeztető: {subject}",
+		Reminded: "Ez egy emlékeztető korábbi e-mailünkre. Továbbit nem küldünk.",
+		OnPage:   "Válasz egy weboldalon",
+		Why:      "{brand} azért küldi Önnek ezt az e-mailt, hogy megismerje a tapasztalatait.",
 	},
 }
 
@@ -193,11 +244,28 @@ var turkish = Words{
 		NextSteps:     "Şimdi yapabilecekleriniz",
 		Experience:    "Göz atın",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"Bu e-postaları almayı bırakın", "Bu durumda artık e-postayla görüşünüzü sormayacağız."},
+		Sure:     "Evet, bu e-postaları artık almak istemiyorum.",
+		Button:   "Abonelikten çık",
+		Tick:     "Lütfen kutuyu işaretleyin; böylece bir program değil, siz olduğunuzu biliriz.",
+		Done:     Notice{"Abonelikten çıktınız", "Artık e-postayla görüşünüzü sormayacağız."},
+		Undo:     "Geri al",
+		UndoSure: "Evet, bu e-postaları yeniden almak istiyorum.",
+		Undone:   Notice{"Yeniden abone oldunuz", "E-postayla yeniden görüşünüzü sorabiliriz."},
+		TryLater: "Henüz hiçbir şey değiştirilmedi.",
+	},
 	Widget: Widget{
 		Close:   "Kapat",
 		Decline: "Şimdi değil",
 		Send:    "Gönder",
 		Thanks:  "Teşekkürler!",
 		Scale:   "0 ile 10 arası",
+	},
+	Mail: Mail{
+		Reminder: "Hatırlatma: {subject}",
+		Reminded: "Bu, önceki e-postamız için bir hatırlatmadır. Başka bir hatırlatma gönderilmeyecektir.",
+		OnPage:   "Bir web sayfasında yanıtlayın",
+		Why:      "{brand} bu e-postayı deneyiminizi öğrenmek için gönderiyor.",
 	},
 }

@@ -40,12 +40,29 @@ var danish = Words{
 		NextSteps:     "Det kan du gøre nu",
 		Experience:    "Tag et kig",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"Afmeld disse e-mails", "Så spørger vi ikke længere om din mening pr. mail."},
+		Sure:     "Ja, jeg vil ikke længere have disse mails.",
+		Button:   "Afmeld",
+		Tick:     "Sæt venligst kryds i feltet, så vi ved, at det er dig og ikke et program.",
+		Done:     Notice{"Du er afmeldt", "Vi spørger ikke længere om din mening pr. mail."},
+		Undo:     "Fortryd",
+		UndoSure: "Ja, jeg vil gerne have disse mails igen.",
+		Undone:   Notice{"Du er tilmeldt igen", "Vi spørger måske om din mening pr. mail igen."},
+		TryLater: "Intet er ændret endnu.",
+	},
 	Widget: Widget{
 		Close:   "Luk",
 		Decline: "Ikke nu",
 		Send:    "Send",
 		Thanks:  "Tak!",
 		Scale:   "Fra 0 til 10",
+	},
+	Mail: Mail{
+		Reminder: "Påmindelse: {subject}",
+		Reminded: "Dette er en påmindelse om vores tidligere e-mail. Der kommer ikke flere.",
+		OnPage:   "Svar på en webside",
+		Why:      "{brand} sender dig denne e-mail for at høre om din oplevelse.",
 	},
 }
 
@@ -92,12 +109,29 @@ var german = Words{
 		NextSteps:     "Was Sie als Nächstes tun können",
 		Experience:    "Jetzt ansehen",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"Diese E-Mails abbestellen", "Wir fragen Sie dann nicht mehr per E-Mail nach Ihrer Meinung."},
+		Sure:     "Ja, ich möchte diese E-Mails nicht mehr erhalten.",
+		Button:   "Abbestellen",
+		Tick:     "Bitte setzen Sie das Häkchen, damit wir wissen, dass Sie es sind und kein Programm.",
+		Done:     Notice{"Sie sind abgemeldet", "Wir fragen Sie nicht mehr per E-Mail nach Ihrer Meinung."},
+		Undo:     "Rückgängig machen",
+		UndoSure: "Ja, ich möchte diese E-Mails wieder erhalten.",
+		Undone:   Notice{"Sie sind wieder angemeldet", "Wir fragen Sie vielleicht wieder per E-Mail nach Ihrer Meinung."},
+		TryLater: "Es wurde noch nichts geändert.",
+	},
 	Widget: Widget{
 		Close:   "Schließen",
 		Decline: "Jetzt nicht",
 		Send:    "Absenden",
 		Thanks:  "Vielen Dank!",
 		Scale:   "Von 0 bis 10",
+	},
+	Mail: Mail{
+		Reminder: "Erinnerung: {subject}",
+		Reminded: "Dies ist eine Erinnerung an unsere frühere E-Mail. Eine weitere folgt nicht.",
+		OnPage:   "Auf einer Webseite antworten",
+		Why:      "Sie erhalten diese E-Mail, weil {brand} von Ihren Erfahrungen hören möchte.",
 	},
 }
 
@@ -142,12 +176,29 @@ var norwegian = Words{
 		NextSteps:     "Dette kan du gjøre nå",
 		Experience:    "Ta en titt",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"Meld deg av disse e-postene", "Da spør vi ikke lenger om din mening på e-post."},
+		Sure:     "Ja, jeg vil ikke ha disse e-postene lenger.",
+		Button:   "Meld av",
+		Tick:     "Kryss av i ruten, slik at vi vet at det er deg og ikke et program.",
+		Done:     Notice{"Du er meldt av", "Vi spør ikke lenger om din mening på e-post."},
+		Undo:     "Angre",
+		UndoSure: "Ja, jeg vil gjerne få disse e-postene igjen.",
+		Undone:   Notice{"Du er meldt på igjen", "Vi kan spørre om din mening på e-post igjen."},
+		TryLater: "Ingenting er endret ennå.",
+	},
 	Widget: Widget{
 		Close:   "Lukk",
 		Decline: "Ikke nå",
 		Send:    "Send",
 		Thanks:  "Takk!",
 		Scale:   "Fra 0 til 10",
+	},
+	Mail: Mail{
+		Reminder: "Påminnelse: {subject}",
+		Reminded: "Dette er en påminnelse om den forrige e-posten vår. Det kommer ikke flere.",
+		OnPage:   "Svar på en nettside",
+		Why:      "{brand} sender deg denne e-posten for å høre om opplevelsen din.",
 	},
 }
 
@@ -194,12 +245,29 @@ var dutch = Words{
 		NextSteps:     "Wat u hierna kunt doen",
 		Experience:    "Neem een kijkje",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"Afmelden voor deze e-mails", "Wij vragen u dan niet meer per e-mail naar uw mening."},
+		Sure:     "Ja, ik wil deze e-mails niet meer ontvangen.",
+		Button:   "Afmelden",
+		Tick:     "Vink het vakje aan, zodat wij weten dat u het bent en geen programma.",
+		Done:     Notice{"U bent afgemeld", "Wij vragen u niet meer per e-mail naar uw mening."},
+		Undo:     "Ongedaan maken",
+		UndoSure: "Ja, ik wil deze e-mails weer ontvangen.",
+		Undone:   Notice{"U bent weer aangemeld", "Wij vragen u mogelijk weer per e-mail naar uw mening."},
+		TryLater: "Er is nog niets gewijzigd.",
+	},
 	Widget: Widget{
 		Close:   "Sluiten",
 		Decline: "Niet nu",
 		Send:    "Versturen",
 		Thanks:  "Dank u wel!",
 		Scale:   "Van 0 tot en met 10",
+	},
+	Mail: Mail{
+		Reminder: "Herinnering: {subject}",
+		Reminded: "Dit is een herinnering aan onze eerdere e-mail. Er volgt geen tweede.",
+		OnPage:   "Antwoorden op een webpagina",
+		Why:      "{brand} stuurt u deze e-mail om te horen wat uw ervaring is.",
 	},
 }
 
@@ -240,11 +308,28 @@ var swedish = Words{
 		NextSteps:     "Det här kan du göra nu",
 		Experience:    "Ta en titt",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"Avsluta prenumerationen på de här mejlen", "Då frågar vi inte längre efter din åsikt via mejl."},
+		Sure:     "Ja, jag vill inte längre ha de här mejlen.",
+		Button:   "Avbeställ",
+		Tick:     "Kryssa i rutan, så att vi vet att det är du och inte ett program.",
+		Done:     Notice{"Du har avbeställt mejlen", "Vi frågar inte längre efter din åsikt via mejl."},
+		Undo:     "Ångra",
+		UndoSure: "Ja, jag vill få de här mejlen igen.",
+		Undone:   Notice{"Du får mejlen igen", "Vi kan fråga efter din åsikt via mejl igen."},
+		TryLater: "Inget har ändrats än.",
+	},
 	Widget: Widget{
 		Close:   "Stäng",
 		Decline: "Inte nu",
 		Send:    "Skicka",
 		Thanks:  "Tack!",
 		Scale:   "Från 0 till 10",
+	},
+	Mail: Mail{
+		Reminder: "Påminnelse: {subject}",
+		Reminded: "Det här är en påminnelse om vårt tidigare mejl. Det kommer inga fler.",
+		OnPage:   "Svara på en webbsida",
+		Why:      "{brand} skickar det här mejlet till dig för att höra om din upplevelse.",
 	},
 }

@@ -41,12 +41,29 @@ var spanish = Words{
 		NextSteps:     "Qué puede hacer ahora",
 		Experience:    "Eche un vistazo",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"Darse de baja de estos correos", "Entonces ya no le pediremos su opinión por correo electrónico."},
+		Sure:     "Sí, ya no quiero recibir estos correos.",
+		Button:   "Darse de baja",
+		Tick:     "Por favor, marque la casilla, para que sepamos que es usted y no un programa.",
+		Done:     Notice{"Se ha dado de baja", "Ya no le pediremos su opinión por correo electrónico."},
+		Undo:     "Deshacer",
+		UndoSure: "Sí, quiero volver a recibir estos correos.",
+		Undone:   Notice{"Vuelve a estar de alta", "Es posible que volvamos a pedirle su opinión por correo electrónico."},
+		TryLater: "Todavía no se ha cambiado nada.",
+	},
 	Widget: Widget{
 		Close:   "Cerrar",
 		Decline: "Ahora no",
 		Send:    "Enviar",
 		Thanks:  "¡Gracias!",
 		Scale:   "Del 0 al 10",
+	},
+	Mail: Mail{
+		Reminder: "Recordatorio: {subject}",
+		Reminded: "Este es un recordatorio de nuestro correo anterior. No le enviaremos ningún otro.",
+		OnPage:   "Responder en una página web",
+		Why:      "{brand} le envía este correo para conocer su experiencia.",
 	},
 }
 
@@ -94,12 +111,29 @@ var french = Words{
 		NextSteps:     "Ce que vous pouvez faire ensuite",
 		Experience:    "Découvrir",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"Se désabonner de ces e-mails", "Nous ne vous demanderons alors plus votre avis par e-mail."},
+		Sure:     "Oui, je ne souhaite plus recevoir ces e-mails.",
+		Button:   "Se désabonner",
+		Tick:     "Veuillez cocher la case, afin que nous sachions que c’est bien vous et non un programme.",
+		Done:     Notice{"Votre désabonnement est enregistré", "Nous ne vous demanderons plus votre avis par e-mail."},
+		Undo:     "Annuler",
+		UndoSure: "Oui, je souhaite recevoir de nouveau ces e-mails.",
+		Undone:   Notice{"Votre abonnement est rétabli", "Il se peut que nous vous demandions de nouveau votre avis par e-mail."},
+		TryLater: "Rien n’a encore été modifié.",
+	},
 	Widget: Widget{
 		Close:   "Fermer",
 		Decline: "Pas maintenant",
 		Send:    "Envoyer",
 		Thanks:  "Merci\u00a0!",
 		Scale:   "De 0 à 10",
+	},
+	Mail: Mail{
+		Reminder: "Rappel\u00a0: {subject}",
+		Reminded: "Ceci est un rappel de notre e-mail précédent. Il n’y en aura pas d’autre.",
+		OnPage:   "Répondre sur une page web",
+		Why:      "{brand} vous envoie cet e-mail pour connaître votre expérience.",
 	},
 }
 
@@ -146,12 +180,29 @@ var italian = Words{
 		NextSteps:     "Che cosa può fare ora",
 		Experience:    "Dia un’occhiata",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"Annulla l’iscrizione a queste e-mail", "In tal caso non le chiederemo più la sua opinione per e-mail."},
+		Sure:     "Sì, non desidero più ricevere queste e-mail.",
+		Button:   "Annulla l’iscrizione",
+		Tick:     "Selezioni la casella, così sappiamo che è lei e non un programma.",
+		Done:     Notice{"La sua iscrizione è annullata", "Non le chiederemo più la sua opinione per e-mail."},
+		Undo:     "Ripristina",
+		UndoSure: "Sì, desidero ricevere di nuovo queste e-mail.",
+		Undone:   Notice{"La sua iscrizione è ripristinata", "Potremmo chiederle di nuovo la sua opinione per e-mail."},
+		TryLater: "Non è ancora stato modificato nulla.",
+	},
 	Widget: Widget{
 		Close:   "Chiudi",
 		Decline: "Non ora",
 		Send:    "Invia",
 		Thanks:  "Grazie!",
 		Scale:   "Da 0 a 10",
+	},
+	Mail: Mail{
+		Reminder: "Promemoria: {subject}",
+		Reminded: "Questo è un promemoria della nostra e-mail precedente. Non ne seguiranno altri.",
+		OnPage:   "Rispondi su una pagina web",
+		Why:      "{brand} le invia questa e-mail per conoscere la sua esperienza.",
 	},
 }
 
@@ -199,12 +250,29 @@ var portuguese = Words{
 		NextSteps:     "O que pode fazer a seguir",
 		Experience:    "Dê uma vista de olhos",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"Deixar de receber estes e-mails", "Nesse caso, deixaremos de pedir a sua opinião por e-mail."},
+		Sure:     "Sim, já não quero receber estes e-mails.",
+		Button:   "Cancelar a subscrição",
+		Tick:     "Assinale, por favor, a caixa, para sabermos que é uma pessoa e não um programa.",
+		Done:     Notice{"A sua subscrição foi cancelada", "Deixaremos de pedir a sua opinião por e-mail."},
+		Undo:     "Anular",
+		UndoSure: "Sim, quero voltar a receber estes e-mails.",
+		Undone:   Notice{"A sua subscrição foi reposta", "Poderemos voltar a pedir a sua opinião por e-mail."},
+		TryLater: "Ainda não foi alterado nada.",
+	},
 	Widget: Widget{
 		Close:   "Fechar",
 		Decline: "Agora não",
 		Send:    "Enviar",
 		Thanks:  "Obrigado!",
 		Scale:   "De 0 a 10",
+	},
+	Mail: Mail{
+		Reminder: "Lembrete: {subject}",
+		Reminded: "Este é um lembrete do nosso e-mail anterior. Não enviaremos outro.",
+		OnPage:   "Responder numa página web",
+		Why:      "{brand} envia-lhe este e-mail para conhecer a sua experiência.",
 	},
 }
 
@@ -248,12 +316,29 @@ var brazilian = Words{
 		NextSteps:     "O que você pode fazer agora",
 		Experience:    "Dê uma olhada",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"Cancelar o recebimento destes e-mails", "Nesse caso, não pediremos mais sua opinião por e-mail."},
+		Sure:     "Sim, não quero mais receber estes e-mails.",
+		Button:   "Cancelar inscrição",
+		Tick:     "Marque a caixa, para sabermos que é você e não um programa.",
+		Done:     Notice{"Sua inscrição foi cancelada", "Não pediremos mais sua opinião por e-mail."},
+		Undo:     "Desfazer",
+		UndoSure: "Sim, quero voltar a receber estes e-mails.",
+		Undone:   Notice{"Sua inscrição foi restaurada", "Poderemos pedir sua opinião por e-mail novamente."},
+		TryLater: "Nada foi alterado ainda.",
+	},
 	Widget: Widget{
 		Close:   "Fechar",
 		Decline: "Agora não",
 		Send:    "Enviar",
 		Thanks:  "Obrigado!",
 		Scale:   "De 0 a 10",
+	},
+	Mail: Mail{
+		Reminder: "Lembrete: {subject}",
+		Reminded: "Este é um lembrete do nosso e-mail anterior. Não enviaremos outro.",
+		OnPage:   "Responder em uma página da web",
+		Why:      "{brand} envia este e-mail para saber como foi sua experiência.",
 	},
 }
 
@@ -300,11 +385,28 @@ var romanian = Words{
 		NextSteps:     "Ce puteți face în continuare",
 		Experience:    "Aruncați o privire",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"Dezabonare de la aceste e-mailuri", "În acest caz, nu vă vom mai cere părerea prin e-mail."},
+		Sure:     "Da, nu mai doresc să primesc aceste e-mailuri.",
+		Button:   "Dezabonare",
+		Tick:     "Vă rugăm să bifați caseta, ca să știm că sunteți dumneavoastră și nu un program.",
+		Done:     Notice{"V-ați dezabonat", "Nu vă vom mai cere părerea prin e-mail."},
+		Undo:     "Anulare",
+		UndoSure: "Da, doresc să primesc din nou aceste e-mailuri.",
+		Undone:   Notice{"V-ați reabonat", "Este posibil să vă cerem din nou părerea prin e-mail."},
+		TryLater: "Încă nu s-a modificat nimic.",
+	},
 	Widget: Widget{
 		Close:   "Închideți",
 		Decline: "Nu acum",
 		Send:    "Trimiteți",
 		Thanks:  "Vă mulțumim!",
 		Scale:   "De la 0 la 10",
+	},
+	Mail: Mail{
+		Reminder: "Reamintire: {subject}",
+		Reminded: "Aceasta este o reamintire a mesajului nostru anterior. Nu va mai urma alta.",
+		OnPage:   "Răspundeți pe o pagină web",
+		Why:      "{brand} vă trimite acest e-mail pentru a afla despre experiența dumneavoastră.",
 	},
 }

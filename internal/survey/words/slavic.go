@@ -37,12 +37,29 @@ var czech = Words{
 		NextSteps:     "Co můžete udělat dál",
 		Experience:    "Podívejte se",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"Odhlásit se z odběru těchto e-mailů", "Pak se vás už na váš názor e-mailem ptát nebudeme."},
+		Sure:     "Ano, tyto e-maily už nechci dostávat.",
+		Button:   "Odhlásit odběr",
+		Tick:     "Zaškrtněte prosím políčko, abychom věděli, že jste člověk, a ne program.",
+		Done:     Notice{"Odběr je odhlášen", "Na váš názor se vás už e-mailem ptát nebudeme."},
+		Undo:     "Vrátit zpět",
+		UndoSure: "Ano, chci tyto e-maily znovu dostávat.",
+		Undone:   Notice{"Odběr je obnoven", "Na váš názor se vás můžeme znovu zeptat e-mailem."},
+		TryLater: "Zatím se nic nezměnilo.",
+	},
 	Widget: Widget{
 		Close:   "Zavřít",
 		Decline: "Teď ne",
 		Send:    "Odeslat",
 		Thanks:  "Děkujeme!",
 		Scale:   "Od 0 do 10",
+	},
+	Mail: Mail{
+		Reminder: "Připomínka: {subject}",
+		Reminded: "Toto je připomínka našeho dřívějšího e-mailu. Další už nepřijde.",
+		OnPage:   "Odpovědět na webové stránce",
+		Why:      "Tento e-mail vám posílá {brand}, protože nás zajímá vaše zkušenost.",
 	},
 }
 
@@ -89,12 +106,29 @@ var polish = Words{
 		NextSteps:     "Co można zrobić dalej",
 		Experience:    "Zobacz",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"Rezygnacja z tych wiadomości", "Nie będziemy wtedy więcej pytać Państwa o opinię e-mailem."},
+		Sure:     "Tak, nie chcę już otrzymywać tych e-maili.",
+		Button:   "Rezygnuję",
+		Tick:     "Prosimy zaznaczyć pole, abyśmy wiedzieli, że to nie program.",
+		Done:     Notice{"Rezygnacja została przyjęta", "Nie będziemy więcej pytać Państwa o opinię e-mailem."},
+		Undo:     "Cofnij",
+		UndoSure: "Tak, chcę znowu otrzymywać te e-maile.",
+		Undone:   Notice{"Rezygnacja została cofnięta", "Możemy znowu zapytać Państwa o opinię e-mailem."},
+		TryLater: "Nic jeszcze nie zostało zmienione.",
+	},
 	Widget: Widget{
 		Close:   "Zamknij",
 		Decline: "Nie teraz",
 		Send:    "Wyślij",
 		Thanks:  "Dziękujemy!",
 		Scale:   "Od 0 do 10",
+	},
+	Mail: Mail{
+		Reminder: "Przypomnienie: {subject}",
+		Reminded: "To przypomnienie o naszej wcześniejszej wiadomości. Kolejnego nie będzie.",
+		OnPage:   "Odpowiedź na stronie internetowej",
+		Why:      "{brand} wysyła Państwu tę wiadomość, aby dowiedzieć się o Państwa doświadczeniach.",
 	},
 }
 
@@ -138,12 +172,29 @@ var russian = Words{
 		NextSteps:     "Что можно сделать дальше",
 		Experience:    "Посмотреть",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"Отписаться от этих писем", "Тогда мы больше не будем спрашивать Ваше мнение по почте."},
+		Sure:     "Да, я больше не хочу получать эти письма.",
+		Button:   "Отписаться",
+		Tick:     "Пожалуйста, поставьте галочку, чтобы мы знали, что это Вы, а не программа.",
+		Done:     Notice{"Вы отписаны от рассылки", "Мы больше не будем спрашивать Ваше мнение по почте."},
+		Undo:     "Отменить",
+		UndoSure: "Да, я хочу снова получать эти письма.",
+		Undone:   Notice{"Вы снова подписаны", "Мы можем снова спросить Ваше мнение по почте."},
+		TryLater: "Пока ничего не изменилось.",
+	},
 	Widget: Widget{
 		Close:   "Закрыть",
 		Decline: "Не сейчас",
 		Send:    "Отправить",
 		Thanks:  "Спасибо!",
 		Scale:   "От 0 до 10",
+	},
+	Mail: Mail{
+		Reminder: "Напоминание: {subject}",
+		Reminded: "Это напоминание о нашем предыдущем письме. Других напоминаний не будет.",
+		OnPage:   "Ответить на веб-странице",
+		Why:      "{brand} отправляет Вам это письмо, чтобы узнать о Вашем опыте.",
 	},
 }
 
@@ -187,11 +238,28 @@ var ukrainian = Words{
 		NextSteps:     "Що можна зробити далі",
 		Experience:    "Переглянути",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"Відписатися від цих листів", "Тоді ми більше не питатимемо Вашу думку поштою."},
+		Sure:     "Так, я більше не хочу отримувати ці листи.",
+		Button:   "Відписатися",
+		Tick:     "Будь ласка, поставте позначку, щоб ми знали, що це Ви, а не програма.",
+		Done:     Notice{"Вас відписано від розсилки", "Ми більше не питатимемо Вашу думку поштою."},
+		Undo:     "Скасувати",
+		UndoSure: "Так, я хочу знову отримувати ці листи.",
+		Undone:   Notice{"Вас знову підписано", "Ми можемо знову запитати Вашу думку поштою."},
+		TryLater: "Поки що нічого не змінено.",
+	},
 	Widget: Widget{
 		Close:   "Закрити",
 		Decline: "Не зараз",
 		Send:    "Надіслати",
 		Thanks:  "Дякуємо!",
 		Scale:   "Від 0 до 10",
+	},
+	Mail: Mail{
+		Reminder: "Нагадування: {subject}",
+		Reminded: "Це нагадування про наш попередній лист. Інших нагадувань не буде.",
+		OnPage:   "Відповісти на вебсторінці",
+		Why:      "{brand} надсилає Вам цей лист, щоб дізнатися про Ваш досвід.",
 	},
 }

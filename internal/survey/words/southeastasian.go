@@ -40,12 +40,29 @@ var indonesian = Words{
 		NextSteps:     "Yang dapat Anda lakukan selanjutnya",
 		Experience:    "Lihat di sini",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"Berhenti berlangganan email ini", "Kami lalu tidak akan meminta pendapat Anda melalui email lagi."},
+		Sure:     "Ya, saya tidak ingin menerima email ini lagi.",
+		Button:   "Berhenti menerima",
+		Tick:     "Silakan centang kotaknya agar kami tahu bahwa ini Anda, bukan program.",
+		Done:     Notice{"Anda telah berhenti menerima email", "Kami tidak akan meminta pendapat Anda melalui email lagi."},
+		Undo:     "Batalkan",
+		UndoSure: "Ya, saya ingin menerima email ini kembali.",
+		Undone:   Notice{"Anda kembali menerima email", "Kami dapat meminta pendapat Anda melalui email lagi."},
+		TryLater: "Belum ada yang diubah.",
+	},
 	Widget: Widget{
 		Close:   "Tutup",
 		Decline: "Nanti saja",
 		Send:    "Kirim",
 		Thanks:  "Terima kasih!",
 		Scale:   "Dari 0 sampai 10",
+	},
+	Mail: Mail{
+		Reminder: "Pengingat: {subject}",
+		Reminded: "Ini adalah pengingat untuk email kami sebelumnya. Tidak akan ada pengingat lagi.",
+		OnPage:   "Jawab di halaman web",
+		Why:      "{brand} mengirim email ini untuk mengetahui pengalaman Anda.",
 	},
 }
 
@@ -87,12 +104,29 @@ var thai = Words{
 		NextSteps:     "สิ่งที่คุณทำได้ต่อไป",
 		Experience:    "ลองดู",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"ยกเลิกการรับอีเมลเหล่านี้", "หลังจากนั้นเราจะไม่ขอความคิดเห็นของคุณทางอีเมลอีก"},
+		Sure:     "ใช่ ฉันไม่ต้องการรับอีเมลเหล่านี้อีก",
+		Button:   "ยกเลิกการรับ",
+		Tick:     "โปรดทำเครื่องหมายในช่อง เพื่อให้เราทราบว่าเป็นคุณ ไม่ใช่โปรแกรม",
+		Done:     Notice{"ยกเลิกการรับอีเมลแล้ว", "เราจะไม่ขอความคิดเห็นของคุณทางอีเมลอีก"},
+		Undo:     "เลิกทำ",
+		UndoSure: "ใช่ ฉันต้องการรับอีเมลเหล่านี้อีกครั้ง",
+		Undone:   Notice{"กลับมารับอีเมลแล้ว", "เราอาจขอความคิดเห็นของคุณทางอีเมลอีกครั้ง"},
+		TryLater: "ยังไม่มีการเปลี่ยนแปลงใด",
+	},
 	Widget: Widget{
 		Close:   "ปิด",
 		Decline: "ไว้คราวหลัง",
 		Send:    "ส่ง",
 		Thanks:  "ขอบคุณ",
 		Scale:   "ตั้งแต่ 0 ถึง 10",
+	},
+	Mail: Mail{
+		Reminder: "แจ้งเตือน: {subject}",
+		Reminded: "อีเมลนี้เป็นการแจ้งเตือนจากอีเมลฉบับก่อนของเรา และจะไม่มีการแจ้งเตือนอีก",
+		OnPage:   "ตอบบนหน้าเว็บ",
+		Why:      "{brand} ส่งอีเมลฉบับนี้ถึงคุณเพื่อรับฟังประสบการณ์ของคุณ",
 	},
 }
 
@@ -139,11 +173,28 @@ var vietnamese = Words{
 		NextSteps:     "Việc Quý vị có thể làm tiếp theo",
 		Experience:    "Xem thử",
 	},
+	Unsubscribe: Unsubscribe{
+		Ask:      Notice{"Hủy nhận những email này", "Khi đó chúng tôi sẽ không hỏi ý kiến Quý vị qua thư điện tử nữa."},
+		Sure:     "Vâng, tôi không muốn nhận các thư này nữa.",
+		Button:   "Ngừng nhận thư",
+		Tick:     "Vui lòng đánh dấu vào ô, để chúng tôi biết đó là Quý vị chứ không phải một chương trình.",
+		Done:     Notice{"Quý vị đã ngừng nhận thư", "Chúng tôi sẽ không hỏi ý kiến Quý vị qua thư điện tử nữa."},
+		Undo:     "Hoàn tác",
+		UndoSure: "Vâng, tôi muốn nhận lại các thư này.",
+		Undone:   Notice{"Quý vị đã nhận lại thư", "Chúng tôi có thể lại hỏi ý kiến Quý vị qua thư điện tử."},
+		TryLater: "Chưa có gì thay đổi.",
+	},
 	Widget: Widget{
 		Close:   "Đóng",
 		Decline: "Để sau",
 		Send:    "Gửi",
 		Thanks:  "Xin cảm ơn!",
 		Scale:   "Từ 0 đến 10",
+	},
+	Mail: Mail{
+		Reminder: "Nhắc lại: {subject}",
+		Reminded: "Đây là thư nhắc lại email trước của chúng tôi. Chúng tôi sẽ không nhắc thêm lần nào nữa.",
+		OnPage:   "Trả lời trên trang web",
+		Why:      "{brand} gửi email này để tìm hiểu trải nghiệm của Quý vị.",
 	},
 }

@@ -9,8 +9,8 @@
 // leave open whether a woman or a man reads. The digits are European everywhere, as those of the scale.
 //
 // Two kinds of braces stand in the texts. Those that stand for a tenant's own wording (Words' own fields) may hold its
-// placeholders, `{name|there}` and `{brand|We}`, which are filled as in any wording. Those of Page and Widget may hold
-// `{score}`, `{limit}` or `{brand}`, which [Fill] fills.
+// placeholders, `{name|there}` and `{brand|We}`, which are filled as in any wording. Those of Page, Widget and Mail may hold
+// `{score}`, `{limit}`, `{brand}` or `{subject}`, which [Fill] fills.
 package words
 
 import (
@@ -36,9 +36,11 @@ type Words struct {
 	// MailIntro is what an invitation by mail says before the question; an empty line begins a paragraph. After the question
 	// nothing is said, unless a wording does.
 	MailIntro string
-	// Page and Widget are what only they say; a wording does not replace them.
-	Page   Page
-	Widget Widget
+	// Page, Unsubscribe, Widget and Mail are what only they say; a wording does not replace them.
+	Page        Page
+	Unsubscribe Unsubscribe
+	Widget      Widget
+	Mail        Mail
 }
 
 // Categories is one text for each category of people, best first.
@@ -102,6 +104,22 @@ type Notice struct {
 	Heading, Text string
 }
 
+// Unsubscribe is what the page says by which somebody gets no more mails, besides what is said of links and of programs by Page.
+type Unsubscribe struct {
+	// Ask is said above the box and the button. Its heading is written on the link to the page, too.
+	Ask Notice
+	// Sure is written beside the box, and Button on the button. Tick asks for the box, where neither it nor a script says that it is a
+	// person who pressed the button.
+	Sure, Button, Tick string
+	// Done is said once it is done.
+	Done Notice
+	// Undo is written on the button that takes it back, and above it, and UndoSure beside its box. Undone is said once it is taken back.
+	Undo, UndoSure string
+	Undone         Notice
+	// TryLater is said where it could not be kept, whichever of the two.
+	TryLater string
+}
+
 // Widget is what the question inside a site says besides the words that wordings can replace, and those of Page.
 type Widget struct {
 	// Close is the name of the button with the cross, and Decline is written on the one that declines.
@@ -112,6 +130,18 @@ type Widget struct {
 	Thanks string
 	// Scale is the name of the group of numbers.
 	Scale string
+}
+
+// Mail is what an invitation by mail says besides the words that wordings can replace, and those of Page.
+type Mail struct {
+	// Reminder is the subject of a reminder; `{subject}` is that of the mail that it reminds of.
+	Reminder string
+	// Reminded is said at the top of a reminder.
+	Reminded string
+	// OnPage is written on the link to the page where no number is chosen yet.
+	OnPage string
+	// Why says why somebody gets the mail; `{brand}` is who sends it.
+	Why string
 }
 
 // languages are the built-in ones, by their tags.
@@ -136,5 +166,5 @@ func In(tag string) (words Words, ok bool) {
 	return *w, true
 }
 
-// Fill puts a value in the place of `{name}` in a text of Page or Widget. What it does not hold is left out.
+// Fill puts a value in the place of `{name}` in a text of Page, Widget or Mail. What it does not hold is left out.
 func Fill(text, name, value string) string { return strings.ReplaceAll(text, "{"+name+"}", value) }

@@ -71,8 +71,8 @@ func TestLanguages(t *testing.T) {
 	}
 }
 
-// limits are how many characters a text has at most: those of the contract (setWording), and below Page and Widget what fits
-// on a button, into a line and into two sentences.
+// limits are how many characters a text has at most: those of the contract (setWording), and below Page, Widget and Mail what
+// fits on a button, into a line and into two sentences.
 var limits = []struct {
 	path *regexp.Regexp
 	most int
@@ -83,8 +83,12 @@ var limits = []struct {
 	{regexp.MustCompile(`^MailSubject$`), 150},
 	{regexp.MustCompile(`^MailIntro$`), 2_000},
 	{regexp.MustCompile(`^(Page|Widget)\.(Send|Change|Close|Decline|Optional|Experience)$`), 30},
-	{regexp.MustCompile(`^Page\.Kept$`), 140},
-	{regexp.MustCompile(`^(Page|Widget)\.[A-Za-z]+(\.Heading)?$`), 60},
+	{regexp.MustCompile(`^(Page\.Kept|Mail\.(Reminded|Why))$`), 140},
+	{regexp.MustCompile(`^Mail\.Reminder$`), 40},
+	{regexp.MustCompile(`^Unsubscribe\.(Button|Undo)$`), 30},
+	{regexp.MustCompile(`^Unsubscribe\.[A-Za-z]+\.Heading$`), 60},
+	{regexp.MustCompile(`^Unsubscribe\.`), 140},
+	{regexp.MustCompile(`^(Page|Widget|Mail)\.[A-Za-z]+(\.Heading)?$`), 60},
 	{regexp.MustCompile(`^Page\.[A-Za-z]+\.Text$`), 140},
 }
 
@@ -141,7 +145,7 @@ func placeholders(t *testing.T, tag string, text text) []string {
 	var keys []string
 	for _, found := range placeholder.FindAllStringSubmatch(text.value, -1) {
 		keys = append(keys, found[1])
-		own := strings.HasPrefix(text.path, "Page.") || strings.HasPrefix(text.path, "Widget.")
+		own := strings.HasPrefix(text.path, "Page.") || strings.HasPrefix(text.path, "Widget.") || strings.HasPrefix(text.path, "Mail.")
 		if own != (found[2] == "") {
 			t.Errorf("%s: the placeholder %s in %s is of the other kind", tag, found[0], text.path)
 		}
@@ -157,6 +161,7 @@ func TestPlaceholdersAreThoseOfEnglish(t *testing.T) {
 	want := map[string][]string{
 		"MailSubject": {"brand"}, "MailIntro": {"brand", "name"},
 		"Page.YourScore": {"score"}, "Page.TooLong.Text": {"limit"}, "Page.Website": {"brand"},
+		"Mail.Reminder": {"subject"}, "Mail.Why": {"brand"},
 	}
 	each(t, func(t *testing.T, tag string, text, _ text) {
 		t.Helper()
