@@ -1,0 +1,130 @@
+package post
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// file writes a letter into the folder. It has its name only once it is all on the disk.
+func (o *Office) file(ctx context.Context, m *Mail, l *letter) Outcome {
+	if ctx.Err() != nil {
+		return m.outcome(unsent(context.Cause(ctx)))
+	}
+	select {
+	case <-o.over:
+		return m.outcome(unsent(errClosed))
+	default:
+	}
+	name := m.fileName()
+	if err := o.write(name, l.content); err != nil {
+		return m.outcome(unsent(fmt.Errorf("writing the mail to a file: %w", err)))
+	}
+	return Outcome{Verdict: Taken, Reply: filepath.Join(o.folder, name)} // no address is part of it
+}
+
+// fileName is the invitation's id and the mail's number in it; for a mail without an invitation it is what its own id
+// has before the @.
+func (m *Mail) fileName() string {
+	own, _, _ := strings.Cut(m.MessageID, "@")
+	own = strings.Map(func(r rune) rune {
+		if made(string(r), "-_.") {
+			return r
+		}
+		return '_'
+	}, own)
+	if m.Invitation == "" {
+		return "test." + own[:min(len(own), maxWord)] + ".eml"
+	}
+	number := own[strings.LastIndexByte(own, '.')+1:]
+	if strings.Trim(number, "0123456789") != "" || len(number) > 9 || number == "" {
+		number = "0"
+	}
+	return m.Invitation + "." + number + ".eml"
+}
+
+func (o *Office) write(name string, content []byte) (err error) {
+	if err := os.MkdirAll(o.folder, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(o.folder, name+".*.tmp") // for its user alone
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close() // where it was not, yet
+			_ = os.Remove(f.Name())
+		}
+	}()
+	if _, err := f.Write(content); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	path := filepath.Join(o.folder, name)
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	if err := syncFolder(o.folder); err != nil {
+		_ = os.Remove(path) // or it would be said not to be there
+		return err
+	}
+	return nil
+}
+
+// syncFolder makes the folder's names last. There are file systems that cannot, and they lose a name or don't without our doing.
+func syncFolder(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, syscall.EINVAL) {
+		return err
+	}
+	return nil
+}
+
+// Remove deletes the files of an invitation's mails, and whatever a process that ended left of them. There is nothing to delete at a mail
+// server.
+func (o *Office) Remove(invitation string) error {
+	if o.server != nil {
+		return nil
+	}
+	if !made(invitation, "_") {
+		return errors.New("deleting the mails of an invitation: its id has others than letters, digits and _")
+	}
+	entries, err := os.ReadDir(o.folder)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("deleting the mails of an invitation: %w", err)
+	}
+	removed := false
+	for _, entry := range entries {
+		if !strings.HasPrefix(entry.Name(), invitation+".") {
+			continue
+		}
+		if err := os.Remove(filepath.Join(o.folder, entry.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("deleting the mails of an invitation: %w", err)
+		}
+		removed = true
+	}
+	if !removed {
+		return nil
+	}
+	if err := syncFolder(o.folder); err != nil {
+		return fmt.Errorf("deleting the mails of an invitation: %w", err)
+	}
+	return nil
+}
