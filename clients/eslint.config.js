@@ -14,15 +14,17 @@ const lint = (files, rules) => ({
 
 // What has no id of its own: it is computed, or part of something that has one.
 const values = [
-  'ActionEffect', 'AllocationCheck', 'AnytimeChange', 'BenchmarkComparison', 'Brand', 'CalibrationBin',
-  'CategoryTexts', 'ChangeExplanation', 'ChangeGroup', 'ChangePart', 'ChangePoint', 'ChangePoints',
-  'Curve', 'Driver', 'DriverPart', 'DriverValue', 'Drivers', 'EmailSnippet', 'Experiment',
-  'ExperimentVariant', 'Feedback', 'FeedbackEvent', 'FeedbackGroup', 'Hotspot', 'Hotspots',
-  'HourPoint', 'Level', 'NextStep', 'PageInfo', 'Placebos', 'PredictedGroup', 'Prediction',
-  'PredictionModel', 'Reach', 'Rebuild', 'SamplePlan', 'Score', 'ScoreChange', 'ScoreInterval',
-  'SegmentRule', 'ShrunkScore', 'SkipCount', 'Survey', 'SurveyLink', 'SurveyTexts', 'TraitCondition',
-  'TraitValue', 'TrendPoint', 'UserError', 'Variant', 'VariantComparison', 'Viewer', 'Widget',
-  'Wording',
+  'ActionEffect', 'AllocationCheck', 'AnytimeChange', 'BenchmarkComparison', 'Bounce', 'Brand',
+  'CalibrationBin', 'CategoryTexts', 'ChangeExplanation', 'ChangeGroup', 'ChangePart', 'ChangePoint',
+  'ChangePoints', 'Curve', 'Driver', 'DriverPart', 'DriverValue', 'Drivers', 'EmailSnippet',
+  'EventOccasion', 'Experiment', 'ExperimentVariant', 'Feedback', 'FeedbackEvent', 'FeedbackGroup',
+  'Hotspot', 'Hotspots', 'HourPoint', 'InvitationMail', 'InvitationPreview', 'Level', 'MailSender',
+  'NextStep', 'Occasion', 'OnceOccasion', 'OutreachLimits', 'OutreachSettings', 'PageInfo', 'Placebos',
+  'PlannedDay', 'PlannedInvitation', 'PredictedGroup', 'Prediction', 'PredictionModel', 'Reach',
+  'Rebuild', 'RecurringOccasion', 'SamplePlan', 'Schedule', 'Score', 'ScoreChange', 'ScoreInterval',
+  'SegmentRule', 'SendWindow', 'ShrunkScore', 'SkipCount', 'Survey', 'SurveyLink', 'SurveyTexts',
+  'TraitCondition', 'TraitValue', 'TrendPoint', 'UserError', 'Variant', 'VariantComparison', 'Viewer',
+  'Widget', 'Wording',
 ];
 
 export default [

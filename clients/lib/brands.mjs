@@ -88,7 +88,7 @@ export const brands = {
 };
 
 // draw makes an image in a browser, and returns its bytes in base64.
-async function draw(page, { width, height }, type, paint) {
+export async function draw(page, { width, height }, type, paint) {
   const url = await page.evaluate(
     ([w, h, kind, code]) => {
       const canvas = document.createElement('canvas');
