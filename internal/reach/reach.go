@@ -71,7 +71,7 @@ func (r *Reach) ResponseRate() *float64 {
 }
 
 // add counts invitations of a status.
-func (r *Reach) add(status invitation.Status, because invitation.SkippedBecause, n int) {
+func (r *Reach) add(status invitation.Status, because invitation.SkippedBecause, n, complained, unsubscribed int) {
 	switch status {
 	case invitation.StatusPLANNED, invitation.StatusCANCELLED:
 		return
@@ -95,6 +95,8 @@ func (r *Reach) add(status invitation.Status, because invitation.SkippedBecause,
 	case invitation.StatusUNCONFIRMED, invitation.StatusFAILED:
 	}
 	r.Invited += n
+	r.Complained += complained
+	r.Unsubscribed += unsubscribed
 }
 
 // reasons are in the order of the rules.
@@ -195,11 +197,16 @@ func count(
 		return nil, fmt.Errorf("counting invitations: %w", err)
 	}
 	for _, r := range t.found {
-		slices.SortFunc(r.Skipped, func(a, b *Skip) int {
-			return cmp.Or(cmp.Compare(b.Invitations, a.Invitations), cmp.Compare(slices.Index(reasons, a.Reason), slices.Index(reasons, b.Reason)))
-		})
+		SortSkips(r.Skipped)
 	}
 	return t.found, nil
+}
+
+// SortSkips puts those first that kept most back, and of equals those whose rule comes first.
+func SortSkips(all []*Skip) {
+	slices.SortFunc(all, func(a, b *Skip) int {
+		return cmp.Or(cmp.Compare(b.Invitations, a.Invitations), cmp.Compare(slices.Index(reasons, a.Reason), slices.Index(reasons, b.Reason)))
+	})
 }
 
 // tally is what was counted, by variant.
@@ -209,13 +216,13 @@ type tally struct {
 	found       map[string]*Reach
 }
 
-func (t *tally) add(variant, because sql.NullString, status invitation.Status, n int) {
+func (t *tally) add(variant, because sql.NullString, status invitation.Status, n, complained, unsubscribed int) {
 	r := t.found[variant.String]
 	if r == nil {
 		r = &Reach{Skipped: []*Skip{}}
 		t.found[variant.String] = r
 	}
-	r.add(status, invitation.SkippedBecause(because.String), n)
+	r.add(status, invitation.SkippedBecause(because.String), n, complained, unsubscribed)
 }
 
 // conditions are those of a statement, all of which must hold. The first is that of the tenant.
@@ -260,13 +267,13 @@ func (c *conditions) count(ctx context.Context, tx *store.Tx, t *tally) error {
 	return store.Each(ctx, tx.SQL, func(rows *sql.Rows) error {
 		var status invitation.Status
 		var because, variant sql.NullString
-		var n int
-		if err := rows.Scan(&status, &because, &variant, &n); err != nil {
+		var n, complained, unsubscribed int
+		if err := rows.Scan(&status, &because, &variant, &n, &complained, &unsubscribed); err != nil {
 			return err
 		}
-		t.add(variant, because, status, n)
+		t.add(variant, because, status, n, complained, unsubscribed)
 		return nil
-	}, `SELECT status, skipped_because, `+t.variant+`, count(*) FROM invitations WHERE `+c.String()+` GROUP BY status, skipped_because`+t.by, c.args...)
+	}, `SELECT status, skipped_because, `+t.variant+`, count(*), count(complained_at), count(unsubscribed_at) FROM invitations WHERE `+c.String()+` GROUP BY status, skipped_because`+t.by, c.args...)
 }
 
 // countIn counts those of contacts who pass. Their traits are read one after the other, and none is kept.
@@ -275,9 +282,9 @@ func (c *conditions) countIn(ctx context.Context, tx *store.Tx, in func(trait.Va
 	return store.Each(ctx, tx.SQL, func(rows *sql.Rows) error {
 		var status invitation.Status
 		var because, variant sql.NullString
-		var n int
+		var n, complained, unsubscribed int
 		var text sql.RawBytes
-		if err := rows.Scan(&status, &because, &variant, &n, &text); err != nil {
+		if err := rows.Scan(&status, &because, &variant, &n, &complained, &unsubscribed, &text); err != nil {
 			return err
 		}
 		if unpaid++; unpaid == rate.RowsPerPoint {
@@ -294,11 +301,12 @@ func (c *conditions) countIn(ctx context.Context, tx *store.Tx, in func(trait.Va
 			return fmt.Errorf("reading a contact's traits: %w", err)
 		}
 		if in(traits) {
-			t.add(variant, because, status, n)
+			t.add(variant, because, status, n, complained, unsubscribed)
 		}
 		return nil
-	}, `SELECT g.status, g.skipped_because, g.variant, g.n, CAST(c.traits AS TEXT) FROM
-		(SELECT contact_id, status, skipped_because, `+t.variant+` AS variant, count(*) AS n FROM invitations
+	}, `SELECT g.status, g.skipped_because, g.variant, g.n, g.complained, g.unsubscribed, CAST(c.traits AS TEXT) FROM
+		(SELECT contact_id, status, skipped_because, `+t.variant+` AS variant, count(*) AS n, count(complained_at) AS complained,
+			count(unsubscribed_at) AS unsubscribed FROM invitations
 			WHERE `+c.String()+` AND contact_id IS NOT NULL GROUP BY contact_id, status, skipped_because`+t.by+`) g
 		JOIN contacts c ON c.tenant_id = $1 AND c.id = g.contact_id`, c.args...)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
 	entaction "github.com/zeroten/zeroten/ent/action"
+	entschedule "github.com/zeroten/zeroten/ent/schedule"
 	entsegment "github.com/zeroten/zeroten/ent/segment"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
@@ -115,6 +116,13 @@ func DeleteSegment(ctx context.Context, db *store.DB, idText string) (deleted uu
 		}
 		if !ent.IsNotFound(err) {
 			return fmt.Errorf("looking for the segment's actions: %w", err)
+		}
+		asked, err := tx.Ent.Schedule.Query().Where(entschedule.SegmentID(target)).First(ctx)
+		if err == nil {
+			return apierror.User(apierror.Conflict, []string{"id"}, "The schedule of the campaign %s asks those in it: set or delete that first.", id.Campaign.Format(asked.CampaignID))
+		}
+		if !ent.IsNotFound(err) {
+			return fmt.Errorf("looking for the segment's schedules: %w", err)
 		}
 		if err := tx.Ent.Segment.DeleteOne(old).Exec(ctx); err != nil {
 			return fmt.Errorf("deleting a segment: %w", err)

@@ -1,0 +1,247 @@
+package outreach
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"entgo.io/ent/dialect/sql"
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
+	entinvitation "github.com/zeroten/zeroten/ent/invitation"
+	entsuppression "github.com/zeroten/zeroten/ent/suppression"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/outreach/bounce"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/survey/link"
+)
+
+const (
+	// softInARow is after how many mails that came back for now, one after the other and within softWithin, an address is suppressed.
+	softInARow = 3
+	softWithin = 30 * 24 * time.Hour
+)
+
+// Reported notes what mail providers say became of mails. What is of no invitation is passed over, and what was said before changes nothing.
+func (d *Desk) Reported(ctx context.Context, reports []bounce.Report) error {
+	for _, r := range reports {
+		if err := d.reported(ctx, r); err != nil {
+			return fmt.Errorf("noting what a mail provider says: %w", err)
+		}
+	}
+	return nil
+}
+
+func (d *Desk) reported(ctx context.Context, r bounce.Report) error {
+	invitation, err := id.Invitation.Parse(r.Invitation)
+	if err != nil {
+		return nil //nolint:nilerr // it is of none of ours
+	}
+	row, err := d.db.Ent.Invitation.Query().Where(entinvitation.ID(invitation)).Only(auth.ForSystem(ctx)) // nobody knows yet whose it is
+	if ent.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("finding an invitation: %w", err)
+	}
+	ctx = auth.ForTenant(ctx, row.TenantID)
+	ring, err := d.ring(ctx)
+	if err != nil {
+		return err
+	}
+	at := r.At.UTC().Truncate(time.Microsecond)
+	return d.db.Write(ctx, func(tx *store.Tx) error {
+		row, err := d.lockInvitation(ctx, tx, invitation)
+		if err != nil || row == nil || row.Channel != entinvitation.ChannelEMAIL || row.AttemptAt == nil {
+			return err // what never went out cannot have come back
+		}
+		u := update(tx, row)
+		bar := entsuppression.Reason("")
+		switch r.Kind {
+		case bounce.Delivered:
+			delivered(u, row, at)
+		case bounce.Complaint:
+			if row.ComplainedAt == nil {
+				u.SetComplainedAt(at)
+			}
+			confirm(u, row, row.AttemptAt)
+			bar = entsuppression.ReasonCOMPLAINED
+		case bounce.Hard:
+			bounced(u, row, entinvitation.BounceKindHARD, r.Reason, at)
+			bar = entsuppression.ReasonBOUNCED
+		case bounce.Soft:
+			bounced(u, row, entinvitation.BounceKindSOFT, r.Reason, at)
+		case bounce.Unsubscribed: // by the provider's own means, and so it did not send the mail
+			bounced(u, row, entinvitation.BounceKindSOFT, r.Reason, at)
+			bar = entsuppression.ReasonUNSUBSCRIBED
+		}
+		if err := u.Exec(ctx); err != nil {
+			return err
+		}
+		if r.Kind == bounce.Soft && row.ContactID != nil {
+			inARow, err := softly(ctx, tx, *row.ContactID, d.now())
+			if err != nil || !inARow {
+				return err
+			}
+			bar = entsuppression.ReasonBOUNCED
+		}
+		if bar == "" {
+			return nil
+		}
+		_, err = d.suppressOf(ctx, tx, ring, row, bar)
+		return err
+	})
+}
+
+// suppressOf suppresses the address that an invitation's mail went to, whatever the person's is by now, and reports whether it is known.
+func (d *Desk) suppressOf(ctx context.Context, tx *store.Tx, ring *link.Ring, row *ent.Invitation, why entsuppression.Reason) (bool, error) {
+	hash, email, err := addressOf(ctx, tx, ring, row)
+	if err != nil || hash == "" {
+		return false, err
+	}
+	_, err = d.suppressHash(ctx, tx, hash, email, why, &row.ID)
+	return true, err
+}
+
+// addressOf is the address that an invitation's mail went to, by its hash; the text, too, where the person still has it.
+func addressOf(ctx context.Context, tx *store.Tx, ring *link.Ring, row *ent.Invitation) (hash string, email *string, err error) {
+	if row.AddressHash != nil {
+		hash = *row.AddressHash
+	}
+	if row.ContactID == nil {
+		return hash, nil, nil
+	}
+	c, err := tx.Ent.Contact.Get(ctx, *row.ContactID)
+	if ent.IsNotFound(err) || err == nil && c.Email == nil {
+		return hash, nil, nil
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("finding who is invited: %w", err)
+	}
+	now, err := hashOf(ring, *c.Email)
+	if err != nil || hash != "" && hash != now {
+		return hash, nil, err
+	}
+	return now, c.Email, nil
+}
+
+// confirm notes that a mail of which nobody knew whether it was taken was so.
+func confirm(u *ent.InvitationUpdate, row *ent.Invitation, at *time.Time) {
+	if row.Status == entinvitation.StatusUNCONFIRMED || row.Status == entinvitation.StatusPLANNED { // nobody has said otherwise yet
+		u.SetStatus(entinvitation.StatusSENT)
+	}
+	if row.SentAt == nil {
+		u.SetNillableSentAt(at)
+	}
+}
+
+// delivered notes that a mail arrived. One that had come back for now before has arrived after all.
+func delivered(u *ent.InvitationUpdate, row *ent.Invitation, at time.Time) {
+	if row.DeliveredAt == nil || at.Before(*row.DeliveredAt) {
+		u.SetDeliveredAt(at)
+	}
+	confirm(u, row, row.AttemptAt)
+	if row.Status == entinvitation.StatusBOUNCED && row.BounceKind != nil && *row.BounceKind == entinvitation.BounceKindSOFT &&
+		row.BouncedAt != nil && row.BouncedAt.Before(at) {
+		u.SetStatus(entinvitation.StatusSENT).ClearBouncedAt().ClearBounceKind().ClearBounceReason()
+	}
+}
+
+// bounced notes that a mail came back. What is for good is not taken back by what is for now, and whatever was answered stays so.
+func bounced(u *ent.InvitationUpdate, row *ent.Invitation, kind entinvitation.BounceKind, why string, at time.Time) {
+	soft := kind == entinvitation.BounceKindSOFT
+	if row.BounceKind != nil && (soft || *row.BounceKind == entinvitation.BounceKindHARD) {
+		return
+	}
+	if soft && row.DeliveredAt != nil && row.DeliveredAt.After(at) {
+		return
+	}
+	u.SetBouncedAt(at).SetBounceKind(kind)
+	if why != "" && row.ContactID != nil {
+		u.SetBounceReason(why)
+	} else {
+		u.ClearBounceReason()
+	}
+	if row.SentAt == nil {
+		u.SetNillableSentAt(row.AttemptAt)
+	}
+	switch row.Status {
+	case entinvitation.StatusSENT, entinvitation.StatusUNCONFIRMED, entinvitation.StatusPLANNED:
+		u.SetStatus(entinvitation.StatusBOUNCED).ClearNextAt()
+	}
+}
+
+// softly reports whether the last mails to somebody all came back for now, within so short a time that they are written to no more.
+func softly(ctx context.Context, tx *store.Tx, contact uuid.UUID, now time.Time) (bool, error) {
+	last, err := tx.Ent.Invitation.Query().Where(entinvitation.ContactID(contact), entinvitation.ChannelEQ(entinvitation.ChannelEMAIL),
+		entinvitation.AttemptAtNotNil()).Order(entinvitation.ByDueAt(sql.OrderDesc()), entinvitation.ByID(sql.OrderDesc())).Limit(softInARow).All(ctx)
+	if err != nil {
+		return false, fmt.Errorf("reading what became of the last mails: %w", err)
+	}
+	for _, i := range last {
+		if i.BounceKind == nil || now.Sub(*i.BouncedAt) > softWithin {
+			return false, nil
+		}
+	}
+	return len(last) == softInARow, nil
+}
+
+// Unsubscribe has whoever was invited never written to again, by any campaign of the tenant, and reports whether they were found: whoever was
+// erased is not, and needs nothing.
+func (d *Desk) Unsubscribe(ctx context.Context, tenant, invitation uuid.UUID) (bool, error) {
+	ctx = auth.ForTenant(ctx, tenant)
+	ring, err := d.ring(ctx)
+	if err != nil {
+		return false, err
+	}
+	found := false
+	err = d.db.Write(ctx, func(tx *store.Tx) error {
+		row, err := d.lockInvitation(ctx, tx, invitation)
+		if err != nil || row == nil {
+			return err
+		}
+		if row.UnsubscribedAt == nil {
+			if err := update(tx, row).SetUnsubscribedAt(d.now()).Exec(ctx); err != nil {
+				return err
+			}
+		}
+		found, err = d.suppressOf(ctx, tx, ring, row, entsuppression.ReasonUNSUBSCRIBED)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("unsubscribing somebody: %w", err)
+	}
+	return found, nil
+}
+
+// Resubscribe takes back that the person of an invitation has unsubscribed by a mail, this one or another, and reports whether they had. What
+// somebody else has said of the address stays.
+func (d *Desk) Resubscribe(ctx context.Context, tenant, invitation uuid.UUID) (bool, error) {
+	ctx = auth.ForTenant(ctx, tenant)
+	ring, err := d.ring(ctx)
+	if err != nil {
+		return false, err
+	}
+	n := 0
+	err = d.db.Write(ctx, func(tx *store.Tx) error {
+		row, err := d.lockInvitation(ctx, tx, invitation)
+		if err != nil || row == nil {
+			return err
+		}
+		hash, _, err := addressOf(ctx, tx, ring, row)
+		if err != nil || hash == "" {
+			return err
+		}
+		if err := update(tx, row).ClearUnsubscribedAt().Exec(ctx); err != nil {
+			return err
+		}
+		n, err = tx.Ent.Suppression.Delete().Where(entsuppression.EmailHash(hash), entsuppression.InvitationIDNotNil(),
+			entsuppression.ReasonEQ(entsuppression.ReasonUNSUBSCRIBED)).Exec(ctx)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("subscribing somebody again: %w", err)
+	}
+	return n > 0, nil
+}

@@ -1,0 +1,184 @@
+package outreach
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
+	entsuppression "github.com/zeroten/zeroten/ent/suppression"
+	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/contact"
+	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/store"
+	"github.com/zeroten/zeroten/internal/survey/link"
+)
+
+// MaxBatch is how many people, events or addresses are taken at a time.
+const MaxBatch = 1_000
+
+// SuppressionConnection is a page of suppressions, as the API has it.
+type SuppressionConnection = page.Connection[*ent.Suppression]
+
+// SuppressionEdge is a row of such a page.
+type SuppressionEdge = page.Edge[*ent.Suppression]
+
+// Forbidden is the error for a token that is narrowed: it does not see who is asked.
+func Forbidden(ctx context.Context) error {
+	if auth.Narrowed(ctx).IsZero() {
+		return nil
+	}
+	return apierror.New(apierror.Forbidden, "A token that is narrowed does not see who is asked.")
+}
+
+// Suppressions lists the addresses that are never written to, newest first: the one of an address where email is not nil, and those with one
+// of some reasons where these are given.
+func (d *Desk) Suppressions(ctx context.Context, args page.Args, email *string, reasons []entsuppression.Reason) (*SuppressionConnection, error) {
+	if err := Forbidden(ctx); err != nil {
+		return nil, err
+	}
+	hash := ""
+	if email != nil {
+		ring, err := d.ring(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if hash, err = hashOf(ring, *email); err != nil {
+			return nil, err
+		}
+	}
+	query := func() *ent.SuppressionQuery {
+		q := d.db.Ent.Suppression.Query()
+		if email != nil {
+			q.Where(entsuppression.EmailHash(hash))
+		}
+		if reasons != nil {
+			q.Where(entsuppression.ReasonIn(reasons...))
+		}
+		return q
+	}
+	list, err := page.Of(ctx, args, page.Order{List: "suppressions", Desc: true},
+		func(s *ent.Suppression) page.Key { return page.Key{ID: s.ID} },
+		func(ctx context.Context, w page.Window) ([]*ent.Suppression, error) {
+			return query().Where(w.Apply).All(ctx)
+		},
+		func(ctx context.Context) (int, error) { return query().Count(ctx) })
+	if err != nil {
+		return nil, fmt.Errorf("listing suppressions: %w", err)
+	}
+	return list, nil
+}
+
+// Suppression is that of a contact's address; nil where they may be written to.
+func (d *Desk) Suppression(ctx context.Context, c *ent.Contact) (*ent.Suppression, error) {
+	if err := Forbidden(ctx); err != nil || c.Email == nil {
+		return nil, err
+	}
+	ring, err := d.ring(ctx)
+	if err != nil {
+		return nil, err
+	}
+	hash, err := hashOf(ring, *c.Email)
+	if err != nil {
+		return nil, err
+	}
+	found, err := d.db.Ent.Suppression.Query().Where(entsuppression.EmailHash(hash)).Only(ctx)
+	if ent.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finding a suppression: %w", err)
+	}
+	return found, nil
+}
+
+// Suppress adds addresses that are never written to, and gives how many are new. The error is UserErrors for what the caller can mend.
+func (d *Desk) Suppress(ctx context.Context, emails []string, why entsuppression.Reason) (added int, err error) {
+	switch {
+	case len(emails) == 0:
+		return 0, apierror.User(apierror.Required, []string{"emails"}, "Give at least one.")
+	case len(emails) > MaxBatch:
+		return 0, apierror.User(apierror.TooMany, []string{"emails"}, "At most %d at a time, not %d: send the rest in further calls.", MaxBatch, len(emails))
+	case why != entsuppression.ReasonUNSUBSCRIBED && why != entsuppression.ReasonMANUAL:
+		return 0, apierror.User(apierror.NotAllowed, []string{"reason"}, "UNSUBSCRIBED or MANUAL: that a mail came back, or was reported, its provider says.")
+	}
+	ring, err := d.ring(ctx)
+	if err != nil {
+		return 0, err
+	}
+	slices.Sort(emails) // so that two who add the same do not wait for each other
+	err = d.db.Write(ctx, func(tx *store.Tx) error {
+		added = 0
+		for _, email := range emails {
+			is, err := d.suppress(ctx, tx, ring, email, why, nil)
+			if err != nil {
+				return err
+			}
+			if is {
+				added++
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("suppressing addresses: %w", err)
+	}
+	return added, nil
+}
+
+// suppress adds an address that is never written to, and reports whether that is new.
+func (d *Desk) suppress(
+	ctx context.Context, tx *store.Tx, ring *link.Ring, email string, why entsuppression.Reason, invitation *uuid.UUID,
+) (bool, error) {
+	hash, err := hashOf(ring, email)
+	if err != nil {
+		return false, err
+	}
+	return d.suppressHash(ctx, tx, hash, &email, why, invitation)
+}
+
+// suppressHash is suppress for an address by its hash; the text is nil where it is not known any more. One that is there already stays as it is,
+// but for what a person says themselves, which is not to end with a bounce that somebody deletes.
+func (d *Desk) suppressHash(
+	ctx context.Context, tx *store.Tx, hash string, email *string, why entsuppression.Reason, invitation *uuid.UUID,
+) (bool, error) {
+	var key *string
+	if email != nil {
+		key = new(contact.EmailKey(*email))
+	}
+	then := ` DO NOTHING`
+	if invitation != nil && (why == entsuppression.ReasonUNSUBSCRIBED || why == entsuppression.ReasonCOMPLAINED) {
+		then = ` DO UPDATE SET reason = $6, invitation_id = $7 WHERE suppressions.reason IN ('BOUNCED', 'MANUAL')`
+	}
+	done, err := tx.SQL.ExecContext(ctx, `INSERT INTO suppressions (tenant_id, id, email, email_key, email_hash, reason, invitation_id, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (tenant_id, email_hash)`+then,
+		auth.Tenant(ctx), id.New(), email, key, hash, string(why), invitation, d.now())
+	if err != nil {
+		return false, fmt.Errorf("suppressing an address: %w", err)
+	}
+	n, err := done.RowsAffected()
+	return n == 1, err
+}
+
+// Unsuppress lets an address be written to again, by the text of the suppression's id. The error is UserErrors for what the caller can mend.
+func (d *Desk) Unsuppress(ctx context.Context, idText string) (uuid.UUID, error) {
+	target, err := id.Suppression.Parse(idText)
+	if err != nil {
+		return uuid.Nil, apierror.User(apierror.Invalid, []string{"id"}, "%v.", err)
+	}
+	n := 0
+	err = d.db.Write(ctx, func(tx *store.Tx) (err error) {
+		n, err = tx.Ent.Suppression.Delete().Where(entsuppression.ID(target)).Exec(ctx)
+		return err
+	})
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("deleting a suppression: %w", err)
+	}
+	if n == 0 {
+		return uuid.Nil, apierror.User(apierror.NotFound, []string{"id"}, "There is no suppression %s.", idText)
+	}
+	return target, nil
+}
