@@ -264,6 +264,10 @@ func (f filler) document(p spot, variables, argument string) string {
 				args = append(args, a.Name+": "+argument)
 			case a.Type.NonNull && a.DefaultValue == nil:
 				args = append(args, a.Name+": "+literal(f.value(a.Type, a.Name, field.Name)))
+			case a.Name == "externalId" && field.Name == "contact" && i < len(p.fields)-1:
+				args = append(args, `externalId: "c01"`)
+			case a.Name == "schedule" && i < len(p.fields)-1:
+				args = append(args, `schedule: {occasion: {onEvent: {event: "purchase"}}}`)
 			case a.Name == "filter" && i < len(p.fields)-1 && p.argument.Name == "previous":
 				args = append(args, `filter: {from: "2026-11-01"}`) // what is open at its beginning has no period before it
 			}
@@ -411,7 +415,7 @@ func TestEnumsTakeTheirNames(t *testing.T) {
 						}
 						continue
 					}
-					if strings.HasSuffix(p.String(), "reach(filter.channels)") && (v.Name == "API" || v.Name == "IMPORT") {
+					if (strings.HasSuffix(p.String(), "reach(filter.channels)") || strings.HasSuffix(p.String(), "invitations(channels)")) && (v.Name == "API" || v.Name == "IMPORT") {
 						// Nobody is asked so, and it says that of what it has read.
 						if !strings.Contains(a.text, "people are asked by EMAIL, LINK or WIDGET") {
 							t.Errorf("%s as a %s: %s", v.Name, w.name, a.text)
@@ -446,7 +450,7 @@ func TestEnumsTakeTheirNames(t *testing.T) {
 		})
 	}
 	for name, def := range schema.Types {
-		used := slices.ContainsFunc([]string{"UserErrorCode", "FeedbackEventKind", "BotSign", "InvitationStatus", "ResponseIdentity", "SkipReason", "TextDirection", "InsightReason", "ExperimentVerdict", "EffectCaveat"}, func(shown string) bool { return shown == name })
+		used := slices.ContainsFunc([]string{"UserErrorCode", "FeedbackEventKind", "BounceKind", "BotSign", "InvitationStatus", "ResponseIdentity", "SkipReason", "TextDirection", "InsightReason", "ExperimentVerdict", "EffectCaveat"}, func(shown string) bool { return shown == name })
 		if def.Kind == ast.Enum && !strings.HasPrefix(name, "__") && !enums[name] && !used {
 			t.Errorf("the enum %s is never given: is it only shown?", name)
 		}

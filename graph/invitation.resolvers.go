@@ -14,6 +14,7 @@ import (
 	"github.com/zeroten/zeroten/graph/generated"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/outreach"
 	"github.com/zeroten/zeroten/internal/reach"
 )
 
@@ -34,6 +35,15 @@ func (r *invitationResolver) Contact(ctx context.Context, obj *ent.Invitation) (
 
 func (r *invitationResolver) Channel(ctx context.Context, obj *ent.Invitation) (response.Channel, error) {
 	return response.Channel(obj.Channel), nil
+}
+
+func (r *invitationResolver) Link(ctx context.Context, obj *ent.Invitation) (*string, error) {
+	path, err := r.Outreach.Link(ctx, obj)
+	return given(r.Site.At(path)), err
+}
+
+func (r *invitationResolver) Bounce(ctx context.Context, obj *ent.Invitation) (*outreach.Bounce, error) {
+	return outreach.BounceOf(obj), nil
 }
 
 func (r *invitationResolver) Response(ctx context.Context, obj *ent.Invitation) (*ent.Response, error) {

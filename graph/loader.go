@@ -24,6 +24,7 @@ import (
 	people "github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/insight"
+	"github.com/zeroten/zeroten/internal/outreach"
 	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/risk"
 	"github.com/zeroten/zeroten/internal/store"
@@ -97,6 +98,9 @@ type loaders struct {
 	forWhom *loader[[]uuid.UUID]
 	// invitations are those that responses answer, by the response.
 	invitations *loader[ent.Invitation]
+	// invited are invitations by their ids, and schedules those of campaigns, by the campaign.
+	invited   *loader[ent.Invitation]
+	schedules *loader[ent.Schedule]
 	// surveys and wordings are those of campaigns, by the campaign.
 	surveys  *loader[survey.Survey]
 	wordings *loader[[]*survey.Wording]
@@ -424,6 +428,19 @@ func withLoaders(ctx context.Context, db *store.DB) context.Context {
 				return nil, fmt.Errorf("loading invitations: %w", err)
 			}
 			return byID(rows, func(i *ent.Invitation) uuid.UUID { return *i.ResponseID }), nil
+		}),
+		invited: newLoader(func(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]*ent.Invitation, error) {
+			rows, err := db.Ent.Invitation.Query().Where(invitation.And(among(ids))).All(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("loading invitations: %w", err)
+			}
+			for _, i := range rows {
+				l.campaigns.want(i.CampaignID)
+			}
+			return byID(rows, func(i *ent.Invitation) uuid.UUID { return i.ID }), nil
+		}),
+		schedules: newLoader(func(ctx context.Context, campaigns []uuid.UUID) (map[uuid.UUID]*ent.Schedule, error) {
+			return outreach.SchedulesOf(ctx, db, campaigns)
 		}),
 		surveys: newLoader(func(ctx context.Context, campaigns []uuid.UUID) (map[uuid.UUID]*survey.Survey, error) {
 			return survey.Of(ctx, db, campaigns)

@@ -196,7 +196,7 @@ func (p part) has(name, id string) bool {
 		return slices.Contains(p.responses, id)
 	case "cont":
 		return p.of[id] != nil
-	case "key", "inv", "prov":
+	case "key", "inv", "prov", "supp":
 		return false
 	}
 	for _, of := range p.about[id] {

@@ -105,6 +105,10 @@ func (r *Resolver) find(ctx context.Context, kind id.Kind, ids []uuid.UUID, foun
 		switch row := row.(type) {
 		case *ent.Invitation:
 			wantOf(ctx, row)
+		case *ent.Suppression:
+			if row.InvitationID != nil {
+				loadersOf(ctx).invited.want(*row.InvitationID)
+			}
 		case *ent.Action:
 			wantOfActions(ctx, row)
 		}
@@ -147,15 +151,20 @@ func hidden(ctx context.Context, r *ent.Response) bool {
 	return r.Unverified && !auth.Narrowed(ctx).IsZero()
 }
 
-// wantOf tells the loaders what may be asked for of an invitation.
-func wantOf(ctx context.Context, i *ent.Invitation) {
+// wantOf tells the loaders what may be asked for of these invitations.
+func wantOf(ctx context.Context, invitations ...*ent.Invitation) {
 	l := loadersOf(ctx)
-	l.campaigns.want(i.CampaignID)
-	if i.ContactID != nil {
-		l.contacts.want(*i.ContactID)
-	}
-	if i.ResponseID != nil {
-		l.responses.want(*i.ResponseID)
+	for _, i := range invitations {
+		if i == nil {
+			continue
+		}
+		l.campaigns.want(i.CampaignID)
+		if i.ContactID != nil {
+			l.contacts.want(*i.ContactID)
+		}
+		if i.ResponseID != nil {
+			l.responses.want(*i.ResponseID)
+		}
 	}
 }
 

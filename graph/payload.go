@@ -12,6 +12,7 @@ import (
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/feedback"
+	"github.com/zeroten/zeroten/internal/outreach"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/reach"
 	"github.com/zeroten/zeroten/internal/selection"
@@ -187,6 +188,25 @@ func (r *Resolver) provisional(ctx context.Context, c *ent.Campaign, args page.A
 		}
 	}
 	return list, nil
+}
+
+// invitations lists invitations, and tells the loaders of them.
+func (r *Resolver) invitations(ctx context.Context, args page.Args, f outreach.Filter) (*outreach.Connection, error) {
+	list, err := r.Outreach.Invitations(ctx, args, f)
+	if err != nil {
+		return nil, err
+	}
+	wantOf(ctx, list.Nodes()...)
+	return list, nil
+}
+
+// values are the structs that generated code gives pointers to.
+func values[T any](pointers []*T) []T {
+	list := make([]T, len(pointers))
+	for i, p := range pointers {
+		list[i] = *p
+	}
+	return list
 }
 
 // pointers are what generated code takes lists of structs by.

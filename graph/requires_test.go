@@ -32,6 +32,9 @@ func example(s *ast.Schema, typ *ast.Type) string {
 		if def.Name == "SegmentRuleInput" {
 			return `{ trait: { key: "plan", isKnown: true } }`
 		}
+		if def.Name == "OccasionInput" {
+			return `{ onEvent: { event: "purchase" } }`
+		}
 		var fields []string
 		for _, f := range def.Fields {
 			if f.Type.NonNull && f.DefaultValue == nil {
@@ -134,6 +137,7 @@ func TestCollectReadsNothing(t *testing.T) {
 		"recordResponse":  `{ campaign: "<camp:Support>", score: 5, contact: { externalId: "c00" } }`,
 		"recordResponses": `{ responses: [{ campaign: "<camp:Support>", score: 5, contact: { externalId: "c00" } }] }`,
 		"upsertContacts":  `{ contacts: [{ externalId: "c00" }] }`,
+		"recordEvents":    `{ events: [{ contact: { externalId: "c00" }, name: "purchase" }] }`,
 
 		"createAccessToken":  `{ scopes: [COLLECT] }`,
 		"createContactToken": `{ contact: { externalId: "c00" } }`,

@@ -9,6 +9,7 @@ import (
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/live"
+	"github.com/zeroten/zeroten/internal/outreach"
 	"github.com/zeroten/zeroten/internal/risk"
 	"github.com/zeroten/zeroten/internal/selection"
 	"github.com/zeroten/zeroten/internal/settings"
@@ -26,7 +27,10 @@ type Resolver struct {
 	Insight *insight.Reader
 	Risks   *risk.Models
 	Live    *live.Hub
-	Scores  *insight.Shared
+	// Outreach decides whom campaigns ask, and Mailer makes and sends the mails.
+	Outreach *outreach.Desk
+	Mailer   *outreach.Mailer
+	Scores   *insight.Shared
 	// Site is where people find the pages, and Now the clock.
 	Site survey.Site
 	// Studio makes the images of brands.

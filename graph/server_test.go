@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +20,8 @@ import (
 	"github.com/zeroten/zeroten/ent/invitation"
 	"github.com/zeroten/zeroten/ent/provisionalanswer"
 	"github.com/zeroten/zeroten/ent/response"
+	"github.com/zeroten/zeroten/ent/schedule"
+	"github.com/zeroten/zeroten/ent/suppression"
 	"github.com/zeroten/zeroten/graph"
 	"github.com/zeroten/zeroten/internal/app"
 	"github.com/zeroten/zeroten/internal/auth"
@@ -44,6 +47,7 @@ type house struct {
 	*app.App
 
 	url      string
+	mails    string // where mails are written to
 	log      *bytes.Buffer
 	operator string
 }
@@ -64,7 +68,10 @@ func open(t *testing.T, databaseURL string, edge ...app.Edge) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := h.Listen(t.Context(), "127.0.0.1:0", append(edge, app.Edge{PublicURL: "https://nps.example"})[0], playground.Page{})
+	flags := append(edge, app.Edge{PublicURL: "https://nps.example"})[0]
+	h.mails = t.TempDir()
+	flags.MailFolder = h.mails
+	s, err := h.Listen(t.Context(), "127.0.0.1:0", flags, playground.Page{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -380,6 +387,7 @@ func invite(tx *store.Tx, c *company) error {
 		if err != nil {
 			return err
 		}
+		plan := id.New()
 		made := tx.Ent.Invitation.Create().SetCampaignID(campaign).SetChannel(in.channel).SetStatus(in.status).SetLocale("nl").SetTraits(trait.Values{}).SetDueAt(at)
 		if in.contact != "" {
 			contact, err := id.Contact.Parse(c.ids[in.contact])
@@ -400,12 +408,40 @@ func invite(tx *store.Tx, c *company) error {
 		} else if in.status != invitation.StatusPLANNED {
 			made.SetSentAt(at)
 		}
+		switch in.status {
+		case invitation.StatusBOUNCED:
+			made.SetBouncedAt(at.Add(time.Hour)).SetBounceKind(invitation.BounceKindSOFT).SetBounceReason("452 4.2.2 The mailbox is full.")
+		case invitation.StatusSENT:
+			made.SetRemindedAt(at.Add(120 * time.Hour)).SetDeliveredAt(at.Add(time.Minute))
+		case invitation.StatusPLANNED:
+			made.SetPlan(plan).SetOccasion("event:1:purchase")
+			err := tx.Ent.Schedule.Create().SetCampaignID(campaign).SetPlan(plan).SetOccasion(schedule.OccasionON_EVENT).SetEvent("purchase").
+				SetDelayMinutes(90).SetSamplePercent(100).SetMonthlyBudget(1_000).SetWeekdays(31).SetFromHour(9).SetToHour(17).SetReminderAfterDays(5).Exec(c.ctx)
+			if err != nil {
+				return err
+			}
+		}
 		saved, err := made.Save(c.ctx)
 		if err != nil {
 			return err
 		}
 		c.ids["inv:"+in.name] = saved.NodeID()
 	}
+	code := sha256.Sum256([]byte("12345678"))
+	err := tx.Ent.Outreach.Create().SetUnconfirmedAddress("us@example.com").SetCodeHash(code[:]).SetCodeSentAt(clock).Exec(c.ctx)
+	if err != nil {
+		return err
+	}
+	bounced, err := id.Invitation.Parse(c.ids["inv:bounced"])
+	if err != nil {
+		return err
+	}
+	barred, err := tx.Ent.Suppression.Create().SetEmail("gone@example.com").SetEmailKey("gone@example.com").SetEmailHash("none").
+		SetReason(suppression.ReasonBOUNCED).SetInvitationID(bounced).SetCreatedAt(clock).Save(c.ctx)
+	if err != nil {
+		return err
+	}
+	c.ids["supp:gone"] = barred.NodeID()
 	return nil
 }
 

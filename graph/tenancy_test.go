@@ -61,6 +61,14 @@ func recipes() map[string]recipe {
 		"Mutation.eraseContact(input.id)":   of(id.Contact, auth.Admin, `mutation { eraseContact(input: { id: "{{id}}" }) { erasedResponses`+wrong+` } }`),
 		"Mutation.revokeApiKey(input.id)":   of(id.ApiKey, auth.Admin, `mutation { revokeApiKey(input: { id: "{{id}}" }) { apiKey { id name revokedAt }`+wrong+` } }`),
 
+		"Campaign.invitationMail(contact)":              of(id.Contact, auth.Read, `{ campaign(id: "<camp:Support>") { invitationMail(contact: "{{id}}") { subject } } }`),
+		"Campaign.previewInvitations(schedule.segment)": of(id.Segment, auth.Read, `{ campaign(id: "<camp:Support>") { previewInvitations(schedule: { occasion: { onEvent: { event: "purchase" } }, segment: "{{id}}" }) { contacts } } }`),
+		"Mutation.setSchedule(input.schedule.segment)":  of(id.Segment, auth.Manage, `mutation { setSchedule(input: { campaign: "<camp:Support>", schedule: { occasion: { onEvent: { event: "purchase" } }, segment: "{{id}}" } }) { campaign { id }`+wrong+` } }`),
+
+		"Mutation.inviteContacts(input.campaign)": of(id.Campaign, auth.Manage, `mutation { inviteContacts(input: { campaign: "{{id}}", delivery: LINK, invitees: [{ contact: { externalId: "c09" } }] }) { invitations { status campaign { name } } invited`+wrong+` } }`),
+		"Mutation.deleteSuppression(input.id)":    of(id.Suppression, auth.Admin, `mutation { deleteSuppression(input: { id: "{{id}}" }) { deletedId`+wrong+` } }`),
+		"Mutation.cancelInvitations(input.ids)":   of(id.Invitation, auth.Manage, `mutation { cancelInvitations(input: { ids: ["{{id}}"] }) { invitations { id status }`+wrong+` } }`),
+
 		"Mutation.deleteAction(input.id)":    of(id.Action, auth.Manage, `mutation { deleteAction(input: { id: "{{id}}" }) { deletedId`+wrong+` } }`),
 		"Mutation.deleteBenchmark(input.id)": of(id.Benchmark, auth.Manage, `mutation { deleteBenchmark(input: { id: "{{id}}" }) { deletedId`+wrong+` } }`),
 
@@ -205,6 +213,8 @@ func lists() map[string]list {
 		"Segment.contacts":     {page.Order{List: "contacts", Desc: true}, auth.Read, `{ segment(id: "<seg:Loyal>") { contacts(%s)` + body + ` } }`},
 		"Feedback.responses":   {responses, auth.Read, `{ feedback(filter: { channels: [API, EMAIL] }) { responses(%s)` + body + ` } }`},
 		"Campaign.provisional": {page.Order{List: "provisional", Column: "last_opened_at", Desc: true}, auth.Read, `{ campaign(id: "<camp:Relationship>") { provisional(%s)` + body + ` } }`},
+		"Campaign.invitations": {page.Order{List: "invitations", Column: "due_at", Desc: true}, auth.Read, `{ campaign(id: "<camp:Relationship>") { invitations(%s)` + body + ` } }`},
+		"Contact.invitations":  {page.Order{List: "invitations", Column: "due_at", Desc: true}, auth.Read, `{ contact(id: "<cont:c01>") { invitations(%s)` + body + ` } }`},
 		"Query.actions":        {page.Order{List: "actions", Column: "started_on", Desc: true}, auth.Read, `{ actions(%s)` + body + ` }`},
 		// Its cursors are positions of the log, and name nothing.
 		"Subscription.feedbackReceived": {scope: auth.Read},
@@ -433,6 +443,9 @@ func TestRecipesFindOnesOwn(t *testing.T) {
 			own := c.any(t, kind)
 			if kind == id.Campaign {
 				own = c.ids["camp:Support"]
+			}
+			if place == "Mutation.cancelInvitations(input.ids)" {
+				own = c.ids["inv:planned"]
 			}
 			unknown := kind.Format(id.New())
 			nobodys := h.ask(t, c.secrets[r.scope], strings.ReplaceAll(c.own(r.text), "{{id}}", unknown), nil)

@@ -406,8 +406,10 @@ const (
 		Contact.id
 		CreateAccessTokenPayload.expiresAt CreateAccessTokenPayload.token CreateAccessTokenPayload.userErrors
 		CreateContactTokenPayload.expiresAt CreateContactTokenPayload.token CreateContactTokenPayload.userErrors
-		Mutation.createAccessToken Mutation.createContactToken Mutation.recordResponse Mutation.recordResponses Mutation.upsertContacts
+		Mutation.createAccessToken Mutation.createContactToken Mutation.recordEvents Mutation.recordResponse Mutation.recordResponses
+		Mutation.upsertContacts
 		Query.viewer
+		RecordEventsPayload.recorded RecordEventsPayload.userErrors
 		RecordResponsePayload.amended RecordResponsePayload.response RecordResponsePayload.userErrors
 		RecordResponsesPayload.amended RecordResponsesPayload.recorded RecordResponsesPayload.responses RecordResponsesPayload.userErrors
 		Response.campaign Response.category Response.channel Response.comment Response.id Response.locale

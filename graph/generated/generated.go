@@ -20,6 +20,7 @@ import (
 	campaign1 "github.com/zeroten/zeroten/ent/campaign"
 	"github.com/zeroten/zeroten/ent/invitation"
 	"github.com/zeroten/zeroten/ent/response"
+	"github.com/zeroten/zeroten/ent/suppression"
 	"github.com/zeroten/zeroten/graph/model"
 	"github.com/zeroten/zeroten/graph/scalar"
 	"github.com/zeroten/zeroten/internal/action"
@@ -33,6 +34,8 @@ import (
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/insight"
 	"github.com/zeroten/zeroten/internal/nps"
+	"github.com/zeroten/zeroten/internal/outreach"
+	"github.com/zeroten/zeroten/internal/outreach/letter"
 	"github.com/zeroten/zeroten/internal/page"
 	"github.com/zeroten/zeroten/internal/reach"
 	"github.com/zeroten/zeroten/internal/segment"
@@ -66,12 +69,16 @@ type ResolverRoot interface {
 	Feedback() FeedbackResolver
 	FeedbackEvent() FeedbackEventResolver
 	Invitation() InvitationResolver
+	InvitationPreview() InvitationPreviewResolver
 	Mutation() MutationResolver
+	PlannedInvitation() PlannedInvitationResolver
 	ProvisionalAnswer() ProvisionalAnswerResolver
 	Query() QueryResolver
 	Response() ResponseResolver
+	Schedule() ScheduleResolver
 	Segment() SegmentResolver
 	Subscription() SubscriptionResolver
+	Suppression() SuppressionResolver
 	Tenant() TenantResolver
 	Trait() TraitResolver
 	TrendPoint() TrendPointResolver
@@ -179,6 +186,12 @@ type ComplexityRoot struct {
 		VersusAverage func(childComplexity int) int
 	}
 
+	Bounce struct {
+		At     func(childComplexity int) int
+		Kind   func(childComplexity int) int
+		Reason func(childComplexity int) int
+	}
+
 	Brand struct {
 		Accent          func(childComplexity int) int
 		Background      func(childComplexity int) int
@@ -198,23 +211,27 @@ type ComplexityRoot struct {
 	}
 
 	Campaign struct {
-		CreatedAt        func(childComplexity int) int
-		EmailSnippet     func(childComplexity int, provider bar.Provider, recipient bar.Recipient, mergeTag *string, locale *string, variant *string) int
-		Feedback         func(childComplexity int, filter *selection.Filter) int
-		FollowUpQuestion func(childComplexity int) int
-		Link             func(childComplexity int, locale *string, variant *string, traits trait.Values) int
-		Name             func(childComplexity int) int
-		NodeID           func(childComplexity int) int
-		Provisional      func(childComplexity int, first *int, after *string, last *int, before *string, isSuspect *bool) int
-		Question         func(childComplexity int) int
-		Reach            func(childComplexity int, filter *reach.Filter) int
-		Responses        func(childComplexity int, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) int
-		Status           func(childComplexity int) int
-		Survey           func(childComplexity int) int
-		Texts            func(childComplexity int, locale *string, variant *string) int
-		UpdatedAt        func(childComplexity int) int
-		Widget           func(childComplexity int) int
-		Wordings         func(childComplexity int) int
+		CreatedAt          func(childComplexity int) int
+		EmailSnippet       func(childComplexity int, provider bar.Provider, recipient bar.Recipient, mergeTag *string, locale *string, variant *string) int
+		Feedback           func(childComplexity int, filter *selection.Filter) int
+		FollowUpQuestion   func(childComplexity int) int
+		InvitationMail     func(childComplexity int, locale *string, variant *string, contact *string) int
+		Invitations        func(childComplexity int, first *int, after *string, last *int, before *string, status []invitation.Status, skippedBecause []invitation.SkippedBecause, channels []response.Channel) int
+		Link               func(childComplexity int, locale *string, variant *string, traits trait.Values) int
+		Name               func(childComplexity int) int
+		NodeID             func(childComplexity int) int
+		PreviewInvitations func(childComplexity int, schedule *outreach.ScheduleInput, at *time.Time) int
+		Provisional        func(childComplexity int, first *int, after *string, last *int, before *string, isSuspect *bool) int
+		Question           func(childComplexity int) int
+		Reach              func(childComplexity int, filter *reach.Filter) int
+		Responses          func(childComplexity int, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) int
+		Schedule           func(childComplexity int) int
+		Status             func(childComplexity int) int
+		Survey             func(childComplexity int) int
+		Texts              func(childComplexity int, locale *string, variant *string) int
+		UpdatedAt          func(childComplexity int) int
+		Widget             func(childComplexity int) int
+		Wordings           func(childComplexity int) int
 	}
 
 	CampaignConnection struct {
@@ -227,6 +244,11 @@ type ComplexityRoot struct {
 	CampaignEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	CancelInvitationsPayload struct {
+		Invitations func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
 	}
 
 	CategoryTexts struct {
@@ -275,18 +297,27 @@ type ComplexityRoot struct {
 		Reason func(childComplexity int) int
 	}
 
+	ConfirmSenderPayload struct {
+		Outreach   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	Contact struct {
-		CreatedAt  func(childComplexity int) int
-		Email      func(childComplexity int) int
-		ExternalID func(childComplexity int) int
-		Locale     func(childComplexity int) int
-		Name       func(childComplexity int) int
-		NodeID     func(childComplexity int) int
-		Phone      func(childComplexity int) int
-		Prediction func(childComplexity int) int
-		Responses  func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Traits     func(childComplexity int) int
-		UpdatedAt  func(childComplexity int) int
+		CreatedAt   func(childComplexity int) int
+		Email       func(childComplexity int) int
+		ExternalID  func(childComplexity int) int
+		Invitations func(childComplexity int, first *int, after *string, last *int, before *string, status []invitation.Status) int
+		LastAskedAt func(childComplexity int) int
+		Locale      func(childComplexity int) int
+		Name        func(childComplexity int) int
+		NodeID      func(childComplexity int) int
+		Phone       func(childComplexity int) int
+		Prediction  func(childComplexity int) int
+		Responses   func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Suppression func(childComplexity int) int
+		TimeZone    func(childComplexity int) int
+		Traits      func(childComplexity int) int
+		UpdatedAt   func(childComplexity int) int
 	}
 
 	ContactConnection struct {
@@ -375,7 +406,17 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	DeleteSchedulePayload struct {
+		Campaign   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	DeleteSegmentPayload struct {
+		DeletedID  func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	DeleteSuppressionPayload struct {
 		DeletedID  func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
@@ -434,6 +475,11 @@ type ComplexityRoot struct {
 	EraseContactPayload struct {
 		ErasedResponses func(childComplexity int) int
 		UserErrors      func(childComplexity int) int
+	}
+
+	EventOccasion struct {
+		DelayMinutes func(childComplexity int) int
+		Event        func(childComplexity int) int
 	}
 
 	Experiment struct {
@@ -517,12 +563,16 @@ type ComplexityRoot struct {
 	}
 
 	Invitation struct {
+		Bounce         func(childComplexity int) int
 		Campaign       func(childComplexity int) int
 		Channel        func(childComplexity int) int
 		Contact        func(childComplexity int) int
+		DeliveredAt    func(childComplexity int) int
 		DueAt          func(childComplexity int) int
+		Link           func(childComplexity int) int
 		Locale         func(childComplexity int) int
 		NodeID         func(childComplexity int) int
+		RemindedAt     func(childComplexity int) int
 		Response       func(childComplexity int) int
 		SentAt         func(childComplexity int) int
 		SkippedBecause func(childComplexity int) int
@@ -531,14 +581,55 @@ type ComplexityRoot struct {
 		Variant        func(childComplexity int) int
 	}
 
+	InvitationConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	InvitationEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	InvitationMail struct {
+		HTML    func(childComplexity int) int
+		Subject func(childComplexity int) int
+		Text    func(childComplexity int) int
+	}
+
+	InvitationPreview struct {
+		Contacts    func(childComplexity int) int
+		Days        func(childComplexity int) int
+		Invitations func(childComplexity int) int
+		People      func(childComplexity int, limit int, skippedBecause []invitation.SkippedBecause) int
+		Skipped     func(childComplexity int) int
+	}
+
+	InviteContactsPayload struct {
+		Invitations func(childComplexity int) int
+		Invited     func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
+	}
+
 	Level struct {
 		End   func(childComplexity int) int
 		Score func(childComplexity int) int
 		Start func(childComplexity int) int
 	}
 
+	MailSender struct {
+		Address            func(childComplexity int) int
+		Name               func(childComplexity int) int
+		ReplyTo            func(childComplexity int) int
+		UnconfirmedAddress func(childComplexity int) int
+	}
+
 	Mutation struct {
 		AmendResponse      func(childComplexity int, input feedback.Amendment) int
+		CancelInvitations  func(childComplexity int, input model.CancelInvitationsInput) int
+		ConfirmSender      func(childComplexity int, input model.ConfirmSenderInput) int
 		CreateAPIKey       func(childComplexity int, input tenant.CreateKeyInput) int
 		CreateAccessToken  func(childComplexity int, input tenant.CreateTokenInput) int
 		CreateAction       func(childComplexity int, input action.CreateInput) int
@@ -551,17 +642,25 @@ type ComplexityRoot struct {
 		DeleteAction       func(childComplexity int, input model.DeleteActionInput) int
 		DeleteBenchmark    func(childComplexity int, input model.DeleteBenchmarkInput) int
 		DeleteResponse     func(childComplexity int, input model.DeleteResponseInput) int
+		DeleteSchedule     func(childComplexity int, input model.DeleteScheduleInput) int
 		DeleteSegment      func(childComplexity int, input model.DeleteSegmentInput) int
+		DeleteSuppression  func(childComplexity int, input model.DeleteSuppressionInput) int
 		DeleteTrait        func(childComplexity int, input model.DeleteTraitInput) int
 		DeleteWording      func(childComplexity int, input survey.DeleteWordingInput) int
 		EraseContact       func(childComplexity int, input model.EraseContactInput) int
+		InviteContacts     func(childComplexity int, input outreach.InviteInput) int
+		RecordEvents       func(childComplexity int, input model.RecordEventsInput) int
 		RecordResponse     func(childComplexity int, input feedback.Recording) int
 		RecordResponses    func(childComplexity int, input model.RecordResponsesInput) int
 		RevokeAPIKey       func(childComplexity int, input tenant.RevokeKeyInput) int
+		SendTestMail       func(childComplexity int, input model.SendTestMailInput) int
+		SetSchedule        func(childComplexity int, input outreach.SetInput) int
 		SetWording         func(childComplexity int, input survey.SetWordingInput) int
+		SuppressAddresses  func(childComplexity int, input model.SuppressAddressesInput) int
 		UpdateAction       func(childComplexity int, input model.UpdateActionInput) int
 		UpdateBrand        func(childComplexity int, input survey.UpdateBrandInput) int
 		UpdateCampaign     func(childComplexity int, input campaign.UpdateInput) int
+		UpdateOutreach     func(childComplexity int, input outreach.UpdateInput) int
 		UpdateSegment      func(childComplexity int, input settings.UpdateSegmentInput) int
 		UpdateSurvey       func(childComplexity int, input survey.UpdateInput) int
 		UpdateTenant       func(childComplexity int, input tenant.UpdateInput) int
@@ -576,6 +675,29 @@ type ComplexityRoot struct {
 		URL        func(childComplexity int) int
 	}
 
+	Occasion struct {
+		OnEvent   func(childComplexity int) int
+		Once      func(childComplexity int) int
+		Recurring func(childComplexity int) int
+	}
+
+	OnceOccasion struct {
+		At       func(childComplexity int) int
+		OverDays func(childComplexity int) int
+	}
+
+	OutreachLimits struct {
+		MonthlyBudget func(childComplexity int) int
+		QuietDays     func(childComplexity int) int
+		SentThisMonth func(childComplexity int) int
+	}
+
+	OutreachSettings struct {
+		Limits        func(childComplexity int) int
+		PostalAddress func(childComplexity int) int
+		Sender        func(childComplexity int) int
+	}
+
 	PageInfo struct {
 		EndCursor       func(childComplexity int) int
 		HasNextPage     func(childComplexity int) int
@@ -586,6 +708,17 @@ type ComplexityRoot struct {
 	Placebos struct {
 		AsLarge func(childComplexity int) int
 		Tried   func(childComplexity int) int
+	}
+
+	PlannedDay struct {
+		Date        func(childComplexity int) int
+		Invitations func(childComplexity int) int
+	}
+
+	PlannedInvitation struct {
+		Contact        func(childComplexity int) int
+		DueAt          func(childComplexity int) int
+		SkippedBecause func(childComplexity int) int
 	}
 
 	PredictedGroup struct {
@@ -642,27 +775,29 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		APIKeys     func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Action      func(childComplexity int, id string) int
-		Actions     func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Benchmarks  func(childComplexity int, industry *string, country *string) int
-		Campaign    func(childComplexity int, id string) int
-		Campaigns   func(childComplexity int, first *int, after *string, last *int, before *string, status []campaign1.Status, search *string) int
-		Contact     func(childComplexity int, id *string, externalID *string, email *string) int
-		Contacts    func(childComplexity int, first *int, after *string, last *int, before *string, search *string, segment *string, answered *bool, orderBy *contact.Order) int
-		EventCursor func(childComplexity int) int
-		Feedback    func(childComplexity int, filter *selection.Filter) int
-		Node        func(childComplexity int, id string) int
-		Nodes       func(childComplexity int, ids []string) int
-		Reach       func(childComplexity int, filter *reach.Filter) int
-		Response    func(childComplexity int, id string) int
-		Responses   func(childComplexity int, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) int
-		Segment     func(childComplexity int, id string) int
-		Segments    func(childComplexity int, first *int, after *string, last *int, before *string, search *string) int
-		Tenant      func(childComplexity int) int
-		Tenants     func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Traits      func(childComplexity int) int
-		Viewer      func(childComplexity int) int
+		APIKeys      func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Action       func(childComplexity int, id string) int
+		Actions      func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Benchmarks   func(childComplexity int, industry *string, country *string) int
+		Campaign     func(childComplexity int, id string) int
+		Campaigns    func(childComplexity int, first *int, after *string, last *int, before *string, status []campaign1.Status, search *string) int
+		Contact      func(childComplexity int, id *string, externalID *string, email *string) int
+		Contacts     func(childComplexity int, first *int, after *string, last *int, before *string, search *string, segment *string, answered *bool, orderBy *contact.Order) int
+		EventCursor  func(childComplexity int) int
+		Feedback     func(childComplexity int, filter *selection.Filter) int
+		Invitation   func(childComplexity int, id string) int
+		Node         func(childComplexity int, id string) int
+		Nodes        func(childComplexity int, ids []string) int
+		Reach        func(childComplexity int, filter *reach.Filter) int
+		Response     func(childComplexity int, id string) int
+		Responses    func(childComplexity int, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) int
+		Segment      func(childComplexity int, id string) int
+		Segments     func(childComplexity int, first *int, after *string, last *int, before *string, search *string) int
+		Suppressions func(childComplexity int, first *int, after *string, last *int, before *string, email *string, reasons []suppression.Reason) int
+		Tenant       func(childComplexity int) int
+		Tenants      func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Traits       func(childComplexity int) int
+		Viewer       func(childComplexity int) int
 	}
 
 	Reach struct {
@@ -682,6 +817,11 @@ type ComplexityRoot struct {
 		Total func(childComplexity int) int
 	}
 
+	RecordEventsPayload struct {
+		Recorded   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	RecordResponsePayload struct {
 		Amended    func(childComplexity int) int
 		Response   func(childComplexity int) int
@@ -693,6 +833,11 @@ type ComplexityRoot struct {
 		Recorded   func(childComplexity int) int
 		Responses  func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	RecurringOccasion struct {
+		EveryMonths func(childComplexity int) int
+		StartOn     func(childComplexity int) int
 	}
 
 	Response struct {
@@ -737,6 +882,17 @@ type ComplexityRoot struct {
 		Invitations func(childComplexity int) int
 		Responses   func(childComplexity int) int
 		Variance    func(childComplexity int) int
+	}
+
+	Schedule struct {
+		IsPaused          func(childComplexity int) int
+		MonthlyBudget     func(childComplexity int) int
+		NextDueAt         func(childComplexity int) int
+		Occasion          func(childComplexity int) int
+		ReminderAfterDays func(childComplexity int) int
+		SamplePercent     func(childComplexity int) int
+		Segment           func(childComplexity int) int
+		Window            func(childComplexity int) int
 	}
 
 	Score struct {
@@ -794,6 +950,22 @@ type ComplexityRoot struct {
 		Trait func(childComplexity int) int
 	}
 
+	SendTestMailPayload struct {
+		ServerReply func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
+	}
+
+	SendWindow struct {
+		FromHour func(childComplexity int) int
+		ToHour   func(childComplexity int) int
+		Weekdays func(childComplexity int) int
+	}
+
+	SetSchedulePayload struct {
+		Campaign   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	SetWordingPayload struct {
 		UserErrors func(childComplexity int) int
 		Wording    func(childComplexity int) int
@@ -813,6 +985,31 @@ type ComplexityRoot struct {
 	Subscription struct {
 		FeedbackReceived func(childComplexity int, filter *selection.Filter, after *string, limit *int) int
 		ScoreChanged     func(childComplexity int, filter *selection.Filter, every int) int
+	}
+
+	SuppressAddressesPayload struct {
+		Added      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	Suppression struct {
+		CreatedAt  func(childComplexity int) int
+		Email      func(childComplexity int) int
+		Invitation func(childComplexity int) int
+		NodeID     func(childComplexity int) int
+		Reason     func(childComplexity int) int
+	}
+
+	SuppressionConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	SuppressionEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	Survey struct {
@@ -849,6 +1046,7 @@ type ComplexityRoot struct {
 		MinGroupSize   func(childComplexity int) int
 		Name           func(childComplexity int) int
 		NodeID         func(childComplexity int) int
+		Outreach       func(childComplexity int) int
 		Rebuild        func(childComplexity int) int
 		TimeZone       func(childComplexity int) int
 	}
@@ -910,6 +1108,11 @@ type ComplexityRoot struct {
 
 	UpdateCampaignPayload struct {
 		Campaign   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	UpdateOutreachPayload struct {
+		Outreach   func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -1013,6 +1216,10 @@ type CampaignResolver interface {
 	Feedback(ctx context.Context, obj *ent.Campaign, filter *selection.Filter) (*insight.Feedback, error)
 	Responses(ctx context.Context, obj *ent.Campaign, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) (*selection.Connection, error)
 	Reach(ctx context.Context, obj *ent.Campaign, filter *reach.Filter) (*reach.Reach, error)
+	Schedule(ctx context.Context, obj *ent.Campaign) (*ent.Schedule, error)
+	Invitations(ctx context.Context, obj *ent.Campaign, first *int, after *string, last *int, before *string, status []invitation.Status, skippedBecause []invitation.SkippedBecause, channels []response.Channel) (*page.Connection[*ent.Invitation], error)
+	PreviewInvitations(ctx context.Context, obj *ent.Campaign, schedule *outreach.ScheduleInput, at *time.Time) (*outreach.Preview, error)
+	InvitationMail(ctx context.Context, obj *ent.Campaign, locale *string, variant *string, contact *string) (*letter.Letter, error)
 	Provisional(ctx context.Context, obj *ent.Campaign, first *int, after *string, last *int, before *string, isSuspect *bool) (*page.Connection[*ent.ProvisionalAnswer], error)
 	Survey(ctx context.Context, obj *ent.Campaign) (*survey.Survey, error)
 	Wordings(ctx context.Context, obj *ent.Campaign) ([]*survey.Wording, error)
@@ -1023,6 +1230,10 @@ type CampaignResolver interface {
 }
 type ContactResolver interface {
 	Responses(ctx context.Context, obj *ent.Contact, first *int, after *string, last *int, before *string) (*selection.Connection, error)
+
+	Suppression(ctx context.Context, obj *ent.Contact) (*ent.Suppression, error)
+	LastAskedAt(ctx context.Context, obj *ent.Contact) (*time.Time, error)
+	Invitations(ctx context.Context, obj *ent.Contact, first *int, after *string, last *int, before *string, status []invitation.Status) (*page.Connection[*ent.Invitation], error)
 	Prediction(ctx context.Context, obj *ent.Contact) (*insight.Prediction, error)
 }
 type ExperimentResolver interface {
@@ -1044,7 +1255,13 @@ type InvitationResolver interface {
 	Contact(ctx context.Context, obj *ent.Invitation) (*ent.Contact, error)
 	Channel(ctx context.Context, obj *ent.Invitation) (response.Channel, error)
 
+	Link(ctx context.Context, obj *ent.Invitation) (*string, error)
+
+	Bounce(ctx context.Context, obj *ent.Invitation) (*outreach.Bounce, error)
 	Response(ctx context.Context, obj *ent.Invitation) (*ent.Response, error)
+}
+type InvitationPreviewResolver interface {
+	People(ctx context.Context, obj *outreach.Preview, limit int, skippedBecause []invitation.SkippedBecause) ([]*outreach.Planned, error)
 }
 type MutationResolver interface {
 	CreateAction(ctx context.Context, input action.CreateInput) (*model.CreateActionPayload, error)
@@ -1058,6 +1275,16 @@ type MutationResolver interface {
 	EraseContact(ctx context.Context, input model.EraseContactInput) (*model.EraseContactPayload, error)
 	DefineTrait(ctx context.Context, input settings.DefineTraitInput) (*model.DefineTraitPayload, error)
 	DeleteTrait(ctx context.Context, input model.DeleteTraitInput) (*model.DeleteTraitPayload, error)
+	SetSchedule(ctx context.Context, input outreach.SetInput) (*model.SetSchedulePayload, error)
+	DeleteSchedule(ctx context.Context, input model.DeleteScheduleInput) (*model.DeleteSchedulePayload, error)
+	InviteContacts(ctx context.Context, input outreach.InviteInput) (*model.InviteContactsPayload, error)
+	CancelInvitations(ctx context.Context, input model.CancelInvitationsInput) (*model.CancelInvitationsPayload, error)
+	RecordEvents(ctx context.Context, input model.RecordEventsInput) (*model.RecordEventsPayload, error)
+	UpdateOutreach(ctx context.Context, input outreach.UpdateInput) (*model.UpdateOutreachPayload, error)
+	ConfirmSender(ctx context.Context, input model.ConfirmSenderInput) (*model.ConfirmSenderPayload, error)
+	SendTestMail(ctx context.Context, input model.SendTestMailInput) (*model.SendTestMailPayload, error)
+	SuppressAddresses(ctx context.Context, input model.SuppressAddressesInput) (*model.SuppressAddressesPayload, error)
+	DeleteSuppression(ctx context.Context, input model.DeleteSuppressionInput) (*model.DeleteSuppressionPayload, error)
 	RecordResponse(ctx context.Context, input feedback.Recording) (*model.RecordResponsePayload, error)
 	RecordResponses(ctx context.Context, input model.RecordResponsesInput) (*model.RecordResponsesPayload, error)
 	AmendResponse(ctx context.Context, input feedback.Amendment) (*model.AmendResponsePayload, error)
@@ -1076,6 +1303,9 @@ type MutationResolver interface {
 	RevokeAPIKey(ctx context.Context, input tenant.RevokeKeyInput) (*model.RevokeAPIKeyPayload, error)
 	UpdateWidget(ctx context.Context, input survey.UpdateWidgetInput) (*model.UpdateWidgetPayload, error)
 	CreateContactToken(ctx context.Context, input model.CreateContactTokenInput) (*model.CreateContactTokenPayload, error)
+}
+type PlannedInvitationResolver interface {
+	Contact(ctx context.Context, obj *outreach.Planned) (*ent.Contact, error)
 }
 type ProvisionalAnswerResolver interface {
 	Campaign(ctx context.Context, obj *ent.ProvisionalAnswer) (*ent.Campaign, error)
@@ -1101,6 +1331,8 @@ type QueryResolver interface {
 	Feedback(ctx context.Context, filter *selection.Filter) (*insight.Feedback, error)
 	Reach(ctx context.Context, filter *reach.Filter) (*reach.Reach, error)
 	EventCursor(ctx context.Context) (string, error)
+	Invitation(ctx context.Context, id string) (*ent.Invitation, error)
+	Suppressions(ctx context.Context, first *int, after *string, last *int, before *string, email *string, reasons []suppression.Reason) (*page.Connection[*ent.Suppression], error)
 	Response(ctx context.Context, id string) (*ent.Response, error)
 	Responses(ctx context.Context, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) (*selection.Connection, error)
 	Segment(ctx context.Context, id string) (*ent.Segment, error)
@@ -1118,6 +1350,14 @@ type ResponseResolver interface {
 	Invitation(ctx context.Context, obj *ent.Response) (*ent.Invitation, error)
 	Identity(ctx context.Context, obj *ent.Response) (link.Identity, error)
 }
+type ScheduleResolver interface {
+	Occasion(ctx context.Context, obj *ent.Schedule) (*outreach.Occasion, error)
+	Segment(ctx context.Context, obj *ent.Schedule) (*ent.Segment, error)
+
+	Window(ctx context.Context, obj *ent.Schedule) (*outreach.Window, error)
+
+	NextDueAt(ctx context.Context, obj *ent.Schedule) (*time.Time, error)
+}
 type SegmentResolver interface {
 	Feedback(ctx context.Context, obj *ent.Segment, filter *selection.Filter) (*insight.Feedback, error)
 	Responses(ctx context.Context, obj *ent.Segment, first *int, after *string, last *int, before *string, filter *selection.Filter, orderBy *selection.Order) (*selection.Connection, error)
@@ -1127,9 +1367,13 @@ type SubscriptionResolver interface {
 	FeedbackReceived(ctx context.Context, filter *selection.Filter, after *string, limit *int) (<-chan *feedback.Entry, error)
 	ScoreChanged(ctx context.Context, filter *selection.Filter, every int) (<-chan *insight.Score, error)
 }
+type SuppressionResolver interface {
+	Invitation(ctx context.Context, obj *ent.Suppression) (*ent.Invitation, error)
+}
 type TenantResolver interface {
 	Rebuild(ctx context.Context, obj *ent.Tenant) (*cube.Rebuild, error)
 
+	Outreach(ctx context.Context, obj *ent.Tenant) (*outreach.Settings, error)
 	Brand(ctx context.Context, obj *ent.Tenant) (*survey.Brand, error)
 }
 type TraitResolver interface {
@@ -1538,6 +1782,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.BenchmarkComparison.VersusAverage(childComplexity), true
 
+	case "Bounce.at":
+		if e.ComplexityRoot.Bounce.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Bounce.At(childComplexity), true
+	case "Bounce.kind":
+		if e.ComplexityRoot.Bounce.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Bounce.Kind(childComplexity), true
+	case "Bounce.reason":
+		if e.ComplexityRoot.Bounce.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Bounce.Reason(childComplexity), true
+
 	case "Brand.accentColor":
 		if e.ComplexityRoot.Brand.Accent == nil {
 			break
@@ -1646,6 +1909,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Campaign.FollowUpQuestion(childComplexity), true
+	case "Campaign.invitationMail":
+		if e.ComplexityRoot.Campaign.InvitationMail == nil {
+			break
+		}
+
+		args, err := ec.field_Campaign_invitationMail_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Campaign.InvitationMail(childComplexity, args["locale"].(*string), args["variant"].(*string), args["contact"].(*string)), true
+	case "Campaign.invitations":
+		if e.ComplexityRoot.Campaign.Invitations == nil {
+			break
+		}
+
+		args, err := ec.field_Campaign_invitations_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Campaign.Invitations(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["status"].([]invitation.Status), args["skippedBecause"].([]invitation.SkippedBecause), args["channels"].([]response.Channel)), true
 	case "Campaign.link":
 		if e.ComplexityRoot.Campaign.Link == nil {
 			break
@@ -1669,6 +1954,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Campaign.NodeID(childComplexity), true
+	case "Campaign.previewInvitations":
+		if e.ComplexityRoot.Campaign.PreviewInvitations == nil {
+			break
+		}
+
+		args, err := ec.field_Campaign_previewInvitations_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Campaign.PreviewInvitations(childComplexity, args["schedule"].(*outreach.ScheduleInput), args["at"].(*time.Time)), true
 	case "Campaign.provisional":
 		if e.ComplexityRoot.Campaign.Provisional == nil {
 			break
@@ -1708,6 +2004,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Campaign.Responses(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["filter"].(*selection.Filter), args["orderBy"].(*selection.Order)), true
+	case "Campaign.schedule":
+		if e.ComplexityRoot.Campaign.Schedule == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Campaign.Schedule(childComplexity), true
 	case "Campaign.status":
 		if e.ComplexityRoot.Campaign.Status == nil {
 			break
@@ -1787,6 +2089,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CampaignEdge.Node(childComplexity), true
+
+	case "CancelInvitationsPayload.invitations":
+		if e.ComplexityRoot.CancelInvitationsPayload.Invitations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CancelInvitationsPayload.Invitations(childComplexity), true
+	case "CancelInvitationsPayload.userErrors":
+		if e.ComplexityRoot.CancelInvitationsPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CancelInvitationsPayload.UserErrors(childComplexity), true
 
 	case "CategoryTexts.detractors":
 		if e.ComplexityRoot.CategoryTexts.Detractors == nil {
@@ -1962,6 +2277,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ChangePoints.Reason(childComplexity), true
 
+	case "ConfirmSenderPayload.outreach":
+		if e.ComplexityRoot.ConfirmSenderPayload.Outreach == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfirmSenderPayload.Outreach(childComplexity), true
+	case "ConfirmSenderPayload.userErrors":
+		if e.ComplexityRoot.ConfirmSenderPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ConfirmSenderPayload.UserErrors(childComplexity), true
+
 	case "Contact.createdAt":
 		if e.ComplexityRoot.Contact.CreatedAt == nil {
 			break
@@ -1980,6 +2308,23 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Contact.ExternalID(childComplexity), true
+	case "Contact.invitations":
+		if e.ComplexityRoot.Contact.Invitations == nil {
+			break
+		}
+
+		args, err := ec.field_Contact_invitations_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Contact.Invitations(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["status"].([]invitation.Status)), true
+	case "Contact.lastAskedAt":
+		if e.ComplexityRoot.Contact.LastAskedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.LastAskedAt(childComplexity), true
 	case "Contact.locale":
 		if e.ComplexityRoot.Contact.Locale == nil {
 			break
@@ -2021,6 +2366,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Contact.Responses(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Contact.suppression":
+		if e.ComplexityRoot.Contact.Suppression == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.Suppression(childComplexity), true
+	case "Contact.timeZone":
+		if e.ComplexityRoot.Contact.TimeZone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Contact.TimeZone(childComplexity), true
 	case "Contact.traits":
 		if e.ComplexityRoot.Contact.Traits == nil {
 			break
@@ -2295,6 +2652,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeleteResponsePayload.UserErrors(childComplexity), true
 
+	case "DeleteSchedulePayload.campaign":
+		if e.ComplexityRoot.DeleteSchedulePayload.Campaign == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteSchedulePayload.Campaign(childComplexity), true
+	case "DeleteSchedulePayload.userErrors":
+		if e.ComplexityRoot.DeleteSchedulePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteSchedulePayload.UserErrors(childComplexity), true
+
 	case "DeleteSegmentPayload.deletedId":
 		if e.ComplexityRoot.DeleteSegmentPayload.DeletedID == nil {
 			break
@@ -2307,6 +2677,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeleteSegmentPayload.UserErrors(childComplexity), true
+
+	case "DeleteSuppressionPayload.deletedId":
+		if e.ComplexityRoot.DeleteSuppressionPayload.DeletedID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteSuppressionPayload.DeletedID(childComplexity), true
+	case "DeleteSuppressionPayload.userErrors":
+		if e.ComplexityRoot.DeleteSuppressionPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeleteSuppressionPayload.UserErrors(childComplexity), true
 
 	case "DeleteTraitPayload.deletedId":
 		if e.ComplexityRoot.DeleteTraitPayload.DeletedID == nil {
@@ -2507,6 +2890,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.EraseContactPayload.UserErrors(childComplexity), true
+
+	case "EventOccasion.delayMinutes":
+		if e.ComplexityRoot.EventOccasion.DelayMinutes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventOccasion.DelayMinutes(childComplexity), true
+	case "EventOccasion.event":
+		if e.ComplexityRoot.EventOccasion.Event == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventOccasion.Event(childComplexity), true
 
 	case "Experiment.allocation":
 		if e.ComplexityRoot.Experiment.Allocation == nil {
@@ -2917,6 +3313,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.HourPoint.Start(childComplexity), true
 
+	case "Invitation.bounce":
+		if e.ComplexityRoot.Invitation.Bounce == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.Bounce(childComplexity), true
 	case "Invitation.campaign":
 		if e.ComplexityRoot.Invitation.Campaign == nil {
 			break
@@ -2935,12 +3337,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Invitation.Contact(childComplexity), true
+	case "Invitation.deliveredAt":
+		if e.ComplexityRoot.Invitation.DeliveredAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.DeliveredAt(childComplexity), true
 	case "Invitation.dueAt":
 		if e.ComplexityRoot.Invitation.DueAt == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Invitation.DueAt(childComplexity), true
+	case "Invitation.link":
+		if e.ComplexityRoot.Invitation.Link == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.Link(childComplexity), true
 	case "Invitation.locale":
 		if e.ComplexityRoot.Invitation.Locale == nil {
 			break
@@ -2953,6 +3367,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Invitation.NodeID(childComplexity), true
+	case "Invitation.remindedAt":
+		if e.ComplexityRoot.Invitation.RemindedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Invitation.RemindedAt(childComplexity), true
 	case "Invitation.response":
 		if e.ComplexityRoot.Invitation.Response == nil {
 			break
@@ -2990,6 +3410,118 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Invitation.Variant(childComplexity), true
 
+	case "InvitationConnection.edges":
+		if e.ComplexityRoot.InvitationConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationConnection.Edges(childComplexity), true
+	case "InvitationConnection.nodes":
+		if e.ComplexityRoot.InvitationConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationConnection.Nodes(childComplexity), true
+	case "InvitationConnection.pageInfo":
+		if e.ComplexityRoot.InvitationConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationConnection.PageInfo(childComplexity), true
+	case "InvitationConnection.totalCount":
+		if e.ComplexityRoot.InvitationConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationConnection.TotalCount(childComplexity), true
+
+	case "InvitationEdge.cursor":
+		if e.ComplexityRoot.InvitationEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationEdge.Cursor(childComplexity), true
+	case "InvitationEdge.node":
+		if e.ComplexityRoot.InvitationEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationEdge.Node(childComplexity), true
+
+	case "InvitationMail.html":
+		if e.ComplexityRoot.InvitationMail.HTML == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationMail.HTML(childComplexity), true
+	case "InvitationMail.subject":
+		if e.ComplexityRoot.InvitationMail.Subject == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationMail.Subject(childComplexity), true
+	case "InvitationMail.text":
+		if e.ComplexityRoot.InvitationMail.Text == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationMail.Text(childComplexity), true
+
+	case "InvitationPreview.contacts":
+		if e.ComplexityRoot.InvitationPreview.Contacts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationPreview.Contacts(childComplexity), true
+	case "InvitationPreview.days":
+		if e.ComplexityRoot.InvitationPreview.Days == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationPreview.Days(childComplexity), true
+	case "InvitationPreview.invitations":
+		if e.ComplexityRoot.InvitationPreview.Invitations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationPreview.Invitations(childComplexity), true
+	case "InvitationPreview.people":
+		if e.ComplexityRoot.InvitationPreview.People == nil {
+			break
+		}
+
+		args, err := ec.field_InvitationPreview_people_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.InvitationPreview.People(childComplexity, args["limit"].(int), args["skippedBecause"].([]invitation.SkippedBecause)), true
+	case "InvitationPreview.skipped":
+		if e.ComplexityRoot.InvitationPreview.Skipped == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InvitationPreview.Skipped(childComplexity), true
+
+	case "InviteContactsPayload.invitations":
+		if e.ComplexityRoot.InviteContactsPayload.Invitations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InviteContactsPayload.Invitations(childComplexity), true
+	case "InviteContactsPayload.invited":
+		if e.ComplexityRoot.InviteContactsPayload.Invited == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InviteContactsPayload.Invited(childComplexity), true
+	case "InviteContactsPayload.userErrors":
+		if e.ComplexityRoot.InviteContactsPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InviteContactsPayload.UserErrors(childComplexity), true
+
 	case "Level.end":
 		if e.ComplexityRoot.Level.End == nil {
 			break
@@ -3009,6 +3541,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Level.Start(childComplexity), true
 
+	case "MailSender.address":
+		if e.ComplexityRoot.MailSender.Address == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MailSender.Address(childComplexity), true
+	case "MailSender.name":
+		if e.ComplexityRoot.MailSender.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MailSender.Name(childComplexity), true
+	case "MailSender.replyTo":
+		if e.ComplexityRoot.MailSender.ReplyTo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MailSender.ReplyTo(childComplexity), true
+	case "MailSender.unconfirmedAddress":
+		if e.ComplexityRoot.MailSender.UnconfirmedAddress == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MailSender.UnconfirmedAddress(childComplexity), true
+
 	case "Mutation.amendResponse":
 		if e.ComplexityRoot.Mutation.AmendResponse == nil {
 			break
@@ -3020,6 +3577,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.AmendResponse(childComplexity, args["input"].(feedback.Amendment)), true
+	case "Mutation.cancelInvitations":
+		if e.ComplexityRoot.Mutation.CancelInvitations == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_cancelInvitations_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CancelInvitations(childComplexity, args["input"].(model.CancelInvitationsInput)), true
+	case "Mutation.confirmSender":
+		if e.ComplexityRoot.Mutation.ConfirmSender == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_confirmSender_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ConfirmSender(childComplexity, args["input"].(model.ConfirmSenderInput)), true
 	case "Mutation.createApiKey":
 		if e.ComplexityRoot.Mutation.CreateAPIKey == nil {
 			break
@@ -3152,6 +3731,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteResponse(childComplexity, args["input"].(model.DeleteResponseInput)), true
+	case "Mutation.deleteSchedule":
+		if e.ComplexityRoot.Mutation.DeleteSchedule == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteSchedule_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteSchedule(childComplexity, args["input"].(model.DeleteScheduleInput)), true
 	case "Mutation.deleteSegment":
 		if e.ComplexityRoot.Mutation.DeleteSegment == nil {
 			break
@@ -3163,6 +3753,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteSegment(childComplexity, args["input"].(model.DeleteSegmentInput)), true
+	case "Mutation.deleteSuppression":
+		if e.ComplexityRoot.Mutation.DeleteSuppression == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteSuppression_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteSuppression(childComplexity, args["input"].(model.DeleteSuppressionInput)), true
 	case "Mutation.deleteTrait":
 		if e.ComplexityRoot.Mutation.DeleteTrait == nil {
 			break
@@ -3196,6 +3797,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.EraseContact(childComplexity, args["input"].(model.EraseContactInput)), true
+	case "Mutation.inviteContacts":
+		if e.ComplexityRoot.Mutation.InviteContacts == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_inviteContacts_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.InviteContacts(childComplexity, args["input"].(outreach.InviteInput)), true
+	case "Mutation.recordEvents":
+		if e.ComplexityRoot.Mutation.RecordEvents == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_recordEvents_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RecordEvents(childComplexity, args["input"].(model.RecordEventsInput)), true
 	case "Mutation.recordResponse":
 		if e.ComplexityRoot.Mutation.RecordResponse == nil {
 			break
@@ -3229,6 +3852,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RevokeAPIKey(childComplexity, args["input"].(tenant.RevokeKeyInput)), true
+	case "Mutation.sendTestMail":
+		if e.ComplexityRoot.Mutation.SendTestMail == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_sendTestMail_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SendTestMail(childComplexity, args["input"].(model.SendTestMailInput)), true
+	case "Mutation.setSchedule":
+		if e.ComplexityRoot.Mutation.SetSchedule == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setSchedule_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetSchedule(childComplexity, args["input"].(outreach.SetInput)), true
 	case "Mutation.setWording":
 		if e.ComplexityRoot.Mutation.SetWording == nil {
 			break
@@ -3240,6 +3885,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SetWording(childComplexity, args["input"].(survey.SetWordingInput)), true
+	case "Mutation.suppressAddresses":
+		if e.ComplexityRoot.Mutation.SuppressAddresses == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_suppressAddresses_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SuppressAddresses(childComplexity, args["input"].(model.SuppressAddressesInput)), true
 	case "Mutation.updateAction":
 		if e.ComplexityRoot.Mutation.UpdateAction == nil {
 			break
@@ -3273,6 +3929,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UpdateCampaign(childComplexity, args["input"].(campaign.UpdateInput)), true
+	case "Mutation.updateOutreach":
+		if e.ComplexityRoot.Mutation.UpdateOutreach == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateOutreach_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateOutreach(childComplexity, args["input"].(outreach.UpdateInput)), true
 	case "Mutation.updateSegment":
 		if e.ComplexityRoot.Mutation.UpdateSegment == nil {
 			break
@@ -3354,6 +4021,76 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.NextStep.URL(childComplexity), true
 
+	case "Occasion.onEvent":
+		if e.ComplexityRoot.Occasion.OnEvent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Occasion.OnEvent(childComplexity), true
+	case "Occasion.once":
+		if e.ComplexityRoot.Occasion.Once == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Occasion.Once(childComplexity), true
+	case "Occasion.recurring":
+		if e.ComplexityRoot.Occasion.Recurring == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Occasion.Recurring(childComplexity), true
+
+	case "OnceOccasion.at":
+		if e.ComplexityRoot.OnceOccasion.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OnceOccasion.At(childComplexity), true
+	case "OnceOccasion.overDays":
+		if e.ComplexityRoot.OnceOccasion.OverDays == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OnceOccasion.OverDays(childComplexity), true
+
+	case "OutreachLimits.monthlyBudget":
+		if e.ComplexityRoot.OutreachLimits.MonthlyBudget == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OutreachLimits.MonthlyBudget(childComplexity), true
+	case "OutreachLimits.quietDays":
+		if e.ComplexityRoot.OutreachLimits.QuietDays == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OutreachLimits.QuietDays(childComplexity), true
+	case "OutreachLimits.sentThisMonth":
+		if e.ComplexityRoot.OutreachLimits.SentThisMonth == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OutreachLimits.SentThisMonth(childComplexity), true
+
+	case "OutreachSettings.limits":
+		if e.ComplexityRoot.OutreachSettings.Limits == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OutreachSettings.Limits(childComplexity), true
+	case "OutreachSettings.postalAddress":
+		if e.ComplexityRoot.OutreachSettings.PostalAddress == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OutreachSettings.PostalAddress(childComplexity), true
+	case "OutreachSettings.sender":
+		if e.ComplexityRoot.OutreachSettings.Sender == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OutreachSettings.Sender(childComplexity), true
+
 	case "PageInfo.endCursor":
 		if e.ComplexityRoot.PageInfo.EndCursor == nil {
 			break
@@ -3391,6 +4128,38 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Placebos.Tried(childComplexity), true
+
+	case "PlannedDay.date":
+		if e.ComplexityRoot.PlannedDay.Date == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PlannedDay.Date(childComplexity), true
+	case "PlannedDay.invitations":
+		if e.ComplexityRoot.PlannedDay.Invitations == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PlannedDay.Invitations(childComplexity), true
+
+	case "PlannedInvitation.contact":
+		if e.ComplexityRoot.PlannedInvitation.Contact == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PlannedInvitation.Contact(childComplexity), true
+	case "PlannedInvitation.dueAt":
+		if e.ComplexityRoot.PlannedInvitation.DueAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PlannedInvitation.DueAt(childComplexity), true
+	case "PlannedInvitation.skippedBecause":
+		if e.ComplexityRoot.PlannedInvitation.SkippedBecause == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PlannedInvitation.SkippedBecause(childComplexity), true
 
 	case "PredictedGroup.prediction":
 		if e.ComplexityRoot.PredictedGroup.Prediction == nil {
@@ -3719,6 +4488,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Query.Feedback(childComplexity, args["filter"].(*selection.Filter)), true
 
+	case "Query.invitation":
+		if e.ComplexityRoot.Query.Invitation == nil {
+			break
+		}
+
+		args, err := ec.field_Query_invitation_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Invitation(childComplexity, args["id"].(string)), true
 	case "Query.node":
 		if e.ComplexityRoot.Query.Node == nil {
 			break
@@ -3796,6 +4576,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Segments(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["search"].(*string)), true
+	case "Query.suppressions":
+		if e.ComplexityRoot.Query.Suppressions == nil {
+			break
+		}
+
+		args, err := ec.field_Query_suppressions_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Suppressions(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["email"].(*string), args["reasons"].([]suppression.Reason)), true
 	case "Query.tenant":
 		if e.ComplexityRoot.Query.Tenant == nil {
 			break
@@ -3894,6 +4685,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Rebuild.Total(childComplexity), true
 
+	case "RecordEventsPayload.recorded":
+		if e.ComplexityRoot.RecordEventsPayload.Recorded == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RecordEventsPayload.Recorded(childComplexity), true
+	case "RecordEventsPayload.userErrors":
+		if e.ComplexityRoot.RecordEventsPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RecordEventsPayload.UserErrors(childComplexity), true
+
 	case "RecordResponsePayload.amended":
 		if e.ComplexityRoot.RecordResponsePayload.Amended == nil {
 			break
@@ -3937,6 +4741,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RecordResponsesPayload.UserErrors(childComplexity), true
+
+	case "RecurringOccasion.everyMonths":
+		if e.ComplexityRoot.RecurringOccasion.EveryMonths == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RecurringOccasion.EveryMonths(childComplexity), true
+	case "RecurringOccasion.startOn":
+		if e.ComplexityRoot.RecurringOccasion.StartOn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RecurringOccasion.StartOn(childComplexity), true
 
 	case "Response.campaign":
 		if e.ComplexityRoot.Response.Campaign == nil {
@@ -4116,6 +4933,55 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SamplePlan.Variance(childComplexity), true
+
+	case "Schedule.isPaused":
+		if e.ComplexityRoot.Schedule.IsPaused == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Schedule.IsPaused(childComplexity), true
+	case "Schedule.monthlyBudget":
+		if e.ComplexityRoot.Schedule.MonthlyBudget == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Schedule.MonthlyBudget(childComplexity), true
+	case "Schedule.nextDueAt":
+		if e.ComplexityRoot.Schedule.NextDueAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Schedule.NextDueAt(childComplexity), true
+	case "Schedule.occasion":
+		if e.ComplexityRoot.Schedule.Occasion == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Schedule.Occasion(childComplexity), true
+	case "Schedule.reminderAfterDays":
+		if e.ComplexityRoot.Schedule.ReminderAfterDays == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Schedule.ReminderAfterDays(childComplexity), true
+	case "Schedule.samplePercent":
+		if e.ComplexityRoot.Schedule.SamplePercent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Schedule.SamplePercent(childComplexity), true
+	case "Schedule.segment":
+		if e.ComplexityRoot.Schedule.Segment == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Schedule.Segment(childComplexity), true
+	case "Schedule.window":
+		if e.ComplexityRoot.Schedule.Window == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Schedule.Window(childComplexity), true
 
 	case "Score.detractors":
 		if e.ComplexityRoot.Score.Detractors == nil {
@@ -4348,6 +5214,51 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SegmentRule.Trait(childComplexity), true
 
+	case "SendTestMailPayload.serverReply":
+		if e.ComplexityRoot.SendTestMailPayload.ServerReply == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SendTestMailPayload.ServerReply(childComplexity), true
+	case "SendTestMailPayload.userErrors":
+		if e.ComplexityRoot.SendTestMailPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SendTestMailPayload.UserErrors(childComplexity), true
+
+	case "SendWindow.fromHour":
+		if e.ComplexityRoot.SendWindow.FromHour == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SendWindow.FromHour(childComplexity), true
+	case "SendWindow.toHour":
+		if e.ComplexityRoot.SendWindow.ToHour == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SendWindow.ToHour(childComplexity), true
+	case "SendWindow.weekdays":
+		if e.ComplexityRoot.SendWindow.Weekdays == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SendWindow.Weekdays(childComplexity), true
+
+	case "SetSchedulePayload.campaign":
+		if e.ComplexityRoot.SetSchedulePayload.Campaign == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetSchedulePayload.Campaign(childComplexity), true
+	case "SetSchedulePayload.userErrors":
+		if e.ComplexityRoot.SetSchedulePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SetSchedulePayload.UserErrors(childComplexity), true
+
 	case "SetWordingPayload.userErrors":
 		if e.ComplexityRoot.SetWordingPayload.UserErrors == nil {
 			break
@@ -4415,6 +5326,88 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Subscription.ScoreChanged(childComplexity, args["filter"].(*selection.Filter), args["every"].(int)), true
+
+	case "SuppressAddressesPayload.added":
+		if e.ComplexityRoot.SuppressAddressesPayload.Added == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SuppressAddressesPayload.Added(childComplexity), true
+	case "SuppressAddressesPayload.userErrors":
+		if e.ComplexityRoot.SuppressAddressesPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SuppressAddressesPayload.UserErrors(childComplexity), true
+
+	case "Suppression.createdAt":
+		if e.ComplexityRoot.Suppression.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Suppression.CreatedAt(childComplexity), true
+	case "Suppression.email":
+		if e.ComplexityRoot.Suppression.Email == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Suppression.Email(childComplexity), true
+	case "Suppression.invitation":
+		if e.ComplexityRoot.Suppression.Invitation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Suppression.Invitation(childComplexity), true
+	case "Suppression.id":
+		if e.ComplexityRoot.Suppression.NodeID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Suppression.NodeID(childComplexity), true
+	case "Suppression.reason":
+		if e.ComplexityRoot.Suppression.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Suppression.Reason(childComplexity), true
+
+	case "SuppressionConnection.edges":
+		if e.ComplexityRoot.SuppressionConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SuppressionConnection.Edges(childComplexity), true
+	case "SuppressionConnection.nodes":
+		if e.ComplexityRoot.SuppressionConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SuppressionConnection.Nodes(childComplexity), true
+	case "SuppressionConnection.pageInfo":
+		if e.ComplexityRoot.SuppressionConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SuppressionConnection.PageInfo(childComplexity), true
+	case "SuppressionConnection.totalCount":
+		if e.ComplexityRoot.SuppressionConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SuppressionConnection.TotalCount(childComplexity), true
+
+	case "SuppressionEdge.cursor":
+		if e.ComplexityRoot.SuppressionEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SuppressionEdge.Cursor(childComplexity), true
+	case "SuppressionEdge.node":
+		if e.ComplexityRoot.SuppressionEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SuppressionEdge.Node(childComplexity), true
 
 	case "Survey.clickPolicy":
 		if e.ComplexityRoot.Survey.ClickPolicy == nil {
@@ -4573,6 +5566,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Tenant.NodeID(childComplexity), true
+	case "Tenant.outreach":
+		if e.ComplexityRoot.Tenant.Outreach == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Tenant.Outreach(childComplexity), true
 	case "Tenant.rebuild":
 		if e.ComplexityRoot.Tenant.Rebuild == nil {
 			break
@@ -4792,6 +5791,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UpdateCampaignPayload.UserErrors(childComplexity), true
+
+	case "UpdateOutreachPayload.outreach":
+		if e.ComplexityRoot.UpdateOutreachPayload.Outreach == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateOutreachPayload.Outreach(childComplexity), true
+	case "UpdateOutreachPayload.userErrors":
+		if e.ComplexityRoot.UpdateOutreachPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateOutreachPayload.UserErrors(childComplexity), true
 
 	case "UpdateSegmentPayload.segment":
 		if e.ComplexityRoot.UpdateSegmentPayload.Segment == nil {
@@ -5083,7 +6095,10 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
 		ec.unmarshalInputAmendResponseInput,
+		ec.unmarshalInputCancelInvitationsInput,
 		ec.unmarshalInputCategoryTextsInput,
+		ec.unmarshalInputConfirmSenderInput,
+		ec.unmarshalInputContactEventInput,
 		ec.unmarshalInputContactInput,
 		ec.unmarshalInputContactOrder,
 		ec.unmarshalInputCreateAccessTokenInput,
@@ -5098,24 +6113,41 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDeleteActionInput,
 		ec.unmarshalInputDeleteBenchmarkInput,
 		ec.unmarshalInputDeleteResponseInput,
+		ec.unmarshalInputDeleteScheduleInput,
 		ec.unmarshalInputDeleteSegmentInput,
+		ec.unmarshalInputDeleteSuppressionInput,
 		ec.unmarshalInputDeleteTraitInput,
 		ec.unmarshalInputDeleteWordingInput,
 		ec.unmarshalInputEraseContactInput,
+		ec.unmarshalInputEventOccasionInput,
 		ec.unmarshalInputFeedbackFilter,
+		ec.unmarshalInputInviteContactsInput,
+		ec.unmarshalInputInviteeInput,
+		ec.unmarshalInputMailSenderInput,
 		ec.unmarshalInputNextStepInput,
+		ec.unmarshalInputOccasionInput,
+		ec.unmarshalInputOnceOccasionInput,
+		ec.unmarshalInputOutreachLimitsInput,
 		ec.unmarshalInputPeriodInput,
 		ec.unmarshalInputReachFilter,
+		ec.unmarshalInputRecordEventsInput,
 		ec.unmarshalInputRecordResponseInput,
 		ec.unmarshalInputRecordResponsesInput,
+		ec.unmarshalInputRecurringOccasionInput,
 		ec.unmarshalInputResponseOrder,
 		ec.unmarshalInputRevokeApiKeyInput,
+		ec.unmarshalInputScheduleInput,
 		ec.unmarshalInputSegmentRuleInput,
+		ec.unmarshalInputSendTestMailInput,
+		ec.unmarshalInputSendWindowInput,
+		ec.unmarshalInputSetScheduleInput,
 		ec.unmarshalInputSetWordingInput,
+		ec.unmarshalInputSuppressAddressesInput,
 		ec.unmarshalInputTraitConditionInput,
 		ec.unmarshalInputUpdateActionInput,
 		ec.unmarshalInputUpdateBrandInput,
 		ec.unmarshalInputUpdateCampaignInput,
+		ec.unmarshalInputUpdateOutreachInput,
 		ec.unmarshalInputUpdateSegmentInput,
 		ec.unmarshalInputUpdateSurveyInput,
 		ec.unmarshalInputUpdateTenantInput,
@@ -6942,10 +7974,21 @@ type Invitation implements Node {
   locale: Locale!
   "What was said about the occasion, by the event or by ` + "`" + `inviteContacts` + "`" + `. Goes with the response."
   traits: Traits!
+  """
+  The person's own link: whoever has it can answer in their name. Null where it is SKIPPED, CANCELLED or a widget's, or the
+  person was erased.
+  """
+  link: URL @requires(scope: MANAGE)
   "When it is due, was sent, shown or given out, or would have been."
   dueAt: DateTime!
   "When the mail server had taken the mail, the widget was shown or the link was given out. Null before, and where it never was."
   sentAt: DateTime
+  "When the reminder was sent. Null where none was."
+  remindedAt: DateTime
+  "When the mail provider said that it was delivered. Null where it did not: many do not say so."
+  deliveredAt: DateTime
+  "Why it came back. Null where it did not."
+  bounce: Bounce
   "What the person answered. Null where they have not, or it was deleted."
   response: Response
 }
@@ -6997,6 +8040,52 @@ enum SkipReason {
   TOO_LATE
 }
 
+"How many invitations one rule kept back."
+type SkipCount {
+  "The rule."
+  reason: SkipReason!
+  "How many."
+  invitations: Int!
+}
+
+"Why a mail did not arrive."
+type Bounce {
+  "Whether it is for good."
+  kind: BounceKind!
+  "What the mail server or provider said; at most 500 characters, without the person's address. Null where nothing."
+  reason: String
+  "When."
+  at: DateTime!
+}
+
+"Whether a mail did not arrive for good."
+enum BounceKind {
+  "For good: there is no such mailbox. The address is suppressed at once."
+  HARD
+  "For now: the mailbox is full, the server is busy. After three in a row within 30 days the address is suppressed."
+  SOFT
+}
+
+"A page of invitations."
+type InvitationConnection {
+  "The page's invitations, each with its cursor."
+  edges: [InvitationEdge!]!
+  "The page's invitations, in the same order as ` + "`" + `edges` + "`" + `."
+  nodes: [Invitation!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many there are on all pages together; counted only when asked for."
+  totalCount: Int!
+}
+
+"An invitation's place in a list."
+type InvitationEdge {
+  "For ` + "`" + `after` + "`" + ` and ` + "`" + `before` + "`" + `; opaque."
+  cursor: String!
+  "The invitation."
+  node: Invitation!
+}
+
 """
 Which invitations. All that is given must hold; of a list, one is enough. Days are those on which people were asked, or
 would have been: an answer counts for the day of its invitation, and so a past day's share may still grow.
@@ -7044,14 +8133,6 @@ type Reach {
   responseRate: Float
   "How many invitations a rule kept back, by reason, most first."
   skipped: [SkipCount!]!
-}
-
-"How many invitations one rule kept back."
-type SkipCount {
-  "The rule."
-  reason: SkipReason!
-  "How many."
-  invitations: Int!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/live.graphql", Input: `"What is told while it happens, over a WebSocket (` + "`" + `graphql-transport-ws` + "`" + `) or server-sent events."
@@ -7116,6 +8197,621 @@ extend type Query {
   ` + "`" + `eventCursor` + "`" + ` leaves that out. FORBIDDEN for a token that is narrowed: take that of a list.
   """
   eventCursor: String! @requires(scope: READ)
+}
+`, BuiltIn: false},
+	{Name: "../../schema/outreach.graphql", Input: `extend type Tenant {
+  "What holds for all that the tenant asks people: how often, how many, and in whose name."
+  outreach: OutreachSettings! @requires(scope: READ)
+}
+
+extend type Campaign {
+  "Whom the campaign asks by mail, and when. Null where it asks nobody by itself."
+  schedule: Schedule @requires(scope: READ)
+  """
+  Who was asked, will be, or was left out: by mail, by a link of their own, by the widget. Latest ` + "`" + `dueAt` + "`" + ` first.
+  FORBIDDEN for a token that is narrowed.
+  """
+  invitations(
+    "Page size from the start, 1 to 100; 50 where none is given. Not with ` + "`" + `last` + "`" + ` or ` + "`" + `before` + "`" + `."
+    first: Int
+    "Only what comes after this cursor. Not with ` + "`" + `last` + "`" + ` or ` + "`" + `before` + "`" + `."
+    after: String
+    "Page size from the end, 1 to 100; 50 where only ` + "`" + `before` + "`" + ` is given. Not with ` + "`" + `first` + "`" + ` or ` + "`" + `after` + "`" + `."
+    last: Int
+    "Only what comes before this cursor. Not with ` + "`" + `first` + "`" + ` or ` + "`" + `after` + "`" + `."
+    before: String
+    "Only invitations with one of these statuses, at most 50; all where left out."
+    status: [InvitationStatus!] @length(max: 50)
+    "Only invitations that were kept back for one of these reasons, at most 50."
+    skippedBecause: [SkipReason!] @length(max: 50)
+    "Only invitations by one of these channels, at most 50: EMAIL, LINK or WIDGET, else BAD_REQUEST. All where left out."
+    channels: [Channel!] @length(max: 50)
+  ): InvitationConnection! @requires(scope: READ)
+  """
+  Whom a schedule would ask, and why others not, as things are now: nothing is planned and nobody is asked. It looks ahead
+  for one round: everybody once for ` + "`" + `once` + "`" + `, the next ` + "`" + `everyMonths` + "`" + ` for ` + "`" + `recurring` + "`" + `; for ` + "`" + `onEvent` + "`" + ` it takes the event to
+  happen to everybody at ` + "`" + `at` + "`" + `. FORBIDDEN for a token that is narrowed.
+  """
+  previewInvitations(
+    "The schedule to try; the campaign's own where left out (BAD_REQUEST where it has none)."
+    schedule: ScheduleInput
+    "As if it were this instant; now, where left out. Before now it is BAD_REQUEST."
+    at: DateTime
+  ): InvitationPreview! @requires(scope: READ)
+  "The mail that an invitation is."
+  invitationMail(
+    "The language; the contact's, else the survey's, where left out."
+    locale: Locale
+    "One of the survey's variants, else BAD_REQUEST; where left out the one that the contact falls into."
+    variant: String
+    """
+    Whose name and traits to put in; a made-up person's where left out. NOT_FOUND where there is none. FORBIDDEN for a token
+    that is narrowed.
+    """
+    contact: ID
+  ): InvitationMail! @requires(scope: READ)
+}
+
+extend type Contact {
+  "Where they live: mails come at the hours of this zone. The tenant's zone holds where none was given."
+  timeZone: TimeZone @requires(scope: READ)
+  "Why they get no mails. Null where they may be written to. FORBIDDEN for a token that is narrowed."
+  suppression: Suppression @requires(scope: READ)
+  """
+  When they were last asked by any campaign, through any channel. Null where they never were. FORBIDDEN for a token that is
+  narrowed.
+  """
+  lastAskedAt: DateTime @requires(scope: READ)
+  "When and by what they were asked, will be, or were left out. Latest ` + "`" + `dueAt` + "`" + ` first. FORBIDDEN for a token that is narrowed."
+  invitations(
+    "Page size from the start, 1 to 100; 50 where none is given. Not with ` + "`" + `last` + "`" + ` or ` + "`" + `before` + "`" + `."
+    first: Int
+    "Only what comes after this cursor. Not with ` + "`" + `last` + "`" + ` or ` + "`" + `before` + "`" + `."
+    after: String
+    "Page size from the end, 1 to 100; 50 where only ` + "`" + `before` + "`" + ` is given. Not with ` + "`" + `first` + "`" + ` or ` + "`" + `after` + "`" + `."
+    last: Int
+    "Only what comes before this cursor. Not with ` + "`" + `first` + "`" + ` or ` + "`" + `after` + "`" + `."
+    before: String
+    "Only invitations with one of these statuses, at most 50; all where left out."
+    status: [InvitationStatus!] @length(max: 50)
+  ): InvitationConnection! @requires(scope: READ)
+}
+
+extend input ContactInput {
+  "Where they live: mails come at the hours of this zone."
+  timeZone: TimeZone
+}
+
+extend type Query {
+  "An invitation by its id; null where there is none. FORBIDDEN for a token that is narrowed."
+  invitation(
+    "Begins with ` + "`" + `inv_` + "`" + `."
+    id: ID!
+  ): Invitation @requires(scope: READ)
+  "The addresses that are never written to, newest first. FORBIDDEN for a token that is narrowed."
+  suppressions(
+    "Page size from the start, 1 to 100; 50 where none is given. Not with ` + "`" + `last` + "`" + ` or ` + "`" + `before` + "`" + `."
+    first: Int
+    "Only what comes after this cursor. Not with ` + "`" + `last` + "`" + ` or ` + "`" + `before` + "`" + `."
+    after: String
+    "Page size from the end, 1 to 100; 50 where only ` + "`" + `before` + "`" + ` is given. Not with ` + "`" + `first` + "`" + ` or ` + "`" + `after` + "`" + `."
+    last: Int
+    "Only what comes before this cursor. Not with ` + "`" + `first` + "`" + ` or ` + "`" + `after` + "`" + `."
+    before: String
+    "Only the one of this address, also where only its hash was kept."
+    email: EmailAddress
+    "Only those with one of these reasons, at most 50; all where left out."
+    reasons: [SuppressionReason!] @length(max: 50)
+  ): SuppressionConnection! @requires(scope: READ)
+}
+
+extend type Mutation {
+  """
+  Sets whom a campaign asks by mail, and when. It takes the place of the schedule before: what that one had planned and not
+  sent is CANCELLED, and planned anew within a minute. Nothing is sent while the campaign is not ACTIVE.
+  """
+  setSchedule(
+    "The campaign and its schedule."
+    input: SetScheduleInput!
+  ): SetSchedulePayload! @requires(scope: MANAGE)
+  "Takes a campaign's schedule away. What it had planned and not sent is CANCELLED; what was sent can still be answered."
+  deleteSchedule(
+    "The campaign."
+    input: DeleteScheduleInput!
+  ): DeleteSchedulePayload! @requires(scope: MANAGE)
+  """
+  Asks these people, 1 to 1,000 at a time (else TOO_MANY, and nobody is asked), by mail or by a link of their own that the
+  caller passes on. Each is created, or brought up to date, as by ` + "`" + `upsertContacts` + "`" + `, and taken or refused by itself. The rules
+  hold here too: whoever one of them keeps back gets an invitation that is SKIPPED and says why.
+  """
+  inviteContacts(
+    "The campaign and the people."
+    input: InviteContactsInput!
+  ): InviteContactsPayload! @requires(scope: MANAGE)
+  "Calls invitations back that are still PLANNED, 1 to 100 at a time (else TOO_MANY). Each by itself; any other is CONFLICT."
+  cancelInvitations(
+    "The invitations."
+    input: CancelInvitationsInput!
+  ): CancelInvitationsPayload! @requires(scope: MANAGE)
+  """
+  Says what happened to people: a purchase, a ticket that was closed, an installation; 1 to 1,000 at a time (else TOO_MANY,
+  and none is taken). Each is taken or refused by itself; those taken are durable once it answers. Campaigns whose schedule
+  waits for the event then ask the person. An event that none waits for is taken and forgotten.
+  """
+  recordEvents(
+    "What happened."
+    input: RecordEventsInput!
+  ): RecordEventsPayload! @requires(scope: COLLECT)
+  "Changes what holds for all that the tenant asks: what is given is set, what is left out or null stays."
+  updateOutreach(
+    "What changes."
+    input: UpdateOutreachInput!
+  ): UpdateOutreachPayload! @requires(scope: MANAGE)
+  "Confirms a sender's address by the code that was mailed to it. From then on mails come from it."
+  confirmSender(
+    "The code."
+    input: ConfirmSenderInput!
+  ): ConfirmSenderPayload! @requires(scope: MANAGE)
+  """
+  Sends the mail that an invitation is, at once, to an address of the tenant's choice, at most 20 an hour (else NOT_ALLOWED).
+  Its links open the page and record nothing.
+  """
+  sendTestMail(
+    "The campaign and the address."
+    input: SendTestMailInput!
+  ): SendTestMailPayload! @requires(scope: MANAGE)
+  """
+  Adds addresses that are never to be written to, e.g. those who unsubscribed elsewhere; 1 to 1,000 at a time (else TOO_MANY,
+  and none is taken).
+  """
+  suppressAddresses(
+    "The addresses."
+    input: SuppressAddressesInput!
+  ): SuppressAddressesPayload! @requires(scope: MANAGE)
+  "Lets an address be written to again. Of somebody who unsubscribed or complained only with their consent."
+  deleteSuppression(
+    "The suppression."
+    input: DeleteSuppressionInput!
+  ): DeleteSuppressionPayload! @requires(scope: ADMIN)
+}
+
+"What holds for all that a tenant asks people."
+type OutreachSettings {
+  "How often a person, and how many people, may be asked."
+  limits: OutreachLimits!
+  "In whose name mails come."
+  sender: MailSender!
+  "Shown at the foot of every mail, as the law of many countries asks; at most 300 characters. Null where none was given."
+  postalAddress: String
+}
+
+"How often a person, and how many people, may be asked by all campaigns together."
+type OutreachLimits {
+  """
+  So many days must lie between two askings of one person, 0 to 365; 30 at first. Mails, links of their own and widgets all
+  count, from the moment that they went out or were shown; a reminder belongs to its invitation.
+  """
+  quietDays: Int!
+  "So many invitations by mail go out in a month of the tenant's calendar at most, reminders not counted. Null: no limit."
+  monthlyBudget: Int
+  "How many of this month's went out, or are being sent."
+  sentThisMonth: Int!
+}
+
+"In whose name mails come."
+type MailSender {
+  "The name before the address; at most 100 characters. The brand's where none was given."
+  name: String!
+  "Where mails come from: the server's own address until one of the tenant's is confirmed."
+  address: EmailAddress!
+  "An address that waits to be confirmed by ` + "`" + `confirmSender` + "`" + `. Null where none does."
+  unconfirmedAddress: EmailAddress
+  "Where answers go. Null: to ` + "`" + `address` + "`" + `."
+  replyTo: EmailAddress
+}
+
+"What changes of the outreach. What is left out or null stays."
+input UpdateOutreachInput {
+  "Takes the place of all limits."
+  limits: OutreachLimitsInput
+  "Takes the place of the whole sender."
+  sender: MailSenderInput
+  "At most 300 characters. The empty text takes it away."
+  postalAddress: String
+}
+
+"How often a person, and how many people, may be asked by all campaigns together."
+input OutreachLimitsInput {
+  "0 to 365, else OUT_OF_RANGE."
+  quietDays: Int! = 30
+  "0 or more (else OUT_OF_RANGE); no limit where left out. At 0 no invitation goes out."
+  monthlyBudget: Int
+}
+
+"In whose name mails come. What is left out is as at first."
+input MailSenderInput {
+  "1 to 100 characters, without line breaks (else INVALID)."
+  name: String
+  """
+  An address that the tenant can read: a code is mailed to it, good for a day, and mails come from it once ` + "`" + `confirmSender` + "`" + ` has
+  the code. The mail server must be allowed to send for its domain (SPF, DKIM), else mails end up as spam.
+  """
+  address: EmailAddress
+  "Where answers go."
+  replyTo: EmailAddress
+}
+
+"What became of ` + "`" + `updateOutreach` + "`" + `."
+type UpdateOutreachPayload {
+  "The settings as they are now; null where the change was refused."
+  outreach: OutreachSettings
+  "Why it was refused; empty where it was not."
+  userErrors: [UserError!]!
+}
+
+"A sender's address to confirm."
+input ConfirmSenderInput {
+  "From the mail. A wrong or old one is INVALID; after ten wrong ones a new code is needed."
+  code: String!
+}
+
+"What became of ` + "`" + `confirmSender` + "`" + `."
+type ConfirmSenderPayload {
+  "The settings as they are now; null where nothing was confirmed."
+  outreach: OutreachSettings
+  "Why nothing was confirmed; empty where it was."
+  userErrors: [UserError!]!
+}
+
+"""
+Whom a campaign asks by mail, and when. Before each mail all of this is looked at again: whether the person has an address,
+has unsubscribed or is suppressed, is still in the segment, falls into the sample, was asked by any campaign within the
+quiet period, and whether this month's budgets have room. ` + "`" + `recurring` + "`" + ` puts off who was asked too recently, or is over the
+budget; ` + "`" + `once` + "`" + ` and ` + "`" + `onEvent` + "`" + ` leave them out for good and say so: see ` + "`" + `Invitation.skippedBecause` + "`" + `.
+"""
+type Schedule {
+  "What leads to an invitation."
+  occasion: Occasion!
+  "Only contacts who, by what is known about them when the mail is due, are in this saved segment; all where null."
+  segment: Segment
+  "This share of people is asked, in percent. Drawn anew in each round, and for each event."
+  samplePercent: Int!
+  """
+  So many invitations of this campaign go out in a month of the tenant's calendar at most, besides the tenant's own budget.
+  Null: no limit of its own.
+  """
+  monthlyBudget: Int
+  "When mails may arrive, in the person's own time."
+  window: SendWindow!
+  "Whoever has not answered so many days after the mail is reminded once. Null: nobody is."
+  reminderAfterDays: Int
+  "Whether it rests: nothing is planned and nothing goes out. What is more than three days late then is skipped."
+  isPaused: Boolean!
+  "When the next planned mail is due. Null where none is planned."
+  nextDueAt: DateTime
+}
+
+"What leads to an invitation. Exactly one of these holds something."
+type Occasion {
+  "Everybody is asked once."
+  once: OnceOccasion
+  "Everybody is asked again and again."
+  recurring: RecurringOccasion
+  "Whoever something happened to is asked."
+  onEvent: EventOccasion
+}
+
+"Everybody is asked once. A wave is known by its ` + "`" + `at` + "`" + `: set again with the same instant it asks nobody twice."
+type OnceOccasion {
+  "From then on."
+  at: DateTime!
+  "Spread evenly over so many days."
+  overDays: Int!
+}
+
+"Everybody is asked again and again, spread evenly over the months between, so that answers come in every day."
+type RecurringOccasion {
+  "Months from one invitation of a person to the next."
+  everyMonths: Int!
+  "The first day, in the tenant's time zone."
+  startOn: Date!
+}
+
+"Whoever something happened to is asked."
+type EventOccasion {
+  "The event's name."
+  event: String!
+  "Minutes from the event to the mail."
+  delayMinutes: Int!
+}
+
+"When mails may arrive, in the person's own time."
+type SendWindow {
+  "On these days of the week."
+  weekdays: [Weekday!]!
+  "From this hour on."
+  fromHour: Int!
+  "Before this hour."
+  toHour: Int!
+}
+
+"A day of the week."
+enum Weekday {
+  "The first, as in ISO 8601."
+  MONDAY
+  "The second."
+  TUESDAY
+  "The third."
+  WEDNESDAY
+  "The fourth."
+  THURSDAY
+  "The fifth."
+  FRIDAY
+  "The sixth."
+  SATURDAY
+  "The seventh."
+  SUNDAY
+}
+
+"A campaign and its schedule."
+input SetScheduleInput {
+  "The campaign; NOT_FOUND where there is none, NOT_ALLOWED where it is closed."
+  campaign: ID!
+  "The whole schedule."
+  schedule: ScheduleInput!
+}
+
+"Whom a campaign asks by mail, and when."
+input ScheduleInput {
+  "What leads to an invitation."
+  occasion: OccasionInput!
+  "A saved segment (else NOT_FOUND); all contacts where left out. It cannot be deleted as long as a schedule uses it (CONFLICT)."
+  segment: ID
+  "1 to 100, else OUT_OF_RANGE."
+  samplePercent: Int! = 100
+  "0 or more (else OUT_OF_RANGE); no limit of its own where left out."
+  monthlyBudget: Int
+  "Monday to Friday, 8 to 18 o'clock, where left out."
+  window: SendWindowInput
+  "1 to 30, else OUT_OF_RANGE; nobody is reminded where left out."
+  reminderAfterDays: Int
+  "Whether it rests for now."
+  isPaused: Boolean! = false
+}
+
+"What leads to an invitation: exactly one of these."
+input OccasionInput @oneOf {
+  "Everybody is asked once."
+  once: OnceOccasionInput
+  "Everybody is asked again and again."
+  recurring: RecurringOccasionInput
+  "Whoever something happened to is asked."
+  onEvent: EventOccasionInput
+}
+
+"Everybody is asked once."
+input OnceOccasionInput {
+  """
+  From then on: not more than a year ahead (else OUT_OF_RANGE). A past instant means now. With another instant than before it is
+  a new wave, with the same one the wave that was, in which nobody is asked twice.
+  """
+  at: DateTime!
+  "Spread evenly over so many days, 1 to 365 (else OUT_OF_RANGE)."
+  overDays: Int! = 1
+}
+
+"Everybody is asked again and again."
+input RecurringOccasionInput {
+  """
+  1 to 24, else OUT_OF_RANGE. Counted from when the person was last asked by this campaign, else last asked at all: whoever was
+  asked a month ago waits for two more with 3. Somebody new is asked within the next so many months.
+  """
+  everyMonths: Int!
+  "Today, where left out; not more than a year ahead (else OUT_OF_RANGE)."
+  startOn: Date
+}
+
+"Whoever something happened to is asked."
+input EventOccasionInput {
+  "The event's name, as ` + "`" + `recordEvents` + "`" + ` gives it: 1 to 100 characters, letter for letter."
+  event: String!
+  "Minutes from the event to the mail, 0 to 129,600, 90 days (else OUT_OF_RANGE); then the next hour that the window allows."
+  delayMinutes: Int! = 0
+}
+
+"""
+When mails may arrive, in the person's own time. An hour that the clocks skip counts as the next one, one that comes twice is
+taken once.
+"""
+input SendWindowInput {
+  "One at least (else REQUIRED), and at most 7 (else TOO_MANY)."
+  weekdays: [Weekday!]! = [MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY] @length(max: 7)
+  "0 to 23, else OUT_OF_RANGE."
+  fromHour: Int! = 8
+  "1 to 24, and more than ` + "`" + `fromHour` + "`" + `, else OUT_OF_RANGE."
+  toHour: Int! = 18
+}
+
+"What became of ` + "`" + `setSchedule` + "`" + `."
+type SetSchedulePayload {
+  "The campaign as it is now; null where the change was refused."
+  campaign: Campaign
+  "Why it was refused; empty where it was not."
+  userErrors: [UserError!]!
+}
+
+"A schedule to take away."
+input DeleteScheduleInput {
+  "The campaign; NOT_FOUND where there is none, or it has no schedule."
+  campaign: ID!
+}
+
+"What became of ` + "`" + `deleteSchedule` + "`" + `."
+type DeleteSchedulePayload {
+  "The campaign as it is now; null where nothing was taken away."
+  campaign: Campaign
+  "Why nothing was taken away; empty where it was."
+  userErrors: [UserError!]!
+}
+
+"Whom a schedule would ask."
+type InvitationPreview {
+  "How many contacts were looked at: all of the segment."
+  contacts: Int!
+  "How many of them would be asked."
+  invitations: Int!
+  "How many would not, by reason, most first."
+  skipped: [SkipCount!]!
+  "How many on each day, in the tenant's time zone; days without any left out. At most 800."
+  days: [PlannedDay!]!
+  "Some of the people, in the order in which they would be asked."
+  people(
+    "At most this many: 1 to 100, else BAD_REQUEST."
+    limit: Int! = 20
+    "Those who would be left out for one of these reasons, at most 50, instead of those who would be asked."
+    skippedBecause: [SkipReason!] @length(max: 50)
+  ): [PlannedInvitation!]!
+}
+
+"How many would be asked on a day."
+type PlannedDay {
+  "The day, in the tenant's time zone."
+  date: Date!
+  "How many invitations would go out."
+  invitations: Int!
+}
+
+"Somebody who would be asked, or left out."
+type PlannedInvitation {
+  "Who."
+  contact: Contact!
+  "When the mail would go out, or would have."
+  dueAt: DateTime!
+  "Why it would not. Null where it would."
+  skippedBecause: SkipReason
+}
+
+"The mail that an invitation is."
+type InvitationMail {
+  "The subject."
+  subject: String!
+  "The part in HTML, whole. Its links open the page and record nothing."
+  html: String!
+  "The part in plain text."
+  text: String!
+}
+
+"A campaign, and people to ask."
+input InviteContactsInput {
+  "The campaign; NOT_FOUND where there is none, NOT_ALLOWED where it is paused or closed."
+  campaign: ID!
+  "At most 1,000 of them (else TOO_MANY), and one at least."
+  invitees: [InviteeInput!]! @length(max: 1000)
+  "How they get it."
+  delivery: InvitationDelivery! = EMAIL
+  """
+  When to send mails: at once, where left out; not more than 90 days ahead (else OUT_OF_RANGE). No window holds: the caller
+  chose the time.
+  """
+  at: DateTime
+  "Whether to ask also those who were asked within the quiet period. Who unsubscribed or is suppressed is never written to."
+  ignoreQuietPeriod: Boolean! = false
+}
+
+"How an invited person gets to know."
+enum InvitationDelivery {
+  "By a mail of this server."
+  EMAIL
+  "By the caller, who passes ` + "`" + `Invitation.link` + "`" + ` on: in a mail of its own, a text message, a chat. The channel is LINK."
+  LINK
+}
+
+"Somebody to ask."
+input InviteeInput {
+  "Found by external id, else by e-mail address; created, or brought up to date, with what is given."
+  contact: ContactInput!
+  "What is known about the occasion: an order, a product, a shop. For placeholders, and kept with the response."
+  traits: Traits
+  """
+  Names this invitation once and for all, at most 200 characters: sent again it gives the first one again and asks nobody;
+  for another campaign or person it is refused with CONFLICT.
+  """
+  idempotencyKey: String
+}
+
+"What became of ` + "`" + `inviteContacts` + "`" + `, item by item."
+type InviteContactsPayload {
+  "As in the input, null where an item was refused. Those that a rule kept back are SKIPPED."
+  invitations: [Invitation]!
+  "How many were planned, sent or given out now, without those SKIPPED, and those that an idempotency key found."
+  invited: Int!
+  "Why items were refused, each with its index in ` + "`" + `field` + "`" + `; empty where none was."
+  userErrors: [UserError!]!
+}
+
+"Invitations to call back."
+input CancelInvitationsInput {
+  "At most 100 ids (else TOO_MANY), and one at least; NOT_FOUND where there is none."
+  ids: [ID!]! @length(max: 100)
+}
+
+"What became of ` + "`" + `cancelInvitations` + "`" + `, item by item."
+type CancelInvitationsPayload {
+  "As in the input, null where an item was refused."
+  invitations: [Invitation]!
+  "Why items were refused, each with its index in ` + "`" + `field` + "`" + `; empty where none was."
+  userErrors: [UserError!]!
+}
+
+"Things that happened."
+input RecordEventsInput {
+  "At most 1,000 of them (else TOO_MANY), and one at least."
+  events: [ContactEventInput!]! @length(max: 1000)
+}
+
+"Something that happened to a person."
+input ContactEventInput {
+  "Found by external id, else by e-mail address; created, or brought up to date, with what is given."
+  contact: ContactInput!
+  "What happened, e.g. ` + "`" + `purchase` + "`" + `, ` + "`" + `ticket_closed` + "`" + `: 1 to 100 characters. Schedules name it letter for letter."
+  name: String!
+  """
+  When; now, where left out. More than five minutes ahead is refused (OUT_OF_RANGE). Of one whose mail would be more than three
+  days late nobody is asked (TOO_LATE): history can be sent in safely.
+  """
+  at: DateTime
+  "What is known about it. For placeholders, and kept with the response."
+  traits: Traits
+  "Names this event once and for all, at most 200 characters: sent again it does nothing, whatever else it says."
+  idempotencyKey: String
+}
+
+"What became of ` + "`" + `recordEvents` + "`" + `, item by item."
+type RecordEventsPayload {
+  "How many were taken now, without those that an idempotency key found to be there already."
+  recorded: Int!
+  "Why items were refused, each with its index in ` + "`" + `field` + "`" + `; empty where none was."
+  userErrors: [UserError!]!
+}
+
+"A test of a campaign's mail."
+input SendTestMailInput {
+  "The campaign; NOT_FOUND where there is none."
+  campaign: ID!
+  "Where it goes."
+  to: EmailAddress!
+  "The language; the survey's where left out."
+  locale: Locale
+  "One of the survey's variants, else NOT_FOUND."
+  variant: String
+}
+
+"What became of ` + "`" + `sendTestMail` + "`" + `."
+type SendTestMailPayload {
+  "What the mail server said when it took the mail, or the file that it was written to. Null where it was not taken."
+  serverReply: String
+  "Why it was not taken, with what the mail server said; empty where it was."
+  userErrors: [UserError!]!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/prediction.graphql", Input: `extend type Feedback {
@@ -7930,6 +9626,82 @@ type SegmentEdge {
   cursor: String!
   "The segment."
   node: Segment!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/suppression.graphql", Input: `"An address that is never written to, by any campaign of the tenant."
+type Suppression implements Node {
+  "Begins with ` + "`" + `supp_` + "`" + `."
+  id: ID!
+  "The address. Null once the person was erased: a keyed hash of it is kept, so that it stays suppressed."
+  email: EmailAddress
+  "Why."
+  reason: SuppressionReason!
+  "Which mail led to it. Null where none did."
+  invitation: Invitation
+  "Since when."
+  createdAt: DateTime!
+}
+
+"Why an address is never written to."
+enum SuppressionReason {
+  "The person said so, in a mail, on a page, or elsewhere."
+  UNSUBSCRIBED
+  "Mails to it come back."
+  BOUNCED
+  "The person reported a mail as spam."
+  COMPLAINED
+  "The tenant does not want to."
+  MANUAL
+}
+
+"A page of suppressions."
+type SuppressionConnection {
+  "The page's suppressions, each with its cursor."
+  edges: [SuppressionEdge!]!
+  "The page's suppressions, in the same order as ` + "`" + `edges` + "`" + `."
+  nodes: [Suppression!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many there are on all pages together; counted only when asked for."
+  totalCount: Int!
+}
+
+"A suppression's place in a list."
+type SuppressionEdge {
+  "For ` + "`" + `after` + "`" + ` and ` + "`" + `before` + "`" + `; opaque."
+  cursor: String!
+  "The suppression."
+  node: Suppression!
+}
+
+"Addresses that are never to be written to."
+input SuppressAddressesInput {
+  "At most 1,000 (else TOO_MANY), and one at least. One that is suppressed already stays as it is."
+  emails: [EmailAddress!]! @length(max: 1000)
+  "Why: UNSUBSCRIBED or MANUAL, else NOT_ALLOWED."
+  reason: SuppressionReason! = UNSUBSCRIBED
+}
+
+"What became of ` + "`" + `suppressAddresses` + "`" + `."
+type SuppressAddressesPayload {
+  "How many were added now."
+  added: Int!
+  "Why none was added; empty where some were, or all were there already."
+  userErrors: [UserError!]!
+}
+
+"A suppression to take away."
+input DeleteSuppressionInput {
+  "The suppression; NOT_FOUND where there is none."
+  id: ID!
+}
+
+"What became of ` + "`" + `deleteSuppression` + "`" + `."
+type DeleteSuppressionPayload {
+  "The id of the suppression that is gone; null where nothing was deleted."
+  deletedId: ID
+  "Why nothing was deleted; empty where it was."
+  userErrors: [UserError!]!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/survey.graphql", Input: `"""
@@ -9030,6 +10802,18 @@ func (ec *executionContext) childFields_BenchmarkComparison(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type BenchmarkComparison", field.Name)
 }
 
+func (ec *executionContext) childFields_Bounce(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "kind":
+		return ec.fieldContext_Bounce_kind(ctx, field)
+	case "reason":
+		return ec.fieldContext_Bounce_reason(ctx, field)
+	case "at":
+		return ec.fieldContext_Bounce_at(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Bounce", field.Name)
+}
+
 func (ec *executionContext) childFields_Brand(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "name":
@@ -9088,6 +10872,14 @@ func (ec *executionContext) childFields_Campaign(ctx context.Context, field grap
 		return ec.fieldContext_Campaign_responses(ctx, field)
 	case "reach":
 		return ec.fieldContext_Campaign_reach(ctx, field)
+	case "schedule":
+		return ec.fieldContext_Campaign_schedule(ctx, field)
+	case "invitations":
+		return ec.fieldContext_Campaign_invitations(ctx, field)
+	case "previewInvitations":
+		return ec.fieldContext_Campaign_previewInvitations(ctx, field)
+	case "invitationMail":
+		return ec.fieldContext_Campaign_invitationMail(ctx, field)
 	case "provisional":
 		return ec.fieldContext_Campaign_provisional(ctx, field)
 	case "survey":
@@ -9128,6 +10920,16 @@ func (ec *executionContext) childFields_CampaignEdge(ctx context.Context, field 
 		return ec.fieldContext_CampaignEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CampaignEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_CancelInvitationsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "invitations":
+		return ec.fieldContext_CancelInvitationsPayload_invitations(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CancelInvitationsPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CancelInvitationsPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CategoryTexts(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9222,6 +11024,16 @@ func (ec *executionContext) childFields_ChangePoints(ctx context.Context, field 
 	return nil, fmt.Errorf("no field named %q was found under type ChangePoints", field.Name)
 }
 
+func (ec *executionContext) childFields_ConfirmSenderPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "outreach":
+		return ec.fieldContext_ConfirmSenderPayload_outreach(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ConfirmSenderPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ConfirmSenderPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Contact(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -9244,6 +11056,14 @@ func (ec *executionContext) childFields_Contact(ctx context.Context, field graph
 		return ec.fieldContext_Contact_updatedAt(ctx, field)
 	case "responses":
 		return ec.fieldContext_Contact_responses(ctx, field)
+	case "timeZone":
+		return ec.fieldContext_Contact_timeZone(ctx, field)
+	case "suppression":
+		return ec.fieldContext_Contact_suppression(ctx, field)
+	case "lastAskedAt":
+		return ec.fieldContext_Contact_lastAskedAt(ctx, field)
+	case "invitations":
+		return ec.fieldContext_Contact_invitations(ctx, field)
 	case "prediction":
 		return ec.fieldContext_Contact_prediction(ctx, field)
 	}
@@ -9422,6 +11242,16 @@ func (ec *executionContext) childFields_DeleteResponsePayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type DeleteResponsePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_DeleteSchedulePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "campaign":
+		return ec.fieldContext_DeleteSchedulePayload_campaign(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteSchedulePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteSchedulePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_DeleteSegmentPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "deletedId":
@@ -9430,6 +11260,16 @@ func (ec *executionContext) childFields_DeleteSegmentPayload(ctx context.Context
 		return ec.fieldContext_DeleteSegmentPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteSegmentPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteSuppressionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deletedId":
+		return ec.fieldContext_DeleteSuppressionPayload_deletedId(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteSuppressionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteSuppressionPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteTraitPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9542,6 +11382,16 @@ func (ec *executionContext) childFields_EraseContactPayload(ctx context.Context,
 		return ec.fieldContext_EraseContactPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type EraseContactPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_EventOccasion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "event":
+		return ec.fieldContext_EventOccasion_event(ctx, field)
+	case "delayMinutes":
+		return ec.fieldContext_EventOccasion_delayMinutes(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EventOccasion", field.Name)
 }
 
 func (ec *executionContext) childFields_Experiment(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9724,14 +11574,86 @@ func (ec *executionContext) childFields_Invitation(ctx context.Context, field gr
 		return ec.fieldContext_Invitation_locale(ctx, field)
 	case "traits":
 		return ec.fieldContext_Invitation_traits(ctx, field)
+	case "link":
+		return ec.fieldContext_Invitation_link(ctx, field)
 	case "dueAt":
 		return ec.fieldContext_Invitation_dueAt(ctx, field)
 	case "sentAt":
 		return ec.fieldContext_Invitation_sentAt(ctx, field)
+	case "remindedAt":
+		return ec.fieldContext_Invitation_remindedAt(ctx, field)
+	case "deliveredAt":
+		return ec.fieldContext_Invitation_deliveredAt(ctx, field)
+	case "bounce":
+		return ec.fieldContext_Invitation_bounce(ctx, field)
 	case "response":
 		return ec.fieldContext_Invitation_response(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Invitation", field.Name)
+}
+
+func (ec *executionContext) childFields_InvitationConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_InvitationConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_InvitationConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_InvitationConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_InvitationConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InvitationConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_InvitationEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_InvitationEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_InvitationEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InvitationEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_InvitationMail(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "subject":
+		return ec.fieldContext_InvitationMail_subject(ctx, field)
+	case "html":
+		return ec.fieldContext_InvitationMail_html(ctx, field)
+	case "text":
+		return ec.fieldContext_InvitationMail_text(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InvitationMail", field.Name)
+}
+
+func (ec *executionContext) childFields_InvitationPreview(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "contacts":
+		return ec.fieldContext_InvitationPreview_contacts(ctx, field)
+	case "invitations":
+		return ec.fieldContext_InvitationPreview_invitations(ctx, field)
+	case "skipped":
+		return ec.fieldContext_InvitationPreview_skipped(ctx, field)
+	case "days":
+		return ec.fieldContext_InvitationPreview_days(ctx, field)
+	case "people":
+		return ec.fieldContext_InvitationPreview_people(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InvitationPreview", field.Name)
+}
+
+func (ec *executionContext) childFields_InviteContactsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "invitations":
+		return ec.fieldContext_InviteContactsPayload_invitations(ctx, field)
+	case "invited":
+		return ec.fieldContext_InviteContactsPayload_invited(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_InviteContactsPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InviteContactsPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Level(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9746,6 +11668,20 @@ func (ec *executionContext) childFields_Level(ctx context.Context, field graphql
 	return nil, fmt.Errorf("no field named %q was found under type Level", field.Name)
 }
 
+func (ec *executionContext) childFields_MailSender(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_MailSender_name(ctx, field)
+	case "address":
+		return ec.fieldContext_MailSender_address(ctx, field)
+	case "unconfirmedAddress":
+		return ec.fieldContext_MailSender_unconfirmedAddress(ctx, field)
+	case "replyTo":
+		return ec.fieldContext_MailSender_replyTo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MailSender", field.Name)
+}
+
 func (ec *executionContext) childFields_NextStep(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "categories":
@@ -9758,6 +11694,52 @@ func (ec *executionContext) childFields_NextStep(ctx context.Context, field grap
 		return ec.fieldContext_NextStep_url(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type NextStep", field.Name)
+}
+
+func (ec *executionContext) childFields_Occasion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "once":
+		return ec.fieldContext_Occasion_once(ctx, field)
+	case "recurring":
+		return ec.fieldContext_Occasion_recurring(ctx, field)
+	case "onEvent":
+		return ec.fieldContext_Occasion_onEvent(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Occasion", field.Name)
+}
+
+func (ec *executionContext) childFields_OnceOccasion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_OnceOccasion_at(ctx, field)
+	case "overDays":
+		return ec.fieldContext_OnceOccasion_overDays(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OnceOccasion", field.Name)
+}
+
+func (ec *executionContext) childFields_OutreachLimits(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "quietDays":
+		return ec.fieldContext_OutreachLimits_quietDays(ctx, field)
+	case "monthlyBudget":
+		return ec.fieldContext_OutreachLimits_monthlyBudget(ctx, field)
+	case "sentThisMonth":
+		return ec.fieldContext_OutreachLimits_sentThisMonth(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OutreachLimits", field.Name)
+}
+
+func (ec *executionContext) childFields_OutreachSettings(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "limits":
+		return ec.fieldContext_OutreachSettings_limits(ctx, field)
+	case "sender":
+		return ec.fieldContext_OutreachSettings_sender(ctx, field)
+	case "postalAddress":
+		return ec.fieldContext_OutreachSettings_postalAddress(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OutreachSettings", field.Name)
 }
 
 func (ec *executionContext) childFields_PageInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9782,6 +11764,28 @@ func (ec *executionContext) childFields_Placebos(ctx context.Context, field grap
 		return ec.fieldContext_Placebos_asLarge(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Placebos", field.Name)
+}
+
+func (ec *executionContext) childFields_PlannedDay(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "date":
+		return ec.fieldContext_PlannedDay_date(ctx, field)
+	case "invitations":
+		return ec.fieldContext_PlannedDay_invitations(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PlannedDay", field.Name)
+}
+
+func (ec *executionContext) childFields_PlannedInvitation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "contact":
+		return ec.fieldContext_PlannedInvitation_contact(ctx, field)
+	case "dueAt":
+		return ec.fieldContext_PlannedInvitation_dueAt(ctx, field)
+	case "skippedBecause":
+		return ec.fieldContext_PlannedInvitation_skippedBecause(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PlannedInvitation", field.Name)
 }
 
 func (ec *executionContext) childFields_PredictedGroup(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9924,6 +11928,16 @@ func (ec *executionContext) childFields_Rebuild(ctx context.Context, field graph
 	return nil, fmt.Errorf("no field named %q was found under type Rebuild", field.Name)
 }
 
+func (ec *executionContext) childFields_RecordEventsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "recorded":
+		return ec.fieldContext_RecordEventsPayload_recorded(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RecordEventsPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RecordEventsPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RecordResponsePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "response":
@@ -9948,6 +11962,16 @@ func (ec *executionContext) childFields_RecordResponsesPayload(ctx context.Conte
 		return ec.fieldContext_RecordResponsesPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RecordResponsesPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RecurringOccasion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "everyMonths":
+		return ec.fieldContext_RecurringOccasion_everyMonths(ctx, field)
+	case "startOn":
+		return ec.fieldContext_RecurringOccasion_startOn(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RecurringOccasion", field.Name)
 }
 
 func (ec *executionContext) childFields_Response(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -10036,6 +12060,28 @@ func (ec *executionContext) childFields_SamplePlan(ctx context.Context, field gr
 		return ec.fieldContext_SamplePlan_detectable(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SamplePlan", field.Name)
+}
+
+func (ec *executionContext) childFields_Schedule(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "occasion":
+		return ec.fieldContext_Schedule_occasion(ctx, field)
+	case "segment":
+		return ec.fieldContext_Schedule_segment(ctx, field)
+	case "samplePercent":
+		return ec.fieldContext_Schedule_samplePercent(ctx, field)
+	case "monthlyBudget":
+		return ec.fieldContext_Schedule_monthlyBudget(ctx, field)
+	case "window":
+		return ec.fieldContext_Schedule_window(ctx, field)
+	case "reminderAfterDays":
+		return ec.fieldContext_Schedule_reminderAfterDays(ctx, field)
+	case "isPaused":
+		return ec.fieldContext_Schedule_isPaused(ctx, field)
+	case "nextDueAt":
+		return ec.fieldContext_Schedule_nextDueAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Schedule", field.Name)
 }
 
 func (ec *executionContext) childFields_Score(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -10148,6 +12194,38 @@ func (ec *executionContext) childFields_SegmentRule(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type SegmentRule", field.Name)
 }
 
+func (ec *executionContext) childFields_SendTestMailPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "serverReply":
+		return ec.fieldContext_SendTestMailPayload_serverReply(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SendTestMailPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SendTestMailPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SendWindow(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "weekdays":
+		return ec.fieldContext_SendWindow_weekdays(ctx, field)
+	case "fromHour":
+		return ec.fieldContext_SendWindow_fromHour(ctx, field)
+	case "toHour":
+		return ec.fieldContext_SendWindow_toHour(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SendWindow", field.Name)
+}
+
+func (ec *executionContext) childFields_SetSchedulePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "campaign":
+		return ec.fieldContext_SetSchedulePayload_campaign(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SetSchedulePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SetSchedulePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_SetWordingPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "wording":
@@ -10178,6 +12256,56 @@ func (ec *executionContext) childFields_SkipCount(ctx context.Context, field gra
 		return ec.fieldContext_SkipCount_invitations(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SkipCount", field.Name)
+}
+
+func (ec *executionContext) childFields_SuppressAddressesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "added":
+		return ec.fieldContext_SuppressAddressesPayload_added(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SuppressAddressesPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SuppressAddressesPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Suppression(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Suppression_id(ctx, field)
+	case "email":
+		return ec.fieldContext_Suppression_email(ctx, field)
+	case "reason":
+		return ec.fieldContext_Suppression_reason(ctx, field)
+	case "invitation":
+		return ec.fieldContext_Suppression_invitation(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Suppression_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Suppression", field.Name)
+}
+
+func (ec *executionContext) childFields_SuppressionConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_SuppressionConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_SuppressionConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_SuppressionConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_SuppressionConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SuppressionConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_SuppressionEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_SuppressionEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_SuppressionEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SuppressionEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_Survey(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -10250,6 +12378,8 @@ func (ec *executionContext) childFields_Tenant(ctx context.Context, field graphq
 		return ec.fieldContext_Tenant_rebuild(ctx, field)
 	case "minGroupSize":
 		return ec.fieldContext_Tenant_minGroupSize(ctx, field)
+	case "outreach":
+		return ec.fieldContext_Tenant_outreach(ctx, field)
 	case "brand":
 		return ec.fieldContext_Tenant_brand(ctx, field)
 	}
@@ -10374,6 +12504,16 @@ func (ec *executionContext) childFields_UpdateCampaignPayload(ctx context.Contex
 		return ec.fieldContext_UpdateCampaignPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateCampaignPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateOutreachPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "outreach":
+		return ec.fieldContext_UpdateOutreachPayload_outreach(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateOutreachPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateOutreachPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateSegmentPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -10752,6 +12892,98 @@ func (ec *executionContext) field_Campaign_feedback_args(ctx context.Context, ra
 	return args, nil
 }
 
+func (ec *executionContext) field_Campaign_invitationMail_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "locale",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOLocale2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["locale"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "variant",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["variant"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "contact",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["contact"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Campaign_invitations_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "status",
+		func(ctx context.Context, v any) ([]invitation.Status, error) {
+			return ec.unmarshalOInvitationStatus2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐStatusᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["status"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "skippedBecause",
+		func(ctx context.Context, v any) ([]invitation.SkippedBecause, error) {
+			return ec.unmarshalOSkipReason2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐSkippedBecauseᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["skippedBecause"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "channels",
+		func(ctx context.Context, v any) ([]response.Channel, error) {
+			return ec.unmarshalOChannel2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚋresponseᚐChannelᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["channels"] = arg6
+	return args, nil
+}
+
 func (ec *executionContext) field_Campaign_link_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -10779,6 +13011,28 @@ func (ec *executionContext) field_Campaign_link_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["traits"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Campaign_previewInvitations_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "schedule",
+		func(ctx context.Context, v any) (*outreach.ScheduleInput, error) {
+			return ec.unmarshalOScheduleInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐScheduleInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["schedule"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "at",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["at"] = arg1
 	return args, nil
 }
 
@@ -10915,6 +13169,52 @@ func (ec *executionContext) field_Campaign_texts_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["variant"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Contact_invitations_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "status",
+		func(ctx context.Context, v any) ([]invitation.Status, error) {
+			return ec.unmarshalOInvitationStatus2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐStatusᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["status"] = arg4
 	return args, nil
 }
 
@@ -11346,12 +13646,62 @@ func (ec *executionContext) field_Feedback_trend_args(ctx context.Context, rawAr
 	return args, nil
 }
 
+func (ec *executionContext) field_InvitationPreview_people_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "limit",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["limit"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "skippedBecause",
+		func(ctx context.Context, v any) ([]invitation.SkippedBecause, error) {
+			return ec.unmarshalOSkipReason2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐSkippedBecauseᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["skippedBecause"] = arg1
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_amendResponse_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (feedback.Amendment, error) {
 			return ec.unmarshalNAmendResponseInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐAmendment(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_cancelInvitations_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.CancelInvitationsInput, error) {
+			return ec.unmarshalNCancelInvitationsInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐCancelInvitationsInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_confirmSender_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.ConfirmSenderInput, error) {
+			return ec.unmarshalNConfirmSenderInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐConfirmSenderInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -11528,12 +13878,40 @@ func (ec *executionContext) field_Mutation_deleteResponse_args(ctx context.Conte
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_deleteSchedule_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.DeleteScheduleInput, error) {
+			return ec.unmarshalNDeleteScheduleInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteScheduleInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_deleteSegment_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (model.DeleteSegmentInput, error) {
 			return ec.unmarshalNDeleteSegmentInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteSegmentInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_deleteSuppression_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.DeleteSuppressionInput, error) {
+			return ec.unmarshalNDeleteSuppressionInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteSuppressionInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -11584,6 +13962,34 @@ func (ec *executionContext) field_Mutation_eraseContact_args(ctx context.Context
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_inviteContacts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (outreach.InviteInput, error) {
+			return ec.unmarshalNInviteContactsInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐInviteInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_recordEvents_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.RecordEventsInput, error) {
+			return ec.unmarshalNRecordEventsInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐRecordEventsInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_recordResponse_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -11626,12 +14032,54 @@ func (ec *executionContext) field_Mutation_revokeApiKey_args(ctx context.Context
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_sendTestMail_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.SendTestMailInput, error) {
+			return ec.unmarshalNSendTestMailInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐSendTestMailInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_setSchedule_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (outreach.SetInput, error) {
+			return ec.unmarshalNSetScheduleInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐSetInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_setWording_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (survey.SetWordingInput, error) {
 			return ec.unmarshalNSetWordingInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐSetWordingInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_suppressAddresses_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.SuppressAddressesInput, error) {
+			return ec.unmarshalNSuppressAddressesInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐSuppressAddressesInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -11674,6 +14122,20 @@ func (ec *executionContext) field_Mutation_updateCampaign_args(ctx context.Conte
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (campaign.UpdateInput, error) {
 			return ec.unmarshalNUpdateCampaignInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcampaignᚐUpdateInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateOutreach_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (outreach.UpdateInput, error) {
+			return ec.unmarshalNUpdateOutreachInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐUpdateInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -12082,6 +14544,20 @@ func (ec *executionContext) field_Query_feedback_args(ctx context.Context, rawAr
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_invitation_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_node_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -12249,6 +14725,60 @@ func (ec *executionContext) field_Query_segments_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["search"] = arg4
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_suppressions_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "email",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOEmailAddress2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["email"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "reasons",
+		func(ctx context.Context, v any) ([]suppression.Reason, error) {
+			return ec.unmarshalOSuppressionReason2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚋsuppressionᚐReasonᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["reasons"] = arg5
 	return args, nil
 }
 
@@ -14157,6 +16687,75 @@ func (ec *executionContext) fieldContext_BenchmarkComparison_versusAverage(_ con
 	return fc, nil
 }
 
+func (ec *executionContext) _Bounce_kind(ctx context.Context, field graphql.CollectedField, obj *outreach.Bounce) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Bounce_kind(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v invitation.BounceKind) graphql.Marshaler {
+			return ec.marshalNBounceKind2githubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐBounceKind(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Bounce_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Bounce", field, false, false, errors.New("field of type BounceKind does not have child fields"))
+}
+
+func (ec *executionContext) _Bounce_reason(ctx context.Context, field graphql.CollectedField, obj *outreach.Bounce) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Bounce_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Bounce_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Bounce", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Bounce_at(ctx context.Context, field graphql.CollectedField, obj *outreach.Bounce) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Bounce_at(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.At, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Bounce_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Bounce", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
 func (ec *executionContext) _Brand_name(ctx context.Context, field graphql.CollectedField, obj *survey.Brand) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14780,6 +17379,242 @@ func (ec *executionContext) fieldContext_Campaign_reach(ctx context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _Campaign_schedule(ctx context.Context, field graphql.CollectedField, obj *ent.Campaign) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Campaign_schedule(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Campaign().Schedule(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *ent.Schedule
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *ent.Schedule
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Schedule) graphql.Marshaler {
+			return ec.marshalOSchedule2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐSchedule(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Campaign_schedule(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Campaign",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Schedule(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Campaign_invitations(ctx context.Context, field graphql.CollectedField, obj *ent.Campaign) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Campaign_invitations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Campaign().Invitations(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["status"].([]invitation.Status), fc.Args["skippedBecause"].([]invitation.SkippedBecause), fc.Args["channels"].([]response.Channel))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *page.Connection[*ent.Invitation]
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *page.Connection[*ent.Invitation]
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[*ent.Invitation]) graphql.Marshaler {
+			return ec.marshalNInvitationConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Campaign_invitations(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Campaign",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_InvitationConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Campaign_invitations_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Campaign_previewInvitations(ctx context.Context, field graphql.CollectedField, obj *ent.Campaign) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Campaign_previewInvitations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Campaign().PreviewInvitations(ctx, obj, fc.Args["schedule"].(*outreach.ScheduleInput), fc.Args["at"].(*time.Time))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *outreach.Preview
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *outreach.Preview
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *outreach.Preview) graphql.Marshaler {
+			return ec.marshalNInvitationPreview2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐPreview(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Campaign_previewInvitations(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Campaign",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_InvitationPreview(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Campaign_previewInvitations_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Campaign_invitationMail(ctx context.Context, field graphql.CollectedField, obj *ent.Campaign) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Campaign_invitationMail(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Campaign().InvitationMail(ctx, obj, fc.Args["locale"].(*string), fc.Args["variant"].(*string), fc.Args["contact"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *letter.Letter
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *letter.Letter
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *letter.Letter) graphql.Marshaler {
+			return ec.marshalNInvitationMail2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚋletterᚐLetter(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Campaign_invitationMail(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Campaign",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_InvitationMail(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Campaign_invitationMail_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Campaign_provisional(ctx context.Context, field graphql.CollectedField, obj *ent.Campaign) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -15347,6 +18182,70 @@ func (ec *executionContext) fieldContext_CampaignEdge_node(_ context.Context, fi
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Campaign(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CancelInvitationsPayload_invitations(ctx context.Context, field graphql.CollectedField, obj *model.CancelInvitationsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CancelInvitationsPayload_invitations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Invitations, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*ent.Invitation) graphql.Marshaler {
+			return ec.marshalNInvitation2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐInvitation(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CancelInvitationsPayload_invitations(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CancelInvitationsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Invitation(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CancelInvitationsPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.CancelInvitationsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CancelInvitationsPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CancelInvitationsPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CancelInvitationsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
 		},
 	}
 	return fc, nil
@@ -16095,6 +18994,70 @@ func (ec *executionContext) fieldContext_ChangePoints_reason(_ context.Context, 
 	return graphql.NewScalarFieldContext("ChangePoints", field, false, false, errors.New("field of type InsightReason does not have child fields"))
 }
 
+func (ec *executionContext) _ConfirmSenderPayload_outreach(ctx context.Context, field graphql.CollectedField, obj *model.ConfirmSenderPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ConfirmSenderPayload_outreach(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Outreach, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *outreach.Settings) graphql.Marshaler {
+			return ec.marshalOOutreachSettings2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐSettings(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ConfirmSenderPayload_outreach(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ConfirmSenderPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_OutreachSettings(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ConfirmSenderPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.ConfirmSenderPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ConfirmSenderPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ConfirmSenderPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ConfirmSenderPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Contact_id(ctx context.Context, field graphql.CollectedField, obj *ent.Contact) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -16502,6 +19465,200 @@ func (ec *executionContext) fieldContext_Contact_responses(ctx context.Context, 
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Contact_responses_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Contact_timeZone(ctx context.Context, field graphql.CollectedField, obj *ent.Contact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Contact_timeZone(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TimeZone, nil
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *string
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *string
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOTimeZone2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Contact_timeZone(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Contact", field, false, false, errors.New("field of type TimeZone does not have child fields"))
+}
+
+func (ec *executionContext) _Contact_suppression(ctx context.Context, field graphql.CollectedField, obj *ent.Contact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Contact_suppression(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Contact().Suppression(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *ent.Suppression
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *ent.Suppression
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Suppression) graphql.Marshaler {
+			return ec.marshalOSuppression2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐSuppression(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Contact_suppression(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Contact",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Suppression(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Contact_lastAskedAt(ctx context.Context, field graphql.CollectedField, obj *ent.Contact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Contact_lastAskedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Contact().LastAskedAt(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *time.Time
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *time.Time
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Contact_lastAskedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Contact", field, true, true, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _Contact_invitations(ctx context.Context, field graphql.CollectedField, obj *ent.Contact) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Contact_invitations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Contact().Invitations(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["status"].([]invitation.Status))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *page.Connection[*ent.Invitation]
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *page.Connection[*ent.Invitation]
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[*ent.Invitation]) graphql.Marshaler {
+			return ec.marshalNInvitationConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Contact_invitations(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Contact",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_InvitationConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Contact_invitations_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -17735,6 +20892,70 @@ func (ec *executionContext) fieldContext_DeleteResponsePayload_userErrors(_ cont
 	return fc, nil
 }
 
+func (ec *executionContext) _DeleteSchedulePayload_campaign(ctx context.Context, field graphql.CollectedField, obj *model.DeleteSchedulePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteSchedulePayload_campaign(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Campaign, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Campaign) graphql.Marshaler {
+			return ec.marshalOCampaign2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐCampaign(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteSchedulePayload_campaign(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteSchedulePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Campaign(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeleteSchedulePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.DeleteSchedulePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteSchedulePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteSchedulePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteSchedulePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _DeleteSegmentPayload_deletedId(ctx context.Context, field graphql.CollectedField, obj *model.DeleteSegmentPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -17780,6 +21001,61 @@ func (ec *executionContext) _DeleteSegmentPayload_userErrors(ctx context.Context
 func (ec *executionContext) fieldContext_DeleteSegmentPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "DeleteSegmentPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeleteSuppressionPayload_deletedId(ctx context.Context, field graphql.CollectedField, obj *model.DeleteSuppressionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteSuppressionPayload_deletedId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DeletedID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteSuppressionPayload_deletedId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeleteSuppressionPayload", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _DeleteSuppressionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.DeleteSuppressionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteSuppressionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteSuppressionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteSuppressionPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -18614,6 +21890,52 @@ func (ec *executionContext) fieldContext_EraseContactPayload_userErrors(_ contex
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _EventOccasion_event(ctx context.Context, field graphql.CollectedField, obj *outreach.OnEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EventOccasion_event(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Event, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EventOccasion_event(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EventOccasion", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _EventOccasion_delayMinutes(ctx context.Context, field graphql.CollectedField, obj *outreach.OnEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EventOccasion_delayMinutes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DelayMinutes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EventOccasion_delayMinutes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EventOccasion", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
 func (ec *executionContext) _Experiment_variants(ctx context.Context, field graphql.CollectedField, obj *insight.Experiment) (ret graphql.Marshaler) {
@@ -20582,6 +23904,47 @@ func (ec *executionContext) fieldContext_Invitation_traits(_ context.Context, fi
 	return graphql.NewScalarFieldContext("Invitation", field, false, false, errors.New("field of type Traits does not have child fields"))
 }
 
+func (ec *executionContext) _Invitation_link(ctx context.Context, field graphql.CollectedField, obj *ent.Invitation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Invitation_link(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Invitation().Link(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "MANAGE")
+				if err != nil {
+					var zeroVal *string
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *string
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOURL2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Invitation_link(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Invitation", field, true, true, errors.New("field of type URL does not have child fields"))
+}
+
 func (ec *executionContext) _Invitation_dueAt(ctx context.Context, field graphql.CollectedField, obj *ent.Invitation) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -20628,6 +23991,84 @@ func (ec *executionContext) fieldContext_Invitation_sentAt(_ context.Context, fi
 	return graphql.NewScalarFieldContext("Invitation", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
+func (ec *executionContext) _Invitation_remindedAt(ctx context.Context, field graphql.CollectedField, obj *ent.Invitation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Invitation_remindedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RemindedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Invitation_remindedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Invitation", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _Invitation_deliveredAt(ctx context.Context, field graphql.CollectedField, obj *ent.Invitation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Invitation_deliveredAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DeliveredAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Invitation_deliveredAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Invitation", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _Invitation_bounce(ctx context.Context, field graphql.CollectedField, obj *ent.Invitation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Invitation_bounce(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Invitation().Bounce(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *outreach.Bounce) graphql.Marshaler {
+			return ec.marshalOBounce2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐBounce(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Invitation_bounce(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Invitation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Bounce(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Invitation_response(ctx context.Context, field graphql.CollectedField, obj *ent.Invitation) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -20655,6 +24096,490 @@ func (ec *executionContext) fieldContext_Invitation_response(_ context.Context, 
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Response(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _InvitationConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Invitation]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InvitationConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*page.Edge[*ent.Invitation]) graphql.Marshaler {
+			return ec.marshalNInvitationEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InvitationConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "InvitationConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_InvitationEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _InvitationConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Invitation]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InvitationConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*ent.Invitation) graphql.Marshaler {
+			return ec.marshalNInvitation2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐInvitationᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InvitationConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "InvitationConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Invitation(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _InvitationConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Invitation]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InvitationConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v page.Info) graphql.Marshaler {
+			return ec.marshalNPageInfo2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InvitationConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "InvitationConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _InvitationConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Invitation]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InvitationConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InvitationConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InvitationConnection", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _InvitationEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*ent.Invitation]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InvitationEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InvitationEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InvitationEdge", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _InvitationEdge_node(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*ent.Invitation]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InvitationEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Invitation) graphql.Marshaler {
+			return ec.marshalNInvitation2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐInvitation(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InvitationEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "InvitationEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Invitation(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _InvitationMail_subject(ctx context.Context, field graphql.CollectedField, obj *letter.Letter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InvitationMail_subject(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Subject, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InvitationMail_subject(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InvitationMail", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _InvitationMail_html(ctx context.Context, field graphql.CollectedField, obj *letter.Letter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InvitationMail_html(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HTML, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InvitationMail_html(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InvitationMail", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _InvitationMail_text(ctx context.Context, field graphql.CollectedField, obj *letter.Letter) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InvitationMail_text(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Text, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InvitationMail_text(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InvitationMail", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _InvitationPreview_contacts(ctx context.Context, field graphql.CollectedField, obj *outreach.Preview) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InvitationPreview_contacts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Contacts, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InvitationPreview_contacts(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InvitationPreview", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _InvitationPreview_invitations(ctx context.Context, field graphql.CollectedField, obj *outreach.Preview) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InvitationPreview_invitations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Invitations, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InvitationPreview_invitations(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InvitationPreview", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _InvitationPreview_skipped(ctx context.Context, field graphql.CollectedField, obj *outreach.Preview) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InvitationPreview_skipped(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Skipped, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*reach.Skip) graphql.Marshaler {
+			return ec.marshalNSkipCount2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋreachᚐSkipᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InvitationPreview_skipped(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "InvitationPreview",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SkipCount(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _InvitationPreview_days(ctx context.Context, field graphql.CollectedField, obj *outreach.Preview) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InvitationPreview_days(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Days, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*outreach.PlannedDay) graphql.Marshaler {
+			return ec.marshalNPlannedDay2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐPlannedDayᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InvitationPreview_days(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "InvitationPreview",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PlannedDay(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _InvitationPreview_people(ctx context.Context, field graphql.CollectedField, obj *outreach.Preview) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InvitationPreview_people(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.InvitationPreview().People(ctx, obj, fc.Args["limit"].(int), fc.Args["skippedBecause"].([]invitation.SkippedBecause))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*outreach.Planned) graphql.Marshaler {
+			return ec.marshalNPlannedInvitation2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐPlannedᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InvitationPreview_people(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "InvitationPreview",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PlannedInvitation(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_InvitationPreview_people_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _InviteContactsPayload_invitations(ctx context.Context, field graphql.CollectedField, obj *model.InviteContactsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InviteContactsPayload_invitations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Invitations, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*ent.Invitation) graphql.Marshaler {
+			return ec.marshalNInvitation2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐInvitation(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InviteContactsPayload_invitations(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "InviteContactsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Invitation(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _InviteContactsPayload_invited(ctx context.Context, field graphql.CollectedField, obj *model.InviteContactsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InviteContactsPayload_invited(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Invited, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InviteContactsPayload_invited(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("InviteContactsPayload", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _InviteContactsPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.InviteContactsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_InviteContactsPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_InviteContactsPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "InviteContactsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
 		},
 	}
 	return fc, nil
@@ -20736,6 +24661,98 @@ func (ec *executionContext) fieldContext_Level_score(_ context.Context, field gr
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _MailSender_name(ctx context.Context, field graphql.CollectedField, obj *outreach.Sender) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MailSender_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MailSender_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MailSender", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _MailSender_address(ctx context.Context, field graphql.CollectedField, obj *outreach.Sender) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MailSender_address(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Address, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNEmailAddress2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MailSender_address(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MailSender", field, false, false, errors.New("field of type EmailAddress does not have child fields"))
+}
+
+func (ec *executionContext) _MailSender_unconfirmedAddress(ctx context.Context, field graphql.CollectedField, obj *outreach.Sender) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MailSender_unconfirmedAddress(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UnconfirmedAddress, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOEmailAddress2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MailSender_unconfirmedAddress(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MailSender", field, false, false, errors.New("field of type EmailAddress does not have child fields"))
+}
+
+func (ec *executionContext) _MailSender_replyTo(ctx context.Context, field graphql.CollectedField, obj *outreach.Sender) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MailSender_replyTo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReplyTo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOEmailAddress2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_MailSender_replyTo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MailSender", field, false, false, errors.New("field of type EmailAddress does not have child fields"))
 }
 
 func (ec *executionContext) _Mutation_createAction(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
@@ -21414,6 +25431,626 @@ func (ec *executionContext) fieldContext_Mutation_deleteTrait(ctx context.Contex
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_deleteTrait_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_setSchedule(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_setSchedule(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SetSchedule(ctx, fc.Args["input"].(outreach.SetInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "MANAGE")
+				if err != nil {
+					var zeroVal *model.SetSchedulePayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.SetSchedulePayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.SetSchedulePayload) graphql.Marshaler {
+			return ec.marshalNSetSchedulePayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐSetSchedulePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_setSchedule(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SetSchedulePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_setSchedule_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteSchedule(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteSchedule(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteSchedule(ctx, fc.Args["input"].(model.DeleteScheduleInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "MANAGE")
+				if err != nil {
+					var zeroVal *model.DeleteSchedulePayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.DeleteSchedulePayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DeleteSchedulePayload) graphql.Marshaler {
+			return ec.marshalNDeleteSchedulePayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteSchedulePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteSchedule(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeleteSchedulePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteSchedule_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_inviteContacts(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_inviteContacts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().InviteContacts(ctx, fc.Args["input"].(outreach.InviteInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "MANAGE")
+				if err != nil {
+					var zeroVal *model.InviteContactsPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.InviteContactsPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.InviteContactsPayload) graphql.Marshaler {
+			return ec.marshalNInviteContactsPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐInviteContactsPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_inviteContacts(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_InviteContactsPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_inviteContacts_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_cancelInvitations(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_cancelInvitations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CancelInvitations(ctx, fc.Args["input"].(model.CancelInvitationsInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "MANAGE")
+				if err != nil {
+					var zeroVal *model.CancelInvitationsPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.CancelInvitationsPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.CancelInvitationsPayload) graphql.Marshaler {
+			return ec.marshalNCancelInvitationsPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐCancelInvitationsPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_cancelInvitations(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CancelInvitationsPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_cancelInvitations_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_recordEvents(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_recordEvents(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RecordEvents(ctx, fc.Args["input"].(model.RecordEventsInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "COLLECT")
+				if err != nil {
+					var zeroVal *model.RecordEventsPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.RecordEventsPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.RecordEventsPayload) graphql.Marshaler {
+			return ec.marshalNRecordEventsPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐRecordEventsPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_recordEvents(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RecordEventsPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_recordEvents_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateOutreach(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateOutreach(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateOutreach(ctx, fc.Args["input"].(outreach.UpdateInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "MANAGE")
+				if err != nil {
+					var zeroVal *model.UpdateOutreachPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.UpdateOutreachPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.UpdateOutreachPayload) graphql.Marshaler {
+			return ec.marshalNUpdateOutreachPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐUpdateOutreachPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateOutreach(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UpdateOutreachPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateOutreach_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_confirmSender(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_confirmSender(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ConfirmSender(ctx, fc.Args["input"].(model.ConfirmSenderInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "MANAGE")
+				if err != nil {
+					var zeroVal *model.ConfirmSenderPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.ConfirmSenderPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ConfirmSenderPayload) graphql.Marshaler {
+			return ec.marshalNConfirmSenderPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐConfirmSenderPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_confirmSender(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ConfirmSenderPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_confirmSender_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_sendTestMail(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_sendTestMail(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SendTestMail(ctx, fc.Args["input"].(model.SendTestMailInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "MANAGE")
+				if err != nil {
+					var zeroVal *model.SendTestMailPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.SendTestMailPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.SendTestMailPayload) graphql.Marshaler {
+			return ec.marshalNSendTestMailPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐSendTestMailPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_sendTestMail(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SendTestMailPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_sendTestMail_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_suppressAddresses(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_suppressAddresses(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SuppressAddresses(ctx, fc.Args["input"].(model.SuppressAddressesInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "MANAGE")
+				if err != nil {
+					var zeroVal *model.SuppressAddressesPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.SuppressAddressesPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.SuppressAddressesPayload) graphql.Marshaler {
+			return ec.marshalNSuppressAddressesPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐSuppressAddressesPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_suppressAddresses(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SuppressAddressesPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_suppressAddresses_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteSuppression(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteSuppression(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteSuppression(ctx, fc.Args["input"].(model.DeleteSuppressionInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "ADMIN")
+				if err != nil {
+					var zeroVal *model.DeleteSuppressionPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *model.DeleteSuppressionPayload
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.DeleteSuppressionPayload) graphql.Marshaler {
+			return ec.marshalNDeleteSuppressionPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteSuppressionPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteSuppression(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeleteSuppressionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteSuppression_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -22628,6 +27265,304 @@ func (ec *executionContext) fieldContext_NextStep_url(_ context.Context, field g
 	return graphql.NewScalarFieldContext("NextStep", field, false, false, errors.New("field of type URL does not have child fields"))
 }
 
+func (ec *executionContext) _Occasion_once(ctx context.Context, field graphql.CollectedField, obj *outreach.Occasion) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Occasion_once(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Once, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *outreach.Once) graphql.Marshaler {
+			return ec.marshalOOnceOccasion2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐOnce(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Occasion_once(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Occasion",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_OnceOccasion(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Occasion_recurring(ctx context.Context, field graphql.CollectedField, obj *outreach.Occasion) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Occasion_recurring(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Recurring, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *outreach.Recurring) graphql.Marshaler {
+			return ec.marshalORecurringOccasion2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐRecurring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Occasion_recurring(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Occasion",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RecurringOccasion(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Occasion_onEvent(ctx context.Context, field graphql.CollectedField, obj *outreach.Occasion) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Occasion_onEvent(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OnEvent, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *outreach.OnEvent) graphql.Marshaler {
+			return ec.marshalOEventOccasion2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐOnEvent(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Occasion_onEvent(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Occasion",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EventOccasion(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OnceOccasion_at(ctx context.Context, field graphql.CollectedField, obj *outreach.Once) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OnceOccasion_at(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.At, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OnceOccasion_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OnceOccasion", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _OnceOccasion_overDays(ctx context.Context, field graphql.CollectedField, obj *outreach.Once) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OnceOccasion_overDays(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OverDays, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OnceOccasion_overDays(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OnceOccasion", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _OutreachLimits_quietDays(ctx context.Context, field graphql.CollectedField, obj *outreach.Limits) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OutreachLimits_quietDays(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.QuietDays, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OutreachLimits_quietDays(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OutreachLimits", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _OutreachLimits_monthlyBudget(ctx context.Context, field graphql.CollectedField, obj *outreach.Limits) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OutreachLimits_monthlyBudget(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MonthlyBudget, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_OutreachLimits_monthlyBudget(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OutreachLimits", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _OutreachLimits_sentThisMonth(ctx context.Context, field graphql.CollectedField, obj *outreach.Limits) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OutreachLimits_sentThisMonth(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SentThisMonth, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OutreachLimits_sentThisMonth(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OutreachLimits", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _OutreachSettings_limits(ctx context.Context, field graphql.CollectedField, obj *outreach.Settings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OutreachSettings_limits(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Limits, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v outreach.Limits) graphql.Marshaler {
+			return ec.marshalNOutreachLimits2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐLimits(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OutreachSettings_limits(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OutreachSettings",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_OutreachLimits(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OutreachSettings_sender(ctx context.Context, field graphql.CollectedField, obj *outreach.Settings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OutreachSettings_sender(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Sender, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v outreach.Sender) graphql.Marshaler {
+			return ec.marshalNMailSender2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐSender(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OutreachSettings_sender(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OutreachSettings",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_MailSender(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OutreachSettings_postalAddress(ctx context.Context, field graphql.CollectedField, obj *outreach.Settings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OutreachSettings_postalAddress(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PostalAddress, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_OutreachSettings_postalAddress(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OutreachSettings", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _PageInfo_hasNextPage(ctx context.Context, field graphql.CollectedField, obj *page.Info) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -22764,6 +27699,130 @@ func (ec *executionContext) _Placebos_asLarge(ctx context.Context, field graphql
 }
 func (ec *executionContext) fieldContext_Placebos_asLarge(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Placebos", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _PlannedDay_date(ctx context.Context, field graphql.CollectedField, obj *outreach.PlannedDay) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PlannedDay_date(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Date, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v calendar.Day) graphql.Marshaler {
+			return ec.marshalNDate2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PlannedDay_date(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PlannedDay", field, false, false, errors.New("field of type Date does not have child fields"))
+}
+
+func (ec *executionContext) _PlannedDay_invitations(ctx context.Context, field graphql.CollectedField, obj *outreach.PlannedDay) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PlannedDay_invitations(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Invitations, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PlannedDay_invitations(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PlannedDay", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _PlannedInvitation_contact(ctx context.Context, field graphql.CollectedField, obj *outreach.Planned) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PlannedInvitation_contact(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.PlannedInvitation().Contact(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Contact) graphql.Marshaler {
+			return ec.marshalNContact2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐContact(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PlannedInvitation_contact(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PlannedInvitation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Contact(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PlannedInvitation_dueAt(ctx context.Context, field graphql.CollectedField, obj *outreach.Planned) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PlannedInvitation_dueAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DueAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PlannedInvitation_dueAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PlannedInvitation", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _PlannedInvitation_skippedBecause(ctx context.Context, field graphql.CollectedField, obj *outreach.Planned) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PlannedInvitation_skippedBecause(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SkippedBecause, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *invitation.SkippedBecause) graphql.Marshaler {
+			return ec.marshalOSkipReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐSkippedBecause(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PlannedInvitation_skippedBecause(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PlannedInvitation", field, false, false, errors.New("field of type SkipReason does not have child fields"))
 }
 
 func (ec *executionContext) _PredictedGroup_traits(ctx context.Context, field graphql.CollectedField, obj *insight.PredictedGroup) (ret graphql.Marshaler) {
@@ -24478,6 +29537,130 @@ func (ec *executionContext) fieldContext_Query_eventCursor(_ context.Context, fi
 	return graphql.NewScalarFieldContext("Query", field, true, true, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _Query_invitation(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_invitation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Invitation(ctx, fc.Args["id"].(string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *ent.Invitation
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *ent.Invitation
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Invitation) graphql.Marshaler {
+			return ec.marshalOInvitation2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐInvitation(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_invitation(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Invitation(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_invitation_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_suppressions(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_suppressions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Suppressions(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["email"].(*string), fc.Args["reasons"].([]suppression.Reason))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *page.Connection[*ent.Suppression]
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *page.Connection[*ent.Suppression]
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *page.Connection[*ent.Suppression]) graphql.Marshaler {
+			return ec.marshalNSuppressionConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_suppressions(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SuppressionConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_suppressions_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_response(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -25238,6 +30421,61 @@ func (ec *executionContext) fieldContext_Rebuild_total(_ context.Context, field 
 	return graphql.NewScalarFieldContext("Rebuild", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _RecordEventsPayload_recorded(ctx context.Context, field graphql.CollectedField, obj *model.RecordEventsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RecordEventsPayload_recorded(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Recorded, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RecordEventsPayload_recorded(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RecordEventsPayload", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RecordEventsPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.RecordEventsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RecordEventsPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RecordEventsPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RecordEventsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _RecordResponsePayload_response(ctx context.Context, field graphql.CollectedField, obj *model.RecordResponsePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -25433,6 +30671,52 @@ func (ec *executionContext) fieldContext_RecordResponsesPayload_userErrors(_ con
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _RecurringOccasion_everyMonths(ctx context.Context, field graphql.CollectedField, obj *outreach.Recurring) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RecurringOccasion_everyMonths(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EveryMonths, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RecurringOccasion_everyMonths(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RecurringOccasion", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RecurringOccasion_startOn(ctx context.Context, field graphql.CollectedField, obj *outreach.Recurring) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RecurringOccasion_startOn(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartOn, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *calendar.Day) graphql.Marshaler {
+			return ec.marshalNDate2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RecurringOccasion_startOn(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RecurringOccasion", field, false, false, errors.New("field of type Date does not have child fields"))
 }
 
 func (ec *executionContext) _Response_id(ctx context.Context, field graphql.CollectedField, obj *ent.Response) (ret graphql.Marshaler) {
@@ -26253,6 +31537,217 @@ func (ec *executionContext) _SamplePlan_detectable(ctx context.Context, field gr
 }
 func (ec *executionContext) fieldContext_SamplePlan_detectable(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("SamplePlan", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _Schedule_occasion(ctx context.Context, field graphql.CollectedField, obj *ent.Schedule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Schedule_occasion(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Schedule().Occasion(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *outreach.Occasion) graphql.Marshaler {
+			return ec.marshalNOccasion2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐOccasion(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Schedule_occasion(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Schedule",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Occasion(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Schedule_segment(ctx context.Context, field graphql.CollectedField, obj *ent.Schedule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Schedule_segment(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Schedule().Segment(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Segment) graphql.Marshaler {
+			return ec.marshalOSegment2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐSegment(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Schedule_segment(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Schedule",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Segment(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Schedule_samplePercent(ctx context.Context, field graphql.CollectedField, obj *ent.Schedule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Schedule_samplePercent(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SamplePercent, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Schedule_samplePercent(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Schedule", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Schedule_monthlyBudget(ctx context.Context, field graphql.CollectedField, obj *ent.Schedule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Schedule_monthlyBudget(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MonthlyBudget, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Schedule_monthlyBudget(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Schedule", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Schedule_window(ctx context.Context, field graphql.CollectedField, obj *ent.Schedule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Schedule_window(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Schedule().Window(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *outreach.Window) graphql.Marshaler {
+			return ec.marshalNSendWindow2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐWindow(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Schedule_window(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Schedule",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SendWindow(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Schedule_reminderAfterDays(ctx context.Context, field graphql.CollectedField, obj *ent.Schedule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Schedule_reminderAfterDays(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReminderAfterDays, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Schedule_reminderAfterDays(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Schedule", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Schedule_isPaused(ctx context.Context, field graphql.CollectedField, obj *ent.Schedule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Schedule_isPaused(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.IsPaused, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Schedule_isPaused(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Schedule", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _Schedule_nextDueAt(ctx context.Context, field graphql.CollectedField, obj *ent.Schedule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Schedule_nextDueAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Schedule().NextDueAt(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Schedule_nextDueAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Schedule", field, true, true, errors.New("field of type DateTime does not have child fields"))
 }
 
 func (ec *executionContext) _Score_nps(ctx context.Context, field graphql.CollectedField, obj *insight.Score) (ret graphql.Marshaler) {
@@ -27265,6 +32760,194 @@ func (ec *executionContext) fieldContext_SegmentRule_trait(_ context.Context, fi
 	return fc, nil
 }
 
+func (ec *executionContext) _SendTestMailPayload_serverReply(ctx context.Context, field graphql.CollectedField, obj *model.SendTestMailPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SendTestMailPayload_serverReply(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ServerReply, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SendTestMailPayload_serverReply(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SendTestMailPayload", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SendTestMailPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.SendTestMailPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SendTestMailPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SendTestMailPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SendTestMailPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SendWindow_weekdays(ctx context.Context, field graphql.CollectedField, obj *outreach.Window) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SendWindow_weekdays(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Weekdays, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []outreach.Weekday) graphql.Marshaler {
+			return ec.marshalNWeekday2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐWeekdayᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SendWindow_weekdays(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SendWindow", field, false, false, errors.New("field of type Weekday does not have child fields"))
+}
+
+func (ec *executionContext) _SendWindow_fromHour(ctx context.Context, field graphql.CollectedField, obj *outreach.Window) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SendWindow_fromHour(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FromHour, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SendWindow_fromHour(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SendWindow", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _SendWindow_toHour(ctx context.Context, field graphql.CollectedField, obj *outreach.Window) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SendWindow_toHour(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ToHour, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SendWindow_toHour(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SendWindow", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _SetSchedulePayload_campaign(ctx context.Context, field graphql.CollectedField, obj *model.SetSchedulePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetSchedulePayload_campaign(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Campaign, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Campaign) graphql.Marshaler {
+			return ec.marshalOCampaign2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐCampaign(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SetSchedulePayload_campaign(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetSchedulePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Campaign(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SetSchedulePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.SetSchedulePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetSchedulePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SetSchedulePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetSchedulePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _SetWordingPayload_wording(ctx context.Context, field graphql.CollectedField, obj *model.SetWordingPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -27564,6 +33247,359 @@ func (ec *executionContext) fieldContext_Subscription_scoreChanged(ctx context.C
 	if fc.Args, err = ec.field_Subscription_scoreChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SuppressAddressesPayload_added(ctx context.Context, field graphql.CollectedField, obj *model.SuppressAddressesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SuppressAddressesPayload_added(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Added, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SuppressAddressesPayload_added(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SuppressAddressesPayload", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _SuppressAddressesPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.SuppressAddressesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SuppressAddressesPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SuppressAddressesPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SuppressAddressesPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Suppression_id(ctx context.Context, field graphql.CollectedField, obj *ent.Suppression) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Suppression_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NodeID(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNID2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Suppression_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Suppression", field, true, false, errors.New("field of type ID does not have child fields"))
+}
+
+func (ec *executionContext) _Suppression_email(ctx context.Context, field graphql.CollectedField, obj *ent.Suppression) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Suppression_email(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Email, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOEmailAddress2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Suppression_email(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Suppression", field, false, false, errors.New("field of type EmailAddress does not have child fields"))
+}
+
+func (ec *executionContext) _Suppression_reason(ctx context.Context, field graphql.CollectedField, obj *ent.Suppression) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Suppression_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v suppression.Reason) graphql.Marshaler {
+			return ec.marshalNSuppressionReason2githubᚗcomᚋzerotenᚋzerotenᚋentᚋsuppressionᚐReason(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Suppression_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Suppression", field, false, false, errors.New("field of type SuppressionReason does not have child fields"))
+}
+
+func (ec *executionContext) _Suppression_invitation(ctx context.Context, field graphql.CollectedField, obj *ent.Suppression) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Suppression_invitation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Suppression().Invitation(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Invitation) graphql.Marshaler {
+			return ec.marshalOInvitation2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐInvitation(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Suppression_invitation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Suppression",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Invitation(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Suppression_createdAt(ctx context.Context, field graphql.CollectedField, obj *ent.Suppression) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Suppression_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Suppression_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Suppression", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _SuppressionConnection_edges(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Suppression]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SuppressionConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*page.Edge[*ent.Suppression]) graphql.Marshaler {
+			return ec.marshalNSuppressionEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SuppressionConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SuppressionConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SuppressionEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SuppressionConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Suppression]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SuppressionConnection_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*ent.Suppression) graphql.Marshaler {
+			return ec.marshalNSuppression2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐSuppressionᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SuppressionConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SuppressionConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Suppression(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SuppressionConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Suppression]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SuppressionConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v page.Info) graphql.Marshaler {
+			return ec.marshalNPageInfo2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SuppressionConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SuppressionConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SuppressionConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *page.Connection[*ent.Suppression]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SuppressionConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SuppressionConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SuppressionConnection", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _SuppressionEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*ent.Suppression]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SuppressionEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SuppressionEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SuppressionEdge", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SuppressionEdge_node(ctx context.Context, field graphql.CollectedField, obj *page.Edge[*ent.Suppression]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SuppressionEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Suppression) graphql.Marshaler {
+			return ec.marshalNSuppression2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐSuppression(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SuppressionEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SuppressionEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Suppression(ctx, field)
+		},
 	}
 	return fc, nil
 }
@@ -28228,6 +34264,56 @@ func (ec *executionContext) _Tenant_minGroupSize(ctx context.Context, field grap
 }
 func (ec *executionContext) fieldContext_Tenant_minGroupSize(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Tenant", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Tenant_outreach(ctx context.Context, field graphql.CollectedField, obj *ent.Tenant) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Tenant_outreach(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Tenant().Outreach(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx, "READ")
+				if err != nil {
+					var zeroVal *outreach.Settings
+					return zeroVal, err
+				}
+				if ec.Directives.Requires == nil {
+					var zeroVal *outreach.Settings
+					return zeroVal, errors.New("directive requires is not implemented")
+				}
+				return ec.Directives.Requires(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *outreach.Settings) graphql.Marshaler {
+			return ec.marshalNOutreachSettings2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐSettings(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Tenant_outreach(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Tenant",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_OutreachSettings(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Tenant_brand(ctx context.Context, field graphql.CollectedField, obj *ent.Tenant) (ret graphql.Marshaler) {
@@ -29182,6 +35268,70 @@ func (ec *executionContext) _UpdateCampaignPayload_userErrors(ctx context.Contex
 func (ec *executionContext) fieldContext_UpdateCampaignPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "UpdateCampaignPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateOutreachPayload_outreach(ctx context.Context, field graphql.CollectedField, obj *model.UpdateOutreachPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateOutreachPayload_outreach(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Outreach, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *outreach.Settings) graphql.Marshaler {
+			return ec.marshalOOutreachSettings2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐSettings(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateOutreachPayload_outreach(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateOutreachPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_OutreachSettings(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateOutreachPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.UpdateOutreachPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateOutreachPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*apierror.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋapierrorᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateOutreachPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateOutreachPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -31465,6 +37615,36 @@ func (ec *executionContext) unmarshalInputAmendResponseInput(ctx context.Context
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputCancelInvitationsInput(ctx context.Context, obj any) (model.CancelInvitationsInput, error) {
+	var it model.CancelInvitationsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"ids"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "ids":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ids"))
+			data, err := ec.unmarshalNID2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Ids = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputCategoryTextsInput(ctx context.Context, obj any) (survey.CategoryTexts, error) {
 	var it survey.CategoryTexts
 	if obj == nil {
@@ -31509,6 +37689,94 @@ func (ec *executionContext) unmarshalInputCategoryTextsInput(ctx context.Context
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputConfirmSenderInput(ctx context.Context, obj any) (model.ConfirmSenderInput, error) {
+	var it model.ConfirmSenderInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"code"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "code":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("code"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Code = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputContactEventInput(ctx context.Context, obj any) (outreach.ContactEvent, error) {
+	var it outreach.ContactEvent
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"contact", "name", "at", "traits", "idempotencyKey"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "contact":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("contact"))
+			data, err := ec.unmarshalNContactInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcontactᚐInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Contact = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "at":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("at"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.At = data
+		case "traits":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("traits"))
+			data, err := ec.unmarshalOTraits2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋtraitᚐValues(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Traits = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputContactInput(ctx context.Context, obj any) (contact.Input, error) {
 	var it contact.Input
 	if obj == nil {
@@ -31520,7 +37788,7 @@ func (ec *executionContext) unmarshalInputContactInput(ctx context.Context, obj 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"externalId", "email", "phone", "name", "locale", "traits"}
+	fieldsInOrder := [...]string{"externalId", "email", "phone", "name", "locale", "traits", "timeZone"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -31569,6 +37837,13 @@ func (ec *executionContext) unmarshalInputContactInput(ctx context.Context, obj 
 				return it, err
 			}
 			it.Traits = data
+		case "timeZone":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("timeZone"))
+			data, err := ec.unmarshalOTimeZone2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TimeZone = data
 		}
 	}
 	return it, nil
@@ -32190,8 +38465,68 @@ func (ec *executionContext) unmarshalInputDeleteResponseInput(ctx context.Contex
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputDeleteScheduleInput(ctx context.Context, obj any) (model.DeleteScheduleInput, error) {
+	var it model.DeleteScheduleInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"campaign"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "campaign":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("campaign"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Campaign = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputDeleteSegmentInput(ctx context.Context, obj any) (model.DeleteSegmentInput, error) {
 	var it model.DeleteSegmentInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputDeleteSuppressionInput(ctx context.Context, obj any) (model.DeleteSuppressionInput, error) {
+	var it model.DeleteSuppressionInput
 	if obj == nil {
 		return it, nil
 	}
@@ -32324,6 +38659,47 @@ func (ec *executionContext) unmarshalInputEraseContactInput(ctx context.Context,
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputEventOccasionInput(ctx context.Context, obj any) (outreach.OnEvent, error) {
+	var it outreach.OnEvent
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["delayMinutes"]; !present {
+		asMap["delayMinutes"] = 0
+	}
+
+	fieldsInOrder := [...]string{"event", "delayMinutes"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "event":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("event"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Event = data
+		case "delayMinutes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("delayMinutes"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DelayMinutes = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputFeedbackFilter(ctx context.Context, obj any) (selection.Filter, error) {
 	var it selection.Filter
 	if obj == nil {
@@ -32431,6 +38807,159 @@ func (ec *executionContext) unmarshalInputFeedbackFilter(ctx context.Context, ob
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputInviteContactsInput(ctx context.Context, obj any) (outreach.InviteInput, error) {
+	var it outreach.InviteInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["delivery"]; !present {
+		asMap["delivery"] = "EMAIL"
+	}
+	if _, present := asMap["ignoreQuietPeriod"]; !present {
+		asMap["ignoreQuietPeriod"] = false
+	}
+
+	fieldsInOrder := [...]string{"campaign", "invitees", "delivery", "at", "ignoreQuietPeriod"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "campaign":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("campaign"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Campaign = data
+		case "invitees":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("invitees"))
+			data, err := ec.unmarshalNInviteeInput2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐInviteeᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Invitees = data
+		case "delivery":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("delivery"))
+			data, err := ec.unmarshalNInvitationDelivery2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐDelivery(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Delivery = data
+		case "at":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("at"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.At = data
+		case "ignoreQuietPeriod":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ignoreQuietPeriod"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IgnoreQuietPeriod = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputInviteeInput(ctx context.Context, obj any) (outreach.Invitee, error) {
+	var it outreach.Invitee
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"contact", "traits", "idempotencyKey"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "contact":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("contact"))
+			data, err := ec.unmarshalNContactInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcontactᚐInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Contact = data
+		case "traits":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("traits"))
+			data, err := ec.unmarshalOTraits2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋtraitᚐValues(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Traits = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputMailSenderInput(ctx context.Context, obj any) (outreach.SenderInput, error) {
+	var it outreach.SenderInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "address", "replyTo"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "address":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("address"))
+			data, err := ec.unmarshalOEmailAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Address = data
+		case "replyTo":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("replyTo"))
+			data, err := ec.unmarshalOEmailAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ReplyTo = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputNextStepInput(ctx context.Context, obj any) (survey.NextStep, error) {
 	var it survey.NextStep
 	if obj == nil {
@@ -32477,6 +39006,132 @@ func (ec *executionContext) unmarshalInputNextStepInput(ctx context.Context, obj
 				return it, err
 			}
 			it.URL = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputOccasionInput(ctx context.Context, obj any) (outreach.Occasion, error) {
+	var it outreach.Occasion
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"once", "recurring", "onEvent"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "once":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("once"))
+			data, err := ec.unmarshalOOnceOccasionInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐOnce(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Once = data
+		case "recurring":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("recurring"))
+			data, err := ec.unmarshalORecurringOccasionInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐRecurring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Recurring = data
+		case "onEvent":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("onEvent"))
+			data, err := ec.unmarshalOEventOccasionInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐOnEvent(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.OnEvent = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputOnceOccasionInput(ctx context.Context, obj any) (outreach.Once, error) {
+	var it outreach.Once
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["overDays"]; !present {
+		asMap["overDays"] = 1
+	}
+
+	fieldsInOrder := [...]string{"at", "overDays"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "at":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("at"))
+			data, err := ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.At = data
+		case "overDays":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("overDays"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.OverDays = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputOutreachLimitsInput(ctx context.Context, obj any) (outreach.LimitsInput, error) {
+	var it outreach.LimitsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["quietDays"]; !present {
+		asMap["quietDays"] = 30
+	}
+
+	fieldsInOrder := [...]string{"quietDays", "monthlyBudget"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "quietDays":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("quietDays"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.QuietDays = data
+		case "monthlyBudget":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("monthlyBudget"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MonthlyBudget = data
 		}
 	}
 	return it, nil
@@ -32586,6 +39241,36 @@ func (ec *executionContext) unmarshalInputReachFilter(ctx context.Context, obj a
 				return it, err
 			}
 			it.Last = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputRecordEventsInput(ctx context.Context, obj any) (model.RecordEventsInput, error) {
+	var it model.RecordEventsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"events"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "events":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("events"))
+			data, err := ec.unmarshalNContactEventInput2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐContactEventᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Events = data
 		}
 	}
 	return it, nil
@@ -32718,6 +39403,43 @@ func (ec *executionContext) unmarshalInputRecordResponsesInput(ctx context.Conte
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputRecurringOccasionInput(ctx context.Context, obj any) (outreach.Recurring, error) {
+	var it outreach.Recurring
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"everyMonths", "startOn"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "everyMonths":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("everyMonths"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EveryMonths = data
+		case "startOn":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("startOn"))
+			data, err := ec.unmarshalODate2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.StartOn = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputResponseOrder(ctx context.Context, obj any) (selection.Order, error) {
 	var it selection.Order
 	if obj == nil {
@@ -32792,6 +39514,85 @@ func (ec *executionContext) unmarshalInputRevokeApiKeyInput(ctx context.Context,
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputScheduleInput(ctx context.Context, obj any) (outreach.ScheduleInput, error) {
+	var it outreach.ScheduleInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["samplePercent"]; !present {
+		asMap["samplePercent"] = 100
+	}
+	if _, present := asMap["isPaused"]; !present {
+		asMap["isPaused"] = false
+	}
+
+	fieldsInOrder := [...]string{"occasion", "segment", "samplePercent", "monthlyBudget", "window", "reminderAfterDays", "isPaused"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "occasion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("occasion"))
+			data, err := ec.unmarshalNOccasionInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐOccasion(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Occasion = data
+		case "segment":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("segment"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Segment = data
+		case "samplePercent":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("samplePercent"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SamplePercent = data
+		case "monthlyBudget":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("monthlyBudget"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MonthlyBudget = data
+		case "window":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("window"))
+			data, err := ec.unmarshalOSendWindowInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐWindow(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Window = data
+		case "reminderAfterDays":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reminderAfterDays"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ReminderAfterDays = data
+		case "isPaused":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("isPaused"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IsPaused = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputSegmentRuleInput(ctx context.Context, obj any) (segment.Rule, error) {
 	var it segment.Rule
 	if obj == nil {
@@ -32838,6 +39639,148 @@ func (ec *executionContext) unmarshalInputSegmentRuleInput(ctx context.Context, 
 				return it, err
 			}
 			it.Trait = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputSendTestMailInput(ctx context.Context, obj any) (model.SendTestMailInput, error) {
+	var it model.SendTestMailInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"campaign", "to", "locale", "variant"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "campaign":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("campaign"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Campaign = data
+		case "to":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("to"))
+			data, err := ec.unmarshalNEmailAddress2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.To = data
+		case "locale":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("locale"))
+			data, err := ec.unmarshalOLocale2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Locale = data
+		case "variant":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("variant"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Variant = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputSendWindowInput(ctx context.Context, obj any) (outreach.Window, error) {
+	var it outreach.Window
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["weekdays"]; !present {
+		asMap["weekdays"] = []any{"MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY"}
+	}
+	if _, present := asMap["fromHour"]; !present {
+		asMap["fromHour"] = 8
+	}
+	if _, present := asMap["toHour"]; !present {
+		asMap["toHour"] = 18
+	}
+
+	fieldsInOrder := [...]string{"weekdays", "fromHour", "toHour"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "weekdays":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("weekdays"))
+			data, err := ec.unmarshalNWeekday2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐWeekdayᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Weekdays = data
+		case "fromHour":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("fromHour"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.FromHour = data
+		case "toHour":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("toHour"))
+			data, err := ec.unmarshalNInt2int(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ToHour = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputSetScheduleInput(ctx context.Context, obj any) (outreach.SetInput, error) {
+	var it outreach.SetInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"campaign", "schedule"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "campaign":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("campaign"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Campaign = data
+		case "schedule":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("schedule"))
+			data, err := ec.unmarshalNScheduleInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐScheduleInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Schedule = data
 		}
 	}
 	return it, nil
@@ -32938,6 +39881,47 @@ func (ec *executionContext) unmarshalInputSetWordingInput(ctx context.Context, o
 				return it, err
 			}
 			it.MailOutro = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputSuppressAddressesInput(ctx context.Context, obj any) (model.SuppressAddressesInput, error) {
+	var it model.SuppressAddressesInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["reason"]; !present {
+		asMap["reason"] = "UNSUBSCRIBED"
+	}
+
+	fieldsInOrder := [...]string{"emails", "reason"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "emails":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("emails"))
+			data, err := ec.unmarshalNEmailAddress2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Emails = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalNSuppressionReason2githubᚗcomᚋzerotenᚋzerotenᚋentᚋsuppressionᚐReason(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
 		}
 	}
 	return it, nil
@@ -33205,6 +40189,50 @@ func (ec *executionContext) unmarshalInputUpdateCampaignInput(ctx context.Contex
 				return it, err
 			}
 			it.Status = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputUpdateOutreachInput(ctx context.Context, obj any) (outreach.UpdateInput, error) {
+	var it outreach.UpdateInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"limits", "sender", "postalAddress"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "limits":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("limits"))
+			data, err := ec.unmarshalOOutreachLimitsInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐLimitsInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Limits = data
+		case "sender":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sender"))
+			data, err := ec.unmarshalOMailSenderInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐSenderInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Sender = data
+		case "postalAddress":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("postalAddress"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.PostalAddress = data
 		}
 	}
 	return it, nil
@@ -33573,6 +40601,11 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Tenant(ctx, sel, obj)
+	case *ent.Suppression:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Suppression(ctx, sel, obj)
 	case *ent.Segment:
 		if obj == nil {
 			return graphql.Null
@@ -34525,6 +41558,54 @@ func (ec *executionContext) _BenchmarkComparison(ctx context.Context, sel ast.Se
 	return out
 }
 
+var bounceImplementors = []string{"Bounce"}
+
+func (ec *executionContext) _Bounce(ctx context.Context, sel ast.SelectionSet, obj *outreach.Bounce) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, bounceImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Bounce")
+		case "kind":
+			out.Values[i] = ec._Bounce_kind(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._Bounce_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "at":
+			out.Values[i] = ec._Bounce_at(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var brandImplementors = []string{"Brand"}
 
 func (ec *executionContext) _Brand(ctx context.Context, sel ast.SelectionSet, obj *survey.Brand) graphql.Marshaler {
@@ -34916,6 +41997,158 @@ func (ec *executionContext) _Campaign(ctx context.Context, sel ast.SelectionSet,
 					}
 				}()
 				res = ec._Campaign_reach(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "schedule":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Campaign_schedule(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "invitations":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Campaign_invitations(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "previewInvitations":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Campaign_previewInvitations(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "invitationMail":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Campaign_invitationMail(ctx, field, obj)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -35360,6 +42593,49 @@ func (ec *executionContext) _CampaignEdge(ctx context.Context, sel ast.Selection
 	return out
 }
 
+var cancelInvitationsPayloadImplementors = []string{"CancelInvitationsPayload"}
+
+func (ec *executionContext) _CancelInvitationsPayload(ctx context.Context, sel ast.SelectionSet, obj *model.CancelInvitationsPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, cancelInvitationsPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CancelInvitationsPayload")
+		case "invitations":
+			out.Values[i] = ec._CancelInvitationsPayload_invitations(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CancelInvitationsPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var categoryTextsImplementors = []string{"CategoryTexts"}
 
 func (ec *executionContext) _CategoryTexts(ctx context.Context, sel ast.SelectionSet, obj *survey.CategoryTexts) graphql.Marshaler {
@@ -35698,6 +42974,49 @@ func (ec *executionContext) _ChangePoints(ctx context.Context, sel ast.Selection
 	return out
 }
 
+var confirmSenderPayloadImplementors = []string{"ConfirmSenderPayload"}
+
+func (ec *executionContext) _ConfirmSenderPayload(ctx context.Context, sel ast.SelectionSet, obj *model.ConfirmSenderPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, confirmSenderPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ConfirmSenderPayload")
+		case "outreach":
+			out.Values[i] = ec._ConfirmSenderPayload_outreach(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ConfirmSenderPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var contactImplementors = []string{"Contact", "Node"}
 
 func (ec *executionContext) _Contact(ctx context.Context, sel ast.SelectionSet, obj *ent.Contact) graphql.Marshaler {
@@ -35765,6 +43084,125 @@ func (ec *executionContext) _Contact(ctx context.Context, sel ast.SelectionSet, 
 					}
 				}()
 				res = ec._Contact_responses(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "timeZone":
+			out.Values[i] = ec._Contact_timeZone(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "suppression":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Contact_suppression(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "lastAskedAt":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Contact_lastAskedAt(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "invitations":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Contact_invitations(ctx, field, obj)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -36585,6 +44023,49 @@ func (ec *executionContext) _DeleteResponsePayload(ctx context.Context, sel ast.
 	return out
 }
 
+var deleteSchedulePayloadImplementors = []string{"DeleteSchedulePayload"}
+
+func (ec *executionContext) _DeleteSchedulePayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteSchedulePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deleteSchedulePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeleteSchedulePayload")
+		case "campaign":
+			out.Values[i] = ec._DeleteSchedulePayload_campaign(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DeleteSchedulePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var deleteSegmentPayloadImplementors = []string{"DeleteSegmentPayload"}
 
 func (ec *executionContext) _DeleteSegmentPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteSegmentPayload) graphql.Marshaler {
@@ -36604,6 +44085,49 @@ func (ec *executionContext) _DeleteSegmentPayload(ctx context.Context, sel ast.S
 			}
 		case "userErrors":
 			out.Values[i] = ec._DeleteSegmentPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var deleteSuppressionPayloadImplementors = []string{"DeleteSuppressionPayload"}
+
+func (ec *executionContext) _DeleteSuppressionPayload(ctx context.Context, sel ast.SelectionSet, obj *model.DeleteSuppressionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deleteSuppressionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeleteSuppressionPayload")
+		case "deletedId":
+			out.Values[i] = ec._DeleteSuppressionPayload_deletedId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DeleteSuppressionPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -37028,6 +44552,49 @@ func (ec *executionContext) _EraseContactPayload(ctx context.Context, sel ast.Se
 			}
 		case "userErrors":
 			out.Values[i] = ec._EraseContactPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var eventOccasionImplementors = []string{"EventOccasion"}
+
+func (ec *executionContext) _EventOccasion(ctx context.Context, sel ast.SelectionSet, obj *outreach.OnEvent) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, eventOccasionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("EventOccasion")
+		case "event":
+			out.Values[i] = ec._EventOccasion_event(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "delayMinutes":
+			out.Values[i] = ec._EventOccasion_delayMinutes(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -38412,6 +45979,44 @@ func (ec *executionContext) _Invitation(ctx context.Context, sel ast.SelectionSe
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "link":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Invitation_link(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "dueAt":
 			out.Values[i] = ec._Invitation_dueAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -38422,6 +46027,54 @@ func (ec *executionContext) _Invitation(ctx context.Context, sel ast.SelectionSe
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "remindedAt":
+			out.Values[i] = ec._Invitation_remindedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "deliveredAt":
+			out.Values[i] = ec._Invitation_deliveredAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "bounce":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Invitation_bounce(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "response":
 			field := field
 
@@ -38481,6 +46134,322 @@ func (ec *executionContext) _Invitation(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var invitationConnectionImplementors = []string{"InvitationConnection"}
+
+func (ec *executionContext) _InvitationConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[*ent.Invitation]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, invitationConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("InvitationConnection")
+		case "edges":
+			out.Values[i] = ec._InvitationConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._InvitationConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._InvitationConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._InvitationConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var invitationEdgeImplementors = []string{"InvitationEdge"}
+
+func (ec *executionContext) _InvitationEdge(ctx context.Context, sel ast.SelectionSet, obj *page.Edge[*ent.Invitation]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, invitationEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("InvitationEdge")
+		case "cursor":
+			out.Values[i] = ec._InvitationEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._InvitationEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var invitationMailImplementors = []string{"InvitationMail"}
+
+func (ec *executionContext) _InvitationMail(ctx context.Context, sel ast.SelectionSet, obj *letter.Letter) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, invitationMailImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("InvitationMail")
+		case "subject":
+			out.Values[i] = ec._InvitationMail_subject(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "html":
+			out.Values[i] = ec._InvitationMail_html(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "text":
+			out.Values[i] = ec._InvitationMail_text(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var invitationPreviewImplementors = []string{"InvitationPreview"}
+
+func (ec *executionContext) _InvitationPreview(ctx context.Context, sel ast.SelectionSet, obj *outreach.Preview) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, invitationPreviewImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("InvitationPreview")
+		case "contacts":
+			out.Values[i] = ec._InvitationPreview_contacts(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "invitations":
+			out.Values[i] = ec._InvitationPreview_invitations(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "skipped":
+			out.Values[i] = ec._InvitationPreview_skipped(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "days":
+			out.Values[i] = ec._InvitationPreview_days(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "people":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._InvitationPreview_people(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var inviteContactsPayloadImplementors = []string{"InviteContactsPayload"}
+
+func (ec *executionContext) _InviteContactsPayload(ctx context.Context, sel ast.SelectionSet, obj *model.InviteContactsPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, inviteContactsPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("InviteContactsPayload")
+		case "invitations":
+			out.Values[i] = ec._InviteContactsPayload_invitations(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "invited":
+			out.Values[i] = ec._InviteContactsPayload_invited(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._InviteContactsPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var levelImplementors = []string{"Level"}
 
 func (ec *executionContext) _Level(ctx context.Context, sel ast.SelectionSet, obj *insight.Level) graphql.Marshaler {
@@ -38506,6 +46475,59 @@ func (ec *executionContext) _Level(ctx context.Context, sel ast.SelectionSet, ob
 		case "score":
 			out.Values[i] = ec._Level_score(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var mailSenderImplementors = []string{"MailSender"}
+
+func (ec *executionContext) _MailSender(ctx context.Context, sel ast.SelectionSet, obj *outreach.Sender) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, mailSenderImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("MailSender")
+		case "name":
+			out.Values[i] = ec._MailSender_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "address":
+			out.Values[i] = ec._MailSender_address(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "unconfirmedAddress":
+			out.Values[i] = ec._MailSender_unconfirmedAddress(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "replyTo":
+			out.Values[i] = ec._MailSender_replyTo(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -38622,6 +46644,76 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "deleteTrait":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_deleteTrait(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "setSchedule":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_setSchedule(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "deleteSchedule":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteSchedule(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "inviteContacts":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_inviteContacts(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "cancelInvitations":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_cancelInvitations(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "recordEvents":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_recordEvents(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "updateOutreach":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateOutreach(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "confirmSender":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_confirmSender(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "sendTestMail":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_sendTestMail(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "suppressAddresses":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_suppressAddresses(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "deleteSuppression":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteSuppression(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -38826,6 +46918,193 @@ func (ec *executionContext) _NextStep(ctx context.Context, sel ast.SelectionSet,
 	return out
 }
 
+var occasionImplementors = []string{"Occasion"}
+
+func (ec *executionContext) _Occasion(ctx context.Context, sel ast.SelectionSet, obj *outreach.Occasion) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, occasionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Occasion")
+		case "once":
+			out.Values[i] = ec._Occasion_once(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "recurring":
+			out.Values[i] = ec._Occasion_recurring(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "onEvent":
+			out.Values[i] = ec._Occasion_onEvent(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var onceOccasionImplementors = []string{"OnceOccasion"}
+
+func (ec *executionContext) _OnceOccasion(ctx context.Context, sel ast.SelectionSet, obj *outreach.Once) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, onceOccasionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("OnceOccasion")
+		case "at":
+			out.Values[i] = ec._OnceOccasion_at(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "overDays":
+			out.Values[i] = ec._OnceOccasion_overDays(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var outreachLimitsImplementors = []string{"OutreachLimits"}
+
+func (ec *executionContext) _OutreachLimits(ctx context.Context, sel ast.SelectionSet, obj *outreach.Limits) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, outreachLimitsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("OutreachLimits")
+		case "quietDays":
+			out.Values[i] = ec._OutreachLimits_quietDays(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "monthlyBudget":
+			out.Values[i] = ec._OutreachLimits_monthlyBudget(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "sentThisMonth":
+			out.Values[i] = ec._OutreachLimits_sentThisMonth(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var outreachSettingsImplementors = []string{"OutreachSettings"}
+
+func (ec *executionContext) _OutreachSettings(ctx context.Context, sel ast.SelectionSet, obj *outreach.Settings) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, outreachSettingsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("OutreachSettings")
+		case "limits":
+			out.Values[i] = ec._OutreachSettings_limits(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "sender":
+			out.Values[i] = ec._OutreachSettings_sender(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "postalAddress":
+			out.Values[i] = ec._OutreachSettings_postalAddress(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var pageInfoImplementors = []string{"PageInfo"}
 
 func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet, obj *page.Info) graphql.Marshaler {
@@ -38900,6 +47179,130 @@ func (ec *executionContext) _Placebos(ctx context.Context, sel ast.SelectionSet,
 			out.Values[i] = ec._Placebos_asLarge(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var plannedDayImplementors = []string{"PlannedDay"}
+
+func (ec *executionContext) _PlannedDay(ctx context.Context, sel ast.SelectionSet, obj *outreach.PlannedDay) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, plannedDayImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PlannedDay")
+		case "date":
+			out.Values[i] = ec._PlannedDay_date(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "invitations":
+			out.Values[i] = ec._PlannedDay_invitations(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var plannedInvitationImplementors = []string{"PlannedInvitation"}
+
+func (ec *executionContext) _PlannedInvitation(ctx context.Context, sel ast.SelectionSet, obj *outreach.Planned) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, plannedInvitationImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PlannedInvitation")
+		case "contact":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._PlannedInvitation_contact(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "dueAt":
+			out.Values[i] = ec._PlannedInvitation_dueAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "skippedBecause":
+			out.Values[i] = ec._PlannedInvitation_skippedBecause(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -39821,6 +48224,50 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "invitation":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_invitation(ctx, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "suppressions":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_suppressions(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "response":
 			field := field
 
@@ -40131,6 +48578,49 @@ func (ec *executionContext) _Rebuild(ctx context.Context, sel ast.SelectionSet, 
 	return out
 }
 
+var recordEventsPayloadImplementors = []string{"RecordEventsPayload"}
+
+func (ec *executionContext) _RecordEventsPayload(ctx context.Context, sel ast.SelectionSet, obj *model.RecordEventsPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, recordEventsPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RecordEventsPayload")
+		case "recorded":
+			out.Values[i] = ec._RecordEventsPayload_recorded(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RecordEventsPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var recordResponsePayloadImplementors = []string{"RecordResponsePayload"}
 
 func (ec *executionContext) _RecordResponsePayload(ctx context.Context, sel ast.SelectionSet, obj *model.RecordResponsePayload) graphql.Marshaler {
@@ -40208,6 +48698,49 @@ func (ec *executionContext) _RecordResponsesPayload(ctx context.Context, sel ast
 			}
 		case "userErrors":
 			out.Values[i] = ec._RecordResponsesPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var recurringOccasionImplementors = []string{"RecurringOccasion"}
+
+func (ec *executionContext) _RecurringOccasion(ctx context.Context, sel ast.SelectionSet, obj *outreach.Recurring) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, recurringOccasionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RecurringOccasion")
+		case "everyMonths":
+			out.Values[i] = ec._RecurringOccasion_everyMonths(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "startOn":
+			out.Values[i] = ec._RecurringOccasion_startOn(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -40818,6 +49351,211 @@ func (ec *executionContext) _SamplePlan(ctx context.Context, sel ast.SelectionSe
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var scheduleImplementors = []string{"Schedule"}
+
+func (ec *executionContext) _Schedule(ctx context.Context, sel ast.SelectionSet, obj *ent.Schedule) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, scheduleImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Schedule")
+		case "occasion":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Schedule_occasion(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "segment":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Schedule_segment(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "samplePercent":
+			out.Values[i] = ec._Schedule_samplePercent(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "monthlyBudget":
+			out.Values[i] = ec._Schedule_monthlyBudget(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "window":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Schedule_window(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "reminderAfterDays":
+			out.Values[i] = ec._Schedule_reminderAfterDays(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "isPaused":
+			out.Values[i] = ec._Schedule_isPaused(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nextDueAt":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Schedule_nextDueAt(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -41504,6 +50242,140 @@ func (ec *executionContext) _SegmentRule(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
+var sendTestMailPayloadImplementors = []string{"SendTestMailPayload"}
+
+func (ec *executionContext) _SendTestMailPayload(ctx context.Context, sel ast.SelectionSet, obj *model.SendTestMailPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, sendTestMailPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SendTestMailPayload")
+		case "serverReply":
+			out.Values[i] = ec._SendTestMailPayload_serverReply(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._SendTestMailPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var sendWindowImplementors = []string{"SendWindow"}
+
+func (ec *executionContext) _SendWindow(ctx context.Context, sel ast.SelectionSet, obj *outreach.Window) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, sendWindowImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SendWindow")
+		case "weekdays":
+			out.Values[i] = ec._SendWindow_weekdays(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "fromHour":
+			out.Values[i] = ec._SendWindow_fromHour(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "toHour":
+			out.Values[i] = ec._SendWindow_toHour(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var setSchedulePayloadImplementors = []string{"SetSchedulePayload"}
+
+func (ec *executionContext) _SetSchedulePayload(ctx context.Context, sel ast.SelectionSet, obj *model.SetSchedulePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, setSchedulePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SetSchedulePayload")
+		case "campaign":
+			out.Values[i] = ec._SetSchedulePayload_campaign(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._SetSchedulePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var setWordingPayloadImplementors = []string{"SetWordingPayload"}
 
 func (ec *executionContext) _SetWordingPayload(ctx context.Context, sel ast.SelectionSet, obj *model.SetWordingPayload) graphql.Marshaler {
@@ -41658,6 +50530,269 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 	default:
 		panic("unknown field " + strconv.Quote(fields[0].Name))
 	}
+}
+
+var suppressAddressesPayloadImplementors = []string{"SuppressAddressesPayload"}
+
+func (ec *executionContext) _SuppressAddressesPayload(ctx context.Context, sel ast.SelectionSet, obj *model.SuppressAddressesPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, suppressAddressesPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SuppressAddressesPayload")
+		case "added":
+			out.Values[i] = ec._SuppressAddressesPayload_added(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._SuppressAddressesPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var suppressionImplementors = []string{"Suppression", "Node"}
+
+func (ec *executionContext) _Suppression(ctx context.Context, sel ast.SelectionSet, obj *ent.Suppression) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, suppressionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Suppression")
+		case "id":
+			out.Values[i] = ec._Suppression_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "email":
+			out.Values[i] = ec._Suppression_email(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "reason":
+			out.Values[i] = ec._Suppression_reason(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "invitation":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Suppression_invitation(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "createdAt":
+			out.Values[i] = ec._Suppression_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var suppressionConnectionImplementors = []string{"SuppressionConnection"}
+
+func (ec *executionContext) _SuppressionConnection(ctx context.Context, sel ast.SelectionSet, obj *page.Connection[*ent.Suppression]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, suppressionConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SuppressionConnection")
+		case "edges":
+			out.Values[i] = ec._SuppressionConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._SuppressionConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._SuppressionConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._SuppressionConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var suppressionEdgeImplementors = []string{"SuppressionEdge"}
+
+func (ec *executionContext) _SuppressionEdge(ctx context.Context, sel ast.SelectionSet, obj *page.Edge[*ent.Suppression]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, suppressionEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SuppressionEdge")
+		case "cursor":
+			out.Values[i] = ec._SuppressionEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._SuppressionEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
 }
 
 var surveyImplementors = []string{"Survey"}
@@ -41929,6 +51064,44 @@ func (ec *executionContext) _Tenant(ctx context.Context, sel ast.SelectionSet, o
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "outreach":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Tenant_outreach(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "brand":
 			field := field
 
@@ -42558,6 +51731,49 @@ func (ec *executionContext) _UpdateCampaignPayload(ctx context.Context, sel ast.
 			}
 		case "userErrors":
 			out.Values[i] = ec._UpdateCampaignPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var updateOutreachPayloadImplementors = []string{"UpdateOutreachPayload"}
+
+func (ec *executionContext) _UpdateOutreachPayload(ctx context.Context, sel ast.SelectionSet, obj *model.UpdateOutreachPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, updateOutreachPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpdateOutreachPayload")
+		case "outreach":
+			out.Values[i] = ec._UpdateOutreachPayload_outreach(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._UpdateOutreachPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -43869,6 +53085,23 @@ func (ec *executionContext) marshalNBotSign2ᚕgithubᚗcomᚋzerotenᚋzeroten�
 	return ret
 }
 
+func (ec *executionContext) unmarshalNBounceKind2githubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐBounceKind(ctx context.Context, v any) (invitation.BounceKind, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := invitation.BounceKind(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNBounceKind2githubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐBounceKind(ctx context.Context, sel ast.SelectionSet, v invitation.BounceKind) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) marshalNBrand2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐBrand(ctx context.Context, sel ast.SelectionSet, v *survey.Brand) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
@@ -43982,6 +53215,21 @@ func (ec *executionContext) marshalNCampaignStatus2githubᚗcomᚋzerotenᚋzero
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNCancelInvitationsInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐCancelInvitationsInput(ctx context.Context, v any) (model.CancelInvitationsInput, error) {
+	res, err := ec.unmarshalInputCancelInvitationsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCancelInvitationsPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐCancelInvitationsPayload(ctx context.Context, sel ast.SelectionSet, v *model.CancelInvitationsPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CancelInvitationsPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNCategory2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋnpsᚐCategory(ctx context.Context, v any) (nps.Category, error) {
@@ -44157,6 +53405,21 @@ func (ec *executionContext) marshalNColor2githubᚗcomᚋzerotenᚋzerotenᚋint
 	return res
 }
 
+func (ec *executionContext) unmarshalNConfirmSenderInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐConfirmSenderInput(ctx context.Context, v any) (model.ConfirmSenderInput, error) {
+	res, err := ec.unmarshalInputConfirmSenderInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNConfirmSenderPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐConfirmSenderPayload(ctx context.Context, sel ast.SelectionSet, v *model.ConfirmSenderPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ConfirmSenderPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNContact2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐContact(ctx context.Context, sel ast.SelectionSet, v []*ent.Contact) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -44227,6 +53490,25 @@ func (ec *executionContext) marshalNContactEdge2ᚖgithubᚗcomᚋzerotenᚋzero
 		return graphql.Null
 	}
 	return ec._ContactEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNContactEventInput2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐContactEventᚄ(ctx context.Context, v any) ([]*outreach.ContactEvent, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*outreach.ContactEvent, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNContactEventInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐContactEvent(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalNContactEventInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐContactEvent(ctx context.Context, v any) (*outreach.ContactEvent, error) {
+	res, err := ec.unmarshalInputContactEventInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNContactInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcontactᚐInput(ctx context.Context, v any) (contact.Input, error) {
@@ -44416,6 +53698,28 @@ func (ec *executionContext) marshalNDate2githubᚗcomᚋzerotenᚋzerotenᚋinte
 	return res
 }
 
+func (ec *executionContext) unmarshalNDate2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx context.Context, v any) (*calendar.Day, error) {
+	res, err := scalar.UnmarshalDate(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDate2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋcalendarᚐDay(ctx context.Context, sel ast.SelectionSet, v *calendar.Day) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	_ = sel
+	res := scalar.MarshalDate(*v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNDateTime2timeᚐTime(ctx context.Context, v any) (time.Time, error) {
 	res, err := scalar.UnmarshalDateTime(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -44492,6 +53796,21 @@ func (ec *executionContext) marshalNDeleteResponsePayload2ᚖgithubᚗcomᚋzero
 	return ec._DeleteResponsePayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNDeleteScheduleInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteScheduleInput(ctx context.Context, v any) (model.DeleteScheduleInput, error) {
+	res, err := ec.unmarshalInputDeleteScheduleInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDeleteSchedulePayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteSchedulePayload(ctx context.Context, sel ast.SelectionSet, v *model.DeleteSchedulePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DeleteSchedulePayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNDeleteSegmentInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteSegmentInput(ctx context.Context, v any) (model.DeleteSegmentInput, error) {
 	res, err := ec.unmarshalInputDeleteSegmentInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -44505,6 +53824,21 @@ func (ec *executionContext) marshalNDeleteSegmentPayload2ᚖgithubᚗcomᚋzerot
 		return graphql.Null
 	}
 	return ec._DeleteSegmentPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNDeleteSuppressionInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteSuppressionInput(ctx context.Context, v any) (model.DeleteSuppressionInput, error) {
+	res, err := ec.unmarshalInputDeleteSuppressionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDeleteSuppressionPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteSuppressionPayload(ctx context.Context, sel ast.SelectionSet, v *model.DeleteSuppressionPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DeleteSuppressionPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNDeleteTraitInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐDeleteTraitInput(ctx context.Context, v any) (model.DeleteTraitInput, error) {
@@ -44646,6 +53980,51 @@ func (ec *executionContext) marshalNEffectCaveat2ᚕgithubᚗcomᚋzerotenᚋzer
 		fc.Result = &v[i]
 		return ec.marshalNEffectCaveat2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐEffectCaveat(ctx, sel, v[i])
 	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNEmailAddress2string(ctx context.Context, v any) (string, error) {
+	res, err := scalar.UnmarshalEmailAddress(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNEmailAddress2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalEmailAddress(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNEmailAddress2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]string, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNEmailAddress2string(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNEmailAddress2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNEmailAddress2string(ctx, sel, v[i])
+	}
 
 	for _, e := range ret {
 		if e == graphql.Null {
@@ -45034,6 +54413,115 @@ func (ec *executionContext) marshalNIntervalMethod2githubᚗcomᚋzerotenᚋzero
 	return res
 }
 
+func (ec *executionContext) marshalNInvitation2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐInvitation(ctx context.Context, sel ast.SelectionSet, v []*ent.Invitation) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalOInvitation2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐInvitation(ctx, sel, v[i])
+	})
+
+	return ret
+}
+
+func (ec *executionContext) marshalNInvitation2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐInvitationᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Invitation) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNInvitation2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐInvitation(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNInvitation2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐInvitation(ctx context.Context, sel ast.SelectionSet, v *ent.Invitation) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Invitation(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNInvitationConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx context.Context, sel ast.SelectionSet, v *page.Connection[*ent.Invitation]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._InvitationConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNInvitationDelivery2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐDelivery(ctx context.Context, v any) (outreach.Delivery, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := outreach.Delivery(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNInvitationDelivery2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐDelivery(ctx context.Context, sel ast.SelectionSet, v outreach.Delivery) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNInvitationEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*page.Edge[*ent.Invitation]) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNInvitationEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNInvitationEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx context.Context, sel ast.SelectionSet, v *page.Edge[*ent.Invitation]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._InvitationEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNInvitationMail2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚋletterᚐLetter(ctx context.Context, sel ast.SelectionSet, v *letter.Letter) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._InvitationMail(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNInvitationPreview2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐPreview(ctx context.Context, sel ast.SelectionSet, v *outreach.Preview) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._InvitationPreview(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNInvitationStatus2githubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐStatus(ctx context.Context, v any) (invitation.Status, error) {
 	tmp, err := scalar.UnmarshalString(v)
 	res := invitation.Status(tmp)
@@ -45049,6 +54537,40 @@ func (ec *executionContext) marshalNInvitationStatus2githubᚗcomᚋzerotenᚋze
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNInviteContactsInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐInviteInput(ctx context.Context, v any) (outreach.InviteInput, error) {
+	res, err := ec.unmarshalInputInviteContactsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNInviteContactsPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐInviteContactsPayload(ctx context.Context, sel ast.SelectionSet, v *model.InviteContactsPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._InviteContactsPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNInviteeInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐInvitee(ctx context.Context, v any) (outreach.Invitee, error) {
+	res, err := ec.unmarshalInputInviteeInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNInviteeInput2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐInviteeᚄ(ctx context.Context, v any) ([]outreach.Invitee, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]outreach.Invitee, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNInviteeInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐInvitee(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
 }
 
 func (ec *executionContext) marshalNLevel2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐLevelᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.Level) graphql.Marshaler {
@@ -45110,6 +54632,10 @@ func (ec *executionContext) marshalNMailProvider2githubᚗcomᚋzerotenᚋzerote
 	return res
 }
 
+func (ec *executionContext) marshalNMailSender2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐSender(ctx context.Context, sel ast.SelectionSet, v outreach.Sender) graphql.Marshaler {
+	return ec._MailSender(ctx, sel, &v)
+}
+
 func (ec *executionContext) marshalNNextStep2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐNextStep(ctx context.Context, sel ast.SelectionSet, v survey.NextStep) graphql.Marshaler {
 	return ec._NextStep(ctx, sel, &v)
 }
@@ -45145,6 +54671,21 @@ func (ec *executionContext) marshalNNode2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋg
 	return ret
 }
 
+func (ec *executionContext) marshalNOccasion2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐOccasion(ctx context.Context, sel ast.SelectionSet, v *outreach.Occasion) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Occasion(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNOccasionInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐOccasion(ctx context.Context, v any) (outreach.Occasion, error) {
+	res, err := ec.unmarshalInputOccasionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNOrderDirection2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐDirection(ctx context.Context, v any) (page.Direction, error) {
 	tmp, err := scalar.UnmarshalString(v)
 	res := page.Direction(tmp)
@@ -45162,6 +54703,20 @@ func (ec *executionContext) marshalNOrderDirection2githubᚗcomᚋzerotenᚋzero
 	return res
 }
 
+func (ec *executionContext) marshalNOutreachLimits2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐLimits(ctx context.Context, sel ast.SelectionSet, v outreach.Limits) graphql.Marshaler {
+	return ec._OutreachLimits(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNOutreachSettings2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐSettings(ctx context.Context, sel ast.SelectionSet, v *outreach.Settings) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._OutreachSettings(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNPageInfo2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐInfo(ctx context.Context, sel ast.SelectionSet, v page.Info) graphql.Marshaler {
 	return ec._PageInfo(ctx, sel, &v)
 }
@@ -45174,6 +54729,58 @@ func (ec *executionContext) marshalNPlacebos2ᚖgithubᚗcomᚋzerotenᚋzeroten
 		return graphql.Null
 	}
 	return ec._Placebos(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNPlannedDay2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐPlannedDayᚄ(ctx context.Context, sel ast.SelectionSet, v []*outreach.PlannedDay) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNPlannedDay2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐPlannedDay(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNPlannedDay2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐPlannedDay(ctx context.Context, sel ast.SelectionSet, v *outreach.PlannedDay) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._PlannedDay(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNPlannedInvitation2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐPlannedᚄ(ctx context.Context, sel ast.SelectionSet, v []*outreach.Planned) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNPlannedInvitation2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐPlanned(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNPlannedInvitation2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐPlanned(ctx context.Context, sel ast.SelectionSet, v *outreach.Planned) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._PlannedInvitation(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNPredictedGroup2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋinsightᚐPredictedGroupᚄ(ctx context.Context, sel ast.SelectionSet, v []*insight.PredictedGroup) graphql.Marshaler {
@@ -45309,6 +54916,21 @@ func (ec *executionContext) marshalNRecipientKey2githubᚗcomᚋzerotenᚋzerote
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNRecordEventsInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐRecordEventsInput(ctx context.Context, v any) (model.RecordEventsInput, error) {
+	res, err := ec.unmarshalInputRecordEventsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRecordEventsPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐRecordEventsPayload(ctx context.Context, sel ast.SelectionSet, v *model.RecordEventsPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._RecordEventsPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNRecordResponseInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋfeedbackᚐRecording(ctx context.Context, v any) (feedback.Recording, error) {
@@ -45486,6 +55108,11 @@ func (ec *executionContext) marshalNSamplePlan2ᚖgithubᚗcomᚋzerotenᚋzerot
 	return ec._SamplePlan(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNScheduleInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐScheduleInput(ctx context.Context, v any) (outreach.ScheduleInput, error) {
+	res, err := ec.unmarshalInputScheduleInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNScope2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋauthᚐScope(ctx context.Context, v any) (auth.Scope, error) {
 	tmp, err := scalar.UnmarshalString(v)
 	res := auth.Scope(tmp)
@@ -45634,6 +55261,46 @@ func (ec *executionContext) unmarshalNSegmentRuleInput2githubᚗcomᚋzerotenᚋ
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNSendTestMailInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐSendTestMailInput(ctx context.Context, v any) (model.SendTestMailInput, error) {
+	res, err := ec.unmarshalInputSendTestMailInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSendTestMailPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐSendTestMailPayload(ctx context.Context, sel ast.SelectionSet, v *model.SendTestMailPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SendTestMailPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNSendWindow2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐWindow(ctx context.Context, sel ast.SelectionSet, v *outreach.Window) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SendWindow(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNSetScheduleInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐSetInput(ctx context.Context, v any) (outreach.SetInput, error) {
+	res, err := ec.unmarshalInputSetScheduleInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSetSchedulePayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐSetSchedulePayload(ctx context.Context, sel ast.SelectionSet, v *model.SetSchedulePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SetSchedulePayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNSetWordingInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐSetWordingInput(ctx context.Context, v any) (survey.SetWordingInput, error) {
 	res, err := ec.unmarshalInputSetWordingInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -45745,6 +55412,100 @@ func (ec *executionContext) marshalNString2ᚕstringᚄ(ctx context.Context, sel
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalNSuppressAddressesInput2githubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐSuppressAddressesInput(ctx context.Context, v any) (model.SuppressAddressesInput, error) {
+	res, err := ec.unmarshalInputSuppressAddressesInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSuppressAddressesPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐSuppressAddressesPayload(ctx context.Context, sel ast.SelectionSet, v *model.SuppressAddressesPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SuppressAddressesPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNSuppression2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐSuppressionᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Suppression) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSuppression2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐSuppression(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNSuppression2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐSuppression(ctx context.Context, sel ast.SelectionSet, v *ent.Suppression) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Suppression(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNSuppressionConnection2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐConnection(ctx context.Context, sel ast.SelectionSet, v *page.Connection[*ent.Suppression]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SuppressionConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNSuppressionEdge2ᚕᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*page.Edge[*ent.Suppression]) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSuppressionEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNSuppressionEdge2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋpageᚐEdge(ctx context.Context, sel ast.SelectionSet, v *page.Edge[*ent.Suppression]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SuppressionEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNSuppressionReason2githubᚗcomᚋzerotenᚋzerotenᚋentᚋsuppressionᚐReason(ctx context.Context, v any) (suppression.Reason, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := suppression.Reason(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSuppressionReason2githubᚗcomᚋzerotenᚋzerotenᚋentᚋsuppressionᚐReason(ctx context.Context, sel ast.SelectionSet, v suppression.Reason) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) marshalNSurvey2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐSurvey(ctx context.Context, sel ast.SelectionSet, v *survey.Survey) graphql.Marshaler {
@@ -46050,6 +55811,21 @@ func (ec *executionContext) marshalNUpdateCampaignPayload2ᚖgithubᚗcomᚋzero
 	return ec._UpdateCampaignPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNUpdateOutreachInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐUpdateInput(ctx context.Context, v any) (outreach.UpdateInput, error) {
+	res, err := ec.unmarshalInputUpdateOutreachInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUpdateOutreachPayload2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋgraphᚋmodelᚐUpdateOutreachPayload(ctx context.Context, sel ast.SelectionSet, v *model.UpdateOutreachPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._UpdateOutreachPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNUpdateSegmentInput2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsettingsᚐUpdateSegmentInput(ctx context.Context, v any) (settings.UpdateSegmentInput, error) {
 	res, err := ec.unmarshalInputUpdateSegmentInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -46227,6 +56003,53 @@ func (ec *executionContext) marshalNViewer2ᚖgithubᚗcomᚋzerotenᚋzeroten�
 		return graphql.Null
 	}
 	return ec._Viewer(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNWeekday2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐWeekday(ctx context.Context, v any) (outreach.Weekday, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := outreach.Weekday(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNWeekday2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐWeekday(ctx context.Context, sel ast.SelectionSet, v outreach.Weekday) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNWeekday2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐWeekdayᚄ(ctx context.Context, v any) ([]outreach.Weekday, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]outreach.Weekday, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNWeekday2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐWeekday(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNWeekday2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐWeekdayᚄ(ctx context.Context, sel ast.SelectionSet, v []outreach.Weekday) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNWeekday2githubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐWeekday(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) marshalNWidget2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐWidget(ctx context.Context, sel ast.SelectionSet, v *survey.Widget) graphql.Marshaler {
@@ -46520,6 +56343,13 @@ func (ec *executionContext) marshalOBoolean2ᚖbool(ctx context.Context, sel ast
 	return res
 }
 
+func (ec *executionContext) marshalOBounce2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐBounce(ctx context.Context, sel ast.SelectionSet, v *outreach.Bounce) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Bounce(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOBrand2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐBrand(ctx context.Context, sel ast.SelectionSet, v *survey.Brand) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -46790,6 +56620,21 @@ func (ec *executionContext) marshalOEmailAddress2ᚖstring(ctx context.Context, 
 	return res
 }
 
+func (ec *executionContext) marshalOEventOccasion2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐOnEvent(ctx context.Context, sel ast.SelectionSet, v *outreach.OnEvent) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._EventOccasion(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOEventOccasionInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐOnEvent(ctx context.Context, v any) (*outreach.OnEvent, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputEventOccasionInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalOFeedbackFilter2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐFilter(ctx context.Context, v any) (*selection.Filter, error) {
 	if v == nil {
 		return nil, nil
@@ -47018,6 +56863,42 @@ func (ec *executionContext) marshalOInvitation2ᚖgithubᚗcomᚋzerotenᚋzerot
 	return ec._Invitation(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalOInvitationStatus2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐStatusᚄ(ctx context.Context, v any) ([]invitation.Status, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]invitation.Status, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNInvitationStatus2githubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐStatus(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOInvitationStatus2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐStatusᚄ(ctx context.Context, sel ast.SelectionSet, v []invitation.Status) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNInvitationStatus2githubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐStatus(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalOLocale2ᚖstring(ctx context.Context, v any) (*string, error) {
 	if v == nil {
 		return nil, nil
@@ -47034,6 +56915,14 @@ func (ec *executionContext) marshalOLocale2ᚖstring(ctx context.Context, sel as
 	_ = ctx
 	res := scalar.MarshalLocale(*v)
 	return res
+}
+
+func (ec *executionContext) unmarshalOMailSenderInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐSenderInput(ctx context.Context, v any) (*outreach.SenderInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputMailSenderInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalONextStepInput2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋsurveyᚐNextStepᚄ(ctx context.Context, v any) ([]survey.NextStep, error) {
@@ -47058,6 +56947,36 @@ func (ec *executionContext) marshalONode2githubᚗcomᚋzerotenᚋzerotenᚋgrap
 		return graphql.Null
 	}
 	return ec._Node(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOOnceOccasion2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐOnce(ctx context.Context, sel ast.SelectionSet, v *outreach.Once) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._OnceOccasion(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOOnceOccasionInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐOnce(ctx context.Context, v any) (*outreach.Once, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputOnceOccasionInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOOutreachLimitsInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐLimitsInput(ctx context.Context, v any) (*outreach.LimitsInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputOutreachLimitsInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOOutreachSettings2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐSettings(ctx context.Context, sel ast.SelectionSet, v *outreach.Settings) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._OutreachSettings(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOPeriodInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋselectionᚐPeriod(ctx context.Context, v any) (*selection.Period, error) {
@@ -47109,6 +57028,21 @@ func (ec *executionContext) marshalORebuild2ᚖgithubᚗcomᚋzerotenᚋzeroten�
 	return ec._Rebuild(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalORecurringOccasion2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐRecurring(ctx context.Context, sel ast.SelectionSet, v *outreach.Recurring) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RecurringOccasion(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalORecurringOccasionInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐRecurring(ctx context.Context, v any) (*outreach.Recurring, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputRecurringOccasionInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalOResponse2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐResponse(ctx context.Context, sel ast.SelectionSet, v *ent.Response) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -47121,6 +57055,21 @@ func (ec *executionContext) unmarshalOResponseOrder2ᚖgithubᚗcomᚋzerotenᚋ
 		return nil, nil
 	}
 	res, err := ec.unmarshalInputResponseOrder(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOSchedule2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐSchedule(ctx context.Context, sel ast.SelectionSet, v *ent.Schedule) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Schedule(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOScheduleInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐScheduleInput(ctx context.Context, v any) (*outreach.ScheduleInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputScheduleInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -47196,6 +57145,50 @@ func (ec *executionContext) unmarshalOSegmentRuleInput2ᚖgithubᚗcomᚋzeroten
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalOSendWindowInput2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋinternalᚋoutreachᚐWindow(ctx context.Context, v any) (*outreach.Window, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputSendWindowInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOSkipReason2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐSkippedBecauseᚄ(ctx context.Context, v any) ([]invitation.SkippedBecause, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]invitation.SkippedBecause, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNSkipReason2githubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐSkippedBecause(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOSkipReason2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐSkippedBecauseᚄ(ctx context.Context, sel ast.SelectionSet, v []invitation.SkippedBecause) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSkipReason2githubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐSkippedBecause(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalOSkipReason2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚋinvitationᚐSkippedBecause(ctx context.Context, v any) (*invitation.SkippedBecause, error) {
 	if v == nil {
 		return nil, nil
@@ -47266,6 +57259,49 @@ func (ec *executionContext) marshalOString2ᚖstring(ctx context.Context, sel as
 	_ = ctx
 	res := scalar.MarshalString(*v)
 	return res
+}
+
+func (ec *executionContext) marshalOSuppression2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐSuppression(ctx context.Context, sel ast.SelectionSet, v *ent.Suppression) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Suppression(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOSuppressionReason2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚋsuppressionᚐReasonᚄ(ctx context.Context, v any) ([]suppression.Reason, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]suppression.Reason, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNSuppressionReason2githubᚗcomᚋzerotenᚋzerotenᚋentᚋsuppressionᚐReason(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOSuppressionReason2ᚕgithubᚗcomᚋzerotenᚋzerotenᚋentᚋsuppressionᚐReasonᚄ(ctx context.Context, sel ast.SelectionSet, v []suppression.Reason) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 1, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSuppressionReason2githubᚗcomᚋzerotenᚋzerotenᚋentᚋsuppressionᚐReason(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) marshalOTenant2ᚖgithubᚗcomᚋzerotenᚋzerotenᚋentᚐTenant(ctx context.Context, sel ast.SelectionSet, v *ent.Tenant) graphql.Marshaler {

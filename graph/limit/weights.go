@@ -89,6 +89,22 @@ var weights = map[string]weight{
 	"Reach.skipped":               {size: list, count: 10},
 	"Mutation.createContactToken": {own: 2},
 
+	"Tenant.outreach":             {own: 2},
+	"Campaign.schedule":           {own: 1},
+	"Campaign.previewInvitations": {own: 100}, // besides, contacts are paid for as they are looked at
+	"Campaign.invitationMail":     {own: 5},
+	"InvitationPreview.skipped":   {size: list, count: 10},
+	"InvitationPreview.days":      {size: groups, count: 800},
+	"InvitationPreview.people":    {size: list, argument: "limit", count: 20},
+	"PlannedInvitation.contact":   {own: 1},
+	"Schedule.segment":            {own: 1},
+	"Schedule.nextDueAt":          {own: 1},
+	"Contact.suppression":         {own: 1},
+	"Suppression.invitation":      {own: 1},
+	"Mutation.setSchedule":        {own: 5},
+	"Mutation.sendTestMail":       {own: 20},
+	"Mutation.updateOutreach":     {own: 20},
+
 	"Campaign.survey":       {own: 1},
 	"Campaign.wordings":     {own: 1, size: list, count: 100},
 	"Campaign.texts":        {own: 1},
@@ -136,6 +152,13 @@ var weights = map[string]weight{
 	"Feedback.benchmarks":         {own: 2, size: groups, count: 10},
 	"Action.effect":               {own: 10},
 	"ActionEffect.caveats":        {own: 10},
+
+	"Mutation.inviteContacts":              {own: 1, size: bulk, argument: "invitees"},
+	"InviteContactsPayload.invitations":    {size: items},
+	"Mutation.cancelInvitations":           {own: 1, size: bulk, argument: "ids"},
+	"CancelInvitationsPayload.invitations": {size: items},
+	"Mutation.recordEvents":                {own: 1, size: bulk, argument: "events"},
+	"Mutation.suppressAddresses":           {own: 1, size: bulk, argument: "emails"},
 
 	"Mutation.recordResponses":         {own: 1, size: bulk, argument: "responses"},
 	"Mutation.upsertContacts":          {own: 1, size: bulk, argument: "contacts"},

@@ -7,10 +7,12 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/zeroten/zeroten/ent"
+	"github.com/zeroten/zeroten/ent/suppression"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/contact"
+	"github.com/zeroten/zeroten/internal/outreach"
 	"github.com/zeroten/zeroten/internal/survey"
 )
 
@@ -19,6 +21,34 @@ type AmendResponsePayload struct {
 	// The response as it is now; null where the change was refused.
 	Response *ent.Response `json:"response,omitempty"`
 	// Why it was refused; empty where it was not.
+	UserErrors []*apierror.UserError `json:"userErrors"`
+}
+
+// Invitations to call back.
+type CancelInvitationsInput struct {
+	// At most 100 ids (else TOO_MANY), and one at least; NOT_FOUND where there is none.
+	Ids []string `json:"ids"`
+}
+
+// What became of `cancelInvitations`, item by item.
+type CancelInvitationsPayload struct {
+	// As in the input, null where an item was refused.
+	Invitations []*ent.Invitation `json:"invitations"`
+	// Why items were refused, each with its index in `field`; empty where none was.
+	UserErrors []*apierror.UserError `json:"userErrors"`
+}
+
+// A sender's address to confirm.
+type ConfirmSenderInput struct {
+	// From the mail. A wrong or old one is INVALID; after ten wrong ones a new code is needed.
+	Code string `json:"code"`
+}
+
+// What became of `confirmSender`.
+type ConfirmSenderPayload struct {
+	// The settings as they are now; null where nothing was confirmed.
+	Outreach *outreach.Settings `json:"outreach,omitempty"`
+	// Why nothing was confirmed; empty where it was.
 	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
@@ -152,6 +182,20 @@ type DeleteResponsePayload struct {
 	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
+// A schedule to take away.
+type DeleteScheduleInput struct {
+	// The campaign; NOT_FOUND where there is none, or it has no schedule.
+	Campaign string `json:"campaign"`
+}
+
+// What became of `deleteSchedule`.
+type DeleteSchedulePayload struct {
+	// The campaign as it is now; null where nothing was taken away.
+	Campaign *ent.Campaign `json:"campaign,omitempty"`
+	// Why nothing was taken away; empty where it was.
+	UserErrors []*apierror.UserError `json:"userErrors"`
+}
+
 // A segment to delete.
 type DeleteSegmentInput struct {
 	// The segment to delete; NOT_FOUND where there is none, CONFLICT where an action is for it.
@@ -161,6 +205,20 @@ type DeleteSegmentInput struct {
 // What became of `deleteSegment`.
 type DeleteSegmentPayload struct {
 	// The id of the segment that is gone; null where nothing was deleted.
+	DeletedID *string `json:"deletedId,omitempty"`
+	// Why nothing was deleted; empty where it was.
+	UserErrors []*apierror.UserError `json:"userErrors"`
+}
+
+// A suppression to take away.
+type DeleteSuppressionInput struct {
+	// The suppression; NOT_FOUND where there is none.
+	ID string `json:"id"`
+}
+
+// What became of `deleteSuppression`.
+type DeleteSuppressionPayload struct {
+	// The id of the suppression that is gone; null where nothing was deleted.
 	DeletedID *string `json:"deletedId,omitempty"`
 	// Why nothing was deleted; empty where it was.
 	UserErrors []*apierror.UserError `json:"userErrors"`
@@ -202,6 +260,30 @@ type EraseContactPayload struct {
 	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
+// What became of `inviteContacts`, item by item.
+type InviteContactsPayload struct {
+	// As in the input, null where an item was refused. Those that a rule kept back are SKIPPED.
+	Invitations []*ent.Invitation `json:"invitations"`
+	// How many were planned, sent or given out now, without those SKIPPED, and those that an idempotency key found.
+	Invited int `json:"invited"`
+	// Why items were refused, each with its index in `field`; empty where none was.
+	UserErrors []*apierror.UserError `json:"userErrors"`
+}
+
+// Things that happened.
+type RecordEventsInput struct {
+	// At most 1,000 of them (else TOO_MANY), and one at least.
+	Events []*outreach.ContactEvent `json:"events"`
+}
+
+// What became of `recordEvents`, item by item.
+type RecordEventsPayload struct {
+	// How many were taken now, without those that an idempotency key found to be there already.
+	Recorded int `json:"recorded"`
+	// Why items were refused, each with its index in `field`; empty where none was.
+	UserErrors []*apierror.UserError `json:"userErrors"`
+}
+
 // What became of `recordResponse`.
 type RecordResponsePayload struct {
 	// The response as recorded; null where it was refused.
@@ -233,6 +315,34 @@ type RevokeAPIKeyPayload struct {
 	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
+// A test of a campaign's mail.
+type SendTestMailInput struct {
+	// The campaign; NOT_FOUND where there is none.
+	Campaign string `json:"campaign"`
+	// Where it goes.
+	To string `json:"to"`
+	// The language; the survey's where left out.
+	Locale *string `json:"locale,omitempty"`
+	// One of the survey's variants, else NOT_FOUND.
+	Variant *string `json:"variant,omitempty"`
+}
+
+// What became of `sendTestMail`.
+type SendTestMailPayload struct {
+	// What the mail server said when it took the mail, or the file that it was written to. Null where it was not taken.
+	ServerReply *string `json:"serverReply,omitempty"`
+	// Why it was not taken, with what the mail server said; empty where it was.
+	UserErrors []*apierror.UserError `json:"userErrors"`
+}
+
+// What became of `setSchedule`.
+type SetSchedulePayload struct {
+	// The campaign as it is now; null where the change was refused.
+	Campaign *ent.Campaign `json:"campaign,omitempty"`
+	// Why it was refused; empty where it was not.
+	UserErrors []*apierror.UserError `json:"userErrors"`
+}
+
 // What became of `setWording`.
 type SetWordingPayload struct {
 	// The wording as it is now; null where the change was refused, or nothing of it is left.
@@ -243,6 +353,22 @@ type SetWordingPayload struct {
 
 // What is told while it happens, over a WebSocket (`graphql-transport-ws`) or server-sent events.
 type Subscription struct {
+}
+
+// Addresses that are never to be written to.
+type SuppressAddressesInput struct {
+	// At most 1,000 (else TOO_MANY), and one at least. One that is suppressed already stays as it is.
+	Emails []string `json:"emails"`
+	// Why: UNSUBSCRIBED or MANUAL, else NOT_ALLOWED.
+	Reason suppression.Reason `json:"reason"`
+}
+
+// What became of `suppressAddresses`.
+type SuppressAddressesPayload struct {
+	// How many were added now.
+	Added int `json:"added"`
+	// Why none was added; empty where some were, or all were there already.
+	UserErrors []*apierror.UserError `json:"userErrors"`
 }
 
 // An action and what changes. What is left out stays; null takes it away, where it may be away: `name` and `startedOn` stay where
@@ -284,6 +410,14 @@ type UpdateBrandPayload struct {
 type UpdateCampaignPayload struct {
 	// The campaign as it is now; null where the change was refused.
 	Campaign *ent.Campaign `json:"campaign,omitempty"`
+	// Why it was refused; empty where it was not.
+	UserErrors []*apierror.UserError `json:"userErrors"`
+}
+
+// What became of `updateOutreach`.
+type UpdateOutreachPayload struct {
+	// The settings as they are now; null where the change was refused.
+	Outreach *outreach.Settings `json:"outreach,omitempty"`
 	// Why it was refused; empty where it was not.
 	UserErrors []*apierror.UserError `json:"userErrors"`
 }
