@@ -43,10 +43,14 @@ func (a *App) door(flags Edge) *edge.Door {
 
 // api serves GraphQL behind a door. site is where people find the pages.
 func (a *App) api(flags Edge, door *edge.Door, site survey.Site) (*graph.Handler, error) {
+	if err := a.mailer(&flags.Mail, site); err != nil {
+		return nil, err
+	}
 	return graph.NewHandler(graph.Config{
 		Resolver: &graph.Resolver{
 			DB: a.DB, Log: a.Log, Finder: selection.NewFinder(a.DB, a.States), States: a.States, Builder: a.Builder, Insight: a.Insight,
 			Risks: a.Risks, Live: a.Live, Scores: insight.NewShared(a.Insight), Site: site, Studio: survey.NewStudio(), Now: a.now,
+			Outreach: a.Outreach, Mailer: a.Mailer,
 		},
 		Keys: a.Keys, Watcher: a.Watcher, Origins: tenant.NewOrigins(a.DB, flags.AllowOrigin),
 		Operations: engine.OperationsConfig{TrustedDocuments: flags.TrustedDocuments},

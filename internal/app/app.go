@@ -19,6 +19,8 @@ import (
 	"github.com/zeroten/zeroten/internal/job"
 	"github.com/zeroten/zeroten/internal/live"
 	"github.com/zeroten/zeroten/internal/observe"
+	"github.com/zeroten/zeroten/internal/outreach"
+	"github.com/zeroten/zeroten/internal/outreach/post"
 	"github.com/zeroten/zeroten/internal/risk"
 	"github.com/zeroten/zeroten/internal/search"
 	"github.com/zeroten/zeroten/internal/settings"
@@ -68,6 +70,14 @@ type App struct {
 	Desk   *survey.Desk
 	Clicks *click.Clicks
 	Judge  *survey.Judge
+	// Outreach decides whom campaigns ask by mail, and Mailer sends the mails; that is nil until the app serves.
+	Outreach *outreach.Desk
+	Mailer   *outreach.Mailer
+
+	office     *post.Office
+	mailFolder string // empty where mails go to a server
+	// working says that Work was called, and mailing that the mailer was started.
+	working, mailing bool
 
 	// lagging, where not nil, says which of the log's readers are too far behind to be of use.
 	lagging func() error
@@ -157,6 +167,10 @@ func Open(ctx context.Context, cfg Config) (a *App, err error) {
 	a.Clicks = click.New(db, cfg.Log)
 	a.Desk = survey.NewDesk(db, a.Log, a.Clicks)
 	a.Judge = survey.NewJudge(a.Book, a.Desk, a.Clicks, cfg.Now, cfg.Log)
+	a.Outreach = outreach.NewDesk(outreach.Config{
+		DB: db, Log: a.Log, States: a.States, Book: a.Book, Jobs: a.jobs, Now: cfg.Now, Logger: cfg.Log,
+	})
+	a.Outreach.Handle(a.jobs)
 	a.lagging = a.readersLag
 	a.measure()
 	return a, nil
@@ -180,6 +194,8 @@ func (a *App) Work(ctx context.Context) error {
 	}
 	a.Follow.Start()
 	a.Judge.Start()
+	a.working = true
+	a.startMailer()
 	return a.Builder.Resume(ctx)
 }
 
@@ -205,6 +221,14 @@ func (a *App) Close() error {
 	}
 	if a.Judge != nil {
 		a.Judge.Close()
+	}
+	if a.mailing {
+		a.Mailer.Close()
+	}
+	if a.office != nil {
+		if err := a.office.Close(); err != nil {
+			a.log.Warn("taking leave of the mail server", "error", err.Error())
+		}
 	}
 	if a.Clicks != nil {
 		if err := a.Clicks.Close(); err != nil { // they are counted nowhere

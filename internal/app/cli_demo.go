@@ -70,6 +70,12 @@ func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := demo.Ask(as, a.Outreach, d); err != nil {
+		return err
+	}
+	if c.MailFolder == defaultMailFolder { // nobody has named another, and what the demo makes goes with it
+		c.MailFolder = filepath.Join(dir, "mails")
+	}
 	site := c.site(doors.main.Addr())
 	pages := &demo.Pages{Book: a.Book, Site: site, Campaigns: d.Campaigns, Log: a.log}
 	s, err := a.serve(doors, c.Edge, playground.Page{Secret: secret, Variables: d.Variables()},
@@ -80,26 +86,42 @@ func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
 	if err := a.Work(ctx); err != nil {
 		return err
 	}
-	err = g.print("%d answers in %.1f s. Explore them in the playground:\n\n    %s/playground\n\nor with any client at %s/graphql and the header\n\n    Authorization: Bearer %s\n\nWhat a customer gets, a mail and a page with the widget:\n\n    %s\n    %s\n\nOpen the playground's tab Listen, run it, and answer there: your answer comes in. The widget asks a browser once a day; with ?storage=off behind the address it asks each time.\n\n%s",
-		d.Answers, time.Since(began).Seconds(), home(s), home(s), secret, site.At(demo.MailPath), site.At(demo.AccountPath), c.more())
+	err = g.print("%d answers in %.1f s. Explore them in the playground:\n\n    %s/playground\n\nor with any client at %s/graphql and the header\n\n    Authorization: Bearer %s\n\nWhat a customer gets, a mail and a page with the widget:\n\n    %s\n    %s\n\nOpen the playground's tab Listen, run it, and answer there: your answer comes in. The widget asks a browser once a day; with ?storage=off behind the address it asks each time.\n\n%s%s",
+		d.Answers, time.Since(began).Seconds(), home(s), home(s), secret, site.At(demo.MailPath), site.At(demo.AccountPath), c.mails(), c.more())
 	if err != nil {
 		return err
 	}
 	if c.Every <= 0 {
 		return g.wait(ctx, s)
 	}
-	streamed := make(chan error, 1)
+	goesOn := []func(context.Context) error{
+		func(ctx context.Context) error { return demo.Stream(ctx, a.Log, a.Live, d, c.Every) },
+		func(ctx context.Context) error { return demo.Happen(ctx, a.Outreach, d, time.Now) },
+	}
+	ended := make(chan error, len(goesOn))
 	as, stop := context.WithCancel(as)
-	flight.Go(func() {
-		streamed <- flight.Run(func() error { return demo.Stream(as, a.Log, a.Live, d, c.Every) })
-	}, flight.Logged(a.log, "answering"))
+	for _, f := range goesOn {
+		flight.Go(func() {
+			ended <- flight.Run(func() error { return f(as) })
+		}, flight.Logged(a.log, "keeping the demo going"))
+	}
 	err = g.wait(ctx, s)
 	stop()
-	if stream := <-streamed; stream != nil && !errors.Is(stream, context.Canceled) {
-		// Though a signal has come: that does not end the answers with an error.
-		err = errors.Join(err, &exitError{stream, ExitFailed})
+	for range goesOn {
+		if why := <-ended; why != nil && !errors.Is(why, context.Canceled) {
+			// Though a signal has come: that does not end it with an error.
+			err = errors.Join(err, &exitError{why, ExitFailed})
+		}
 	}
 	return err
+}
+
+// mails says where the mails are that customers are asked by.
+func (c *DemoCmd) mails() string {
+	if c.MailURL != "" {
+		return "Customers are asked by mail, too, through your mail server.\n\n"
+	}
+	return fmt.Sprintf("Customers are asked by mail, too, one every few seconds. The mails lie in\n\n    %s\n\n", c.MailFolder)
 }
 
 // more says that answers go on coming, so that nobody wonders why the counts grow.

@@ -23,6 +23,8 @@ type Edge struct {
 
 	PublicURL string `name:"public-url" env:"ZEROTEN_PUBLIC_URL" placeholder:"URL" help:"Where people find this server, e.g. https://nps.example.com: links begin with it (default: http:// and the listen address)."`
 
+	Mail `embed:""`
+
 	AllowOrigin      []string       `env:"ZEROTEN_ALLOW_ORIGIN" placeholder:"ORIGIN" help:"Let pages of these origins call, e.g. https://app.example.com; tenants may allow more for themselves."`
 	TrustedProxies   []netip.Prefix `env:"ZEROTEN_TRUSTED_PROXIES" placeholder:"CIDR" help:"Believe X-Forwarded-For from these networks, e.g. 10.0.0.0/8."`
 	TrustedDocuments string         `env:"ZEROTEN_TRUSTED_DOCUMENTS" type:"existingfile" placeholder:"FILE" help:"Run only the documents of this file."`
@@ -55,7 +57,7 @@ func Defaults() kong.Vars {
 		"anonymous_burst": strconv.Itoa(defaults.AnonymousBurst), "anonymous_restore": strconv.Itoa(defaults.AnonymousRestore),
 		"max_connections": strconv.Itoa(defaults.MaxConnections), "max_connections_per_address": strconv.Itoa(defaults.MaxConnectionsPerAddress),
 		"max_streams_per_key": strconv.Itoa(defaults.MaxStreamsPerKey), "max_streams_per_address": strconv.Itoa(defaults.MaxStreamsPerAddress),
-		"request_timeout": defaults.RequestTimeout.String(),
+		"request_timeout": defaults.RequestTimeout.String(), "mail_folder": defaultMailFolder,
 	}
 }
 

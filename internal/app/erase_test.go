@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -25,6 +26,7 @@ import (
 	"github.com/zeroten/zeroten/internal/follow"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/observe"
+	"github.com/zeroten/zeroten/internal/outreach/bounce"
 	"github.com/zeroten/zeroten/internal/playground"
 	"github.com/zeroten/zeroten/internal/search"
 	"github.com/zeroten/zeroten/internal/settings"
@@ -47,21 +49,23 @@ type planting struct {
 	secret   string
 	campaign string
 	random   *rand.Rand
+	// mails is the folder that mails are written to.
+	mails string
 	// planted are the input fields that a marker went into.
 	planted map[string]bool
 }
 
-func plant(t *testing.T, url string, log *lines) *planting {
+func plant(t *testing.T, url, mails string, log *lines) *planting {
 	t.Helper()
 	a, err := app.Open(t.Context(), app.Config{Database: url, Log: observe.NewLogger(log, true, -4)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &planting{t: t, app: a, random: rand.New(rand.NewPCG(1, 2)), planted: map[string]bool{}}
+	p := &planting{t: t, app: a, mails: mails, random: rand.New(rand.NewPCG(1, 2)), planted: map[string]bool{}}
 	if err := a.Work(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s, err := a.Listen(t.Context(), "127.0.0.1:0", app.Edge{}, playground.Page{})
+	s, err := a.Listen(t.Context(), "127.0.0.1:0", app.Edge{Mail: app.Mail{MailFolder: mails}}, playground.Page{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +178,7 @@ func TestErasedIsGone(t *testing.T) {
 			t.Setenv(name, scratch)
 		}
 		var log lines
-		p := plant(t, url, &log)
+		p := plant(t, url, filepath.Join(scratch, "mails"), &log)
 		const record = `mutation($in: RecordResponsesInput!) { recordResponses(input: $in) { responses { id contact { id } } userErrors { message } } }`
 		type recorded struct {
 			ID      string
@@ -216,6 +220,7 @@ func TestErasedIsGone(t *testing.T) {
 			}
 		}
 		p.invite(people[:50])
+		people = append(people, p.mail()...)
 		// What is removed, and replaced, of people who stay.
 		const upsert = `mutation($in: UpsertContactsInput!) { upsertContacts(input: $in) { userErrors { message } } }`
 		stays := p.person(true, -1)
@@ -259,6 +264,7 @@ func TestErasedIsGone(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.indexed()
+		p.mailed(0)
 		if err := p.app.DB.Forgotten(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -360,6 +366,79 @@ func (p *planting) invite(people []string) {
 	}
 }
 
+// mail asks people by mail: some at once, some after an event, with all that is said of them marked. One mail comes back, and one address is
+// suppressed. It gives their contacts.
+func (p *planting) mail() (people []string) {
+	p.t.Helper()
+	p.ask(`mutation($in: SetScheduleInput!) { setSchedule(input: $in) { userErrors { message } } }`, map[string]any{
+		"campaign": p.campaign, "schedule": map[string]any{
+			"occasion": map[string]any{"onEvent": map[string]any{"event": "purchase"}},
+			"window":   map[string]any{"weekdays": []string{"MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"}, "fromHour": 0, "toHour": 24},
+		},
+	}, nil)
+	var invitees, events, emails []any
+	for i := range 10 {
+		person, other := p.person(true, 20_000+i), p.person(true, 30_000+i)
+		invitees = append(invitees, map[string]any{
+			"contact": person, "traits": p.traits("InviteeInput.traits", true), "idempotencyKey": p.mark("InviteeInput.idempotencyKey", true, 50),
+		})
+		events = append(events, map[string]any{
+			"contact": other, "name": "purchase", "traits": p.traits("ContactEventInput.traits", true),
+			"idempotencyKey": p.mark("ContactEventInput.idempotencyKey", true, 50),
+		})
+		emails = append(emails, person["email"])
+	}
+	var invited struct {
+		InviteContacts struct {
+			Invitations []struct {
+				ID      string
+				Contact struct{ ID string }
+			}
+		}
+	}
+	p.ask(`mutation($in: InviteContactsInput!) { inviteContacts(input: $in) { invitations { id contact { id } } userErrors { message } } }`,
+		map[string]any{"campaign": p.campaign, "invitees": invitees}, &invited)
+	p.ask(`mutation($in: RecordEventsInput!) { recordEvents(input: $in) { recorded userErrors { message } } }`, map[string]any{"events": events}, nil)
+	p.mailed(20)
+	p.ask(`mutation($in: SuppressAddressesInput!) { suppressAddresses(input: $in) { added userErrors { message } } }`, map[string]any{"emails": emails[:5]}, nil)
+	err := p.app.Outreach.Reported(p.ctx, []bounce.Report{
+		{Invitation: invited.InviteContacts.Invitations[9].ID, Kind: bounce.Hard, Reason: "550 5.1.1 no mailbox " + marker, At: time.Now()},
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var all struct {
+		Campaign struct {
+			Invitations struct {
+				Nodes []struct{ Contact struct{ ID string } }
+			}
+		}
+	}
+	p.ask(`query($in: ID!) { campaign(id: $in) { invitations(channels: [EMAIL]) { nodes { contact { id } } } } }`, p.campaign, &all)
+	for _, i := range all.Campaign.Invitations.Nodes {
+		people = append(people, i.Contact.ID)
+	}
+	if len(people) != 20 {
+		p.t.Fatalf("%d people are asked by mail, want 20", len(people))
+	}
+	return people
+}
+
+// mailed waits until there are so many mails.
+func (p *planting) mailed(n int) {
+	p.t.Helper()
+	for there := -1; there != n; {
+		files, err := filepath.Glob(filepath.Join(p.mails, "*.eml"))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if there = len(files); p.t.Context().Err() != nil {
+			p.t.Fatalf("there are %d mails, want %d", there, n)
+		}
+		runtime.Gosched()
+	}
+}
+
 // indexed waits until the search index has come to the end of the log.
 func (p *planting) indexed() {
 	p.t.Helper()
@@ -441,10 +520,11 @@ func (p *planting) everyInput() {
 	p.t.Helper()
 	none := []string{
 		"RecordResponseInput.campaign", "AmendResponseInput.id", // ids
-		"RecordResponseInput.variant", // of the survey, and stays with the score
+		"RecordResponseInput.variant",                     // of the survey, and stays with the score
+		"ContactInput.timeZone", "ContactEventInput.name", // names of zones, and of what schedules wait for
 	}
 	s := graph.Schema(&graph.Resolver{}).Schema()
-	for _, name := range []string{"RecordResponseInput", "ContactInput", "AmendResponseInput"} {
+	for _, name := range []string{"RecordResponseInput", "ContactInput", "AmendResponseInput", "InviteeInput", "ContactEventInput"} {
 		for _, f := range s.Types[name].Fields {
 			field := name + "." + f.Name
 			kind := s.Types[f.Type.Name()]

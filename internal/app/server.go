@@ -122,7 +122,12 @@ func (a *App) serve(doors doors, flags Edge, page playground.Page, more map[stri
 	if err != nil {
 		return nil, err
 	}
+	hooks, err := a.hooks(&flags.Mail, door)
+	if err != nil {
+		return nil, err
+	}
 	a.warn(site)
+	a.startMailer()
 	s.drain, s.open = api.Shutdown, api.Open
 	if doors.metrics != nil {
 		mux := http.NewServeMux()
@@ -138,10 +143,12 @@ func (a *App) serve(doors doors, flags Edge, page playground.Page, more map[stri
 	explore := page.Handler("/playground", "/graphql")
 	mux.Handle("GET /playground", explore)
 	mux.Handle("GET /playground/", explore)
-	pages := web.New(web.Config{Book: a.Book, Desk: a.Desk, Door: door, Keys: a.Keys, Widget: widget.Script, Now: a.now, Log: a.log})
-	for _, path := range []string{"/s/", "/b/", "/page.js", "/w/", "/widget.js"} {
+	pages := web.New(web.Config{Book: a.Book, Desk: a.Desk, Door: door, Keys: a.Keys, Widget: widget.Script, Now: a.now, Log: a.log,
+		Unsubscribe: a.Outreach.Unsubscribe, Resubscribe: a.Outreach.Resubscribe})
+	for _, path := range []string{"/s/", "/b/", "/page.js", "/w/", "/widget.js", "/u/"} {
 		mux.Handle(path, pages)
 	}
+	mux.Handle("/hooks/mail/", hooks)
 	for path, handler := range more {
 		mux.Handle(path, handler)
 	}
@@ -190,6 +197,7 @@ func asksHowItIs(r *http.Request) bool {
 // isPaid reports whether a request is paid for with points, or by what pages are counted with.
 func isPaid(r *http.Request) bool {
 	return r.URL.Path == "/graphql" && (r.Method == http.MethodPost || r.Method == http.MethodGet) || strings.HasPrefix(r.URL.Path, "/s/") ||
+		strings.HasPrefix(r.URL.Path, "/u/") || strings.HasPrefix(r.URL.Path, "/hooks/mail/") ||
 		strings.HasPrefix(r.URL.Path, "/w/") && r.Method != http.MethodOptions
 }
 

@@ -23,6 +23,7 @@ const (
 	forMoments
 	forAnswers
 	forStream
+	forEvents
 )
 
 // theSeed is that of the demo.
