@@ -29,7 +29,7 @@ import (
 )
 
 // allLines are those of a complete run.
-const allLines = "a,b,c,d,e,f,g,h,i,j"
+const allLines = "a,b,c,d,e,f,g,h,i,j,k"
 
 // options are what the flags say.
 type options struct {
@@ -41,7 +41,11 @@ type options struct {
 	people  int
 	dir     string
 	profile string
-	quick   bool
+	// letters is how many mails line k sends; one to each of people where 0.
+	letters int
+	// database is the only one of line k; both where empty.
+	database string
+	quick    bool
 	// other is the checkout to compare with, in so many turns.
 	other string
 	turns int
@@ -86,11 +90,14 @@ func run(ctx context.Context, args []string) error {
 	}
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.StringVar(&o.only, "only", allLines, "the lines to measure: a recording, b recording in bulk, c trends, d reading, e start and memory, f SQLite, g live, h finding, i public pages, j Insight")
+	flags.StringVar(&o.only, "only", allLines, "the lines to measure: a recording, b recording in bulk, c trends, d reading, e start and memory, f SQLite, g live, h finding, i public pages, j Insight, k asking by mail")
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds of each measurement")
 	flags.Float64Var(&o.seconds, "seconds", 10, "how long a round of load is")
 	flags.IntVar(&o.size, "size", 10_000_000, "responses of the large campaign; the small one has a hundredth")
+	flags.IntVar(&o.people, "people", 100_000, "contacts")
 	flags.StringVar(&o.dir, "dir", os.TempDir(), "where the databases go: a real disk, with 20 GB free at full size")
+	flags.IntVar(&o.letters, "mails", 0, "mails that line k sends; one to each contact where 0")
+	flags.StringVar(&o.database, "on", "", "of line k only this database: SQLite or PostgreSQL")
 	flags.StringVar(&o.profile, "profile", "", "write CPU profiles of the server to this `directory`")
 	flags.BoolVar(&o.merge, "merge", false, "with -only: put what is measured into bench/RESULTS.md, beside what is there")
 	flags.StringVar(&o.other, "beside", "", "compare with the project in another `directory`, side by side, on the lines a to d, f and g")
@@ -102,12 +109,11 @@ func run(ctx context.Context, args []string) error {
 		}
 		return err
 	}
-	o.people = 100_000
 	if o.other != "" {
 		o.people, o.seconds, o.quick = 5_000, min(o.seconds, besideSeconds), false
 	}
 	if o.quick {
-		o.rounds, o.seconds, o.size, o.people = min(o.rounds, 3), min(o.seconds, 2), min(o.size, 500_000), 5_000
+		o.rounds, o.seconds, o.size, o.people = min(o.rounds, 3), min(o.seconds, 2), min(o.size, 500_000), min(o.people, 5_000)
 	}
 	o.small = max(o.size/100, 1_000)
 	return measure(ctx, o)
@@ -143,6 +149,7 @@ func measure(ctx context.Context, o options) (err error) {
 		do    func(context.Context) error
 	}{
 		{"a,b", b.recordPostgres}, {"c,d,e", b.history}, {"f", b.sqlite}, {"g", b.live}, {"h", b.find}, {"i", b.pages}, {"j", b.insights},
+		{"k", b.mails},
 	} {
 		if !b.wants(strings.Split(step.lines, ",")...) {
 			continue

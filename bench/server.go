@@ -23,8 +23,8 @@ type server struct {
 	postgres bool
 }
 
-// serve starts a server on the database. With -profile it is one that profiles itself.
-func (b *bench) serve(ctx context.Context, database, name string) (*server, error) {
+// serve starts a server on the database. With -profile it is one that profiles itself. Each variable is NAME=value.
+func (b *bench) serve(ctx context.Context, database, name string, variables ...string) (*server, error) {
 	args := []string{b.binary, "serve", "--listen", "127.0.0.1:0"}
 	if b.profile != "" {
 		self, err := os.Executable()
@@ -39,7 +39,8 @@ func (b *bench) serve(ctx context.Context, database, name string) (*server, erro
 	}
 	defer log.Close()
 	// One key stands for many: what it may spend is not what is measured.
-	s, err := lab.Serve(ctx, log, args, "DATABASE_URL="+database, "ZEROTEN_RATE_BURST=100000000", "ZEROTEN_RATE_RESTORE=100000000")
+	variables = append([]string{"DATABASE_URL=" + database, "ZEROTEN_RATE_BURST=100000000", "ZEROTEN_RATE_RESTORE=100000000"}, variables...)
+	s, err := lab.Serve(ctx, log, args, variables...)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +65,7 @@ func serveProfiled(ctx context.Context, database, path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
-	s, err := a.Listen(ctx, "127.0.0.1:0", app.Edge{RateBurst: 100_000_000, RateRestore: 100_000_000}, playground.Page{})
+	s, err := a.Listen(ctx, "127.0.0.1:0", app.Edge{RateBurst: 100_000_000, RateRestore: 100_000_000, Mail: app.Mail{MailURL: os.Getenv("MAIL_URL")}}, playground.Page{})
 	if err != nil {
 		return err
 	}

@@ -74,6 +74,7 @@ func trials() []trial {
 		{"cuts", "Subscribers that are cut every one to five seconds and resume", both, (*torture).cuts},
 		{"kills", "Two servers on one database, one of them killed with -9 and started again every few seconds", []string{"PostgreSQL"}, (*torture).kills},
 		{"index", "Of two servers the one that keeps the search index killed with -9 every second, as soon as it has moved it, on SQLite the only one, while comments come, change and go; then the index is compared with them", both, (*torture).index},
+		{"mails", "Servers that send mails killed with -9, on PostgreSQL two on one database, and the mail server too, also between a mail's final dot and its answer, while two campaigns ask the same people; then what is said of each mail is compared with what the mail server has taken", both, (*torture).mails},
 		{"restarts", "PostgreSQL restarted: fast, immediate, kill -9", []string{"PostgreSQL"}, (*torture).restarts},
 		{"cutoff", "PostgreSQL cut off: no packet comes through", []string{"PostgreSQL"}, (*torture).cutOff},
 		{"disk", "A full disk", both, (*torture).fullDisk},
