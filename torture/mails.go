@@ -457,7 +457,7 @@ type postbox struct {
 
 	mu     sync.Mutex
 	server *smtp.Server // nil where it is dead
-	over   chan error
+	over   chan struct{}
 	taken  map[parcel]int
 	// trap, where not nil, is closed at the next final dot, after which the server dies; keeps says that it has the mail.
 	trap  chan struct{}
@@ -488,8 +488,11 @@ func (b *postbox) start() error {
 	if err != nil {
 		return err
 	}
-	b.server, b.over = s, make(chan error, 1)
-	go func(over chan<- error) { over <- s.Serve(l) }(b.over)
+	b.server, b.over = s, make(chan struct{})
+	go func(over chan<- struct{}) {
+		defer close(over)
+		_ = s.Serve(l) // that it was closed
+	}(b.over)
 	return nil
 }
 
@@ -501,7 +504,7 @@ func (b *postbox) kill() {
 		return
 	}
 	_ = b.server.Close() // whatever it says, it is gone
-	_ = <-b.over // that it was closed
+	<-b.over
 	b.server = nil
 	b.kills++
 }

@@ -121,7 +121,7 @@ func (c *DemoCmd) mails() string {
 	if c.MailURL != "" {
 		return "Customers are asked by mail, too, through your mail server.\n\n"
 	}
-	return fmt.Sprintf("Customers are asked by mail, too, one every few seconds. The mails lie in\n\n    %s\n\n", c.MailFolder)
+	return fmt.Sprintf("Customers are asked by mail, too, some every minute. The mails lie in\n\n    %s\n\n", c.MailFolder)
 }
 
 // more says that answers go on coming, so that nobody wonders why the counts grow.
