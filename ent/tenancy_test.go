@@ -43,13 +43,13 @@ func entities(t *testing.T) []string {
 }
 
 // depth is how many steps away a thing is from those that refer to none.
-var depth = map[string]int{"Invitation": 1, "ProvisionalAnswer": 2}
+var depth = map[string]int{"Invitation": 1, "ProvisionalAnswer": 2, "Suppression": 2}
 
 func refers(client reflect.Type) bool {
 	create, _ := client.MethodByName("Create")
 	for m := range create.Type.Out(0).Methods() {
 		field, ok := strings.CutPrefix(m.Name, "Set")
-		if ok && m.Type.NumIn() == 2 && m.Type.In(1) == reflect.TypeFor[uuid.UUID]() && field != "ID" && field != "TenantID" {
+		if ok && m.Type.NumIn() == 2 && m.Type.In(1) == reflect.TypeFor[uuid.UUID]() && strings.HasSuffix(field, "ID") && field != "ID" && field != "TenantID" {
 			return true
 		}
 	}
@@ -95,13 +95,16 @@ func (ts *tester) fill(builder reflect.Value, refersTo map[string]uuid.UUID, but
 }
 
 // enums are valid values of the types that have few.
-var enums = map[string]string{"campaign.Status": "PAUSED", "invitation.Channel": "WIDGET", "invitation.SkippedBecause": "NOT_SAMPLED", "invitation.Status": "SENT", "response.Channel": "API", "survey.ClickPolicy": "CONFIRMED", "trait.Kind": "TEXT"}
+var enums = map[string]string{"campaign.Status": "PAUSED", "invitation.BounceKind": "HARD", "invitation.Channel": "WIDGET", "invitation.SkippedBecause": "NOT_SAMPLED", "invitation.Status": "SENT", "response.Channel": "API", "schedule.Occasion": "ONCE", "suppression.Reason": "MANUAL", "survey.ClickPolicy": "CONFIRMED", "trait.Kind": "TEXT"}
 
 func (ts *tester) value(field string, typ reflect.Type, refersTo map[string]uuid.UUID) reflect.Value {
 	ts.t.Helper()
 	v := reflect.New(typ).Elem()
 	switch {
 	case typ == reflect.TypeFor[uuid.UUID]():
+		if !strings.HasSuffix(field, "ID") { // nothing that the database holds against others
+			return reflect.ValueOf(uuid.New())
+		}
 		target, ok := refersTo[strings.TrimSuffix(field, "ID")]
 		if !ok {
 			ts.t.Fatalf("there is nothing that %s could refer to", field)
