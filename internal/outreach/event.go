@@ -62,6 +62,9 @@ type trigger struct {
 // Record takes what happened to people, each taken or refused by itself: an outcome for each, which is replayed where its key had named it
 // before. Those that schedules wait for are planned then. It returns once that is durable.
 func (d *Desk) Record(ctx context.Context, events []ContactEvent) ([]feedback.Outcome[struct{}], error) {
+	if err := Forbidden(ctx); err != nil { // also what is known already, for that tells something
+		return nil, err
+	}
 	now := d.now()
 	state, err := d.states.Get(ctx, auth.Tenant(ctx))
 	if err != nil {

@@ -46,14 +46,16 @@ type Mailer struct {
 
 	mu     sync.Mutex
 	closed time.Time // until when the server is left alone
-	unsent int       // how many mails in a row it took none of
-	// refused are the tenants in whose name the server takes no mails, and until when they are left alone.
+	// unsent is how many mails in a row it took none of, and unsentOf whose they were.
+	unsent   int
+	unsentOf map[uuid.UUID]bool
+	// refused are the tenants whose mails the server does not take, and until when it is left alone for them.
 	refused map[uuid.UUID]time.Time
 }
 
 // NewMailer makes a Mailer, which does nothing by itself until Start.
 func NewMailer(d *Desk, h House, p *post.Office) *Mailer {
-	return &Mailer{desk: d, house: h, post: p, log: d.logger, refused: map[uuid.UUID]time.Time{}}
+	return &Mailer{desk: d, house: h, post: p, log: d.logger, refused: map[uuid.UUID]time.Time{}, unsentOf: map[uuid.UUID]bool{}}
 }
 
 // House is what the mailer's mails say of the server.
@@ -257,27 +259,30 @@ func (s *Mailer) heard(ctx context.Context, tenant uuid.UUID, out post.Outcome) 
 		return // it was not the server that ended it
 	}
 	s.mu.Lock()
-	if out.Verdict != post.Unsent {
-		s.unsent = 0
-	} else if !out.Sender {
+	switch {
+	case out.Verdict != post.Unsent:
+		s.unsent, s.unsentOf = 0, map[uuid.UUID]bool{}
+	case !out.Sender:
 		s.unsent++
+		s.unsentOf[tenant] = true
 	}
 	closes := out.Verdict == post.Unsent && (out.Sender || s.unsent >= enough)
+	all := !out.Sender && len(s.unsentOf) > 1
 	s.mu.Unlock()
 	if closes {
-		s.breathe(ctx, tenant, out)
+		s.breathe(ctx, tenant, out, all)
 	}
 }
 
-// breathe leaves the server alone for a while, or only in the name of a tenant whose sender it does not want.
-func (s *Mailer) breathe(ctx context.Context, tenant uuid.UUID, out post.Outcome) {
+// breathe leaves the server alone for a while: for a tenant, or for all where it took nobody's mails.
+func (s *Mailer) breathe(ctx context.Context, tenant uuid.UUID, out post.Outcome, all bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.desk.now()
 	until := now.Add(breather)
-	if out.Sender {
+	if !all {
 		if !now.Before(s.refused[tenant]) {
-			s.log.WarnContext(ctx, "a tenant's mails wait, since the mail server does not take them from its sender", "tenant", id.Tenant.Format(tenant), "said", out.Reply)
+			s.log.WarnContext(ctx, "a tenant's mails wait, since the mail server does not take them", "tenant", id.Tenant.Format(tenant), "said", out.Reply)
 		}
 		s.refused[tenant] = until
 		return

@@ -416,7 +416,8 @@ func (d *Desk) past(ctx context.Context, tx store.Querier, s *scheme, people []*
 		}
 		return nil
 	}, `SELECT contact_id, status, occasion, due_at, sent_at, claimed_at, plan FROM invitations
-		WHERE `+store.Keyed(d.db.Dialect, "", "contact_id", "uuid", "$1", "$2")+` AND campaign_id = $3`,
+		WHERE `+store.Keyed(d.db.Dialect, "", "contact_id", "uuid", "$1", "$2")+` AND campaign_id = $3
+			AND (occasion IS NULL OR occasion NOT LIKE 'event:%' OR status NOT IN ('PLANNED', 'SKIPPED', 'CANCELLED'))`,
 		auth.Tenant(ctx), store.UUIDs(d.db.Dialect, ids), s.CampaignID)
 	if err != nil {
 		return fmt.Errorf("reading who was asked before: %w", err)
@@ -441,7 +442,7 @@ func (p *person) remember(status entinvitation.Status, occasion *string, due tim
 			p.mine = &at
 		}
 	}
-	if occasion == nil {
+	if occasion == nil || strings.HasPrefix(*occasion, occasionHappened) { // each event happens once, and there may be very many
 		return
 	}
 	p.taken[*occasion] = status != entinvitation.StatusPLANNED && (status != entinvitation.StatusSKIPPED || !due.After(now))

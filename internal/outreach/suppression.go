@@ -13,6 +13,7 @@ import (
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/page"
+	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/survey/link"
 )
@@ -65,7 +66,13 @@ func (d *Desk) Suppressions(ctx context.Context, args page.Args, email *string, 
 		func(ctx context.Context, w page.Window) ([]*ent.Suppression, error) {
 			return query().Where(w.Apply).All(ctx)
 		},
-		func(ctx context.Context) (int, error) { return query().Count(ctx) })
+		func(ctx context.Context) (int, error) {
+			n, err := query().Count(ctx)
+			if err != nil {
+				return 0, err
+			}
+			return n, rate.Spend(ctx, n/rate.CountsPerPoint)
+		})
 	if err != nil {
 		return nil, fmt.Errorf("listing suppressions: %w", err)
 	}

@@ -40,8 +40,8 @@ const (
 )
 
 var (
-	// snsHost is a host of SNS's. Nobody but Amazon has names below these domains.
-	snsHost = regexp.MustCompile(`^sns\.[a-z0-9-]{1,40}\.amazonaws\.com(?:\.cn)?$`)
+	// snsHost is a host of SNS's, of a region such as eu-west-1 or us-gov-east-1: below s3 and its like customers have names of their own.
+	snsHost = regexp.MustCompile(`^sns\.[a-z]{2,4}(?:-[a-z]{2,12}){1,3}-[0-9]\.amazonaws\.com(?:\.cn)?$`)
 	// certificatePath is where a host of SNS's has its certificates.
 	certificatePath = regexp.MustCompile(`^/SimpleNotificationService-[A-Za-z0-9]{1,100}\.pem$`)
 	topicARN        = regexp.MustCompile(`^arn:aws[a-z-]{0,20}:sns:[a-z0-9-]{1,40}:[0-9]{12}:[A-Za-z0-9_-]{1,256}$`)

@@ -222,6 +222,9 @@ func TestCertificatesOfOthers(t *testing.T) {
 		"https://evil.example\\sns.eu-west-1.amazonaws.com/SimpleNotificationService-1.pem",
 		"https://s3.amazonaws.com/SimpleNotificationService-1.pem",
 		"https://sns.amazonaws.com/SimpleNotificationService-1.pem",
+		"https://sns.s3.amazonaws.com/SimpleNotificationService-1.pem", // buckets of this name
+		"https://sns.s3-eu-west-1.amazonaws.com/SimpleNotificationService-1.pem",
+		"https://sns.s3.eu-west-1.amazonaws.com/SimpleNotificationService-1.pem",
 		"https://sns.evil.example.amazonaws.com/SimpleNotificationService-1.pem",
 		"https://evilsns.eu-west-1.amazonaws.com/SimpleNotificationService-1.pem",
 		"https://sns.eu-west-1.amazonaws.com:8443/SimpleNotificationService-1.pem",
