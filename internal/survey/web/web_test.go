@@ -315,7 +315,7 @@ func TestScannersCountNothing(t *testing.T) {
 			t.Errorf("the number chosen once more: got %d", taken.status)
 		}
 		rows = h.provisional(t)
-		if log := h.logged.String(); len(rows) != 0 || strings.Count(log, "signs of a scanner") != 1 || strings.Contains(log, "ada") ||
+		if log := h.logged.String(); len(rows) != 0 || strings.Count(log, "signs of a scanner") != 1 || strings.Contains(log, "x.example") ||
 			!strings.Contains(log, "response="+h.responses(t)[0].NodeID()) {
 			t.Errorf("after the answer there are %v, and the log says %s", rows, log)
 		}
