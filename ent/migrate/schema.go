@@ -322,21 +322,33 @@ var (
 				Name:    "invitation_tenant_id_key_hash",
 				Unique:  true,
 				Columns: []*schema.Column{InvitationsColumns[1], InvitationsColumns[23]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "key_hash IS NOT NULL",
+				},
 			},
 			{
 				Name:    "invitation_tenant_id_response_id",
 				Unique:  true,
 				Columns: []*schema.Column{InvitationsColumns[1], InvitationsColumns[32]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "response_id IS NOT NULL",
+				},
 			},
 			{
 				Name:    "invitation_tenant_id_visitor_due_at",
 				Unique:  false,
 				Columns: []*schema.Column{InvitationsColumns[1], InvitationsColumns[10], InvitationsColumns[11]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "visitor IS NOT NULL",
+				},
 			},
 			{
 				Name:    "invitation_next_at",
 				Unique:  false,
 				Columns: []*schema.Column{InvitationsColumns[25]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "next_at IS NOT NULL",
+				},
 			},
 			{
 				Name:    "invitation_id",

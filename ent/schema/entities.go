@@ -646,7 +646,7 @@ func (Invitation) Fields() []ent.Field {
 }
 
 // Indexes of Invitation. A widget's visitor is one of one campaign: so no other index is as good a way to them, whatever a database thinks of
-// how much a campaign has.
+// how much a campaign has. What most invitations lack is in none of their indexes: they are planned by the hundred thousand.
 func (Invitation) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("tenant_id", "due_at", "id"),
@@ -654,10 +654,10 @@ func (Invitation) Indexes() []ent.Index {
 		index.Fields("tenant_id", "contact_id", "due_at", "id"),
 		index.Fields("tenant_id", "campaign_id", "status", "due_at", "id").StorageKey("invitation_status"),
 		index.Fields("tenant_id", "campaign_id", "contact_id", "occasion").Unique().StorageKey("invitation_occasion"),
-		index.Fields("tenant_id", "key_hash").Unique(),
-		index.Fields("tenant_id", "response_id").Unique(),
-		index.Fields("tenant_id", "visitor", "due_at"),
-		index.Fields("next_at"),
+		index.Fields("tenant_id", "key_hash").Unique().Annotations(entsql.IndexWhere("key_hash IS NOT NULL")),
+		index.Fields("tenant_id", "response_id").Unique().Annotations(entsql.IndexWhere("response_id IS NOT NULL")),
+		index.Fields("tenant_id", "visitor", "due_at").Annotations(entsql.IndexWhere("visitor IS NOT NULL")),
+		index.Fields("next_at").Annotations(entsql.IndexWhere("next_at IS NOT NULL")),
 		index.Fields("id"), // by which mail providers tell of it, who know no tenant
 	}
 }

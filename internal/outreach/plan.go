@@ -32,9 +32,13 @@ const (
 	passEvery = 24 * time.Hour
 	// lately is how old the ids of contacts may be of whom a schedule may not have heard: longer than any transaction takes.
 	lately = 15 * time.Minute
-	// A pass goes through contacts in pieces of so many, of which the first has firstPiece. Small ones are dear: what is due is spread over
-	// the indexes by chance, and of a hundred invitations each is on a page of its own in each of them, which is written for it alone.
-	firstPiece, minPiece, maxPiece = 1_000, 500, 5_000
+	// A pass reads so many contacts together. Their invitations are written in the order in which they are due: most indexes are by that, and
+	// in the contacts' own order each invitation would be on a page of its own in each of them, which were written for it alone.
+	together = 20_000
+	// readAtOnce is how many contacts are read by one query.
+	readAtOnce = 5_000
+	// Invitations are written in pieces of so many, of which the first has firstPiece.
+	firstPiece, minPiece, maxPiece = 1_000, 1_000, 5_000
 	// slice is how long a job goes through contacts before others have their turn.
 	slice = job.Timeout / 2
 	// gone is how many invitations are called back in one transaction.
@@ -187,8 +191,8 @@ func (d *Desk) ready(ctx context.Context, row *ent.Schedule) (*scheme, error) {
 	return d.scheme(ctx, row, c.Status, t.QuietDays)
 }
 
-// pass plans for all contacts after one of them, piece by piece, and notes how far it is, to go on there, where it is one of all contacts.
-// Where the schedule is another by now the error is errReplaced.
+// pass plans for all contacts after one of them, and notes how far it is, to go on there, where it is one of all contacts. Where the
+// schedule is another by now the error is errReplaced.
 func (d *Desk) pass(ctx context.Context, s *scheme, from uuid.UUID, ofAll bool) error {
 	ring, err := d.ring(ctx)
 	if err != nil {
@@ -200,19 +204,55 @@ func (d *Desk) pass(ctx context.Context, s *scheme, from uuid.UUID, ofAll bool) 
 	}
 	p, start := store.NewPace(firstPiece, minPiece, maxPiece), time.Now()
 	for {
-		last, wrote, more, err := d.piece(ctx, s, sheet, ring, from, p.Rows(), ofAll)
-		if err != nil {
-			return err
+		var made []*draft
+		last, more := from, true
+		for read := 0; read < together && more; read += readAtOnce {
+			var some []*draft
+			if some, last, more, err = d.drafts(ctx, s, sheet, ring, last); err != nil {
+				return err
+			}
+			made = append(made, some...)
 		}
-		if !more {
-			return nil
+		if last == from {
+			return nil // nobody is left
+		}
+		if err := d.write(ctx, s, made, last, ofAll, p); err != nil || !more {
+			return err
 		}
 		if from = last; ofAll && time.Since(start) > slice {
 			return job.Later(0) // it is noted how far it is
 		}
-		p.Took(wrote)
+	}
+}
+
+// write makes invitations, and then notes the last of the contacts who were looked at, where notes says so.
+func (d *Desk) write(ctx context.Context, s *scheme, made []*draft, last uuid.UUID, notes bool, p *store.Pace) error {
+	slices.SortFunc(made, func(a, b *draft) int { return a.Due.Compare(b.Due) })
+	for {
+		piece := made[:min(len(made), p.Rows())]
+		made = made[len(piece):]
+		began := time.Now()
+		err := d.db.Write(ctx, func(tx *store.Tx) error {
+			began = time.Now() // it was its turn
+			done, err := tx.SQL.ExecContext(ctx, `UPDATE schedules SET done_to = CASE WHEN $5 THEN $4 ELSE done_to END
+				WHERE tenant_id = $1 AND id = $2 AND plan = $3`, auth.Tenant(ctx), s.ID, s.Plan, last, notes && len(made) == 0)
+			if err != nil {
+				return fmt.Errorf("noting how far a plan is: %w", err)
+			}
+			if n, err := done.RowsAffected(); err != nil || n == 0 {
+				return errors.Join(err, errReplaced)
+			}
+			return insert(ctx, tx, d.db.Dialect, piece)
+		})
+		if err != nil {
+			return err
+		}
+		wrote := time.Since(began)
+		if len(piece) == p.Rows() { // the last piece says less
+			p.Took(wrote)
+		}
 		// Nobody waits for a lock of its own: who writes on SQLite takes turns with it. So it rests only a little, for other processes.
-		if err := store.Rest(ctx, wrote/4); err != nil {
+		if err := store.Rest(ctx, wrote/4); err != nil || len(made) == 0 {
 			return err
 		}
 	}
@@ -242,49 +282,31 @@ func firstOf(at time.Time) (first uuid.UUID) {
 // errReplaced says that the schedule that is planned by is not the campaign's any more.
 var errReplaced = errors.New("the schedule is another by now")
 
-// piece plans for some contacts after one, and gives the last of them. notes says to note that it is done to there.
-func (d *Desk) piece(
-	ctx context.Context, s *scheme, sheet *survey.Sheet, ring *link.Ring, from uuid.UUID, rows int, notes bool,
-) (last uuid.UUID, wrote time.Duration, more bool, err error) {
-	people, err := d.people(ctx, s, from, rows)
-	if err != nil {
-		return last, 0, false, err
+// drafts are the invitations that some contacts after one are to have. It gives the last whom it has looked at, and whether there may be more.
+func (d *Desk) drafts(
+	ctx context.Context, s *scheme, sheet *survey.Sheet, ring *link.Ring, from uuid.UUID,
+) (made []*draft, last uuid.UUID, more bool, err error) {
+	people, err := d.people(ctx, s, from, readAtOnce)
+	if err != nil || len(people) == 0 {
+		return nil, from, false, err
 	}
-	if len(people) == 0 {
-		return last, 0, false, nil
-	}
-	last = people[len(people)-1].id
-	more = len(people) == rows
+	last, more = people[len(people)-1].id, len(people) == readAtOnce
 	if s.in != nil {
 		people = kept(people, func(p *person) bool { return s.in(p.traits) })
 	}
 	if err := d.bar(ctx, d.db.Reader, ring, people); err != nil {
-		return last, 0, false, err
+		return nil, from, false, err
 	}
 	now := d.now()
 	if err := d.past(ctx, d.db.Reader, s, people, now); err != nil {
-		return last, 0, false, err
+		return nil, from, false, err
 	}
-	var made []*draft
 	for _, p := range people {
 		if at, ok := s.place(p, now); ok {
 			made = append(made, s.draft(sheet, p, at, now))
 		}
 	}
-	began := time.Now()
-	err = d.db.Write(ctx, func(tx *store.Tx) error {
-		began = time.Now() // it was its turn
-		done, err := tx.SQL.ExecContext(ctx, `UPDATE schedules SET done_to = CASE WHEN $5 THEN $4 ELSE done_to END
-			WHERE tenant_id = $1 AND id = $2 AND plan = $3`, auth.Tenant(ctx), s.ID, s.Plan, last, notes)
-		if err != nil {
-			return fmt.Errorf("noting how far a plan is: %w", err)
-		}
-		if n, err := done.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, errReplaced)
-		}
-		return insert(ctx, tx, d.db.Dialect, made)
-	})
-	return last, time.Since(began), more, err
+	return made, last, more, nil
 }
 
 // kept are those that are to be kept.
@@ -380,14 +402,36 @@ func insert(ctx context.Context, tx *store.Tx, dialect string, made []*draft) er
 	if dialect == store.Postgres {
 		return insertTogether(ctx, tx, made)
 	}
+	return insertEach(ctx, tx, made)
+}
+
+// insertEach is insert by a statement for each, which SQLite can take back by itself. Of one with a SELECT in it, it writes down beforehand
+// what each page was.
+func insertEach(ctx context.Context, tx *store.Tx, made []*draft) error {
+	of := make([]uuid.UUID, len(made))
+	for i, m := range made {
+		of[i] = m.Contact
+	}
+	there := make(map[uuid.UUID]bool, len(made))
+	err := store.Each(ctx, tx.SQL, func(rows *sql.Rows) error {
+		var contact uuid.UUID
+		err := rows.Scan(&contact)
+		there[contact] = true
+		return err
+	}, `SELECT id FROM contacts WHERE `+store.Keyed(store.SQLite, "", "id", "uuid", "$1", "$2"), auth.Tenant(ctx), store.UUIDs(store.SQLite, of))
+	if err != nil {
+		return fmt.Errorf("looking who is still there: %w", err)
+	}
 	stmt, err := tx.SQL.PrepareContext(ctx, `INSERT INTO invitations (`+draftColumns+`)
-		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20
-		WHERE EXISTS (SELECT 1 FROM contacts WHERE tenant_id = $1 AND id = $4) ON CONFLICT DO NOTHING`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) ON CONFLICT DO NOTHING`)
 	if err != nil {
 		return fmt.Errorf("planning invitations: %w", err)
 	}
 	defer stmt.Close()
 	for _, m := range made {
+		if !there[m.Contact] {
+			continue
+		}
 		traits, err := json.Marshal(m.Traits)
 		if err != nil {
 			return fmt.Errorf("writing an invitation's traits: %w", err)

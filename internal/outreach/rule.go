@@ -400,6 +400,12 @@ func (d *Desk) past(ctx context.Context, tx store.Querier, s *scheme, people []*
 	for i, p := range people {
 		by[p.id], ids[i] = p, p.id
 	}
+	ours := `campaign_id = $3`
+	if d.db.Dialect == store.Postgres {
+		// Not by an index: of a campaign that nobody has been asked by yet PostgreSQL would think that it has next to nothing, and read all that
+		// has been planned for it since, once for each of the people.
+		ours = `(campaign_id = $3) IS TRUE`
+	}
 	err := store.Each(ctx, tx, func(rows *sql.Rows) error {
 		var of uuid.UUID
 		var status entinvitation.Status
@@ -416,7 +422,7 @@ func (d *Desk) past(ctx context.Context, tx store.Querier, s *scheme, people []*
 		}
 		return nil
 	}, `SELECT contact_id, status, occasion, due_at, sent_at, claimed_at, plan FROM invitations
-		WHERE `+store.Keyed(d.db.Dialect, "", "contact_id", "uuid", "$1", "$2")+` AND campaign_id = $3
+		WHERE `+store.Keyed(d.db.Dialect, "", "contact_id", "uuid", "$1", "$2")+` AND `+ours+`
 			AND (occasion IS NULL OR occasion NOT LIKE 'event:%' OR status NOT IN ('PLANNED', 'SKIPPED', 'CANCELLED'))`,
 		auth.Tenant(ctx), store.UUIDs(d.db.Dialect, ids), s.CampaignID)
 	if err != nil {
