@@ -371,7 +371,17 @@ func (h *house) set(c *ent.Campaign, in outreach.ScheduleInput) {
 
 func (h *house) plan(c *ent.Campaign) {
 	h.t.Helper()
-	h.must(h.desk.Plan(h.t.Context(), outreach.PlanArgs{Tenant: h.tenant, Campaign: c.ID}))
+	h.planBy(outreach.PlanArgs{Tenant: h.tenant, Campaign: c.ID})
+}
+
+// planBy does a job as its runner does, until it is done.
+func (h *house) planBy(args outreach.PlanArgs) {
+	h.t.Helper()
+	err := job.Later(0)
+	for job.IsLater(err) {
+		err = h.desk.Plan(h.t.Context(), args)
+	}
+	h.must(err)
 }
 
 // look does what is done each minute, and the plans that it asks for.
@@ -379,7 +389,7 @@ func (h *house) look() {
 	h.t.Helper()
 	h.must(h.desk.Look(h.t.Context(), outreach.LookArgs{}))
 	for _, args := range h.asked() {
-		h.must(h.desk.Plan(h.t.Context(), args))
+		h.planBy(args)
 	}
 }
 
