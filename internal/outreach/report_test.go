@@ -211,3 +211,27 @@ func TestClaimsOneAfterTheOther(t *testing.T) {
 		}
 	})
 }
+
+// What is called back of somebody who was erased is looked at all the same: there may be files of a mail that the server has put off.
+func TestCalledBackOfWhoWasErased(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := open(t, db, "UTC", monday)
+		h.people("", "ada")
+		c := h.campaign("Campaign")
+		h.set(c, onEvent("bought", 60))
+		h.event("bought", "ada")
+		h.erase("ada")
+		_, err := h.desk.Delete(h.ctx, c.NodeID())
+		h.must(err)
+		for range h.asked() {
+			h.plan(c)
+		}
+		if i := h.only(c); i.Status != entinvitation.StatusCANCELLED || i.NextAt == nil {
+			t.Errorf("it is %s, and looked at on %v", i.Status, i.NextAt)
+		}
+		h.sweep()
+		if i := h.only(c); i.Status != entinvitation.StatusCANCELLED || i.NextAt != nil {
+			t.Errorf("it is %s, and looked at on %v", i.Status, i.NextAt)
+		}
+	})
+}
