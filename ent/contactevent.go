@@ -20,7 +20,7 @@ type ContactEvent struct {
 	ID uuid.UUID `json:"id,omitempty"`
 	// TenantID holds the value of the "tenant_id" field.
 	TenantID uuid.UUID `json:"tenant_id,omitempty"`
-	// SHA-256 of the idempotency key.
+	// The idempotency key, by a key of the tenant's.
 	KeyHash []byte `json:"key_hash,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt    time.Time `json:"created_at,omitempty"`

@@ -64,7 +64,7 @@ type Invitation struct {
 	Occasion *string `json:"occasion,omitempty"`
 	// When the event happened.
 	OccurredAt *time.Time `json:"occurred_at,omitempty"`
-	// SHA-256 of the idempotency key.
+	// The idempotency key, by a key of the tenant's.
 	KeyHash []byte `json:"key_hash,omitempty"`
 	// IgnoresQuiet holds the value of the "ignores_quiet" field.
 	IgnoresQuiet bool `json:"ignores_quiet,omitempty"`

@@ -632,7 +632,7 @@ func (Invitation) Fields() []ent.Field {
 		field.UUID("plan", uuid.UUID{}).Optional().Nillable().Comment("The version of the schedule that planned it; null where somebody asked for it."),
 		field.String("occasion").Optional().Nillable().Comment("The wave, the round or the event, of which a campaign asks nobody twice; null where it was called back."),
 		field.Time("occurred_at").Optional().Nillable().Comment("When the event happened."),
-		field.Bytes("key_hash").Optional().Comment("SHA-256 of the idempotency key."),
+		field.Bytes("key_hash").Optional().Comment("The idempotency key, by a key of the tenant's."),
 		field.Bool("ignores_quiet").Default(false),
 		field.Time("next_at").Optional().Nillable().Comment("When whoever sends looks at it again; null where that is over, or waits for its campaign."),
 		field.Time("attempt_at").Optional().Nillable().Comment("Since when the mail may be with the server."),
@@ -787,7 +787,7 @@ func (ContactEvent) Annotations() []schema.Annotation {
 func (ContactEvent) Fields() []ent.Field {
 	return []ent.Field{
 		key(),
-		field.Bytes("key_hash").Immutable().Comment("SHA-256 of the idempotency key."),
+		field.Bytes("key_hash").Immutable().Comment("The idempotency key, by a key of the tenant's."),
 		createdAt(),
 	}
 }

@@ -8062,7 +8062,10 @@ type Bounce {
 enum BounceKind {
   "For good: there is no such mailbox. The address is suppressed at once."
   HARD
-  "For now: the mailbox is full, the server is busy. After three in a row within 30 days the address is suppressed."
+  """
+  For now: the mailbox is full, the server is busy or does not want the mail. After three in a row within 30 days the address is
+  suppressed, whether the mail server or a provider has said so.
+  """
   SOFT
 }
 
@@ -8660,7 +8663,7 @@ type InvitationPreview {
   contacts: Int!
   "How many of them would be asked."
   invitations: Int!
-  "How many would not, by reason, most first."
+  "How many would not, by reason, most first. Whom a wave has left out has its reason; whom it has asked is in QUIET_PERIOD."
   skipped: [SkipCount!]!
   "How many on each day, in the tenant's time zone; days without any left out. At most 800."
   days: [PlannedDay!]!
@@ -8687,7 +8690,7 @@ type PlannedInvitation {
   contact: Contact!
   "When the mail would go out, or would have."
   dueAt: DateTime!
-  "Why it would not. Null where it would."
+  "Why it would not; QUIET_PERIOD, too, where this wave has asked them already. Null where it would."
   skippedBecause: SkipReason
 }
 

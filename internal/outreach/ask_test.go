@@ -1,7 +1,10 @@
 package outreach_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -361,6 +364,60 @@ func TestEvents(t *testing.T) {
 		for _, i := range h.invitations(c) {
 			if i.Status == entinvitation.StatusSENT && i.Traits["order"] != "7" {
 				t.Errorf("it says %v", i.Traits)
+			}
+		}
+	})
+}
+
+// Keys may name people: whoever has the tables alone does not find out by trying names.
+func TestKeysAreNotKept(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := open(t, db, "UTC", monday)
+		const key = "order of ada@x.example"
+		plain := sha256.Sum256([]byte(key))
+		_, err := h.desk.Invite(h.ctx, outreach.InviteInput{Campaign: h.campaign("Campaign").NodeID(), Delivery: outreach.ByLink, Invitees: keyed("ada", key)})
+		h.must(err)
+		_, err = h.desk.Record(h.ctx, []outreach.ContactEvent{{Contact: contact.Input{ExternalID: new("ada")}, Name: "bought", IdempotencyKey: new(key)}})
+		h.must(err)
+		for _, table := range []string{"invitations", "contact_events"} {
+			n := 0
+			h.must(store.Each(h.ctx, db.Reader, func(rows *sql.Rows) error {
+				var hash []byte
+				err := rows.Scan(&hash)
+				if n++; len(hash) != len(plain) || bytes.Equal(hash, plain[:]) {
+					t.Errorf("%s keeps %x", table, hash)
+				}
+				return err
+			}, `SELECT key_hash FROM `+table+` WHERE tenant_id = $1`, h.tenant))
+			if n != 1 {
+				t.Errorf("%d keys in %s", n, table)
+			}
+		}
+	})
+}
+
+// Addresses are suppressed once each, however they are written and however often they are given.
+func TestSuppressMany(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := open(t, db, "UTC", monday)
+		for _, of := range []struct {
+			emails []string
+			added  int
+		}{
+			{[]string{"Ada@x.example", "bob@x.example", "ada@x.example", "bob@x.example"}, 2},
+			{[]string{"bob@X.example", `"o'neil\\ \"q\""@x.example`, "ada@x.example"}, 1},
+			{[]string{"ada@x.example"}, 0},
+		} {
+			if added, err := h.desk.Suppress(h.ctx, of.emails, entsuppression.ReasonMANUAL); err != nil || added != of.added {
+				t.Errorf("%v: %d are new, %v", of.emails, added, err)
+			}
+		}
+		h.people("", "ada", "cleo")
+		for name, is := range map[string]bool{"ada": true, "cleo": false} {
+			s, err := h.desk.Suppression(h.ctx, h.person(name))
+			h.must(err)
+			if (s != nil) != is || is && (s.Reason != entsuppression.ReasonMANUAL || !strings.EqualFold(*s.Email, address(name)) || *s.EmailKey != address(name)) {
+				t.Errorf("%s: %v", name, s)
 			}
 		}
 	})

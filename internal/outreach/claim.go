@@ -139,6 +139,8 @@ func (d *Desk) claim(ctx context.Context, t taken, k known) (c *claim, err error
 }
 
 func (d *Desk) claimTx(ctx context.Context, tx *store.Tx, t taken, k known) (*claim, error) {
+	// The invitation is locked before the contact here, and after it by a flush that erases them. Where PostgreSQL ends one of two that wait for
+	// each other, a flush tries again by itself, and an invitation whose claim was ended is put back, and taken again a minute later.
 	row, err := d.lockInvitation(ctx, tx, t.id)
 	if err != nil || row == nil || row.NextAt == nil || !row.NextAt.Equal(t.until) {
 		return &claim{}, err // somebody else's by now

@@ -3,6 +3,9 @@ package outreach
 import (
 	"cmp"
 	"context"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -19,6 +22,7 @@ import (
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/survey"
+	"github.com/zeroten/zeroten/internal/survey/link"
 	"github.com/zeroten/zeroten/internal/trait"
 )
 
@@ -71,14 +75,22 @@ func (d *Desk) Record(ctx context.Context, events []ContactEvent) ([]feedback.Ou
 		return nil, err
 	}
 	out := make([]feedback.Outcome[struct{}], len(events))
-	replayed, err := d.toldBefore(ctx, events)
+	ring, err := d.ring(ctx)
+	if err != nil {
+		return nil, err
+	}
+	hashes, err := hashesOf(ring, events)
+	if err != nil {
+		return nil, err
+	}
+	replayed, err := d.toldBefore(ctx, hashes)
 	if err != nil {
 		return nil, err
 	}
 	var at []int // in events, of those below
 	var who []contact.Input
 	for i := range events {
-		if k := events[i].IdempotencyKey; k != nil && replayed[*k] { // whatever else it says
+		if k := events[i].IdempotencyKey; k != nil && replayed[string(hashes[i])] { // whatever else it says
 			out[i].Value, out[i].Replayed = &struct{}{}, true
 			continue
 		}
@@ -101,8 +113,8 @@ func (d *Desk) Record(ctx context.Context, events []ContactEvent) ([]feedback.Ou
 	}
 	// Whoever tells of events may not be allowed to read whom they are of; the program is.
 	own := auth.ForTenant(ctx, auth.Tenant(ctx))
-	var ids []uuid.UUID
-	of := map[int]uuid.UUID{}
+	var concerned []int // in events
+	var inputs []*contact.Input
 	for j, c := range contacts {
 		if c.Value == nil {
 			out[at[j]].Errors = c.Errors.Under("contact")
@@ -111,19 +123,17 @@ func (d *Desk) Record(ctx context.Context, events []ContactEvent) ([]feedback.Ou
 		if len(waiting[events[at[j]].Name]) == 0 {
 			continue
 		}
-		known, err := d.find(own, &events[at[j]].Contact)
-		if err != nil {
-			return nil, err
-		}
-		if known != nil { // else erased meanwhile
-			of[at[j]] = known.ID
-			ids = append(ids, known.ID)
-		}
+		concerned, inputs = append(concerned, at[j]), append(inputs, &events[at[j]].Contact)
 	}
-	ring, err := d.ring(ctx)
+	ids, err := d.find(own, inputs)
 	if err != nil {
 		return nil, err
 	}
+	of := make(map[int]uuid.UUID, len(ids))
+	for j, id := range ids {
+		of[concerned[j]] = id // the zero id is of those who were erased meanwhile
+	}
+	at = kept(at, func(i int) bool { return out[i].Errors == nil })
 	err = d.db.Write(own, func(tx *store.Tx) error {
 		z := &zones{of: map[string]*time.Location{}, tenant: time.UTC}
 		for _, triggers := range waiting {
@@ -142,17 +152,13 @@ func (d *Desk) Record(ctx context.Context, events []ContactEvent) ([]feedback.Ou
 		if err := d.bar(own, tx.SQL, ring, all); err != nil {
 			return err
 		}
-		// In the order of keys, so that of two who tell of the same neither waits for the other for ever.
-		slices.SortStableFunc(at, func(a, b int) int { return cmp.Compare(key(&events[a]), key(&events[b])) })
+		told, err := d.tellOnce(own, tx, hashes, at, now)
+		if err != nil {
+			return err
+		}
 		var made []*draft
 		for _, i := range at {
-			if out[i].Errors != nil {
-				continue
-			}
-			fresh, name, err := d.tellOnce(own, tx, &events[i], now)
-			if err != nil {
-				return err
-			}
+			name, fresh := told[i]
 			out[i].Value, out[i].Replayed = &struct{}{}, !fresh
 			p := people[of[i]]
 			if !fresh || p == nil {
@@ -160,7 +166,7 @@ func (d *Desk) Record(ctx context.Context, events []ContactEvent) ([]feedback.Ou
 			}
 			for _, t := range waiting[events[i].Name] {
 				when := events[i].at(now)
-				m := t.draft(t.sheet, p, t.happened(p, when, name), now)
+				m := t.draft(t.sheet, p, t.happened(p, when, name.String()), now)
 				m.Occurred = &when
 				if events[i].Traits != nil {
 					m.Traits = events[i].Traits
@@ -177,46 +183,95 @@ func (d *Desk) Record(ctx context.Context, events []ContactEvent) ([]feedback.Ou
 	return out, nil
 }
 
-// key is an event's; empty where it has none.
-func key(e *ContactEvent) string {
-	if e.IdempotencyKey == nil {
-		return ""
+// hashesOf are what the events' keys are kept as; nil where one has none.
+func hashesOf(ring *link.Ring, events []ContactEvent) (hashes [][]byte, err error) {
+	hashes = make([][]byte, len(events))
+	for i := range events {
+		if k := events[i].IdempotencyKey; k != nil {
+			if hashes[i], err = keyHash(ring, *k); err != nil {
+				return nil, err
+			}
+		}
 	}
-	return *e.IdempotencyKey
+	return hashes, nil
 }
 
-// toldBefore are the keys of events that were told of already.
-func (d *Desk) toldBefore(ctx context.Context, events []ContactEvent) (map[string]bool, error) {
+// toldBefore are the keys, as they are kept, of events that were told of already.
+func (d *Desk) toldBefore(ctx context.Context, hashes [][]byte) (map[string]bool, error) {
 	told := map[string]bool{}
-	for i := range events {
-		k := events[i].IdempotencyKey
-		if k == nil || told[*k] {
-			continue
+	keys := make([]string, 0, len(hashes))
+	for _, hash := range hashes {
+		if hash != nil {
+			keys = append(keys, hex.EncodeToString(hash))
 		}
-		n := 0
-		err := d.db.Reader.QueryRowContext(ctx, `SELECT count(*) FROM contact_events WHERE tenant_id = $1 AND key_hash = $2`,
-			auth.Tenant(ctx), keyHash(*k)).Scan(&n)
-		if err != nil {
-			return nil, fmt.Errorf("looking whether an event was told of: %w", err)
+	}
+	if len(keys) == 0 {
+		return told, nil
+	}
+	condition := store.Keyed(store.Postgres, "", "key_hash", "bytea", "$1", "$2")
+	if d.db.Dialect == store.SQLite {
+		condition = `tenant_id = $1 AND key_hash IN (SELECT unhex(value) FROM json_each($2))`
+	} else {
+		for i := range keys {
+			keys[i] = `\x` + keys[i]
 		}
-		told[*k] = n > 0
+	}
+	err := store.Each(ctx, d.db.Reader, func(rows *sql.Rows) error {
+		var hash []byte
+		err := rows.Scan(&hash)
+		told[string(hash)] = true
+		return err
+	}, `SELECT key_hash FROM contact_events WHERE `+condition, auth.Tenant(ctx), store.Texts(d.db.Dialect, keys))
+	if err != nil {
+		return nil, fmt.Errorf("looking whether events were told of: %w", err)
 	}
 	return told, nil
 }
 
-// tellOnce notes the key of an event, and reports whether it is new; name tells the event from all others.
-func (d *Desk) tellOnce(ctx context.Context, tx *store.Tx, e *ContactEvent, now time.Time) (fresh bool, name string, err error) {
-	event := id.New()
-	if e.IdempotencyKey == nil {
-		return true, event.String(), nil
+// tellOnce notes the keys of events, whose places at are, and gives those that are new by their places, with what tells each from all others.
+func (d *Desk) tellOnce(ctx context.Context, tx *store.Tx, hashes [][]byte, at []int, now time.Time) (map[int]uuid.UUID, error) {
+	type noted struct {
+		ID  uuid.UUID `json:"id"`
+		Key string    `json:"key"`
 	}
-	done, err := tx.SQL.ExecContext(ctx, `INSERT INTO contact_events (tenant_id, id, key_hash, created_at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (tenant_id, key_hash) DO NOTHING`, auth.Tenant(ctx), event, keyHash(*e.IdempotencyKey), now)
+	fresh := make(map[int]uuid.UUID, len(at))
+	places := make(map[uuid.UUID]int, len(at))
+	seen := make(map[string]bool, len(at))
+	var rows []noted
+	for _, i := range at {
+		event := id.New()
+		switch key := string(hashes[i]); {
+		case hashes[i] == nil:
+			fresh[i] = event
+		case !seen[key]:
+			seen[key] = true
+			places[event], rows = i, append(rows, noted{event, hex.EncodeToString(hashes[i])})
+		}
+	}
+	if len(rows) == 0 {
+		return fresh, nil
+	}
+	// In the order of keys, so that of two who tell of the same neither waits for the other for ever.
+	slices.SortFunc(rows, func(a, b noted) int { return cmp.Compare(a.Key, b.Key) })
+	list, err := json.Marshal(rows)
 	if err != nil {
-		return false, "", fmt.Errorf("noting the key of an event: %w", err)
+		return nil, fmt.Errorf("writing the keys of events: %w", err)
 	}
-	n, err := done.RowsAffected()
-	return n == 1, event.String(), err
+	from := `id, decode(key, 'hex'), $3 FROM json_to_recordset(CAST($2 AS json)) AS e(id uuid, key text) ORDER BY key`
+	if d.db.Dialect == store.SQLite {
+		from = `value ->> 'id', unhex(value ->> 'key'), $3 FROM json_each($2) WHERE true`
+	}
+	err = store.Each(ctx, tx.SQL, func(rows *sql.Rows) error {
+		var event uuid.UUID
+		err := rows.Scan(&event)
+		fresh[places[event]] = event
+		return err
+	}, `INSERT INTO contact_events (tenant_id, id, key_hash, created_at) SELECT $1, `+from+`
+		ON CONFLICT (tenant_id, key_hash) DO NOTHING RETURNING id`, auth.Tenant(ctx), string(list), now)
+	if err != nil {
+		return nil, fmt.Errorf("noting the keys of events: %w", err)
+	}
+	return fresh, nil
 }
 
 // waiting are the schedules that wait for any of the events, by the events' names. Those of campaigns that are closed do not.

@@ -23,6 +23,7 @@ import (
 	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/survey"
+	"github.com/zeroten/zeroten/internal/survey/link"
 	"github.com/zeroten/zeroten/internal/trait"
 )
 
@@ -68,11 +69,15 @@ func (d *Desk) Invite(ctx context.Context, in InviteInput) ([]feedback.Outcome[e
 		return nil, err
 	}
 	out := make([]feedback.Outcome[ent.Invitation], len(in.Invitees))
-	before, err := d.keyed(ctx, in.Invitees)
+	ring, err := d.ring(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var at []int // in in.Invitees, of those below
+	before, err := d.keyed(ctx, ring, in.Invitees)
+	if err != nil {
+		return nil, err
+	}
+	var at, known []int // in in.Invitees, of those below, and of those whose keys name invitations already
 	var who []contact.Input
 	for i := range in.Invitees {
 		v := &in.Invitees[i]
@@ -80,15 +85,14 @@ func (d *Desk) Invite(ctx context.Context, in InviteInput) ([]feedback.Outcome[e
 			out[i].Errors = errs
 			continue
 		}
-		if v.IdempotencyKey != nil {
-			if known := before[*v.IdempotencyKey]; known != nil {
-				if out[i], err = d.again(ctx, sheet.Campaign, v, known); err != nil {
-					return nil, err
-				}
-				continue
-			}
+		if v.IdempotencyKey != nil && before[*v.IdempotencyKey] != nil {
+			known = append(known, i)
+			continue
 		}
 		at, who = append(at, i), append(who, v.Contact)
+	}
+	if err := d.again(ctx, sheet.Campaign, in.Invitees, known, before, out); err != nil {
+		return nil, err
 	}
 	if len(who) == 0 {
 		return out, nil
@@ -124,12 +128,14 @@ func (d *Desk) Invite(ctx context.Context, in InviteInput) ([]feedback.Outcome[e
 		}
 		m.Ignores = in.IgnoreQuietPeriod
 		if v.IdempotencyKey != nil {
-			m.Key = keyHash(*v.IdempotencyKey)
+			if m.Key, err = keyHash(ring, *v.IdempotencyKey); err != nil {
+				return nil, err
+			}
 		}
 		made = append(made, m)
 		of[m.ID] = at[j]
 	}
-	if err := d.give(ctx, &in, made, now); err != nil {
+	if err := d.give(ctx, ring, &in, made, now); err != nil {
 		return nil, err
 	}
 	rows, err := d.byIDs(ctx, made)
@@ -146,17 +152,11 @@ func (d *Desk) Invite(ctx context.Context, in InviteInput) ([]feedback.Outcome[e
 			out[i].Errors = apierror.User(apierror.NotFound, []string{"contact"}, "They were erased just now.")
 		}
 	}
-	for _, i := range later {
-		again, err := d.keyed(ctx, in.Invitees[i:i+1])
-		if err != nil {
+	if len(later) > 0 {
+		if before, err = d.keyed(ctx, ring, in.Invitees); err != nil {
 			return nil, err
 		}
-		known := again[*in.Invitees[i].IdempotencyKey]
-		if known == nil {
-			out[i].Errors = apierror.User(apierror.NotFound, []string{"contact"}, "They were erased just now.")
-			continue
-		}
-		if out[i], err = d.again(ctx, sheet.Campaign, &in.Invitees[i], known); err != nil {
+		if err := d.again(ctx, sheet.Campaign, in.Invitees, later, before, out); err != nil {
 			return nil, err
 		}
 	}
@@ -224,12 +224,15 @@ func (v *Invitee) validate(state *settings.State) (errs apierror.UserErrors) {
 }
 
 // keyed finds the invitations that the keys of some name already.
-func (d *Desk) keyed(ctx context.Context, some []Invitee) (map[string]*ent.Invitation, error) {
+func (d *Desk) keyed(ctx context.Context, ring *link.Ring, some []Invitee) (map[string]*ent.Invitation, error) {
 	keys := map[string]string{} // by their hashes
 	var hashes []any
 	for _, v := range some {
 		if k := v.IdempotencyKey; k != nil {
-			hash := keyHash(*k)
+			hash, err := keyHash(ring, *k)
+			if err != nil {
+				return nil, err
+			}
 			keys[string(hash)] = *k
 			hashes = append(hashes, hash)
 		}
@@ -248,55 +251,79 @@ func (d *Desk) keyed(ctx context.Context, some []Invitee) (map[string]*ent.Invit
 	return found, nil
 }
 
-// again gives the invitation that a key names, unless it is of something else.
-func (d *Desk) again(ctx context.Context, campaign uuid.UUID, v *Invitee, known *ent.Invitation) (out feedback.Outcome[ent.Invitation], err error) {
-	same := known.CampaignID == campaign
-	if same && known.ContactID != nil {
-		c, err := d.find(ctx, &v.Contact)
-		if err != nil {
-			return out, err
-		}
-		same = c != nil && c.ID == *known.ContactID
+// again gives the invitations that the keys of some items name, whose places in items at are, unless they are of something else.
+func (d *Desk) again(
+	ctx context.Context, campaign uuid.UUID, items []Invitee, at []int, known map[string]*ent.Invitation, out []feedback.Outcome[ent.Invitation],
+) error {
+	who := make([]*contact.Input, len(at))
+	for j, i := range at {
+		who[j] = &items[i].Contact
 	}
-	if !same {
-		out.Errors = apierror.User(apierror.Conflict, []string{"idempotencyKey"}, "This key names an invitation of somebody else, or to another campaign: take another key.")
-		return out, nil
-	}
-	out.Value, out.Replayed = known, true
-	return out, nil
-}
-
-// find finds the contact that an input means; nil where there is none.
-func (d *Desk) find(ctx context.Context, in *contact.Input) (*ent.Contact, error) {
-	one := func(q *ent.ContactQuery) (*ent.Contact, error) {
-		c, err := q.Only(ctx)
-		if ent.IsNotFound(err) {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("finding a contact: %w", err)
-		}
-		return c, nil
-	}
-	if in.ExternalID != nil {
-		c, err := one(d.db.Ent.Contact.Query().Where(entcontact.ExternalID(*in.ExternalID)))
-		if c != nil || err != nil {
-			return c, err
-		}
-	}
-	if in.Email == nil {
-		return nil, nil
-	}
-	return one(d.db.Ent.Contact.Query().Where(entcontact.EmailKey(contact.EmailKey(*in.Email))))
-}
-
-// give makes the invitations, and decides now what can be: a link of their own counts as asked from here on.
-func (d *Desk) give(ctx context.Context, in *InviteInput, made []*draft, now time.Time) error {
-	ring, err := d.ring(ctx)
+	ids, err := d.find(ctx, who)
 	if err != nil {
 		return err
 	}
-	err = d.db.Write(ctx, func(tx *store.Tx) error {
+	for j, i := range at {
+		switch row := known[*items[i].IdempotencyKey]; {
+		case row == nil:
+			out[i].Errors = apierror.User(apierror.NotFound, []string{"contact"}, "They were erased just now.")
+		case row.CampaignID != campaign, row.ContactID != nil && *row.ContactID != ids[j]:
+			out[i].Errors = apierror.User(apierror.Conflict, []string{"idempotencyKey"}, "This key names an invitation of somebody else, or to another campaign: take another key.")
+		default:
+			out[i].Value, out[i].Replayed = row, true
+		}
+	}
+	return nil
+}
+
+// find finds the contacts that inputs mean, by external id, else by address; the zero id where there is none.
+func (d *Desk) find(ctx context.Context, inputs []*contact.Input) ([]uuid.UUID, error) {
+	found := make([]uuid.UUID, len(inputs))
+	for _, by := range []struct {
+		column string
+		key    func(in *contact.Input) *string
+	}{
+		{entcontact.FieldExternalID, func(in *contact.Input) *string { return in.ExternalID }},
+		{entcontact.FieldEmailKey, func(in *contact.Input) *string {
+			if in.Email == nil {
+				return nil
+			}
+			return new(contact.EmailKey(*in.Email))
+		}},
+	} {
+		places := map[string][]int{}
+		var keys []string
+		for i, in := range inputs {
+			if k := by.key(in); k != nil && found[i] == uuid.Nil {
+				if places[*k] == nil {
+					keys = append(keys, *k)
+				}
+				places[*k] = append(places[*k], i)
+			}
+		}
+		if len(keys) == 0 {
+			continue
+		}
+		err := store.Each(ctx, d.db.Reader, func(rows *sqldb.Rows) error {
+			var id uuid.UUID
+			var key string
+			err := rows.Scan(&id, &key)
+			for _, i := range places[key] {
+				found[i] = id
+			}
+			return err
+		}, `SELECT id, `+by.column+` FROM contacts WHERE `+store.Keyed(d.db.Dialect, "", by.column, "text", "$1", "$2"),
+			auth.Tenant(ctx), store.Texts(d.db.Dialect, keys))
+		if err != nil {
+			return nil, fmt.Errorf("finding contacts: %w", err)
+		}
+	}
+	return found, nil
+}
+
+// give makes the invitations, and decides now what can be: a link of their own counts as asked from here on.
+func (d *Desk) give(ctx context.Context, ring *link.Ring, in *InviteInput, made []*draft, now time.Time) error {
+	err := d.db.Write(ctx, func(tx *store.Tx) error {
 		tenant, err := tx.Ent.Tenant.Get(ctx, auth.Tenant(ctx))
 		if err != nil {
 			return fmt.Errorf("reading a tenant: %w", err)

@@ -377,7 +377,10 @@ func (d *Desk) sent(ctx context.Context, tx *store.Tx, c *claim, row *ent.Invita
 	if out.Reply != "" && row.ContactID != nil {
 		u.SetBounceReason(out.Reply)
 	}
-	return u.Exec(ctx)
+	if err := u.Exec(ctx); err != nil || kind == entinvitation.BounceKindHARD {
+		return err
+	}
+	return d.softened(ctx, tx, k.ring, row)
 }
 
 // reminded notes what became of a reminder.

@@ -225,7 +225,7 @@ func (in *UpdateInput) Validate() (errs apierror.UserErrors) {
 		}
 	}
 	if s := in.Sender; s != nil {
-		errs.Filled(MaxSenderName, s.Name, "sender", "name")
+		errs.FilledOrNone(MaxSenderName, s.Name, "sender", "name")
 		errs.Line(s.Name, "sender", "name")
 	}
 	errs.AtMost(MaxPostalAddress, in.PostalAddress, "postalAddress")

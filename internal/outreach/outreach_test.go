@@ -3,6 +3,7 @@ package outreach_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -108,12 +109,18 @@ func (silent) Printf(string, ...any) {}
 func (silent) Println(...any)        {}
 
 // NewSession is that of an smtp.Backend.
-func (s *server) NewSession(*smtp.Conn) (smtp.Session, error) { return &session{server: s}, nil }
+func (s *server) NewSession(c *smtp.Conn) (smtp.Session, error) {
+	return &session{server: s, conn: c}, nil
+}
 
 type session struct {
 	server *server
+	conn   *smtp.Conn
 	to     string
 }
+
+// errLost has the line end once the whole mail is there: whoever sent it hears no more.
+var errLost = errors.New("the line is lost")
 
 func (s *session) Reset()        { s.to = "" }
 func (s *session) Logout() error { return nil }
@@ -144,6 +151,9 @@ func (s *session) Data(r io.Reader) error {
 		return err
 	}
 	if err := s.server.ask(func(s *server) func(string) error { return s.data }, s.to); err != nil {
+		if errors.Is(err, errLost) {
+			_ = s.conn.Close()
+		}
 		return err
 	}
 	s.server.mu.Lock()
@@ -371,7 +381,17 @@ func (h *house) set(c *ent.Campaign, in outreach.ScheduleInput) {
 
 func (h *house) plan(c *ent.Campaign) {
 	h.t.Helper()
-	h.must(h.desk.Plan(h.t.Context(), outreach.PlanArgs{Tenant: h.tenant, Campaign: c.ID}))
+	h.planBy(outreach.PlanArgs{Tenant: h.tenant, Campaign: c.ID})
+}
+
+// planBy does a job as its runner does, until it is done.
+func (h *house) planBy(args outreach.PlanArgs) {
+	h.t.Helper()
+	err := job.Later(0)
+	for job.IsLater(err) {
+		err = h.desk.Plan(h.t.Context(), args)
+	}
+	h.must(err)
 }
 
 // look does what is done each minute, and the plans that it asks for.
@@ -379,7 +399,7 @@ func (h *house) look() {
 	h.t.Helper()
 	h.must(h.desk.Look(h.t.Context(), outreach.LookArgs{}))
 	for _, args := range h.asked() {
-		h.must(h.desk.Plan(h.t.Context(), args))
+		h.planBy(args)
 	}
 }
 

@@ -491,19 +491,22 @@ func (d *Desk) callBack(ctx context.Context, campaign uuid.UUID, row *ent.Schedu
 	if err != nil || sheet == nil {
 		return err
 	}
-	for {
-		n := 0
-		err := d.db.Write(ctx, func(tx *store.Tx) (err error) {
-			n, err = d.callSomeBack(ctx, tx, sheet, s, campaign, plan)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("calling invitations back: %w", err)
-		}
-		if n < gone {
-			return nil
+	// One status after the other: an index has those of each as they are due.
+	for _, of := range []struct {
+		status entinvitation.Status
+		after  time.Time
+	}{{entinvitation.StatusPLANNED, time.Time{}}, {entinvitation.StatusSKIPPED, d.now()}} {
+		for n := gone; n == gone; {
+			err := d.db.Write(ctx, func(tx *store.Tx) (err error) {
+				n, err = d.callSomeBack(ctx, tx, sheet, s, campaign, plan, of.status, of.after)
+				return err
+			})
+			if err != nil {
+				return fmt.Errorf("calling invitations back: %w", err)
+			}
 		}
 	}
+	return nil
 }
 
 // events makes a schedule for events ready, whatever its campaign's status.
@@ -519,62 +522,25 @@ func (d *Desk) events(ctx context.Context, row *ent.Schedule) (*scheme, error) {
 	return d.scheme(ctx, row, c.Status, t.QuietDays)
 }
 
-// callSomeBack calls some invitations back, and gives how many.
-func (d *Desk) callSomeBack(ctx context.Context, tx *store.Tx, sheet *survey.Sheet, s *scheme, campaign, plan uuid.UUID) (int, error) {
-	lock := ""
-	if d.db.Dialect == store.Postgres {
-		lock = " FOR UPDATE"
-	}
-	type stale struct {
-		id, contact uuid.UUID
-		occasion    *string
-		occurred    *time.Time
-		traits      string
-	}
+// callSomeBack calls some invitations of a status that are due after an instant back, and gives how many.
+func (d *Desk) callSomeBack(
+	ctx context.Context, tx *store.Tx, sheet *survey.Sheet, s *scheme, campaign, plan uuid.UUID, status entinvitation.Status, due time.Time,
+) (int, error) {
 	switch is, err := isPlan(ctx, tx, campaign, plan); {
 	case err != nil:
 		return 0, err
 	case !is:
 		return 0, errReplaced
 	}
-	var claimed []*ent.Invitation
-	var all []stale
-	err := store.Each(ctx, tx.SQL, func(rows *sql.Rows) error {
-		var i stale
-		var contact uuid.NullUUID
-		counted := &ent.Invitation{CampaignID: campaign}
-		err := rows.Scan(&i.id, &contact, &i.occasion, &i.occurred, &i.traits, &counted.ClaimedAt, &counted.AskedBefore)
-		i.contact = contact.UUID
-		all = append(all, i)
-		if counted.ClaimedAt != nil {
-			if contact.Valid {
-				counted.ContactID = &i.contact
-			}
-			claimed = append(claimed, counted)
-		}
-		return err
-	}, `SELECT id, contact_id, occasion, occurred_at, CAST(traits AS TEXT), claimed_at, asked_before FROM invitations
-		WHERE tenant_id = $1 AND campaign_id = $2 AND plan IS NOT NULL AND plan <> $3 AND attempt_at IS NULL
-			AND (status = 'PLANNED' OR status = 'SKIPPED' AND due_at > $4)
-		ORDER BY id LIMIT $5`+lock, auth.Tenant(ctx), campaign, plan, d.now(), gone)
-	if err != nil || len(all) == 0 {
-		return 0, err
-	}
-	ids := make([]uuid.UUID, len(all))
-	contacts := make([]uuid.UUID, 0, len(all))
-	for i, one := range all {
-		ids[i] = one.id
-		if one.occurred != nil {
-			contacts = append(contacts, one.contact)
-		}
-	}
-	if err := d.releaseAll(ctx, tx, claimed); err != nil {
-		return 0, err
-	}
-	_, err = tx.SQL.ExecContext(ctx, `UPDATE invitations SET status = 'CANCELLED', skipped_because = NULL, occasion = NULL, next_at = NULL, claimed_at = NULL
-		WHERE `+store.Keyed(d.db.Dialect, "", "id", "uuid", "$1", "$2"), auth.Tenant(ctx), store.UUIDs(d.db.Dialect, ids))
+	all, err := d.cancelSome(ctx, tx, campaign, status, `due_at > $5 AND plan IS NOT NULL AND plan <> $6`, due, plan)
 	if err != nil || s == nil {
 		return len(all), err
+	}
+	contacts := make([]uuid.UUID, 0, len(all))
+	for _, one := range all {
+		if one.OccurredAt != nil && one.ContactID != nil {
+			contacts = append(contacts, *one.ContactID)
+		}
 	}
 	people, err := d.byID(ctx, tx.SQL, s.zones, contacts)
 	if err != nil {
@@ -582,23 +548,65 @@ func (d *Desk) callSomeBack(ctx context.Context, tx *store.Tx, sheet *survey.She
 	}
 	var made []*draft
 	for _, one := range all {
-		p := people[one.contact]
-		if one.occurred == nil || one.occasion == nil || p == nil {
+		if one.ContactID == nil || people[*one.ContactID] == nil || !isFor(s.Schedule, one.Invitation) {
 			continue
 		}
-		what, event, ok := eventOf(*one.occasion)
-		if !ok || event != *s.Event {
-			continue
-		}
-		at := s.happened(p, *one.occurred, what)
-		m := s.draft(sheet, p, at, d.now())
-		m.Occurred = one.occurred
+		what, _, _ := eventOf(*one.Occasion)
+		at := s.happened(people[*one.ContactID], *one.OccurredAt, what)
+		m := s.draft(sheet, people[*one.ContactID], at, d.now())
+		m.Occurred = one.OccurredAt
 		if err := json.Unmarshal([]byte(one.traits), &m.Traits); err != nil {
 			return 0, fmt.Errorf("reading an invitation's traits: %w", err)
 		}
 		made = append(made, m)
 	}
 	return len(all), insert(ctx, tx, d.db.Dialect, made)
+}
+
+// cancelled is an invitation as it was before it was called back, with its traits as they are kept.
+type cancelled struct {
+	*ent.Invitation
+
+	traits string
+}
+
+// cancelSome calls those of a campaign's invitations of a status back that a condition holds for and that are with no server, so many at most as
+// may be in one transaction. The condition's parameters are $5 and those after it.
+func (d *Desk) cancelSome(
+	ctx context.Context, tx *store.Tx, campaign uuid.UUID, status entinvitation.Status, condition string, args ...any,
+) (all []cancelled, err error) {
+	lock := ""
+	if d.db.Dialect == store.Postgres {
+		lock = " FOR UPDATE"
+	}
+	var claimed []*ent.Invitation
+	var ids []uuid.UUID
+	err = store.Each(ctx, tx.SQL, func(rows *sql.Rows) error {
+		i := cancelled{Invitation: &ent.Invitation{CampaignID: campaign}}
+		var contact uuid.NullUUID
+		err := rows.Scan(&i.ID, &contact, &i.Occasion, &i.OccurredAt, &i.traits, &i.ClaimedAt, &i.AskedBefore)
+		if contact.Valid {
+			i.ContactID = &contact.UUID
+		}
+		if i.ClaimedAt != nil {
+			claimed = append(claimed, i.Invitation)
+		}
+		all, ids = append(all, i), append(ids, i.ID)
+		return err
+	}, `SELECT id, contact_id, occasion, occurred_at, CAST(traits AS TEXT), claimed_at, asked_before FROM invitations
+		WHERE tenant_id = $1 AND campaign_id = $2 AND status = $3 AND attempt_at IS NULL AND `+condition+` ORDER BY due_at, id LIMIT $4`+lock,
+		append([]any{auth.Tenant(ctx), campaign, string(status), gone}, args...)...)
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	if err := d.releaseAll(ctx, tx, claimed); err != nil {
+		return nil, err
+	}
+	// Those of people who were erased are still looked at: there may be files of their mails.
+	_, err = tx.SQL.ExecContext(ctx, `UPDATE invitations SET status = 'CANCELLED', skipped_because = NULL, occasion = NULL, claimed_at = NULL,
+		next_at = CASE WHEN contact_id IS NULL THEN next_at END
+		WHERE `+store.Keyed(d.db.Dialect, "", "id", "uuid", "$1", "$2"), auth.Tenant(ctx), store.UUIDs(d.db.Dialect, ids))
+	return all, err
 }
 
 // isPlan reports whether a plan is the campaign's, the zero id where it has no schedule.
@@ -707,8 +715,9 @@ func (d *Desk) close(ctx context.Context) error {
 	for _, c := range all {
 		ctx := auth.ForTenant(ctx, c.tenant)
 		for n := gone; n == gone; {
-			err := d.db.Write(ctx, func(tx *store.Tx) (err error) {
-				n, err = d.callClosed(ctx, tx, c.campaign)
+			err := d.db.Write(ctx, func(tx *store.Tx) error {
+				some, err := d.cancelSome(ctx, tx, c.campaign, entinvitation.StatusPLANNED, `true`)
+				n = len(some)
 				return err
 			})
 			if err != nil {
@@ -717,39 +726,6 @@ func (d *Desk) close(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// callClosed calls some of a closed campaign's invitations back, and gives how many.
-func (d *Desk) callClosed(ctx context.Context, tx *store.Tx, campaign uuid.UUID) (int, error) {
-	lock := ""
-	if d.db.Dialect == store.Postgres {
-		lock = " FOR UPDATE"
-	}
-	var claimed []*ent.Invitation
-	var ids []uuid.UUID
-	err := store.Each(ctx, tx.SQL, func(rows *sql.Rows) error {
-		i := &ent.Invitation{CampaignID: campaign}
-		var contact uuid.NullUUID
-		err := rows.Scan(&i.ID, &contact, &i.ClaimedAt, &i.AskedBefore)
-		if contact.Valid {
-			i.ContactID = &contact.UUID
-		}
-		ids = append(ids, i.ID)
-		if i.ClaimedAt != nil {
-			claimed = append(claimed, i)
-		}
-		return err
-	}, `SELECT id, contact_id, claimed_at, asked_before FROM invitations WHERE tenant_id = $1 AND campaign_id = $2 AND status = 'PLANNED'
-		AND attempt_at IS NULL LIMIT $3`+lock, auth.Tenant(ctx), campaign, gone)
-	if err != nil || len(ids) == 0 {
-		return 0, err
-	}
-	if err := d.releaseAll(ctx, tx, claimed); err != nil {
-		return 0, err
-	}
-	_, err = tx.SQL.ExecContext(ctx, `UPDATE invitations SET status = 'CANCELLED', occasion = NULL, claimed_at = NULL, next_at = CASE WHEN contact_id IS NULL THEN next_at END
-		WHERE `+store.Keyed(d.db.Dialect, "", "id", "uuid", "$1", "$2"), auth.Tenant(ctx), store.UUIDs(d.db.Dialect, ids))
-	return len(ids), err
 }
 
 // releaseAll is release for several: contacts first and in their order, then what was counted, as everybody else who wants both.

@@ -3,6 +3,7 @@ package outreach
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"time"
@@ -53,6 +54,8 @@ type Planned struct {
 	SkippedBecause *reason
 
 	zone *time.Location
+	// decided says that nothing is to be planned for them, as this wave, or their rounds, are.
+	decided bool
 }
 
 // People are some of those who would be asked or, where reasons are given, who would be left out for one of them, in the order of their mails.
@@ -115,9 +118,14 @@ func (d *Desk) Preview(ctx context.Context, c *ent.Campaign, in *ScheduleInput, 
 		if err := d.past(ctx, d.db.Reader, s, people, now); err != nil {
 			return nil, err
 		}
-		for _, one := range people {
-			p.planned = append(p.planned, s.preview(one, now))
+		some := make([]*Planned, len(people))
+		for i, one := range people {
+			some[i] = s.preview(one, now)
 		}
+		if err := d.because(ctx, s, kept(some, func(one *Planned) bool { return one.decided })); err != nil {
+			return nil, err
+		}
+		p.planned = append(p.planned, some...)
 	}
 	p.Contacts = len(p.planned)
 	slices.SortFunc(p.planned, func(a, b *Planned) int {
@@ -183,8 +191,8 @@ func (s *scheme) preview(p *person, now time.Time) *Planned {
 	}
 	one := &Planned{Contact: p.id, DueAt: at.due, zone: p.zone}
 	why := s.rule(p, at.occasion, at.due, now.Sub(at.due))
-	if !ok { // they have been asked
-		one.DueAt, why = now, entinvitation.SkippedBecauseQUIET_PERIOD
+	if !ok {
+		one.DueAt, why, one.decided = now, entinvitation.SkippedBecauseQUIET_PERIOD, true // they have been asked, unless they were left out: see because
 	}
 	if s.campaign == entcampaign.StatusPAUSED && why == entinvitation.SkippedBecauseCAMPAIGN_NOT_ACTIVE && s.ID == uuid.Nil {
 		why = "" // a schedule is tried before its campaign goes on
@@ -193,6 +201,30 @@ func (s *scheme) preview(p *person, now time.Time) *Planned {
 		one.SkippedBecause = &why
 	}
 	return one
+}
+
+// because notes of those for whom a wave is decided why it has left them out, where it has. It asks nobody twice, whether it has asked them or not.
+func (d *Desk) because(ctx context.Context, s *scheme, decided []*Planned) error {
+	if len(decided) == 0 || s.Occasion != entschedule.OccasionONCE {
+		return nil
+	}
+	by := make(map[uuid.UUID]*Planned, len(decided))
+	ids := make([]uuid.UUID, len(decided))
+	for i, one := range decided {
+		by[one.Contact], ids[i] = one, one.Contact
+	}
+	err := store.Each(ctx, d.db.Reader, func(rows *sql.Rows) error {
+		var who uuid.UUID
+		var why reason
+		err := rows.Scan(&who, &why)
+		by[who].SkippedBecause = &why
+		return err
+	}, `SELECT contact_id, skipped_because FROM invitations WHERE `+store.Keyed(d.db.Dialect, "", "contact_id", "uuid", "$1", "$2")+`
+		AND campaign_id = $3 AND occasion = $4 AND status = 'SKIPPED'`, auth.Tenant(ctx), store.UUIDs(d.db.Dialect, ids), s.CampaignID, s.waveName())
+	if err != nil {
+		return fmt.Errorf("reading why a wave has left people out: %w", err)
+	}
+	return nil
 }
 
 // placeAgain is place for somebody for whom nothing is decided yet but what has been done.

@@ -60,12 +60,12 @@ func (d *Desk) reported(ctx context.Context, r bounce.Report) error {
 		bar := entsuppression.Reason("")
 		switch r.Kind {
 		case bounce.Delivered:
-			delivered(u, row, at)
+			delivered(u, row, at, d.now())
 		case bounce.Complaint:
 			if row.ComplainedAt == nil {
 				u.SetComplainedAt(at)
 			}
-			confirm(u, row, row.AttemptAt)
+			confirm(u, row, d.now())
 			bar = entsuppression.ReasonCOMPLAINED
 		case bounce.Hard:
 			bounced(u, row, entinvitation.BounceKindHARD, r.Reason, at)
@@ -79,12 +79,8 @@ func (d *Desk) reported(ctx context.Context, r bounce.Report) error {
 		if err := u.Exec(ctx); err != nil {
 			return err
 		}
-		if r.Kind == bounce.Soft && row.ContactID != nil {
-			inARow, err := softly(ctx, tx, *row.ContactID, d.now())
-			if err != nil || !inARow {
-				return err
-			}
-			bar = entsuppression.ReasonBOUNCED
+		if r.Kind == bounce.Soft {
+			return d.softened(ctx, tx, ring, row)
 		}
 		if bar == "" {
 			return nil
@@ -92,6 +88,18 @@ func (d *Desk) reported(ctx context.Context, r bounce.Report) error {
 		_, err = d.suppressOf(ctx, tx, ring, row, bar)
 		return err
 	})
+}
+
+// softened suppresses the address of an invitation whose mail came back for now, or that no server would take, where the ones before did, too.
+func (d *Desk) softened(ctx context.Context, tx *store.Tx, ring *link.Ring, row *ent.Invitation) error {
+	if row.ContactID == nil || row.AddressHash == nil {
+		return nil
+	}
+	inARow, err := softly(ctx, tx, *row.ContactID, *row.AddressHash, d.now())
+	if err == nil && inARow {
+		_, err = d.suppressOf(ctx, tx, ring, row, entsuppression.ReasonBOUNCED)
+	}
+	return err
 }
 
 // suppressOf suppresses the address that an invitation's mail went to, whatever the person's is by now, and reports whether it is known.
@@ -127,24 +135,36 @@ func addressOf(ctx context.Context, tx *store.Tx, ring *link.Ring, row *ent.Invi
 }
 
 // confirm notes that a mail of which nobody knew whether it was taken was so.
-func confirm(u *ent.InvitationUpdate, row *ent.Invitation, at *time.Time) {
-	if row.Status == entinvitation.StatusUNCONFIRMED || row.Status == entinvitation.StatusPLANNED { // nobody has said otherwise yet
+func confirm(u *ent.InvitationUpdate, row *ent.Invitation, now time.Time) {
+	switch row.Status {
+	case entinvitation.StatusUNCONFIRMED:
+		u.SetStatus(entinvitation.StatusSENT)
+		awaitReminder(u, row, now)
+	case entinvitation.StatusPLANNED: // nobody has said otherwise yet
 		u.SetStatus(entinvitation.StatusSENT)
 	}
 	if row.SentAt == nil {
-		u.SetNillableSentAt(at)
+		u.SetNillableSentAt(row.AttemptAt)
+	}
+}
+
+// awaitReminder has an invitation of a schedule looked at again that was sent after all: it is seen then whether there is a reminder, and when.
+func awaitReminder(u *ent.InvitationUpdate, row *ent.Invitation, now time.Time) {
+	if row.Plan != nil && row.ReminderAttemptAt == nil {
+		u.SetNextAt(now)
 	}
 }
 
 // delivered notes that a mail arrived. One that had come back for now before has arrived after all.
-func delivered(u *ent.InvitationUpdate, row *ent.Invitation, at time.Time) {
+func delivered(u *ent.InvitationUpdate, row *ent.Invitation, at, now time.Time) {
 	if row.DeliveredAt == nil || at.Before(*row.DeliveredAt) {
 		u.SetDeliveredAt(at)
 	}
-	confirm(u, row, row.AttemptAt)
+	confirm(u, row, now)
 	if row.Status == entinvitation.StatusBOUNCED && row.BounceKind != nil && *row.BounceKind == entinvitation.BounceKindSOFT &&
 		row.BouncedAt != nil && row.BouncedAt.Before(at) {
 		u.SetStatus(entinvitation.StatusSENT).ClearBouncedAt().ClearBounceKind().ClearBounceReason()
+		awaitReminder(u, row, now)
 	}
 }
 
@@ -172,10 +192,10 @@ func bounced(u *ent.InvitationUpdate, row *ent.Invitation, kind entinvitation.Bo
 	}
 }
 
-// softly reports whether the last mails to somebody all came back for now, within so short a time that they are written to no more.
-func softly(ctx context.Context, tx *store.Tx, contact uuid.UUID, now time.Time) (bool, error) {
+// softly reports whether the last mails to somebody's address all came back, within so short a time that it is written to no more.
+func softly(ctx context.Context, tx *store.Tx, contact uuid.UUID, address string, now time.Time) (bool, error) {
 	last, err := tx.Ent.Invitation.Query().Where(entinvitation.ContactID(contact), entinvitation.ChannelEQ(entinvitation.ChannelEMAIL),
-		entinvitation.AttemptAtNotNil()).Order(entinvitation.ByDueAt(sql.OrderDesc()), entinvitation.ByID(sql.OrderDesc())).Limit(softInARow).All(ctx)
+		entinvitation.AddressHash(address), entinvitation.AttemptAtNotNil()).Order(entinvitation.ByDueAt(sql.OrderDesc()), entinvitation.ByID(sql.OrderDesc())).Limit(softInARow).All(ctx)
 	if err != nil {
 		return false, fmt.Errorf("reading what became of the last mails: %w", err)
 	}

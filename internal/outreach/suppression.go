@@ -1,7 +1,9 @@
 package outreach
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -116,19 +118,38 @@ func (d *Desk) Suppress(ctx context.Context, emails []string, why entsuppression
 	if err != nil {
 		return 0, err
 	}
-	slices.Sort(emails) // so that two who add the same do not wait for each other
-	err = d.db.Write(ctx, func(tx *store.Tx) error {
-		added = 0
-		for _, email := range emails {
-			is, err := d.suppress(ctx, tx, ring, email, why, nil)
-			if err != nil {
-				return err
-			}
-			if is {
-				added++
-			}
+	type row struct {
+		ID    uuid.UUID `json:"id"`
+		Email string    `json:"email"`
+		Key   string    `json:"key"`
+		Hash  string    `json:"hash"`
+	}
+	rows := make([]row, len(emails))
+	for i, email := range emails {
+		hash, err := hashOf(ring, email)
+		if err != nil {
+			return 0, err
 		}
-		return nil
+		rows[i] = row{id.New(), email, contact.EmailKey(email), hash}
+	}
+	slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(a.Hash, b.Hash) }) // so that two who add the same do not wait for each other
+	list, err := json.Marshal(rows)
+	if err != nil {
+		return 0, fmt.Errorf("writing addresses: %w", err)
+	}
+	from := `id, email, key, hash, $3, $4 FROM json_to_recordset(CAST($2 AS json)) AS a(id uuid, email text, key text, hash text) ORDER BY hash, id`
+	if d.db.Dialect == store.SQLite {
+		from = `value ->> 'id', value ->> 'email', value ->> 'key', value ->> 'hash', $3, $4 FROM json_each($2) WHERE true`
+	}
+	err = d.db.Write(ctx, func(tx *store.Tx) error {
+		done, err := tx.SQL.ExecContext(ctx, `INSERT INTO suppressions (tenant_id, id, email, email_key, email_hash, reason, created_at)
+			SELECT $1, `+from+` ON CONFLICT (tenant_id, email_hash) DO NOTHING`, auth.Tenant(ctx), string(list), string(why), d.now())
+		if err != nil {
+			return err
+		}
+		n, err := done.RowsAffected()
+		added = int(n)
+		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("suppressing addresses: %w", err)

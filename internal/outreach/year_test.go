@@ -1,6 +1,9 @@
 package outreach_test
 
 import (
+	"database/sql"
+	"errors"
+	"flag"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -28,6 +31,15 @@ var zonesOf = []string{
 	"Asia/Yangon", "Asia/Bangkok", "Asia/Shanghai", "Pacific/Auckland", "Pacific/Honolulu", "America/Anchorage", "Atlantic/Azores", "UTC", "Africa/Casablanca",
 }
 
+// How large a year TestYear goes through. The one of 100,000 people is run by hand:
+//
+//	go test ./internal/outreach -run 'TestYear$/sqlite' -v -timeout 0 -people 100000 -days 366
+var (
+	peopleOfYear = flag.Int("people", 120, "how many people TestYear asks")
+	daysOfYear   = flag.Int("days", 400, "how many days TestYear goes through")
+	timeOfYear   = flag.Duration("within", 24*time.Hour, "after how long TestYear judges the days it has come to")
+)
+
 // asking is that somebody was asked, as the mail server or the widget saw it.
 type asking struct {
 	who      string
@@ -35,6 +47,8 @@ type asking struct {
 	at       time.Time
 	widget   bool
 	reminder bool
+	// invitation is that of a mail.
+	invitation uuid.UUID
 }
 
 // year is a tenant over months, and what the test itself has seen of it.
@@ -42,32 +56,49 @@ type year struct {
 	*house
 
 	home  *time.Location
+	names []string
 	lives map[string]*time.Location // by address
 	byID  map[uuid.UUID]string
+	ids   []uuid.UUID
 	seen  []asking
-	// planned is when plans were last looked at.
-	planned time.Time
+	texts map[string]string // each id that mails name, once, so that none holds on to a whole mail
+	// began is when the year did, and planned when plans were last looked at.
+	began, planned time.Time
+	wrong          int
 }
 
 // populate opens a house in Amsterdam with so many people.
 func populate(t *testing.T, db *store.DB, people int) *year {
 	t.Helper()
 	h := open(t, db, "Europe/Amsterdam", time.Date(2026, 9, 1, 0, 30, 0, 0, time.UTC))
-	y := &year{house: h, lives: map[string]*time.Location{}, byID: map[uuid.UUID]string{}}
+	y := &year{
+		house: h, names: names(people), lives: make(map[string]*time.Location, people), byID: make(map[uuid.UUID]string, people),
+		texts: map[string]string{}, began: h.clock.time(),
+	}
 	y.home = y.zone("Europe/Amsterdam")
-	in := make([]contact.Input, people)
-	for i, name := range names(people) {
-		in[i] = contact.Input{ExternalID: &name, Email: new(address(name))}
-		y.lives[address(name)] = y.home
-		if zone := zonesOf[i%len(zonesOf)]; zone != "" {
-			in[i].TimeZone = &zone
-			y.lives[address(name)] = y.zone(zone)
+	zones := make([]*time.Location, len(zonesOf))
+	for i, name := range zonesOf {
+		if zones[i] = y.home; name != "" {
+			zones[i] = y.zone(name)
 		}
 	}
-	h.upsert(in...)
-	for _, c := range db.Ent.Contact.Query().AllX(h.ctx) {
-		y.byID[c.ID] = *c.Email
+	in := make([]contact.Input, people)
+	for i, name := range y.names {
+		in[i] = contact.Input{ExternalID: &name, Email: new(address(name))}
+		k := i % len(zonesOf)
+		if zonesOf[k] != "" {
+			in[i].TimeZone = &zonesOf[k]
+		}
+		y.lives[address(name)] = zones[k]
 	}
+	h.upsert(in...)
+	y.must(store.Each(h.ctx, db.Reader, func(rows *sql.Rows) error {
+		var who uuid.UUID
+		var email string
+		err := rows.Scan(&who, &email)
+		y.byID[who], y.ids = email, append(y.ids, who)
+		return err
+	}, `SELECT id, email FROM contacts WHERE tenant_id = $1 ORDER BY id`, h.tenant))
 	return y
 }
 
@@ -78,34 +109,83 @@ func (y *year) zone(name string) *time.Location {
 	return zone
 }
 
-// day lets a day pass, with all that is done by the minute once, and what is due looked at within a few minutes.
-func (y *year) day() {
+// errorf is that of a test, which says a few of the same faults and not a hundred thousand.
+func (y *year) errorf(format string, args ...any) {
+	y.t.Helper()
+	if y.wrong++; y.wrong <= 30 {
+		y.t.Errorf(format, args...)
+	}
+}
+
+// day lets a day pass, with all that is done by the minute once, and what is due looked at within a few minutes. It gives the mails of the day.
+func (y *year) day() []asking {
 	y.t.Helper()
 	if y.clock.time().Sub(y.planned) >= 72*time.Hour {
 		y.look()
 		y.planned = y.clock.time()
 	}
+	before := len(y.seen)
 	for until := y.clock.time().Add(24 * time.Hour); ; {
-		first, err := y.db.Ent.Invitation.Query().Where(entinvitation.NextAtLTE(until)).Order(entinvitation.ByNextAt()).First(y.ctx)
-		if ent.IsNotFound(err) {
+		first, ok := y.next(until)
+		if !ok {
 			y.clock.set(until)
-			return
+			break
 		}
-		y.must(err)
-		if at := first.NextAt.Add(5 * time.Minute); at.After(y.clock.time()) {
+		if at := first.Add(5 * time.Minute); at.After(y.clock.time()) {
 			y.clock.set(earlier(at, until))
 		} else {
 			y.clock.pass(time.Minute)
 		}
 		for _, m := range y.sweep() {
-			_, list, _ := strings.Cut(m.text, "List-Id: <")
-			campaign, _, _ := strings.Cut(list, ".")
-			y.seen = append(y.seen, asking{who: m.to, campaign: campaign, at: m.at, reminder: m.isReminder()})
+			y.seen = append(y.seen, y.read(m))
 		}
 		if !y.clock.time().Before(until) {
-			return
+			break
 		}
 	}
+	return y.seen[before:]
+}
+
+// next is when something is due first, where that is not after an instant.
+func (y *year) next(until time.Time) (first time.Time, ok bool) {
+	y.t.Helper()
+	err := y.db.Reader.QueryRowContext(y.ctx, `SELECT next_at FROM invitations WHERE next_at <= $1 ORDER BY next_at LIMIT 1`, until).Scan(&first)
+	if errors.Is(err, sql.ErrNoRows) {
+		return first, false
+	}
+	y.must(err)
+	return first, true
+}
+
+// read keeps of a mail what is judged.
+func (y *year) read(m arrived) asking {
+	y.t.Helper()
+	_, list, _ := strings.Cut(m.text, "List-Id: <")
+	campaign, _, _ := strings.Cut(list, ".")
+	_, message, _ := strings.Cut(m.text, "Message-ID: <")
+	invitation, rest, _ := strings.Cut(message, ".")
+	id, err := uuid.Parse(invitation)
+	y.must(err)
+	if y.texts[campaign] == "" {
+		campaign = strings.Clone(campaign)
+		y.texts[campaign] = campaign
+	}
+	return asking{who: m.to, campaign: y.texts[campaign], at: m.at, reminder: strings.HasPrefix(rest, "1@"), invitation: id}
+}
+
+// answer notes that invitations were answered, and gives those that were: none that is not SENT.
+func (y *year) answer(ids []uuid.UUID) (answered []uuid.UUID) {
+	y.t.Helper()
+	y.must(y.db.Write(y.ctx, func(tx *store.Tx) error {
+		return store.Each(y.ctx, tx.SQL, func(rows *sql.Rows) error {
+			var id uuid.UUID
+			err := rows.Scan(&id)
+			answered = append(answered, id)
+			return err
+		}, `UPDATE invitations SET status = 'ANSWERED' WHERE `+store.Keyed(y.db.Dialect, "", "id", "uuid", "$1", "$2")+` AND status = 'SENT' RETURNING id`,
+			y.tenant, store.UUIDs(y.db.Dialect, ids))
+	}))
+	return answered
 }
 
 // mails are those of a campaign, without reminders.
@@ -116,6 +196,33 @@ func (y *year) mails(c *ent.Campaign) (all []asking) {
 		}
 	}
 	return all
+}
+
+// decision is what is judged of an invitation.
+type decision struct {
+	contact  uuid.UUID
+	status   entinvitation.Status
+	because  *entinvitation.SkippedBecause
+	occasion string
+	due      time.Time
+}
+
+// decisions gives all of a campaign, one after the other.
+func (y *year) decisions(c *ent.Campaign, each func(decision)) {
+	y.t.Helper()
+	occasions := map[string]string{}
+	y.must(store.Each(y.ctx, y.db.Reader, func(rows *sql.Rows) error {
+		var d decision
+		err := rows.Scan(&d.contact, &d.status, &d.because, &d.occasion, &d.due)
+		if strings.HasPrefix(d.occasion, "round") {
+			if occasions[d.occasion] == "" {
+				occasions[d.occasion] = d.occasion
+			}
+			d.occasion = occasions[d.occasion]
+		}
+		each(d)
+		return err
+	}, `SELECT contact_id, status, skipped_because, occasion, due_at FROM invitations WHERE tenant_id = $1 AND campaign_id = $2`, y.tenant, c.ID))
 }
 
 // inWindow is whether a mail that arrives then does so in the window, as somebody says who looks at a clock.
@@ -153,12 +260,13 @@ func later(at time.Time, months int, zone *time.Location) time.Time {
 
 // TestYear has three campaigns and a widget ask the same people for more than a year, and judges by what arrived.
 func TestYear(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, db *store.DB) { simulate(t, db, 120, 400) })
+	storetest.Each(t, func(t *testing.T, db *store.DB) { simulate(t, db, *peopleOfYear, *daysOfYear) })
 }
 
 func simulate(t *testing.T, db *store.DB, people, days int) {
 	t.Helper()
 	const quiet = 30 * 24 * time.Hour
+	began := time.Now()
 	random := rand.New(rand.NewPCG(1, 2))
 	y := populate(t, db, people)
 	perMonth, onceBudget := people*2/5, people/4
@@ -182,184 +290,208 @@ func simulate(t *testing.T, db *store.DB, people, days int) {
 	y.must(err)
 
 	told := 0
-	answered := map[uuid.UUID]time.Time{}
-	for range days {
-		y.day()
-		for range max(1, people/100) {
-			name := names(people)[random.IntN(people)]
-			y.event("bought", name)
-			told++
+	answered := map[uuid.UUID]bool{}
+	for day := range days {
+		if time.Since(began) > *timeOfYear {
+			days = day
+			break
+		}
+		if people > 1_000 && day%10 == 0 {
+			t.Logf("day %d, after %s: %d askings", day, time.Since(began).Round(time.Second), len(y.seen))
+		}
+		var some []uuid.UUID
+		for _, a := range y.day() {
+			if a.campaign == events.NodeID() && !a.reminder && random.IntN(5) == 0 {
+				some = append(some, a.invitation)
+			}
+		}
+		for _, id := range y.answer(some) {
+			answered[id] = true
+		}
+		bought := make([]string, max(1, people/100))
+		for i := range bought {
+			bought[i] = y.names[random.IntN(people)]
+		}
+		for some := range slices.Chunk(bought, outreach.MaxBatch) {
+			y.event("bought", some...)
+			told += len(some)
 		}
 		sheet, err := y.book.Sheet(y.ctx, widget.ID)
 		y.must(err)
 		for range max(1, people/200) {
-			who := db.Ent.Contact.Query().Offset(random.IntN(people)).FirstX(y.ctx)
-			shown, _, err := y.survey.Ask(y.ctx, sheet, survey.Asking{Visitor: who.ID.String(), Contact: who.ID})
+			who := y.ids[random.IntN(people)]
+			shown, _, err := y.survey.Ask(y.ctx, sheet, survey.Asking{Visitor: who.String(), Contact: who})
 			y.must(err)
 			if shown != nil {
-				y.seen = append(y.seen, asking{who: *who.Email, campaign: widget.NodeID(), at: y.clock.time(), widget: true})
-			}
-		}
-		for _, i := range db.Ent.Invitation.Query().Where(entinvitation.CampaignID(events.ID), entinvitation.StatusEQ(entinvitation.StatusSENT),
-			entinvitation.SentAtGTE(y.clock.time().Add(-25*time.Hour))).AllX(y.ctx) {
-			if random.IntN(5) == 0 {
-				y.mark(i)
-				answered[i.ID] = y.clock.time()
+				y.seen = append(y.seen, asking{who: y.byID[who], campaign: widget.NodeID(), at: y.clock.time(), widget: true})
 			}
 		}
 	}
+	passed := time.Since(began)
 
 	// Nobody twice within the quiet period, over all.
 	last := map[string]asking{}
 	reminded := map[string]time.Time{}
-	asked := 0
+	asked, widgets, reminders := 0, 0, 0
 	months := map[string]map[string]int{"": {}, wave.NodeID(): {}}
 	for _, a := range y.seen {
 		if w := windows[a.campaign]; w != nil && !inWindow(a.at, y.lives[a.who], w) {
-			t.Errorf("%s got a mail of %s at %s", a.who, a.campaign, a.at.In(y.lives[a.who]))
+			y.errorf("%s got a mail of %s at %s", a.who, a.campaign, a.at.In(y.lives[a.who]))
 		}
 		before, was := last[a.who]
 		if a.reminder {
-			if !was || before.campaign != a.campaign || a.at.Sub(before.at) < 3*24*time.Hour || reminded[a.who].Equal(before.at) {
-				t.Errorf("%s was reminded on %s of %v", a.who, a.at, before)
+			if !was || before.invitation != a.invitation || a.at.Sub(before.at) < 3*24*time.Hour || reminded[a.who].Equal(before.at) {
+				y.errorf("%s was reminded on %s of %v", a.who, a.at, before)
+			}
+			if answered[a.invitation] {
+				y.errorf("%s was reminded on %s of what they had answered", a.who, a.at)
 			}
 			reminded[a.who] = before.at
+			reminders++
 			continue
 		}
 		if was && a.at.Sub(before.at) < quiet {
-			t.Errorf("%s was asked on %s by %s and on %s by %s", a.who, before.at, before.campaign, a.at, a.campaign)
+			y.errorf("%s was asked on %s by %s and on %s by %s", a.who, before.at, before.campaign, a.at, a.campaign)
 		}
 		last[a.who] = a
 		asked++
-		if !a.widget {
-			month := a.at.In(y.home).Format("2006-01")
-			months[""][month]++
-			if a.campaign == wave.NodeID() {
-				months[a.campaign][month]++
-			}
+		if a.widget {
+			widgets++
+			continue
+		}
+		month := a.at.In(y.home).Format("2006-01")
+		months[""][month]++
+		if a.campaign == wave.NodeID() {
+			months[a.campaign][month]++
 		}
 	}
-	if asked < people || len(reminded) == 0 {
-		t.Errorf("%d askings and %d reminders: nothing was tried", asked, len(reminded))
+	if asked < people || widgets == 0 || reminders == 0 || len(answered) == 0 {
+		y.errorf("%d askings, %d by the widget, %d reminders and %d answers: nothing was tried", asked, widgets, reminders, len(answered))
 	}
 	// Budgets are kept, and some of them were short.
 	short := 0
-	for month, n := range months[""] {
-		if n > perMonth {
-			t.Errorf("%d mails in %s, of %d", n, month, perMonth)
-		}
-		if n == perMonth {
-			short++
-		}
-	}
-	for month, n := range months[wave.NodeID()] {
-		if n > onceBudget {
-			t.Errorf("%d mails of the wave in %s, of %d", n, month, onceBudget)
-		}
-		if n == onceBudget {
-			short++
+	most := map[string]int{}
+	for of, budget := range map[string]int{"": perMonth, wave.NodeID(): onceBudget} {
+		for month, n := range months[of] {
+			if n > budget {
+				y.errorf("%d mails in %s, of %d", n, month, budget)
+			}
+			if n == budget {
+				short++
+			}
+			most[of] = max(most[of], n)
 		}
 	}
 	if short == 0 {
-		t.Errorf("no budget was short: %v", months)
+		y.errorf("no budget was short: %v", months)
 	}
 	// One decision for each, and all are accounted for.
 	for _, of := range []struct {
 		campaign *ent.Campaign
 		want     int
 	}{{wave, people}, {events, told}, {rounds, -1}} {
-		decided := map[string]int{}
-		sent := 0
-		for _, i := range y.invitations(of.campaign) {
-			decided[i.ContactID.String()+*i.Occasion]++
-			switch i.Status {
+		decided := map[string]bool{}
+		became := map[string]int{}
+		sent, planned, skipped := 0, 0, 0
+		y.decisions(of.campaign, func(d decision) {
+			name := string(d.status)
+			key := string(d.contact[:]) + d.occasion
+			if decided[key] {
+				y.errorf("%s: two decisions for %s in %s", of.campaign.Name, d.contact, d.occasion)
+			}
+			decided[key] = true
+			switch d.status {
 			case entinvitation.StatusSENT, entinvitation.StatusANSWERED:
 				sent++
 			case entinvitation.StatusPLANNED:
-				if of.campaign != rounds && i.DueAt.Before(y.clock.time()) {
-					t.Errorf("one that was due on %s is still planned", i.DueAt)
+				planned++
+				if of.campaign != rounds && d.due.Before(y.clock.time()) {
+					y.errorf("one that was due on %s is still planned", d.due)
 				}
 			case entinvitation.StatusSKIPPED:
-				if i.SkippedBecause == nil {
-					t.Error("somebody was left out for no reason")
+				skipped++
+				if d.because == nil {
+					y.errorf("somebody was left out for no reason")
+				} else {
+					name += " " + string(*d.because)
 				}
 			default:
-				t.Errorf("one is %s", i.Status)
+				y.errorf("one is %s", d.status)
 			}
-		}
-		if of.want >= 0 && len(decided) != of.want {
-			t.Errorf("%s: %d decisions, of %d", of.campaign.Name, len(decided), of.want)
-		}
-		for occasion, n := range decided {
-			if n != 1 {
-				t.Errorf("%s: %d decisions for %s", of.campaign.Name, n, occasion)
-			}
+			became[name]++
+		})
+		if of.want >= 0 && sent+planned+skipped != of.want {
+			y.errorf("%s: %d decisions, of %d", of.campaign.Name, sent+planned+skipped, of.want)
 		}
 		if got := len(y.mails(of.campaign)); got != sent {
-			t.Errorf("%s: %d mails arrived, and %d are noted", of.campaign.Name, got, sent)
+			y.errorf("%s: %d mails arrived, and %d are noted", of.campaign.Name, got, sent)
 		}
-		t.Logf("%s: %v", of.campaign.Name, y.became(of.campaign))
+		t.Logf("%s: %d decisions: %v", of.campaign.Name, len(decided), became)
 	}
-	y.judgeRounds(rounds, 3, 50)
+	chi := y.judgeRounds(rounds, 3, 50)
+	t.Logf("%d people over %d days: %d askings, %d of them by the widget, and %d reminders, %d answers; at most %d mails in a month of %d, and %d of the wave of %d; "+
+		"χ² of the samples %.1f; %d faults; %s, and %s to judge", people, days, asked, widgets, reminders, len(answered), most[""], perMonth, most[wave.NodeID()], onceBudget,
+		chi, y.wrong, passed.Round(time.Second), (time.Since(began) - passed).Round(time.Second))
 }
 
-// judgeRounds looks at a campaign that asks a share again and again.
-func (y *year) judgeRounds(c *ent.Campaign, months int, percent float64) {
-	t := y.t
-	t.Helper()
+// judgeRounds looks at a campaign that asks a share again and again, and gives the χ² of its samples.
+func (y *year) judgeRounds(c *ent.Campaign, months int, percent float64) (chi float64) {
+	y.t.Helper()
 	last := map[string]time.Time{}
 	for _, a := range y.mails(c) {
 		if before, was := last[a.who]; was {
 			if earliest := later(before, months, y.lives[a.who]); a.at.Before(earliest.Add(-time.Hour)) { // the judge's own clock may be off where it changes
-				t.Errorf("%s was asked on %s and again on %s", a.who, before, a.at)
+				y.errorf("%s was asked on %s and again on %s", a.who, before, a.at)
 			}
 		}
 		last[a.who] = a.at
 	}
-	drawn, sampled := map[string]int{}, map[string]int{}
-	in := map[string]map[uuid.UUID]bool{}
-	for _, i := range y.invitations(c) {
-		round := *i.Occasion
-		drawn[round]++
-		if i.SkippedBecause == nil || *i.SkippedBecause != entinvitation.SkippedBecauseNOT_SAMPLED {
-			sampled[round]++
-			if in[round] == nil {
-				in[round] = map[uuid.UUID]bool{}
-			}
-			in[round][*i.ContactID] = true
+	// drawn are those about whom a round decided, and true who is in its sample.
+	drawn, sampled := map[string]map[uuid.UUID]bool{}, map[string]int{}
+	y.decisions(c, func(d decision) {
+		if drawn[d.occasion] == nil {
+			drawn[d.occasion] = map[uuid.UUID]bool{}
 		}
-	}
-	if len(drawn) < 4 {
-		t.Errorf("there were %d rounds", len(drawn))
+		in := d.because == nil || *d.because != entinvitation.SkippedBecauseNOT_SAMPLED
+		drawn[d.occasion][d.contact] = in
+		if in {
+			sampled[d.occasion]++
+		}
+	})
+	if want := int(y.clock.time().Sub(y.began).Hours()/24)/(31*months) + 1; len(drawn) < want {
+		y.errorf("there were %d rounds, of %d", len(drawn), want)
 	}
 	share := percent / 100
-	var chi float64
-	for round, n := range drawn {
-		expected := float64(n) * share
-		off := float64(sampled[round]) - expected
-		chi += off*off/expected + off*off/(float64(n)-expected+1e-9)
+	for round, all := range drawn {
+		n := float64(len(all))
+		off := float64(sampled[round]) - n*share
+		chi += off*off/(n*share) + off*off/(n-n*share+1e-9)
 	}
 	// χ² of 6 degrees of freedom exceeds 33 once in 100,000 times.
 	if percent < 100 && chi > 33 {
-		t.Errorf("χ² of the samples is %.1f: %v of %v", chi, sampled, drawn)
+		y.errorf("χ² of the samples is %.1f: %v", chi, sampled)
 	}
-	for a := range in {
-		for b := range in {
-			if a >= b || percent == 100 || drawn[a] < len(y.byID)*9/10 || drawn[b] < len(y.byID)*9/10 {
+	// Of those in one sample about whom a later round decided, too, its own share is in that one's. Not the other way round: for whom the first round
+	// puts off the second comes late, or never.
+	for a, of := range drawn {
+		for b, other := range drawn {
+			if len(a) > len(b) || len(a) == len(b) && a >= b || percent == 100 {
 				continue
 			}
-			both := 0
-			for who := range in[a] {
-				if in[b][who] {
-					both++
+			n, both := 0., 0.
+			for who, in := range of {
+				if is, decided := other[who]; in && decided {
+					if n++; is {
+						both++
+					}
 				}
 			}
-			n, p := float64(len(y.byID)), share*share
-			if z := (float64(both) - n*p) / math.Sqrt(n*p*(1-p)); math.Abs(z) > 5 {
-				t.Errorf("%d are in the samples of both %s and %s, which are to be drawn by themselves", both, a, b)
+			if z := (both - n*share) / math.Sqrt(n*share*(1-share)); n >= 30 && math.Abs(z) > 5 {
+				y.errorf("of %.0f in the sample of %s %.0f are in that of %s, which are to be drawn by themselves", n, a, both, b)
 			}
 		}
 	}
+	return chi
 }
 
 // TestEvenly has everybody asked in each round, as many on each weekday, and as many each month.

@@ -12,9 +12,11 @@ import (
 	"strings"
 	"time"
 
+	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
+	entcontact "github.com/zeroten/zeroten/ent/contact"
 	entinvitation "github.com/zeroten/zeroten/ent/invitation"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
@@ -295,7 +297,12 @@ func value(text *string) string {
 // Claim notes that a contact is asked now, unless some campaign has asked them within so long, and reports whether it did, and when they had
 // been asked before; nil where they never were. Of several who try at once one does. It is part of the transaction that makes the invitation.
 func Claim(ctx context.Context, tx *store.Tx, contact uuid.UUID, now time.Time, quiet time.Duration) (before *time.Time, asked bool, err error) {
-	person, err := tx.Ent.Contact.Get(ctx, contact)
+	// Nobody else is to ask them between this and what is written: what is taken back later is put back to what it was.
+	person, err := tx.Ent.Contact.Query().Where(entcontact.ID(contact), func(s *sql.Selector) {
+		if s.Dialect() == dialect.Postgres {
+			s.ForUpdate(sql.WithLockClause("FOR NO KEY UPDATE"))
+		}
+	}).Only(ctx)
 	if ent.IsNotFound(err) {
 		return nil, false, nil // erased meanwhile
 	}

@@ -11,35 +11,9 @@ import (
 // Weekdays is a set of weekdays: bit i, from 0 to 6, is the weekday i+1 of ISO 8601, so that bit 0 is Monday.
 type Weekdays uint8
 
-// WeekdaysOf is the set of these weekdays.
-func WeekdaysOf(days ...time.Weekday) Weekdays {
-	var set Weekdays
-	for _, day := range days {
-		set |= bit(day)
-	}
-	return set
-}
-
-// Has says whether the day is in the set.
-func (s Weekdays) Has(day time.Weekday) bool { return s&bit(day) != 0 }
-
-// List is the days of the set in the order of ISO 8601, Monday first.
-func (s Weekdays) List() []time.Weekday {
-	var days []time.Weekday
-	for i := range 7 {
-		if day := time.Weekday((i + 1) % 7); s.Has(day) {
-			days = append(days, day)
-		}
-	}
-	return days
-}
-
-// bit is the set of one weekday, and of none for what is none.
-func bit(day time.Weekday) Weekdays {
-	if day < time.Sunday || day > time.Saturday {
-		return 0
-	}
-	return 1 << ((day + 6) % 7)
+// Has says whether the day is in the set; what is no weekday is in none.
+func (s Weekdays) Has(day time.Weekday) bool {
+	return time.Sunday <= day && day <= time.Saturday && s&(1<<((day+6)%7)) != 0
 }
 
 // Window is when mails may arrive, in the person's own time: on its weekdays, from an hour on and before another.
