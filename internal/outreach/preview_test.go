@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -132,5 +133,33 @@ func TestPreviewComesTrue(t *testing.T) {
 				})
 			}
 		}
+	})
+}
+
+// However many addresses are never written to, a preview knows each of them.
+func TestPreviewKnowsAllWhoAreBarred(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := open(t, db, "Europe/Amsterdam", monday)
+		who := names(30)
+		for _, name := range who {
+			h.upsert(contact.Input{ExternalID: &name, Email: new(address(name))})
+		}
+		c, s := h.campaign("Campaign"), h.once()
+		check := func(barred int) {
+			t.Helper()
+			p, err := h.desk.Preview(h.ctx, c, &s, nil)
+			h.must(err)
+			if want := summary(30-barred, map[string]int{"UNSUBSCRIBED": barred}, nil); !strings.HasPrefix(told(p), want) {
+				t.Errorf("%s, want %s", told(p), want)
+			}
+		}
+		h.suppress(entsuppression.ReasonUNSUBSCRIBED, who[:2]...)
+		check(2)
+		others := names(11_030)[30:]
+		for all := range slices.Chunk(others, outreach.MaxBatch) {
+			h.suppress(entsuppression.ReasonMANUAL, all...)
+		}
+		h.suppress(entsuppression.ReasonUNSUBSCRIBED, who[2:4]...)
+		check(4)
 	})
 }
