@@ -251,6 +251,11 @@ func (s *scheme) preview(p *person, now time.Time) *Planned {
 		at = s.happened(p, now, "")
 	case p.planned != nil && s.ID != uuid.Nil:
 		at = *p.planned
+		if s.Occasion == entschedule.OccasionRECURRING {
+			if e := s.earliest(p); e.After(at.due) {
+				at.due = s.putOff(p, e) // they have been asked since it was planned
+			}
+		}
 	default:
 		at, ok = s.placeAgain(p, now)
 	}
