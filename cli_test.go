@@ -110,6 +110,7 @@ func TestAsked(t *testing.T) {
 	usage(`--time-zone: "Mars" is no IANA time zone`, "tenant", "create", "X", "--time-zone=Mars")
 	usage("<name>: The name must not be empty", "tenant", "create", " ")
 	usage("--database: the demo makes a database of its own", "demo", "--database=sqlite://x.db")
+	usage("--mail-url: the demo's customers are made up", "demo", "--mail-url=smtp://mail.example.com")
 	usage("--listen nowhere: missing port", "--listen=nowhere")
 	usage("--listen :99999: invalid port", "--listen=:99999")
 	usage("--metrics-listen nowhere: missing port", "--listen=127.0.0.1:0", "--metrics-listen=nowhere")
@@ -135,6 +136,20 @@ func TestAsked(t *testing.T) {
 	usage(`"ebcdic" is no encoding`, "import", csv, "--encoding=ebcdic")
 	usage("--date-format", "import", csv, "--date-format=never")
 	usage("--on: ", "import", csv, "--on=yesterday")
+
+	// Settings of mails, each by its own name.
+	mail := func(says string, args ...string) {
+		usage(says, append([]string{"serve", "--listen=127.0.0.1:0"}, args...)...)
+	}
+	mail("zeroten: --mail-url: the mail server's URL: ", "--mail-url=smtp://h?tls=perhaps")
+	mail("zeroten: --public-url: the name by which this machine", "--mail-url=smtp://h", "--public-url=https://nps!.example")
+	mail(`zeroten: --mail-from "nobody": `, "--mail-from=nobody")
+	mail("zeroten: --dkim-domain and --dkim-selector", "--dkim-domain=example.com")
+	mail("zeroten: --dkim-domain: ", "--dkim-key="+notes)
+	mail("zeroten: --dkim-selector: ", "--dkim-key="+notes, "--dkim-domain=example.com")
+	mail("zeroten: --dkim-key: the key", "--dkim-key="+notes, "--dkim-domain=example.com", "--dkim-selector=s1")
+	mail("zeroten: --sendgrid-key: ", "--sendgrid-key=MFkw")
+	mail("zeroten: --ses-topic: ", "--ses-topic=mails")
 	usage("name another file for them with --rejects", "import", csv, "--rejects="+csv)
 	usage("name another file for them with --rejects", "import", csv, "--rejects="+notes)
 	// Variables: each is named.
@@ -148,6 +163,7 @@ func TestAsked(t *testing.T) {
 	variable("--trusted-documents", "ZEROTEN_TRUSTED_DOCUMENTS", "none.json", "serve")
 	variable("--allow-origin", "ZEROTEN_ALLOW_ORIGIN", "example.com", "serve")
 	variable("--listen", "ZEROTEN_LISTEN", "nowhere", "serve")
+	variable("--mail-url", "MAIL_URL", "mail.example.com", "serve", "--listen=127.0.0.1:0")
 	variable("--every", "ZEROTEN_DEMO_EVERY", "often", "demo")
 	variable("--scope", "ZEROTEN_KEY_SCOPE", "ROOT", "key", "create")
 	variable("--expires", "ZEROTEN_KEY_EXPIRES", "soon", "key", "create")
@@ -283,11 +299,12 @@ func TestImportCodes(t *testing.T) {
 	}
 }
 
-// TestDemoInterrupted interrupts the demo while it makes its answers: it says so, and nothing is left.
+// TestDemoInterrupted interrupts the demo while it makes its answers: it says so, and nothing is left. That there is a mail server is nothing
+// to the demo, which mails nobody, so that what is said of one is not even read.
 func TestDemoInterrupted(t *testing.T) {
 	program := build(t)
 	dir := t.TempDir()
-	cmd := command(t.Context(), program, []string{"TMPDIR=" + dir, "ZEROTEN_LOG_LEVEL=WARN"}, "demo", "--listen=127.0.0.1:0")
+	cmd := command(t.Context(), program, []string{"TMPDIR=" + dir, "ZEROTEN_LOG_LEVEL=WARN", "MAIL_URL=nonsense"}, "demo", "--listen=127.0.0.1:0")
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	out, err := cmd.StdoutPipe()

@@ -1,48 +1,12 @@
 // A replay of what scanners of mails do: they open every link, before a person does and again when one does; some run scripts, press
 // buttons by them and send forms as they are. It counts nothing and undoes nothing, and the person behind them is counted once.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { request } from 'node:http';
 import { after, before, test } from 'node:test';
-import { text } from 'node:stream/consumers';
 import { Inbox } from './lib/inbox.mjs';
+import { chrome, desk, program, tricks } from './lib/scanner.mjs';
 import { onEachDatabase } from './lib/server.mjs';
 import { counted, formOf, launch, listen, Reader, snippet, thanked } from './lib/survey.mjs';
 import { makeCampaign } from './lib/tenant.mjs';
-
-const chrome = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36';
-
-// program makes a request as a program does, from an address of its own.
-async function program(url, { method = 'GET', headers = {}, from = '127.0.0.9', body } = {}) {
-  const sent = request(url, { method, headers, localAddress: from, agent: false });
-  sent.end(body);
-  const [response] = await once(sent, 'response');
-  return { status: response.statusCode, headers: response.headers, text: await text(response) };
-}
-
-// tricks are how a script sends a form that nobody has touched. Each is told which form.
-const tricks = {
-  'form.submit()': (form) => form.submit(),
-  'form.requestSubmit()': (form) => form.requestSubmit(),
-  'button.click()': (form) => form.querySelector('button').click(),
-  'a click that is dispatched': (form) =>
-    form.querySelector('button').dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true, view: window })),
-  'pointer, keys and focus by script': (form) => {
-    const button = form.querySelector('button');
-    const chosen = form.querySelector('input:checked');
-    const options = { bubbles: true, cancelable: true };
-    for (const target of [chosen, button].filter(Boolean)) {
-      target.focus();
-      for (const type of ['pointerdown', 'pointerup']) target.dispatchEvent(new PointerEvent(type, options));
-      for (const type of ['mousemove', 'mousedown', 'mouseup']) target.dispatchEvent(new MouseEvent(type, options));
-      for (const type of ['keydown', 'keyup']) target.dispatchEvent(new KeyboardEvent(type, { ...options, key: 'Enter' }));
-      for (const type of ['input', 'change']) target.dispatchEvent(new Event(type, options));
-    }
-    chosen?.click();
-    window.scrollTo(0, document.body.scrollHeight);
-    form.requestSubmit(button);
-  },
-};
 
 onEachDatabase('Scanners of mails', {}, (world) => {
   before(async () => {
@@ -75,7 +39,7 @@ onEachDatabase('Scanners of mails', {}, (world) => {
   // detonate opens a link in a browser that does everything but what needs a person, looks at the page for so many seconds, sends
   // whatever is there, and what comes of it again.
   async function detonate(t, url, trick, { seconds = 0 } = {}) {
-    const scanner = await Reader.open(t, world, { userAgent: chrome, isMobile: false, hasTouch: false, viewport: { width: 1280, height: 720 } });
+    const scanner = await Reader.open(t, world, desk);
     const { page } = scanner;
     await page.goto(url);
     await page.waitForFunction((age) => document.visibilityState === 'visible' && performance.now() > age, seconds * 1000);

@@ -45,7 +45,7 @@ func TestExamples(t *testing.T) {
 		t.Fatalf("the examples are %v, %v", files, err)
 	}
 	storetest.EachURL(t, func(t *testing.T, url string) {
-		address, secret, known := serve(t, url, func(context.Context, *app.App) error { return nil })
+		address, secret, known := serve(t, url, t.TempDir(), func(context.Context, *app.App) error { return nil })
 		for _, name := range files {
 			t.Run(name, func(t *testing.T) {
 				text, err := fs.ReadFile(examples.Files, name)
@@ -124,7 +124,7 @@ func TestExamplesOfManyPeople(t *testing.T) {
 		t.Fatal(err)
 	}
 	storetest.EachURL(t, func(t *testing.T, url string) {
-		address, secret, known := serve(t, url, func(ctx context.Context, a *app.App) error { return enlarge(ctx, a, trait.MaxProfiles-100) })
+		address, secret, known := serve(t, url, t.TempDir(), func(ctx context.Context, a *app.App) error { return enlarge(ctx, a, trait.MaxProfiles-100) })
 		for _, name := range files {
 			text, err := fs.ReadFile(examples.Files, name)
 			if err != nil {
@@ -140,9 +140,50 @@ func TestExamplesOfManyPeople(t *testing.T) {
 	})
 }
 
+// Whoever pastes what docs/outreach.md shows into the demo's playground gets an answer.
+func TestQueriesOfOutreach(t *testing.T) {
+	text, err := os.ReadFile("../docs/outreach.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	queries := regexp.MustCompile("(?ms)^ *```graphql\n(.*?)^ *```$").FindAllStringSubmatch(string(text), -1)
+	if len(queries) < 8 {
+		t.Fatalf("there are %d queries", len(queries))
+	}
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		mails := t.TempDir()
+		address, secret, known := serve(t, url, mails, func(context.Context, *app.App) error { return nil })
+		known["search"] = "jansen"
+		for _, q := range queries {
+			if strings.Contains(q[1], "$code:") {
+				known["code"] = code(t, mails)
+			}
+			ask(t, address, secret, q[1], known)
+		}
+	})
+}
+
+// code is what is in the one mail that is there.
+func code(t *testing.T, mails string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(mails, "*.eml"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("the mails are %v, %v", files, err)
+	}
+	text, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`The code is (\d+)`).FindSubmatch(text)
+	if found == nil {
+		t.Fatalf("there is no code in %s", text)
+	}
+	return string(found[1])
+}
+
 // serve serves the demo's data, and what more adds, and gives the address, the secret of a key, and what the examples' variables
-// stand for.
-func serve(t *testing.T, url string, more func(context.Context, *app.App) error) (address, secret string, known map[string]any) {
+// stand for. Its mails are files in a folder.
+func serve(t *testing.T, url, mails string, more func(context.Context, *app.App) error) (address, secret string, known map[string]any) {
 	t.Helper()
 	a, err := app.Open(t.Context(), app.Config{
 		Database: url, Volatile: true, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now },
@@ -157,7 +198,7 @@ func serve(t *testing.T, url string, more func(context.Context, *app.App) error)
 	if err != nil {
 		t.Fatal(errors.Join(err, a.Close()))
 	}
-	s, err := a.Listen(t.Context(), "127.0.0.1:0", app.Edge{}, playground.Page{})
+	s, err := a.Listen(t.Context(), "127.0.0.1:0", app.Edge{Mail: app.Mail{MailFolder: mails}}, playground.Page{})
 	if err != nil {
 		t.Fatal(errors.Join(err, a.Close()))
 	}
@@ -174,11 +215,12 @@ func serve(t *testing.T, url string, more func(context.Context, *app.App) error)
 	return "http://" + s.Addr.String() + "/graphql", secret, d.Variables()
 }
 
-// What differs from run to run, and how to show it: ids, and cursors, which hold ids; and the last digits of numbers,
-// on which not all processors agree.
+// What differs from run to run, and how to show it: ids, and cursors, which hold ids, and on which day somebody would be asked, which goes by
+// their id; and the last digits of numbers, on which not all processors agree.
 var (
-	ids     = regexp.MustCompile(`\b(act|camp|cont|key|resp|seg|tenant|trait)_[0-9a-z]{26}\b`)
+	ids     = regexp.MustCompile(`\b(act|camp|cont|inv|key|resp|seg|supp|tenant|trait)_[0-9a-z]{26}\b`)
 	cursors = regexp.MustCompile(`"endCursor":"[^"]+"`)
+	slots   = regexp.MustCompile(`(\{"date":"[^"]+","invitations":)\d+`)
 	costs   = regexp.MustCompile(`,"extensions":\{"cost":\{[^}]*\}\}`)
 	long    = regexp.MustCompile(`-?\d+\.\d{8,}(e-?\d+)?`)
 )
@@ -251,6 +293,7 @@ func ask(t *testing.T, address, secret, query string, known map[string]any) []by
 	var out bytes.Buffer
 	text = ids.ReplaceAll(text, []byte("${1}_…"))
 	text = cursors.ReplaceAll(text, []byte(`"endCursor":"…"`))
+	text = slots.ReplaceAll(text, []byte(`${1}"…"`))
 	text = costs.ReplaceAll(text, nil)
 	if err := json.Indent(&out, long.ReplaceAllFunc(text, short), "", "  "); err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ func TestTheDocsQueriesAreValid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for page, least := range map[string]int{"api.md": 10, "collecting.md": 6} {
+	for page, least := range map[string]int{"api.md": 10, "collecting.md": 6, "outreach.md": 6} {
 		text, err := os.ReadFile("../docs/" + page)
 		if err != nil {
 			t.Fatal(err)

@@ -51,14 +51,15 @@ async function postgres() {
 export const databases = { SQLite: sqlite, ...(process.env.TEST_DATABASE_URL && { PostgreSQL: postgres }) };
 
 // onEachDatabase describes tests that get a running server for each database: body is called with what will hold it, as
-// `world.server`, once they run. among has the databases where it is not each of them.
-export function onEachDatabase(name, { among = databases, ...options }, body) {
+// `world.server`, once they run. among has the databases where it is not each of them, and start, where given, makes what the servers
+// need besides: it gives their environment.
+export function onEachDatabase(name, { among = databases, start, ...options }, body) {
   for (const [database, make] of Object.entries(among)) {
     describe(`${name} on ${database}`, options, () => {
       const world = {};
       before(async () => {
         world.database = await make();
-        world.server = await Server.start(world.database.url);
+        world.server = await Server.start(world.database.url, await start?.(world));
       });
       after(async () => {
         await world.server?.stop();
@@ -74,14 +75,16 @@ export class Server {
   #process;
   #exit;
   #database;
+  #env = {};
   #log = [];
   // links has the customer's pages that the demo names.
   links = [];
 
-  // start starts a server with a new database, and remembers the key that it shows then.
-  static async start(database) {
+  // start starts a server with a new database, and remembers the key that it shows then. env is its environment besides.
+  static async start(database, env = {}) {
     const server = new Server();
     server.#database = database;
+    server.#env = env;
     await server.#serve('127.0.0.1:0');
     if (!server.key) throw new Error('the server showed no key');
     return server;
@@ -99,8 +102,8 @@ export class Server {
   }
 
   async #run(args) {
-    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(ZEROTEN_|DATABASE_URL$|NODE_)/.test(name)));
-    const child = spawn(await program(), args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(ZEROTEN_|DATABASE_URL$|MAIL_URL$|NODE_)/.test(name)));
+    const child = spawn(await program(), args, { env: { ...env, ...this.#env }, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#process = child;
     const kill = () => child.kill('SIGKILL');
     process.once('exit', kill);

@@ -8020,7 +8020,10 @@ enum InvitationStatus {
 
 "Why somebody was not asked. Where several hold, the first in this order."
 enum SkipReason {
-  "The campaign was closed or paused."
+  """
+  The event came while the campaign was paused. All other mails wait for a paused campaign, and are CANCELLED with a closed one;
+  a preview of its own schedule says this of everybody meanwhile.
+  """
   CAMPAIGN_NOT_ACTIVE
   "No e-mail address is known."
   NO_ADDRESS
@@ -8233,7 +8236,8 @@ extend type Campaign {
   """
   Whom a schedule would ask, and why others not, as things are now: nothing is planned and nobody is asked. It looks ahead
   for one round: everybody once for ` + "`" + `once` + "`" + `, the next ` + "`" + `everyMonths` + "`" + ` for ` + "`" + `recurring` + "`" + `; for ` + "`" + `onEvent` + "`" + ` it takes the event to
-  happen to everybody at ` + "`" + `at` + "`" + `. FORBIDDEN for a token that is narrowed.
+  happen to everybody at ` + "`" + `at` + "`" + `. It costs 100 points and one for every 125 contacts of the tenant: beyond some 110,000 of them it
+  is TOO_COMPLEX. FORBIDDEN for a token that is narrowed.
   """
   previewInvitations(
     "The schedule to try; the campaign's own where left out (BAD_REQUEST where it has none)."

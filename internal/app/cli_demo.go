@@ -27,12 +27,18 @@ type DemoCmd struct {
 	Every      time.Duration `env:"ZEROTEN_DEMO_EVERY" default:"400ms" help:"Record one more answer so often; 0 for none (default ${default})."`
 }
 
-// AfterApply refuses a database that is named: the demo would neither use nor spare it. A variable is there for other
-// commands, and stays unread.
+// AfterApply refuses a database that is named, since the demo would neither use nor spare it, and a mail server, since nobody has
+// asked the owners of the demo's made-up addresses. Variables are there for other commands, and stay unread.
 func (*DemoCmd) AfterApply(command *kong.Context) error {
 	for _, step := range command.Path {
-		if step.Flag != nil && step.Flag.Name == "database" {
+		if step.Flag == nil {
+			continue
+		}
+		switch step.Flag.Name {
+		case "database":
 			return errors.New("--database: the demo makes a database of its own and throws it away; `zeroten serve` takes this one")
+		case "mail-url":
+			return errors.New("--mail-url: the demo's customers are made up, and their mails are written to files alone; `zeroten serve` sends mails")
 		}
 	}
 	return nil
@@ -40,6 +46,7 @@ func (*DemoCmd) AfterApply(command *kong.Context) error {
 
 // Run serves the demo until the context is done, and throws its database away.
 func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
+	c.MailURL = ""
 	log := g.serverLog(c.LogFormat)
 	doors, err := openDoors(ctx, c.Listen, c.Edge)
 	if err != nil {
@@ -118,10 +125,7 @@ func (c *DemoCmd) Run(ctx context.Context, g *Globals) (err error) {
 
 // mails says where the mails are that customers are asked by.
 func (c *DemoCmd) mails() string {
-	if c.MailURL != "" {
-		return "Customers are asked by mail, too, through your mail server.\n\n"
-	}
-	return fmt.Sprintf("Customers are asked by mail, too, some every minute. The mails lie in\n\n    %s\n\n", c.MailFolder)
+	return fmt.Sprintf("Customers are asked by mail, too, some every minute. The mails are sent to nobody: they lie in\n\n    %s\n\n", c.MailFolder)
 }
 
 // more says that answers go on coming, so that nobody wonders why the counts grow.

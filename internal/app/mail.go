@@ -1,6 +1,9 @@
 package app
 
 import (
+	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -34,8 +37,8 @@ type Mail struct {
 }
 
 // office is where the server's mails are handed in.
-func (m *Mail) office(a *App, site survey.Site) (*post.Office, error) {
-	c := post.Config{URL: m.MailURL, Folder: m.MailFolder, Log: a.log}
+func (m *Mail) office(log *slog.Logger, site survey.Site) (*post.Office, error) {
+	c := post.Config{URL: m.MailURL, Folder: m.MailFolder, Log: log}
 	if c.Folder == "" {
 		c.Folder = defaultMailFolder
 	}
@@ -52,10 +55,29 @@ func (m *Mail) office(a *App, site survey.Site) (*post.Office, error) {
 		return nil, usage("--dkim-domain and --dkim-selector say who signs: say with what by --dkim-key")
 	}
 	office, err := post.Open(c)
+	if wrong, ok := errors.AsType[*post.ConfigError](err); ok {
+		return nil, usage("%s: %w", postFlags[wrong.Field], err)
+	}
 	if err != nil {
-		return nil, usage("--mail-url: %w", err)
+		return nil, fmt.Errorf("opening where mails are handed in: %w", err)
 	}
 	return office, nil
+}
+
+// postFlags are the flags that say what the fields of post.Config are. Whoever gives no public URL has --listen for it.
+var postFlags = map[string]string{
+	"URL": "--mail-url", "Hello": "--public-url", "DKIM.Domain": "--dkim-domain", "DKIM.Selector": "--dkim-selector", "DKIM.Key": "--dkim-key",
+}
+
+// check refuses what no mail could be sent with, or no provider be believed by.
+func (m *Mail) check(site survey.Site) error {
+	if _, err := m.from(site); err != nil {
+		return err
+	}
+	if _, err := m.office(slog.New(slog.DiscardHandler), site); err != nil {
+		return err
+	}
+	return hookError(m.hooks().Check())
 }
 
 // from is the server's own address.
@@ -81,7 +103,7 @@ func (a *App) mailer(flags *Mail, site survey.Site) error {
 	if err != nil {
 		return err
 	}
-	office, err := flags.office(a, site)
+	office, err := flags.office(a.log, site)
 	if err != nil {
 		return err
 	}
@@ -106,12 +128,27 @@ func (a *App) startMailer() {
 
 // hooks is where mail providers tell what became of mails.
 func (a *App) hooks(flags *Mail, door *edge.Door) (http.Handler, error) {
-	h, err := bounce.New(bounce.Config{
-		SendGridKey: flags.SendGridKey, MailgunKey: flags.MailgunKey, PostmarkSecret: flags.PostmarkSecret, SESTopic: flags.SESTopic,
-		Take: a.Outreach.Reported, Door: door, Now: a.now, Log: a.log,
-	})
+	c := flags.hooks()
+	c.Take, c.Door, c.Now, c.Log = a.Outreach.Reported, door, a.now, a.log
+	h, err := bounce.New(c)
 	if err != nil {
-		return nil, usage("%w", err)
+		return nil, hookError(err)
 	}
 	return h, nil
 }
+
+// hooks is what is set about mail providers.
+func (m *Mail) hooks() bounce.Config {
+	return bounce.Config{SendGridKey: m.SendGridKey, MailgunKey: m.MailgunKey, PostmarkSecret: m.PostmarkSecret, SESTopic: m.SESTopic}
+}
+
+// hookError names the flag that an error of package bounce is about.
+func hookError(err error) error {
+	if wrong, ok := errors.AsType[*bounce.ConfigError](err); ok {
+		return usage("%s: %w", hookFlags[wrong.Field], err)
+	}
+	return err
+}
+
+// hookFlags are the flags that say what the fields of bounce.Config are.
+var hookFlags = map[string]string{"SendGridKey": "--sendgrid-key", "SESTopic": "--ses-topic"}

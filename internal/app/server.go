@@ -81,6 +81,10 @@ func openDoors(ctx context.Context, address string, edge Edge) (d doors, err err
 	if d.main, err = listen(ctx, address, "--listen"); err != nil {
 		return d, err
 	}
+	if err := edge.Mail.check(edge.site(d.main.Addr())); err != nil {
+		d.close()
+		return d, err
+	}
 	if edge.MetricsListen != "" {
 		if d.metrics, err = listen(ctx, edge.MetricsListen, "--metrics-listen"); err != nil {
 			d.close()

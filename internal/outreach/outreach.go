@@ -54,6 +54,8 @@ type Desk struct {
 	logger *slog.Logger
 	// news says that there may be something to send at once.
 	news chan struct{}
+	// previews is where previews are worked out.
+	previews *seats
 }
 
 // Config of a Desk.
@@ -77,7 +79,7 @@ func NewDesk(c Config) *Desk {
 	return &Desk{
 		db: c.DB, log: c.Log, states: c.States, book: c.Book, jobs: c.Jobs, logger: c.Logger,
 		now:  func() time.Time { return now().UTC().Truncate(time.Microsecond) },
-		news: make(chan struct{}, 1),
+		news: make(chan struct{}, 1), previews: newSeats(maxPreviews),
 	}
 }
 

@@ -286,7 +286,7 @@ var errReplaced = errors.New("the schedule is another by now")
 func (d *Desk) drafts(
 	ctx context.Context, s *scheme, sheet *survey.Sheet, ring *link.Ring, from uuid.UUID,
 ) (made []*draft, last uuid.UUID, more bool, err error) {
-	people, err := d.people(ctx, s, from, readAtOnce)
+	people, err := d.people(ctx, s, personColumns, from, readAtOnce)
 	if err != nil || len(people) == 0 {
 		return nil, from, false, err
 	}
@@ -321,12 +321,12 @@ func kept[T any](all []T, keep func(T) bool) []T {
 }
 
 // people reads some contacts after one, by their ids.
-func (d *Desk) people(ctx context.Context, s *scheme, from uuid.UUID, rows int) (people []*person, err error) {
+func (d *Desk) people(ctx context.Context, s *scheme, columns string, from uuid.UUID, rows int) (people []*person, err error) {
 	err = store.Each(ctx, d.db.Reader, func(rows *sql.Rows) error {
 		p, err := s.zones.scan(rows)
 		people = append(people, p)
 		return err
-	}, `SELECT `+personColumns+` FROM contacts WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3`, auth.Tenant(ctx), from, rows)
+	}, `SELECT `+columns+` FROM contacts WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3`, auth.Tenant(ctx), from, rows)
 	if err != nil {
 		return nil, fmt.Errorf("reading whom to ask: %w", err)
 	}

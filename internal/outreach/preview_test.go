@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
 	entinvitation "github.com/zeroten/zeroten/ent/invitation"
 	entsuppression "github.com/zeroten/zeroten/ent/suppression"
 	"github.com/zeroten/zeroten/internal/calendar"
@@ -36,6 +38,61 @@ func summary(invitations int, skipped map[string]int, days map[calendar.Day]int)
 		text += fmt.Sprintf(" %s:%d", day, days[day])
 	}
 	return text
+}
+
+// cameTrue is what becomes of a campaign's invitations in the half year from monday, the first one of each, in the words of a preview.
+func (h *house) cameTrue(c *ent.Campaign) string {
+	h.t.Helper()
+	end := monday.AddDate(0, 6, 0)
+	for at := monday; at.Before(end); at = at.AddDate(0, 0, 7) {
+		h.look()
+		h.run(at)
+	}
+	skipped, days := map[string]int{}, map[calendar.Day]int{}
+	seen := map[uuid.UUID]bool{}
+	invitations := 0
+	zone, err := time.LoadLocation("Europe/Amsterdam")
+	h.must(err)
+	for _, i := range h.invitations(c) {
+		if seen[*i.ContactID] {
+			continue // the next round
+		}
+		seen[*i.ContactID] = true
+		switch i.Status {
+		case entinvitation.StatusSENT:
+			invitations++
+			days[calendar.DayOf(*i.SentAt, zone)]++
+		case entinvitation.StatusSKIPPED:
+			skipped[string(*i.SkippedBecause)]++
+		default:
+			h.t.Errorf("one is %s, due on %s", i.Status, i.DueAt)
+		}
+	}
+	return summary(invitations, skipped, days)
+}
+
+// Whom another campaign asks once they are planned for is put off, and a preview says so.
+func TestPreviewOfWhoWasAskedSince(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := open(t, db, "Europe/Amsterdam", monday)
+		h.limits(40, nil)
+		who := names(40)
+		for i, name := range who {
+			h.upsert(contact.Input{ExternalID: &name, Email: new(address(name)), TimeZone: &zonesOf[1+i%10]})
+		}
+		c := h.campaign("Campaign")
+		h.set(c, recurring(2))
+		h.look()
+		h.inviteBy(h.campaign("Other"), outreach.ByLink, who[:30]...)
+		p, err := h.desk.Preview(h.ctx, c, nil, nil)
+		h.must(err)
+		if p.Invitations != 40 {
+			t.Errorf("%s", told(p))
+		}
+		if got := h.cameTrue(c); got != told(p) {
+			t.Errorf("it said %s\nand was  %s", told(p), got)
+		}
+	})
 }
 
 // A preview says what then happens, to the day, of all occasions, with budgets and without.
@@ -104,36 +161,39 @@ func TestPreviewComesTrue(t *testing.T) {
 						}
 						h.event("bought", in...)
 					}
-					end := monday.AddDate(0, 6, 0)
-					for at := monday; at.Before(end); at = at.AddDate(0, 0, 7) {
-						h.look()
-						h.run(at)
-					}
-					skipped, days := map[string]int{}, map[calendar.Day]int{}
-					seen := map[uuid.UUID]bool{}
-					invitations := 0
-					zone, err := time.LoadLocation("Europe/Amsterdam")
-					h.must(err)
-					for _, i := range h.invitations(c) {
-						if seen[*i.ContactID] {
-							continue // the next round
-						}
-						seen[*i.ContactID] = true
-						switch i.Status {
-						case entinvitation.StatusSENT:
-							invitations++
-							days[calendar.DayOf(*i.SentAt, zone)]++
-						case entinvitation.StatusSKIPPED:
-							skipped[string(*i.SkippedBecause)]++
-						default:
-							t.Errorf("one is %s, due on %s", i.Status, i.DueAt)
-						}
-					}
-					if got := summary(invitations, skipped, days); got != told(tried) {
+					if got := h.cameTrue(c); got != told(tried) {
 						t.Errorf("it said %s\nand was  %s", told(tried), got)
 					}
 				})
 			}
 		}
+	})
+}
+
+// However many addresses are never written to, a preview knows each of them.
+func TestPreviewKnowsAllWhoAreBarred(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := open(t, db, "Europe/Amsterdam", monday)
+		who := names(30)
+		for _, name := range who {
+			h.upsert(contact.Input{ExternalID: &name, Email: new(address(name))})
+		}
+		c, s := h.campaign("Campaign"), h.once()
+		check := func(barred int) {
+			t.Helper()
+			p, err := h.desk.Preview(h.ctx, c, &s, nil)
+			h.must(err)
+			if want := summary(30-barred, map[string]int{"UNSUBSCRIBED": barred}, nil); !strings.HasPrefix(told(p), want) {
+				t.Errorf("%s, want %s", told(p), want)
+			}
+		}
+		h.suppress(entsuppression.ReasonUNSUBSCRIBED, who[:2]...)
+		check(2)
+		others := names(11_030)[30:]
+		for all := range slices.Chunk(others, outreach.MaxBatch) {
+			h.suppress(entsuppression.ReasonMANUAL, all...)
+		}
+		h.suppress(entsuppression.ReasonUNSUBSCRIBED, who[2:4]...)
+		check(4)
 	})
 }

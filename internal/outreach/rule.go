@@ -328,6 +328,11 @@ func barredAmong(ctx context.Context, tx store.Querier, dialect string, hashes [
 	if len(hashes) == 0 {
 		return found, nil
 	}
+	return found, readBarred(ctx, tx, found, store.Keyed(dialect, "", "email_hash", "text", "$1", "$2"), auth.Tenant(ctx), store.Texts(dialect, hashes))
+}
+
+// readBarred puts the addresses that a condition finds among those found.
+func readBarred(ctx context.Context, tx store.Querier, found map[string]reason, condition string, args ...any) error {
 	err := store.Each(ctx, tx, func(rows *sql.Rows) error {
 		var hash string
 		var why entsuppression.Reason
@@ -339,15 +344,18 @@ func barredAmong(ctx context.Context, tx store.Querier, dialect string, hashes [
 			found[hash] = entinvitation.SkippedBecauseUNSUBSCRIBED
 		}
 		return nil
-	}, `SELECT email_hash, reason FROM suppressions WHERE `+store.Keyed(dialect, "", "email_hash", "text", "$1", "$2"),
-		auth.Tenant(ctx), store.Texts(dialect, hashes))
+	}, `SELECT email_hash, reason FROM suppressions WHERE `+condition, args...)
 	if err != nil {
-		return nil, fmt.Errorf("looking for suppressed addresses: %w", err)
+		return fmt.Errorf("looking for suppressed addresses: %w", err)
 	}
-	return found, nil
+	return nil
 }
 
-const personColumns = `id, email, locale, time_zone, CAST(traits AS TEXT), last_asked_at`
+const (
+	personColumns = `id, email, locale, time_zone, CAST(traits AS TEXT), last_asked_at`
+	// traitlessColumns are the same for whoever does not ask for traits: reading them is a third of the work.
+	traitlessColumns = `id, email, locale, time_zone, '{}', last_asked_at`
+)
 
 func (z *zones) scan(rows *sql.Rows) (*person, error) {
 	p := &person{taken: map[string]bool{}}

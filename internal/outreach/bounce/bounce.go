@@ -150,7 +150,20 @@ type Handler struct {
 	told map[string]time.Time
 }
 
-// New makes a Handler. The error says what is wrong with what the operator set.
+// ConfigError says what is wrong with what the operator set.
+type ConfigError struct {
+	// Field is the Config's.
+	Field string
+	err   error
+}
+
+// Error says what is wrong, and nothing of a key.
+func (e *ConfigError) Error() string { return e.err.Error() }
+
+// Unwrap is the reason.
+func (e *ConfigError) Unwrap() error { return e.err }
+
+// New makes a Handler. What is wrong with what the operator set is a *ConfigError.
 func New(c Config) (*Handler, error) {
 	if c.Take == nil || c.Door == nil || c.Log == nil {
 		return nil, errors.New("listening to mail providers: there is nobody to take what they tell, no door or no log")
@@ -158,28 +171,42 @@ func New(c Config) (*Handler, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	h := &Handler{config: c, hooks: map[string]*hook{}, told: map[string]time.Time{}}
+	hooks, err := c.hooks()
+	if err != nil {
+		return nil, err
+	}
+	return &Handler{config: c, hooks: hooks, told: map[string]time.Time{}}, nil
+}
+
+// Check says what New would say of what the operator set.
+func (c Config) Check() error {
+	_, err := c.hooks()
+	return err
+}
+
+func (c Config) hooks() (map[string]*hook, error) {
+	hooks := map[string]*hook{}
 	if c.SendGridKey != "" {
 		key, err := parseSendGridKey(c.SendGridKey)
 		if err != nil {
-			return nil, err
+			return nil, &ConfigError{"SendGridKey", err}
 		}
-		h.hooks[SendGrid] = &hook{read: key.read}
+		hooks[SendGrid] = &hook{read: key.read}
 	}
 	if c.MailgunKey != "" {
-		h.hooks[Mailgun] = &hook{read: newMailgun(c.MailgunKey).read}
+		hooks[Mailgun] = &hook{read: newMailgun(c.MailgunKey).read}
 	}
 	if c.PostmarkSecret != "" {
-		h.hooks[Postmark] = &hook{read: newPostmark(c.PostmarkSecret).read, challenge: `Basic realm="hooks"`}
+		hooks[Postmark] = &hook{read: newPostmark(c.PostmarkSecret).read, challenge: `Basic realm="hooks"`}
 	}
 	if c.SESTopic != "" {
 		topic, err := newTopic(c.SESTopic, c.Client, c.Log)
 		if err != nil {
-			return nil, err
+			return nil, &ConfigError{"SESTopic", err}
 		}
-		h.hooks[SES] = &hook{read: topic.read}
+		hooks[SES] = &hook{read: topic.read}
 	}
-	return h, nil
+	return hooks, nil
 }
 
 // Providers are those that are listened to, by their names, in no order.

@@ -148,7 +148,21 @@ type Office struct {
 	shut bool
 }
 
-// Open makes an Office. It connects to nothing yet, and makes no folder. Errors tell nothing of the URL's password.
+// ConfigError says what is wrong with a Config.
+type ConfigError struct {
+	// Field is the field's name, as DKIM.Key.
+	Field string
+	err   error
+}
+
+// Error says what is wrong, and nothing of a password or a key.
+func (e *ConfigError) Error() string { return e.err.Error() }
+
+// Unwrap is the reason.
+func (e *ConfigError) Unwrap() error { return e.err }
+
+// Open makes an Office. It connects to nothing yet, and makes no folder. Errors tell nothing of the URL's password, and
+// those that are a field's are *ConfigError.
 func Open(cfg Config) (*Office, error) {
 	o := &Office{
 		folder: cfg.Folder,
@@ -175,10 +189,10 @@ func Open(cfg Config) (*Office, error) {
 	switch {
 	case cfg.URL != "":
 		if o.server, err = parseURL(cfg.URL); err != nil {
-			return nil, fmt.Errorf("the mail server's URL: %w", err)
+			return nil, &ConfigError{"URL", fmt.Errorf("the mail server's URL: %w", err)}
 		}
 		if o.server.hello, err = helloName(cfg.Hello); err != nil {
-			return nil, err
+			return nil, &ConfigError{"Hello", err}
 		}
 		o.server.config = &tls.Config{ServerName: o.server.host, RootCAs: cfg.RootCAs, MinVersion: tls.VersionTLS12}
 	case cfg.Folder == "":

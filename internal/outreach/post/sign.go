@@ -44,24 +44,24 @@ func newSigner(cfg DKIMConfig) (*signer, error) {
 	}
 	domain, err := asciiDomain(cfg.Domain)
 	if err != nil {
-		return nil, errors.New("the domain that mails are signed for (DKIM) is missing, or no domain")
+		return nil, &ConfigError{"DKIM.Domain", errors.New("the domain that mails are signed for (DKIM) is missing, or no domain")}
 	}
 	selector, err := asciiDomain(cfg.Selector)
 	if err != nil {
-		return nil, errors.New("the selector of the key that mails are signed with (DKIM) is missing, or no name in DNS")
+		return nil, &ConfigError{"DKIM.Selector", errors.New("the selector of the key that mails are signed with (DKIM) is missing, or no name in DNS")}
 	}
 	data := cfg.Key
 	switch {
 	case len(data) > 0 && cfg.KeyFile != "", len(data) == 0 && cfg.KeyFile == "":
-		return nil, errors.New("mails are signed (DKIM) with one key: give it, or the file that has it")
+		return nil, &ConfigError{"DKIM.Key", errors.New("mails are signed (DKIM) with one key: give it, or the file that has it")}
 	case cfg.KeyFile != "":
 		if data, err = os.ReadFile(cfg.KeyFile); err != nil {
-			return nil, fmt.Errorf("reading the key that mails are signed with (DKIM): %w", err)
+			return nil, &ConfigError{"DKIM.KeyFile", fmt.Errorf("reading the key that mails are signed with (DKIM): %w", err)}
 		}
 	}
 	key, err := parseKey(data)
 	if err != nil {
-		return nil, fmt.Errorf("the key that mails are signed with (DKIM): %w", err)
+		return nil, &ConfigError{"DKIM.Key", fmt.Errorf("the key that mails are signed with (DKIM): %w", err)}
 	}
 	return &signer{options: dkim.SignOptions{
 		Domain: domain, Selector: selector, Signer: key, Hash: crypto.SHA256, HeaderKeys: signedFields,

@@ -1,0 +1,65 @@
+package outreach
+
+import (
+	"context"
+	"sync"
+
+	"github.com/google/uuid"
+)
+
+// seats are where previews are worked out. A large one takes a second of a processor, and costs less than that (see rate.PreviewedPerPoint):
+// so there is one of each tenant at a time, and a few in all. Others wait for their turn, in the order in which they came.
+type seats struct {
+	all chan struct{}
+
+	mu sync.Mutex
+	of map[uuid.UUID]*seat
+}
+
+// seat is a tenant's.
+type seat struct {
+	taken chan struct{}
+	// users are those who have it or wait for it.
+	users int
+}
+
+func newSeats(n int) *seats {
+	return &seats{all: make(chan struct{}, n), of: map[uuid.UUID]*seat{}}
+}
+
+// take waits for a seat, until leave is called.
+func (s *seats) take(ctx context.Context, tenant uuid.UUID) (leave func(), err error) {
+	s.mu.Lock()
+	own := s.of[tenant]
+	if own == nil {
+		own = &seat{taken: make(chan struct{}, 1)}
+		s.of[tenant] = own
+	}
+	own.users++
+	s.mu.Unlock()
+	gone := func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if own.users--; own.users == 0 {
+			delete(s.of, tenant)
+		}
+	}
+	select {
+	case own.taken <- struct{}{}:
+	case <-ctx.Done():
+		gone()
+		return nil, context.Cause(ctx)
+	}
+	select {
+	case s.all <- struct{}{}:
+	case <-ctx.Done():
+		<-own.taken
+		gone()
+		return nil, context.Cause(ctx)
+	}
+	return func() {
+		<-s.all
+		<-own.taken
+		gone()
+	}, nil
+}
