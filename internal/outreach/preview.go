@@ -298,7 +298,7 @@ func (d *Desk) because(ctx context.Context, s *scheme, decided []*Planned) error
 		by[who].SkippedBecause = &why
 		return err
 	}, `SELECT contact_id, skipped_because FROM invitations WHERE `+store.Keyed(d.db.Dialect, "", "contact_id", "uuid", "$1", "$2")+`
-		AND campaign_id = $3 AND occasion = $4 AND status = 'SKIPPED'`, auth.Tenant(ctx), store.UUIDs(d.db.Dialect, ids), s.CampaignID, s.waveName())
+		AND `+ofCampaign(d.db.Dialect, "$3")+` AND occasion = $4 AND status = 'SKIPPED'`, auth.Tenant(ctx), store.UUIDs(d.db.Dialect, ids), s.CampaignID, s.waveName())
 	if err != nil {
 		return fmt.Errorf("reading why a wave has left people out: %w", err)
 	}

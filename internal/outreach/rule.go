@@ -408,12 +408,6 @@ func (d *Desk) past(ctx context.Context, tx store.Querier, s *scheme, people []*
 	for i, p := range people {
 		by[p.id], ids[i] = p, p.id
 	}
-	ours := `campaign_id = $3`
-	if d.db.Dialect == store.Postgres {
-		// Not by an index: of a campaign that nobody has been asked by yet PostgreSQL would think that it has next to nothing, and read all that
-		// has been planned for it since, once for each of the people.
-		ours = `(campaign_id = $3) IS TRUE`
-	}
 	err := store.Each(ctx, tx, func(rows *sql.Rows) error {
 		var of uuid.UUID
 		var status entinvitation.Status
@@ -430,13 +424,23 @@ func (d *Desk) past(ctx context.Context, tx store.Querier, s *scheme, people []*
 		}
 		return nil
 	}, `SELECT contact_id, status, occasion, due_at, sent_at, claimed_at, plan FROM invitations
-		WHERE `+store.Keyed(d.db.Dialect, "", "contact_id", "uuid", "$1", "$2")+` AND `+ours+`
+		WHERE `+store.Keyed(d.db.Dialect, "", "contact_id", "uuid", "$1", "$2")+`
+			AND `+ofCampaign(d.db.Dialect, "$3")+`
 			AND (occasion IS NULL OR occasion NOT LIKE 'event:%' OR status NOT IN ('PLANNED', 'SKIPPED', 'CANCELLED'))`,
 		auth.Tenant(ctx), store.UUIDs(d.db.Dialect, ids), s.CampaignID)
 	if err != nil {
 		return fmt.Errorf("reading who was asked before: %w", err)
 	}
 	return nil
+}
+
+// ofCampaign is the condition that what is looked for by people is a campaign's. On PostgreSQL it goes by no index: of a campaign that has
+// asked nobody yet the planner thinks that it has next to nothing, and would read all that was planned for it since, once for each of the people.
+func ofCampaign(dialect, param string) string {
+	if dialect == store.Postgres {
+		return `(campaign_id = ` + param + `) IS TRUE`
+	}
+	return `campaign_id = ` + param
 }
 
 // remember notes one invitation by the campaign.
