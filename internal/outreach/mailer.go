@@ -446,7 +446,7 @@ func (s *Mailer) input(sheet *survey.Sheet, invited *survey.Invited, token strin
 	page := s.house.Site.At("/s/" + token)
 	in := letter.Input{
 		Texts: texts, Brand: sheet.Brand, Site: s.house.Site,
-		Fill:  func(text string) string { return sheet.FillFor(invited, text) },
+		Fill:  func(text string) string { return sheet.FillMail(invited, text) },
 		Score: func(score int) string { return fmt.Sprintf("%s/%d", page, score) },
 		Page:  page, All: page + "/all",
 	}
