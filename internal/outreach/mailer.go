@@ -465,7 +465,7 @@ func (s *Mailer) input(sheet *survey.Sheet, invited *survey.Invited, token strin
 // mail addresses a letter.
 func (s *Mailer) mail(l *letter.Letter, settings *Settings, to, language string, more func(*post.Mail)) *post.Mail {
 	m := &post.Mail{
-		MessageID: uuid.NewString() + "@" + s.domain(), From: mail.Address{Name: settings.Sender.Name, Address: settings.Sender.Address}, To: to,
+		MessageID: uuid.NewString() + "@" + s.domain(), From: mail.Address{Name: plainName(settings.Sender.Name), Address: settings.Sender.Address}, To: to,
 		Subject: l.Subject, HTML: l.HTML, Text: l.Text, Language: language, Date: s.desk.now(),
 	}
 	if settings.Sender.ReplyTo != nil {

@@ -216,14 +216,14 @@ func (d *Desk) Unsubscribe(ctx context.Context, tenant, invitation uuid.UUID) (b
 }
 
 // Resubscribe takes back that the person of an invitation has unsubscribed by a mail, this one or another, and reports whether they had. What
-// somebody else has said of the address stays.
+// somebody else has said of the address stays, or holds again, and so does a complaint: only the tenant ends that, with the person's consent.
 func (d *Desk) Resubscribe(ctx context.Context, tenant, invitation uuid.UUID) (bool, error) {
 	ctx = auth.ForTenant(ctx, tenant)
 	ring, err := d.ring(ctx)
 	if err != nil {
 		return false, err
 	}
-	n := 0
+	had := false
 	err = d.db.Write(ctx, func(tx *store.Tx) error {
 		row, err := d.lockInvitation(ctx, tx, invitation)
 		if err != nil || row == nil {
@@ -236,12 +236,11 @@ func (d *Desk) Resubscribe(ctx context.Context, tenant, invitation uuid.UUID) (b
 		if err := update(tx, row).ClearUnsubscribedAt().Exec(ctx); err != nil {
 			return err
 		}
-		n, err = tx.Ent.Suppression.Delete().Where(entsuppression.EmailHash(hash), entsuppression.InvitationIDNotNil(),
-			entsuppression.ReasonEQ(entsuppression.ReasonUNSUBSCRIBED)).Exec(ctx)
+		had, err = unsuppressPerson(ctx, tx, hash)
 		return err
 	})
 	if err != nil {
 		return false, fmt.Errorf("subscribing somebody again: %w", err)
 	}
-	return n > 0, nil
+	return had, nil
 }
