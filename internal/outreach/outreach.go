@@ -137,6 +137,8 @@ type House struct {
 	Site survey.Site
 	// From is the server's own address, which mails come from.
 	From string
+	// MailsADay is how many mails of a tenant are sent in a day of its calendar at most, tests and codes not counted; 0 where there is no limit.
+	MailsADay int
 }
 
 // Settings reads those of the caller's tenant.
