@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/outreach/letter"
 	"github.com/zeroten/zeroten/internal/outreach/post"
@@ -59,15 +60,19 @@ func (m *Mailer) Test(ctx context.Context, in TestInput) (reply string, err erro
 		return "", err
 	}
 	out := m.post.Send(ctx, m.mail(made, settings, in.To, language, nil))
-	return out.Reply, refusedBy(out, []string{"to"})
+	return m.post.Told(out), m.refusedBy(ctx, out, []string{"to"})
 }
 
-// refusedBy is a UserErrors where a mail was not taken.
-func refusedBy(out post.Outcome, field []string) error {
+// refusedBy is a UserErrors where a mail was not taken. What is the operator's to know is in the log.
+func (m *Mailer) refusedBy(ctx context.Context, out post.Outcome, field []string) error {
 	if out.Verdict == post.Taken {
 		return nil
 	}
-	said := strings.TrimSuffix(out.Reply, ".")
+	told := m.post.Told(out)
+	if told != out.Reply {
+		m.log.WarnContext(ctx, "a test or a code was not taken", "tenant", id.Tenant.Format(auth.Tenant(ctx)), "said", out.Reply)
+	}
+	said := strings.TrimSuffix(told, ".")
 	if said == "" {
 		said = "it said nothing"
 	}
@@ -162,5 +167,5 @@ func (m *Mailer) Confirm(ctx context.Context, address, code string) error {
 		"Whoever set the address enters it to confirm that it is theirs. If you do not know of this, do nothing: without the code no mail will come from your address.\n",
 		who, code)
 	l := &letter.Letter{Subject: "Code to confirm a sender: " + code, Text: text}
-	return refusedBy(m.post.Send(ctx, m.mail(l, settings, address, "en", nil)), []string{"sender", "address"})
+	return m.refusedBy(ctx, m.post.Send(ctx, m.mail(l, settings, address, "en", nil)), []string{"sender", "address"})
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emersion/go-smtp"
 	entsuppression "github.com/zeroten/zeroten/ent/suppression"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/outreach"
@@ -139,6 +140,32 @@ func TestSendersName(t *testing.T) {
 			if strings.Contains(m.text, "The code is") && (!strings.Contains(m.text, "Somebody wants") || strings.Contains(m.text, "@bank")) {
 				t.Errorf("it says %s", m.text)
 			}
+		}
+	})
+}
+
+// Tenants are told what is about their mails, and nothing of how the operator's mail server is reached.
+func TestToldOfServer(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := open(t, db, "UTC", monday)
+		h.people("", "ada")
+		c := h.campaign("Campaign")
+		h.server.says(nil, func(string) error {
+			return &smtp.SMTPError{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 7, 1}, Message: "host [203.0.113.9] is blocked"}
+		}, nil)
+		h.invite(c, "ada")
+		h.sweep()
+		h.wants(c, "FAILED 1")
+		if got := *h.only(c).BounceReason; got != "554 5.7.1 host [(host)] is blocked" {
+			t.Errorf("the reason is %q", got)
+		}
+		if !strings.Contains(h.logged.String(), "203.0.113.9") {
+			t.Error("the log does not say it")
+		}
+		h.server.says(func(string) error { return &smtp.SMTPError{Code: 421, Message: "not from 203.0.113.10"} }, nil, nil)
+		_, err := h.mailer.Test(h.ctx, outreach.TestInput{Campaign: c.NodeID(), To: address("bob")})
+		if refusal(err) != "NOT_ALLOWED to" || strings.Contains(err.Error(), "203.0") || !strings.Contains(h.logged.String(), "203.0.113.10") {
+			t.Errorf("a test: %v", err)
 		}
 	})
 }

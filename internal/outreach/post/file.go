@@ -24,7 +24,7 @@ func (o *Office) file(ctx context.Context, m *Mail, l *letter) Outcome {
 	if err := o.write(name, l.content); err != nil {
 		return m.outcome(unsent(fmt.Errorf("writing the mail to a file: %w", err)))
 	}
-	return Outcome{Verdict: Taken, Reply: filepath.Join(o.folder, name)} // no address is part of it
+	return Outcome{Verdict: Taken, Reply: name, File: filepath.Join(o.folder, name)} // no address is part of it
 }
 
 // fileName is the invitation's id and the mail's number in it; for a mail without an invitation it is what its own id

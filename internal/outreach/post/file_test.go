@@ -49,14 +49,14 @@ func TestFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := o.Send(t.Context(), m)
-		if got != (Outcome{Verdict: Taken, Reply: filepath.Join(folder, sent.want)}) {
+		if got != (Outcome{Verdict: Taken, Reply: sent.want, File: filepath.Join(folder, sent.want)}) {
 			t.Fatalf("%v: %+v", sent, got)
 		}
-		content, err := os.ReadFile(got.Reply)
+		content, err := os.ReadFile(got.File)
 		if err != nil || !bytes.Equal(content, want.content) {
 			t.Errorf("%v: %v, %q", sent, err, content)
 		}
-		info, err := os.Stat(got.Reply)
+		info, err := os.Stat(got.File)
 		if err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%v: %v, %v", sent, info.Mode(), err)
 		}
