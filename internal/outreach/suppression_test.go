@@ -3,6 +3,7 @@ package outreach_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/zeroten/zeroten/ent"
 	entsuppression "github.com/zeroten/zeroten/ent/suppression"
@@ -87,6 +88,49 @@ func TestSaidOfAnAddress(t *testing.T) {
 					t.Errorf("%d are new, %v", n, err)
 				}
 			})
+		}
+	})
+}
+
+// A provider tells of many mails at once, of all tenants, and of one mail more than one thing, in the order in which they happened.
+func TestReportedTogether(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		one, other := open(t, db, "UTC", monday), open(t, db, "UTC", monday)
+		var reports []bounce.Report
+		tell := func(i *ent.Invitation, kind bounce.Kind, after time.Duration) {
+			reports = append(reports, bounce.Report{Provider: "test", Invitation: id.Invitation.Format(i.ID), Kind: kind, At: monday.Add(after), Reason: "why"})
+		}
+		all, mails := map[*house]*ent.Campaign{}, map[*house][]*ent.Invitation{}
+		for _, h := range []*house{one, other} {
+			h.people("", names(110)...)
+			c := h.campaign("Campaign")
+			h.invite(c, names(110)...)
+			h.sweep()
+			all[h], mails[h] = c, h.invitations(c)
+		}
+		for n := range 110 {
+			for _, h := range []*house{one, other} {
+				i := mails[h][n]
+				switch {
+				case n%3 == 0:
+					tell(i, bounce.Soft, time.Minute)
+					tell(i, bounce.Delivered, 2*time.Minute)
+				case n%3 == 1:
+					tell(i, bounce.Hard, time.Minute)
+				default:
+					tell(i, bounce.Delivered, time.Minute)
+				}
+			}
+			reports = append(reports, bounce.Report{Provider: "test", Kind: bounce.Hard, At: monday}, bounce.Report{Invitation: id.Invitation.Format(id.New()), Kind: bounce.Hard, At: monday})
+		}
+		for range 2 { // told again it changes nothing
+			one.must(one.desk.Reported(t.Context(), reports))
+			for _, h := range []*house{one, other} {
+				h.wants(all[h], "SENT 73, BOUNCED 37")
+				if n := db.Ent.Suppression.Query().CountX(h.ctx); n != 37 {
+					t.Errorf("%d are suppressed", n)
+				}
+			}
 		}
 	})
 }
