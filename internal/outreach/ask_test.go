@@ -380,7 +380,8 @@ func TestEventsOfStrangers(t *testing.T) {
 		}
 		c := h.campaign("Campaign")
 		_, err := survey.SetWording(h.ctx, db, survey.SetWordingInput{
-			Campaign: c.NodeID(), Locale: "en", MailSubject: new("{name|Dear customer}: {product|what you bought}"), MailIntro: new("Hello {name|you}! About {product|what you bought}: {note|none}"),
+			Campaign: c.NodeID(), Locale: "en", MailSubject: new("{name|Dear customer}: {product|what you bought}"),
+			MailIntro: new("Hello {name|you}! About {product|what you bought}: {note|none}"),
 		})
 		h.must(err)
 		h.set(c, onEvent("bought", 0))

@@ -229,7 +229,7 @@ func (s *Mailer) one(ctx context.Context, t taken, met *acquaintance) error {
 		out = s.post.Send(ctx, m)
 		s.heard(ctx, t.tenant, out)
 		told := s.post.Told(out)
-		if told != out.Reply && out.Verdict == post.Refused { // what else there is is told by heard, or tried again
+		if told != out.Reply && out.Verdict == post.Refused { // heard tells of all else, or it is tried again
 			s.log.InfoContext(ctx, "a mail was refused", "invitation", id.Invitation.Format(c.ID), "said", out.Reply)
 		}
 		out.Reply = told
