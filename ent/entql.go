@@ -327,6 +327,8 @@ var schemaGraph = func() *sqlgraph.Schema {
 			outreach.FieldCodeTries:          {Type: field.TypeInt, Column: outreach.FieldCodeTries},
 			outreach.FieldTestsHour:          {Type: field.TypeInt64, Column: outreach.FieldTestsHour},
 			outreach.FieldTests:              {Type: field.TypeInt, Column: outreach.FieldTests},
+			outreach.FieldWrongHour:          {Type: field.TypeInt64, Column: outreach.FieldWrongHour},
+			outreach.FieldWrongCodes:         {Type: field.TypeInt, Column: outreach.FieldWrongCodes},
 			outreach.FieldUpdatedAt:          {Type: field.TypeTime, Column: outreach.FieldUpdatedAt},
 		},
 	}
@@ -463,13 +465,15 @@ var schemaGraph = func() *sqlgraph.Schema {
 		},
 		Type: "Suppression",
 		Fields: map[string]*sqlgraph.FieldSpec{
-			suppression.FieldTenantID:     {Type: field.TypeUUID, Column: suppression.FieldTenantID},
-			suppression.FieldEmail:        {Type: field.TypeString, Column: suppression.FieldEmail},
-			suppression.FieldEmailKey:     {Type: field.TypeString, Column: suppression.FieldEmailKey},
-			suppression.FieldEmailHash:    {Type: field.TypeString, Column: suppression.FieldEmailHash},
-			suppression.FieldReason:       {Type: field.TypeEnum, Column: suppression.FieldReason},
-			suppression.FieldInvitationID: {Type: field.TypeUUID, Column: suppression.FieldInvitationID},
-			suppression.FieldCreatedAt:    {Type: field.TypeTime, Column: suppression.FieldCreatedAt},
+			suppression.FieldTenantID:         {Type: field.TypeUUID, Column: suppression.FieldTenantID},
+			suppression.FieldEmail:            {Type: field.TypeString, Column: suppression.FieldEmail},
+			suppression.FieldEmailKey:         {Type: field.TypeString, Column: suppression.FieldEmailKey},
+			suppression.FieldEmailHash:        {Type: field.TypeString, Column: suppression.FieldEmailHash},
+			suppression.FieldReason:           {Type: field.TypeEnum, Column: suppression.FieldReason},
+			suppression.FieldInvitationID:     {Type: field.TypeUUID, Column: suppression.FieldInvitationID},
+			suppression.FieldReasonBefore:     {Type: field.TypeEnum, Column: suppression.FieldReasonBefore},
+			suppression.FieldInvitationBefore: {Type: field.TypeUUID, Column: suppression.FieldInvitationBefore},
+			suppression.FieldCreatedAt:        {Type: field.TypeTime, Column: suppression.FieldCreatedAt},
 		},
 	}
 	graph.Nodes[19] = &sqlgraph.Node{
@@ -1707,6 +1711,16 @@ func (f *OutreachFilter) WhereTests(p entql.IntP) {
 	f.Where(p.Field(outreach.FieldTests))
 }
 
+// WhereWrongHour applies the entql int64 predicate on the wrong_hour field.
+func (f *OutreachFilter) WhereWrongHour(p entql.Int64P) {
+	f.Where(p.Field(outreach.FieldWrongHour))
+}
+
+// WhereWrongCodes applies the entql int predicate on the wrong_codes field.
+func (f *OutreachFilter) WhereWrongCodes(p entql.IntP) {
+	f.Where(p.Field(outreach.FieldWrongCodes))
+}
+
 // WhereUpdatedAt applies the entql time.Time predicate on the updated_at field.
 func (f *OutreachFilter) WhereUpdatedAt(p entql.TimeP) {
 	f.Where(p.Field(outreach.FieldUpdatedAt))
@@ -2265,6 +2279,16 @@ func (f *SuppressionFilter) WhereReason(p entql.StringP) {
 // WhereInvitationID applies the entql [16]byte predicate on the invitation_id field.
 func (f *SuppressionFilter) WhereInvitationID(p entql.ValueP) {
 	f.Where(p.Field(suppression.FieldInvitationID))
+}
+
+// WhereReasonBefore applies the entql string predicate on the reason_before field.
+func (f *SuppressionFilter) WhereReasonBefore(p entql.StringP) {
+	f.Where(p.Field(suppression.FieldReasonBefore))
+}
+
+// WhereInvitationBefore applies the entql [16]byte predicate on the invitation_before field.
+func (f *SuppressionFilter) WhereInvitationBefore(p entql.ValueP) {
+	f.Where(p.Field(suppression.FieldInvitationBefore))
 }
 
 // WhereCreatedAt applies the entql time.Time predicate on the created_at field.

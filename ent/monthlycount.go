@@ -19,9 +19,9 @@ type MonthlyCount struct {
 	ID uuid.UUID `json:"id,omitempty"`
 	// TenantID holds the value of the "tenant_id" field.
 	TenantID uuid.UUID `json:"tenant_id,omitempty"`
-	// The zero id for all campaigns together.
+	// The zero id for all campaigns together; the highest for all mails of a day.
 	Campaign uuid.UUID `json:"campaign,omitempty"`
-	// Twelve times the year, and the months before it in that.
+	// Twelve times the year, and the months before it in that; of a day the days since 1970.
 	Month int `json:"month,omitempty"`
 	// Sent holds the value of the "sent" field.
 	Sent         int `json:"sent,omitempty"`

@@ -10846,6 +10846,10 @@ type OutreachMutation struct {
 	addtests_hour       *int64
 	tests               *int
 	addtests            *int
+	wrong_hour          *int64
+	addwrong_hour       *int64
+	wrong_codes         *int
+	addwrong_codes      *int
 	updated_at          *time.Time
 	clearedFields       map[string]struct{}
 	done                bool
@@ -11574,6 +11578,118 @@ func (m *OutreachMutation) ResetTests() {
 	m.addtests = nil
 }
 
+// SetWrongHour sets the "wrong_hour" field.
+func (m *OutreachMutation) SetWrongHour(i int64) {
+	m.wrong_hour = &i
+	m.addwrong_hour = nil
+}
+
+// WrongHour returns the value of the "wrong_hour" field in the mutation.
+func (m *OutreachMutation) WrongHour() (r int64, exists bool) {
+	v := m.wrong_hour
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldWrongHour returns the old "wrong_hour" field's value of the Outreach entity.
+// If the Outreach object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OutreachMutation) OldWrongHour(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldWrongHour is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldWrongHour requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldWrongHour: %w", err)
+	}
+	return oldValue.WrongHour, nil
+}
+
+// AddWrongHour adds i to the "wrong_hour" field.
+func (m *OutreachMutation) AddWrongHour(i int64) {
+	if m.addwrong_hour != nil {
+		*m.addwrong_hour += i
+	} else {
+		m.addwrong_hour = &i
+	}
+}
+
+// AddedWrongHour returns the value that was added to the "wrong_hour" field in this mutation.
+func (m *OutreachMutation) AddedWrongHour() (r int64, exists bool) {
+	v := m.addwrong_hour
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetWrongHour resets all changes to the "wrong_hour" field.
+func (m *OutreachMutation) ResetWrongHour() {
+	m.wrong_hour = nil
+	m.addwrong_hour = nil
+}
+
+// SetWrongCodes sets the "wrong_codes" field.
+func (m *OutreachMutation) SetWrongCodes(i int) {
+	m.wrong_codes = &i
+	m.addwrong_codes = nil
+}
+
+// WrongCodes returns the value of the "wrong_codes" field in the mutation.
+func (m *OutreachMutation) WrongCodes() (r int, exists bool) {
+	v := m.wrong_codes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldWrongCodes returns the old "wrong_codes" field's value of the Outreach entity.
+// If the Outreach object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OutreachMutation) OldWrongCodes(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldWrongCodes is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldWrongCodes requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldWrongCodes: %w", err)
+	}
+	return oldValue.WrongCodes, nil
+}
+
+// AddWrongCodes adds i to the "wrong_codes" field.
+func (m *OutreachMutation) AddWrongCodes(i int) {
+	if m.addwrong_codes != nil {
+		*m.addwrong_codes += i
+	} else {
+		m.addwrong_codes = &i
+	}
+}
+
+// AddedWrongCodes returns the value that was added to the "wrong_codes" field in this mutation.
+func (m *OutreachMutation) AddedWrongCodes() (r int, exists bool) {
+	v := m.addwrong_codes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetWrongCodes resets all changes to the "wrong_codes" field.
+func (m *OutreachMutation) ResetWrongCodes() {
+	m.wrong_codes = nil
+	m.addwrong_codes = nil
+}
+
 // SetUpdatedAt sets the "updated_at" field.
 func (m *OutreachMutation) SetUpdatedAt(t time.Time) {
 	m.updated_at = &t
@@ -11644,7 +11760,7 @@ func (m *OutreachMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *OutreachMutation) Fields() []string {
-	fields := make([]string, 0, 13)
+	fields := make([]string, 0, 15)
 	if m.tenant_id != nil {
 		fields = append(fields, outreach.FieldTenantID)
 	}
@@ -11681,6 +11797,12 @@ func (m *OutreachMutation) Fields() []string {
 	if m.tests != nil {
 		fields = append(fields, outreach.FieldTests)
 	}
+	if m.wrong_hour != nil {
+		fields = append(fields, outreach.FieldWrongHour)
+	}
+	if m.wrong_codes != nil {
+		fields = append(fields, outreach.FieldWrongCodes)
+	}
 	if m.updated_at != nil {
 		fields = append(fields, outreach.FieldUpdatedAt)
 	}
@@ -11716,6 +11838,10 @@ func (m *OutreachMutation) Field(name string) (ent.Value, bool) {
 		return m.TestsHour()
 	case outreach.FieldTests:
 		return m.Tests()
+	case outreach.FieldWrongHour:
+		return m.WrongHour()
+	case outreach.FieldWrongCodes:
+		return m.WrongCodes()
 	case outreach.FieldUpdatedAt:
 		return m.UpdatedAt()
 	}
@@ -11751,6 +11877,10 @@ func (m *OutreachMutation) OldField(ctx context.Context, name string) (ent.Value
 		return m.OldTestsHour(ctx)
 	case outreach.FieldTests:
 		return m.OldTests(ctx)
+	case outreach.FieldWrongHour:
+		return m.OldWrongHour(ctx)
+	case outreach.FieldWrongCodes:
+		return m.OldWrongCodes(ctx)
 	case outreach.FieldUpdatedAt:
 		return m.OldUpdatedAt(ctx)
 	}
@@ -11846,6 +11976,20 @@ func (m *OutreachMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetTests(v)
 		return nil
+	case outreach.FieldWrongHour:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetWrongHour(v)
+		return nil
+	case outreach.FieldWrongCodes:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetWrongCodes(v)
+		return nil
 	case outreach.FieldUpdatedAt:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -11873,6 +12017,12 @@ func (m *OutreachMutation) AddedFields() []string {
 	if m.addtests != nil {
 		fields = append(fields, outreach.FieldTests)
 	}
+	if m.addwrong_hour != nil {
+		fields = append(fields, outreach.FieldWrongHour)
+	}
+	if m.addwrong_codes != nil {
+		fields = append(fields, outreach.FieldWrongCodes)
+	}
 	return fields
 }
 
@@ -11889,6 +12039,10 @@ func (m *OutreachMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedTestsHour()
 	case outreach.FieldTests:
 		return m.AddedTests()
+	case outreach.FieldWrongHour:
+		return m.AddedWrongHour()
+	case outreach.FieldWrongCodes:
+		return m.AddedWrongCodes()
 	}
 	return nil, false
 }
@@ -11925,6 +12079,20 @@ func (m *OutreachMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddTests(v)
+		return nil
+	case outreach.FieldWrongHour:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddWrongHour(v)
+		return nil
+	case outreach.FieldWrongCodes:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddWrongCodes(v)
 		return nil
 	}
 	return fmt.Errorf("unknown Outreach numeric field %s", name)
@@ -12039,6 +12207,12 @@ func (m *OutreachMutation) ResetField(name string) error {
 		return nil
 	case outreach.FieldTests:
 		m.ResetTests()
+		return nil
+	case outreach.FieldWrongHour:
+		m.ResetWrongHour()
+		return nil
+	case outreach.FieldWrongCodes:
+		m.ResetWrongCodes()
 		return nil
 	case outreach.FieldUpdatedAt:
 		m.ResetUpdatedAt()
@@ -17449,20 +17623,22 @@ func (m *SigningKeyMutation) ResetEdge(name string) error {
 // SuppressionMutation represents an operation that mutates the Suppression nodes in the graph.
 type SuppressionMutation struct {
 	config
-	op            Op
-	typ           string
-	id            *uuid.UUID
-	tenant_id     *uuid.UUID
-	email         *string
-	email_key     *string
-	email_hash    *string
-	reason        *suppression.Reason
-	invitation_id *uuid.UUID
-	created_at    *time.Time
-	clearedFields map[string]struct{}
-	done          bool
-	oldValue      func(context.Context) (*Suppression, error)
-	predicates    []predicate.Suppression
+	op                Op
+	typ               string
+	id                *uuid.UUID
+	tenant_id         *uuid.UUID
+	email             *string
+	email_key         *string
+	email_hash        *string
+	reason            *suppression.Reason
+	invitation_id     *uuid.UUID
+	reason_before     *suppression.ReasonBefore
+	invitation_before *uuid.UUID
+	created_at        *time.Time
+	clearedFields     map[string]struct{}
+	done              bool
+	oldValue          func(context.Context) (*Suppression, error)
+	predicates        []predicate.Suppression
 }
 
 var _ ent.Mutation = (*SuppressionMutation)(nil)
@@ -17824,6 +18000,104 @@ func (m *SuppressionMutation) ResetInvitationID() {
 	delete(m.clearedFields, suppression.FieldInvitationID)
 }
 
+// SetReasonBefore sets the "reason_before" field.
+func (m *SuppressionMutation) SetReasonBefore(sb suppression.ReasonBefore) {
+	m.reason_before = &sb
+}
+
+// ReasonBefore returns the value of the "reason_before" field in the mutation.
+func (m *SuppressionMutation) ReasonBefore() (r suppression.ReasonBefore, exists bool) {
+	v := m.reason_before
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReasonBefore returns the old "reason_before" field's value of the Suppression entity.
+// If the Suppression object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SuppressionMutation) OldReasonBefore(ctx context.Context) (v *suppression.ReasonBefore, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReasonBefore is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReasonBefore requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReasonBefore: %w", err)
+	}
+	return oldValue.ReasonBefore, nil
+}
+
+// ClearReasonBefore clears the value of the "reason_before" field.
+func (m *SuppressionMutation) ClearReasonBefore() {
+	m.reason_before = nil
+	m.clearedFields[suppression.FieldReasonBefore] = struct{}{}
+}
+
+// ReasonBeforeCleared returns if the "reason_before" field was cleared in this mutation.
+func (m *SuppressionMutation) ReasonBeforeCleared() bool {
+	_, ok := m.clearedFields[suppression.FieldReasonBefore]
+	return ok
+}
+
+// ResetReasonBefore resets all changes to the "reason_before" field.
+func (m *SuppressionMutation) ResetReasonBefore() {
+	m.reason_before = nil
+	delete(m.clearedFields, suppression.FieldReasonBefore)
+}
+
+// SetInvitationBefore sets the "invitation_before" field.
+func (m *SuppressionMutation) SetInvitationBefore(u uuid.UUID) {
+	m.invitation_before = &u
+}
+
+// InvitationBefore returns the value of the "invitation_before" field in the mutation.
+func (m *SuppressionMutation) InvitationBefore() (r uuid.UUID, exists bool) {
+	v := m.invitation_before
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldInvitationBefore returns the old "invitation_before" field's value of the Suppression entity.
+// If the Suppression object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SuppressionMutation) OldInvitationBefore(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldInvitationBefore is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldInvitationBefore requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldInvitationBefore: %w", err)
+	}
+	return oldValue.InvitationBefore, nil
+}
+
+// ClearInvitationBefore clears the value of the "invitation_before" field.
+func (m *SuppressionMutation) ClearInvitationBefore() {
+	m.invitation_before = nil
+	m.clearedFields[suppression.FieldInvitationBefore] = struct{}{}
+}
+
+// InvitationBeforeCleared returns if the "invitation_before" field was cleared in this mutation.
+func (m *SuppressionMutation) InvitationBeforeCleared() bool {
+	_, ok := m.clearedFields[suppression.FieldInvitationBefore]
+	return ok
+}
+
+// ResetInvitationBefore resets all changes to the "invitation_before" field.
+func (m *SuppressionMutation) ResetInvitationBefore() {
+	m.invitation_before = nil
+	delete(m.clearedFields, suppression.FieldInvitationBefore)
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (m *SuppressionMutation) SetCreatedAt(t time.Time) {
 	m.created_at = &t
@@ -17894,7 +18168,7 @@ func (m *SuppressionMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *SuppressionMutation) Fields() []string {
-	fields := make([]string, 0, 7)
+	fields := make([]string, 0, 9)
 	if m.tenant_id != nil {
 		fields = append(fields, suppression.FieldTenantID)
 	}
@@ -17912,6 +18186,12 @@ func (m *SuppressionMutation) Fields() []string {
 	}
 	if m.invitation_id != nil {
 		fields = append(fields, suppression.FieldInvitationID)
+	}
+	if m.reason_before != nil {
+		fields = append(fields, suppression.FieldReasonBefore)
+	}
+	if m.invitation_before != nil {
+		fields = append(fields, suppression.FieldInvitationBefore)
 	}
 	if m.created_at != nil {
 		fields = append(fields, suppression.FieldCreatedAt)
@@ -17936,6 +18216,10 @@ func (m *SuppressionMutation) Field(name string) (ent.Value, bool) {
 		return m.Reason()
 	case suppression.FieldInvitationID:
 		return m.InvitationID()
+	case suppression.FieldReasonBefore:
+		return m.ReasonBefore()
+	case suppression.FieldInvitationBefore:
+		return m.InvitationBefore()
 	case suppression.FieldCreatedAt:
 		return m.CreatedAt()
 	}
@@ -17959,6 +18243,10 @@ func (m *SuppressionMutation) OldField(ctx context.Context, name string) (ent.Va
 		return m.OldReason(ctx)
 	case suppression.FieldInvitationID:
 		return m.OldInvitationID(ctx)
+	case suppression.FieldReasonBefore:
+		return m.OldReasonBefore(ctx)
+	case suppression.FieldInvitationBefore:
+		return m.OldInvitationBefore(ctx)
 	case suppression.FieldCreatedAt:
 		return m.OldCreatedAt(ctx)
 	}
@@ -18012,6 +18300,20 @@ func (m *SuppressionMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetInvitationID(v)
 		return nil
+	case suppression.FieldReasonBefore:
+		v, ok := value.(suppression.ReasonBefore)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReasonBefore(v)
+		return nil
+	case suppression.FieldInvitationBefore:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetInvitationBefore(v)
+		return nil
 	case suppression.FieldCreatedAt:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -18058,6 +18360,12 @@ func (m *SuppressionMutation) ClearedFields() []string {
 	if m.FieldCleared(suppression.FieldInvitationID) {
 		fields = append(fields, suppression.FieldInvitationID)
 	}
+	if m.FieldCleared(suppression.FieldReasonBefore) {
+		fields = append(fields, suppression.FieldReasonBefore)
+	}
+	if m.FieldCleared(suppression.FieldInvitationBefore) {
+		fields = append(fields, suppression.FieldInvitationBefore)
+	}
 	return fields
 }
 
@@ -18080,6 +18388,12 @@ func (m *SuppressionMutation) ClearField(name string) error {
 		return nil
 	case suppression.FieldInvitationID:
 		m.ClearInvitationID()
+		return nil
+	case suppression.FieldReasonBefore:
+		m.ClearReasonBefore()
+		return nil
+	case suppression.FieldInvitationBefore:
+		m.ClearInvitationBefore()
 		return nil
 	}
 	return fmt.Errorf("unknown Suppression nullable field %s", name)
@@ -18106,6 +18420,12 @@ func (m *SuppressionMutation) ResetField(name string) error {
 		return nil
 	case suppression.FieldInvitationID:
 		m.ResetInvitationID()
+		return nil
+	case suppression.FieldReasonBefore:
+		m.ResetReasonBefore()
+		return nil
+	case suppression.FieldInvitationBefore:
+		m.ResetInvitationBefore()
 		return nil
 	case suppression.FieldCreatedAt:
 		m.ResetCreatedAt()

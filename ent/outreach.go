@@ -42,6 +42,10 @@ type Outreach struct {
 	TestsHour int64 `json:"tests_hour,omitempty"`
 	// How many were in that hour.
 	Tests int `json:"tests,omitempty"`
+	// The hour, counted from 1970, in which a wrong code was last given.
+	WrongHour int64 `json:"wrong_hour,omitempty"`
+	// How many were in that hour, of all codes.
+	WrongCodes int `json:"wrong_codes,omitempty"`
 	// UpdatedAt holds the value of the "updated_at" field.
 	UpdatedAt    time.Time `json:"updated_at,omitempty"`
 	selectValues sql.SelectValues
@@ -54,7 +58,7 @@ func (*Outreach) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case outreach.FieldCodeHash:
 			values[i] = new([]byte)
-		case outreach.FieldMonthlyBudget, outreach.FieldCodeTries, outreach.FieldTestsHour, outreach.FieldTests:
+		case outreach.FieldMonthlyBudget, outreach.FieldCodeTries, outreach.FieldTestsHour, outreach.FieldTests, outreach.FieldWrongHour, outreach.FieldWrongCodes:
 			values[i] = new(sql.NullInt64)
 		case outreach.FieldSenderName, outreach.FieldSenderAddress, outreach.FieldReplyTo, outreach.FieldPostalAddress, outreach.FieldUnconfirmedAddress:
 			values[i] = new(sql.NullString)
@@ -162,6 +166,18 @@ func (_m *Outreach) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.Tests = int(value.Int64)
 			}
+		case outreach.FieldWrongHour:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field wrong_hour", values[i])
+			} else if value.Valid {
+				_m.WrongHour = value.Int64
+			}
+		case outreach.FieldWrongCodes:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field wrong_codes", values[i])
+			} else if value.Valid {
+				_m.WrongCodes = int(value.Int64)
+			}
 		case outreach.FieldUpdatedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
 				return fmt.Errorf("unexpected type %T for field updated_at", values[i])
@@ -252,6 +268,12 @@ func (_m *Outreach) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("tests=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Tests))
+	builder.WriteString(", ")
+	builder.WriteString("wrong_hour=")
+	builder.WriteString(fmt.Sprintf("%v", _m.WrongHour))
+	builder.WriteString(", ")
+	builder.WriteString("wrong_codes=")
+	builder.WriteString(fmt.Sprintf("%v", _m.WrongCodes))
 	builder.WriteString(", ")
 	builder.WriteString("updated_at=")
 	builder.WriteString(_m.UpdatedAt.Format(time.ANSIC))

@@ -173,6 +173,34 @@ func (_c *OutreachCreate) SetNillableTests(v *int) *OutreachCreate {
 	return _c
 }
 
+// SetWrongHour sets the "wrong_hour" field.
+func (_c *OutreachCreate) SetWrongHour(v int64) *OutreachCreate {
+	_c.mutation.SetWrongHour(v)
+	return _c
+}
+
+// SetNillableWrongHour sets the "wrong_hour" field if the given value is not nil.
+func (_c *OutreachCreate) SetNillableWrongHour(v *int64) *OutreachCreate {
+	if v != nil {
+		_c.SetWrongHour(*v)
+	}
+	return _c
+}
+
+// SetWrongCodes sets the "wrong_codes" field.
+func (_c *OutreachCreate) SetWrongCodes(v int) *OutreachCreate {
+	_c.mutation.SetWrongCodes(v)
+	return _c
+}
+
+// SetNillableWrongCodes sets the "wrong_codes" field if the given value is not nil.
+func (_c *OutreachCreate) SetNillableWrongCodes(v *int) *OutreachCreate {
+	if v != nil {
+		_c.SetWrongCodes(*v)
+	}
+	return _c
+}
+
 // SetUpdatedAt sets the "updated_at" field.
 func (_c *OutreachCreate) SetUpdatedAt(v time.Time) *OutreachCreate {
 	_c.mutation.SetUpdatedAt(v)
@@ -250,6 +278,14 @@ func (_c *OutreachCreate) defaults() error {
 		v := outreach.DefaultTests
 		_c.mutation.SetTests(v)
 	}
+	if _, ok := _c.mutation.WrongHour(); !ok {
+		v := outreach.DefaultWrongHour
+		_c.mutation.SetWrongHour(v)
+	}
+	if _, ok := _c.mutation.WrongCodes(); !ok {
+		v := outreach.DefaultWrongCodes
+		_c.mutation.SetWrongCodes(v)
+	}
 	if _, ok := _c.mutation.UpdatedAt(); !ok {
 		if outreach.DefaultUpdatedAt == nil {
 			return fmt.Errorf("ent: uninitialized outreach.DefaultUpdatedAt (forgotten import ent/runtime?)")
@@ -280,6 +316,12 @@ func (_c *OutreachCreate) check() error {
 	}
 	if _, ok := _c.mutation.Tests(); !ok {
 		return &ValidationError{Name: "tests", err: errors.New(`ent: missing required field "Outreach.tests"`)}
+	}
+	if _, ok := _c.mutation.WrongHour(); !ok {
+		return &ValidationError{Name: "wrong_hour", err: errors.New(`ent: missing required field "Outreach.wrong_hour"`)}
+	}
+	if _, ok := _c.mutation.WrongCodes(); !ok {
+		return &ValidationError{Name: "wrong_codes", err: errors.New(`ent: missing required field "Outreach.wrong_codes"`)}
 	}
 	if _, ok := _c.mutation.UpdatedAt(); !ok {
 		return &ValidationError{Name: "updated_at", err: errors.New(`ent: missing required field "Outreach.updated_at"`)}
@@ -366,6 +408,14 @@ func (_c *OutreachCreate) createSpec() (*Outreach, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Tests(); ok {
 		_spec.SetField(outreach.FieldTests, field.TypeInt, value)
 		_node.Tests = value
+	}
+	if value, ok := _c.mutation.WrongHour(); ok {
+		_spec.SetField(outreach.FieldWrongHour, field.TypeInt64, value)
+		_node.WrongHour = value
+	}
+	if value, ok := _c.mutation.WrongCodes(); ok {
+		_spec.SetField(outreach.FieldWrongCodes, field.TypeInt, value)
+		_node.WrongCodes = value
 	}
 	if value, ok := _c.mutation.UpdatedAt(); ok {
 		_spec.SetField(outreach.FieldUpdatedAt, field.TypeTime, value)

@@ -251,6 +251,48 @@ func (_u *OutreachUpdate) AddTests(v int) *OutreachUpdate {
 	return _u
 }
 
+// SetWrongHour sets the "wrong_hour" field.
+func (_u *OutreachUpdate) SetWrongHour(v int64) *OutreachUpdate {
+	_u.mutation.ResetWrongHour()
+	_u.mutation.SetWrongHour(v)
+	return _u
+}
+
+// SetNillableWrongHour sets the "wrong_hour" field if the given value is not nil.
+func (_u *OutreachUpdate) SetNillableWrongHour(v *int64) *OutreachUpdate {
+	if v != nil {
+		_u.SetWrongHour(*v)
+	}
+	return _u
+}
+
+// AddWrongHour adds value to the "wrong_hour" field.
+func (_u *OutreachUpdate) AddWrongHour(v int64) *OutreachUpdate {
+	_u.mutation.AddWrongHour(v)
+	return _u
+}
+
+// SetWrongCodes sets the "wrong_codes" field.
+func (_u *OutreachUpdate) SetWrongCodes(v int) *OutreachUpdate {
+	_u.mutation.ResetWrongCodes()
+	_u.mutation.SetWrongCodes(v)
+	return _u
+}
+
+// SetNillableWrongCodes sets the "wrong_codes" field if the given value is not nil.
+func (_u *OutreachUpdate) SetNillableWrongCodes(v *int) *OutreachUpdate {
+	if v != nil {
+		_u.SetWrongCodes(*v)
+	}
+	return _u
+}
+
+// AddWrongCodes adds value to the "wrong_codes" field.
+func (_u *OutreachUpdate) AddWrongCodes(v int) *OutreachUpdate {
+	_u.mutation.AddWrongCodes(v)
+	return _u
+}
+
 // SetUpdatedAt sets the "updated_at" field.
 func (_u *OutreachUpdate) SetUpdatedAt(v time.Time) *OutreachUpdate {
 	_u.mutation.SetUpdatedAt(v)
@@ -387,6 +429,18 @@ func (_u *OutreachUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.AddedTests(); ok {
 		_spec.AddField(outreach.FieldTests, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.WrongHour(); ok {
+		_spec.SetField(outreach.FieldWrongHour, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedWrongHour(); ok {
+		_spec.AddField(outreach.FieldWrongHour, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.WrongCodes(); ok {
+		_spec.SetField(outreach.FieldWrongCodes, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedWrongCodes(); ok {
+		_spec.AddField(outreach.FieldWrongCodes, field.TypeInt, value)
 	}
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(outreach.FieldUpdatedAt, field.TypeTime, value)
@@ -635,6 +689,48 @@ func (_u *OutreachUpdateOne) AddTests(v int) *OutreachUpdateOne {
 	return _u
 }
 
+// SetWrongHour sets the "wrong_hour" field.
+func (_u *OutreachUpdateOne) SetWrongHour(v int64) *OutreachUpdateOne {
+	_u.mutation.ResetWrongHour()
+	_u.mutation.SetWrongHour(v)
+	return _u
+}
+
+// SetNillableWrongHour sets the "wrong_hour" field if the given value is not nil.
+func (_u *OutreachUpdateOne) SetNillableWrongHour(v *int64) *OutreachUpdateOne {
+	if v != nil {
+		_u.SetWrongHour(*v)
+	}
+	return _u
+}
+
+// AddWrongHour adds value to the "wrong_hour" field.
+func (_u *OutreachUpdateOne) AddWrongHour(v int64) *OutreachUpdateOne {
+	_u.mutation.AddWrongHour(v)
+	return _u
+}
+
+// SetWrongCodes sets the "wrong_codes" field.
+func (_u *OutreachUpdateOne) SetWrongCodes(v int) *OutreachUpdateOne {
+	_u.mutation.ResetWrongCodes()
+	_u.mutation.SetWrongCodes(v)
+	return _u
+}
+
+// SetNillableWrongCodes sets the "wrong_codes" field if the given value is not nil.
+func (_u *OutreachUpdateOne) SetNillableWrongCodes(v *int) *OutreachUpdateOne {
+	if v != nil {
+		_u.SetWrongCodes(*v)
+	}
+	return _u
+}
+
+// AddWrongCodes adds value to the "wrong_codes" field.
+func (_u *OutreachUpdateOne) AddWrongCodes(v int) *OutreachUpdateOne {
+	_u.mutation.AddWrongCodes(v)
+	return _u
+}
+
 // SetUpdatedAt sets the "updated_at" field.
 func (_u *OutreachUpdateOne) SetUpdatedAt(v time.Time) *OutreachUpdateOne {
 	_u.mutation.SetUpdatedAt(v)
@@ -801,6 +897,18 @@ func (_u *OutreachUpdateOne) sqlSave(ctx context.Context) (_node *Outreach, err 
 	}
 	if value, ok := _u.mutation.AddedTests(); ok {
 		_spec.AddField(outreach.FieldTests, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.WrongHour(); ok {
+		_spec.SetField(outreach.FieldWrongHour, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedWrongHour(); ok {
+		_spec.AddField(outreach.FieldWrongHour, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.WrongCodes(); ok {
+		_spec.SetField(outreach.FieldWrongCodes, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedWrongCodes(); ok {
+		_spec.AddField(outreach.FieldWrongCodes, field.TypeInt, value)
 	}
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(outreach.FieldUpdatedAt, field.TypeTime, value)

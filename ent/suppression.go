@@ -30,6 +30,10 @@ type Suppression struct {
 	Reason suppression.Reason `json:"reason,omitempty"`
 	// InvitationID holds the value of the "invitation_id" field.
 	InvitationID *uuid.UUID `json:"invitation_id,omitempty"`
+	// The reason that holds again where the person takes theirs back.
+	ReasonBefore *suppression.ReasonBefore `json:"reason_before,omitempty"`
+	// The invitation that goes with the reason before.
+	InvitationBefore *uuid.UUID `json:"invitation_before,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt    time.Time `json:"created_at,omitempty"`
 	selectValues sql.SelectValues
@@ -40,9 +44,9 @@ func (*Suppression) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case suppression.FieldInvitationID:
+		case suppression.FieldInvitationID, suppression.FieldInvitationBefore:
 			values[i] = &sql.NullScanner{S: new(uuid.UUID)}
-		case suppression.FieldEmail, suppression.FieldEmailKey, suppression.FieldEmailHash, suppression.FieldReason:
+		case suppression.FieldEmail, suppression.FieldEmailKey, suppression.FieldEmailHash, suppression.FieldReason, suppression.FieldReasonBefore:
 			values[i] = new(sql.NullString)
 		case suppression.FieldCreatedAt:
 			values[i] = new(sql.NullTime)
@@ -108,6 +112,20 @@ func (_m *Suppression) assignValues(columns []string, values []any) error {
 				_m.InvitationID = new(uuid.UUID)
 				*_m.InvitationID = *value.S.(*uuid.UUID)
 			}
+		case suppression.FieldReasonBefore:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field reason_before", values[i])
+			} else if value.Valid {
+				_m.ReasonBefore = new(suppression.ReasonBefore)
+				*_m.ReasonBefore = suppression.ReasonBefore(value.String)
+			}
+		case suppression.FieldInvitationBefore:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field invitation_before", values[i])
+			} else if value.Valid {
+				_m.InvitationBefore = new(uuid.UUID)
+				*_m.InvitationBefore = *value.S.(*uuid.UUID)
+			}
 		case suppression.FieldCreatedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
 				return fmt.Errorf("unexpected type %T for field created_at", values[i])
@@ -171,6 +189,16 @@ func (_m *Suppression) String() string {
 	builder.WriteString(", ")
 	if v := _m.InvitationID; v != nil {
 		builder.WriteString("invitation_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.ReasonBefore; v != nil {
+		builder.WriteString("reason_before=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.InvitationBefore; v != nil {
+		builder.WriteString("invitation_before=")
 		builder.WriteString(fmt.Sprintf("%v", *v))
 	}
 	builder.WriteString(", ")

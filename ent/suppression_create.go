@@ -81,6 +81,34 @@ func (_c *SuppressionCreate) SetNillableInvitationID(v *uuid.UUID) *SuppressionC
 	return _c
 }
 
+// SetReasonBefore sets the "reason_before" field.
+func (_c *SuppressionCreate) SetReasonBefore(v suppression.ReasonBefore) *SuppressionCreate {
+	_c.mutation.SetReasonBefore(v)
+	return _c
+}
+
+// SetNillableReasonBefore sets the "reason_before" field if the given value is not nil.
+func (_c *SuppressionCreate) SetNillableReasonBefore(v *suppression.ReasonBefore) *SuppressionCreate {
+	if v != nil {
+		_c.SetReasonBefore(*v)
+	}
+	return _c
+}
+
+// SetInvitationBefore sets the "invitation_before" field.
+func (_c *SuppressionCreate) SetInvitationBefore(v uuid.UUID) *SuppressionCreate {
+	_c.mutation.SetInvitationBefore(v)
+	return _c
+}
+
+// SetNillableInvitationBefore sets the "invitation_before" field if the given value is not nil.
+func (_c *SuppressionCreate) SetNillableInvitationBefore(v *uuid.UUID) *SuppressionCreate {
+	if v != nil {
+		_c.SetInvitationBefore(*v)
+	}
+	return _c
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (_c *SuppressionCreate) SetCreatedAt(v time.Time) *SuppressionCreate {
 	_c.mutation.SetCreatedAt(v)
@@ -179,6 +207,11 @@ func (_c *SuppressionCreate) check() error {
 			return &ValidationError{Name: "reason", err: fmt.Errorf(`ent: validator failed for field "Suppression.reason": %w`, err)}
 		}
 	}
+	if v, ok := _c.mutation.ReasonBefore(); ok {
+		if err := suppression.ReasonBeforeValidator(v); err != nil {
+			return &ValidationError{Name: "reason_before", err: fmt.Errorf(`ent: validator failed for field "Suppression.reason_before": %w`, err)}
+		}
+	}
 	if _, ok := _c.mutation.CreatedAt(); !ok {
 		return &ValidationError{Name: "created_at", err: errors.New(`ent: missing required field "Suppression.created_at"`)}
 	}
@@ -240,6 +273,14 @@ func (_c *SuppressionCreate) createSpec() (*Suppression, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.InvitationID(); ok {
 		_spec.SetField(suppression.FieldInvitationID, field.TypeUUID, value)
 		_node.InvitationID = &value
+	}
+	if value, ok := _c.mutation.ReasonBefore(); ok {
+		_spec.SetField(suppression.FieldReasonBefore, field.TypeEnum, value)
+		_node.ReasonBefore = &value
+	}
+	if value, ok := _c.mutation.InvitationBefore(); ok {
+		_spec.SetField(suppression.FieldInvitationBefore, field.TypeUUID, value)
+		_node.InvitationBefore = &value
 	}
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(suppression.FieldCreatedAt, field.TypeTime, value)

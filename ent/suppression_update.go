@@ -130,6 +130,12 @@ func (_u *SuppressionUpdate) sqlSave(ctx context.Context) (_node int, err error)
 	if _u.mutation.InvitationIDCleared() {
 		_spec.ClearField(suppression.FieldInvitationID, field.TypeUUID)
 	}
+	if _u.mutation.ReasonBeforeCleared() {
+		_spec.ClearField(suppression.FieldReasonBefore, field.TypeEnum)
+	}
+	if _u.mutation.InvitationBeforeCleared() {
+		_spec.ClearField(suppression.FieldInvitationBefore, field.TypeUUID)
+	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -283,6 +289,12 @@ func (_u *SuppressionUpdateOne) sqlSave(ctx context.Context) (_node *Suppression
 	}
 	if _u.mutation.InvitationIDCleared() {
 		_spec.ClearField(suppression.FieldInvitationID, field.TypeUUID)
+	}
+	if _u.mutation.ReasonBeforeCleared() {
+		_spec.ClearField(suppression.FieldReasonBefore, field.TypeEnum)
+	}
+	if _u.mutation.InvitationBeforeCleared() {
+		_spec.ClearField(suppression.FieldInvitationBefore, field.TypeUUID)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &Suppression{config: _u.config}

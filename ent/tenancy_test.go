@@ -95,7 +95,7 @@ func (ts *tester) fill(builder reflect.Value, refersTo map[string]uuid.UUID, but
 }
 
 // enums are valid values of the types that have few.
-var enums = map[string]string{"campaign.Status": "PAUSED", "invitation.BounceKind": "HARD", "invitation.Channel": "WIDGET", "invitation.SkippedBecause": "NOT_SAMPLED", "invitation.Status": "SENT", "response.Channel": "API", "schedule.Occasion": "ONCE", "suppression.Reason": "MANUAL", "survey.ClickPolicy": "CONFIRMED", "trait.Kind": "TEXT"}
+var enums = map[string]string{"campaign.Status": "PAUSED", "invitation.BounceKind": "HARD", "invitation.Channel": "WIDGET", "invitation.SkippedBecause": "NOT_SAMPLED", "invitation.Status": "SENT", "response.Channel": "API", "schedule.Occasion": "ONCE", "suppression.Reason": "MANUAL", "suppression.ReasonBefore": "BOUNCED", "survey.ClickPolicy": "CONFIRMED", "trait.Kind": "TEXT"}
 
 func (ts *tester) value(field string, typ reflect.Type, refersTo map[string]uuid.UUID) reflect.Value {
 	ts.t.Helper()

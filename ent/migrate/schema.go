@@ -351,6 +351,14 @@ var (
 				},
 			},
 			{
+				Name:    "invitation_tenant_id_next_at",
+				Unique:  false,
+				Columns: []*schema.Column{InvitationsColumns[1], InvitationsColumns[25]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "next_at IS NOT NULL",
+				},
+			},
+			{
 				Name:    "invitation_id",
 				Unique:  false,
 				Columns: []*schema.Column{InvitationsColumns[0]},
@@ -415,6 +423,8 @@ var (
 		{Name: "code_tries", Type: field.TypeInt, Default: 0},
 		{Name: "tests_hour", Type: field.TypeInt64, Default: 0},
 		{Name: "tests", Type: field.TypeInt, Default: 0},
+		{Name: "wrong_hour", Type: field.TypeInt64, Default: 0},
+		{Name: "wrong_codes", Type: field.TypeInt, Default: 0},
 		{Name: "updated_at", Type: field.TypeTime},
 	}
 	// OutreachTable holds the schema information for the "outreach" table.
@@ -617,6 +627,8 @@ var (
 		{Name: "email_hash", Type: field.TypeString},
 		{Name: "reason", Type: field.TypeEnum, Enums: []string{"UNSUBSCRIBED", "BOUNCED", "COMPLAINED", "MANUAL"}},
 		{Name: "invitation_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "reason_before", Type: field.TypeEnum, Nullable: true, Enums: []string{"UNSUBSCRIBED", "BOUNCED", "COMPLAINED", "MANUAL"}},
+		{Name: "invitation_before", Type: field.TypeUUID, Nullable: true},
 		{Name: "created_at", Type: field.TypeTime},
 	}
 	// SuppressionsTable holds the schema information for the "suppressions" table.

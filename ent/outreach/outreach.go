@@ -39,6 +39,10 @@ const (
 	FieldTestsHour = "tests_hour"
 	// FieldTests holds the string denoting the tests field in the database.
 	FieldTests = "tests"
+	// FieldWrongHour holds the string denoting the wrong_hour field in the database.
+	FieldWrongHour = "wrong_hour"
+	// FieldWrongCodes holds the string denoting the wrong_codes field in the database.
+	FieldWrongCodes = "wrong_codes"
 	// FieldUpdatedAt holds the string denoting the updated_at field in the database.
 	FieldUpdatedAt = "updated_at"
 	// Table holds the table name of the outreach in the database.
@@ -60,6 +64,8 @@ var Columns = []string{
 	FieldCodeTries,
 	FieldTestsHour,
 	FieldTests,
+	FieldWrongHour,
+	FieldWrongCodes,
 	FieldUpdatedAt,
 }
 
@@ -87,6 +93,10 @@ var (
 	DefaultTestsHour int64
 	// DefaultTests holds the default value on creation for the "tests" field.
 	DefaultTests int
+	// DefaultWrongHour holds the default value on creation for the "wrong_hour" field.
+	DefaultWrongHour int64
+	// DefaultWrongCodes holds the default value on creation for the "wrong_codes" field.
+	DefaultWrongCodes int
 	// DefaultUpdatedAt holds the default value on creation for the "updated_at" field.
 	DefaultUpdatedAt func() time.Time
 	// UpdateDefaultUpdatedAt holds the default value on update for the "updated_at" field.
@@ -156,6 +166,16 @@ func ByTestsHour(opts ...sql.OrderTermOption) OrderOption {
 // ByTests orders the results by the tests field.
 func ByTests(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldTests, opts...).ToFunc()
+}
+
+// ByWrongHour orders the results by the wrong_hour field.
+func ByWrongHour(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldWrongHour, opts...).ToFunc()
+}
+
+// ByWrongCodes orders the results by the wrong_codes field.
+func ByWrongCodes(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldWrongCodes, opts...).ToFunc()
 }
 
 // ByUpdatedAt orders the results by the updated_at field.

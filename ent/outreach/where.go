@@ -115,6 +115,16 @@ func Tests(v int) predicate.Outreach {
 	return predicate.Outreach(sql.FieldEQ(FieldTests, v))
 }
 
+// WrongHour applies equality check predicate on the "wrong_hour" field. It's identical to WrongHourEQ.
+func WrongHour(v int64) predicate.Outreach {
+	return predicate.Outreach(sql.FieldEQ(FieldWrongHour, v))
+}
+
+// WrongCodes applies equality check predicate on the "wrong_codes" field. It's identical to WrongCodesEQ.
+func WrongCodes(v int) predicate.Outreach {
+	return predicate.Outreach(sql.FieldEQ(FieldWrongCodes, v))
+}
+
 // UpdatedAt applies equality check predicate on the "updated_at" field. It's identical to UpdatedAtEQ.
 func UpdatedAt(v time.Time) predicate.Outreach {
 	return predicate.Outreach(sql.FieldEQ(FieldUpdatedAt, v))
@@ -803,6 +813,86 @@ func TestsLT(v int) predicate.Outreach {
 // TestsLTE applies the LTE predicate on the "tests" field.
 func TestsLTE(v int) predicate.Outreach {
 	return predicate.Outreach(sql.FieldLTE(FieldTests, v))
+}
+
+// WrongHourEQ applies the EQ predicate on the "wrong_hour" field.
+func WrongHourEQ(v int64) predicate.Outreach {
+	return predicate.Outreach(sql.FieldEQ(FieldWrongHour, v))
+}
+
+// WrongHourNEQ applies the NEQ predicate on the "wrong_hour" field.
+func WrongHourNEQ(v int64) predicate.Outreach {
+	return predicate.Outreach(sql.FieldNEQ(FieldWrongHour, v))
+}
+
+// WrongHourIn applies the In predicate on the "wrong_hour" field.
+func WrongHourIn(vs ...int64) predicate.Outreach {
+	return predicate.Outreach(sql.FieldIn(FieldWrongHour, vs...))
+}
+
+// WrongHourNotIn applies the NotIn predicate on the "wrong_hour" field.
+func WrongHourNotIn(vs ...int64) predicate.Outreach {
+	return predicate.Outreach(sql.FieldNotIn(FieldWrongHour, vs...))
+}
+
+// WrongHourGT applies the GT predicate on the "wrong_hour" field.
+func WrongHourGT(v int64) predicate.Outreach {
+	return predicate.Outreach(sql.FieldGT(FieldWrongHour, v))
+}
+
+// WrongHourGTE applies the GTE predicate on the "wrong_hour" field.
+func WrongHourGTE(v int64) predicate.Outreach {
+	return predicate.Outreach(sql.FieldGTE(FieldWrongHour, v))
+}
+
+// WrongHourLT applies the LT predicate on the "wrong_hour" field.
+func WrongHourLT(v int64) predicate.Outreach {
+	return predicate.Outreach(sql.FieldLT(FieldWrongHour, v))
+}
+
+// WrongHourLTE applies the LTE predicate on the "wrong_hour" field.
+func WrongHourLTE(v int64) predicate.Outreach {
+	return predicate.Outreach(sql.FieldLTE(FieldWrongHour, v))
+}
+
+// WrongCodesEQ applies the EQ predicate on the "wrong_codes" field.
+func WrongCodesEQ(v int) predicate.Outreach {
+	return predicate.Outreach(sql.FieldEQ(FieldWrongCodes, v))
+}
+
+// WrongCodesNEQ applies the NEQ predicate on the "wrong_codes" field.
+func WrongCodesNEQ(v int) predicate.Outreach {
+	return predicate.Outreach(sql.FieldNEQ(FieldWrongCodes, v))
+}
+
+// WrongCodesIn applies the In predicate on the "wrong_codes" field.
+func WrongCodesIn(vs ...int) predicate.Outreach {
+	return predicate.Outreach(sql.FieldIn(FieldWrongCodes, vs...))
+}
+
+// WrongCodesNotIn applies the NotIn predicate on the "wrong_codes" field.
+func WrongCodesNotIn(vs ...int) predicate.Outreach {
+	return predicate.Outreach(sql.FieldNotIn(FieldWrongCodes, vs...))
+}
+
+// WrongCodesGT applies the GT predicate on the "wrong_codes" field.
+func WrongCodesGT(v int) predicate.Outreach {
+	return predicate.Outreach(sql.FieldGT(FieldWrongCodes, v))
+}
+
+// WrongCodesGTE applies the GTE predicate on the "wrong_codes" field.
+func WrongCodesGTE(v int) predicate.Outreach {
+	return predicate.Outreach(sql.FieldGTE(FieldWrongCodes, v))
+}
+
+// WrongCodesLT applies the LT predicate on the "wrong_codes" field.
+func WrongCodesLT(v int) predicate.Outreach {
+	return predicate.Outreach(sql.FieldLT(FieldWrongCodes, v))
+}
+
+// WrongCodesLTE applies the LTE predicate on the "wrong_codes" field.
+func WrongCodesLTE(v int) predicate.Outreach {
+	return predicate.Outreach(sql.FieldLTE(FieldWrongCodes, v))
 }
 
 // UpdatedAtEQ applies the EQ predicate on the "updated_at" field.

@@ -371,8 +371,16 @@ func init() {
 	outreachDescTests := outreachFields[11].Descriptor()
 	// outreach.DefaultTests holds the default value on creation for the tests field.
 	outreach.DefaultTests = outreachDescTests.Default.(int)
+	// outreachDescWrongHour is the schema descriptor for wrong_hour field.
+	outreachDescWrongHour := outreachFields[12].Descriptor()
+	// outreach.DefaultWrongHour holds the default value on creation for the wrong_hour field.
+	outreach.DefaultWrongHour = outreachDescWrongHour.Default.(int64)
+	// outreachDescWrongCodes is the schema descriptor for wrong_codes field.
+	outreachDescWrongCodes := outreachFields[13].Descriptor()
+	// outreach.DefaultWrongCodes holds the default value on creation for the wrong_codes field.
+	outreach.DefaultWrongCodes = outreachDescWrongCodes.Default.(int)
 	// outreachDescUpdatedAt is the schema descriptor for updated_at field.
-	outreachDescUpdatedAt := outreachFields[12].Descriptor()
+	outreachDescUpdatedAt := outreachFields[14].Descriptor()
 	// outreach.DefaultUpdatedAt holds the default value on creation for the updated_at field.
 	outreach.DefaultUpdatedAt = outreachDescUpdatedAt.Default.(func() time.Time)
 	// outreach.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
@@ -524,7 +532,7 @@ func init() {
 	suppressionFields := schema.Suppression{}.Fields()
 	_ = suppressionFields
 	// suppressionDescCreatedAt is the schema descriptor for created_at field.
-	suppressionDescCreatedAt := suppressionFields[6].Descriptor()
+	suppressionDescCreatedAt := suppressionFields[8].Descriptor()
 	// suppression.DefaultCreatedAt holds the default value on creation for the created_at field.
 	suppression.DefaultCreatedAt = suppressionDescCreatedAt.Default.(func() time.Time)
 	// suppressionDescID is the schema descriptor for id field.

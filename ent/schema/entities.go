@@ -658,6 +658,8 @@ func (Invitation) Indexes() []ent.Index {
 		index.Fields("tenant_id", "response_id").Unique().Annotations(entsql.IndexWhere("response_id IS NOT NULL")),
 		index.Fields("tenant_id", "visitor", "due_at").Annotations(entsql.IndexWhere("visitor IS NOT NULL")),
 		index.Fields("next_at").Annotations(entsql.IndexWhere("next_at IS NOT NULL")),
+		// By which each tenant gets its turn.
+		index.Fields("tenant_id", "next_at").Annotations(entsql.IndexWhere("next_at IS NOT NULL")),
 		index.Fields("id"), // by which mail providers tell of it, who know no tenant
 	}
 }
@@ -739,6 +741,8 @@ func (Outreach) Fields() []ent.Field {
 		field.Int("code_tries").Default(0).Comment("How many wrong codes were given."),
 		field.Int64("tests_hour").Default(0).Comment("The hour, counted from 1970, in which mails were last sent to addresses of the tenant's choice."),
 		field.Int("tests").Default(0).Comment("How many were in that hour."),
+		field.Int64("wrong_hour").Default(0).Comment("The hour, counted from 1970, in which a wrong code was last given."),
+		field.Int("wrong_codes").Default(0).Comment("How many were in that hour, of all codes."),
 		updatedAt(),
 	}
 }
@@ -761,8 +765,8 @@ func (MonthlyCount) Annotations() []schema.Annotation {
 func (MonthlyCount) Fields() []ent.Field {
 	return []ent.Field{
 		key(),
-		field.UUID("campaign", uuid.UUID{}).Immutable().Comment("The zero id for all campaigns together."),
-		field.Int("month").Immutable().Comment("Twelve times the year, and the months before it in that."),
+		field.UUID("campaign", uuid.UUID{}).Immutable().Comment("The zero id for all campaigns together; the highest for all mails of a day."),
+		field.Int("month").Immutable().Comment("Twelve times the year, and the months before it in that; of a day the days since 1970."),
 		field.Int("sent").Default(0),
 	}
 }
@@ -815,6 +819,9 @@ func (Suppression) Fields() []ent.Field {
 		field.String("email_hash").Immutable().Comment("The address in lower case, by a key of the tenant's."),
 		field.Enum("reason").Values("UNSUBSCRIBED", "BOUNCED", "COMPLAINED", "MANUAL").Immutable(),
 		field.UUID("invitation_id", uuid.UUID{}).Optional().Nillable().Immutable(),
+		field.Enum("reason_before").Values("UNSUBSCRIBED", "BOUNCED", "COMPLAINED", "MANUAL").Optional().Nillable().Immutable().
+			Comment("The reason that holds again where the person takes theirs back."),
+		field.UUID("invitation_before", uuid.UUID{}).Optional().Nillable().Immutable().Comment("The invitation that goes with the reason before."),
 		createdAt(),
 	}
 }

@@ -28,6 +28,10 @@ const (
 	FieldReason = "reason"
 	// FieldInvitationID holds the string denoting the invitation_id field in the database.
 	FieldInvitationID = "invitation_id"
+	// FieldReasonBefore holds the string denoting the reason_before field in the database.
+	FieldReasonBefore = "reason_before"
+	// FieldInvitationBefore holds the string denoting the invitation_before field in the database.
+	FieldInvitationBefore = "invitation_before"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
 	// Table holds the table name of the suppression in the database.
@@ -43,6 +47,8 @@ var Columns = []string{
 	FieldEmailHash,
 	FieldReason,
 	FieldInvitationID,
+	FieldReasonBefore,
+	FieldInvitationBefore,
 	FieldCreatedAt,
 }
 
@@ -95,6 +101,31 @@ func ReasonValidator(r Reason) error {
 	}
 }
 
+// ReasonBefore defines the type for the "reason_before" enum field.
+type ReasonBefore string
+
+// ReasonBefore values.
+const (
+	ReasonBeforeUNSUBSCRIBED ReasonBefore = "UNSUBSCRIBED"
+	ReasonBeforeBOUNCED      ReasonBefore = "BOUNCED"
+	ReasonBeforeCOMPLAINED   ReasonBefore = "COMPLAINED"
+	ReasonBeforeMANUAL       ReasonBefore = "MANUAL"
+)
+
+func (rb ReasonBefore) String() string {
+	return string(rb)
+}
+
+// ReasonBeforeValidator is a validator for the "reason_before" field enum values. It is called by the builders before save.
+func ReasonBeforeValidator(rb ReasonBefore) error {
+	switch rb {
+	case ReasonBeforeUNSUBSCRIBED, ReasonBeforeBOUNCED, ReasonBeforeCOMPLAINED, ReasonBeforeMANUAL:
+		return nil
+	default:
+		return fmt.Errorf("suppression: invalid enum value for reason_before field: %q", rb)
+	}
+}
+
 // OrderOption defines the ordering options for the Suppression queries.
 type OrderOption func(*sql.Selector)
 
@@ -131,6 +162,16 @@ func ByReason(opts ...sql.OrderTermOption) OrderOption {
 // ByInvitationID orders the results by the invitation_id field.
 func ByInvitationID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldInvitationID, opts...).ToFunc()
+}
+
+// ByReasonBefore orders the results by the reason_before field.
+func ByReasonBefore(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldReasonBefore, opts...).ToFunc()
+}
+
+// ByInvitationBefore orders the results by the invitation_before field.
+func ByInvitationBefore(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldInvitationBefore, opts...).ToFunc()
 }
 
 // ByCreatedAt orders the results by the created_at field.

@@ -80,6 +80,11 @@ func InvitationID(v uuid.UUID) predicate.Suppression {
 	return predicate.Suppression(sql.FieldEQ(FieldInvitationID, v))
 }
 
+// InvitationBefore applies equality check predicate on the "invitation_before" field. It's identical to InvitationBeforeEQ.
+func InvitationBefore(v uuid.UUID) predicate.Suppression {
+	return predicate.Suppression(sql.FieldEQ(FieldInvitationBefore, v))
+}
+
 // CreatedAt applies equality check predicate on the "created_at" field. It's identical to CreatedAtEQ.
 func CreatedAt(v time.Time) predicate.Suppression {
 	return predicate.Suppression(sql.FieldEQ(FieldCreatedAt, v))
@@ -408,6 +413,86 @@ func InvitationIDIsNil() predicate.Suppression {
 // InvitationIDNotNil applies the NotNil predicate on the "invitation_id" field.
 func InvitationIDNotNil() predicate.Suppression {
 	return predicate.Suppression(sql.FieldNotNull(FieldInvitationID))
+}
+
+// ReasonBeforeEQ applies the EQ predicate on the "reason_before" field.
+func ReasonBeforeEQ(v ReasonBefore) predicate.Suppression {
+	return predicate.Suppression(sql.FieldEQ(FieldReasonBefore, v))
+}
+
+// ReasonBeforeNEQ applies the NEQ predicate on the "reason_before" field.
+func ReasonBeforeNEQ(v ReasonBefore) predicate.Suppression {
+	return predicate.Suppression(sql.FieldNEQ(FieldReasonBefore, v))
+}
+
+// ReasonBeforeIn applies the In predicate on the "reason_before" field.
+func ReasonBeforeIn(vs ...ReasonBefore) predicate.Suppression {
+	return predicate.Suppression(sql.FieldIn(FieldReasonBefore, vs...))
+}
+
+// ReasonBeforeNotIn applies the NotIn predicate on the "reason_before" field.
+func ReasonBeforeNotIn(vs ...ReasonBefore) predicate.Suppression {
+	return predicate.Suppression(sql.FieldNotIn(FieldReasonBefore, vs...))
+}
+
+// ReasonBeforeIsNil applies the IsNil predicate on the "reason_before" field.
+func ReasonBeforeIsNil() predicate.Suppression {
+	return predicate.Suppression(sql.FieldIsNull(FieldReasonBefore))
+}
+
+// ReasonBeforeNotNil applies the NotNil predicate on the "reason_before" field.
+func ReasonBeforeNotNil() predicate.Suppression {
+	return predicate.Suppression(sql.FieldNotNull(FieldReasonBefore))
+}
+
+// InvitationBeforeEQ applies the EQ predicate on the "invitation_before" field.
+func InvitationBeforeEQ(v uuid.UUID) predicate.Suppression {
+	return predicate.Suppression(sql.FieldEQ(FieldInvitationBefore, v))
+}
+
+// InvitationBeforeNEQ applies the NEQ predicate on the "invitation_before" field.
+func InvitationBeforeNEQ(v uuid.UUID) predicate.Suppression {
+	return predicate.Suppression(sql.FieldNEQ(FieldInvitationBefore, v))
+}
+
+// InvitationBeforeIn applies the In predicate on the "invitation_before" field.
+func InvitationBeforeIn(vs ...uuid.UUID) predicate.Suppression {
+	return predicate.Suppression(sql.FieldIn(FieldInvitationBefore, vs...))
+}
+
+// InvitationBeforeNotIn applies the NotIn predicate on the "invitation_before" field.
+func InvitationBeforeNotIn(vs ...uuid.UUID) predicate.Suppression {
+	return predicate.Suppression(sql.FieldNotIn(FieldInvitationBefore, vs...))
+}
+
+// InvitationBeforeGT applies the GT predicate on the "invitation_before" field.
+func InvitationBeforeGT(v uuid.UUID) predicate.Suppression {
+	return predicate.Suppression(sql.FieldGT(FieldInvitationBefore, v))
+}
+
+// InvitationBeforeGTE applies the GTE predicate on the "invitation_before" field.
+func InvitationBeforeGTE(v uuid.UUID) predicate.Suppression {
+	return predicate.Suppression(sql.FieldGTE(FieldInvitationBefore, v))
+}
+
+// InvitationBeforeLT applies the LT predicate on the "invitation_before" field.
+func InvitationBeforeLT(v uuid.UUID) predicate.Suppression {
+	return predicate.Suppression(sql.FieldLT(FieldInvitationBefore, v))
+}
+
+// InvitationBeforeLTE applies the LTE predicate on the "invitation_before" field.
+func InvitationBeforeLTE(v uuid.UUID) predicate.Suppression {
+	return predicate.Suppression(sql.FieldLTE(FieldInvitationBefore, v))
+}
+
+// InvitationBeforeIsNil applies the IsNil predicate on the "invitation_before" field.
+func InvitationBeforeIsNil() predicate.Suppression {
+	return predicate.Suppression(sql.FieldIsNull(FieldInvitationBefore))
+}
+
+// InvitationBeforeNotNil applies the NotNil predicate on the "invitation_before" field.
+func InvitationBeforeNotNil() predicate.Suppression {
+	return predicate.Suppression(sql.FieldNotNull(FieldInvitationBefore))
 }
 
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.

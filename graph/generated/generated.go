@@ -6885,6 +6885,7 @@ extend type Mutation {
   Creates or updates people, at most 1,000 at a time (else TOO_MANY, and none is taken), each found by external id, else
   by e-mail address. Each is taken or refused by itself.
   Traits that are named are set, those given as null are removed, others stay.
+  From a caller that may only COLLECT the address, phone, name, locale and time zone that are known already stay.
   """
   upsertContacts(
     "The people to create or update."
@@ -8361,7 +8362,7 @@ extend type Mutation {
   ): ConfirmSenderPayload! @requires(scope: MANAGE)
   """
   Sends the mail that an invitation is, at once, to an address of the tenant's choice, at most 20 an hour (else NOT_ALLOWED).
-  Its links open the page and record nothing.
+  Its links open the page and record nothing; it has none to unsubscribe by. An address that is suppressed is NOT_ALLOWED.
   """
   sendTestMail(
     "The campaign and the address."
@@ -8437,7 +8438,7 @@ input OutreachLimitsInput {
 
 "In whose name mails come. What is left out is as at first."
 input MailSenderInput {
-  "1 to 100 characters, without line breaks (else INVALID)."
+  "1 to 100 characters, without line breaks, ` + "`" + `@` + "`" + ` and ` + "`" + `://` + "`" + ` (else INVALID): a name that reads like an address would hide the sender's."
   name: String
   """
   An address that the tenant can read: a code is mailed to it, good for a day, and mails come from it once ` + "`" + `confirmSender` + "`" + ` has
@@ -8458,7 +8459,7 @@ type UpdateOutreachPayload {
 
 "A sender's address to confirm."
 input ConfirmSenderInput {
-  "From the mail. A wrong or old one is INVALID; after ten wrong ones a new code is needed."
+  "From the mail. A wrong or old one is INVALID; after ten wrong ones a new code is needed, after 30 in an hour the next hour (NOT_ALLOWED)."
   code: String!
 }
 
@@ -8815,7 +8816,7 @@ input SendTestMailInput {
 
 "What became of ` + "`" + `sendTestMail` + "`" + `."
 type SendTestMailPayload {
-  "What the mail server said when it took the mail, or the file that it was written to. Null where it was not taken."
+  "What the mail server said when it took the mail, or the name of the file that it was written to. Null where it was not taken."
   serverReply: String
   "Why it was not taken, with what the mail server said; empty where it was."
   userErrors: [UserError!]!

@@ -40,7 +40,7 @@ type CancelInvitationsPayload struct {
 
 // A sender's address to confirm.
 type ConfirmSenderInput struct {
-	// From the mail. A wrong or old one is INVALID; after ten wrong ones a new code is needed.
+	// From the mail. A wrong or old one is INVALID; after ten wrong ones a new code is needed, after 30 in an hour the next hour (NOT_ALLOWED).
 	Code string `json:"code"`
 }
 
@@ -329,7 +329,7 @@ type SendTestMailInput struct {
 
 // What became of `sendTestMail`.
 type SendTestMailPayload struct {
-	// What the mail server said when it took the mail, or the file that it was written to. Null where it was not taken.
+	// What the mail server said when it took the mail, or the name of the file that it was written to. Null where it was not taken.
 	ServerReply *string `json:"serverReply,omitempty"`
 	// Why it was not taken, with what the mail server said; empty where it was.
 	UserErrors []*apierror.UserError `json:"userErrors"`

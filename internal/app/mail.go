@@ -24,6 +24,7 @@ const defaultMailFolder = "zeroten-mails"
 type Mail struct {
 	MailURL    string `name:"mail-url" env:"MAIL_URL" placeholder:"URL" help:"Send mails by this server, e.g. smtp://user:password@smtp.example.com:587; without one they are written to --mail-folder."`
 	MailFrom   string `env:"ZEROTEN_MAIL_FROM" placeholder:"ADDRESS" help:"Whose address mails come from where a tenant has confirmed none (default: no-reply@ and the host of --public-url)."`
+	MailsADay  int    `name:"mails-a-day" env:"ZEROTEN_MAILS_A_DAY" placeholder:"NUMBER" help:"Send this many mails of a tenant in a day of its calendar at most; what is over it waits for the next (default: no limit)."`
 	MailFolder string `env:"ZEROTEN_MAIL_FOLDER" default:"${mail_folder}" placeholder:"FOLDER" help:"Write mails here as .eml files where there is no --mail-url (default ${default})."`
 
 	DKIMDomain   string `name:"dkim-domain" env:"ZEROTEN_DKIM_DOMAIN" placeholder:"DOMAIN" help:"Sign mails for this domain, where the mail server does not."`
@@ -71,6 +72,9 @@ var postFlags = map[string]string{
 
 // check refuses what no mail could be sent with, or no provider be believed by.
 func (m *Mail) check(site survey.Site) error {
+	if m.MailsADay < 0 {
+		return usage("--mails-a-day %d: want a number from 1, or 0 for no limit", m.MailsADay)
+	}
 	if _, err := m.from(site); err != nil {
 		return err
 	}
@@ -107,7 +111,7 @@ func (a *App) mailer(flags *Mail, site survey.Site) error {
 	if err != nil {
 		return err
 	}
-	a.Mailer, a.office, a.mailFolder = outreach.NewMailer(a.Outreach, outreach.House{Site: site, From: from}, office), office, ""
+	a.Mailer, a.office, a.mailFolder = outreach.NewMailer(a.Outreach, outreach.House{Site: site, From: from, MailsADay: flags.MailsADay}, office), office, ""
 	if flags.MailURL == "" {
 		a.mailFolder = flags.MailFolder
 	}

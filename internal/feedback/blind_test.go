@@ -116,10 +116,60 @@ func TestCollectLeavesOut(t *testing.T) {
 		if err != nil || again[0].Value.ID != told[1].Value.ID {
 			t.Errorf("the same external id gives %v and %v, %v", told[1].Value, again, err)
 		}
-		for _, test := range []struct{ id, email, name string }{{"ann", "ann@example.org", "Ann"}, {"ben", "ben@example.org", ""}, {"dan", "", "Dan"}, {"cleo", "CLEO@example.org", "Cleo"}} {
+		for _, test := range []struct{ id, email, name string }{{"ann", "ann@example.org", "Ann"}, {"ben", "ben@example.org", ""}, {"dan", "", "Dan"}, {"cleo", "cleo@example.org", "Cleo"}} {
 			if c := contactOf(f, test.id); deref(c.Email) != test.email || deref(c.Name) != test.name {
 				t.Errorf("got %v, want %v", c, test)
 			}
+		}
+		sound(f)
+	})
+}
+
+// TestCollectAdds has somebody brought up to date by who may not read: what was not known is added, and what was stays.
+func TestCollectAdds(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		f := feedbacktest.New(t, db)
+		f.Upsert(
+			contacts.Input{ExternalID: new("ann"), Email: new("ann@example.org"), Phone: new("1"), Name: new("Ann"), Locale: new("nl"), TimeZone: new("Europe/Oslo"), Traits: trait.Values{"plan": "gold"}},
+			contacts.Input{ExternalID: new("ben")}, contacts.Input{Email: new("cleo@example.org")})
+		brings := func(id, email *string) contacts.Input {
+			return contacts.Input{ExternalID: id, Email: email, Phone: new("2"), Name: new("Win"), Locale: new("de"), TimeZone: new("Europe/Rome"), Traits: trait.Values{"plan": "free"}}
+		}
+		all := []contacts.Input{
+			brings(new("ann"), new("evil@example.org")), brings(new("ben"), new("ben@example.org")), brings(new("cleo"), new("cleo@example.org")), brings(nil, new("ANN@example.org")),
+		}
+		out, err := f.Log.Upsert(collector(f), all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		recorded, err := f.Log.Record(collector(f), []feedback.Recording{f.With(func(r *feedback.Recording) { r.Contact = &all[0] })})
+		if err != nil || recorded[0].Value == nil {
+			t.Fatalf("got %v, %v", recorded, err)
+		}
+		for i, o := range out {
+			if o.Value == nil {
+				t.Errorf("%d: refused: %v", i, o.Errors)
+			}
+		}
+		for _, test := range []struct{ id, email, phone, name, locale, zone string }{
+			{"ann", "ann@example.org", "1", "Ann", "nl", "Europe/Oslo"},
+			{"ben", "ben@example.org", "2", "Win", "de", "Europe/Rome"},
+			{"cleo", "cleo@example.org", "2", "Win", "de", "Europe/Rome"},
+		} {
+			c := contactOf(f, test.id)
+			got := test
+			got.email, got.phone, got.name, got.locale, got.zone = deref(c.Email), deref(c.Phone), deref(c.Name), deref(c.Locale), deref(c.TimeZone)
+			if got != test || c.Traits["plan"] != "free" {
+				t.Errorf("got %v and %v, want %v", got, c.Traits, test)
+			}
+		}
+		if *all[0].Email != "evil@example.org" || *all[0].Name != "Win" {
+			t.Error("the caller's input has changed")
+		}
+		// Whoever may read may change it.
+		f.Upsert(brings(new("ann"), new("anna@example.org")))
+		if c := contactOf(f, "ann"); deref(c.Email) != "anna@example.org" || deref(c.Name) != "Win" {
+			t.Errorf("got %v", c)
 		}
 		sound(f)
 	})

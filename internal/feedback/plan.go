@@ -354,6 +354,9 @@ func (p *planner) meet(op *operation, in *contact.Input) (*person, *contact.Inpu
 		left.Email = nil
 		in, c, errs = &left, p.byExternal[*in.ExternalID], nil
 	}
+	if op.blind && c != nil {
+		in = withoutKnown(c.Contact, in)
+	}
 	errs = append(errs, p.checkTraits(in.Traits)...)
 	switch {
 	case errs != nil || c == nil || len(c.Traits)+len(in.Traits) <= trait.MaxKeys || len(trait.Merge(c.Traits, in.Traits)) <= trait.MaxKeys:
@@ -365,6 +368,21 @@ func (p *planner) meet(op *operation, in *contact.Input) (*person, *contact.Inpu
 		errs = tooMany()
 	}
 	return c, in, errs
+}
+
+// withoutKnown is an input without what the contact has already of who they are and how they are written to. Who may not read may add to it:
+// by a token from the source of a page they could else have somebody else's mails sent to them, or under a name of theirs.
+func withoutKnown(c *ent.Contact, in *contact.Input) *contact.Input {
+	left := *in
+	for _, of := range []struct {
+		known *string
+		given **string
+	}{{c.Email, &left.Email}, {c.Phone, &left.Phone}, {c.Name, &left.Name}, {c.Locale, &left.Locale}, {c.TimeZone, &left.TimeZone}} {
+		if of.known != nil {
+			*of.given = nil
+		}
+	}
+	return &left
 }
 
 // find finds the person that an input means, nil where it is a new one. There is an error only with an external id.

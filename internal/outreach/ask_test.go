@@ -20,10 +20,13 @@ import (
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/contact"
+	"github.com/zeroten/zeroten/internal/cube"
 	"github.com/zeroten/zeroten/internal/feedback"
 	"github.com/zeroten/zeroten/internal/outreach"
+	"github.com/zeroten/zeroten/internal/settings"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
+	"github.com/zeroten/zeroten/internal/survey"
 	"github.com/zeroten/zeroten/internal/survey/link"
 	"github.com/zeroten/zeroten/internal/trait"
 )
@@ -418,6 +421,51 @@ func TestSuppressMany(t *testing.T) {
 			h.must(err)
 			if (s != nil) != is || is && (s.Reason != entsuppression.ReasonMANUAL || !strings.EqualFold(*s.Email, address(name)) || *s.EmailKey != address(name)) {
 				t.Errorf("%s: %v", name, s)
+			}
+		}
+	})
+}
+
+// Whoever has a token from the source of a page names whom they like, and has no words of their own mailed to them.
+func TestEventsOfStrangers(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := open(t, db, "UTC", monday)
+		h.people("", "ada")
+		for _, key := range []string{"product", "note"} {
+			_, err := settings.DefineTrait(h.ctx, cube.NewBuilder(db, nil), settings.DefineTraitInput{Key: key, Kind: trait.Text})
+			h.must(err)
+		}
+		c := h.campaign("Campaign")
+		_, err := survey.SetWording(h.ctx, db, survey.SetWordingInput{
+			Campaign: c.NodeID(), Locale: "en", MailSubject: new("{name|Dear customer}: {product|what you bought}"),
+			MailIntro: new("Hello {name|you}! About {product|what you bought}: {note|none}"),
+		})
+		h.must(err)
+		h.set(c, onEvent("bought", 0))
+		out, err := h.desk.Record(auth.With(t.Context(), auth.Caller{Tenant: h.tenant, Scopes: []auth.Scope{auth.Collect}}), []outreach.ContactEvent{
+			{
+				Contact: contact.Input{ExternalID: new("x"), Email: new("x@x.example"), Name: new("You won! evil.example.com/prize")}, Name: "bought",
+				Traits: trait.Values{"product": "http://evil.example", "note": strings.Repeat("long ", 40)},
+			},
+			{Contact: contact.Input{ExternalID: new("ada"), Email: new("evil@x.example"), Name: new("Eve")}, Name: "bought", Traits: trait.Values{"product": "Tea"}},
+		})
+		h.must(err)
+		for _, o := range out {
+			h.must(o.Errors.Err())
+		}
+		mails := h.sweep()
+		if len(mails) != 2 {
+			t.Fatalf("%d mails", len(mails))
+		}
+		for _, m := range mails {
+			subject := "Subject: Dear customer: what you bought"
+			if m.to == address("ada") {
+				subject = "Subject: Eve: Tea" // she had no name yet
+			} else if m.to != "x@x.example" {
+				t.Errorf("a mail to %s", m.to)
+			}
+			if !strings.Contains(m.text, subject) || strings.Contains(m.text, "evil") || strings.Count(m.text, "long") > 2*survey.MaxMailed/5 {
+				t.Errorf("it says %s", m.text)
 			}
 		}
 	})

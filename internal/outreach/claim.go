@@ -38,29 +38,52 @@ type taken struct {
 	due, until time.Time
 }
 
-// take takes invitations that are to be looked at, so many at most, those first that have waited longest.
-func (d *Desk) take(ctx context.Context, most int) (all []taken, err error) {
+// take takes invitations that are to be looked at, so many at most, those first that have waited longest. Where there are more, half of the room is
+// for tenants in their turn, those after one, a few of each: else a tenant with very many due would have all others wait. next is whose turn was
+// last.
+func (d *Desk) take(ctx context.Context, most int, after uuid.UUID) (all []taken, next uuid.UUID, err error) {
 	now, lock := d.now(), ""
 	if d.db.Dialect == store.Postgres {
 		lock = " FOR UPDATE SKIP LOCKED"
 	}
 	until := now.Add(lease)
+	const anyDue = "next_at <= $1 ORDER BY next_at"
 	err = d.db.Write(ctx, func(tx *store.Tx) error {
-		all = nil
-		return store.Each(ctx, tx.SQL, func(rows *sql.Rows) error {
-			t := taken{until: until}
-			err := rows.Scan(&t.tenant, &t.id, &t.due)
-			all = append(all, t)
+		all, next = nil, after
+		some := func(most int, due string, args ...any) error {
+			return store.Each(ctx, tx.SQL, func(rows *sql.Rows) error {
+				t := taken{until: until}
+				err := rows.Scan(&t.tenant, &t.id, &t.due)
+				all = append(all, t)
+				return err
+			}, `UPDATE invitations SET next_at = $2 WHERE (tenant_id, id) IN
+					(SELECT tenant_id, id FROM invitations WHERE `+due+` LIMIT $3`+lock+`)
+				RETURNING tenant_id, id, due_at`, append([]any{now, until, most}, args...)...)
+		}
+		if err := some(most-most/2, anyDue); err != nil || len(all) < most-most/2 {
 			return err
-		}, `UPDATE invitations SET next_at = $2 WHERE (tenant_id, id) IN
-				(SELECT tenant_id, id FROM invitations WHERE next_at <= $1 ORDER BY next_at LIMIT $3`+lock+`)
-			RETURNING tenant_id, id, due_at`, now, until, most)
+		}
+		due, last, err := d.turns(ctx, tx, after, now)
+		if err != nil {
+			return err
+		}
+		for _, tenant := range due {
+			if len(all) == most { // the others are first in the next round
+				return nil
+			}
+			if err := some(min(inTurn, most-len(all)), dueOf(d.db.Dialect, "invitations", "$4", "$1"), tenant); err != nil {
+				return err
+			}
+			next = tenant
+		}
+		next = last
+		return some(most-len(all), anyDue)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("taking what is to be sent: %w", err)
+		return nil, after, fmt.Errorf("taking what is to be sent: %w", err)
 	}
 	slices.SortFunc(all, func(a, b taken) int { return a.due.Compare(b.due) }) // what a budget has room for goes to who was due first
-	return all, nil
+	return all, next, nil
 }
 
 // putBack has what was taken until an instant, and not looked at, taken by anybody again, after a while.
@@ -86,6 +109,8 @@ type claim struct {
 	sends, reminds bool
 	// erased says that whoever it was to is gone, and so are the files to be.
 	erased bool
+	// waits is until when it waits, where the tenant's day has no room for it.
+	waits *time.Time
 }
 
 // knownFor is for how long a Mailer goes by what it has read of a tenant, while it sends what it has taken.
@@ -97,12 +122,14 @@ type known struct {
 	settings *Settings
 	// zone is the tenant's.
 	zone *time.Location
-	read time.Time
+	// mailsADay are how many mails it may have sent in a day at most; 0 where there is no limit.
+	mailsADay int
+	read      time.Time
 }
 
 // know reads what is known of the caller's tenant.
 func (d *Desk) know(ctx context.Context, h House) (k known, err error) {
-	k.read = time.Now()
+	k.read, k.mailsADay = time.Now(), h.MailsADay
 	if k.ring, err = d.ring(ctx); err != nil {
 		return k, err
 	}
@@ -324,6 +351,20 @@ func (d *Desk) decide(ctx context.Context, tx *store.Tx, c *claim, u *ent.Invita
 			}
 			return u.SetStatus(entinvitation.StatusSKIPPED).SetSkippedBecause(entinvitation.SkippedBecauseOVER_BUDGET).ClearNextAt().Exec(ctx)
 		}
+		if room, err := hasRoom(ctx, tx, k, now); err != nil {
+			return err
+		} else if !room {
+			month := slot.MonthOf(now, zone)
+			err := errors.Join(unask(ctx, tx, c.contact.ID, now, before), uncount(ctx, tx, uuid.Nil, month), uncount(ctx, tx, c.CampaignID, month))
+			if err != nil {
+				return err
+			}
+			due := k.tomorrow(now)
+			if planned {
+				due = s.window.Next(due, p.zone)
+			}
+			return d.waitsFor(ctx, c, u, due)
+		}
 		u.SetClaimedAt(now)
 		if before == nil {
 			u.ClearAskedBefore()
@@ -491,8 +532,8 @@ func (d *Desk) release(ctx context.Context, tx *store.Tx, i *ent.Invitation, zon
 
 // uncountBoth takes back what an invitation took of the month's budgets.
 func uncountBoth(ctx context.Context, tx *store.Tx, i *ent.Invitation, zone *time.Location) error {
-	month := slot.MonthOf(*i.ClaimedAt, zone)
-	return errors.Join(uncount(ctx, tx, uuid.Nil, month), uncount(ctx, tx, i.CampaignID, month))
+	month, day := slot.MonthOf(*i.ClaimedAt, zone), int(calendar.DayOf(*i.ClaimedAt, zone))
+	return errors.Join(uncount(ctx, tx, uuid.Nil, month), uncount(ctx, tx, i.CampaignID, month), uncount(ctx, tx, daily, day))
 }
 
 // remind claims the reminder of an invitation that was not answered, or says that there is none.
@@ -524,7 +565,15 @@ func (d *Desk) remind(ctx context.Context, tx *store.Tx, c *claim, u *ent.Invita
 	case !s.window.Contains(now, p.zone):
 		return u.SetNextAt(s.window.Next(now, p.zone).UTC()).Exec(ctx)
 	}
-	c.sends, c.reminds = true, true
+	c.reminds = true
+	if room, err := hasRoom(ctx, tx, k, now); err != nil {
+		return err
+	} else if !room {
+		due := s.window.Next(k.tomorrow(now), p.zone).UTC().Truncate(time.Microsecond)
+		c.waits = &due
+		return u.SetNextAt(due).Exec(ctx)
+	}
+	c.sends = true
 	until := now.Add(lease)
 	c.ReminderAttemptAt, c.NextAt = &now, &until
 	return u.SetReminderAttemptAt(now).SetNextAt(until).Exec(ctx)

@@ -15,6 +15,7 @@ import (
 	entinvitation "github.com/zeroten/zeroten/ent/invitation"
 	entsuppression "github.com/zeroten/zeroten/ent/suppression"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/flight"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/outreach/letter"
@@ -51,11 +52,14 @@ type Mailer struct {
 	unsentOf map[uuid.UUID]bool
 	// refused are the tenants whose mails the server does not take, and until when it is left alone for them.
 	refused map[uuid.UUID]time.Time
+	// turn is the tenant whose turn was last, and fullOn on which day of theirs it was said that tenants may have no more mails sent in it.
+	turn   uuid.UUID
+	fullOn map[uuid.UUID]calendar.Day
 }
 
 // NewMailer makes a Mailer, which does nothing by itself until Start.
 func NewMailer(d *Desk, h House, p *post.Office) *Mailer {
-	return &Mailer{desk: d, house: h, post: p, log: d.logger, refused: map[uuid.UUID]time.Time{}, unsentOf: map[uuid.UUID]bool{}}
+	return &Mailer{desk: d, house: h, post: p, log: d.logger, refused: map[uuid.UUID]time.Time{}, unsentOf: map[uuid.UUID]bool{}, fullOn: map[uuid.UUID]calendar.Day{}}
 }
 
 // House is what the mailer's mails say of the server.
@@ -103,10 +107,16 @@ func (s *Mailer) Sweep(ctx context.Context) error {
 		if s.isClosed(uuid.Nil) {
 			return nil
 		}
-		all, err := s.desk.take(ctx, takenAtOnce)
+		s.mu.Lock()
+		after := s.turn
+		s.mu.Unlock()
+		all, next, err := s.desk.take(ctx, takenAtOnce, after)
 		if err != nil || len(all) == 0 {
 			return err
 		}
+		s.mu.Lock()
+		s.turn = next
+		s.mu.Unlock()
 		if err := s.each(ctx, all); err != nil {
 			return err
 		}
@@ -199,6 +209,9 @@ func (s *Mailer) one(ctx context.Context, t taken, met *acquaintance) error {
 		}
 		return d.removed(ctx, c.Invitation)
 	}
+	if c.waits != nil {
+		return s.full(ctx, t.tenant, c, k)
+	}
 	if !c.sends {
 		return nil
 	}
@@ -215,6 +228,11 @@ func (s *Mailer) one(ctx context.Context, t taken, met *acquaintance) error {
 	} else {
 		out = s.post.Send(ctx, m)
 		s.heard(ctx, t.tenant, out)
+		told := s.post.Told(out)
+		if told != out.Reply && out.Verdict == post.Refused { // heard tells of all else, or it is tried again
+			s.log.InfoContext(ctx, "a mail was refused", "invitation", id.Invitation.Format(c.ID), "said", out.Reply)
+		}
+		out.Reply = told
 	}
 	return s.note(noting, c, k, out)
 }
@@ -449,7 +467,7 @@ func (s *Mailer) input(sheet *survey.Sheet, invited *survey.Invited, token strin
 	page := s.house.Site.At("/s/" + token)
 	in := letter.Input{
 		Texts: texts, Brand: sheet.Brand, Site: s.house.Site,
-		Fill:  func(text string) string { return sheet.FillFor(invited, text) },
+		Fill:  func(text string) string { return sheet.FillMail(invited, text) },
 		Score: func(score int) string { return fmt.Sprintf("%s/%d", page, score) },
 		Page:  page, All: page + "/all",
 	}
@@ -468,7 +486,7 @@ func (s *Mailer) input(sheet *survey.Sheet, invited *survey.Invited, token strin
 // mail addresses a letter.
 func (s *Mailer) mail(l *letter.Letter, settings *Settings, to, language string, more func(*post.Mail)) *post.Mail {
 	m := &post.Mail{
-		MessageID: uuid.NewString() + "@" + s.domain(), From: mail.Address{Name: settings.Sender.Name, Address: settings.Sender.Address}, To: to,
+		MessageID: uuid.NewString() + "@" + s.domain(), From: mail.Address{Name: plainName(settings.Sender.Name), Address: settings.Sender.Address}, To: to,
 		Subject: l.Subject, HTML: l.HTML, Text: l.Text, Language: language, Date: s.desk.now(),
 	}
 	if settings.Sender.ReplyTo != nil {

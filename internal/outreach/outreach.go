@@ -39,6 +39,8 @@ const (
 	// MaxWrongCodes is how many wrong codes are taken before a new one is needed, and CodeLife how long a code is good.
 	MaxWrongCodes = 10
 	CodeLife      = 24 * time.Hour
+	// MaxWrongAnHour is how many wrong codes are taken in an hour, of however many codes.
+	MaxWrongAnHour = 30
 	// MaxTests is how many mails go to addresses of a tenant's choice in an hour: tests, and codes.
 	MaxTests = 20
 )
@@ -137,6 +139,8 @@ type House struct {
 	Site survey.Site
 	// From is the server's own address, which mails come from.
 	From string
+	// MailsADay is how many mails of a tenant are sent in a day of its calendar at most, tests and codes not counted; 0 where there is no limit.
+	MailsADay int
 }
 
 // Settings reads those of the caller's tenant.
@@ -191,6 +195,11 @@ func senderOf(row *ent.Outreach, brand string, h House) Sender {
 	return s
 }
 
+// plainName is a name that a mail may come under: without what makes it read like an address other than the sender's. A brand's may have it.
+func plainName(name string) string {
+	return strings.NewReplacer("@", " ", "＠", " ", "﹫", " ", "://", " ").Replace(name)
+}
+
 // outreachTx is the tenant's row; an empty one where there is none yet.
 func outreachTx(ctx context.Context, tx *store.Tx) (*ent.Outreach, error) {
 	row, err := tx.Ent.Outreach.Query().Only(ctx)
@@ -229,6 +238,9 @@ func (in *UpdateInput) Validate() (errs apierror.UserErrors) {
 	if s := in.Sender; s != nil {
 		errs.FilledOrNone(MaxSenderName, s.Name, "sender", "name")
 		errs.Line(s.Name, "sender", "name")
+		if s.Name != nil && plainName(*s.Name) != *s.Name {
+			errs.Add(apierror.Invalid, []string{"sender", "name"}, "A sender's name must not have @ or :// in it: many programs show it in place of the address.")
+		}
 	}
 	errs.AtMost(MaxPostalAddress, in.PostalAddress, "postalAddress")
 	return errs
@@ -298,6 +310,9 @@ func (d *Desk) askToConfirm(ctx context.Context, address string, mail func(ctx c
 	}
 	if row != nil && row.SenderAddress != nil && *row.SenderAddress == address {
 		return "", nil
+	}
+	if err := d.refuseSuppressed(ctx, address, []string{"sender", "address"}); err != nil {
+		return "", err
 	}
 	if err := d.countTest(ctx, []string{"sender", "address"}); err != nil {
 		return "", err
@@ -370,10 +385,17 @@ func (d *Desk) Confirm(ctx context.Context, h House, code string) (s *Settings, 
 		if row.UnconfirmedAddress == nil || row.CodeSentAt == nil || row.CodeTries >= MaxWrongCodes || d.now().Sub(*row.CodeSentAt) >= CodeLife {
 			return wrong
 		}
+		hour, before := d.now().Unix()/3600, 0
+		if row.WrongHour == hour {
+			before = row.WrongCodes
+		}
+		if before >= MaxWrongAnHour {
+			return apierror.User(apierror.NotAllowed, []string{"code"}, "%d wrong codes were given in this hour: try again in the next.", MaxWrongAnHour)
+		}
 		hash := sha256.Sum256([]byte(strings.TrimSpace(code)))
 		if subtle.ConstantTimeCompare(hash[:], row.CodeHash) == 0 {
 			refused = true // which is counted, so that the transaction has to commit
-			return tx.Ent.Outreach.UpdateOne(row).AddCodeTries(1).Exec(ctx)
+			return tx.Ent.Outreach.UpdateOne(row).AddCodeTries(1).SetWrongHour(hour).SetWrongCodes(before + 1).Exec(ctx)
 		}
 		err = tx.Ent.Outreach.UpdateOne(row).SetSenderAddress(*row.UnconfirmedAddress).ClearUnconfirmedAddress().ClearCodeHash().ClearCodeSentAt().
 			SetCodeTries(0).Exec(ctx)

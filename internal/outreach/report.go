@@ -1,8 +1,10 @@
 package outreach
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
@@ -23,71 +25,98 @@ const (
 	softWithin = 30 * 24 * time.Hour
 )
 
+// told is a report of an invitation of ours.
+type told struct {
+	bounce.Report
+
+	invitation uuid.UUID
+}
+
+// notedAtOnce is how many reports are noted in one transaction, so that nobody waits long for it.
+const notedAtOnce = 100
+
 // Reported notes what mail providers say became of mails. What is of no invitation is passed over, and what was said before changes nothing.
 func (d *Desk) Reported(ctx context.Context, reports []bounce.Report) error {
+	of := map[uuid.UUID][]told{}
 	for _, r := range reports {
-		if err := d.reported(ctx, r); err != nil {
-			return fmt.Errorf("noting what a mail provider says: %w", err)
+		invitation, err := id.Invitation.Parse(r.Invitation)
+		if err != nil {
+			continue // it is of none of ours
+		}
+		row, err := d.db.Ent.Invitation.Query().Where(entinvitation.ID(invitation)).Only(auth.ForSystem(ctx)) // nobody knows yet whose it is
+		if ent.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("finding an invitation that a mail provider tells of: %w", err)
+		}
+		of[row.TenantID] = append(of[row.TenantID], told{r, invitation})
+	}
+	for tenant, all := range of {
+		// In the order of their ids, so that of two who are told of the same neither waits for the other for ever; those of one as they came.
+		slices.SortStableFunc(all, func(a, b told) int { return bytes.Compare(a.invitation[:], b.invitation[:]) })
+		for some := range slices.Chunk(all, notedAtOnce) {
+			if err := d.reported(auth.ForTenant(ctx, tenant), some); err != nil {
+				return fmt.Errorf("noting what a mail provider says: %w", err)
+			}
 		}
 	}
 	return nil
 }
 
-func (d *Desk) reported(ctx context.Context, r bounce.Report) error {
-	invitation, err := id.Invitation.Parse(r.Invitation)
-	if err != nil {
-		return nil //nolint:nilerr // it is of none of ours
-	}
-	row, err := d.db.Ent.Invitation.Query().Where(entinvitation.ID(invitation)).Only(auth.ForSystem(ctx)) // nobody knows yet whose it is
-	if ent.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("finding an invitation: %w", err)
-	}
-	ctx = auth.ForTenant(ctx, row.TenantID)
+// reported notes what is said of mails of the caller's tenant, all of it or nothing.
+func (d *Desk) reported(ctx context.Context, all []told) error {
 	ring, err := d.ring(ctx)
 	if err != nil {
 		return err
 	}
-	at := r.At.UTC().Truncate(time.Microsecond)
 	return d.db.Write(ctx, func(tx *store.Tx) error {
-		row, err := d.lockInvitation(ctx, tx, invitation)
-		if err != nil || row == nil || row.Channel != entinvitation.ChannelEMAIL || row.AttemptAt == nil {
-			return err // what never went out cannot have come back
-		}
-		u := update(tx, row)
-		bar := entsuppression.Reason("")
-		switch r.Kind {
-		case bounce.Delivered:
-			delivered(u, row, at, d.now())
-		case bounce.Complaint:
-			if row.ComplainedAt == nil {
-				u.SetComplainedAt(at)
+		for _, r := range all {
+			if err := d.reportedTx(ctx, tx, ring, r); err != nil {
+				return err
 			}
-			confirm(u, row, d.now())
-			bar = entsuppression.ReasonCOMPLAINED
-		case bounce.Hard:
-			bounced(u, row, entinvitation.BounceKindHARD, r.Reason, at)
-			bar = entsuppression.ReasonBOUNCED
-		case bounce.Soft:
-			bounced(u, row, entinvitation.BounceKindSOFT, r.Reason, at)
-		case bounce.Unsubscribed: // by the provider's own means, and so it did not send the mail
-			bounced(u, row, entinvitation.BounceKindSOFT, r.Reason, at)
-			bar = entsuppression.ReasonUNSUBSCRIBED
 		}
-		if err := u.Exec(ctx); err != nil {
-			return err
-		}
-		if r.Kind == bounce.Soft {
-			return d.softened(ctx, tx, ring, row)
-		}
-		if bar == "" {
-			return nil
-		}
-		_, err = d.suppressOf(ctx, tx, ring, row, bar)
-		return err
+		return nil
 	})
+}
+
+func (d *Desk) reportedTx(ctx context.Context, tx *store.Tx, ring *link.Ring, r told) error {
+	row, err := d.lockInvitation(ctx, tx, r.invitation)
+	if err != nil || row == nil || row.Channel != entinvitation.ChannelEMAIL || row.AttemptAt == nil {
+		return err // what never went out cannot have come back
+	}
+	at := r.At.UTC().Truncate(time.Microsecond)
+	u := update(tx, row)
+	bar := entsuppression.Reason("")
+	switch r.Kind {
+	case bounce.Delivered:
+		delivered(u, row, at, d.now())
+	case bounce.Complaint:
+		if row.ComplainedAt == nil {
+			u.SetComplainedAt(at)
+		}
+		confirm(u, row, d.now())
+		bar = entsuppression.ReasonCOMPLAINED
+	case bounce.Hard:
+		bounced(u, row, entinvitation.BounceKindHARD, r.Reason, at)
+		bar = entsuppression.ReasonBOUNCED
+	case bounce.Soft:
+		bounced(u, row, entinvitation.BounceKindSOFT, r.Reason, at)
+	case bounce.Unsubscribed: // by the provider's own means, and so it did not send the mail
+		bounced(u, row, entinvitation.BounceKindSOFT, r.Reason, at)
+		bar = entsuppression.ReasonUNSUBSCRIBED
+	}
+	if err := u.Exec(ctx); err != nil {
+		return err
+	}
+	if r.Kind == bounce.Soft {
+		return d.softened(ctx, tx, ring, row)
+	}
+	if bar == "" {
+		return nil
+	}
+	_, err = d.suppressOf(ctx, tx, ring, row, bar)
+	return err
 }
 
 // softened suppresses the address of an invitation whose mail came back for now, or that no server would take, where the ones before did, too.
@@ -236,14 +265,14 @@ func (d *Desk) Unsubscribe(ctx context.Context, tenant, invitation uuid.UUID) (b
 }
 
 // Resubscribe takes back that the person of an invitation has unsubscribed by a mail, this one or another, and reports whether they had. What
-// somebody else has said of the address stays.
+// somebody else has said of the address stays, or holds again, and so does a complaint: only the tenant ends that, with the person's consent.
 func (d *Desk) Resubscribe(ctx context.Context, tenant, invitation uuid.UUID) (bool, error) {
 	ctx = auth.ForTenant(ctx, tenant)
 	ring, err := d.ring(ctx)
 	if err != nil {
 		return false, err
 	}
-	n := 0
+	had := false
 	err = d.db.Write(ctx, func(tx *store.Tx) error {
 		row, err := d.lockInvitation(ctx, tx, invitation)
 		if err != nil || row == nil {
@@ -256,12 +285,11 @@ func (d *Desk) Resubscribe(ctx context.Context, tenant, invitation uuid.UUID) (b
 		if err := update(tx, row).ClearUnsubscribedAt().Exec(ctx); err != nil {
 			return err
 		}
-		n, err = tx.Ent.Suppression.Delete().Where(entsuppression.EmailHash(hash), entsuppression.InvitationIDNotNil(),
-			entsuppression.ReasonEQ(entsuppression.ReasonUNSUBSCRIBED)).Exec(ctx)
+		had, err = unsuppressPerson(ctx, tx, hash)
 		return err
 	})
 	if err != nil {
 		return false, fmt.Errorf("subscribing somebody again: %w", err)
 	}
-	return n > 0, nil
+	return had, nil
 }

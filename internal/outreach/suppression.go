@@ -3,7 +3,9 @@ package outreach
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -90,7 +92,26 @@ func (d *Desk) Suppression(ctx context.Context, c *ent.Contact) (*ent.Suppressio
 	if err != nil {
 		return nil, err
 	}
-	hash, err := hashOf(ring, *c.Email)
+	return d.suppressionOf(ctx, ring, *c.Email)
+}
+
+// refuseSuppressed is a UserErrors for the field where an address is never written to.
+func (d *Desk) refuseSuppressed(ctx context.Context, address string, field []string) error {
+	ring, err := d.ring(ctx)
+	if err != nil {
+		return err
+	}
+	s, err := d.suppressionOf(ctx, ring, address)
+	if err != nil || s == nil {
+		return err
+	}
+	return apierror.User(apierror.NotAllowed, field,
+		"This address is suppressed (%s) and not written to: take another, or have its suppression deleted, with the person's consent.", s.Reason)
+}
+
+// suppressionOf is that of an address; nil where it may be written to.
+func (d *Desk) suppressionOf(ctx context.Context, ring *link.Ring, address string) (*ent.Suppression, error) {
+	hash, err := hashOf(ring, address)
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +190,9 @@ func (d *Desk) suppress(
 }
 
 // suppressHash is suppress for an address by its hash; the text is nil where it is not known any more. One that is there already stays as it is,
-// but for what a person says themselves, which is not to end with a bounce that somebody deletes.
+// but for what a person says themselves, which is not to end with a bounce that somebody deletes: a complaint takes the place of all else, and
+// unsubscribing by a mail that of a bounce, or of what the tenant wants. As that can be taken back by the mail, what else was said of the
+// address, before or after, is kept for then.
 func (d *Desk) suppressHash(
 	ctx context.Context, tx *store.Tx, hash string, email *string, why entsuppression.Reason, invitation *uuid.UUID,
 ) (bool, error) {
@@ -177,18 +200,45 @@ func (d *Desk) suppressHash(
 	if email != nil {
 		key = new(contact.EmailKey(*email))
 	}
-	then := ` DO NOTHING`
-	if invitation != nil && (why == entsuppression.ReasonUNSUBSCRIBED || why == entsuppression.ReasonCOMPLAINED) {
-		then = ` DO UPDATE SET reason = $6, invitation_id = $7 WHERE suppressions.reason IN ('BOUNCED', 'MANUAL')`
+	then := `reason_before = $6, invitation_before = $7
+		WHERE suppressions.reason = 'UNSUBSCRIBED' AND suppressions.invitation_id IS NOT NULL AND suppressions.reason_before IS NULL`
+	switch {
+	case why == entsuppression.ReasonCOMPLAINED:
+		then = `reason = $6, invitation_id = $7, reason_before = NULL, invitation_before = NULL WHERE suppressions.reason <> 'COMPLAINED'`
+	case invitation != nil && why == entsuppression.ReasonUNSUBSCRIBED:
+		then = `reason = $6, invitation_id = $7, reason_before = suppressions.reason, invitation_before = suppressions.invitation_id
+			WHERE suppressions.reason IN ('BOUNCED', 'MANUAL')`
 	}
-	done, err := tx.SQL.ExecContext(ctx, `INSERT INTO suppressions (tenant_id, id, email, email_key, email_hash, reason, invitation_id, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (tenant_id, email_hash)`+then,
-		auth.Tenant(ctx), id.New(), email, key, hash, string(why), invitation, d.now())
+	fresh, is := id.New(), uuid.Nil
+	err := tx.SQL.QueryRowContext(ctx, `INSERT INTO suppressions (tenant_id, id, email, email_key, email_hash, reason, invitation_id, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (tenant_id, email_hash) DO UPDATE SET `+then+` RETURNING id`,
+		auth.Tenant(ctx), fresh, email, key, hash, string(why), invitation, d.now()).Scan(&is)
+	if errors.Is(err, sql.ErrNoRows) { // it stays as it is
+		return false, nil
+	}
 	if err != nil {
 		return false, fmt.Errorf("suppressing an address: %w", err)
 	}
-	n, err := done.RowsAffected()
-	return n == 1, err
+	return is == fresh, nil
+}
+
+// unsuppressPerson takes back what a person said by a mail of an address, by its hash, and reports whether they had said so. What else was said of
+// it holds again.
+func unsuppressPerson(ctx context.Context, tx *store.Tx, hash string) (bool, error) {
+	for _, statement := range []string{
+		`UPDATE suppressions SET reason = reason_before, invitation_id = invitation_before, reason_before = NULL, invitation_before = NULL
+			WHERE tenant_id = $1 AND email_hash = $2 AND reason = 'UNSUBSCRIBED' AND invitation_id IS NOT NULL AND reason_before IS NOT NULL`,
+		`DELETE FROM suppressions WHERE tenant_id = $1 AND email_hash = $2 AND reason = 'UNSUBSCRIBED' AND invitation_id IS NOT NULL`,
+	} {
+		done, err := tx.SQL.ExecContext(ctx, statement, auth.Tenant(ctx), hash)
+		if err != nil {
+			return false, fmt.Errorf("taking back a suppression: %w", err)
+		}
+		if n, err := done.RowsAffected(); err != nil || n > 0 {
+			return n > 0, err
+		}
+	}
+	return false, nil
 }
 
 // Unsuppress lets an address be written to again, by the text of the suppression's id. The error is UserErrors for what the caller can mend.

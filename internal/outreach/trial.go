@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/apierror"
+	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/outreach/letter"
 	"github.com/zeroten/zeroten/internal/outreach/post"
@@ -45,7 +46,10 @@ func (m *Mailer) Test(ctx context.Context, in TestInput) (reply string, err erro
 	if err != nil {
 		return "", fmt.Errorf("finding a campaign: %w", err)
 	}
-	made, language, settings, err := m.trial(ctx, c, in.Locale, in.Variant, nil)
+	if err := m.desk.refuseSuppressed(ctx, in.To, []string{"to"}); err != nil {
+		return "", err
+	}
+	made, language, settings, err := m.trial(ctx, c, in.Locale, in.Variant, nil, false)
 	if b, ok := errors.AsType[*apierror.Error](err); ok && b.Code == apierror.BadRequestCode {
 		return "", apierror.User(apierror.NotFound, []string{"variant"}, "%s", b.Message)
 	}
@@ -56,15 +60,19 @@ func (m *Mailer) Test(ctx context.Context, in TestInput) (reply string, err erro
 		return "", err
 	}
 	out := m.post.Send(ctx, m.mail(made, settings, in.To, language, nil))
-	return out.Reply, refusedBy(out, []string{"to"})
+	return m.post.Told(out), m.refusedBy(ctx, out, []string{"to"})
 }
 
-// refusedBy is a UserErrors where a mail was not taken.
-func refusedBy(out post.Outcome, field []string) error {
+// refusedBy is a UserErrors where a mail was not taken. What is the operator's to know is in the log.
+func (m *Mailer) refusedBy(ctx context.Context, out post.Outcome, field []string) error {
 	if out.Verdict == post.Taken {
 		return nil
 	}
-	said := strings.TrimSuffix(out.Reply, ".")
+	told := m.post.Told(out)
+	if told != out.Reply {
+		m.log.WarnContext(ctx, "a test or a code was not taken", "tenant", id.Tenant.Format(auth.Tenant(ctx)), "said", out.Reply)
+	}
+	said := strings.TrimSuffix(told, ".")
 	if said == "" {
 		said = "it said nothing"
 	}
@@ -89,12 +97,15 @@ func (m *Mailer) Letter(ctx context.Context, c *ent.Campaign, locale, variant, c
 			return nil, fmt.Errorf("finding a contact: %w", err)
 		}
 	}
-	made, _, _, err := m.trial(ctx, c, locale, variant, to)
+	made, _, _, err := m.trial(ctx, c, locale, variant, to, true)
 	return made, err
 }
 
-// trial makes a mail whose links open the page and record nothing, and says in which language it is.
-func (m *Mailer) trial(ctx context.Context, c *ent.Campaign, locale, variant *string, to *ent.Contact) (*letter.Letter, string, *Settings, error) {
+// trial makes a mail whose links open the page and record nothing, and says in which language it is. One that is shown is whole; one that is
+// sent has no link to unsubscribe by, which would end nothing.
+func (m *Mailer) trial(
+	ctx context.Context, c *ent.Campaign, locale, variant *string, to *ent.Contact, shown bool,
+) (*letter.Letter, string, *Settings, error) {
 	sheet, err := m.desk.book.Sheet(ctx, c.ID)
 	if err != nil || sheet == nil {
 		return nil, "", nil, fmt.Errorf("reading how a campaign is asked: %w", errors.Join(err, errNoSheet(sheet)))
@@ -133,7 +144,10 @@ func (m *Mailer) trial(ctx context.Context, c *ent.Campaign, locale, variant *st
 		return m.house.Site.Page(c.ID) + path + "?" + q.Encode()
 	}
 	in.Score = func(score int) string { return page(fmt.Sprintf("/%d", score)) }
-	in.Page, in.All, in.Unsubscribe = page(""), page("/all"), page("")
+	in.Page, in.All = page(""), page("/all")
+	if shown {
+		in.Unsubscribe = page("")
+	}
 	made, err := letter.Compose(in)
 	return made, row.Locale, settings, err
 }
@@ -145,9 +159,13 @@ func (m *Mailer) Confirm(ctx context.Context, address, code string) error {
 		return err
 	}
 	settings.Sender.Address, settings.Sender.ReplyTo = m.house.From, nil
-	text := fmt.Sprintf("Somebody at %s wants surveys to come from this address.\n\nThe code is %s. It is good for a day.\n\n"+
+	who := "Somebody"
+	if name, ok := survey.Mailable(settings.Sender.Name); ok { // what a tenant calls itself is no way to write to others
+		who += " at " + name
+	}
+	text := fmt.Sprintf("%s wants surveys to come from this address.\n\nThe code is %s. It is good for a day.\n\n"+
 		"Whoever set the address enters it to confirm that it is theirs. If you do not know of this, do nothing: without the code no mail will come from your address.\n",
-		settings.Sender.Name, code)
+		who, code)
 	l := &letter.Letter{Subject: "Code to confirm a sender: " + code, Text: text}
-	return refusedBy(m.post.Send(ctx, m.mail(l, settings, address, "en", nil)), []string{"sender", "address"})
+	return m.refusedBy(ctx, m.post.Send(ctx, m.mail(l, settings, address, "en", nil)), []string{"sender", "address"})
 }

@@ -371,3 +371,47 @@ func TestShares(t *testing.T) {
 		})
 	})
 }
+
+// What somebody else may have said of a person leads nobody anywhere in a mail.
+func TestFillMailLeadsNowhere(t *testing.T) {
+	sheet := &survey.Sheet{Brand: &survey.Brand{Name: "Acme.com"}}
+	fill := func(value any) string {
+		return sheet.FillMail(&survey.Invited{Invitation: &ent.Invitation{Traits: trait.Values{"product": value}}, Person: &ent.Contact{}}, "{brand|us}: {product|it}")
+	}
+	for _, value := range []string{
+		"http://evil.example", "see HTTPS://x", "www.evil", "me@evil.example", "evil.com", "Evil.Com!", "evil.com/win", "evil.internal/a?b", "evil.internal:8080", "1.2.3.4/a",
+		"a.b.evil.co.uk", "ｅｖｉｌ．ｃｏｍ", "evil。com", "me＠evil", "http：／／evil", "evil\u200b.com", "e\u00advil.com", "пример.рф", "evil․com", "evil.com.", `evil.lan\a`,
+		"click evil.info now", "evil.xn--p1ai", "evil.lan∕a", "wWw.x",
+	} {
+		if got := fill(value); got != "Acme.com: it" {
+			t.Errorf("%q: got %q", value, got)
+		}
+	}
+	for _, value := range []string{
+		"Ada", "Dr. J. R. O'Neill-Smith", "St.Gallen", "v1.2", "3.5/5", "Plan A/B", "and/or", "1.2.3.4", "Müller & Co., Köln", "10:30", "24.12.2026", "Nr.5", "S.p.A", "what? yes", "عائلة", "Αλέξης",
+		strings.Repeat("a", 60), "...", ".", "/", "Rock’n’Roll…",
+	} {
+		if got := fill(value); got != "Acme.com: "+value {
+			t.Errorf("%q: got %q", value, got)
+		}
+	}
+	if got := fill(strings.Repeat("ä", 58) + " ä"); got != "Acme.com: "+strings.Repeat("ä", 58)+" ä" {
+		t.Errorf("60 characters: %q", got)
+	}
+	if got := fill(strings.Repeat("ä", 58) + " ää"); got != "Acme.com: "+strings.Repeat("ä", 58)+"…" {
+		t.Errorf("61 characters: %q", got)
+	}
+	if got := fill(1.5); got != "Acme.com: 1.5" {
+		t.Errorf("a number: %q", got)
+	}
+	named := &survey.Invited{Invitation: &ent.Invitation{}, Person: &ent.Contact{Name: new("Win at evil.com/now")}}
+	if got := sheet.FillMail(named, "{name|there}"); got != "there" {
+		t.Errorf("a name: %q", got)
+	}
+	if got := sheet.FillFor(named, "{name|there}"); got != "Win at evil.com/now" {
+		t.Errorf("on a page: %q", got)
+	}
+	if got := sheet.FillMail(nil, "{name|there}"); got != "there" {
+		t.Errorf("nobody: %q", got)
+	}
+}

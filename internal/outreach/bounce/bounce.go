@@ -112,6 +112,9 @@ type Config struct {
 type hook struct {
 	// challenge is what is answered in WWW-Authenticate where the provider is not proven to be there; mostly none.
 	challenge string
+	// greet, where not nil, checks what stands in the head: whoever lacks what is needed there is refused before their body is read. The error is
+	// a *refusal.
+	greet func(*call) error
 	// read checks what was sent, and reads it. The error is a *refusal, or errMalformed.
 	read func(*call) ([]Report, error)
 }
@@ -191,13 +194,14 @@ func (c Config) hooks() (map[string]*hook, error) {
 		if err != nil {
 			return nil, &ConfigError{"SendGridKey", err}
 		}
-		hooks[SendGrid] = &hook{read: key.read}
+		hooks[SendGrid] = &hook{greet: key.greet, read: key.read}
 	}
 	if c.MailgunKey != "" {
 		hooks[Mailgun] = &hook{read: newMailgun(c.MailgunKey).read}
 	}
 	if c.PostmarkSecret != "" {
-		hooks[Postmark] = &hook{read: newPostmark(c.PostmarkSecret).read, challenge: `Basic realm="hooks"`}
+		known := newPostmark(c.PostmarkSecret)
+		hooks[Postmark] = &hook{greet: known.greet, read: known.read, challenge: `Basic realm="hooks"`}
 	}
 	if c.SESTopic != "" {
 		topic, err := newTopic(c.SESTopic, c.Client, c.Log)
@@ -235,6 +239,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	from := h.config.Door.Address(r)
 	holder := edge.Network(from).String()
+	now := h.config.Now()
+	c := &call{Request: r, now: now, payFetch: func() error { return h.config.Door.OfViews(from).Take(1, now) }}
+	if hook.greet != nil {
+		if err := hook.greet(c); err != nil {
+			h.config.Door.GiveUp(w, r, false)
+			h.answer(w, hook, name, c, h.config.Door.OfForms(from), err)
+			return
+		}
+	}
 	in := h.config.Door.Intake(holder, nil)
 	defer in.Done()
 	body, err := in.Body(w, r, holder, MaxBody)
@@ -245,8 +258,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.unread(w, r, err)
 		return
 	}
-	now := h.config.Now()
-	c := &call{Request: r, body: body, now: now, payFetch: func() error { return h.config.Door.OfViews(from).Take(1, now) }}
+	c.body = body
 	kept := false
 	defer func() {
 		if c.settle != nil {

@@ -681,3 +681,33 @@ func mustJSON(t testing.TB, v any) string {
 	}
 	return string(b)
 }
+
+// unread is a body that nobody may read.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body is read")
+	return 0, io.EOF
+}
+
+// Who cannot be the provider by the head alone has no body read.
+func TestHeadFirst(t *testing.T) {
+	w := newWorld(t)
+	signed := w.by(SendGrid, bounced[SendGrid]).header
+	w.now = w.now.Add(time.Hour)
+	for name, r := range map[string]sent{
+		"no secret":    {path: Prefix + Postmark},
+		"wrong secret": {path: Prefix + Postmark + "?secret=wrong"},
+		"no signature": {path: Prefix + SendGrid},
+		"an old one":   {path: Prefix + SendGrid, header: signed},
+	} {
+		request := httptest.NewRequest(http.MethodPost, r.path, unread{t})
+		if r.header != nil {
+			request.Header = r.header.Clone()
+		}
+		answer := httptest.NewRecorder()
+		if w.ServeHTTP(answer, request); answer.Code != http.StatusUnauthorized {
+			t.Errorf("%s: status %d", name, answer.Code)
+		}
+	}
+}

@@ -17,14 +17,17 @@ func (p *postmark) knows(given string) bool {
 	return subtle.ConstantTimeCompare(sum[:], p.secret[:]) == 1
 }
 
-func (p *postmark) read(c *call) ([]Report, error) {
+// greet checks the secret, which stands in the head.
+func (p *postmark) greet(c *call) error {
 	_, password, _ := c.BasicAuth()
 	byPassword, byQuery := p.knows(password), p.knows(c.URL.Query().Get("secret"))
 	if !byPassword && !byQuery {
-		return nil, &refusal{why: "it has no secret, or a wrong one"}
+		return &refusal{why: "it has no secret, or a wrong one"}
 	}
-	return readPostmark(c.body, c.now)
+	return nil
 }
+
+func (p *postmark) read(c *call) ([]Report, error) { return readPostmark(c.body, c.now) }
 
 // postmarkRecord is what is read of what Postmark sends: one record at a time.
 type postmarkRecord struct {

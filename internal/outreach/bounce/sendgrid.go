@@ -41,18 +41,27 @@ func parseSendGridKey(encoded string) (*sendGridKey, error) {
 	return &sendGridKey{key}, nil
 }
 
-// verify checks that SendGrid has signed the body, and the time before it, and that this is now.
+// verify checks that SendGrid has signed the body, and the time before it, of which greet has seen that it is now.
 func (k *sendGridKey) verify(c *call) error {
+	signature, err := base64.StdEncoding.DecodeString(c.Header.Get(sendGridSignature))
+	if err != nil {
+		return &refusal{why: "it is not signed"}
+	}
+	digest := sha256.New()
+	digest.Write([]byte(c.Header.Get(sendGridTimestamp)))
+	digest.Write(c.body)
+	if !ecdsa.VerifyASN1(k.key, digest.Sum(nil), signature) {
+		return &refusal{why: "its signature is wrong"}
+	}
+	return nil
+}
+
+// greet checks what stands in the head: that there is a signature, and the time that it is of, and that this is now.
+func (k *sendGridKey) greet(c *call) error {
 	timestamp := c.Header.Get(sendGridTimestamp)
 	signature, err := base64.StdEncoding.DecodeString(c.Header.Get(sendGridSignature))
 	if err != nil || len(signature) == 0 || timestamp == "" {
 		return &refusal{why: "it is not signed"}
-	}
-	digest := sha256.New()
-	digest.Write([]byte(timestamp))
-	digest.Write(c.body)
-	if !ecdsa.VerifyASN1(k.key, digest.Sum(nil), signature) {
-		return &refusal{why: "its signature is wrong"}
 	}
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)
 	if err != nil || c.now.Sub(time.Unix(seconds, 0)).Abs() > sendGridTolerance {

@@ -56,7 +56,7 @@ type Input struct {
 	Site  survey.Site
 
 	// Score is the link of a number, 0 to 10, Page the one where none is chosen yet, All the one that people don't see, and Unsubscribe
-	// leads to where such mails are ended. All of them are absolute URLs at Site.
+	// leads to where such mails are ended; it is empty in a letter to nobody who could be asked. All of them are absolute URLs at Site.
 	Score                  func(score int) string
 	Page, All, Unsubscribe string
 	// Experience is the https URL of what is offered with the question, filled for this reader; empty where nothing is. ExperienceLabel is
@@ -119,7 +119,10 @@ func (in *Input) check() error {
 		}
 		return nil
 	}
-	links := []error{at("to the page", in.Page), at("that is hidden", in.All), at("that unsubscribes", in.Unsubscribe)}
+	links := []error{at("to the page", in.Page), at("that is hidden", in.All)}
+	if in.Unsubscribe != "" {
+		links = append(links, at("that unsubscribes", in.Unsubscribe))
+	}
 	for score := range nps.MaxScore + 1 {
 		links = append(links, at(fmt.Sprintf("of the number %d", score), in.Score(score)))
 	}

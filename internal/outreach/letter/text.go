@@ -52,7 +52,10 @@ type link struct{ text, url string }
 
 // links are those at the foot: how to end such mails first.
 func (d *draft) links() []link {
-	links := []link{{d.unsubscribe, d.Unsubscribe}}
+	var links []link
+	if d.Unsubscribe != "" {
+		links = append(links, link{d.unsubscribe, d.Unsubscribe})
+	}
 	if d.Brand.PrivacyPolicy != "" {
 		links = append(links, link{d.privacy, d.Brand.PrivacyPolicy})
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -24,7 +25,7 @@ func (o *Office) file(ctx context.Context, m *Mail, l *letter) Outcome {
 	if err := o.write(name, l.content); err != nil {
 		return m.outcome(unsent(fmt.Errorf("writing the mail to a file: %w", err)))
 	}
-	return Outcome{Verdict: Taken, Reply: filepath.Join(o.folder, name)} // no address is part of it
+	return Outcome{Verdict: Taken, Reply: name, File: filepath.Join(o.folder, name)} // no address is part of it
 }
 
 // fileName is the invitation's id and the mail's number in it; for a mail without an invitation it is what its own id
@@ -41,17 +42,25 @@ func (m *Mail) fileName() string {
 		return "test." + own[:min(len(own), maxWord)] + ".eml"
 	}
 	number := own[strings.LastIndexByte(own, '.')+1:]
-	if strings.Trim(number, "0123456789") != "" || len(number) > 9 || number == "" {
+	if len(number) != 1 || strings.Trim(number, "0123456789") != "" {
 		number = "0"
 	}
-	return m.Invitation + "." + number + ".eml"
+	return mailFile(m.Invitation, number)
 }
 
+// mails is how many mails of an invitation may have files of their own, each by its number.
+const mails = 10
+
+func mailFile(invitation, number string) string { return invitation + "." + number + ".eml" }
+
+// unfinished is the folder, within that of the mails, of what is being written.
+const unfinished = "unfinished"
+
 func (o *Office) write(name string, content []byte) (err error) {
-	if err := os.MkdirAll(o.folder, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(o.folder, unfinished), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(o.folder, name+".*.tmp") // for its user alone
+	f, err := os.CreateTemp(filepath.Join(o.folder, unfinished), name+".*.tmp") // for its user alone
 	if err != nil {
 		return err
 	}
@@ -103,22 +112,27 @@ func (o *Office) Remove(invitation string) error {
 	if !made(invitation, "_") {
 		return errors.New("deleting the mails of an invitation: its id has others than letters, digits and _")
 	}
-	entries, err := os.ReadDir(o.folder)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
+	// The folder itself is not read: it has the mails of all, and this is done once for each invitation of somebody who is erased.
+	entries, err := os.ReadDir(filepath.Join(o.folder, unfinished))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("deleting the mails of an invitation: %w", err)
 	}
-	removed := false
+	var names []string
+	for number := range mails {
+		names = append(names, mailFile(invitation, strconv.Itoa(number)))
+	}
 	for _, entry := range entries {
-		if !strings.HasPrefix(entry.Name(), invitation+".") {
-			continue
+		if strings.HasPrefix(entry.Name(), invitation+".") {
+			names = append(names, filepath.Join(unfinished, entry.Name()))
 		}
-		if err := os.Remove(filepath.Join(o.folder, entry.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
+	}
+	removed := false
+	for _, name := range names {
+		err := os.Remove(filepath.Join(o.folder, name))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("deleting the mails of an invitation: %w", err)
 		}
-		removed = true
+		removed = removed || err == nil
 	}
 	if !removed {
 		return nil

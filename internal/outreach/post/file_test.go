@@ -23,6 +23,12 @@ func ls(t *testing.T, folder string) []string {
 	}
 	var names []string
 	for _, e := range entries {
+		if e.Name() == unfinished {
+			for _, below := range ls(t, filepath.Join(folder, unfinished)) {
+				names = append(names, filepath.Join(unfinished, below))
+			}
+			continue
+		}
 		names = append(names, e.Name())
 	}
 	return names
@@ -49,14 +55,14 @@ func TestFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := o.Send(t.Context(), m)
-		if got != (Outcome{Verdict: Taken, Reply: filepath.Join(folder, sent.want)}) {
+		if got != (Outcome{Verdict: Taken, Reply: sent.want, File: filepath.Join(folder, sent.want)}) {
 			t.Fatalf("%v: %+v", sent, got)
 		}
-		content, err := os.ReadFile(got.Reply)
+		content, err := os.ReadFile(got.File)
 		if err != nil || !bytes.Equal(content, want.content) {
 			t.Errorf("%v: %v, %q", sent, err, content)
 		}
-		info, err := os.Stat(got.Reply)
+		info, err := os.Stat(got.File)
 		if err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%v: %v, %v", sent, info.Mode(), err)
 		}
@@ -64,7 +70,10 @@ func TestFiles(t *testing.T) {
 	if info, err := os.Stat(folder); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the folder is %v, %v", info.Mode(), err)
 	}
-	if err := os.WriteFile(filepath.Join(folder, a+".0.eml.123.tmp"), nil, 0o600); err != nil { // a process ended there
+	if err := os.WriteFile(filepath.Join(folder, unfinished, a+".0.eml.123.tmp"), nil, 0o600); err != nil { // a process ended there
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, a+".note"), nil, 0o600); err != nil { // somebody's own, which is not looked for
 		t.Fatal(err)
 	}
 	for _, bad := range []string{"", "*", "../x", "inv_.", "."} {
@@ -75,7 +84,7 @@ func TestFiles(t *testing.T) {
 	if err := o.Remove(a); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := ls(t, folder), []string{a + "x.0.eml", b + ".0.eml", "test...__x.eml", "test.01919181.0.eml"}; !slices.Equal(got, want) {
+	if got, want := ls(t, folder), []string{a + ".note", a + "x.0.eml", b + ".0.eml", "test...__x.eml", "test.01919181.0.eml"}; !slices.Equal(got, want) {
 		t.Errorf("there are %v", got)
 	}
 	if err := errors.Join(o.Remove(a), o.Close(), o.Close()); err != nil {

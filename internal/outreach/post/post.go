@@ -82,8 +82,11 @@ type Outcome struct {
 	NoMailbox bool
 	// Sender says of an unsent mail that it is for the sake of whom it is from: mails from other addresses may well go.
 	Sender bool
-	// Reply is what the server said, or what went wrong, in 500 characters at most and without anybody's address; or the file's path.
+	// Reply is what the server said, or what went wrong, in 500 characters at most and without anybody's address; or the file's name. It may tell
+	// how the server is reached: see Office.Told.
 	Reply string
+	// File is the path where the mail was written to a file.
+	File string
 }
 
 // Config says where mails go.

@@ -190,7 +190,10 @@ func (m *Mail) secrets() []string {
 const short = 3
 
 // redact takes a text out of another, in whatever case; a short one only where it stands alone.
-func redact(text, secret string) string {
+func redact(text, secret string) string { return redactAs(text, secret, redacted) }
+
+// redactAs is redact with another word in the text's place.
+func redactAs(text, secret, word string) string {
 	secret = strings.Join(strings.Fields(clean(secret)), " ")
 	if secret == "" {
 		return text
@@ -204,7 +207,7 @@ func redact(text, secret string) string {
 		if alone && (inWord(before) || inWord(after)) {
 			continue
 		}
-		w.WriteString(text[rest:at[0]] + redacted)
+		w.WriteString(text[rest:at[0]] + word)
 		rest = at[1]
 	}
 	return w.String() + text[rest:]

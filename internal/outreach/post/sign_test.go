@@ -87,7 +87,7 @@ func TestSignature(t *testing.T) {
 			if got.Verdict != Taken {
 				t.Fatalf("%s: %+v", kind, got)
 			}
-			content, err := os.ReadFile(got.Reply)
+			content, err := os.ReadFile(got.File)
 			if err != nil {
 				t.Fatal(err)
 			}
