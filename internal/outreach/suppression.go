@@ -154,6 +154,11 @@ func (d *Desk) Suppress(ctx context.Context, emails []string, why entsuppression
 		rows[i] = row{id.New(), email, contact.EmailKey(email), hash}
 	}
 	slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(a.Hash, b.Hash) }) // so that two who add the same do not wait for each other
+	rows = slices.CompactFunc(rows, func(a, b row) bool { return a.Hash == b.Hash })
+	fresh := make(map[uuid.UUID]bool, len(rows))
+	for _, r := range rows {
+		fresh[r.ID] = true
+	}
 	list, err := json.Marshal(rows)
 	if err != nil {
 		return 0, fmt.Errorf("writing addresses: %w", err)
@@ -163,20 +168,26 @@ func (d *Desk) Suppress(ctx context.Context, emails []string, why entsuppression
 		from = `value ->> 'id', value ->> 'email', value ->> 'key', value ->> 'hash', $3, $4 FROM json_each($2) WHERE true`
 	}
 	err = d.db.Write(ctx, func(tx *store.Tx) error {
-		done, err := tx.SQL.ExecContext(ctx, `INSERT INTO suppressions (tenant_id, id, email, email_key, email_hash, reason, created_at)
-			SELECT $1, `+from+` ON CONFLICT (tenant_id, email_hash) DO NOTHING`, auth.Tenant(ctx), string(list), string(why), d.now())
-		if err != nil {
+		added = 0
+		return store.Each(ctx, tx.SQL, func(rows *sql.Rows) error {
+			var is uuid.UUID
+			err := rows.Scan(&is)
+			if fresh[is] {
+				added++
+			}
 			return err
-		}
-		n, err := done.RowsAffected()
-		added = int(n)
-		return err
+		}, `INSERT INTO suppressions (tenant_id, id, email, email_key, email_hash, reason, created_at)
+			SELECT $1, `+from+` ON CONFLICT (tenant_id, email_hash) DO UPDATE SET `+alsoSaid+` RETURNING id`, auth.Tenant(ctx), string(list), string(why), d.now())
 	})
 	if err != nil {
 		return 0, fmt.Errorf("suppressing addresses: %w", err)
 	}
 	return added, nil
 }
+
+// alsoSaid keeps what is said of an address besides what a person said by a mail, for when they take that back.
+const alsoSaid = `reason_before = excluded.reason, invitation_before = excluded.invitation_id
+	WHERE suppressions.reason = 'UNSUBSCRIBED' AND suppressions.invitation_id IS NOT NULL AND suppressions.reason_before IS NULL`
 
 // suppress adds an address that is never written to, and reports whether that is new.
 func (d *Desk) suppress(
@@ -200,8 +211,7 @@ func (d *Desk) suppressHash(
 	if email != nil {
 		key = new(contact.EmailKey(*email))
 	}
-	then := `reason_before = $6, invitation_before = $7
-		WHERE suppressions.reason = 'UNSUBSCRIBED' AND suppressions.invitation_id IS NOT NULL AND suppressions.reason_before IS NULL`
+	then := alsoSaid
 	switch {
 	case why == entsuppression.ReasonCOMPLAINED:
 		then = `reason = $6, invitation_id = $7, reason_before = NULL, invitation_before = NULL WHERE suppressions.reason <> 'COMPLAINED'`
