@@ -294,11 +294,6 @@ var (
 		PrimaryKey: []*schema.Column{InvitationsColumns[0]},
 		Indexes: []*schema.Index{
 			{
-				Name:    "invitation_tenant_id_due_at_id",
-				Unique:  false,
-				Columns: []*schema.Column{InvitationsColumns[1], InvitationsColumns[11], InvitationsColumns[0]},
-			},
-			{
 				Name:    "invitation_tenant_id_campaign_id_due_at_id",
 				Unique:  false,
 				Columns: []*schema.Column{InvitationsColumns[1], InvitationsColumns[2], InvitationsColumns[11], InvitationsColumns[0]},

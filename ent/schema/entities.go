@@ -649,7 +649,6 @@ func (Invitation) Fields() []ent.Field {
 // how much a campaign has. What most invitations lack is in none of their indexes: they are planned by the hundred thousand.
 func (Invitation) Indexes() []ent.Index {
 	return []ent.Index{
-		index.Fields("tenant_id", "due_at", "id"),
 		index.Fields("tenant_id", "campaign_id", "due_at", "id"),
 		index.Fields("tenant_id", "contact_id", "due_at", "id"),
 		index.Fields("tenant_id", "campaign_id", "status", "due_at", "id").StorageKey("invitation_status"),

@@ -38,7 +38,7 @@ const (
 	// readAtOnce is how many contacts are read by one query.
 	readAtOnce = 5_000
 	// Invitations are written in pieces of so many, of which the first has firstPiece.
-	firstPiece, minPiece, maxPiece = 1_000, 1_000, 5_000
+	firstPiece, minPiece, maxPiece = 2_000, 2_000, 10_000
 	// slice is how long a job goes through contacts before others have their turn.
 	slice = job.Timeout / 2
 	// gone is how many invitations are called back in one transaction.
@@ -202,13 +202,17 @@ func (d *Desk) pass(ctx context.Context, s *scheme, from uuid.UUID, ofAll bool) 
 	if err != nil || sheet == nil {
 		return err
 	}
+	known, err := d.background(ctx, s.CampaignID)
+	if err != nil {
+		return err
+	}
 	p, start := store.NewPace(firstPiece, minPiece, maxPiece), time.Now()
 	for {
 		var made []*draft
 		last, more := from, true
 		for read := 0; read < together && more; read += readAtOnce {
 			var some []*draft
-			if some, last, more, err = d.drafts(ctx, s, sheet, ring, last); err != nil {
+			if some, last, more, err = d.drafts(ctx, s, known, sheet, ring, last); err != nil {
 				return err
 			}
 			made = append(made, some...)
@@ -228,6 +232,9 @@ func (d *Desk) pass(ctx context.Context, s *scheme, from uuid.UUID, ofAll bool) 
 // write makes invitations, and then notes the last of the contacts who were looked at, where notes says so.
 func (d *Desk) write(ctx context.Context, s *scheme, made []*draft, last uuid.UUID, notes bool, p *store.Pace) error {
 	slices.SortFunc(made, func(a, b *draft) int { return a.Due.Compare(b.Due) })
+	for _, m := range made {
+		m.ID = id.New() // ids are by time: in this order each is the next in its indexes
+	}
 	for {
 		piece := made[:min(len(made), p.Rows())]
 		made = made[len(piece):]
@@ -252,7 +259,7 @@ func (d *Desk) write(ctx context.Context, s *scheme, made []*draft, last uuid.UU
 			p.Took(wrote)
 		}
 		// Nobody waits for a lock of its own: who writes on SQLite takes turns with it. So it rests only a little, for other processes.
-		if err := store.Rest(ctx, wrote/4); err != nil || len(made) == 0 {
+		if err := store.Rest(ctx, wrote/10); err != nil || len(made) == 0 {
 			return err
 		}
 	}
@@ -284,7 +291,7 @@ var errReplaced = errors.New("the schedule is another by now")
 
 // drafts are the invitations that some contacts after one are to have. It gives the last whom it has looked at, and whether there may be more.
 func (d *Desk) drafts(
-	ctx context.Context, s *scheme, sheet *survey.Sheet, ring *link.Ring, from uuid.UUID,
+	ctx context.Context, s *scheme, known *background, sheet *survey.Sheet, ring *link.Ring, from uuid.UUID,
 ) (made []*draft, last uuid.UUID, more bool, err error) {
 	people, err := d.people(ctx, s, personColumns, from, readAtOnce)
 	if err != nil || len(people) == 0 {
@@ -294,11 +301,8 @@ func (d *Desk) drafts(
 	if s.in != nil {
 		people = kept(people, func(p *person) bool { return s.in(p.traits) })
 	}
-	if err := d.bar(ctx, d.db.Reader, ring, people); err != nil {
-		return nil, from, false, err
-	}
 	now := d.now()
-	if err := d.past(ctx, d.db.Reader, s, people, now); err != nil {
+	if err := known.note(ctx, d, s, ring, people, now); err != nil {
 		return nil, from, false, err
 	}
 	for _, p := range people {

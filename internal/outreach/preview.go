@@ -21,7 +21,6 @@ import (
 	"github.com/zeroten/zeroten/internal/rate"
 	"github.com/zeroten/zeroten/internal/reach"
 	"github.com/zeroten/zeroten/internal/store"
-	"github.com/zeroten/zeroten/internal/survey/link"
 )
 
 // previewedAtOnce is how many contacts are looked at in one go.
@@ -29,9 +28,6 @@ const previewedAtOnce = 1_000
 
 // maxPreviews is how many previews are worked out at a time.
 const maxPreviews = 2
-
-// barredAtOnce is how many addresses that are never written to are looked at all at once, before anybody is.
-const barredAtOnce = 10_000
 
 // maxDays is how many days a preview shows.
 const maxDays = 800
@@ -108,11 +104,7 @@ func (d *Desk) Preview(ctx context.Context, c *ent.Campaign, in *ScheduleInput, 
 		return nil, fmt.Errorf("waiting for another preview: %w", err)
 	}
 	defer leave()
-	barred, err := d.barred(ctx)
-	if err != nil {
-		return nil, err
-	}
-	asked, err := d.hasAsked(ctx, s.CampaignID)
+	known, err := d.background(ctx, s.CampaignID)
 	if err != nil {
 		return nil, err
 	}
@@ -136,13 +128,8 @@ func (d *Desk) Preview(ctx context.Context, c *ent.Campaign, in *ScheduleInput, 
 		if s.in != nil {
 			people = kept(people, func(p *person) bool { return s.in(p.traits) })
 		}
-		if err := barred.bar(ctx, d, ring, people); err != nil {
+		if err := known.note(ctx, d, s, ring, people, now); err != nil {
 			return nil, err
-		}
-		if asked {
-			if err := d.past(ctx, d.db.Reader, s, people, now); err != nil {
-				return nil, err
-			}
 		}
 		some := make([]*Planned, len(people))
 		for i, one := range people {
@@ -162,53 +149,6 @@ func (d *Desk) Preview(ctx context.Context, c *ent.Campaign, in *ScheduleInput, 
 	}
 	p.sum(s.zone)
 	return p, nil
-}
-
-// barred are addresses that are never written to, by their hashes, and why.
-type barred struct {
-	of map[string]reason
-	// more says that there are others.
-	more bool
-}
-
-// barred reads those of the tenant, where they are not very many: that is a fifth of the work for each person less than to look for theirs.
-func (d *Desk) barred(ctx context.Context) (barred, error) {
-	b := barred{of: map[string]reason{}}
-	err := readBarred(ctx, d.db.Reader, b.of, `tenant_id = $1 ORDER BY id LIMIT $2`, auth.Tenant(ctx), barredAtOnce+1)
-	b.more = len(b.of) > barredAtOnce
-	return b, err
-}
-
-// bar notes whose addresses are never written to.
-func (b *barred) bar(ctx context.Context, d *Desk, ring *link.Ring, people []*person) error {
-	switch {
-	case b.more:
-		return d.bar(ctx, d.db.Reader, ring, people)
-	case len(b.of) == 0:
-		return nil
-	}
-	for _, p := range people {
-		if p.email == nil {
-			continue
-		}
-		hash, err := hashOf(ring, *p.email)
-		if err != nil {
-			return err
-		}
-		p.barred = b.of[hash]
-	}
-	return nil
-}
-
-// hasAsked reports whether a campaign has decided about anybody: of one that has not, as before its first schedule, there is nothing to look
-// for in each person's past.
-func (d *Desk) hasAsked(ctx context.Context, campaign uuid.UUID) (is bool, err error) {
-	err = d.db.Reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM invitations WHERE tenant_id = $1 AND campaign_id = $2)`,
-		auth.Tenant(ctx), campaign).Scan(&is)
-	if err != nil {
-		return false, fmt.Errorf("looking whether anybody was asked: %w", err)
-	}
-	return is, nil
 }
 
 // tried makes a schedule ready that is tried.

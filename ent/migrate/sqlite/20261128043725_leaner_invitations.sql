@@ -1,5 +1,7 @@
 -- Drop index `invitation_next_at` from table: `invitations`
 DROP INDEX `invitation_next_at`;
+-- Drop index `invitation_tenant_id_due_at_id` from table: `invitations`
+DROP INDEX `invitation_tenant_id_due_at_id`;
 -- Drop index `invitation_tenant_id_key_hash` from table: `invitations`
 DROP INDEX `invitation_tenant_id_key_hash`;
 -- Drop index `invitation_tenant_id_response_id` from table: `invitations`
