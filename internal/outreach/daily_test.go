@@ -1,6 +1,7 @@
 package outreach_test
 
 import (
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -176,10 +177,8 @@ func TestTakingGoesByIndexes(t *testing.T) {
 				FROM tenants t WHERE t.id > $2 ORDER BY t.id LIMIT 500`,
 			`SELECT tenant_id, id FROM invitations WHERE ` + outreach.DueOf(db.Dialect, "invitations", "$2", "$1") + ` LIMIT 20`,
 		} {
-			rows, err := db.Reader.QueryContext(ctx, explain+query, monday.Add(-time.Hour), h.tenant)
-			h.must(err)
 			var plan strings.Builder
-			for rows.Next() {
+			h.must(store.Each(ctx, db.Reader, func(rows *sql.Rows) (err error) {
 				var id, parent, unused int
 				var line string
 				if db.Dialect == store.Postgres {
@@ -187,11 +186,9 @@ func TestTakingGoesByIndexes(t *testing.T) {
 				} else {
 					err = rows.Scan(&id, &parent, &unused, &line)
 				}
-				h.must(err)
 				plan.WriteString(line + "\n")
-			}
-			h.must(rows.Err())
-			h.must(rows.Close())
+				return err
+			}, explain+query, monday.Add(-time.Hour), h.tenant))
 			if !strings.Contains(plan.String(), "invitation_tenant_id_next_at") {
 				t.Errorf("%s goes by\n%s", query, plan.String())
 			}
