@@ -4,15 +4,20 @@ package contact
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"fmt"
 	"net/mail"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
 	"github.com/zeroten/zeroten/internal/apierror"
 	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/trait"
+	"golang.org/x/net/idna"
+	"golang.org/x/text/unicode/norm"
 )
 
 // Limits, in characters.
@@ -54,7 +59,7 @@ func (in *Input) NamesOnly() bool {
 
 // ValidEmail reports whether the text is an e-mail address as in RFC 5321, without a display name.
 func ValidEmail(text string) bool {
-	if len(text) > 254 || strings.ContainsAny(text, "\x00\r\n<>") {
+	if len(text) > 254 || strings.ContainsAny(text, "\x00\r\n<>") || strings.ContainsFunc(text, isUnseen) {
 		return false
 	}
 	a, err := mail.ParseAddress(text)
@@ -65,8 +70,40 @@ func ValidEmail(text string) bool {
 	return len(local) <= 64 && domain != "" && !strings.HasPrefix(domain, ".") && !strings.HasSuffix(domain, ".")
 }
 
-// EmailKey is what an address is found by: addresses are compared without regard to case.
-func EmailKey(email string) string { return strings.ToLower(email) }
+// isUnseen reports whether a character is none that anybody sees: with it one address would look like another.
+func isUnseen(r rune) bool {
+	return unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
+}
+
+// EmailKey is what an address is found by: those are one that mails go to the same mailbox by, however they are spelt. Case does not count, nor
+// of which characters a letter with marks is made, and a domain is what is asked for in DNS.
+func EmailKey(email string) string {
+	at := strings.LastIndexByte(email, '@')
+	if at < 0 || isASCII(email) {
+		return strings.ToLower(email)
+	}
+	domain, err := ASCIIDomain(email[at+1:])
+	if err != nil { // no mail goes there
+		domain = strings.ToLower(norm.NFC.String(email[at+1:]))
+	}
+	return norm.NFC.String(strings.ToLower(norm.NFC.String(email[:at]))) + "@" + domain
+}
+
+// ASCIIDomain is the name of a domain as DNS knows it, in small letters (RFC 5891). The error is about one that can be none.
+func ASCIIDomain(domain string) (string, error) {
+	if isASCII(domain) {
+		return strings.ToLower(domain), nil
+	}
+	ascii, err := idna.Lookup.ToASCII(domain)
+	if err != nil {
+		return "", fmt.Errorf("writing a domain in ASCII: %w", err)
+	}
+	return strings.ToLower(ascii), nil
+}
+
+func isASCII(text string) bool {
+	return strings.IndexFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
+}
 
 // Alias is an id for whoever must not learn who is known: made of what the input would be found by, its external id or
 // else its address, and of nothing that is known. A contact's own id would tell by its time when the contact was first

@@ -370,14 +370,16 @@ func (p *planner) meet(op *operation, in *contact.Input) (*person, *contact.Inpu
 	return c, in, errs
 }
 
-// withoutKnown is an input without what the contact has already of who they are and how they are written to. Who may not read may add to it:
-// by a token from the source of a page they could else have somebody else's mails sent to them, or under a name of theirs.
+// withoutKnown is an input without what the contact has already of who they are, and without all by which they are written to or found. Who may
+// not read may add the rest: by a token from the source of a page they could else have somebody else's mails, with their name and their traits,
+// sent to an address of their own, or have a contact be found by an externalId of theirs alone.
 func withoutKnown(c *ent.Contact, in *contact.Input) *contact.Input {
 	left := *in
+	left.Email, left.Phone, left.ExternalID = nil, nil, nil
 	for _, of := range []struct {
 		known *string
 		given **string
-	}{{c.Email, &left.Email}, {c.Phone, &left.Phone}, {c.Name, &left.Name}, {c.Locale, &left.Locale}, {c.TimeZone, &left.TimeZone}} {
+	}{{c.Name, &left.Name}, {c.Locale, &left.Locale}, {c.TimeZone, &left.TimeZone}} {
 		if of.known != nil {
 			*of.given = nil
 		}

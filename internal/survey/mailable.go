@@ -49,32 +49,58 @@ var (
 	dots = strings.NewReplacer("。", ".", "｡", ".", "․", ".", "⁄", "/", "∕", "/", "⧸", "/")
 	// host is what may be a host's name or its number, and what comes after it.
 	host = regexp.MustCompile(`((?:[\pL\pN\pM_-]+\.)+[\pL\pN\pM-]+)\.?([/:?#\\]?)`)
+	// ending is what may be the end of a host's name for programs that know ASCII alone, whatever letters stand right after it.
+	ending = regexp.MustCompile(`[a-z0-9]\.([a-z]{2,})`)
+	// scheme is what some programs make a link of without a host.
+	scheme = regexp.MustCompile(`\b(?:tel|sms|mailto|javascript|data|callto|skype|whatsapp|localhost)[:/]\S|//`)
 )
 
 // leads reports whether a text has something in it that leads elsewhere: an address, or the name of a host by itself or with a path. Where a
-// name ends in nothing that hosts' names end in, it has to have a path: `St.Gallen` and `v1.2` have not.
+// name ends in nothing that hosts' names end in, it has to have a path: `St.Gallen` and `v1.2` have not. What is not seen in it may be taken for
+// nothing, or for a blank, and other forms of letters for what they look like, or not: programs differ.
 func leads(text string) bool {
-	text = strings.ToLower(dots.Replace(norm.NFKC.String(strings.Map(func(r rune) rune {
-		if unicode.In(r, unicode.Cf, unicode.Variation_Selector) {
-			return -1 // it is not seen, and there are programs that drop it
-		}
-		return r
-	}, text))))
-	if strings.ContainsAny(text, "@") || strings.Contains(text, "://") || strings.Contains(text, "www.") {
-		return true
-	}
-	for _, found := range host.FindAllStringSubmatch(text, -1) {
-		last := found[1][strings.LastIndexByte(found[1], '.')+1:]
-		if found[2] != "" && (isWord(last) || strings.Count(found[1], ".") == 3) {
-			return true
-		}
-		if ascii, err := idna.ToASCII(last); err == nil && isWord(last) {
-			if _, known := publicsuffix.PublicSuffix(ascii); known {
+	for _, unseen := range []rune{-1, ' '} {
+		seen := strings.Map(func(r rune) rune {
+			if unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) {
+				return unseen
+			}
+			return r
+		}, text)
+		for _, form := range []string{seen, norm.NFKC.String(seen)} {
+			if pointsElsewhere(strings.ToLower(dots.Replace(form))) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+func pointsElsewhere(text string) bool {
+	if strings.Contains(text, "@") || strings.Contains(text, "www.") || scheme.MatchString(text) {
+		return true
+	}
+	for _, found := range host.FindAllStringSubmatch(text, -1) {
+		last := found[1][strings.LastIndexByte(found[1], '.')+1:]
+		if found[2] != "" && (isWord(last) || strings.Count(found[1], ".") == 3) || isWord(last) && endsHosts(last) {
+			return true
+		}
+	}
+	for _, found := range ending.FindAllStringSubmatch(text, -1) {
+		if endsHosts(found[1]) {
+			return true
+		}
+	}
+	return false
+}
+
+// endsHosts reports whether names of hosts end in a label.
+func endsHosts(label string) bool {
+	ascii, err := idna.ToASCII(label)
+	if err != nil {
+		return false
+	}
+	_, known := publicsuffix.PublicSuffix(ascii)
+	return known
 }
 
 // isWord reports whether a text has two letters at least.

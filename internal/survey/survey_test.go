@@ -382,13 +382,16 @@ func TestFillMailLeadsNowhere(t *testing.T) {
 		"http://evil.example", "see HTTPS://x", "www.evil", "me@evil.example", "evil.com", "Evil.Com!", "evil.com/win", "evil.internal/a?b", "evil.internal:8080", "1.2.3.4/a",
 		"a.b.evil.co.uk", "ｅｖｉｌ．ｃｏｍ", "evil。com", "me＠evil", "http：／／evil", "evil\u200b.com", "e\u00advil.com", "пример.рф", "evil․com", "evil.com.", `evil.lan\a`,
 		"click evil.info now", "evil.xn--p1ai", "evil.lan∕a", "wWw.x",
+		"evil.com\u200bgift", "evil.com\u2060gift", "evil.com\u200egift", "evil.com\u00adgift", "evil.com\u3164", "evil.com\u1160x", "evil.com\u034f", "evil.com\u0301",
+		"evil.com０", "evil.comｌ", "evil.com领取", "领取evil.com奖品", "evil。com领取", "evil.comé", "evil.com-", "evil.com--x", "//evil", "localhost/x",
+		"tel:+19001234567", "javascript:alert(1)", "http:⁄⁄evil", "w\u200bww.evil",
 	} {
 		if got := fill(value); got != "Acme.com: it" {
 			t.Errorf("%q: got %q", value, got)
 		}
 	}
 	for _, value := range []string{
-		"Ada", "Dr. J. R. O'Neill-Smith", "St.Gallen", "v1.2", "3.5/5", "Plan A/B", "and/or", "1.2.3.4", "Müller & Co., Köln", "10:30", "24.12.2026", "Nr.5", "S.p.A", "what? yes", "عائلة", "Αλέξης",
+		"Ada", "Dr. J. R. O'Neill-Smith", "St.Gallen", "v1.2", "3.5/5", "Plan A/B", "and/or", "1.2.3.4", "Müller & Co., Köln", "10:30", "24.12.2026", "Nr.5", "S.p.A", "what? yes", "Tel: 5", "data: none", "Jose\u0301 Marti\u0301", "می\u200cخواهم", "👩\u200d🚀", "e.V.", "Ph.D", "a.m./p.m.", "عائلة", "Αλέξης",
 		strings.Repeat("a", 60), "...", ".", "/", "Rock’n’Roll…",
 	} {
 		if got := fill(value); got != "Acme.com: "+value {

@@ -14,7 +14,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/net/idna"
+	"github.com/zeroten/zeroten/internal/contact"
 )
 
 // Limits of addresses (RFC 5321, 4.5.3.1), in bytes.
@@ -304,14 +304,10 @@ func (a address) international() bool {
 
 // asciiDomain is the name of a domain in ASCII and small letters.
 func asciiDomain(domain string) (string, error) {
-	ascii := domain
-	if strings.IndexFunc(domain, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0 {
-		var err error
-		if ascii, err = idna.Lookup.ToASCII(domain); err != nil {
-			return "", errors.New("it is no name of a host")
-		}
+	ascii, err := contact.ASCIIDomain(domain) // by which suppressions know it, too
+	if err != nil {
+		return "", errors.New("it is no name of a host")
 	}
-	ascii = strings.ToLower(ascii)
 	if len(ascii) > maxDomain || !made(ascii, "-_.") {
 		return "", errors.New("it is no name of a host")
 	}
