@@ -109,8 +109,8 @@ type claim struct {
 	sends, reminds bool
 	// erased says that whoever it was to is gone, and so are the files to be.
 	erased bool
-	// waits is until when it waits, where the tenant's day has no room for it.
-	waits *time.Time
+	// isOver says that the tenant's day has no room for it, so that it waits for the next one.
+	isOver bool
 }
 
 // knownFor is for how long a Mailer goes by what it has read of a tenant, while it sends what it has taken.
@@ -212,7 +212,7 @@ func (d *Desk) lockInvitation(ctx context.Context, tx *store.Tx, id uuid.UUID) (
 	return row, nil
 }
 
-// load reads what a claim goes by. It reports whether the campaign rests: then the invitation waits for it.
+// load reads what a claim goes by.
 func (d *Desk) load(ctx context.Context, tx *store.Tx, c *claim) (err error) {
 	if c.campaign, err = tx.Ent.Campaign.Get(ctx, c.CampaignID); err != nil {
 		return fmt.Errorf("finding an invitation's campaign: %w", err)
@@ -327,11 +327,14 @@ func (d *Desk) decide(ctx context.Context, tx *store.Tx, c *claim, u *ent.Invita
 		// Whoever sends was a little late, or tries again. It is due then, as the next window may be a week away.
 		return d.postpone(ctx, u, s.window.Next(now, p.zone))
 	}
-	if c.ClaimedAt == nil {
+	isNew := c.ClaimedAt == nil
+	var before *time.Time
+	if isNew {
 		if c.IgnoresQuiet {
 			quiet = 0
 		}
-		before, asked, err := survey.Claim(ctx, tx, c.contact.ID, now, quiet)
+		var asked bool
+		before, asked, err = survey.Claim(ctx, tx, c.contact.ID, now, quiet)
 		if err != nil {
 			return err
 		}
@@ -351,20 +354,27 @@ func (d *Desk) decide(ctx context.Context, tx *store.Tx, c *claim, u *ent.Invita
 			}
 			return u.SetStatus(entinvitation.StatusSKIPPED).SetSkippedBecause(entinvitation.SkippedBecauseOVER_BUDGET).ClearNextAt().Exec(ctx)
 		}
-		if room, err := hasRoom(ctx, tx, k, now); err != nil {
+	}
+	switch room, err := hasRoom(ctx, tx, k, now); {
+	case err != nil:
+		return err
+	case !room && isNew:
+		month := slot.MonthOf(now, zone)
+		err := errors.Join(unask(ctx, tx, c.contact.ID, now, before), uncount(ctx, tx, uuid.Nil, month), uncount(ctx, tx, c.CampaignID, month))
+		if err != nil {
 			return err
-		} else if !room {
-			month := slot.MonthOf(now, zone)
-			err := errors.Join(unask(ctx, tx, c.contact.ID, now, before), uncount(ctx, tx, uuid.Nil, month), uncount(ctx, tx, c.CampaignID, month))
-			if err != nil {
-				return err
-			}
-			due := k.tomorrow(now)
-			if planned {
-				due = s.window.Next(due, p.zone)
-			}
-			return d.waitsFor(ctx, c, u, due)
 		}
+		c.isOver = true
+		due := k.later(c.DueAt, now, !planned)
+		if planned {
+			due = s.window.Next(due, p.zone)
+		}
+		return d.postpone(ctx, u, due)
+	case !room:
+		c.isOver = true
+		return u.SetNextAt(k.tomorrow(now)).Exec(ctx)
+	}
+	if isNew {
 		u.SetClaimedAt(now)
 		if before == nil {
 			u.ClearAskedBefore()
@@ -532,8 +542,8 @@ func (d *Desk) release(ctx context.Context, tx *store.Tx, i *ent.Invitation, zon
 
 // uncountBoth takes back what an invitation took of the month's budgets.
 func uncountBoth(ctx context.Context, tx *store.Tx, i *ent.Invitation, zone *time.Location) error {
-	month, day := slot.MonthOf(*i.ClaimedAt, zone), int(calendar.DayOf(*i.ClaimedAt, zone))
-	return errors.Join(uncount(ctx, tx, uuid.Nil, month), uncount(ctx, tx, i.CampaignID, month), uncount(ctx, tx, daily, day))
+	month := slot.MonthOf(*i.ClaimedAt, zone)
+	return errors.Join(uncount(ctx, tx, uuid.Nil, month), uncount(ctx, tx, i.CampaignID, month))
 }
 
 // remind claims the reminder of an invitation that was not answered, or says that there is none.
@@ -569,9 +579,8 @@ func (d *Desk) remind(ctx context.Context, tx *store.Tx, c *claim, u *ent.Invita
 	if room, err := hasRoom(ctx, tx, k, now); err != nil {
 		return err
 	} else if !room {
-		due := s.window.Next(k.tomorrow(now), p.zone).UTC().Truncate(time.Microsecond)
-		c.waits = &due
-		return u.SetNextAt(due).Exec(ctx)
+		c.isOver = true
+		return u.SetNextAt(s.window.Next(k.tomorrow(now), p.zone).UTC().Truncate(time.Microsecond)).Exec(ctx)
 	}
 	c.sends = true
 	until := now.Add(lease)

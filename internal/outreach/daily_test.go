@@ -68,7 +68,7 @@ func TestMailsADay(t *testing.T) {
 		if h.sent() != 50 {
 			t.Errorf("%d count for the budget", h.sent())
 		}
-		// What did not go out after all takes no room, and reminders do.
+		// What was handed over takes its room, whatever the server says of it; what was not takes none; and reminders do.
 		h.clock.set(monday.Add(7 * 24 * time.Hour))
 		again := h.campaign("Again")
 		s := onEvent("came", 0)
@@ -76,26 +76,66 @@ func TestMailsADay(t *testing.T) {
 		h.limits(0, nil)
 		h.set(again, s)
 		h.event("came", names(12)...)
+		h.server.says(no(421, smtp.EnhancedCode{4, 3, 2}), nil, nil)
+		h.sweep()
+		h.wants(again, "PLANNED 12")
 		h.server.says(nil, no(550, smtp.EnhancedCode{5, 7, 1}), nil)
+		h.clock.pass(10 * time.Minute)
 		h.sweep()
 		h.server.says(nil, nil, nil)
-		h.wants(again, "FAILED 12")
+		h.wants(again, "FAILED 10, PLANNED 2")
 		h.event("came", names(9)...)
-		if n := len(h.sweep()); n != 9 {
-			t.Errorf("%d mails go out", n)
+		if n := len(h.sweep()); n != 0 {
+			t.Errorf("%d mails go out on a day that is full", n)
 		}
-		h.clock.pass(24 * time.Hour)
-		h.event("came", names(5)...)
-		all := 0
-		for day := range 3 { // 9 reminders and 5, and then 5 reminders
-			n := len(h.sweep())
-			if all += n; n > 10 || day == 0 && n != 10 {
-				t.Errorf("%d on day %d", n, day)
-			}
+		var each []int
+		for range 4 {
 			h.clock.pass(24 * time.Hour)
+			each = append(each, len(h.sweep()))
 		}
-		if all != 19 {
-			t.Errorf("%d in all", all)
+		if !slices.Equal(each, []int{10, 10, 1, 1}) { // 11 mails, and a reminder of each a day later
+			t.Errorf("%v a day", each)
+		}
+	})
+}
+
+// Whoever waits for the next day does so in their own zone, whoever found the day full, and whoever chose an hour keeps it.
+func TestMailsADayByZones(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := open(t, db, "UTC", monday)
+		h.limited(10)
+		east, west := names(16)[:12], names(16)[12:]
+		h.people("Europe/Berlin", east...)
+		h.people("America/Los_Angeles", west...)
+		c, by := h.campaign("Campaign"), h.campaign("By hand")
+		hours := onEvent("bought", 0)
+		hours.Window = nil
+		h.set(c, hours)
+		h.event("bought", slices.Concat(west, east)...)
+		perDay := map[string]int{}
+		for range 4 * 24 {
+			for _, m := range h.sweep() {
+				perDay[m.at.Format(time.DateOnly)]++
+			}
+			h.clock.pass(time.Hour)
+		}
+		if got, want := fmt.Sprint(perDay), "map[2026-09-07:10 2026-09-08:6]"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		h.wants(c, "SENT 16")
+		h.limits(0, nil)
+		h.clock.set(monday.Add(7*24*time.Hour + 90*time.Minute))
+		h.invite(by, slices.Concat(west, east)...)
+		if n := len(h.sweep()); n != 10 {
+			t.Errorf("%d mails on the day that they were asked for", n)
+		}
+		h.clock.pass(22 * time.Hour)
+		if n := len(h.sweep()); n != 0 {
+			t.Errorf("%d mails at another hour than the one that was chosen", n)
+		}
+		h.clock.pass(2 * time.Hour)
+		if n := len(h.sweep()); n != 6 {
+			t.Errorf("%d mails on the next day", n)
 		}
 	})
 }

@@ -209,7 +209,7 @@ func (s *Mailer) one(ctx context.Context, t taken, met *acquaintance) error {
 		}
 		return d.removed(ctx, c.Invitation)
 	}
-	if c.waits != nil {
+	if c.isOver {
 		return s.full(ctx, t.tenant, c, k)
 	}
 	if !c.sends {
@@ -319,7 +319,7 @@ func (d *Desk) outcome(ctx context.Context, c *claim, k known, out post.Outcome)
 			return err
 		}
 		if c.reminds {
-			return d.reminded(ctx, tx, row, out)
+			return d.reminded(ctx, tx, row, k, out)
 		}
 		return d.sent(ctx, tx, c, row, k, out)
 	})
@@ -370,7 +370,7 @@ func (d *Desk) sent(ctx context.Context, tx *store.Tx, c *claim, row *ent.Invita
 	}
 	switch {
 	case out.Verdict == post.Unsent: // nobody's fault who was to be asked: it is as if it had not been tried, until it is too late
-		if err := d.releaseTx(ctx, tx, row); err != nil {
+		if err := errors.Join(d.releaseTx(ctx, tx, row), giveBack(ctx, tx, k, row.AttemptAt)); err != nil {
 			return err
 		}
 		wait := breather * time.Duration(1+min(row.Attempts, 4)) // not to be long in coming once the server is back
@@ -402,7 +402,7 @@ func (d *Desk) sent(ctx context.Context, tx *store.Tx, c *claim, row *ent.Invita
 }
 
 // reminded notes what became of a reminder.
-func (d *Desk) reminded(ctx context.Context, tx *store.Tx, row *ent.Invitation, out post.Outcome) error {
+func (d *Desk) reminded(ctx context.Context, tx *store.Tx, row *ent.Invitation, k known, out post.Outcome) error {
 	u, now := update(tx, row), d.now()
 	switch out.Verdict {
 	case post.Taken:
@@ -411,6 +411,11 @@ func (d *Desk) reminded(ctx context.Context, tx *store.Tx, row *ent.Invitation, 
 		}
 		return u.ClearNextAt().Exec(ctx)
 	case post.Deferred, post.Unsent:
+		if out.Verdict == post.Unsent {
+			if err := giveBack(ctx, tx, k, row.ReminderAttemptAt); err != nil {
+				return err
+			}
+		}
 		if row.Attempts < len(backoff) {
 			return u.ClearReminderAttemptAt().SetNextAt(now.Add(backoff[row.Attempts])).AddAttempts(1).Exec(ctx)
 		}
