@@ -17,7 +17,7 @@ func TestMailsADay(t *testing.T) {
 			t.Fatal(err)
 		}
 		const site = survey.Site("https://nps.example.com")
-		if err := a.mailer(&Mail{MailFolder: t.TempDir(), MailsADay: -1}, site); err == nil || !strings.Contains(err.Error(), "--mails-a-day -1") {
+		if err := (&Mail{MailFolder: t.TempDir(), MailsADay: -1}).check(site); err == nil || !strings.Contains(err.Error(), "--mails-a-day -1") {
 			t.Errorf("less than none: %v", err)
 		}
 		for _, most := range []int{0, 7} {

@@ -268,7 +268,7 @@ func (d *Desk) removed(ctx context.Context, row *ent.Invitation) error {
 	return nil
 }
 
-// enough is how many mails in a row must not have gone out before the server is left alone: one may be to blame by itself.
+// enough is how many mails in a row a server that is there must not have taken before it is left alone: one may be to blame by itself.
 const enough = 2
 
 // heard goes by what became of a mail: the server is left alone where it takes none.
@@ -284,8 +284,8 @@ func (s *Mailer) heard(ctx context.Context, tenant uuid.UUID, out post.Outcome) 
 		s.unsent++
 		s.unsentOf[tenant] = true
 	}
-	closes := out.Verdict == post.Unsent && (out.Sender || s.unsent >= enough)
-	all := !out.Sender && len(s.unsentOf) > 1
+	closes := out.Verdict == post.Unsent && (out.Sender || out.Away || s.unsent >= enough)
+	all := out.Away || !out.Sender && len(s.unsentOf) > 1
 	s.mu.Unlock()
 	if closes {
 		s.breathe(ctx, tenant, out, all)

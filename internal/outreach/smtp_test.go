@@ -2,6 +2,7 @@ package outreach_test
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	entinvitation "github.com/zeroten/zeroten/ent/invitation"
 	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/outreach"
+	"github.com/zeroten/zeroten/internal/outreach/post"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
 )
@@ -162,6 +164,28 @@ func TestServerAway(t *testing.T) {
 				}
 				h.wants(c, "SENT 20, SKIPPED TOO_LATE 20")
 			})
+		}
+	})
+}
+
+// The very first mail tells where nobody answers, and that it is not the tenant's fault.
+func TestNobodyAnswers(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := open(t, db, "UTC", monday)
+		l, err := net.Listen("tcp4", "127.0.0.1:0") //nolint:noctx // for its port alone
+		h.must(err)
+		office, err := post.Open(post.Config{URL: fmt.Sprintf("smtp://%s?tls=none", l.Addr())})
+		h.must(err)
+		h.must(l.Close())
+		t.Cleanup(func() { h.must(office.Close()) })
+		h.mailer = outreach.NewMailer(h.desk, site, office)
+		h.people("", "ada")
+		c := h.campaign("Campaign")
+		h.invite(c, "ada")
+		h.sweep()
+		h.wants(c, "PLANNED 1")
+		if log := h.logged.String(); strings.Count(log, "mails wait, since the mail server does not take any") != 1 || strings.Contains(log, "tenant") {
+			t.Errorf("logged %s", log)
 		}
 	})
 }

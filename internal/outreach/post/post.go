@@ -82,6 +82,8 @@ type Outcome struct {
 	NoMailbox bool
 	// Sender says of an unsent mail that it is for the sake of whom it is from: mails from other addresses may well go.
 	Sender bool
+	// Away says of an unsent mail that there is no server to hand it to, whosever it is: none answers, or it does not let us in.
+	Away bool
 	// Reply is what the server said, or what went wrong, in 500 characters at most and without anybody's address; or the file's name. It may tell
 	// how the server is reached: see Office.Told.
 	Reply string
@@ -257,7 +259,9 @@ func (o *Office) deliver(ctx context.Context, l *letter) Outcome {
 	}
 	c, err := o.connect(ctx)
 	if err != nil {
-		return unsent(err)
+		out := unsent(err)
+		out.Away = true
+		return out
 	}
 	outcome, _ := c.deliver(ctx, l)
 	o.putBack(c)
