@@ -370,12 +370,12 @@ func (p *planner) meet(op *operation, in *contact.Input) (*person, *contact.Inpu
 	return c, in, errs
 }
 
-// withoutKnown is an input without what the contact has already of who they are, and without all by which they are written to or found. Who may
-// not read may add the rest: by a token from the source of a page they could else have somebody else's mails, with their name and their traits,
-// sent to an address of their own, or have a contact be found by an externalId of theirs alone.
+// withoutKnown is an input without what the contact has already of who they are, and without all by which they are written to. Who may not read may
+// add the rest: by a token from the source of a page they could else have somebody else's mails, with their name and their traits, sent to an
+// address of their own.
 func withoutKnown(c *ent.Contact, in *contact.Input) *contact.Input {
 	left := *in
-	left.Email, left.Phone, left.ExternalID = nil, nil, nil
+	left.Email, left.Phone = nil, nil
 	for _, of := range []struct {
 		known *string
 		given **string

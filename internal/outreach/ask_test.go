@@ -470,3 +470,50 @@ func TestEventsOfStrangers(t *testing.T) {
 		}
 	})
 }
+
+// Whoever is not to be written to is not, and is not asked twice, by whatever spelling of their address.
+func TestOneMailboxOfManySpellings(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := open(t, db, "UTC", monday)
+		c := h.campaign("Campaign")
+		h.set(c, onEvent("bought", 0))
+		bought := func(emails ...string) {
+			var events []outreach.ContactEvent
+			for _, email := range emails {
+				events = append(events, outreach.ContactEvent{Contact: contact.Input{Email: &email}, Name: "bought"})
+			}
+			_, err := h.desk.Record(h.ctx, events)
+			h.must(err)
+		}
+		_, err := h.desk.Suppress(h.ctx, []string{"no@stop.example", "ann@bücher.example"}, entsuppression.ReasonMANUAL)
+		h.must(err)
+		bought("no@stop。example", "no@stop．example", "no@ｓtop.example", "no@ſtop.example", "No@ⓢtop.example", "ann@xn--bcher-kva.example", "ann@bu\u0308cher.example")
+		if mails := h.sweep(); len(mails) != 0 {
+			t.Errorf("got %v", mails)
+		}
+		bought("one@person.example", "one@person。example", "one@ｐerson.example", "ONE@ⓟerson.example")
+		if mails := h.sweep(); len(mails) != 1 {
+			t.Errorf("got %v", mails)
+		}
+	})
+}
+
+// Who may only COLLECT does not have the mails of somebody who is known sent to an address of their own.
+func TestStrangersGetNobodysMails(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := open(t, db, "UTC", monday)
+		_, err := h.log.Upsert(h.ctx, []contact.Input{{ExternalID: new("jane"), Name: new("Secret Jane")}})
+		h.must(err)
+		c := h.campaign("Campaign")
+		h.set(c, onEvent("bought", 0))
+		out, err := h.desk.Record(auth.With(t.Context(), auth.Caller{Tenant: h.tenant, Scopes: []auth.Scope{auth.Collect}}), []outreach.ContactEvent{
+			{Contact: contact.Input{ExternalID: new("jane"), Email: new("evil@x.example"), Phone: new("1")}, Name: "bought"},
+		})
+		h.must(err)
+		h.must(out[0].Errors.Err())
+		if mails := h.sweep(); len(mails) != 0 {
+			t.Errorf("got %v", mails)
+		}
+		h.wants(c, "SKIPPED NO_ADDRESS 1")
+	})
+}

@@ -202,9 +202,11 @@ func (d *Desk) pass(ctx context.Context, s *scheme, from uuid.UUID, ofAll bool) 
 	if err != nil || sheet == nil {
 		return err
 	}
-	known, err := d.background(ctx, s.CampaignID)
-	if err != nil {
-		return err
+	known := &background{more: true, asked: true} // there are few who have come lately, if any: each is looked for
+	if ofAll {
+		if known, err = d.background(ctx, s.CampaignID); err != nil {
+			return err
+		}
 	}
 	p, start := store.NewPace(firstPiece, minPiece, maxPiece), time.Now()
 	for {
