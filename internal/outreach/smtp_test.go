@@ -172,7 +172,7 @@ func TestServerAway(t *testing.T) {
 func TestNobodyAnswers(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		h := open(t, db, "UTC", monday)
-		l, err := net.Listen("tcp4", "127.0.0.1:0") //nolint:noctx // for its port alone
+		l, err := net.Listen("tcp4", "127.0.0.1:0")
 		h.must(err)
 		office, err := post.Open(post.Config{URL: fmt.Sprintf("smtp://%s?tls=none", l.Addr())})
 		h.must(err)

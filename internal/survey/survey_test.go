@@ -383,7 +383,7 @@ func TestFillMailLeadsNowhere(t *testing.T) {
 		"a.b.evil.co.uk", "ｅｖｉｌ．ｃｏｍ", "evil。com", "me＠evil", "http：／／evil", "evil\u200b.com", "e\u00advil.com", "пример.рф", "evil․com", "evil.com.", `evil.lan\a`,
 		"click evil.info now", "evil.xn--p1ai", "evil.lan∕a", "wWw.x",
 		"evil.com\u200bgift", "evil.com\u2060gift", "evil.com\u200egift", "evil.com\u00adgift", "evil.com\u3164", "evil.com\u1160x", "evil.com\u034f", "evil.com\u0301",
-		"evil.com０", "evil.comｌ", "evil.com领取", "领取evil.com奖品", "evil。com领取", "evil.comé", "evil.com-", "evil.com--x", "//evil", "localhost/x",
+		"evil.com０", "evil.comｌ", "evil.com\u9886\u53d6", "\u9886\u53d6evil.com\u5956", "evil。com\u9886", "evil.comé", "evil.com-", "evil.com--x", "//evil", "localhost/x",
 		"tel:+19001234567", "javascript:alert(1)", "http:⁄⁄evil", "w\u200bww.evil",
 	} {
 		if got := fill(value); got != "Acme.com: it" {
