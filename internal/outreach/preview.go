@@ -234,9 +234,11 @@ func (d *Desk) because(ctx context.Context, s *scheme, decided []*Planned) error
 	err := store.Each(ctx, d.db.Reader, func(rows *sql.Rows) error {
 		var who uuid.UUID
 		var why reason
-		err := rows.Scan(&who, &why)
+		if err := rows.Scan(&who, &why); err != nil {
+			return err
+		}
 		by[who].SkippedBecause = &why
-		return err
+		return nil
 	}, `SELECT contact_id, skipped_because FROM invitations WHERE `+store.Keyed(d.db.Dialect, "", "contact_id", "uuid", "$1", "$2")+`
 		AND `+ofCampaign(d.db.Dialect, "$3")+` AND occasion = $4 AND status = 'SKIPPED'`, auth.Tenant(ctx), store.UUIDs(d.db.Dialect, ids), s.CampaignID, s.waveName())
 	if err != nil {
@@ -304,6 +306,9 @@ func (d *Desk) spendPreview(ctx context.Context, s *scheme, p *Preview, now time
 	last := slot.MonthOf(now.Add(days(maxDays)), s.zone)
 	waiting := kept(p.planned, func(one *Planned) bool { return one.SkippedBecause == nil })
 	for len(waiting) > 0 {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		month := slot.MonthOf(waiting[0].DueAt, s.zone)
 		end := slot.MonthStart(month+1, s.zone)
 		l, err := room(month)
@@ -322,7 +327,7 @@ func (d *Desk) spendPreview(ctx context.Context, s *scheme, p *Preview, now time
 			case s.Occasion != entschedule.OccasionRECURRING || none || month >= last:
 				one.SkippedBecause = &over
 			default:
-				one.DueAt = s.nextMonth(one.DueAt, one.DueAt, one.zone)
+				one.DueAt = s.monthAfter(month, one.DueAt, one.zone)
 				waiting[put] = one
 				put++
 			}

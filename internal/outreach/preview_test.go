@@ -197,3 +197,28 @@ func TestPreviewKnowsAllWhoAreBarred(t *testing.T) {
 		check(4)
 	})
 }
+
+// Whom somebody has called back is not asked by that wave, and so a preview does not say so.
+func TestPreviewAfterCancelling(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		h := open(t, db, "UTC", monday)
+		h.people("", names(10)...)
+		c := h.campaign("Campaign")
+		h.set(c, h.once())
+		h.look()
+		var some []string
+		for _, i := range h.invitations(c)[:4] {
+			some = append(some, i.NodeID())
+		}
+		_, err := h.desk.Cancel(h.ctx, some)
+		h.must(err)
+		p, err := h.desk.Preview(h.ctx, c, nil, nil)
+		h.must(err)
+		if p.Contacts != 10 || p.Invitations != 6 {
+			t.Errorf("%d of %d would be asked", p.Invitations, p.Contacts)
+		}
+		h.clock.pass(25 * time.Hour)
+		h.look() // all are gone through again
+		h.wants(c, "CANCELLED 4, PLANNED 6")
+	})
+}

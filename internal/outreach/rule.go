@@ -61,7 +61,17 @@ type scheme struct {
 	in    func(trait.Values) bool
 	zones *zones
 	plans map[span]*slot.Plan
+	// openings are when months begin, see opening.
+	openings map[monthIn]opening
 }
+
+// monthIn is a month of the tenant's, for who lives in a zone.
+type monthIn struct {
+	month int
+	zone  *time.Location
+}
+
+type opening struct{ start, opens time.Time }
 
 // span is what a slot.Plan is of.
 type span struct {
@@ -103,7 +113,7 @@ func (d *Desk) scheme(ctx context.Context, row *ent.Schedule, status entcampaign
 		return nil, fmt.Errorf("finding the tenant's zone: %w", err)
 	}
 	s := &scheme{
-		Schedule: row, campaign: status, zone: zone, quiet: days(quietDays), plans: map[span]*slot.Plan{},
+		Schedule: row, campaign: status, zone: zone, quiet: days(quietDays), plans: map[span]*slot.Plan{}, openings: map[monthIn]opening{},
 		window: slot.Window{Weekdays: slot.Weekdays(row.Weekdays), From: row.FromHour, To: row.ToHour},
 		zones:  &zones{of: map[string]*time.Location{}, tenant: zone},
 	}
@@ -248,15 +258,31 @@ const inLine = 30 * time.Second
 // nextMonth is when somebody is asked for whom the month's budgets have no room: at the first moment of the next month that the window allows.
 // There they stand in line as they were due: those first who have stood in the line of this month, too.
 func (s *scheme) nextMonth(due, now time.Time, zone *time.Location) time.Time {
-	month := slot.MonthOf(now, s.zone)
-	start := slot.MonthStart(month, s.zone)
-	place := due.Sub(s.window.Next(start, zone))
+	return s.monthAfter(slot.MonthOf(now, s.zone), due, zone)
+}
+
+// monthAfter is nextMonth for one that has no room in a month.
+func (s *scheme) monthAfter(month int, due time.Time, zone *time.Location) time.Time {
+	this := s.opening(month, zone)
+	place := due.Sub(this.opens)
 	if place >= 0 && place < inLine {
 		place /= 2
 	} else {
-		place = inLine/2 + min(max(0, due.Sub(start)), days(31)-1)/(days(31)/(inLine/2))
+		place = inLine/2 + min(max(0, due.Sub(this.start)), days(31)-1)/(days(31)/(inLine/2))
 	}
-	return s.window.Next(slot.MonthStart(month+1, s.zone), zone).Add(place)
+	return s.opening(month+1, zone).opens.Add(place)
+}
+
+// opening is when a month begins in the tenant's zone, and when the window is first open in it in a zone; found once.
+func (s *scheme) opening(month int, zone *time.Location) opening {
+	key := monthIn{month, zone}
+	o, ok := s.openings[key]
+	if !ok {
+		o.start = slot.MonthStart(month, s.zone)
+		o.opens = s.window.Next(o.start, zone)
+		s.openings[key] = o
+	}
+	return o
 }
 
 // happened is when somebody is asked to whom something happened at an instant. id tells what happened from all else.
@@ -447,6 +473,9 @@ func ofCampaign(dialect, param string) string {
 func (p *person) remember(status entinvitation.Status, occasion *string, due time.Time, sent, claimed *time.Time, now time.Time) {
 	switch status {
 	case entinvitation.StatusCANCELLED:
+		if occasion != nil { // by hand: that occasion is over
+			p.taken[*occasion] = true
+		}
 		return
 	case entinvitation.StatusPLANNED, entinvitation.StatusSKIPPED, entinvitation.StatusFAILED:
 	default:
