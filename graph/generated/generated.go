@@ -6885,7 +6885,7 @@ extend type Mutation {
   Creates or updates people, at most 1,000 at a time (else TOO_MANY, and none is taken), each found by external id, else
   by e-mail address. Each is taken or refused by itself.
   Traits that are named are set, those given as null are removed, others stay.
-  From a caller that may only COLLECT the address, phone, name, locale and time zone that are known already stay.
+  From a caller that may only COLLECT the name, locale and time zone that are known already stay, and whoever is known gets no other address or phone.
   """
   upsertContacts(
     "The people to create or update."
@@ -9281,7 +9281,7 @@ scalar TimeZone
 "A BCP 47 language tag, e.g. ` + "`" + `pt-BR` + "`" + `, at most 35 characters."
 scalar Locale
 
-"An e-mail address as in RFC 5321, at most 254 characters, compared without regard to case."
+"An e-mail address as in RFC 5321, at most 254 characters and none that nobody sees. Compared without regard to case, and to whether its domain is in Unicode or in ASCII (RFC 5891)."
 scalar EmailAddress
 
 """
