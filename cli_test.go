@@ -149,6 +149,8 @@ func TestAsked(t *testing.T) {
 	mail("zeroten: --dkim-selector: ", "--dkim-key="+notes, "--dkim-domain=example.com")
 	mail("zeroten: --dkim-key: the key", "--dkim-key="+notes, "--dkim-domain=example.com", "--dkim-selector=s1")
 	mail("zeroten: --sendgrid-key: ", "--sendgrid-key=MFkw")
+	mail("zeroten: --mailgun-key: ", "--mailgun-key=short")
+	mail("zeroten: --postmark-secret: ", "--postmark-secret=short")
 	mail("zeroten: --ses-topic: ", "--ses-topic=mails")
 	usage("name another file for them with --rejects", "import", csv, "--rejects="+csv)
 	usage("name another file for them with --rejects", "import", csv, "--rejects="+notes)

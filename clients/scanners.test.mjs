@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Inbox } from './lib/inbox.mjs';
-import { chrome, desk, program, tricks } from './lib/scanner.mjs';
+import { chrome, desk, program, tricks, untouched } from './lib/scanner.mjs';
 import { onEachDatabase } from './lib/server.mjs';
 import { counted, formOf, launch, listen, Reader, snippet, thanked } from './lib/survey.mjs';
 import { makeCampaign } from './lib/tenant.mjs';
@@ -40,17 +40,11 @@ onEachDatabase('Scanners of mails', {}, (world) => {
   // whatever is there, and what comes of it again.
   async function detonate(t, url, trick, { seconds = 0 } = {}) {
     const scanner = await Reader.open(t, world, desk);
-    const { page } = scanner;
-    await page.goto(url);
-    await page.waitForFunction((age) => document.visibilityState === 'visible' && performance.now() > age, seconds * 1000);
-    for (let i = 0; i < 2; i++) {
-      const arrived = page.waitForNavigation();
-      await page.locator('form').evaluate(trick);
-      await arrived;
+    await untouched(scanner.page, url, trick, seconds, async (page) => {
       assert.equal(await page.locator('form.again').count(), 0, 'what nobody touched was taken');
       assert.equal(await page.locator('.notice').count(), 1);
       assert.equal(await scanner.chosen(), null);
-    }
+    });
     await scanner.behaved();
     await scanner.context.close();
   }

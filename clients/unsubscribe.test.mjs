@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { judge } from './lib/axe.mjs';
-import { chrome, desk, program, tricks } from './lib/scanner.mjs';
+import { chrome, desk, program, tricks, untouched } from './lib/scanner.mjs';
 import { onEachDatabase } from './lib/server.mjs';
 import { MailServer } from './lib/smtp.mjs';
 import { formOf, launch, narrow, Reader } from './lib/survey.mjs';
@@ -184,16 +184,10 @@ onEachDatabase('Unsubscribing', {
       const person = await asked(`scripts ${seconds}`);
       const detonate = async (url, trick) => {
         const scanner = await Reader.open(t, world, desk);
-        const { page } = scanner;
-        await page.goto(url);
-        await page.waitForFunction((age) => document.visibilityState === 'visible' && performance.now() > age, seconds * 1000);
-        for (let i = 0; i < 2; i++) {
-          const arrived = page.waitForNavigation();
-          await page.locator('form').evaluate(trick);
-          await arrived;
+        await untouched(scanner.page, url, trick, seconds, async (page) => {
           assert.equal(await page.locator('.notice').count(), 1);
           assert.equal(await page.locator('input[name=sure]').isChecked(), false);
-        }
+        });
         await scanner.behaved();
         await scanner.context.close();
       };

@@ -409,6 +409,8 @@ func (h *house) noCounts(t *testing.T, token string) {
 		`{ traits { values { contacts } } }`,
 		`{ contacts(first: 1, orderBy: { field: DETRACTOR_RISK }) { nodes { id } } }`,
 		`{ apiKeys { totalCount } }`,
+		`{ viewer { tenant { outreach { limits { sentThisMonth } } } } }`,
+		`{ viewer { tenant { outreach { sender { unconfirmedAddress } } } } }`,
 		`{ campaigns { nodes { provisional { totalCount } } } }`,
 		`{ campaigns { nodes { link(traits: { persona: "gamer" }) { url } } } }`,
 		`{ campaigns { nodes { link(locale: "nl", traits: { persona: null }) { qrCode } } } }`,

@@ -17,6 +17,19 @@ export async function program(url, { method = 'GET', headers = {}, from = '127.0
   return { status: response.statusCode, headers: response.headers, text: await text(response) };
 }
 
+// untouched has a page open what a URL leads to, look at it for so many seconds, and send by a trick whatever is there, and what comes of it again.
+// check is told of each page that comes.
+export async function untouched(page, url, trick, seconds, check) {
+  await page.goto(url);
+  await page.waitForFunction((age) => document.visibilityState === 'visible' && performance.now() > age, seconds * 1000);
+  for (let i = 0; i < 2; i++) {
+    const arrived = page.waitForNavigation();
+    await page.locator('form').evaluate(trick);
+    await arrived;
+    await check(page);
+  }
+}
+
 // tricks are how a script sends a form that nobody has touched. Each is told which form.
 export const tricks = {
   'form.submit()': (form) => form.submit(),

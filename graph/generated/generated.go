@@ -8207,7 +8207,7 @@ extend type Query {
 }
 `, BuiltIn: false},
 	{Name: "../../schema/outreach.graphql", Input: `extend type Tenant {
-  "What holds for all that the tenant asks people: how often, how many, and in whose name."
+  "What holds for all that the tenant asks people: how often, how many, and in whose name. FORBIDDEN for a token that is narrowed."
   outreach: OutreachSettings! @requires(scope: READ)
 }
 

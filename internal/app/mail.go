@@ -33,7 +33,7 @@ type Mail struct {
 
 	SendGridKey    string `name:"sendgrid-key" env:"ZEROTEN_SENDGRID_KEY" placeholder:"KEY" help:"Believe SendGrid's event webhook where it is signed with the key of this public one."`
 	MailgunKey     string `env:"ZEROTEN_MAILGUN_KEY" placeholder:"KEY" help:"Believe Mailgun's webhooks where they are signed with this key."`
-	PostmarkSecret string `env:"ZEROTEN_POSTMARK_SECRET" placeholder:"SECRET" help:"Believe Postmark's webhooks where they have this secret as password."`
+	PostmarkSecret string `env:"ZEROTEN_POSTMARK_SECRET" placeholder:"SECRET" help:"Believe Postmark's webhooks where they have this secret, of 16 characters or more, as password."`
 	SESTopic       string `name:"ses-topic" env:"ZEROTEN_SES_TOPIC" placeholder:"ARN" help:"Believe what SNS says of SES by this topic."`
 }
 
@@ -155,4 +155,6 @@ func hookError(err error) error {
 }
 
 // hookFlags are the flags that say what the fields of bounce.Config are.
-var hookFlags = map[string]string{"SendGridKey": "--sendgrid-key", "SESTopic": "--ses-topic"}
+var hookFlags = map[string]string{
+	"SendGridKey": "--sendgrid-key", "MailgunKey": "--mailgun-key", "PostmarkSecret": "--postmark-secret", "SESTopic": "--ses-topic",
+}

@@ -3,7 +3,6 @@ package feedback
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 
 	"github.com/zeroten/zeroten/internal/auth"
@@ -13,21 +12,14 @@ import (
 // Known says which of the idempotency keys the caller's tenant has used, in their order. It is for previews: by the time
 // that something is recorded it may be otherwise.
 func Known(ctx context.Context, db *store.DB, keys []string) ([]bool, error) {
-	texts := make([]string, len(keys))
+	hashes := make([][]byte, len(keys))
 	at := make(map[[sha256.Size]byte][]int, len(keys))
 	for i, key := range keys {
 		hash := name(key)
-		texts[i] = hex.EncodeToString(hash[:])
-		at[hash] = append(at[hash], i)
+		hashes[i], at[hash] = hash[:], append(at[hash], i)
 	}
-	among := `tenant_id = $1 AND key IN (SELECT unhex(value) FROM json_each($2))`
-	if db.Dialect == store.Postgres {
-		for i := range texts {
-			texts[i] = `\x` + texts[i]
-		}
-		among = store.Keyed(store.Postgres, "", "key", "bytea", "$1", "$2")
-	}
-	rows, err := db.Query(ctx, `SELECT key FROM idempotency_keys WHERE `+among, auth.Tenant(ctx), store.Texts(db.Dialect, texts))
+	rows, err := db.Query(ctx, `SELECT key FROM idempotency_keys WHERE `+store.Keyed(db.Dialect, "", "key", "bytea", "$1", "$2"),
+		auth.Tenant(ctx), store.Blobs(db.Dialect, hashes))
 	if err != nil {
 		return nil, fmt.Errorf("looking for idempotency keys: %w", err)
 	}

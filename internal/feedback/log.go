@@ -439,7 +439,7 @@ func (l *Log) flush(ctx context.Context, w *writer, ops []*operation) (err error
 			do = l.tryLocked
 		}
 		done, err := do(ctx, w, ops)
-		if store.IsTransient(err) || store.IsOutdated(err) {
+		if store.IsTransient(err) || store.IsOrphaned(err) || store.IsOutdated(err) {
 			w.state, err = nil, nil
 		}
 		if err != nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -97,20 +96,13 @@ func (l *Log) readKeys(ctx context.Context, query querying, tenant uuid.UUID, n 
 	if n.keys == nil {
 		return nil
 	}
-	texts := make([]string, len(n.keys))
-	for i, k := range n.keys {
-		texts[i] = hex.EncodeToString(k[:])
-	}
-	among := `k.tenant_id = $1 AND k.key IN (SELECT unhex(value) FROM json_each($2))`
-	if l.db.Dialect == store.Postgres {
-		for i := range texts {
-			texts[i] = `\x` + texts[i]
-		}
-		among = store.Keyed(store.Postgres, "k.", "key", "bytea", "$1", "$2")
+	hashes := make([][]byte, len(n.keys))
+	for i := range n.keys {
+		hashes[i] = n.keys[i][:]
 	}
 	rows, err := query(ctx, `SELECT k.key, k.response_id, k.content, `+responseColumns+` FROM idempotency_keys k
 		LEFT JOIN responses r ON r.tenant_id = k.tenant_id AND r.id = k.response_id
-		WHERE `+among, tenant, store.Texts(l.db.Dialect, texts))
+		WHERE `+store.Keyed(l.db.Dialect, "k.", "key", "bytea", "$1", "$2"), tenant, store.Blobs(l.db.Dialect, hashes))
 	if err != nil {
 		return fmt.Errorf("reading idempotency keys: %w", err)
 	}

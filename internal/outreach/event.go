@@ -134,7 +134,7 @@ func (d *Desk) Record(ctx context.Context, events []ContactEvent) ([]feedback.Ou
 		of[concerned[j]] = id // the zero id is of those who were erased meanwhile
 	}
 	at = kept(at, func(i int) bool { return out[i].Errors == nil })
-	err = d.db.Write(own, func(tx *store.Tx) error {
+	err = d.db.WriteAgain(own, func(tx *store.Tx) error {
 		z := &zones{of: map[string]*time.Location{}, tenant: time.UTC}
 		for _, triggers := range waiting {
 			for _, t := range triggers {
@@ -199,29 +199,17 @@ func hashesOf(ring *link.Ring, events []ContactEvent) (hashes [][]byte, err erro
 // toldBefore are the keys, as they are kept, of events that were told of already.
 func (d *Desk) toldBefore(ctx context.Context, hashes [][]byte) (map[string]bool, error) {
 	told := map[string]bool{}
-	keys := make([]string, 0, len(hashes))
-	for _, hash := range hashes {
-		if hash != nil {
-			keys = append(keys, hex.EncodeToString(hash))
-		}
-	}
+	keys := slices.DeleteFunc(slices.Clone(hashes), func(hash []byte) bool { return hash == nil })
 	if len(keys) == 0 {
 		return told, nil
-	}
-	condition := store.Keyed(store.Postgres, "", "key_hash", "bytea", "$1", "$2")
-	if d.db.Dialect == store.SQLite {
-		condition = `tenant_id = $1 AND key_hash IN (SELECT unhex(value) FROM json_each($2))`
-	} else {
-		for i := range keys {
-			keys[i] = `\x` + keys[i]
-		}
 	}
 	err := store.Each(ctx, d.db.Reader, func(rows *sql.Rows) error {
 		var hash []byte
 		err := rows.Scan(&hash)
 		told[string(hash)] = true
 		return err
-	}, `SELECT key_hash FROM contact_events WHERE `+condition, auth.Tenant(ctx), store.Texts(d.db.Dialect, keys))
+	}, `SELECT key_hash FROM contact_events WHERE `+store.Keyed(d.db.Dialect, "", "key_hash", "bytea", "$1", "$2"),
+		auth.Tenant(ctx), store.Blobs(d.db.Dialect, keys))
 	if err != nil {
 		return nil, fmt.Errorf("looking whether events were told of: %w", err)
 	}

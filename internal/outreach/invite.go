@@ -323,7 +323,16 @@ func (d *Desk) find(ctx context.Context, inputs []*contact.Input) ([]uuid.UUID, 
 
 // give makes the invitations, and decides now what can be: a link of their own counts as asked from here on.
 func (d *Desk) give(ctx context.Context, ring *link.Ring, in *InviteInput, made []*draft, now time.Time) error {
-	err := d.db.Write(ctx, func(tx *store.Tx) error {
+	// In the order of contacts, so that of two who invite the same neither waits for the other for ever.
+	slices.SortStableFunc(made, func(a, b *draft) int { return slices.Compare(a.Contact[:], b.Contact[:]) })
+	fresh := make([]draft, len(made))
+	for i, m := range made {
+		fresh[i] = *m
+	}
+	err := d.db.WriteAgain(ctx, func(tx *store.Tx) error {
+		for i, m := range made {
+			*m = fresh[i]
+		}
 		tenant, err := tx.Ent.Tenant.Get(ctx, auth.Tenant(ctx))
 		if err != nil {
 			return fmt.Errorf("reading a tenant: %w", err)
@@ -352,8 +361,6 @@ func (d *Desk) give(ctx context.Context, ring *link.Ring, in *InviteInput, made 
 		if in.IgnoreQuietPeriod {
 			quiet = 0
 		}
-		// In the order of contacts, so that of two who invite the same neither waits for the other for ever.
-		slices.SortStableFunc(made, func(a, b *draft) int { return slices.Compare(a.Contact[:], b.Contact[:]) })
 		before := make([]*time.Time, len(made))
 		for i, m := range made {
 			if before[i], err = give(ctx, tx, in, m, people[m.Contact], now, quiet); err != nil {
@@ -468,7 +475,7 @@ func (d *Desk) Cancel(ctx context.Context, ids []string) ([]feedback.Outcome[ent
 			out[i].Errors = apierror.User(apierror.Invalid, nil, "%v.", err)
 			continue
 		}
-		err = d.db.Write(ctx, func(tx *store.Tx) error {
+		err = d.db.WriteAgain(ctx, func(tx *store.Tx) error {
 			row, err := d.lockInvitation(ctx, tx, target)
 			if err != nil {
 				return err

@@ -313,7 +313,17 @@ func (s *Mailer) breathe(ctx context.Context, tenant uuid.UUID, out post.Outcome
 
 // outcome notes what became of a mail that was handed over.
 func (d *Desk) outcome(ctx context.Context, c *claim, k known, out post.Outcome) error {
-	err := d.db.Write(ctx, func(tx *store.Tx) error {
+	first := d.now()
+	if c.ClaimedAt != nil {
+		first = *c.ClaimedAt
+	}
+	failed := !c.reminds && (out.Verdict == post.Refused || out.Verdict == post.Deferred && d.now().Sub(first) >= givesUpAfter)
+	err := d.db.WriteAgain(ctx, func(tx *store.Tx) error {
+		if failed { // the address may be suppressed
+			if err := tx.Lock(ctx, auth.Tenant(ctx)); err != nil {
+				return err
+			}
+		}
 		row, err := d.lockInvitation(ctx, tx, c.ID)
 		if err != nil || row == nil {
 			return err
@@ -321,7 +331,7 @@ func (d *Desk) outcome(ctx context.Context, c *claim, k known, out post.Outcome)
 		if c.reminds {
 			return d.reminded(ctx, tx, row, k, out)
 		}
-		return d.sent(ctx, tx, c, row, k, out)
+		return d.sent(ctx, tx, c, row, k, out, failed)
 	})
 	if err != nil {
 		return fmt.Errorf("noting what became of a mail: %w", err)
@@ -329,8 +339,9 @@ func (d *Desk) outcome(ctx context.Context, c *claim, k known, out post.Outcome)
 	return nil
 }
 
-// sent notes what became of an invitation's mail. It may have been answered already, or taken for UNCONFIRMED.
-func (d *Desk) sent(ctx context.Context, tx *store.Tx, c *claim, row *ent.Invitation, k known, out post.Outcome) error {
+// sent notes what became of an invitation's mail, and that it failed where it is tried no more. It may have been answered already, or taken for
+// UNCONFIRMED.
+func (d *Desk) sent(ctx context.Context, tx *store.Tx, c *claim, row *ent.Invitation, k known, out post.Outcome, failed bool) error {
 	u, now := update(tx, row), d.now()
 	waits := row.Status == entinvitation.StatusPLANNED || row.Status == entinvitation.StatusUNCONFIRMED
 	switch out.Verdict {
@@ -364,10 +375,6 @@ func (d *Desk) sent(ctx context.Context, tx *store.Tx, c *claim, row *ent.Invita
 	if !waits {
 		return nil
 	}
-	first := now
-	if row.ClaimedAt != nil {
-		first = *row.ClaimedAt
-	}
 	switch {
 	case out.Verdict == post.Unsent: // nobody's fault who was to be asked: it is as if it had not been tried, until it is too late
 		if err := errors.Join(d.releaseTx(ctx, tx, row), giveBack(ctx, tx, k, row.AttemptAt)); err != nil {
@@ -375,18 +382,13 @@ func (d *Desk) sent(ctx context.Context, tx *store.Tx, c *claim, row *ent.Invita
 		}
 		wait := breather * time.Duration(1+min(row.Attempts, 4)) // not to be long in coming once the server is back
 		return u.SetStatus(entinvitation.StatusPLANNED).AddAttempts(1).ClearAttemptAt().ClearClaimedAt().ClearAskedBefore().SetNextAt(now.Add(wait)).Exec(ctx)
-	case out.Verdict == post.Deferred && now.Sub(first) < givesUpAfter:
+	case !failed:
 		wait := backoff[min(row.Attempts, len(backoff)-1)]
 		return u.SetStatus(entinvitation.StatusPLANNED).AddAttempts(1).ClearAttemptAt().SetNextAt(now.Add(wait)).Exec(ctx)
 	}
 	kind := entinvitation.BounceKindSOFT
 	if out.NoMailbox {
 		kind = entinvitation.BounceKindHARD
-		if c.contact != nil && c.contact.Email != nil {
-			if _, err := d.suppress(ctx, tx, k.ring, *c.contact.Email, entsuppression.ReasonBOUNCED, &row.ID); err != nil {
-				return err
-			}
-		}
 	}
 	if err := d.release(ctx, tx, row, k.zone); err != nil {
 		return err
@@ -395,10 +397,20 @@ func (d *Desk) sent(ctx context.Context, tx *store.Tx, c *claim, row *ent.Invita
 	if out.Reply != "" && row.ContactID != nil {
 		u.SetBounceReason(out.Reply)
 	}
-	if err := u.Exec(ctx); err != nil || kind == entinvitation.BounceKindHARD {
+	if err := u.Exec(ctx); err != nil {
 		return err
 	}
-	return d.softened(ctx, tx, k.ring, row)
+	var b *barring
+	var err error
+	if out.NoMailbox {
+		b, err = barOf(ctx, tx, k.ring, row, entsuppression.ReasonBOUNCED)
+	} else {
+		b, err = d.softened(ctx, tx, k.ring, row)
+	}
+	if err != nil || b == nil {
+		return err
+	}
+	return d.suppressAll(ctx, tx, []barring{*b})
 }
 
 // reminded notes what became of a reminder.

@@ -1,6 +1,7 @@
 package outreach
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/hex"
@@ -233,6 +234,9 @@ func (d *Desk) pass(ctx context.Context, s *scheme, from uuid.UUID, ofAll bool) 
 
 // write makes invitations, and then notes the last of the contacts who were looked at, where notes says so.
 func (d *Desk) write(ctx context.Context, s *scheme, made []*draft, last uuid.UUID, notes bool, p *store.Pace) error {
+	if len(made) == 0 && !notes {
+		return nil
+	}
 	slices.SortFunc(made, func(a, b *draft) int { return a.Due.Compare(b.Due) })
 	for _, m := range made {
 		m.ID = id.New() // ids are by time: in this order each is the next in its indexes
@@ -743,12 +747,13 @@ func (d *Desk) releaseAll(ctx context.Context, tx *store.Tx, all []*ent.Invitati
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(all, func(a, b *ent.Invitation) int {
-		if a.ContactID == nil || b.ContactID == nil {
-			return 0
+	ofContact := func(i *ent.Invitation) []byte { // none where they are erased: those are the first
+		if i.ContactID == nil {
+			return nil
 		}
-		return slices.Compare(a.ContactID[:], b.ContactID[:])
-	})
+		return i.ContactID[:]
+	}
+	slices.SortFunc(all, func(a, b *ent.Invitation) int { return bytes.Compare(ofContact(a), ofContact(b)) })
 	for _, i := range all {
 		if i.ContactID != nil {
 			if err := unask(ctx, tx, *i.ContactID, *i.ClaimedAt, i.AskedBefore); err != nil {

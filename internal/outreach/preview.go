@@ -273,19 +273,14 @@ func (d *Desk) spendPreview(ctx context.Context, s *scheme, p *Preview, now time
 	if own == nil && s.MonthlyBudget == nil {
 		return nil
 	}
-	type left struct{ tenant, campaign int }
-	months := map[int]*left{}
-	room := func(month int) (*left, error) {
-		if l := months[month]; l != nil {
-			return l, nil
-		}
-		l := &left{1 << 30, 1 << 30}
-		err := d.db.Snapshot(ctx, func(tx *store.Tx) error {
+	return s.spendMonths(ctx, p, own, now, func(month int) (left room, err error) {
+		left = room{tenant: 1 << 30, campaign: 1 << 30}
+		err = d.db.Snapshot(ctx, func(tx *store.Tx) error {
 			for _, b := range []struct {
 				campaign uuid.UUID
 				most     *int
 				left     *int
-			}{{uuid.Nil, own, &l.tenant}, {s.CampaignID, s.MonthlyBudget, &l.campaign}} {
+			}{{uuid.Nil, own, &left.tenant}, {s.CampaignID, s.MonthlyBudget, &left.campaign}} {
 				if b.most == nil {
 					continue
 				}
@@ -297,21 +292,24 @@ func (d *Desk) spendPreview(ctx context.Context, s *scheme, p *Preview, now time
 			}
 			return nil
 		})
-		months[month] = l
-		return l, err
-	}
-	// As mails go out: who finds no room stands in line in the month after, before those who are due then.
+		return left, err
+	})
+}
+
+// room is how many may still be asked in a month: by the tenant, and by the campaign.
+type room struct{ tenant, campaign int }
+
+// spendMonths leaves out whom months leave no room for, as mails go out: who finds none stands in line in the month after, before those who are due
+// then. It pays for each who does. own is the tenant's budget.
+func (s *scheme) spendMonths(ctx context.Context, p *Preview, own *int, now time.Time, left func(month int) (room, error)) error {
 	over := entinvitation.SkippedBecauseOVER_BUDGET
 	none := own != nil && *own == 0 || s.MonthlyBudget != nil && *s.MonthlyBudget == 0
 	last := slot.MonthOf(now.Add(days(maxDays)), s.zone)
 	waiting := kept(p.planned, func(one *Planned) bool { return one.SkippedBecause == nil })
 	for len(waiting) > 0 {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
 		month := slot.MonthOf(waiting[0].DueAt, s.zone)
 		end := slot.MonthStart(month+1, s.zone)
-		l, err := room(month)
+		l, err := left(month)
 		if err != nil {
 			return err
 		}
@@ -333,6 +331,9 @@ func (d *Desk) spendPreview(ctx context.Context, s *scheme, p *Preview, now time
 			}
 		}
 		waiting = append(waiting[:put], waiting[n:]...)
+		if err := rate.Spend(ctx, put/rate.PutOffPerPoint); err != nil {
+			return err
+		}
 		slices.SortStableFunc(waiting, func(a, b *Planned) int { return a.DueAt.Compare(b.DueAt) })
 	}
 	slices.SortStableFunc(p.planned, func(a, b *Planned) int { return a.DueAt.Compare(b.DueAt) })

@@ -2,6 +2,7 @@ package outreach
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -70,24 +71,57 @@ func (d *Desk) reported(ctx context.Context, all []told) error {
 	if err != nil {
 		return err
 	}
-	return d.db.Write(ctx, func(tx *store.Tx) error {
-		for _, r := range all {
-			if err := d.reportedTx(ctx, tx, ring, r); err != nil {
+	onlyArrived := !slices.ContainsFunc(all, func(r told) bool { return r.Kind != bounce.Delivered })
+	return d.db.WriteAgain(ctx, func(tx *store.Tx) error {
+		if !onlyArrived {
+			if err := tx.Lock(ctx, auth.Tenant(ctx)); err != nil {
 				return err
 			}
 		}
-		return nil
+		var bars []barring
+		for _, r := range all {
+			b, err := d.reportedTx(ctx, tx, ring, r)
+			if err != nil {
+				return err
+			}
+			if b != nil {
+				bars = append(bars, *b)
+			}
+		}
+		return d.suppressAll(ctx, tx, bars)
 	})
 }
 
-func (d *Desk) reportedTx(ctx context.Context, tx *store.Tx, ring *link.Ring, r told) error {
+// barring is an address that is to be suppressed, by its hash; the text is nil where it is not known any more.
+type barring struct {
+	hash       string
+	email      *string
+	why        entsuppression.Reason
+	invitation uuid.UUID
+}
+
+// suppressAll suppresses addresses, in the order of their hashes, as all do, so that of two who tell of the same neither waits for the other for ever.
+// What is said of one address stays in its order. The caller has the tenant's lock: else a flush that erases somebody meanwhile would not see the
+// address that is written down here.
+func (d *Desk) suppressAll(ctx context.Context, tx *store.Tx, bars []barring) error {
+	slices.SortStableFunc(bars, func(a, b barring) int { return cmp.Compare(a.hash, b.hash) })
+	for _, b := range bars {
+		if err := d.suppress(ctx, tx, b.hash, b.email, b.why, &b.invitation); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reportedTx notes one report, and gives the address that is to be suppressed for it; nil where none is.
+func (d *Desk) reportedTx(ctx context.Context, tx *store.Tx, ring *link.Ring, r told) (*barring, error) {
 	row, err := d.lockInvitation(ctx, tx, r.invitation)
 	if err != nil || row == nil || row.Channel != entinvitation.ChannelEMAIL || row.AttemptAt == nil {
-		return err // what never went out cannot have come back
+		return nil, err // what never went out cannot have come back
 	}
 	at := r.At.UTC().Truncate(time.Microsecond)
 	u := update(tx, row)
-	bar := entsuppression.Reason("")
+	why := entsuppression.Reason("")
 	switch r.Kind {
 	case bounce.Delivered:
 		delivered(u, row, at, d.now())
@@ -96,49 +130,48 @@ func (d *Desk) reportedTx(ctx context.Context, tx *store.Tx, ring *link.Ring, r 
 			u.SetComplainedAt(at)
 		}
 		confirm(u, row, d.now())
-		bar = entsuppression.ReasonCOMPLAINED
+		why = entsuppression.ReasonCOMPLAINED
 	case bounce.Hard:
 		bounced(u, row, entinvitation.BounceKindHARD, r.Reason, at)
-		bar = entsuppression.ReasonBOUNCED
+		why = entsuppression.ReasonBOUNCED
 	case bounce.Soft:
 		bounced(u, row, entinvitation.BounceKindSOFT, r.Reason, at)
 	case bounce.Unsubscribed: // by the provider's own means, and so it did not send the mail
 		bounced(u, row, entinvitation.BounceKindSOFT, r.Reason, at)
-		bar = entsuppression.ReasonUNSUBSCRIBED
+		why = entsuppression.ReasonUNSUBSCRIBED
 	}
 	if err := u.Exec(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	if r.Kind == bounce.Soft {
 		return d.softened(ctx, tx, ring, row)
 	}
-	if bar == "" {
-		return nil
+	if why == "" {
+		return nil, nil
 	}
-	_, err = d.suppressOf(ctx, tx, ring, row, bar)
-	return err
+	return barOf(ctx, tx, ring, row, why)
 }
 
-// softened suppresses the address of an invitation whose mail came back for now, or that no server would take, where the ones before did, too.
-func (d *Desk) softened(ctx context.Context, tx *store.Tx, ring *link.Ring, row *ent.Invitation) error {
+// softened gives the address of an invitation whose mail came back for now, or that no server would take, where the ones before did, too: it is to
+// be suppressed.
+func (d *Desk) softened(ctx context.Context, tx *store.Tx, ring *link.Ring, row *ent.Invitation) (*barring, error) {
 	if row.ContactID == nil || row.AddressHash == nil {
-		return nil
+		return nil, nil
 	}
 	inARow, err := softly(ctx, tx, *row.ContactID, *row.AddressHash, d.now())
-	if err == nil && inARow {
-		_, err = d.suppressOf(ctx, tx, ring, row, entsuppression.ReasonBOUNCED)
+	if err != nil || !inARow {
+		return nil, err
 	}
-	return err
+	return barOf(ctx, tx, ring, row, entsuppression.ReasonBOUNCED)
 }
 
-// suppressOf suppresses the address that an invitation's mail went to, whatever the person's is by now, and reports whether it is known.
-func (d *Desk) suppressOf(ctx context.Context, tx *store.Tx, ring *link.Ring, row *ent.Invitation, why entsuppression.Reason) (bool, error) {
+// barOf is for the address that an invitation's mail went to, whatever the person's is by now; nil where it is not known.
+func barOf(ctx context.Context, tx *store.Tx, ring *link.Ring, row *ent.Invitation, why entsuppression.Reason) (*barring, error) {
 	hash, email, err := addressOf(ctx, tx, ring, row)
 	if err != nil || hash == "" {
-		return false, err
+		return nil, err
 	}
-	_, err = d.suppressHash(ctx, tx, hash, email, why, &row.ID)
-	return true, err
+	return &barring{hash, email, why, row.ID}, nil
 }
 
 // addressOf is the address that an invitation's mail went to, by its hash; the text, too, where the person still has it.
@@ -245,7 +278,11 @@ func (d *Desk) Unsubscribe(ctx context.Context, tenant, invitation uuid.UUID) (b
 		return false, err
 	}
 	found := false
-	err = d.db.Write(ctx, func(tx *store.Tx) error {
+	err = d.db.WriteAgain(ctx, func(tx *store.Tx) error {
+		found = false
+		if err := tx.Lock(ctx, tenant); err != nil {
+			return err
+		}
 		row, err := d.lockInvitation(ctx, tx, invitation)
 		if err != nil || row == nil {
 			return err
@@ -255,8 +292,12 @@ func (d *Desk) Unsubscribe(ctx context.Context, tenant, invitation uuid.UUID) (b
 				return err
 			}
 		}
-		found, err = d.suppressOf(ctx, tx, ring, row, entsuppression.ReasonUNSUBSCRIBED)
-		return err
+		b, err := barOf(ctx, tx, ring, row, entsuppression.ReasonUNSUBSCRIBED)
+		if err != nil || b == nil {
+			return err
+		}
+		found = true
+		return d.suppressAll(ctx, tx, []barring{*b})
 	})
 	if err != nil {
 		return false, fmt.Errorf("unsubscribing somebody: %w", err)
@@ -273,7 +314,8 @@ func (d *Desk) Resubscribe(ctx context.Context, tenant, invitation uuid.UUID) (b
 		return false, err
 	}
 	had := false
-	err = d.db.Write(ctx, func(tx *store.Tx) error {
+	err = d.db.WriteAgain(ctx, func(tx *store.Tx) error {
+		had = false
 		row, err := d.lockInvitation(ctx, tx, invitation)
 		if err != nil || row == nil {
 			return err

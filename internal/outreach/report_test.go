@@ -1,6 +1,7 @@
 package outreach_test
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"strings"
@@ -194,8 +195,10 @@ func TestClaimsOneAfterTheOther(t *testing.T) {
 			if db.Dialect != store.Postgres {
 				return nil // the second waits for its turn
 			}
+			ctx, cancel := context.WithTimeout(h.ctx, time.Minute)
+			defer cancel()
 			for waiting := 0; waiting == 0; {
-				err := db.Reader.QueryRowContext(h.ctx, `SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+				err := db.Reader.QueryRowContext(ctx, `SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 					WHERE NOT l.granted AND a.datname = current_database()`).Scan(&waiting)
 				if err != nil {
 					return err

@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -167,7 +166,7 @@ func (d *Desk) Suppress(ctx context.Context, emails []string, why entsuppression
 	if d.db.Dialect == store.SQLite {
 		from = `value ->> 'id', value ->> 'email', value ->> 'key', value ->> 'hash', $3, $4 FROM json_each($2) WHERE true`
 	}
-	err = d.db.Write(ctx, func(tx *store.Tx) error {
+	err = d.db.WriteAgain(ctx, func(tx *store.Tx) error {
 		added = 0
 		return store.Each(ctx, tx.SQL, func(rows *sql.Rows) error {
 			var is uuid.UUID
@@ -189,24 +188,13 @@ func (d *Desk) Suppress(ctx context.Context, emails []string, why entsuppression
 const alsoSaid = `reason_before = excluded.reason, invitation_before = excluded.invitation_id
 	WHERE suppressions.reason = 'UNSUBSCRIBED' AND suppressions.invitation_id IS NOT NULL AND suppressions.reason_before IS NULL`
 
-// suppress adds an address that is never written to, and reports whether that is new.
-func (d *Desk) suppress(
-	ctx context.Context, tx *store.Tx, ring *link.Ring, email string, why entsuppression.Reason, invitation *uuid.UUID,
-) (bool, error) {
-	hash, err := hashOf(ring, email)
-	if err != nil {
-		return false, err
-	}
-	return d.suppressHash(ctx, tx, hash, &email, why, invitation)
-}
-
-// suppressHash is suppress for an address by its hash; the text is nil where it is not known any more. One that is there already stays as it is,
-// but for what a person says themselves, which is not to end with a bounce that somebody deletes: a complaint takes the place of all else, and
+// suppress adds an address that is never written to, by its hash; the text is nil where it is not known any more. One that is there already stays
+// as it is, but for what a person says themselves, which is not to end with a bounce that somebody deletes: a complaint takes the place of all else, and
 // unsubscribing by a mail that of a bounce, or of what the tenant wants. As that can be taken back by the mail, what else was said of the
 // address, before or after, is kept for then.
-func (d *Desk) suppressHash(
+func (d *Desk) suppress(
 	ctx context.Context, tx *store.Tx, hash string, email *string, why entsuppression.Reason, invitation *uuid.UUID,
-) (bool, error) {
+) error {
 	var key *string
 	if email != nil {
 		key = new(contact.EmailKey(*email))
@@ -219,17 +207,13 @@ func (d *Desk) suppressHash(
 		then = `reason = $6, invitation_id = $7, reason_before = suppressions.reason, invitation_before = suppressions.invitation_id
 			WHERE suppressions.reason IN ('BOUNCED', 'MANUAL')`
 	}
-	fresh, is := id.New(), uuid.Nil
-	err := tx.SQL.QueryRowContext(ctx, `INSERT INTO suppressions (tenant_id, id, email, email_key, email_hash, reason, invitation_id, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (tenant_id, email_hash) DO UPDATE SET `+then+` RETURNING id`,
-		auth.Tenant(ctx), fresh, email, key, hash, string(why), invitation, d.now()).Scan(&is)
-	if errors.Is(err, sql.ErrNoRows) { // it stays as it is
-		return false, nil
-	}
+	_, err := tx.SQL.ExecContext(ctx, `INSERT INTO suppressions (tenant_id, id, email, email_key, email_hash, reason, invitation_id, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (tenant_id, email_hash) DO UPDATE SET `+then,
+		auth.Tenant(ctx), id.New(), email, key, hash, string(why), invitation, d.now())
 	if err != nil {
-		return false, fmt.Errorf("suppressing an address: %w", err)
+		return fmt.Errorf("suppressing an address: %w", err)
 	}
-	return is == fresh, nil
+	return nil
 }
 
 // unsuppressPerson takes back what a person said by a mail of an address, by its hash, and reports whether they had said so. What else was said of

@@ -1,13 +1,18 @@
 package outreach_test
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/zeroten/zeroten/ent"
 	entsuppression "github.com/zeroten/zeroten/ent/suppression"
+	"github.com/zeroten/zeroten/internal/contact"
 	"github.com/zeroten/zeroten/internal/id"
+	"github.com/zeroten/zeroten/internal/outreach"
 	"github.com/zeroten/zeroten/internal/outreach/bounce"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/storetest"
@@ -132,6 +137,100 @@ func TestReportedTogether(t *testing.T) {
 					t.Errorf("%d are suppressed", n)
 				}
 			}
+		}
+	})
+}
+
+// Providers, persons and the tenant tell of the same addresses at once, each in an order of their own, while people are erased. PostgreSQL ends one of
+// two who wait for each other, and nobody is to hear of that.
+func TestToldAtOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		const n = 60
+		h := open(t, db, "UTC", monday)
+		h.limits(0, nil)
+		who := names(n)
+		h.people("", who...)
+		var mails [][]*ent.Invitation
+		var all []*ent.Invitation
+		for _, name := range []string{"One", "Other"} {
+			c := h.campaign(name)
+			h.invite(c, who...)
+			h.sweep()
+			mails = append(mails, h.invitations(c))
+			all = append(all, h.invitations(c)...)
+			h.clock.pass(25 * time.Hour)
+		}
+		r := rand.New(rand.NewPCG(1, 2))
+		var telling sync.WaitGroup
+		tell := func(f func() error) {
+			telling.Go(func() {
+				if err := f(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		for round, kind := range []bounce.Kind{bounce.Hard, bounce.Soft, bounce.Unsubscribed, bounce.Complaint} {
+			gone := h.person(who[round]).NodeID()
+			c := h.campaign(fmt.Sprint("Round ", round))
+			h.set(c, onEvent("bought", 0))
+			invite := outreach.InviteInput{Campaign: h.campaign(fmt.Sprint("Link ", round)).NodeID(), Delivery: outreach.ByLink}
+			var events []outreach.ContactEvent
+			for _, at := range r.Perm(n - round) { // those who are there, and who is just being erased
+				ref := contact.Input{ExternalID: &who[round+at]}
+				invite.Invitees = append(invite.Invitees, outreach.Invitee{Contact: ref})
+				events = append(events, outreach.ContactEvent{Name: "bought", Contact: ref})
+			}
+			for _, some := range mails {
+				reports := make([]bounce.Report, n)
+				for i, at := range r.Perm(n) {
+					reports[i] = bounce.Report{Provider: "test", Invitation: id.Invitation.Format(some[at].ID), Kind: kind, At: monday}
+				}
+				tell(func() error { return h.desk.Reported(t.Context(), reports) })
+			}
+			for range 3 {
+				order := r.Perm(2 * n)
+				tell(func() (err error) {
+					for k, at := range order {
+						if k%3 == 0 {
+							_, err = h.desk.Resubscribe(t.Context(), h.tenant, all[at].ID)
+						} else {
+							_, err = h.desk.Unsubscribe(t.Context(), h.tenant, all[at].ID)
+						}
+						if err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+			}
+			stay := who[4:] // of the others the tenant says nothing itself
+			addresses := make([]string, len(stay))
+			for i, at := range r.Perm(len(stay)) {
+				addresses[i] = address(stay[at])
+			}
+			tell(func() error {
+				_, err := h.desk.Suppress(h.ctx, addresses, entsuppression.ReasonMANUAL)
+				return err
+			})
+			tell(func() error {
+				_, err := h.desk.Invite(h.ctx, invite)
+				return err
+			})
+			tell(func() error {
+				_, err := h.desk.Record(h.ctx, events)
+				return err
+			})
+			tell(func() error {
+				_, err := h.log.Erase(h.ctx, gone)
+				return err
+			})
+			telling.Wait()
+		}
+		if got := db.Ent.Suppression.Query().Where(entsuppression.ReasonEQ(entsuppression.ReasonCOMPLAINED)).CountX(h.ctx); got != n {
+			t.Errorf("%d have complained, want %d", got, n)
+		}
+		if left := db.Ent.Suppression.Query().Where(entsuppression.EmailNotNil()).CountX(h.ctx); left != n-4 {
+			t.Errorf("%d addresses are there, want %d", left, n-4)
 		}
 	})
 }

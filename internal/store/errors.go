@@ -53,6 +53,13 @@ func IsTransient(err error) bool {
 	return false
 }
 
+// IsOrphaned reports whether err says that a row refers to one that is gone, or would be left referring to one. As what refers is looked for first,
+// somebody else has come in between: it will be found when it is looked for again.
+func IsOrphaned(err error) bool {
+	pqErr, ok := errors.AsType[*pq.Error](err)
+	return ok && pqErr.Code == "23503"
+}
+
 // isBusy reports whether err says that another process held SQLite's lock for too long.
 func isBusy(err error) bool {
 	sqliteErr, ok := errors.AsType[*sqlite.Error](err)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -16,7 +17,11 @@ func In(dialect, expression, sqlType, param string) string {
 	if dialect == Postgres {
 		return fmt.Sprintf("%s = ANY(%s::%s[])", expression, param, sqlType)
 	}
-	return fmt.Sprintf("%s IN (SELECT value FROM json_each(%s))", expression, param)
+	value := "value"
+	if sqlType == "bytea" {
+		value = "unhex(value)"
+	}
+	return fmt.Sprintf("%s IN (SELECT %s FROM json_each(%s))", expression, value, param)
 }
 
 // Keyed is the condition that a row is the tenant's, and that a column of it is In. The tenant is a parameter, too, and alias is empty or ends
@@ -111,4 +116,15 @@ func FieldIn(s *sql.Selector, field string, ids []uuid.UUID) *sql.Predicate {
 		}
 		b.WriteString(" IN (SELECT value FROM json_each(").Arg(UUIDs(SQLite, ids)).WriteString("))")
 	})
+}
+
+// Blobs writes bytes as a parameter for In, of the type bytea.
+func Blobs(dialect string, blobs [][]byte) string {
+	texts := make([]string, len(blobs))
+	for i, b := range blobs {
+		if texts[i] = hex.EncodeToString(b); dialect == Postgres {
+			texts[i] = `\x` + texts[i]
+		}
+	}
+	return Texts(dialect, texts)
 }

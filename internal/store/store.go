@@ -284,6 +284,21 @@ func (db *DB) Write(ctx context.Context, f func(tx *Tx) error) (err error) {
 	return nil
 }
 
+// tries is how often WriteAgain runs its function at most.
+const tries = 5
+
+// WriteAgain is Write for an f that can be run several times, each time from the start: it is run again where PostgreSQL has ended the transaction
+// because it and another waited for each other, or where a row it refers to was deleted meanwhile. f must give up what an earlier run of it has
+// left in variables.
+func (db *DB) WriteAgain(ctx context.Context, f func(tx *Tx) error) error {
+	for n := 1; ; n++ {
+		err := db.Write(ctx, f)
+		if n == tries || !IsTransient(err) && !IsOrphaned(err) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
 // turn waits until the caller may write, who says when it is done.
 func (db *DB) turn(ctx context.Context) (done func(), err error) {
 	if db.turns == nil {
@@ -367,9 +382,12 @@ func (db *DB) Snapshot(ctx context.Context, f func(tx *Tx) error) error {
 	return f(&Tx{Ent: db.Ent, SQL: tx})
 }
 
+// lockTenant takes the tenant's lock: whoever has planned a flush without it sees that its plan is of before.
+const lockTenant = `UPDATE tenants SET revision = revision + 1 WHERE id = $1`
+
 // WriteLocked is Write under the tenant's lock: it stands before or after each flush, and never within one.
 func (db *DB) WriteLocked(ctx context.Context, tenant uuid.UUID, f func(tx *Tx) error) error {
-	return db.writeLocked(ctx, `UPDATE tenants SET revision = revision + 1 WHERE id = $1`, tenant, f)
+	return db.writeLocked(ctx, lockTenant, tenant, f)
 }
 
 // WriteSettings is WriteLocked for changes to what the tenant's flushes and reads go by: its campaigns, segments,
@@ -384,13 +402,25 @@ func (db *DB) WriteSettings(ctx context.Context, tenant uuid.UUID, f func(tx *Tx
 
 func (db *DB) writeLocked(ctx context.Context, lock string, tenant uuid.UUID, f func(tx *Tx) error) error {
 	return db.Write(ctx, func(tx *Tx) error {
-		r, err := tx.SQL.ExecContext(ctx, lock, tenant)
-		if err != nil {
-			return fmt.Errorf("locking the tenant: %w", err)
-		}
-		if n, err := r.RowsAffected(); err != nil || n != 1 {
-			return fmt.Errorf("locking the tenant: %d rows: %w", n, errors.Join(err, sql.ErrNoRows))
+		if err := tx.lock(ctx, lock, tenant); err != nil {
+			return err
 		}
 		return f(tx)
 	})
+}
+
+// Lock takes the tenant's lock, as WriteLocked does, and is to be the first that a transaction does.
+func (tx *Tx) Lock(ctx context.Context, tenant uuid.UUID) error {
+	return tx.lock(ctx, lockTenant, tenant)
+}
+
+func (tx *Tx) lock(ctx context.Context, statement string, tenant uuid.UUID) error {
+	r, err := tx.SQL.ExecContext(ctx, statement, tenant)
+	if err != nil {
+		return fmt.Errorf("locking the tenant: %w", err)
+	}
+	if n, err := r.RowsAffected(); err != nil || n != 1 {
+		return fmt.Errorf("locking the tenant: %d rows: %w", n, errors.Join(err, sql.ErrNoRows))
+	}
+	return nil
 }

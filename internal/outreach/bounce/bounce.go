@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/zeroten/zeroten/internal/edge"
 	"github.com/zeroten/zeroten/internal/id"
@@ -197,10 +198,18 @@ func (c Config) hooks() (map[string]*hook, error) {
 		hooks[SendGrid] = &hook{greet: key.greet, read: key.read}
 	}
 	if c.MailgunKey != "" {
-		hooks[Mailgun] = &hook{read: newMailgun(c.MailgunKey).read}
+		key, err := shared("Mailgun's key", c.MailgunKey)
+		if err != nil {
+			return nil, &ConfigError{"MailgunKey", err}
+		}
+		hooks[Mailgun] = &hook{read: newMailgun(key).read}
 	}
 	if c.PostmarkSecret != "" {
-		known := newPostmark(c.PostmarkSecret)
+		secret, err := shared("Postmark's secret", c.PostmarkSecret)
+		if err != nil {
+			return nil, &ConfigError{"PostmarkSecret", err}
+		}
+		known := newPostmark(secret)
 		hooks[Postmark] = &hook{greet: known.greet, read: known.read, challenge: `Basic realm="hooks"`}
 	}
 	if c.SESTopic != "" {
@@ -211,6 +220,18 @@ func (c Config) hooks() (map[string]*hook, error) {
 		hooks[SES] = &hook{read: topic.read}
 	}
 	return hooks, nil
+}
+
+// leastShared is how many characters a secret has at least that we share with a provider: whoever guesses it suppresses whom they like.
+const leastShared = 16
+
+// shared checks a secret that we share with a provider, and gives it without what surrounds it where it was copied from.
+func shared(what, secret string) (string, error) {
+	secret = strings.TrimSpace(secret)
+	if n := utf8.RuneCountInString(secret); n < leastShared {
+		return "", fmt.Errorf("%s: want %d characters or more, not %d: who guesses it suppresses whom they like", what, leastShared, n)
+	}
+	return secret, nil
 }
 
 // Providers are those that are listened to, by their names, in no order.
