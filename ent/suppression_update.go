@@ -10,6 +10,7 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
+	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent/predicate"
 	"github.com/zeroten/zeroten/ent/suppression"
 )
@@ -68,6 +69,80 @@ func (_u *SuppressionUpdate) ClearEmailKey() *SuppressionUpdate {
 	return _u
 }
 
+// SetReason sets the "reason" field.
+func (_u *SuppressionUpdate) SetReason(v suppression.Reason) *SuppressionUpdate {
+	_u.mutation.SetReason(v)
+	return _u
+}
+
+// SetNillableReason sets the "reason" field if the given value is not nil.
+func (_u *SuppressionUpdate) SetNillableReason(v *suppression.Reason) *SuppressionUpdate {
+	if v != nil {
+		_u.SetReason(*v)
+	}
+	return _u
+}
+
+// SetInvitationID sets the "invitation_id" field.
+func (_u *SuppressionUpdate) SetInvitationID(v uuid.UUID) *SuppressionUpdate {
+	_u.mutation.SetInvitationID(v)
+	return _u
+}
+
+// SetNillableInvitationID sets the "invitation_id" field if the given value is not nil.
+func (_u *SuppressionUpdate) SetNillableInvitationID(v *uuid.UUID) *SuppressionUpdate {
+	if v != nil {
+		_u.SetInvitationID(*v)
+	}
+	return _u
+}
+
+// ClearInvitationID clears the value of the "invitation_id" field.
+func (_u *SuppressionUpdate) ClearInvitationID() *SuppressionUpdate {
+	_u.mutation.ClearInvitationID()
+	return _u
+}
+
+// SetReasonBefore sets the "reason_before" field.
+func (_u *SuppressionUpdate) SetReasonBefore(v suppression.ReasonBefore) *SuppressionUpdate {
+	_u.mutation.SetReasonBefore(v)
+	return _u
+}
+
+// SetNillableReasonBefore sets the "reason_before" field if the given value is not nil.
+func (_u *SuppressionUpdate) SetNillableReasonBefore(v *suppression.ReasonBefore) *SuppressionUpdate {
+	if v != nil {
+		_u.SetReasonBefore(*v)
+	}
+	return _u
+}
+
+// ClearReasonBefore clears the value of the "reason_before" field.
+func (_u *SuppressionUpdate) ClearReasonBefore() *SuppressionUpdate {
+	_u.mutation.ClearReasonBefore()
+	return _u
+}
+
+// SetInvitationBefore sets the "invitation_before" field.
+func (_u *SuppressionUpdate) SetInvitationBefore(v uuid.UUID) *SuppressionUpdate {
+	_u.mutation.SetInvitationBefore(v)
+	return _u
+}
+
+// SetNillableInvitationBefore sets the "invitation_before" field if the given value is not nil.
+func (_u *SuppressionUpdate) SetNillableInvitationBefore(v *uuid.UUID) *SuppressionUpdate {
+	if v != nil {
+		_u.SetInvitationBefore(*v)
+	}
+	return _u
+}
+
+// ClearInvitationBefore clears the value of the "invitation_before" field.
+func (_u *SuppressionUpdate) ClearInvitationBefore() *SuppressionUpdate {
+	_u.mutation.ClearInvitationBefore()
+	return _u
+}
+
 // Mutation returns the SuppressionMutation object of the builder.
 func (_u *SuppressionUpdate) Mutation() *SuppressionMutation {
 	return _u.mutation
@@ -100,6 +175,21 @@ func (_u *SuppressionUpdate) ExecX(ctx context.Context) {
 	}
 }
 
+// check runs all checks and user-defined validators on the builder.
+func (_u *SuppressionUpdate) check() error {
+	if v, ok := _u.mutation.Reason(); ok {
+		if err := suppression.ReasonValidator(v); err != nil {
+			return &ValidationError{Name: "reason", err: fmt.Errorf(`ent: validator failed for field "Suppression.reason": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.ReasonBefore(); ok {
+		if err := suppression.ReasonBeforeValidator(v); err != nil {
+			return &ValidationError{Name: "reason_before", err: fmt.Errorf(`ent: validator failed for field "Suppression.reason_before": %w`, err)}
+		}
+	}
+	return nil
+}
+
 // Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
 func (_u *SuppressionUpdate) Modify(modifiers ...func(u *sql.UpdateBuilder)) *SuppressionUpdate {
 	_u.modifiers = append(_u.modifiers, modifiers...)
@@ -107,6 +197,9 @@ func (_u *SuppressionUpdate) Modify(modifiers ...func(u *sql.UpdateBuilder)) *Su
 }
 
 func (_u *SuppressionUpdate) sqlSave(ctx context.Context) (_node int, err error) {
+	if err := _u.check(); err != nil {
+		return _node, err
+	}
 	_spec := sqlgraph.NewUpdateSpec(suppression.Table, suppression.Columns, sqlgraph.NewFieldSpec(suppression.FieldID, field.TypeUUID))
 	if ps := _u.mutation.predicates; len(ps) > 0 {
 		_spec.Predicate = func(selector *sql.Selector) {
@@ -127,11 +220,23 @@ func (_u *SuppressionUpdate) sqlSave(ctx context.Context) (_node int, err error)
 	if _u.mutation.EmailKeyCleared() {
 		_spec.ClearField(suppression.FieldEmailKey, field.TypeString)
 	}
+	if value, ok := _u.mutation.Reason(); ok {
+		_spec.SetField(suppression.FieldReason, field.TypeEnum, value)
+	}
+	if value, ok := _u.mutation.InvitationID(); ok {
+		_spec.SetField(suppression.FieldInvitationID, field.TypeUUID, value)
+	}
 	if _u.mutation.InvitationIDCleared() {
 		_spec.ClearField(suppression.FieldInvitationID, field.TypeUUID)
 	}
+	if value, ok := _u.mutation.ReasonBefore(); ok {
+		_spec.SetField(suppression.FieldReasonBefore, field.TypeEnum, value)
+	}
 	if _u.mutation.ReasonBeforeCleared() {
 		_spec.ClearField(suppression.FieldReasonBefore, field.TypeEnum)
+	}
+	if value, ok := _u.mutation.InvitationBefore(); ok {
+		_spec.SetField(suppression.FieldInvitationBefore, field.TypeUUID, value)
 	}
 	if _u.mutation.InvitationBeforeCleared() {
 		_spec.ClearField(suppression.FieldInvitationBefore, field.TypeUUID)
@@ -198,6 +303,80 @@ func (_u *SuppressionUpdateOne) ClearEmailKey() *SuppressionUpdateOne {
 	return _u
 }
 
+// SetReason sets the "reason" field.
+func (_u *SuppressionUpdateOne) SetReason(v suppression.Reason) *SuppressionUpdateOne {
+	_u.mutation.SetReason(v)
+	return _u
+}
+
+// SetNillableReason sets the "reason" field if the given value is not nil.
+func (_u *SuppressionUpdateOne) SetNillableReason(v *suppression.Reason) *SuppressionUpdateOne {
+	if v != nil {
+		_u.SetReason(*v)
+	}
+	return _u
+}
+
+// SetInvitationID sets the "invitation_id" field.
+func (_u *SuppressionUpdateOne) SetInvitationID(v uuid.UUID) *SuppressionUpdateOne {
+	_u.mutation.SetInvitationID(v)
+	return _u
+}
+
+// SetNillableInvitationID sets the "invitation_id" field if the given value is not nil.
+func (_u *SuppressionUpdateOne) SetNillableInvitationID(v *uuid.UUID) *SuppressionUpdateOne {
+	if v != nil {
+		_u.SetInvitationID(*v)
+	}
+	return _u
+}
+
+// ClearInvitationID clears the value of the "invitation_id" field.
+func (_u *SuppressionUpdateOne) ClearInvitationID() *SuppressionUpdateOne {
+	_u.mutation.ClearInvitationID()
+	return _u
+}
+
+// SetReasonBefore sets the "reason_before" field.
+func (_u *SuppressionUpdateOne) SetReasonBefore(v suppression.ReasonBefore) *SuppressionUpdateOne {
+	_u.mutation.SetReasonBefore(v)
+	return _u
+}
+
+// SetNillableReasonBefore sets the "reason_before" field if the given value is not nil.
+func (_u *SuppressionUpdateOne) SetNillableReasonBefore(v *suppression.ReasonBefore) *SuppressionUpdateOne {
+	if v != nil {
+		_u.SetReasonBefore(*v)
+	}
+	return _u
+}
+
+// ClearReasonBefore clears the value of the "reason_before" field.
+func (_u *SuppressionUpdateOne) ClearReasonBefore() *SuppressionUpdateOne {
+	_u.mutation.ClearReasonBefore()
+	return _u
+}
+
+// SetInvitationBefore sets the "invitation_before" field.
+func (_u *SuppressionUpdateOne) SetInvitationBefore(v uuid.UUID) *SuppressionUpdateOne {
+	_u.mutation.SetInvitationBefore(v)
+	return _u
+}
+
+// SetNillableInvitationBefore sets the "invitation_before" field if the given value is not nil.
+func (_u *SuppressionUpdateOne) SetNillableInvitationBefore(v *uuid.UUID) *SuppressionUpdateOne {
+	if v != nil {
+		_u.SetInvitationBefore(*v)
+	}
+	return _u
+}
+
+// ClearInvitationBefore clears the value of the "invitation_before" field.
+func (_u *SuppressionUpdateOne) ClearInvitationBefore() *SuppressionUpdateOne {
+	_u.mutation.ClearInvitationBefore()
+	return _u
+}
+
 // Mutation returns the SuppressionMutation object of the builder.
 func (_u *SuppressionUpdateOne) Mutation() *SuppressionMutation {
 	return _u.mutation
@@ -243,6 +422,21 @@ func (_u *SuppressionUpdateOne) ExecX(ctx context.Context) {
 	}
 }
 
+// check runs all checks and user-defined validators on the builder.
+func (_u *SuppressionUpdateOne) check() error {
+	if v, ok := _u.mutation.Reason(); ok {
+		if err := suppression.ReasonValidator(v); err != nil {
+			return &ValidationError{Name: "reason", err: fmt.Errorf(`ent: validator failed for field "Suppression.reason": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.ReasonBefore(); ok {
+		if err := suppression.ReasonBeforeValidator(v); err != nil {
+			return &ValidationError{Name: "reason_before", err: fmt.Errorf(`ent: validator failed for field "Suppression.reason_before": %w`, err)}
+		}
+	}
+	return nil
+}
+
 // Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
 func (_u *SuppressionUpdateOne) Modify(modifiers ...func(u *sql.UpdateBuilder)) *SuppressionUpdateOne {
 	_u.modifiers = append(_u.modifiers, modifiers...)
@@ -250,6 +444,9 @@ func (_u *SuppressionUpdateOne) Modify(modifiers ...func(u *sql.UpdateBuilder)) 
 }
 
 func (_u *SuppressionUpdateOne) sqlSave(ctx context.Context) (_node *Suppression, err error) {
+	if err := _u.check(); err != nil {
+		return _node, err
+	}
 	_spec := sqlgraph.NewUpdateSpec(suppression.Table, suppression.Columns, sqlgraph.NewFieldSpec(suppression.FieldID, field.TypeUUID))
 	id, ok := _u.mutation.ID()
 	if !ok {
@@ -287,11 +484,23 @@ func (_u *SuppressionUpdateOne) sqlSave(ctx context.Context) (_node *Suppression
 	if _u.mutation.EmailKeyCleared() {
 		_spec.ClearField(suppression.FieldEmailKey, field.TypeString)
 	}
+	if value, ok := _u.mutation.Reason(); ok {
+		_spec.SetField(suppression.FieldReason, field.TypeEnum, value)
+	}
+	if value, ok := _u.mutation.InvitationID(); ok {
+		_spec.SetField(suppression.FieldInvitationID, field.TypeUUID, value)
+	}
 	if _u.mutation.InvitationIDCleared() {
 		_spec.ClearField(suppression.FieldInvitationID, field.TypeUUID)
 	}
+	if value, ok := _u.mutation.ReasonBefore(); ok {
+		_spec.SetField(suppression.FieldReasonBefore, field.TypeEnum, value)
+	}
 	if _u.mutation.ReasonBeforeCleared() {
 		_spec.ClearField(suppression.FieldReasonBefore, field.TypeEnum)
+	}
+	if value, ok := _u.mutation.InvitationBefore(); ok {
+		_spec.SetField(suppression.FieldInvitationBefore, field.TypeUUID, value)
 	}
 	if _u.mutation.InvitationBeforeCleared() {
 		_spec.ClearField(suppression.FieldInvitationBefore, field.TypeUUID)

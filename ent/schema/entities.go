@@ -816,11 +816,11 @@ func (Suppression) Fields() []ent.Field {
 		field.String("email").Optional().Nillable().Comment("Null once the person was erased."),
 		field.String("email_key").Optional().Nillable().Comment("The address in lower case; null with it."),
 		field.String("email_hash").Immutable().Comment("The address in lower case, by a key of the tenant's."),
-		field.Enum("reason").Values("UNSUBSCRIBED", "BOUNCED", "COMPLAINED", "MANUAL").Immutable(),
-		field.UUID("invitation_id", uuid.UUID{}).Optional().Nillable().Immutable(),
-		field.Enum("reason_before").Values("UNSUBSCRIBED", "BOUNCED", "COMPLAINED", "MANUAL").Optional().Nillable().Immutable().
+		field.Enum("reason").Values("UNSUBSCRIBED", "BOUNCED", "COMPLAINED", "MANUAL"),
+		field.UUID("invitation_id", uuid.UUID{}).Optional().Nillable(),
+		field.Enum("reason_before").Values("UNSUBSCRIBED", "BOUNCED", "COMPLAINED", "MANUAL").Optional().Nillable().
 			Comment("The reason that holds again where the person takes theirs back."),
-		field.UUID("invitation_before", uuid.UUID{}).Optional().Nillable().Immutable().Comment("The invitation that goes with the reason before."),
+		field.UUID("invitation_before", uuid.UUID{}).Optional().Nillable().Comment("The invitation that goes with the reason before."),
 		createdAt(),
 	}
 }

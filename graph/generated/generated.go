@@ -8036,7 +8036,10 @@ enum SkipReason {
   NOT_IN_SEGMENT
   "The sample did not fall on them."
   NOT_SAMPLED
-  "Some campaign asked them within the quiet period."
+  """
+  Some campaign asked them within the quiet period. In a preview also: the schedule is done with them for now, since this wave has asked them or
+  somebody called their invitation back.
+  """
   QUIET_PERIOD
   "The campaign's or the tenant's budget for the month is spent."
   OVER_BUDGET
@@ -8237,8 +8240,9 @@ extend type Campaign {
   """
   Whom a schedule would ask, and why others not, as things are now: nothing is planned and nobody is asked. It looks ahead
   for one round: everybody once for ` + "`" + `once` + "`" + `, the next ` + "`" + `everyMonths` + "`" + ` for ` + "`" + `recurring` + "`" + `; for ` + "`" + `onEvent` + "`" + ` it takes the event to
-  happen to everybody at ` + "`" + `at` + "`" + `. It costs 100 points and one for every 125 contacts of the tenant: beyond some 110,000 of them it
-  is TOO_COMPLEX. FORBIDDEN for a token that is narrowed.
+  happen to everybody at ` + "`" + `at` + "`" + `. It costs 100 points, one for every 125 contacts of the tenant, and one for every 20,000 who
+  find no room in a month's budget and stand in line in the next: beyond some 105,000 contacts it is TOO_COMPLEX. OVERLOADED while too many are
+  worked out. FORBIDDEN for a token that is narrowed.
   """
   previewInvitations(
     "The schedule to try; the campaign's own where left out (BAD_REQUEST where it has none)."

@@ -155,6 +155,6 @@ func hookError(err error) error {
 }
 
 // hookFlags are the flags that say what the fields of bounce.Config are.
-var hookFlags = map[string]string{
+var hookFlags = map[string]string{ //nolint:gosec // flags, no secrets
 	"SendGridKey": "--sendgrid-key", "MailgunKey": "--mailgun-key", "PostmarkSecret": "--postmark-secret", "SESTopic": "--ses-topic",
 }

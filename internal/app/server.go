@@ -148,7 +148,7 @@ func (a *App) serve(doors doors, flags Edge, page playground.Page, more map[stri
 	mux.Handle("GET /playground", explore)
 	mux.Handle("GET /playground/", explore)
 	pages := web.New(web.Config{Book: a.Book, Desk: a.Desk, Door: door, Keys: a.Keys, Widget: widget.Script, Now: a.now, Log: a.log,
-		Unsubscribe: a.Outreach.Unsubscribe, Resubscribe: a.Outreach.Resubscribe})
+		Unsubscribe: a.Outreach.Unsubscribe, Resubscribe: a.Outreach.Resubscribe, Unsubscribed: a.Outreach.Unsubscribed})
 	for _, path := range []string{"/s/", "/b/", "/page.js", "/w/", "/widget.js", "/u/"} {
 		mux.Handle(path, pages)
 	}

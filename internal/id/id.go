@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 	"go.jetify.com/typeid"
@@ -53,10 +54,12 @@ func (k Kind) Format(u uuid.UUID) string {
 // Parse reads an id of this kind. The error wraps ErrMalformed and says what was expected.
 func (k Kind) Parse(text string) (uuid.UUID, error) {
 	kind, u, err := Parse(text)
-	if err != nil {
+	switch {
+	case err != nil && strings.HasPrefix(text, string(k)+"_"):
+		return uuid.UUID{}, fmt.Errorf("%w: want %q and the 26 letters and digits that the API gave after it", ErrMalformed, k+"_")
+	case err != nil:
 		return uuid.UUID{}, fmt.Errorf("%w: want an id that begins with %q", ErrMalformed, k+"_")
-	}
-	if kind != k {
+	case kind != k:
 		return uuid.UUID{}, fmt.Errorf("%w: want an id that begins with %q, not %q", ErrMalformed, k+"_", kind+"_")
 	}
 	return u, nil

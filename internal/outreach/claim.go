@@ -16,6 +16,7 @@ import (
 	entschedule "github.com/zeroten/zeroten/ent/schedule"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/calendar"
+	"github.com/zeroten/zeroten/internal/id"
 	"github.com/zeroten/zeroten/internal/outreach/slot"
 	"github.com/zeroten/zeroten/internal/store"
 	"github.com/zeroten/zeroten/internal/survey"
@@ -447,11 +448,11 @@ func (d *Desk) spend(ctx context.Context, tx *store.Tx, c *claim, own *int, mont
 		budgets[1].most = c.schedule.MonthlyBudget
 	}
 	for i, b := range budgets {
-		ok, err := count(ctx, tx, b.campaign, month, b.most)
+		n, err := count(ctx, tx, b.campaign, month, b.most)
 		if err != nil {
 			return false, err
 		}
-		if ok {
+		if n > 0 {
 			continue
 		}
 		for _, spent := range budgets[:i] {
@@ -464,23 +465,22 @@ func (d *Desk) spend(ctx context.Context, tx *store.Tx, c *claim, own *int, mont
 	return true, nil
 }
 
-// count counts one more invitation of a month, unless there are as many as may be.
-func count(ctx context.Context, tx *store.Tx, campaign uuid.UUID, month int, most *int) (bool, error) {
+// count counts one more invitation of a month, and gives how many there are with it; 0 where there are as many as may be without it.
+func count(ctx context.Context, tx *store.Tx, campaign uuid.UUID, month int, most *int) (n int, err error) {
 	if most != nil && *most == 0 {
-		return false, nil
+		return 0, nil
 	}
 	limit := 1<<31 - 1
 	if most != nil {
 		limit = *most
 	}
-	done, err := tx.SQL.ExecContext(ctx, `INSERT INTO monthly_counts (tenant_id, id, campaign, month, sent) VALUES ($1, $2, $3, $4, 1)
-		ON CONFLICT (tenant_id, campaign, month) DO UPDATE SET sent = monthly_counts.sent + 1 WHERE monthly_counts.sent < $5`,
-		auth.Tenant(ctx), uuid.Must(uuid.NewV7()), campaign, month, limit)
-	if err != nil {
-		return false, fmt.Errorf("counting a month's mails: %w", err)
+	err = tx.SQL.QueryRowContext(ctx, `INSERT INTO monthly_counts (tenant_id, id, campaign, month, sent) VALUES ($1, $2, $3, $4, 1)
+		ON CONFLICT (tenant_id, campaign, month) DO UPDATE SET sent = monthly_counts.sent + 1 WHERE monthly_counts.sent < $5 RETURNING sent`,
+		auth.Tenant(ctx), id.New(), campaign, month, limit).Scan(&n)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("counting a month's mails: %w", err)
 	}
-	n, err := done.RowsAffected()
-	return n == 1, err
+	return n, nil
 }
 
 func uncount(ctx context.Context, tx *store.Tx, campaign uuid.UUID, month int) error {

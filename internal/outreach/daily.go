@@ -16,6 +16,9 @@ import (
 // daily stands for a day's mails in the place of a campaign, where those of months are counted.
 var daily = uuid.Max
 
+// keptDays is for how many days it is kept how many mails a day had: much longer than anybody hands one over.
+const keptDays = 7
+
 // putOffAtOnce is how many invitations are put off by one statement, so that nobody waits long for it.
 const putOffAtOnce = 500
 
@@ -25,7 +28,17 @@ func hasRoom(ctx context.Context, tx *store.Tx, k known, now time.Time) (bool, e
 	if k.mailsADay == 0 {
 		return true, nil
 	}
-	return count(ctx, tx, daily, int(calendar.DayOf(now, k.zone)), &k.mailsADay)
+	today := int(calendar.DayOf(now, k.zone))
+	n, err := count(ctx, tx, daily, today, &k.mailsADay)
+	if err != nil || n != 1 {
+		return n > 0, err
+	}
+	// The first one of a day drops the days before, but for those of which a mail may still be given back.
+	_, err = tx.SQL.ExecContext(ctx, `DELETE FROM monthly_counts WHERE tenant_id = $1 AND campaign = $2 AND month < $3`, auth.Tenant(ctx), daily, today-keptDays)
+	if err != nil {
+		return false, fmt.Errorf("dropping what was counted on days that are over: %w", err)
+	}
+	return true, nil
 }
 
 // giveBack takes back that a mail was handed over, which was not.

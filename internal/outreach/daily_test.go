@@ -10,7 +10,10 @@ import (
 
 	"github.com/emersion/go-smtp"
 	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/ent"
+	entmonthlycount "github.com/zeroten/zeroten/ent/monthlycount"
 	"github.com/zeroten/zeroten/internal/auth"
+	"github.com/zeroten/zeroten/internal/calendar"
 	"github.com/zeroten/zeroten/internal/campaign"
 	"github.com/zeroten/zeroten/internal/outreach"
 	"github.com/zeroten/zeroten/internal/outreach/post"
@@ -95,6 +98,13 @@ func TestMailsADay(t *testing.T) {
 		}
 		if !slices.Equal(each, []int{10, 10, 1, 1}) { // 11 mails, and a reminder of each a day later
 			t.Errorf("%v a day", each)
+		}
+		// Days that are long over are not kept.
+		days, err := db.Ent.MonthlyCount.Query().Where(entmonthlycount.Campaign(uuid.Max)).All(h.ctx)
+		h.must(err)
+		today := int(calendar.DayOf(h.clock.time(), zone))
+		if len(days) < 5 || slices.ContainsFunc(days, func(d *ent.MonthlyCount) bool { return d.Month < today-7 }) {
+			t.Errorf("on day %d there are %v", today, days)
 		}
 	})
 }

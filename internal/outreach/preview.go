@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -210,7 +211,8 @@ func (s *scheme) preview(p *person, now time.Time) *Planned {
 	one := &Planned{Contact: p.id, DueAt: at.due, zone: p.zone}
 	why := s.rule(p, at.occasion, at.due, now.Sub(at.due))
 	if !ok {
-		one.DueAt, why, one.decided = now, entinvitation.SkippedBecauseQUIET_PERIOD, true // they have been asked, unless they were left out: see because
+		// The schedule is done with them for now: it has asked them, somebody has called that back, or they were left out, see because.
+		one.DueAt, why, one.decided = now, entinvitation.SkippedBecauseQUIET_PERIOD, true
 	}
 	if s.campaign == entcampaign.StatusPAUSED && why == entinvitation.SkippedBecauseCAMPAIGN_NOT_ACTIVE && s.ID == uuid.Nil {
 		why = "" // a schedule is tried before its campaign goes on
@@ -303,7 +305,13 @@ type room struct{ tenant, campaign int }
 // then. It pays for each who does. own is the tenant's budget.
 func (s *scheme) spendMonths(ctx context.Context, p *Preview, own *int, now time.Time, left func(month int) (room, error)) error {
 	over := entinvitation.SkippedBecauseOVER_BUDGET
-	none := own != nil && *own == 0 || s.MonthlyBudget != nil && *s.MonthlyBudget == 0
+	byDue := func(a, b *Planned) int { return a.DueAt.Compare(b.DueAt) }
+	perMonth := math.MaxInt32
+	for _, most := range []*int{own, s.MonthlyBudget} {
+		if most != nil {
+			perMonth = min(perMonth, *most)
+		}
+	}
 	last := slot.MonthOf(now.Add(days(maxDays)), s.zone)
 	waiting := kept(p.planned, func(one *Planned) bool { return one.SkippedBecause == nil })
 	for len(waiting) > 0 {
@@ -322,7 +330,7 @@ func (s *scheme) spendMonths(ctx context.Context, p *Preview, own *int, now time
 			switch {
 			case l.tenant > 0 && l.campaign > 0:
 				l.tenant, l.campaign = l.tenant-1, l.campaign-1
-			case s.Occasion != entschedule.OccasionRECURRING || none || month >= last:
+			case s.Occasion != entschedule.OccasionRECURRING || perMonth == 0 || month >= last:
 				one.SkippedBecause = &over
 			default:
 				one.DueAt = s.monthAfter(month, one.DueAt, one.zone)
@@ -330,13 +338,24 @@ func (s *scheme) spendMonths(ctx context.Context, p *Preview, own *int, now time
 				put++
 			}
 		}
-		waiting = append(waiting[:put], waiting[n:]...)
 		if err := rate.Spend(ctx, put/rate.PutOffPerPoint); err != nil {
 			return err
 		}
-		slices.SortStableFunc(waiting, func(a, b *Planned) int { return a.DueAt.Compare(b.DueAt) })
+		slices.SortStableFunc(waiting[:put], byDue)
+		// Of one zone nobody overtakes another who stands in line: whoever has as many before them as there will ever be room for finds none.
+		rooms, ahead := perMonth*(last-month), map[*time.Location]int{}
+		stay := slices.DeleteFunc(waiting[:put], func(one *Planned) bool {
+			ahead[one.zone]++
+			if ahead[one.zone] <= rooms {
+				return false
+			}
+			one.SkippedBecause = &over
+			return true
+		})
+		waiting = append(stay, waiting[n:]...)
+		slices.SortStableFunc(waiting, byDue)
 	}
-	slices.SortStableFunc(p.planned, func(a, b *Planned) int { return a.DueAt.Compare(b.DueAt) })
+	slices.SortStableFunc(p.planned, byDue)
 	return nil
 }
 

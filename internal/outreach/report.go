@@ -305,6 +305,26 @@ func (d *Desk) Unsubscribe(ctx context.Context, tenant, invitation uuid.UUID) (b
 	return found, nil
 }
 
+// Unsubscribed reports whether somebody has unsubscribed by the mail of an invitation, and is not written to.
+func (d *Desk) Unsubscribed(ctx context.Context, tenant, invitation uuid.UUID) (bool, error) {
+	ctx = auth.ForTenant(ctx, tenant)
+	row, err := d.db.Ent.Invitation.Get(ctx, invitation)
+	if ent.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("finding an invitation: %w", err)
+	}
+	if row.UnsubscribedAt == nil || row.AddressHash == nil {
+		return false, nil
+	}
+	is, err := d.db.Ent.Suppression.Query().Where(entsuppression.EmailHash(*row.AddressHash)).Exist(ctx)
+	if err != nil {
+		return false, fmt.Errorf("finding a suppression: %w", err)
+	}
+	return is, nil
+}
+
 // Resubscribe takes back that the person of an invitation has unsubscribed by a mail, this one or another, and reports whether they had. What
 // somebody else has said of the address stays, or holds again, and so does a complaint: only the tenant ends that, with the person's consent.
 func (d *Desk) Resubscribe(ctx context.Context, tenant, invitation uuid.UUID) (bool, error) {

@@ -3,17 +3,21 @@ package outreach
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
+	"github.com/zeroten/zeroten/internal/apierror"
 )
 
 // seats are where previews are worked out. A large one takes a second of a processor, and costs less than that (see rate.PreviewedPerPoint):
-// so there is one of each tenant at a time, and a few in all. Others wait for their turn, in the order in which they came.
+// so there is one of each tenant at a time, and a few in all. Others wait for their turn, in the order in which they came; where too many do, whoever
+// comes is told to try again.
 type seats struct {
 	all chan struct{}
 
-	mu sync.Mutex
-	of map[uuid.UUID]*seat
+	mu    sync.Mutex
+	of    map[uuid.UUID]*seat
+	users int // of all
 }
 
 // seat is a tenant's.
@@ -21,6 +25,16 @@ type seat struct {
 	taken chan struct{}
 	// users are those who have it or wait for it.
 	users int
+}
+
+// maxWaiting is how many may wait for a tenant's seat, and maxAllWaiting how many for all: each keeps a request open, and what it has read.
+const (
+	maxWaiting    = 8
+	maxAllWaiting = 64
+)
+
+var errCrowded = &apierror.Error{
+	Code: apierror.Overloaded, Message: "Too many previews are being worked out; try again.", RetryAfter: 5 * time.Second,
 }
 
 func newSeats(n int) *seats {
@@ -35,11 +49,20 @@ func (s *seats) take(ctx context.Context, tenant uuid.UUID) (leave func(), err e
 		own = &seat{taken: make(chan struct{}, 1)}
 		s.of[tenant] = own
 	}
+	if own.users > maxWaiting || s.users >= maxPreviews+maxAllWaiting {
+		if own.users == 0 {
+			delete(s.of, tenant)
+		}
+		s.mu.Unlock()
+		return nil, errCrowded
+	}
 	own.users++
+	s.users++
 	s.mu.Unlock()
 	gone := func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		s.users--
 		if own.users--; own.users == 0 {
 			delete(s.of, tenant)
 		}

@@ -3,6 +3,7 @@ package outreach
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -52,8 +53,56 @@ func TestSeats(t *testing.T) {
 		second()
 		now(one)()
 		third()
-		if len(s.of) != 0 || len(s.all) != 0 {
-			t.Errorf("%d tenants and %d seats are left", len(s.of), len(s.all))
+		if len(s.of) != 0 || len(s.all) != 0 || s.users != 0 {
+			t.Errorf("%d tenants, %d seats and %d users are left", len(s.of), len(s.all), s.users)
+		}
+	})
+}
+
+// A line has an end, a tenant's own and that of all: whoever finds no place in it is told so at once, and takes none.
+func TestSeatsAreNotForTooMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSeats(maxPreviews)
+		var leaves []func()
+		var mu sync.Mutex
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		come := func(tenant uuid.UUID) {
+			go func() {
+				leave, err := s.take(ctx, tenant)
+				if err == nil {
+					mu.Lock()
+					leaves = append(leaves, leave)
+					mu.Unlock()
+				}
+			}()
+			synctest.Wait()
+		}
+		crowded := func(tenant uuid.UUID) {
+			t.Helper()
+			if _, err := s.take(t.Context(), tenant); !errors.Is(err, errCrowded) {
+				t.Errorf("got %v", err)
+			}
+		}
+		one := uuid.New()
+		for range 1 + maxWaiting {
+			come(one)
+		}
+		crowded(one)
+		for s.users < maxPreviews+maxAllWaiting {
+			come(uuid.New())
+		}
+		crowded(uuid.New())
+		if len(s.of) != 1+maxPreviews+maxAllWaiting-(1+maxWaiting) {
+			t.Errorf("%d tenants have a line", len(s.of))
+		}
+		cancel()
+		synctest.Wait()
+		for _, leave := range leaves {
+			leave()
+		}
+		if len(s.of) != 0 || len(s.all) != 0 || s.users != 0 {
+			t.Errorf("%d tenants, %d seats and %d users are left", len(s.of), len(s.all), s.users)
 		}
 	})
 }

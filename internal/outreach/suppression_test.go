@@ -55,7 +55,7 @@ func TestSaidOfAnAddress(t *testing.T) {
 				c := h.campaign("Campaign")
 				h.invite(c, "ada")
 				h.sweep()
-				i := h.only(c)
+				i, wished := h.only(c), false
 				for _, one := range strings.Split(said, ", ") {
 					switch one {
 					case "unsubscribe":
@@ -64,9 +64,11 @@ func TestSaidOfAnAddress(t *testing.T) {
 						if !found {
 							t.Error("nobody was found")
 						}
+						wished = true
 					case "resubscribe":
 						_, err := h.desk.Resubscribe(h.ctx, h.tenant, i.ID)
 						h.must(err)
+						wished = false
 					case "bounce":
 						h.report(i, bounce.Hard)
 					case "complaint":
@@ -77,8 +79,12 @@ func TestSaidOfAnAddress(t *testing.T) {
 						h.suppress(entsuppression.ReasonUNSUBSCRIBED, "ada")
 					}
 				}
+				if is, err := h.desk.Unsubscribed(t.Context(), h.tenant, i.ID); err != nil || is != wished {
+					t.Errorf("unsubscribed: %t, %v, want %t", is, err, wished)
+				}
 				got := ""
-				if s, err := h.desk.Suppression(h.ctx, h.person("ada")); err != nil {
+				s, err := h.desk.Suppression(h.ctx, h.person("ada"))
+				if err != nil {
 					t.Error(err)
 				} else if s != nil {
 					got = string(s.Reason)
@@ -91,6 +97,14 @@ func TestSaidOfAnAddress(t *testing.T) {
 				}
 				if n, err := h.desk.Suppress(h.ctx, []string{address("ada")}, entsuppression.ReasonMANUAL); err != nil || (n == 1) != (want == "") {
 					t.Errorf("%d are new, %v", n, err)
+				}
+				// Where the tenant has ended it, the page is to offer it again.
+				if s != nil {
+					_, err := h.desk.Unsuppress(h.ctx, s.NodeID())
+					h.must(err)
+					if is, err := h.desk.Unsubscribed(t.Context(), h.tenant, i.ID); err != nil || is {
+						t.Errorf("unsubscribed once that is ended: %t, %v", is, err)
+					}
 				}
 			})
 		}

@@ -63,7 +63,7 @@ func (m *Mailer) Test(ctx context.Context, in TestInput) (reply string, err erro
 	return m.post.Told(out), m.refusedBy(ctx, out, []string{"to"})
 }
 
-// refusedBy is a UserErrors where a mail was not taken. What is the operator's to know is in the log.
+// refusedBy is a UserErrors where a mail was not taken, for the field of its address where that is to blame. What is the operator's to know is in the log.
 func (m *Mailer) refusedBy(ctx context.Context, out post.Outcome, field []string) error {
 	if out.Verdict == post.Taken {
 		return nil
@@ -75,6 +75,9 @@ func (m *Mailer) refusedBy(ctx context.Context, out post.Outcome, field []string
 	said := strings.TrimSuffix(told, ".")
 	if said == "" {
 		said = "it said nothing"
+	}
+	if out.Verdict == post.Unsent { // whoever it was to
+		return apierror.User(apierror.NotAllowed, []string{}, "The mail server takes no mails of this sender just now, or is not there: %s.", said)
 	}
 	return apierror.User(apierror.NotAllowed, field, "The mail server did not take it: %s.", said)
 }

@@ -126,19 +126,21 @@ func (o *Office) Remove(invitation string) error {
 			names = append(names, filepath.Join(unfinished, entry.Name()))
 		}
 	}
-	removed := false
+	changed := map[string]bool{}
 	for _, name := range names {
-		err := os.Remove(filepath.Join(o.folder, name))
+		path := filepath.Join(o.folder, name)
+		err := os.Remove(path)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("deleting the mails of an invitation: %w", err)
 		}
-		removed = removed || err == nil
+		if err == nil {
+			changed[filepath.Dir(path)] = true
+		}
 	}
-	if !removed {
-		return nil
-	}
-	if err := syncFolder(o.folder); err != nil {
-		return fmt.Errorf("deleting the mails of an invitation: %w", err)
+	for folder := range changed {
+		if err := syncFolder(folder); err != nil {
+			return fmt.Errorf("deleting the mails of an invitation: %w", err)
+		}
 	}
 	return nil
 }

@@ -81,7 +81,7 @@ func (v *visit) unsubscribe(path string) {
 	case p != nil:
 		v.refuse(nil, p)
 	case v.isView():
-		v.offer(l, v.r.URL.Query().Has("undo"), nil)
+		v.stand(l)
 	default:
 		v.wish(l)
 	}
@@ -90,7 +90,7 @@ func (v *visit) unsubscribe(path string) {
 // farewell finds what a token is about. What is not genuine, or no token of this kind, is unknown.
 func (v *visit) farewell(code string) (*farewell, *problem) {
 	claim, err := link.Parse(code)
-	if err != nil || v.Unsubscribe == nil || v.Resubscribe == nil {
+	if err != nil || v.Unsubscribe == nil || v.Resubscribe == nil || v.Unsubscribed == nil {
 		return nil, unknown
 	}
 	ctx := v.r.Context()
@@ -139,6 +139,24 @@ func (v *visit) unchanged(l *farewell) {
 	page := l.page(words.Notice{Heading: said.Page.TryLater.Heading, Text: said.Unsubscribe.TryLater})
 	v.w.Header().Set("Retry-After", wishAgain)
 	v.send(http.StatusServiceUnavailable, page.render())
+}
+
+// stand shows where somebody stands: the form to get no more mails, or that they get none and the form that takes it back.
+func (v *visit) stand(l *farewell) {
+	if v.r.URL.Query().Has("undo") {
+		v.offer(l, true, nil)
+		return
+	}
+	is, err := v.Unsubscribed(v.r.Context(), l.tenant, l.invitation)
+	switch {
+	case err != nil:
+		v.failed("finding whether somebody gets mails", err)
+		v.unchanged(l)
+	case is:
+		v.showWith(l, l.page(l.texts.Words.Unsubscribe.Done), true)
+	default:
+		v.offer(l, false, nil)
+	}
 }
 
 // offer shows the form to get no more mails, or the one to get them again. notice, where not nil, is told above it.

@@ -39,7 +39,8 @@ type wishes struct {
 	none, gone map[uuid.UUID]bool
 	tenant     uuid.UUID
 	calls      int
-	fails      error
+	// fails is why nothing can be changed, and looking why nobody knows how things are.
+	fails, looking error
 }
 
 func (w *wishes) unsubscribe(ctx context.Context, tenant, invitation uuid.UUID) (bool, error) {
@@ -48,6 +49,12 @@ func (w *wishes) unsubscribe(ctx context.Context, tenant, invitation uuid.UUID) 
 
 func (w *wishes) resubscribe(ctx context.Context, tenant, invitation uuid.UUID) (bool, error) {
 	return w.set(ctx, tenant, invitation, false)
+}
+
+func (w *wishes) unsubscribed(ctx context.Context, _, invitation uuid.UUID) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.none[invitation], errors.Join(w.looking, ctx.Err())
 }
 
 func (w *wishes) set(ctx context.Context, tenant, invitation uuid.UUID, none bool) (bool, error) {
@@ -299,6 +306,7 @@ func TestUnsubscribing(t *testing.T) {
 		}
 		ticked := func(page) []string { return []string{"sure", "yes"} }
 		for name, person := range map[string]func(page) []string{"with a script": signed, "without": ticked} {
+			h.wishes.none[i.ID] = false
 			p := h.get(path)
 			p = h.chooses(t, p, person(p)...)
 			if p.status != http.StatusOK || !said(t, p, inDutch(t).Done) || !h.wishes.none[i.ID] {
@@ -331,6 +339,26 @@ func TestUnsubscribing(t *testing.T) {
 		if p = h.chooses(t, p, "sure", "yes"); !said(t, p, german.Unsubscribe.Undone) || h.wishes.none[i.ID] {
 			t.Errorf("taken back: %s", p.text)
 		}
+		// By the mail's own link, too, which says how things are; looking at it, and sending the form as it is, changes nothing.
+		h.wish(path, "", "")
+		calls := h.wishes.calls
+		if p = h.get(path); p.status != http.StatusOK || !said(t, p, inDutch(t).Done) || !strings.Contains(p.text, inDutch(t).UndoSure) {
+			t.Fatalf("status %d: %s", p.status, p.text)
+		}
+		if again := h.chooses(t, p); again.status != http.StatusOK || !h.wishes.none[i.ID] || h.wishes.calls != calls {
+			t.Fatalf("status %d: %s", again.status, again.text)
+		}
+		if p = h.chooses(t, p, "sure", "yes"); !said(t, p, inDutch(t).Undone) || h.wishes.none[i.ID] {
+			t.Errorf("taken back: %s", p.text)
+		}
+		if p = h.get(path); !said(t, p, inDutch(t).Ask) {
+			t.Errorf("and after that: %s", p.text)
+		}
+		h.wishes.looking = errors.New("away")
+		if p = h.get(path); p.status != http.StatusServiceUnavailable {
+			t.Errorf("status %d where nobody knows: %s", p.status, p.text)
+		}
+		h.wishes.looking = nil
 		// A page that is days old unsubscribes all the same, but nobody is subscribed by it, nor by a page of another mail, or of none.
 		_, other := h.mailed(t)
 		old, back, foreign := h.get(path), h.get(path+"?undo=1"), h.get(other+"?undo=1")
@@ -426,6 +454,10 @@ func TestFarewellsOfNobody(t *testing.T) {
 		if p := h.wish(path, "", ""); p.status != http.StatusOK || p.text != before.text {
 			t.Errorf("status %d: %s", p.status, p.text)
 		}
+		if p := h.get(path); p.status != http.StatusOK || !said(t, p, inDutch(t).Done) {
+			t.Errorf("status %d: %s", p.status, p.text)
+		}
+		h.wishes.none[i.ID] = false
 		if p := h.chooses(t, h.get(path), "sure", "yes"); p.status != http.StatusOK || !said(t, p, inDutch(t).Done) {
 			t.Errorf("status %d: %s", p.status, p.text)
 		}

@@ -49,8 +49,9 @@ type Config struct {
 	Keys *tenant.Keys
 	// Widget is the widget's script.
 	Widget []byte
-	// Unsubscribe has somebody asked by mail no more, and Resubscribe takes that back. Without both there is no page for it.
-	Unsubscribe, Resubscribe Subscription
+	// Unsubscribe has somebody asked by mail no more, and Resubscribe takes that back. Unsubscribed changes nothing, and is done where they are asked
+	// no more by their own wish. Without all there is no page for it.
+	Unsubscribe, Resubscribe, Unsubscribed Subscription
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	Log *slog.Logger

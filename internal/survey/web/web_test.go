@@ -106,7 +106,7 @@ func open(t *testing.T, db *store.DB) *house {
 	h.judge = survey.NewJudge(book, h.desk, h.clicks, h.now.time, log)
 	h.handler = web.New(web.Config{
 		Book: book, Desk: h.desk, Door: edge.New(edge.Config{}), Keys: keys, Widget: []byte("// a script"), Now: h.now.time, Log: log,
-		Unsubscribe: h.wishes.unsubscribe, Resubscribe: h.wishes.resubscribe,
+		Unsubscribe: h.wishes.unsubscribe, Resubscribe: h.wishes.resubscribe, Unsubscribed: h.wishes.unsubscribed,
 	})
 	t.Cleanup(func() {
 		keys.Close()
