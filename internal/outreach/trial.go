@@ -76,8 +76,8 @@ func (m *Mailer) refusedBy(ctx context.Context, out post.Outcome, field []string
 	if said == "" {
 		said = "it said nothing"
 	}
-	if out.Verdict == post.Unsent { // whoever it was to
-		return apierror.User(apierror.NotAllowed, []string{}, "The mail server takes no mails of this sender just now, or is not there: %s.", said)
+	if out.Verdict == post.Unsent {
+		field = []string{} // whoever it was to
 	}
 	return apierror.User(apierror.NotAllowed, field, "The mail server did not take it: %s.", said)
 }

@@ -165,7 +165,7 @@ func TestToldOfServer(t *testing.T) {
 		}
 		h.server.says(func(string) error { return &smtp.SMTPError{Code: 421, Message: "not from 203.0.113.10"} }, nil, nil)
 		_, err := h.mailer.Test(h.ctx, outreach.TestInput{Campaign: c.NodeID(), To: address("bob")})
-		if refusal(err) != "NOT_ALLOWED to" || strings.Contains(err.Error(), "203.0") || !strings.Contains(h.logged.String(), "203.0.113.10") {
+		if refusal(err) != "NOT_ALLOWED " || strings.Contains(err.Error(), "203.0") || !strings.Contains(h.logged.String(), "203.0.113.10") {
 			t.Errorf("a test: %v", err)
 		}
 	})
