@@ -204,7 +204,7 @@ func TestAsked(t *testing.T) {
 			if test.code == 0 {
 				text, other = out, errs
 			}
-			if code != test.code || other != "" || internals.MatchString(text) || strings.Contains(text, "hush") {
+			if code != test.code || other != "" || internals.MatchString(strings.ReplaceAll(text, "--postmark-secret", "")) || strings.Contains(text, "hush") {
 				t.Errorf("it ends with %d, printing %q, and says %q", code, out, errs)
 			}
 			if test.code != 0 && (!strings.HasPrefix(text, "zeroten: ") || strings.Count(text, "\n") != 1) {

@@ -198,14 +198,14 @@ func (c Config) hooks() (map[string]*hook, error) {
 		hooks[SendGrid] = &hook{greet: key.greet, read: key.read}
 	}
 	if c.MailgunKey != "" {
-		key, err := shared("Mailgun's key", c.MailgunKey)
+		key, err := shared("the key of Mailgun's webhooks", c.MailgunKey)
 		if err != nil {
 			return nil, &ConfigError{"MailgunKey", err}
 		}
 		hooks[Mailgun] = &hook{read: newMailgun(key).read}
 	}
 	if c.PostmarkSecret != "" {
-		secret, err := shared("Postmark's secret", c.PostmarkSecret)
+		secret, err := shared("the password of Postmark's webhooks", c.PostmarkSecret)
 		if err != nil {
 			return nil, &ConfigError{"PostmarkSecret", err}
 		}
@@ -229,7 +229,7 @@ const leastShared = 16
 func shared(what, secret string) (string, error) {
 	secret = strings.TrimSpace(secret)
 	if n := utf8.RuneCountInString(secret); n < leastShared {
-		return "", fmt.Errorf("%s: want %d characters or more, not %d: who guesses it suppresses whom they like", what, leastShared, n)
+		return "", fmt.Errorf("%s: %d characters or more, not %d, since who guesses it suppresses whom they like", what, leastShared, n)
 	}
 	return secret, nil
 }

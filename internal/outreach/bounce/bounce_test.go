@@ -517,9 +517,9 @@ func TestNewRefuses(t *testing.T) {
 		"of another kind":          func(c *Config) { c.SendGridKey = encodeKey(t, p384) },
 		"want its ARN":             func(c *Config) { c.SESTopic = "mails" },
 		"topic of SES":             func(c *Config) { c.SESTopic = "arn:aws:sqs:eu-west-1:123456789012:mails" },
-		"Mailgun's key: want 16":   func(c *Config) { c.MailgunKey = "key-0123456789a \n" },
-		"Postmark's secret: want":  func(c *Config) { c.PostmarkSecret = "fifteen letters" },
-		"not 1:":                   func(c *Config) { c.PostmarkSecret = "   x   " },
+		"Mailgun's webhooks: 16":   func(c *Config) { c.MailgunKey = "key-0123456789a \n" },
+		"Postmark's webhooks: 16":  func(c *Config) { c.PostmarkSecret = "fifteen letters" },
+		"not 1, ":                  func(c *Config) { c.PostmarkSecret = "   x   " },
 		"nobody to take":           func(c *Config) { c.Take = nil },
 		"no door":                  func(c *Config) { c.Door = nil },
 	} {
