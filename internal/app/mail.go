@@ -32,7 +32,7 @@ type Mail struct {
 	DKIMKey      string `name:"dkim-key" env:"ZEROTEN_DKIM_KEY" type:"existingfile" placeholder:"FILE" help:"The private key to sign with, as PEM."`
 
 	SendGridKey    string `name:"sendgrid-key" env:"ZEROTEN_SENDGRID_KEY" placeholder:"KEY" help:"Believe SendGrid's event webhook where it is signed with the key of this public one."`
-	MailgunKey     string `env:"ZEROTEN_MAILGUN_KEY" placeholder:"KEY" help:"Believe Mailgun's webhooks where they are signed with this key."`
+	MailgunKey     string `env:"ZEROTEN_MAILGUN_KEY" placeholder:"KEY" help:"Believe Mailgun's webhooks where they are signed with this key, of 16 characters or more."`
 	PostmarkSecret string `env:"ZEROTEN_POSTMARK_SECRET" placeholder:"SECRET" help:"Believe Postmark's webhooks where they have this secret, of 16 characters or more, as password."`
 	SESTopic       string `name:"ses-topic" env:"ZEROTEN_SES_TOPIC" placeholder:"ARN" help:"Believe what SNS says of SES by this topic."`
 }

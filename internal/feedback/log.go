@@ -422,6 +422,7 @@ func (l *Log) flush(ctx context.Context, w *writer, ops []*operation) (err error
 	if l.observe != nil {
 		defer func(began time.Time) { l.observe(len(ops), time.Since(began)) }(time.Now())
 	}
+	var lost error
 	for try := range maxTries {
 		switch {
 		case w.state == nil:
@@ -440,7 +441,7 @@ func (l *Log) flush(ctx context.Context, w *writer, ops []*operation) (err error
 		}
 		done, err := do(ctx, w, ops)
 		if store.IsTransient(err) || store.IsOrphaned(err) || store.IsOutdated(err) {
-			w.state, err = nil, nil
+			lost, w.state, err = err, nil, nil
 		}
 		if err != nil {
 			return fmt.Errorf("flushing: %w", err)
@@ -448,6 +449,9 @@ func (l *Log) flush(ctx context.Context, w *writer, ops []*operation) (err error
 		if done {
 			return nil
 		}
+	}
+	if lost != nil {
+		return fmt.Errorf("flushing: again and again: %w", lost)
 	}
 	return errors.New("flushing: others were faster, again and again")
 }

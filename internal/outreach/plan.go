@@ -245,7 +245,7 @@ func (d *Desk) write(ctx context.Context, s *scheme, made []*draft, last uuid.UU
 		piece := made[:min(len(made), p.Rows())]
 		made = made[len(piece):]
 		began := time.Now()
-		err := d.db.Write(ctx, func(tx *store.Tx) error {
+		err := d.db.WriteAgain(ctx, func(tx *store.Tx) error {
 			began = time.Now() // it was its turn
 			done, err := tx.SQL.ExecContext(ctx, `UPDATE schedules SET done_to = CASE WHEN $5 THEN $4 ELSE done_to END
 				WHERE tenant_id = $1 AND id = $2 AND plan = $3`, auth.Tenant(ctx), s.ID, s.Plan, last, notes && len(made) == 0)
@@ -507,7 +507,7 @@ func (d *Desk) callBack(ctx context.Context, campaign uuid.UUID, row *ent.Schedu
 		after  time.Time
 	}{{entinvitation.StatusPLANNED, time.Time{}}, {entinvitation.StatusSKIPPED, d.now()}} {
 		for n := gone; n == gone; {
-			err := d.db.Write(ctx, func(tx *store.Tx) (err error) {
+			err := d.db.WriteAgain(ctx, func(tx *store.Tx) (err error) {
 				n, err = d.callSomeBack(ctx, tx, sheet, s, campaign, plan, of.status, of.after)
 				return err
 			})
@@ -683,7 +683,7 @@ func (d *Desk) wakeAll(ctx context.Context) error {
 func (d *Desk) wake(ctx context.Context, campaign uuid.UUID, rests bool) error {
 	for {
 		var n int64
-		err := d.db.Write(ctx, func(tx *store.Tx) error {
+		err := d.db.WriteAgain(ctx, func(tx *store.Tx) error {
 			if err := waits(ctx, tx, campaign, false); err != nil {
 				return err
 			}
@@ -725,7 +725,7 @@ func (d *Desk) close(ctx context.Context) error {
 	for _, c := range all {
 		ctx := auth.ForTenant(ctx, c.tenant)
 		for n := gone; n == gone; {
-			err := d.db.Write(ctx, func(tx *store.Tx) error {
+			err := d.db.WriteAgain(ctx, func(tx *store.Tx) error {
 				some, err := d.cancelSome(ctx, tx, c.campaign, entinvitation.StatusPLANNED, `true`)
 				n = len(some)
 				return err

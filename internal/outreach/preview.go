@@ -314,6 +314,7 @@ func (s *scheme) spendMonths(ctx context.Context, p *Preview, own *int, now time
 	}
 	last := slot.MonthOf(now.Add(days(maxDays)), s.zone)
 	waiting := kept(p.planned, func(one *Planned) bool { return one.SkippedBecause == nil })
+	moved, paid := 0, 0
 	for len(waiting) > 0 {
 		month := slot.MonthOf(waiting[0].DueAt, s.zone)
 		end := slot.MonthStart(month+1, s.zone)
@@ -338,12 +339,14 @@ func (s *scheme) spendMonths(ctx context.Context, p *Preview, own *int, now time
 				put++
 			}
 		}
-		if err := rate.Spend(ctx, put/rate.PutOffPerPoint); err != nil {
+		moved += put
+		if err := rate.Spend(ctx, moved/rate.PutOffPerPoint-paid); err != nil {
 			return err
 		}
+		paid = moved / rate.PutOffPerPoint
 		slices.SortStableFunc(waiting[:put], byDue)
 		// Of one zone nobody overtakes another who stands in line: whoever has as many before them as there will ever be room for finds none.
-		rooms, ahead := perMonth*(last-month), map[*time.Location]int{}
+		rooms, ahead := int64(perMonth)*int64(last-month), map[*time.Location]int64{}
 		stay := slices.DeleteFunc(waiting[:put], func(one *Planned) bool {
 			ahead[one.zone]++
 			if ahead[one.zone] <= rooms {

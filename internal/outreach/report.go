@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/zeroten/zeroten/ent"
 	entinvitation "github.com/zeroten/zeroten/ent/invitation"
+	"github.com/zeroten/zeroten/ent/predicate"
 	entsuppression "github.com/zeroten/zeroten/ent/suppression"
 	"github.com/zeroten/zeroten/internal/auth"
 	"github.com/zeroten/zeroten/internal/id"
@@ -277,6 +278,20 @@ func (d *Desk) Unsubscribe(ctx context.Context, tenant, invitation uuid.UUID) (b
 	if err != nil {
 		return false, err
 	}
+	// Mail providers say so more than once, and anybody may: what is known already takes no lock, which others would wait for.
+	row, err := d.db.Ent.Invitation.Get(ctx, invitation)
+	if ent.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("finding an invitation: %w", err)
+	}
+	if row.UnsubscribedAt != nil {
+		known, err := d.isBarred(ctx, row, entsuppression.ReasonIn(entsuppression.ReasonUNSUBSCRIBED, entsuppression.ReasonCOMPLAINED))
+		if err != nil || known {
+			return known, err
+		}
+	}
 	found := false
 	err = d.db.WriteAgain(ctx, func(tx *store.Tx) error {
 		found = false
@@ -305,7 +320,7 @@ func (d *Desk) Unsubscribe(ctx context.Context, tenant, invitation uuid.UUID) (b
 	return found, nil
 }
 
-// Unsubscribed reports whether somebody has unsubscribed by the mail of an invitation, and is not written to.
+// Unsubscribed reports whether the person of an invitation has unsubscribed by a mail, this one or another, so that Resubscribe would take it back.
 func (d *Desk) Unsubscribed(ctx context.Context, tenant, invitation uuid.UUID) (bool, error) {
 	ctx = auth.ForTenant(ctx, tenant)
 	row, err := d.db.Ent.Invitation.Get(ctx, invitation)
@@ -315,10 +330,15 @@ func (d *Desk) Unsubscribed(ctx context.Context, tenant, invitation uuid.UUID) (
 	if err != nil {
 		return false, fmt.Errorf("finding an invitation: %w", err)
 	}
-	if row.UnsubscribedAt == nil || row.AddressHash == nil {
+	return d.isBarred(ctx, row, entsuppression.ReasonEQ(entsuppression.ReasonUNSUBSCRIBED), entsuppression.InvitationIDNotNil())
+}
+
+// isBarred reports whether the address that an invitation's mail went to has a suppression that is such.
+func (d *Desk) isBarred(ctx context.Context, row *ent.Invitation, such ...predicate.Suppression) (bool, error) {
+	if row.AddressHash == nil {
 		return false, nil
 	}
-	is, err := d.db.Ent.Suppression.Query().Where(entsuppression.EmailHash(*row.AddressHash)).Exist(ctx)
+	is, err := d.db.Ent.Suppression.Query().Where(entsuppression.EmailHash(*row.AddressHash)).Where(such...).Exist(ctx)
 	if err != nil {
 		return false, fmt.Errorf("finding a suppression: %w", err)
 	}

@@ -168,6 +168,9 @@ func (d *Desk) Suppress(ctx context.Context, emails []string, why entsuppression
 	}
 	err = d.db.WriteAgain(ctx, func(tx *store.Tx) error {
 		added = 0
+		if err := tx.Lock(ctx, auth.Tenant(ctx)); err != nil { // see suppressAll
+			return err
+		}
 		return store.Each(ctx, tx.SQL, func(rows *sql.Rows) error {
 			var is uuid.UUID
 			err := rows.Scan(&is)

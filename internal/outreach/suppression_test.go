@@ -43,6 +43,10 @@ func TestSaidOfAnAddress(t *testing.T) {
 			"unsubscribe, elsewhere, resubscribe":               "UNSUBSCRIBED",
 			"unsubscribe, elsewhere, resubscribe, resubscribe":  "UNSUBSCRIBED",
 			"elsewhere, unsubscribe, resubscribe":               "UNSUBSCRIBED",
+			"unsubscribe, end, bounce":                          "BOUNCED by a mail",
+			"unsubscribe, end, manual":                          "MANUAL",
+			"unsubscribe, end, unsubscribe":                     "UNSUBSCRIBED by a mail",
+			"unsubscribe, unsubscribe, resubscribe":             "",
 			"unsubscribe, complaint":                            "COMPLAINED by a mail",
 			"unsubscribe, complaint, resubscribe":               "COMPLAINED by a mail",
 			"elsewhere, complaint, resubscribe":                 "COMPLAINED by a mail",
@@ -55,7 +59,7 @@ func TestSaidOfAnAddress(t *testing.T) {
 				c := h.campaign("Campaign")
 				h.invite(c, "ada")
 				h.sweep()
-				i, wished := h.only(c), false
+				i := h.only(c)
 				for _, one := range strings.Split(said, ", ") {
 					switch one {
 					case "unsubscribe":
@@ -64,23 +68,23 @@ func TestSaidOfAnAddress(t *testing.T) {
 						if !found {
 							t.Error("nobody was found")
 						}
-						wished = true
 					case "resubscribe":
 						_, err := h.desk.Resubscribe(h.ctx, h.tenant, i.ID)
 						h.must(err)
-						wished = false
 					case "bounce":
 						h.report(i, bounce.Hard)
 					case "complaint":
 						h.report(i, bounce.Complaint)
 					case "manual":
 						h.suppress(entsuppression.ReasonMANUAL, "ada")
+					case "end": // by the tenant, with the person's consent
+						s, err := h.desk.Suppression(h.ctx, h.person("ada"))
+						h.must(err)
+						_, err = h.desk.Unsuppress(h.ctx, s.NodeID())
+						h.must(err)
 					case "elsewhere":
 						h.suppress(entsuppression.ReasonUNSUBSCRIBED, "ada")
 					}
-				}
-				if is, err := h.desk.Unsubscribed(t.Context(), h.tenant, i.ID); err != nil || is != wished {
-					t.Errorf("unsubscribed: %t, %v, want %t", is, err, wished)
 				}
 				got := ""
 				s, err := h.desk.Suppression(h.ctx, h.person("ada"))
@@ -94,6 +98,9 @@ func TestSaidOfAnAddress(t *testing.T) {
 				}
 				if got != want {
 					t.Errorf("it is %q, want %q", got, want)
+				}
+				if is, err := h.desk.Unsubscribed(t.Context(), h.tenant, i.ID); err != nil || is != (want == "UNSUBSCRIBED by a mail") {
+					t.Errorf("unsubscribed by a mail: %t, %v", is, err)
 				}
 				if n, err := h.desk.Suppress(h.ctx, []string{address("ada")}, entsuppression.ReasonMANUAL); err != nil || (n == 1) != (want == "") {
 					t.Errorf("%d are new, %v", n, err)

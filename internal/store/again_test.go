@@ -50,9 +50,9 @@ func TestWriteAgainAfterADeadlock(t *testing.T) {
 		both.Wait()
 		want := 2
 		if db.Dialect == store.Postgres {
-			want = 3
+			want = 3 // or more, where the one is not on its way when the other comes again
 		}
-		if runs[0]+runs[1] != want {
+		if all := runs[0] + runs[1]; all < want || db.Dialect == store.SQLite && all > want {
 			t.Errorf("they ran %v times, want %d in all", runs, want)
 		}
 		sum := 0

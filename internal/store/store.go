@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"sync"
@@ -284,8 +285,12 @@ func (db *DB) Write(ctx context.Context, f func(tx *Tx) error) (err error) {
 	return nil
 }
 
-// tries is how often WriteAgain runs its function at most.
-const tries = 5
+const (
+	// tries is how often WriteAgain runs its function at most.
+	tries = 5
+	// headStart is what it leaves to the other one, who may be woken later than whoever comes again at once: then they would wait for each other again.
+	headStart = 10 * time.Millisecond
+)
 
 // WriteAgain is Write for an f that can be run several times, each time from the start: it is run again where PostgreSQL has ended the transaction
 // because it and another waited for each other, or where a row it refers to was deleted meanwhile. f must give up what an earlier run of it has
@@ -293,7 +298,12 @@ const tries = 5
 func (db *DB) WriteAgain(ctx context.Context, f func(tx *Tx) error) error {
 	for n := 1; ; n++ {
 		err := db.Write(ctx, f)
-		if n == tries || !IsTransient(err) && !IsOrphaned(err) || ctx.Err() != nil {
+		if n == tries || !IsTransient(err) && !IsOrphaned(err) {
+			return err
+		}
+		select {
+		case <-time.After(time.Duration(n) * (headStart + rand.N(headStart))): //nolint:gosec // it need not be secret
+		case <-ctx.Done():
 			return err
 		}
 	}

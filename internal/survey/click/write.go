@@ -57,7 +57,7 @@ func (i instant) MarshalText() ([]byte, error) {
 func (c *Clicks) writeTx(ctx context.Context, batch []*item) (left []*item, err error) {
 	var answers []func()
 	lost := map[*waiting]bool{}
-	err = c.db.Write(ctx, func(tx *store.Tx) error {
+	err = c.db.WriteAgain(ctx, func(tx *store.Tx) error {
 		left, answers = nil, nil
 		clear(lost)
 		d := dialect{tx, c.db.Dialect}

@@ -141,7 +141,8 @@ func (v *visit) unchanged(l *farewell) {
 	v.send(http.StatusServiceUnavailable, page.render())
 }
 
-// stand shows where somebody stands: the form to get no more mails, or that they get none and the form that takes it back.
+// stand shows where somebody stands: the form to get no more mails, or that they get none, and the way back. The form that takes it back is not
+// there itself: whatever clicks on all that is in a mail is not to find it.
 func (v *visit) stand(l *farewell) {
 	if v.r.URL.Query().Has("undo") {
 		v.offer(l, true, nil)
@@ -153,7 +154,9 @@ func (v *visit) stand(l *farewell) {
 		v.failed("finding whether somebody gets mails", err)
 		v.unchanged(l)
 	case is:
-		v.showWith(l, l.page(l.texts.Words.Unsubscribe.Done), true)
+		page := l.page(l.texts.Words.Unsubscribe.Done)
+		page.Back = &back{l.url(true), l.texts.Words.Unsubscribe.Undo}
+		v.send(http.StatusOK, page.render())
 	default:
 		v.offer(l, false, nil)
 	}
