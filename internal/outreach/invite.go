@@ -476,6 +476,7 @@ func (d *Desk) Cancel(ctx context.Context, ids []string) ([]feedback.Outcome[ent
 			continue
 		}
 		err = d.db.WriteAgain(ctx, func(tx *store.Tx) error {
+			out[i].Value = nil
 			row, err := d.lockInvitation(ctx, tx, target)
 			if err != nil {
 				return err

@@ -27,7 +27,8 @@ type seat struct {
 	users int
 }
 
-// maxWaiting is how many may wait for a tenant's seat, and maxAllWaiting how many for all: each keeps a request open, and what it has read.
+// maxWaiting is how many may wait for a tenant's seat, and maxAllWaiting how many for all, but for one of each tenant: each keeps a request open, and
+// what it has read.
 const (
 	maxWaiting    = 8
 	maxAllWaiting = 64
@@ -49,10 +50,7 @@ func (s *seats) take(ctx context.Context, tenant uuid.UUID) (leave func(), err e
 		own = &seat{taken: make(chan struct{}, 1)}
 		s.of[tenant] = own
 	}
-	if own.users > maxWaiting || s.users >= maxPreviews+maxAllWaiting {
-		if own.users == 0 {
-			delete(s.of, tenant)
-		}
+	if own.users > maxWaiting || own.users > 0 && s.users >= maxPreviews+maxAllWaiting { // one of each tenant there always is
 		s.mu.Unlock()
 		return nil, errCrowded
 	}

@@ -92,8 +92,10 @@ func TestSeatsAreNotForTooMany(t *testing.T) {
 		for s.users < maxPreviews+maxAllWaiting {
 			come(uuid.New())
 		}
-		crowded(uuid.New())
-		if len(s.of) != 1+maxPreviews+maxAllWaiting-(1+maxWaiting) {
+		late := uuid.New() // who has none waits, however many there are
+		come(late)
+		crowded(late)
+		if len(s.of) != 2+maxPreviews+maxAllWaiting-(1+maxWaiting) {
 			t.Errorf("%d tenants have a line", len(s.of))
 		}
 		cancel()

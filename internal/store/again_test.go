@@ -22,10 +22,8 @@ func TestWriteAgainAfterADeadlock(t *testing.T) {
 		if _, err := db.Writer.ExecContext(ctx, `INSERT INTO again VALUES (1, 0), (2, 0)`); err != nil {
 			t.Fatal(err)
 		}
-		var both, first sync.WaitGroup
-		if db.Dialect == store.Postgres { // on SQLite one waits for the other from the start
-			first.Add(2)
-		}
+		var both sync.WaitGroup
+		first := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
 		runs := [2]int{}
 		for i := range 2 {
 			both.Go(func() {
@@ -35,9 +33,13 @@ func TestWriteAgainAfterADeadlock(t *testing.T) {
 						if _, err := tx.SQL.ExecContext(ctx, `UPDATE again SET n = n + 1 WHERE id = $1`, row); err != nil {
 							return err
 						}
-						if k == 0 && runs[i] == 1 && db.Dialect == store.Postgres {
-							first.Done()
-							first.Wait()
+						if k == 0 && runs[i] == 1 && db.Dialect == store.Postgres { // on SQLite one waits for the other from the start
+							close(first[i])
+							select {
+							case <-first[1-i]:
+							case <-ctx.Done():
+								return ctx.Err()
+							}
 						}
 					}
 					return nil

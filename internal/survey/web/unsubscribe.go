@@ -29,8 +29,8 @@ const (
 	wishAgain = "30"
 )
 
-// Subscription changes whether somebody is asked by mail, whom the invitation was sent to. It may be called again, and then changes
-// nothing. done is false where there is nothing to change, as for somebody who was erased; nobody is told so.
+// Subscription is about whether somebody is asked by mail, whom the invitation was sent to: it changes that, or looks. It may be called again, and
+// then changes nothing. done is false where there was nothing to change, as for somebody who was erased, which nobody is told, or where it is not so.
 type Subscription func(ctx context.Context, tenant, invitation uuid.UUID) (done bool, err error)
 
 // farewell is a page by which somebody gets no more mails, or gets them again.
