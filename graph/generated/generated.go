@@ -8240,7 +8240,7 @@ extend type Campaign {
   """
   Whom a schedule would ask, and why others not, as things are now: nothing is planned and nobody is asked. It looks ahead
   for one round: everybody once for ` + "`" + `once` + "`" + `, the next ` + "`" + `everyMonths` + "`" + ` for ` + "`" + `recurring` + "`" + `; for ` + "`" + `onEvent` + "`" + ` it takes the event to
-  happen to everybody at ` + "`" + `at` + "`" + `. It costs 100 points, one for every 125 contacts of the tenant, and one for every 20,000 who
+  happen to everybody at ` + "`" + `at` + "`" + `. It costs 100 points, one for every 125 contacts of the tenant, and one for every 40,000 who
   find no room in a month's budget and stand in line in the next: beyond some 105,000 to 110,000 contacts it is TOO_COMPLEX. OVERLOADED while too many are
   worked out. FORBIDDEN for a token that is narrowed.
   """

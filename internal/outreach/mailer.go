@@ -313,11 +313,8 @@ func (s *Mailer) breathe(ctx context.Context, tenant uuid.UUID, out post.Outcome
 
 // outcome notes what became of a mail that was handed over.
 func (d *Desk) outcome(ctx context.Context, c *claim, k known, out post.Outcome) error {
-	first := d.now()
-	if c.ClaimedAt != nil {
-		first = *c.ClaimedAt
-	}
-	failed := !c.reminds && (out.Verdict == post.Refused || out.Verdict == post.Deferred && d.now().Sub(first) >= givesUpAfter)
+	isLast := c.ClaimedAt != nil && d.now().Sub(*c.ClaimedAt) >= givesUpAfter
+	failed := !c.reminds && (out.Verdict == post.Refused || out.Verdict == post.Deferred && isLast)
 	err := d.db.WriteAgain(ctx, func(tx *store.Tx) error {
 		if failed { // the address may be suppressed
 			if err := tx.Lock(ctx, auth.Tenant(ctx)); err != nil {

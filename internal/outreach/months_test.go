@@ -133,7 +133,7 @@ func TestMonthsAreSpentInTurn(t *testing.T) {
 		for _, one := range fast.planned {
 			before[one.Contact.String()] = one.DueAt
 		}
-		if err := s().spendMonths(t.Context(), &fast, own, now, left); err != nil {
+		if err := s().spendMonths(t.Context(), &fast, perMonth, now, left); err != nil {
 			t.Fatal(err)
 		}
 		oneByOne(s(), &slow, perMonth, now, left)

@@ -275,7 +275,13 @@ func (d *Desk) spendPreview(ctx context.Context, s *scheme, p *Preview, now time
 	if own == nil && s.MonthlyBudget == nil {
 		return nil
 	}
-	return s.spendMonths(ctx, p, own, now, func(month int) (left room, err error) {
+	perMonth := math.MaxInt32
+	for _, most := range []*int{own, s.MonthlyBudget} {
+		if most != nil {
+			perMonth = min(perMonth, *most)
+		}
+	}
+	return s.spendMonths(ctx, p, perMonth, now, func(month int) (left room, err error) {
 		left = room{tenant: 1 << 30, campaign: 1 << 30}
 		err = d.db.Snapshot(ctx, func(tx *store.Tx) error {
 			for _, b := range []struct {
@@ -302,16 +308,10 @@ func (d *Desk) spendPreview(ctx context.Context, s *scheme, p *Preview, now time
 type room struct{ tenant, campaign int }
 
 // spendMonths leaves out whom months leave no room for, as mails go out: who finds none stands in line in the month after, before those who are due
-// then. It pays for each who does. own is the tenant's budget.
-func (s *scheme) spendMonths(ctx context.Context, p *Preview, own *int, now time.Time, left func(month int) (room, error)) error {
+// then. It pays for each who does. No month has room for more than perMonth.
+func (s *scheme) spendMonths(ctx context.Context, p *Preview, perMonth int, now time.Time, left func(month int) (room, error)) error {
 	over := entinvitation.SkippedBecauseOVER_BUDGET
 	byDue := func(a, b *Planned) int { return a.DueAt.Compare(b.DueAt) }
-	perMonth := math.MaxInt32
-	for _, most := range []*int{own, s.MonthlyBudget} {
-		if most != nil {
-			perMonth = min(perMonth, *most)
-		}
-	}
 	last := slot.MonthOf(now.Add(days(maxDays)), s.zone)
 	waiting := kept(p.planned, func(one *Planned) bool { return one.SkippedBecause == nil })
 	moved, paid := 0, 0

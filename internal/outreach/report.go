@@ -279,12 +279,9 @@ func (d *Desk) Unsubscribe(ctx context.Context, tenant, invitation uuid.UUID) (b
 		return false, err
 	}
 	// Mail providers say so more than once, and anybody may: what is known already takes no lock, which others would wait for.
-	row, err := d.db.Ent.Invitation.Get(ctx, invitation)
-	if ent.IsNotFound(err) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("finding an invitation: %w", err)
+	row, err := d.invitation(ctx, invitation)
+	if err != nil || row == nil {
+		return false, err
 	}
 	if row.UnsubscribedAt != nil {
 		known, err := d.isBarred(ctx, row, entsuppression.ReasonIn(entsuppression.ReasonUNSUBSCRIBED, entsuppression.ReasonCOMPLAINED))
@@ -323,14 +320,23 @@ func (d *Desk) Unsubscribe(ctx context.Context, tenant, invitation uuid.UUID) (b
 // Unsubscribed reports whether the person of an invitation has unsubscribed by a mail, this one or another, so that Resubscribe would take it back.
 func (d *Desk) Unsubscribed(ctx context.Context, tenant, invitation uuid.UUID) (bool, error) {
 	ctx = auth.ForTenant(ctx, tenant)
-	row, err := d.db.Ent.Invitation.Get(ctx, invitation)
-	if ent.IsNotFound(err) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("finding an invitation: %w", err)
+	row, err := d.invitation(ctx, invitation)
+	if err != nil || row == nil {
+		return false, err
 	}
 	return d.isBarred(ctx, row, entsuppression.ReasonEQ(entsuppression.ReasonUNSUBSCRIBED), entsuppression.InvitationIDNotNil())
+}
+
+// invitation finds one of the caller's tenant; nil where there is none.
+func (d *Desk) invitation(ctx context.Context, id uuid.UUID) (*ent.Invitation, error) {
+	row, err := d.db.Ent.Invitation.Get(ctx, id)
+	if ent.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finding an invitation: %w", err)
+	}
+	return row, nil
 }
 
 // isBarred reports whether the address that an invitation's mail went to has a suppression that is such.

@@ -141,8 +141,7 @@ func (v *visit) unchanged(l *farewell) {
 	v.send(http.StatusServiceUnavailable, page.render())
 }
 
-// stand shows where somebody stands: the form to get no more mails, or that they get none, and the way back. The form that takes it back is not
-// there itself: whatever clicks on all that is in a mail is not to find it.
+// stand shows where somebody stands: the form to get no more mails, or that they get none.
 func (v *visit) stand(l *farewell) {
 	if v.r.URL.Query().Has("undo") {
 		v.offer(l, true, nil)
@@ -154,12 +153,19 @@ func (v *visit) stand(l *farewell) {
 		v.failed("finding whether somebody gets mails", err)
 		v.unchanged(l)
 	case is:
-		page := l.page(l.texts.Words.Unsubscribe.Done)
-		page.Back = &back{l.url(true), l.texts.Words.Unsubscribe.Undo}
-		v.send(http.StatusOK, page.render())
+		v.done(l)
 	default:
 		v.offer(l, false, nil)
 	}
+}
+
+// done says that somebody gets no more mails, and has the way back. The form that takes it back is not there itself: whatever clicks on all that is in
+// a mail is not to find it.
+func (v *visit) done(l *farewell) {
+	said := l.texts.Words.Unsubscribe
+	page := l.page(said.Done)
+	page.Back = &back{l.url(true), said.Undo}
+	v.send(http.StatusOK, page.render())
 }
 
 // offer shows the form to get no more mails, or the one to get them again. notice, where not nil, is told above it.
@@ -224,10 +230,7 @@ func (v *visit) wish(l *farewell) {
 		v.unchanged(l)
 	case !fields.Has("page"):
 		if v.changes(l, v.Unsubscribe) {
-			// The same each time. Whoever sees it, which is mostly nobody, finds the way back.
-			page := l.page(said.Done)
-			page.Back = &back{l.url(true), said.Undo}
-			v.send(http.StatusOK, page.render())
+			v.done(l) // the same each time, though mostly nobody sees it
 		}
 	case fields.Has("undo"):
 		if genuine, person := v.isPersons(l, fields); !genuine || !person {
